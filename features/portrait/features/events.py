@@ -1,0 +1,64 @@
+"""The vocabulary of behaviour: event types, events and items, as every part of Portrait names them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """What a shopper did. The order is the models' input encoding: append, never reorder."""
+
+    SEARCH = "search"
+    VIEW = "view"
+    CLICK = "click"
+    ADD_TO_CART = "add_to_cart"
+    PURCHASE = "purchase"
+    RATE = "rate"
+
+
+EVENT_TYPES: tuple[EventType, ...] = tuple(EventType)
+EVENT_TYPE_CODES: dict[EventType, int] = {kind: code for code, kind in enumerate(EVENT_TYPES, start=1)}
+"""Model input code of each event type; 0 is padding."""
+
+DEFAULT_CATALOGUE = "products"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing a shopper did.
+
+    `search` carries a query; every other type carries an item. A field that the log does not know is None.
+    """
+
+    event_id: str
+    type: EventType
+    time: datetime | None = None
+    """When it happened, UTC. None only in logs that record order but no times."""
+    item_id: str | None = None
+    catalogue: str = DEFAULT_CATALOGUE
+    query: str | None = None
+    """What was typed: of a search itself, or of the search whose results the item was found in."""
+    price: float | None = None
+    """Price of one unit, in the shop's currency, at the time of the event."""
+    quantity: float | None = None
+    rating: float | None = None
+    """1 (worst) to 5 (best)."""
+    dwell_seconds: float | None = None
+    """How long the shopper looked at the item."""
+    position: int | None = None
+    """1-based rank at which the item was shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that can be shown. It lives in a catalogue and is found by its words."""
+
+    item_id: str
+    title: str
+    catalogue: str = DEFAULT_CATALOGUE
+    category_path: tuple[str, ...] = ()
+    """From the widest category to the narrowest."""
+    brand: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    price: float | None = None
+    """Price of one unit, in the shop's currency."""

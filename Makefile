@@ -1,0 +1,27 @@
+# Everything a newcomer needs: `make demo` shows the system at work, `make test` checks it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := clients features training export server tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo serve test lint format protos
+
+help: ## Show the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+env: $(VENV)/.installed ## Make the environment in .venv.
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+protos: env ## Lint the contract and generate the stubs under clients/portrait/v1.
+	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
+	rm -f clients/portrait/v1/*_pb2*
+	$(BIN)/python -m grpc_tools.protoc --proto_path=protos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+	  --python_out=clients --pyi_out=clients protos/portrait/v1/*.proto
+	$(BIN)/python -m grpc_tools.protoc --proto_path=protos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+	  --grpc_python_out=clients --mypy_grpc_out=clients protos/portrait/v1/*_service.proto

@@ -1,0 +1,91 @@
+"""Candidates as arrays: what the ranker sees of each candidate beside its embedding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.histories import REMEMBERED_EVENTS, SECONDS_PER_DAY
+
+CANDIDATE_FEATURES = (
+    "popularity",
+    "seen", "seen_count", "seen_recency",
+    "price_distance", "price_known",
+    "has_query",
+)  # fmt: skip
+"""The columns of `candidate_features`; each is 0 where nothing is known."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a shopper's latest events say about single items and prices."""
+
+    counts: dict[str, int]
+    """How often each item occurs among the latest `REMEMBERED_EVENTS` events."""
+    last_times: dict[str, float]
+    """Seconds since 1970 of each item's latest event; NaN if unknown."""
+    price_percentile: float
+    """Median of the price percentiles of the events; NaN if none is known."""
+
+
+def memory(
+    item_ids: Sequence[str | None], times: Sequence[float], percentiles: NDArray[np.float64]
+) -> Memory:
+    """Remember a history, oldest first.
+
+    Args:
+        item_ids: item of each event, None for a search.
+        times: seconds since 1970 of each event, NaN if unknown.
+        percentiles: `[events]`, price percentile of each event, NaN if unknown.
+    """
+    counts: dict[str, int] = {}
+    last_times: dict[str, float] = {}
+    latest = slice(-REMEMBERED_EVENTS, None)
+    for item_id, time in zip(item_ids[latest], times[latest], strict=True):
+        if item_id is not None:
+            counts[item_id] = counts.get(item_id, 0) + 1
+            last_times[item_id] = time
+    known = percentiles[latest]
+    known = known[~np.isnan(known)]
+    return Memory(counts, last_times, float(np.median(known)) if len(known) else float("nan"))
+
+
+def candidate_features(
+    item_ids: Sequence[str],
+    popularity: NDArray[np.float32],
+    percentiles: NDArray[np.float64],
+    remembered: Memory,
+    as_of: float,
+    has_query: bool,
+) -> NDArray[np.float32]:
+    """`[candidates, len(CANDIDATE_FEATURES)]`.
+
+    Args:
+        item_ids: the candidates.
+        popularity: `[candidates]`, 0 to 1, as `popularity_scale` gives it.
+        percentiles: `[candidates]`, price percentile of each candidate, NaN if unknown.
+        remembered: the shopper's latest events.
+        as_of: the moment of the request, seconds since 1970; NaN if times mean nothing.
+        has_query: whether the shopper asks for something.
+    """
+    features = np.zeros((len(item_ids), len(CANDIDATE_FEATURES)), dtype=np.float32)
+    features[:, 0] = popularity
+    for row, item_id in enumerate(item_ids):
+        count = remembered.counts.get(item_id, 0)
+        if count:
+            days = (as_of - remembered.last_times[item_id]) / SECONDS_PER_DAY
+            features[row, 1] = 1.0
+            features[row, 2] = np.log(count)
+            features[row, 3] = 0.0 if np.isnan(days) else 1.0 / (1.0 + np.log1p(max(days, 0.0)))
+    distance = np.abs(percentiles - remembered.price_percentile)
+    features[:, 4] = np.nan_to_num(distance, nan=0.0)
+    features[:, 5] = ~np.isnan(distance)
+    features[:, 6] = has_query
+    return features
+
+
+def popularity_scale(counts: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Counts of interactions, `[items]`, on a logarithmic scale: 0 for none, 1 for the most."""
+    most = float(counts.max(initial=0.0))
+    return (np.log1p(counts) / np.log1p(most) if most else np.zeros_like(counts)).astype(np.float32)

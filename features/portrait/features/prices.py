@@ -1,0 +1,68 @@
+"""Prices as percentiles: where a price stands among the catalogue's prices of its category."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUANTILES = np.linspace(0.0, 1.0, 21)
+"""The quantiles kept for each category: every 5%."""
+MINIMUM_PRICES = 20
+"""A category with fewer priced items borrows the scale of its parent."""
+SEPARATOR = " > "
+
+
+def category_key(path: Sequence[str]) -> str:
+    """A category path as one string: `("Home", "Lamps")` is `"Home > Lamps"`, the root is `""`."""
+    return SEPARATOR.join(path)
+
+
+@dataclass(frozen=True)
+class PriceScale:
+    """Quantiles of the catalogue's prices, by category; the root category `""` holds all items."""
+
+    quantiles: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def fit(cls, paths: Sequence[Sequence[str]], prices: NDArray[np.float64]) -> "PriceScale":
+        """Learn the scale from items.
+
+        Args:
+            paths: category path of each item.
+            prices: `[items]`, NaN where unknown.
+        """
+        by_category: dict[str, list[float]] = {}
+        for path, price in zip(paths, prices.tolist(), strict=True):
+            if np.isfinite(price):
+                for depth in range(len(path) + 1):
+                    by_category.setdefault(category_key(path[:depth]), []).append(price)
+        return cls(
+            {
+                key: np.quantile(values, QUANTILES)
+                for key, values in by_category.items()
+                if key == "" or len(values) >= MINIMUM_PRICES
+            }
+        )
+
+    def percentile(self, path: Sequence[str], price: float | None) -> float:
+        """Share of the category's items that are cheaper, 0 to 1; NaN if price or scale is unknown."""
+        if price is None or not np.isfinite(price):
+            return float("nan")
+        for depth in range(len(path), -1, -1):
+            quantiles = self.quantiles.get(category_key(path[:depth]))
+            if quantiles is not None:
+                # Equal quantiles (many items at one price) count half, as in a mid-rank percentile.
+                below = int(np.searchsorted(quantiles, price, side="left"))
+                above = int(np.searchsorted(quantiles, price, side="right"))
+                return (below + above) / (2 * len(QUANTILES))
+        return float("nan")
+
+    def to_json(self) -> dict[str, list[float]]:
+        """As plain lists, for a release's file."""
+        return {key: [round(value, 6) for value in values.tolist()] for key, values in self.quantiles.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Sequence[float]]) -> "PriceScale":
+        """The inverse of `to_json`."""
+        return cls({key: np.asarray(values, dtype=np.float64) for key, values in data.items()})

@@ -1,0 +1,94 @@
+"""What a release is on disk: the files' names and the manifest. `export` writes it, `server` reads it.
+
+<model_repository>/<model>/<n>/model.onnx     the three graphs, for Triton
+<model_repository>/releases/<n>/
+    manifest.json                             written last: a release without it does not exist
+    tokenizer.json                            of the text encoder
+    items.jsonl                               one item a line: the rows of the next two
+    item_vectors.npy                          float32 [items, dimension], unit length
+    item_popularity.npy                       float32 [items], 0 to 1
+    price_scale.json                          quantiles of prices by category
+    keywords.json                             document frequencies of the catalogues' words
+"""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MODELS = ("text_encoder", "profile_encoder", "ranker")
+
+MODEL_FILE = "model.onnx"
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+ITEMS = "items.jsonl"
+ITEM_VECTORS = "item_vectors.npy"
+ITEM_POPULARITY = "item_popularity.npy"
+PRICE_SCALE = "price_scale.json"
+KEYWORDS = "keywords.json"
+
+
+class ReleaseError(Exception):
+    """A release is missing, incomplete or not what its manifest says."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a release is made of and how it came to be."""
+
+    release: int
+    created_at: str
+    """ISO 8601, UTC."""
+    portrait_version: str
+    dimension: int
+    """Length of every vector."""
+    event_numbers: list[str]
+    """Columns that the profile encoder was trained with; must equal `histories.EVENT_NUMBERS`."""
+    candidate_features: list[str]
+    """Columns that the ranker was trained with; must equal `candidates.CANDIDATE_FEATURES`."""
+    hashes: dict[str, str]
+    """SHA-256 of each file, by its path below the model repository."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """Source, counts and span of time of the data set."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Base model, tuning, preset, split, seed."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What `portrait evaluate` measured of the run."""
+    export: dict[str, Any] = field(default_factory=dict)
+    """Opset, precision and the worst difference of each parity check."""
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into a release's folder, all of it or nothing."""
+        temporary = folder / f".{MANIFEST}.tmp"
+        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n")
+        os.replace(temporary, folder / MANIFEST)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read the manifest of a release's folder.
+
+        Raises:
+            ReleaseError: there is none, or it is not one.
+        """
+        try:
+            return cls(**json.loads((folder / MANIFEST).read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise ReleaseError(f"{folder} holds no release: {error}") from error
+
+
+def folder(repository: Path, release: int) -> Path:
+    """Where a release keeps everything but its models."""
+    return repository / "releases" / str(release)
+
+
+def model_file(repository: Path, model: str, release: int) -> Path:
+    """Where a release keeps a model."""
+    return repository / model / str(release) / MODEL_FILE
+
+
+def releases(repository: Path) -> list[int]:
+    """The releases of a repository, oldest first: only folders that hold a manifest."""
+    found = (repository / "releases").glob(f"*/{MANIFEST}")
+    return sorted(int(path.parent.name) for path in found if path.parent.name.isdigit())

@@ -1,0 +1,54 @@
+"""Texts as tokens: the tokenizer of a release, with padding and truncation frozen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+MAXIMUM_TOKENS = 64
+"""A text is cut after this many tokens, special tokens included: titles and queries are shorter."""
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Token ids of texts, padded on the right to one length; both `[texts, tokens]`."""
+
+    input_ids: NDArray[np.int64]
+    attention_mask: NDArray[np.int64]
+
+
+class TextTokenizer:
+    """Turns texts into token ids. Safe to call from several threads: its settings never change."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        padding = tokenizer.padding or {}
+        self._pad_id = int(padding.get("pad_id", 0))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(MAXIMUM_TOKENS)
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(cls, path: Path) -> "TextTokenizer":
+        """Read a `tokenizer.json`."""
+        return cls(Tokenizer.from_file(str(path)))
+
+    def save(self, path: Path) -> None:
+        """Write a `tokenizer.json`."""
+        self._tokenizer.save(str(path))
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, unpadded, at most `MAXIMUM_TOKENS`. Releases the GIL while it works."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+
+    def pad(self, rows: Sequence[Sequence[int]], length: int | None = None) -> TokenBatch:
+        """Pad rows of token ids on the right, to `length` or to the longest of them."""
+        width = length or max(map(len, rows), default=0)
+        input_ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
+        attention_mask = np.zeros((len(rows), width), dtype=np.int64)
+        for index, row in enumerate(rows):
+            input_ids[index, : len(row)] = row
+            attention_mask[index, : len(row)] = 1
+        return TokenBatch(input_ids, attention_mask)

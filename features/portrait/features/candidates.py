@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 from portrait.features.histories import REMEMBERED_EVENTS, SECONDS_PER_DAY
 
+RETRIEVED = 200
+"""The ranker orders this many of the nearest items, at least."""
+FAMILIAR = 64
+"""And this many of the items that the shopper knows, the latest first, unless they are left out."""
+
 CANDIDATE_FEATURES = (
     "popularity",
     "seen", "seen_count", "seen_recency",
@@ -29,9 +34,7 @@ class Memory:
     """Median of the price percentiles of the events; NaN if none is known."""
 
 
-def memory(
-    item_ids: Sequence[str | None], times: Sequence[float], percentiles: NDArray[np.float64]
-) -> Memory:
+def memory(item_ids: Sequence[str | None], times: Sequence[float], percentiles: NDArray[np.float64]) -> Memory:
     """Remember a history, oldest first.
 
     Args:

@@ -25,9 +25,7 @@ def item_text(item: Item) -> str:
         *item.category_path[-1:],
         *(value for _, value in sorted(item.attributes.items())),
     ]
-    new = [
-        part for part in dict.fromkeys(map(normalise_text, parts)) if part.casefold() not in title.casefold()
-    ]
+    new = [part for part in dict.fromkeys(map(normalise_text, parts)) if part.casefold() not in title.casefold()]
     return ", ".join([title, *new])[:MAXIMUM_CHARACTERS]
 
 

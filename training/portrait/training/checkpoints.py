@@ -1,0 +1,20 @@
+"""Checkpoints of a run: a killed run goes on from the last one and ends as if it had not been killed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write a state, all of it or nothing."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a state that `save` wrote. Only tensors and plain values are read, never code."""
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

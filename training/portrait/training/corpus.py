@@ -1,0 +1,137 @@
+"""A canonical data set as arrays: what samples are cut from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Item
+from portrait.features.histories import EventColumns
+from portrait.features.prices import PriceScale
+from portrait.features.text import item_text, normalise_text
+from portrait.training.errors import TrainingError
+
+NO_ITEM = -1
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Events, items and texts of a data set. Events are sorted by shopper, oldest first.
+
+    Items and searches share one list of distinct texts, so that the text encoder reads each text once.
+    """
+
+    shopper_ids: list[str]
+    starts: NDArray[np.int64]
+    """`[shoppers + 1]`: the events of shopper s are `starts[s]:starts[s + 1]`."""
+    columns: EventColumns
+    """All events."""
+    event_item: NDArray[np.int64]
+    """`[events]`: row of the event's item, -1 for a search."""
+    event_text: NDArray[np.int64]
+    """`[events]`: row of the text that stands for the event: of the query, or of the item."""
+    items: list[Item]
+    item_text: NDArray[np.int64]
+    """`[items]`: row of the item's text."""
+    item_percentile: NDArray[np.float64]
+    """`[items]`: price percentile in the item's category, NaN if unknown."""
+    texts: list[str]
+    price_scale: PriceScale
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Ids of the items, in row order."""
+        return [item.item_id for item in self.items]
+
+    def history(self, shopper: int, end: int) -> slice:
+        """The events of a shopper before event `end`, as a slice of the columns."""
+        return slice(int(self.starts[shopper]), end)
+
+
+def load(folder: Path) -> Corpus:
+    """Read the folder that `portrait prepare` wrote.
+
+    Raises:
+        TrainingError: the folder is not one, or holds no event with an item.
+    """
+    try:
+        events = pl.read_parquet(folder / "events.parquet").sort("shopper_id", "sequence")
+        items_table = pl.read_parquet(folder / "items.parquet")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise TrainingError(f"{folder} is not a prepared data set ({error}); run `portrait prepare` first") from error
+    # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
+    events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
+    items = _items(items_table.filter(pl.col("catalogue") == DEFAULT_CATALOGUE))
+    if events["item_id"].drop_nulls().is_empty():
+        raise TrainingError(f"{folder} holds no event with an item of the catalogue {DEFAULT_CATALOGUE!r}")
+    return _corpus(events, items)
+
+
+def _items(table: pl.DataFrame) -> list[Item]:
+    return [
+        Item(
+            item_id=row["item_id"],
+            title=row["title"],
+            catalogue=row["catalogue"],
+            category_path=tuple(row["category_path"] or ()),
+            brand=row["brand"],
+            attributes={pair["key"]: pair["value"] for pair in row["attributes"] or ()},
+            price=row["price"],
+        )
+        for row in table.iter_rows(named=True)
+    ]
+
+
+def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
+    prices = np.array([np.nan if item.price is None else item.price for item in items], dtype=np.float64)
+    scale = PriceScale.fit([item.category_path for item in items], prices)
+    rows = {item.item_id: row for row, item in enumerate(items)}
+    event_item = np.array([rows.get(item_id, NO_ITEM) for item_id in events["item_id"]], dtype=np.int64)
+
+    text_rows: dict[str, int] = {}
+    item_rows = np.array([text_rows.setdefault(item_text(item), len(text_rows)) for item in items], dtype=np.int64)
+    queries = events["query"].to_list()
+    event_text = np.array(
+        [
+            item_rows[item] if item != NO_ITEM else text_rows.setdefault(normalise_text(query or ""), len(text_rows))
+            for item, query in zip(event_item.tolist(), queries, strict=True)
+        ],
+        dtype=np.int64,
+    )
+    lengths = events.group_by("shopper_id", maintain_order=True).len()
+    return Corpus(
+        shopper_ids=lengths["shopper_id"].to_list(),
+        starts=np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64),
+        columns=_columns(events, event_item, items, scale),
+        event_item=event_item,
+        event_text=event_text,
+        items=items,
+        item_text=item_rows,
+        item_percentile=np.array([scale.percentile(item.category_path, item.price) for item in items]),
+        texts=list(text_rows),
+        price_scale=scale,
+    )
+
+
+def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale) -> EventColumns:
+    def number(name: str) -> NDArray[np.float64]:
+        return events[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
+
+    prices = events["price"].to_list()
+    percentiles = [
+        scale.percentile(items[item].category_path, price) if item != NO_ITEM else float("nan")
+        for item, price in zip(event_item.tolist(), prices, strict=True)
+    ]
+    codes = {kind.value: code for kind, code in EVENT_TYPE_CODES.items()}
+    microseconds = events["time"].dt.epoch("us").cast(pl.Float64)
+    return EventColumns(
+        type_code=events["type"].cast(pl.String).replace_strict(codes, return_dtype=pl.Int64).to_numpy(),
+        time=(microseconds / 1e6).fill_null(float("nan")).to_numpy().astype(np.float64),
+        price_percentile=np.array(percentiles, dtype=np.float64),
+        dwell_seconds=number("dwell_seconds"),
+        position=number("position"),
+        rating=number("rating"),
+        quantity=number("quantity"),
+    )

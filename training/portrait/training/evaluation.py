@@ -1,0 +1,162 @@
+"""What a run is worth: full ranking, probabilities and their calibration, against popularity."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from portrait.training import metrics, ranking
+from portrait.training import run as runs
+from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
+from portrait.training.ranking import Candidates
+from portrait.training.retrieval import Vectors, encode_targets, rank_all, ranks_of
+from portrait.training.run import TrainedRun
+from portrait.training.splits import Split
+
+CUTS = (5, 10, 20)
+DUMPED = 100
+_MEASURES = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The ranked catalogue of each test target, best first."""
+
+    vectors: Vectors
+    chosen: Candidates
+    items: NDArray[np.int64]
+    """`[targets, places]`, -1 where nothing is left."""
+    scores: NDArray[np.float32]
+    """`[targets, places]`."""
+    click: NDArray[np.float64]
+    """`[targets, candidates]`: chance that the candidate is acted on next."""
+    purchase: NDArray[np.float64]
+    """`[targets, candidates]`: chance that it is bought next."""
+
+
+def trained_for(folder: Path, split: Split) -> TrainedRun:
+    """The run to evaluate by a split: itself, or a twin that has not seen what this split holds out.
+
+    A model that was trained on one split has learnt from events that the other one asks for. The twin is trained
+    with the same settings in `<run>/<split>/`, once.
+    """
+    trained = runs.load(folder)
+    if trained.settings.split is split:
+        return trained
+    twin = folder / split.value
+    if not (twin / runs.MODEL).exists():
+        settings = dataclasses.replace(trained.settings, split=split)
+        runs.train(Path(trained.data["path"]), twin, settings, resume=(twin / runs.SETTINGS).exists())
+    return runs.load(twin)
+
+
+def rank_test(trained: TrainedRun) -> Ranked:
+    """Rank the catalogue for every test target as serving does: retrieve, then order by the ranker."""
+    vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
+    random = np.random.default_rng(trained.settings.seed)
+    chosen = ranking.candidates(trained.corpus, trained.holdout, vectors, random)
+    texts = trained.text_vectors()
+    scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
+    chances = np.zeros((*chosen.items.shape, 2))
+    with torch.no_grad():
+        for rows in np.array_split(np.arange(len(scores)), max(1, len(scores) // 512)):
+            score, logits = ranking.run_ranker(trained.ranker, vectors, chosen, texts, rows)
+            scores[rows], chances[rows] = score.numpy(), torch.sigmoid(logits).numpy()
+    scores[~chosen.shown] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :DUMPED]
+    scores = np.take_along_axis(scores, order, 1)
+    items = np.where(np.isfinite(scores), np.take_along_axis(chosen.items, order, 1), -1)
+    return Ranked(vectors, chosen, items, scores, chances[..., 0], chances[..., 1])
+
+
+def measure(trained: TrainedRun, ranked: Ranked) -> dict[str, Any]:
+    """Metrics of a run on its test targets, beside those of popularity under the same protocol."""
+    targets = trained.corpus.event_item[ranked.vectors.targets]
+    popular = Vectors(
+        trained.holdout.item_counts[:, None].astype(np.float32),
+        np.ones((len(targets), 1), dtype=np.float32),
+        ranked.vectors.targets,
+    )
+    popularity = rank_all(trained.corpus, popular, max(CUTS), trained.holdout.mask_seen)
+    return {
+        "split": trained.settings.split.value,
+        "shoppers": len(targets),
+        "items": len(trained.corpus.items),
+        "seen_items": "masked" if trained.holdout.mask_seen else "ranked",
+        "ranking": {
+            "portrait": _ranking(ranks_of(ranked.items, targets)),
+            "popularity": _ranking(ranks_of(popularity, targets)),
+        },
+        "probabilities": {
+            "click": _probabilities(ranked.click, ranked.chosen, ranked.chosen.label),
+            "purchase": _probabilities(
+                ranked.purchase, ranked.chosen, ranked.chosen.label & ranked.chosen.bought[:, None]
+            ),
+            "popularity": _probabilities(_popularity_chances(trained, ranked), ranked.chosen, ranked.chosen.label),
+        },
+    }
+
+
+def _ranking(ranks: NDArray[np.int64]) -> dict[str, Any]:
+    rows = {}
+    for name, measured in _MEASURES.items():
+        for k in CUTS:
+            values = measured(ranks, k)
+            rows[f"{name}@{k}"] = {"value": float(values.mean()), "interval": metrics.interval(values)}
+    return rows
+
+
+def _probabilities(
+    chances: NDArray[np.float64], chosen: Candidates, labels: NDArray[np.bool_]
+) -> dict[str, float | None]:
+    real = chosen.weight > 0
+    arguments = (chances[real], labels[real], chosen.weight[real].astype(np.float64))
+    if not labels[real].any():
+        return {"auc": None, "log_loss": None, "calibration_error": None}
+    return {
+        "auc": metrics.auc(*arguments),
+        "log_loss": metrics.log_loss(*arguments),
+        "calibration_error": metrics.calibration_error(*arguments),
+    }
+
+
+def _popularity_chances(trained: TrainedRun, ranked: Ranked) -> NDArray[np.float64]:
+    """Chance of each candidate by its share of the training events, with one event added to every item."""
+    counts = trained.holdout.item_counts + 1.0
+    chances: NDArray[np.float64] = (counts / counts.sum())[ranked.chosen.items]
+    return chances
+
+
+def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
+    """Write the top of every test shopper: `shopper_id, position, item_id, score`; position 1 is the best."""
+    corpus = trained.corpus
+    shoppers = np.searchsorted(corpus.starts, ranked.vectors.targets, side="right") - 1
+    row, place = np.nonzero(ranked.items >= 0)
+    table = pl.DataFrame(
+        {
+            "shopper_id": np.array(corpus.shopper_ids, dtype=object)[shoppers[row]].tolist(),
+            "position": (place + 1).astype(np.int32),
+            "item_id": np.array(corpus.item_ids, dtype=object)[ranked.items[row, place]].tolist(),
+            "score": ranked.scores[row, place],
+        }
+    )
+    temporary = path.with_name(f".{path.name}.tmp")
+    table.write_parquet(temporary)
+    temporary.replace(path)
+
+
+def evaluate(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:
+    """Measure a run by a split (its own by default), keep the metrics in its folder, and dump its rankings."""
+    trained = trained_for(folder, split or runs.load(folder).settings.split)
+    ranked = rank_test(trained)
+    measured = measure(trained, ranked)
+    (folder / f"metrics-{measured['split']}.json").write_text(json.dumps(measured, indent=2) + "\n")
+    if dump_to:
+        dump(trained, ranked, dump_to)
+    return measured

@@ -1,0 +1,251 @@
+"""The training loop of the encoders: epochs, steps, validation, checkpoints."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.tensorboard import SummaryWriter
+
+from portrait.training import checkpoints, metrics, retrieval
+from portrait.training.corpus import Corpus
+from portrait.training.model import PortraitModel, TextCache
+from portrait.training.samples import Batch, Batcher, cut_shared
+from portrait.training.settings import TrainSettings
+from portrait.training.splits import Holdout
+from portrait.training.tuning import Tuning
+
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
+
+_WARM_UP_STEPS = 50
+_FINAL_RATE = 0.05
+_GRADIENT_NORM = 5.0
+_VALIDATION_SHOPPERS = 5_000
+_CHECKPOINT_STEPS = 200
+
+
+@dataclass
+class Position:
+    """How far a run has come."""
+
+    epoch: int = 0
+    batch: int = 0
+    """Batches of the epoch that are done."""
+    step: int = 0
+    best: float = -1.0
+    """Best validation NDCG@10 so far."""
+    stale_epochs: int = 0
+    """Epochs since the best."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One entry an epoch."""
+
+
+class Loop:
+    """Trains the encoders of one run.
+
+    Args:
+        corpus: the events.
+        holdout: which of them are targets.
+        targets: events to learn from, ascending.
+        model: what is trained.
+        cache: the corpus' texts.
+        settings: how.
+        run: folder for checkpoints and scalars.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        holdout: Holdout,
+        targets: NDArray[np.int64],
+        model: PortraitModel,
+        cache: TextCache,
+        settings: TrainSettings,
+        run: Path,
+    ) -> None:
+        self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
+        self._model, self._cache = model, cache
+        self._batcher = Batcher(corpus, cut_shared(corpus, targets), settings.places, settings.pairs_per_window)
+        self._optimizer = _optimizer(model, settings)
+        batches = len(self._batcher.epoch(self._random(0)))
+        self._total = min(settings.maximum_steps, settings.maximum_epochs * math.ceil(batches / settings.accumulate))
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
+        self._sampler = NegativeSampler(holdout.item_counts, settings)
+        self._reads_texts = settings.tuning is not Tuning.FROZEN
+        self._at = Position()
+
+    def train(self, resume: bool) -> list[dict[str, float]]:
+        """Train to the end; leaves the best weights, by validation, in the model.
+
+        Args:
+            resume: go on from the run's last checkpoint, if there is one.
+
+        Returns:
+            One entry an epoch: loss, validation NDCG@10.
+        """
+        if resume and (self._run / CHECKPOINT).exists():
+            self._restore(checkpoints.load(self._run / CHECKPOINT))
+        else:
+            self._cache.refill()
+        writer = SummaryWriter(str(self._run / "tensorboard"), purge_step=self._at.step)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns) as progress:
+            task = progress.add_task("fine-tuning", total=self._total, completed=self._at.step)
+            while not self._ended():
+                self._epoch(writer, lambda: progress.update(task, completed=self._at.step))
+        writer.close()
+        if (self._run / BEST).exists():
+            self._model.load_state_dict(checkpoints.load(self._run / BEST))
+        self._cache.settle()
+        return self._at.history
+
+    def _ended(self) -> bool:
+        return self._at.step >= self._total or self._at.stale_epochs > self._settings.patience
+
+    def _epoch(self, writer: SummaryWriter, report: Any) -> None:
+        losses = []
+        batches = self._batcher.epoch(self._random(self._at.epoch))
+        while self._at.batch < len(batches) and self._at.step < self._total:
+            group = batches[self._at.batch : self._at.batch + self._settings.accumulate]
+            losses.append(self._step(group))
+            writer.add_scalar("train/loss", losses[-1], self._at.step)
+            writer.add_scalar("train/rate", self._schedule.get_last_lr()[0], self._at.step)
+            report()
+            if self._at.step % _CHECKPOINT_STEPS == 0:
+                self._checkpoint()
+        ndcg = self._validate()
+        writer.add_scalar("validation/ndcg@10", ndcg, self._at.step)
+        entry = {"epoch": self._at.epoch, "step": self._at.step, "validation_ndcg@10": ndcg}
+        self._at.history.append(entry | ({"loss": float(np.mean(losses))} if losses else {}))
+        self._at.stale_epochs += 1
+        if ndcg > self._at.best:
+            self._at.best, self._at.stale_epochs = ndcg, 0
+            checkpoints.save(self._model.state_dict(), self._run / BEST)
+        self._at.epoch, self._at.batch = self._at.epoch + 1, 0
+        self._checkpoint()
+
+    def _step(self, group: list[NDArray[np.int64]]) -> float:
+        """One optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
+        self._model.train()
+        self._optimizer.zero_grad()
+        total = 0.0
+        for windows in group:
+            random = self._random(self._at.epoch, self._at.batch)
+            batch = self._batcher.batch(windows, random)
+            if self._reads_texts:
+                self._cache.refresh(self._texts_to_read(batch, random))
+            loss = self._loss(batch, random)
+            (loss / len(group)).backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach()) / len(group)
+            self._at.batch += 1
+        self._cache.settle()
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), _GRADIENT_NORM)
+        self._optimizer.step()
+        self._schedule.step()
+        self._at.step += 1
+        return total
+
+    def _loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
+        """Softmax cross-entropy of the targets among all items, or among sampled ones with log-Q correction.
+
+        The correction subtracts the log of each sampled item's expected count (Bengio and Senecal 2008, and
+        Yi et al. 2019, section 3.2, for two-tower retrieval).
+        """
+        profiles = self._model.profiles(self._cache, self._corpus, batch)
+        items, log_q, labels = self._sampler.draw(batch.target, random)
+        vectors = self._model.item_vectors(self._cache, self._corpus, torch.from_numpy(items))
+        logits = self._model.scale * profiles @ vectors.T - torch.from_numpy(log_q)
+        return functional.cross_entropy(logits, torch.from_numpy(labels))
+
+    def _texts_to_read(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:
+        """Texts of some of the batch's targets: they get the largest gradients."""
+        rows = np.unique(self._corpus.item_text[batch.target])
+        return random.choice(rows, min(self._settings.texts_per_step, len(rows)), replace=False)
+
+    def _validate(self) -> float:
+        targets = self._holdout.validation
+        if len(targets) > _VALIDATION_SHOPPERS:
+            chosen = np.random.default_rng(self._settings.seed).choice(
+                len(targets), _VALIDATION_SHOPPERS, replace=False
+            )
+            targets = targets[np.sort(chosen)]
+        vectors = retrieval.encode_targets(self._model, self._cache, self._corpus, targets)
+        ranked = retrieval.rank_all(self._corpus, vectors, 10, self._holdout.mask_seen)
+        ranks = retrieval.ranks_of(ranked, self._corpus.event_item[vectors.targets])
+        return float(metrics.ndcg(ranks, 10).mean()) if len(ranks) else 0.0
+
+    def _random(self, *place: int) -> np.random.Generator:
+        """Random numbers that depend on the seed and the place in the run only, so that a resumed run draws alike."""
+        return np.random.default_rng((self._settings.seed, *place))
+
+    def _rate(self, step: int) -> float:
+        """Share of the learning rate at a step: linear warm-up, then linear decay."""
+        return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_FINAL_RATE, 1.0 - step / self._total)
+
+    def _checkpoint(self) -> None:
+        state = {
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "texts": self._cache.pooled,
+            "torch_random": torch.get_rng_state(),
+            "position": vars(self._at),
+        }
+        checkpoints.save(state, self._run / CHECKPOINT)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._cache.pooled.copy_(state["texts"])
+        torch.set_rng_state(state["torch_random"])
+        self._at = Position(**state["position"])
+
+
+class NegativeSampler:
+    """The items that a batch's targets are told from: the whole catalogue, or the batch's own targets and a sample.
+
+    Half of the sample is drawn by popularity, half uniformly.
+    """
+
+    def __init__(self, item_counts: NDArray[np.float64], settings: TrainSettings) -> None:
+        self._items = len(item_counts)
+        self._sampled = 0 if self._items <= settings.full_softmax_items else settings.negatives
+        uniform = np.full(self._items, 1.0 / self._items)
+        popular = item_counts / item_counts.sum() if item_counts.sum() else uniform
+        self._chances = 0.5 * uniform + 0.5 * popular
+        self._cumulative = np.cumsum(self._chances)
+
+    def draw(
+        self, targets: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Items to score, the log-Q correction of each, and the place of each target among them.
+
+        Args:
+            targets: `[pairs]`, item rows.
+            random: where to draw from.
+        """
+        if not self._sampled:
+            return np.arange(self._items), np.zeros(self._items, dtype=np.float32), targets
+        drawn = np.searchsorted(self._cumulative, random.random(self._sampled) * self._cumulative[-1])
+        items, labels = np.unique(np.concatenate([targets, drawn]), return_inverse=True)
+        # A batch's targets come by popularity as well: the expected count adds up both ways of being drawn.
+        expected = (self._sampled + len(targets)) * self._chances[items]
+        return items, np.log(expected).astype(np.float32), labels[: len(targets)]
+
+
+def _optimizer(model: PortraitModel, settings: TrainSettings) -> torch.optim.Optimizer:
+    bert = {id(parameter) for parameter in model.text.bert.parameters()}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if id(p) not in bert], "lr": settings.learning_rate},
+        {"params": [p for p in trained if id(p) in bert], "lr": settings.text_learning_rate},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=settings.weight_decay)

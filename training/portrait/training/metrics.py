@@ -1,0 +1,73 @@
+"""Ranking and probability metrics, each over one row a shopper so that intervals can be drawn from them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MISSED = -1
+"""Rank of a target that was not ranked at all."""
+
+
+def ndcg(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+    """Normalised discounted cumulative gain of one relevant item: `1 / log2(rank + 2)` within the first k.
+
+    Args:
+        ranks: `[shoppers]`, 0-based rank of the target, `MISSED` if it was not ranked.
+        k: cut-off.
+    """
+    found = (ranks >= 0) & (ranks < k)
+    return np.where(found, 1.0 / np.log2(np.maximum(ranks, 0) + 2.0), 0.0)
+
+
+def hit_rate(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+    """1 where the target stands within the first k."""
+    return ((ranks >= 0) & (ranks < k)).astype(np.float64)
+
+
+def reciprocal_rank(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+    """`1 / (rank + 1)` within the first k."""
+    found = (ranks >= 0) & (ranks < k)
+    return np.where(found, 1.0 / (np.maximum(ranks, 0) + 1.0), 0.0)
+
+
+def interval(values: NDArray[np.float64], seed: int = 0, draws: int = 1000) -> tuple[float, float]:
+    """95% bootstrap interval of a mean, by the percentile method (Efron 1979)."""
+    random = np.random.default_rng(seed)
+    means = [values[random.integers(0, len(values), len(values))].mean() for _ in range(draws)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def auc(scores: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    """Weighted area under the ROC curve; ties count half. NaN without both labels."""
+    order = np.argsort(scores, kind="stable")
+    scores, labels, weights = scores[order], labels[order], weights[order]
+    _, group = np.unique(scores, return_inverse=True)
+    positive = np.bincount(group, weights * labels)
+    negative = np.bincount(group, weights * ~labels)
+    if not positive.sum() or not negative.sum():
+        return float("nan")
+    below = np.cumsum(negative) - negative
+    return float((positive * (below + negative / 2)).sum() / (positive.sum() * negative.sum()))
+
+
+def log_loss(chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    """Weighted mean of `-log p(label)`, in nats."""
+    clipped = np.clip(chances, 1e-12, 1.0 - 1e-12)
+    return float(-(weights * np.where(labels, np.log(clipped), np.log1p(-clipped))).sum() / weights.sum())
+
+
+def calibration_error(
+    chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], bins: int = 10
+) -> float:
+    """Expected calibration error over bins of equal weight of positives expected (Naeini et al. 2015).
+
+    Probabilities of a next item are small: the error is relative to the mean probability, so that 0.1 says that
+    chances are off by a tenth of their size on average.
+    """
+    order = np.argsort(chances, kind="stable")
+    chances, labels, weights = chances[order], labels[order], weights[order]
+    mass = np.cumsum(chances * weights)
+    bin_of = np.minimum((mass / mass[-1] * bins).astype(np.int64), bins - 1)
+    expected = np.bincount(bin_of, chances * weights, minlength=bins)
+    observed = np.bincount(bin_of, labels * weights, minlength=bins)
+    return float(np.abs(expected - observed).sum() / expected.sum())

@@ -1,0 +1,68 @@
+"""The ranker: profile, query and candidate to a score and two calibrated probabilities."""
+
+import torch
+from torch import Tensor, nn
+
+from portrait.features.candidates import CANDIDATE_FEATURES
+
+
+class Ranker(nn.Module):
+    """Corrects the retrieval score by what is known of each candidate.
+
+    `score = scale · profile·candidate + query_scale · query·candidate + correction(features)`. The probabilities
+    are logistic in the score and the features; `training.ranking` says what they are calibrated to.
+
+    Args:
+        scale: what the cosine of profile and candidate counts at first: the softmax scale it was trained with.
+        hidden: width of the correction.
+    """
+
+    def __init__(self, scale: float, hidden: int = 32) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(float(scale)))
+        self.query_scale = nn.Parameter(torch.tensor(0.0))
+        # Candidate features, the two cosines, and whether there is a profile.
+        inputs = len(CANDIDATE_FEATURES) + 3
+        self.correction = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, 1))
+        nn.init.zeros_(self.correction[-1].weight)
+        nn.init.zeros_(self.correction[-1].bias)
+        self.chances = nn.Linear(inputs + 1, 2)
+        nn.init.zeros_(self.chances.weight)
+
+    def logits(
+        self,
+        profile: Tensor,
+        query_embedding: Tensor,
+        candidate_embedding: Tensor,
+        candidate_features: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """`score [n, candidates]` and log-odds of click and purchase `[n, candidates, 2]`; see `forward`."""
+        fit = (candidate_embedding @ profile.unsqueeze(-1)).squeeze(-1)
+        query_fit = (candidate_embedding @ query_embedding.unsqueeze(-1)).squeeze(-1)
+        personal = (profile * profile).sum(-1, keepdim=True).expand_as(fit)
+        inputs = torch.cat([candidate_features, torch.stack([fit, query_fit, personal], -1)], -1)
+        score = self.scale * fit + self.query_scale * query_fit + self.correction(inputs).squeeze(-1)
+        chances = self.chances(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))
+        return score, chances
+
+    def forward(
+        self,
+        profile: Tensor,
+        query_embedding: Tensor,
+        candidate_embedding: Tensor,
+        candidate_features: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rank candidates.
+
+        Args:
+            profile: `[n, dimension]`, zeros for a shopper without history.
+            query_embedding: `[n, dimension]`, zeros without a query.
+            candidate_embedding: `[n, candidates, dimension]`.
+            candidate_features: `[n, candidates, len(CANDIDATE_FEATURES)]`.
+
+        Returns:
+            `score`, `click`, `purchase`, each `[n, candidates]`; the latter two are probabilities.
+        """
+        score, chances = self.logits(profile, query_embedding, candidate_embedding, candidate_features)
+        click, purchase = torch.sigmoid(chances).unbind(-1)
+        return score, click, purchase

@@ -1,0 +1,183 @@
+"""Candidates as serving builds them, and the ranker fitted on targets that the encoders never learnt from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from portrait.features.candidates import (
+    CANDIDATE_FEATURES,
+    FAMILIAR,
+    RETRIEVED,
+    candidate_features,
+    memory,
+    popularity_scale,
+)
+from portrait.features.events import EVENT_TYPE_CODES, EventType
+from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.models.ranker import Ranker
+from portrait.training.retrieval import Vectors, rank_all
+from portrait.training.samples import first_of_moment
+from portrait.training.splits import Holdout
+
+UNIFORM = 32
+"""Items drawn uniformly beside the candidates, to stand for the rest of the catalogue."""
+RANKER_SHARE = 0.1
+MOST_RANKER_TARGETS = 4_000
+
+_EPOCHS, _BATCH, _RATE, _DECAY = 20, 128, 3e-3, 1e-3
+_PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
+
+
+def ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
+    """The last training event of a tenth of the shoppers: kept from the encoders, so that the ranker learns how
+    far they can be trusted with what they have not seen.
+    """
+    events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
+    shoppers = np.searchsorted(corpus.starts, events, side="right") - 1
+    _, reversed_first = np.unique(shoppers[::-1], return_index=True)
+    last = np.sort(events[len(events) - 1 - reversed_first])
+    count = min(MOST_RANKER_TARGETS, max(1, int(RANKER_SHARE * len(last))))
+    return np.sort(np.random.default_rng(seed).choice(last, count, replace=False))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The ranker's input for some targets. Rows are padded with item -1, whose weight is 0."""
+
+    items: NDArray[np.int64]
+    """`[targets, candidates]`: retrieved, familiar, then uniformly drawn ones."""
+    features: NDArray[np.float32]
+    """`[targets, candidates, len(CANDIDATE_FEATURES)]`."""
+    shown: NDArray[np.bool_]
+    """`[targets, candidates]`: whether serving would rank it."""
+    weight: NDArray[np.float32]
+    """`[targets, candidates]`: how many items of the catalogue it stands for."""
+    label: NDArray[np.bool_]
+    """`[targets, candidates]`: whether it is the target."""
+    bought: NDArray[np.bool_]
+    """`[targets]`: whether the target was bought, not only acted on."""
+    query: NDArray[np.int64]
+    """`[targets]`: text of the search that the target followed at once, -1 if none."""
+
+
+def candidates(corpus: Corpus, holdout: Holdout, vectors: Vectors, random: np.random.Generator) -> Candidates:
+    """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
+    retrieved = rank_all(corpus, vectors, RETRIEVED, holdout.mask_seen)
+    ends = first_of_moment(corpus)[vectors.targets]
+    popularity = popularity_scale(holdout.item_counts)
+    width = retrieved.shape[1] + FAMILIAR + UNIFORM + 1
+    shape = (len(vectors.targets), width)
+    items = np.full(shape, -1)
+    features = np.zeros((*shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
+    shown, weight = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.float32)
+    query = np.full(len(ends), -1)
+    for row, (target, end) in enumerate(zip(vectors.targets.tolist(), ends.tolist(), strict=True)):
+        start = int(corpus.starts[np.searchsorted(corpus.starts, target, side="right") - 1])
+        ranked = _with_familiar(corpus, retrieved[row], start, end, holdout.mask_seen)
+        drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)
+        drawn = drawn[drawn != corpus.event_item[target]]
+        missed = np.setdiff1d(corpus.event_item[target], ranked)
+        chosen = np.concatenate([ranked, missed, drawn])
+        items[row, : len(chosen)] = chosen
+        shown[row, : len(ranked)] = True
+        weight[row, : len(ranked) + len(missed)] = 1.0
+        weight[row, len(ranked) + len(missed) : len(chosen)] = (len(corpus.items) - len(ranked) - len(missed)) / max(
+            1, len(drawn)
+        )
+        if corpus.event_item[end - 1] == NO_ITEM:
+            query[row] = corpus.event_text[end - 1]
+        features[row, : len(chosen)] = _features(corpus, popularity, chosen, start, end, target, query[row] >= 0)
+    targets = corpus.event_item[vectors.targets]
+    return Candidates(
+        items, features, shown, weight, items == targets[:, None],
+        np.isin(corpus.columns.type_code[vectors.targets], _PURCHASES), query,
+    )  # fmt: skip
+
+
+def _with_familiar(
+    corpus: Corpus, retrieved: NDArray[np.int64], start: int, end: int, mask_seen: bool
+) -> NDArray[np.int64]:
+    if mask_seen:
+        return retrieved
+    known = corpus.event_item[start:end][::-1]
+    latest = list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR]
+    return np.concatenate([retrieved, np.setdiff1d(np.array(latest, dtype=np.int64), retrieved)])
+
+
+def _features(
+    corpus: Corpus, popularity: NDArray[np.float32], items: NDArray[np.int64], start: int, end: int, target: int,
+    has_query: bool,
+) -> NDArray[np.float32]:  # fmt: skip
+    known = corpus.event_item[start:end].tolist()
+    remembered = memory(
+        [None if item == NO_ITEM else str(item) for item in known],
+        corpus.columns.time[start:end].tolist(),
+        corpus.columns.price_percentile[start:end],
+    )
+    return candidate_features(
+        [str(item) for item in items.tolist()],
+        popularity[items],
+        corpus.item_percentile[items],
+        remembered,
+        float(corpus.columns.time[target]),
+        has_query,
+    )
+
+
+def run_ranker(
+    ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, rows: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """Scores `[rows, candidates]` and log-odds `[rows, candidates, 2]` of some targets.
+
+    Args:
+        ranker: the ranker.
+        vectors: profiles and items.
+        chosen: candidates of all targets.
+        texts: `[texts, dimension]`, embeddings of the corpus' texts.
+        rows: which targets.
+    """
+    query = chosen.query[rows]
+    asked = texts[torch.from_numpy(np.maximum(query, 0))] * torch.from_numpy(query >= 0).unsqueeze(-1)
+    return ranker.logits(
+        torch.from_numpy(vectors.profiles[rows]),
+        asked,
+        torch.from_numpy(vectors.items[chosen.items[rows]]),
+        torch.from_numpy(chosen.features[rows]),
+    )
+
+
+def fit(corpus: Corpus, holdout: Holdout, vectors: Vectors, texts: Tensor, scale: float, seed: int) -> Ranker:
+    """Fit a ranker: order by a softmax over what serving would rank, probabilities by weighted cross-entropy.
+
+    `click` is the chance that the candidate is the item the shopper acts on next in any way, `purchase` that it
+    is the one bought next; both against the whole catalogue, of which the uniformly drawn items stand for the
+    part that was not retrieved. The binary cross-entropy is the usual one of click models.
+    """
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    ranker = Ranker(scale)
+    chosen = candidates(corpus, holdout, vectors, random)
+    optimizer = torch.optim.AdamW(ranker.parameters(), lr=_RATE, weight_decay=_DECAY)
+    for _ in range(_EPOCHS):
+        for rows in np.array_split(random.permutation(len(chosen.items)), max(1, len(chosen.items) // _BATCH)):
+            optimizer.zero_grad()
+            loss = _loss(ranker, vectors, chosen, texts, rows)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    return ranker.eval()
+
+
+def _loss(ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    score, chances = run_ranker(ranker, vectors, chosen, texts, rows)
+    shown, label = torch.from_numpy(chosen.shown[rows]), torch.from_numpy(chosen.label[rows])
+    reachable = (shown & label).any(1)
+    listwise = -(score.masked_fill(~shown, -1e4).log_softmax(-1) * (label & shown)).sum(-1)
+    bought = torch.from_numpy(chosen.bought[rows])
+    labels = torch.stack([label, label & bought.unsqueeze(-1)], -1).float()
+    binary = functional.binary_cross_entropy_with_logits(chances, labels, reduction="none").sum(-1)
+    weighted = (binary * torch.from_numpy(chosen.weight[rows])).sum(-1)
+    return (listwise * reachable).sum() / reachable.sum().clamp(min=1) + weighted.mean()

@@ -1,0 +1,88 @@
+"""Profiles and item vectors of a trained model, and the full ranking of a catalogue for held-out targets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.metrics import MISSED
+from portrait.training.model import PortraitModel, TextCache
+from portrait.training.samples import Batcher, cut_exact, first_of_moment
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What the trained encoders say, in the space of one release."""
+
+    items: NDArray[np.float32]
+    """`[items, dimension]`."""
+    profiles: NDArray[np.float32]
+    """`[targets, dimension]`: the profile of each target's shopper at the target's time."""
+    targets: NDArray[np.int64]
+    """Events to foresee, ascending."""
+
+
+@torch.no_grad()
+def item_vectors(model: PortraitModel, cache: TextCache, corpus: Corpus) -> NDArray[np.float32]:
+    """`[items, dimension]`, unit length."""
+    rows = torch.arange(len(corpus.items))
+    return np.concatenate([model.item_vectors(cache, corpus, part).numpy() for part in rows.split(16384)])
+
+
+@torch.no_grad()
+def encode_targets(
+    model: PortraitModel, cache: TextCache, corpus: Corpus, targets: NDArray[np.int64], places: int = 8192
+) -> Vectors:
+    """Profiles at the time of held-out targets; targets with no earlier event are left out."""
+    model.eval()
+    samples = cut_exact(corpus, targets)
+    profiles = np.zeros((len(samples), model.residual.embedding_dim), dtype=np.float32)
+    batcher = Batcher(corpus, samples, places, pairs=1)
+    random = np.random.default_rng(0)
+    for windows in batcher.epoch(random):
+        profiles[windows] = model.profiles(cache, corpus, batcher.batch(windows, random)).numpy()
+    return Vectors(item_vectors(model, cache, corpus), profiles, samples.target)
+
+
+def seen_items(corpus: Corpus, target: int, context_end: int) -> NDArray[np.int64]:
+    """Items of a target's context."""
+    start = corpus.starts[np.searchsorted(corpus.starts, target, side="right") - 1]
+    seen = np.unique(corpus.event_item[start:context_end])
+    return seen[seen != NO_ITEM]
+
+
+def rank_all(corpus: Corpus, vectors: Vectors, k: int, mask_seen: bool) -> NDArray[np.int64]:
+    """`[targets, k]`: the best items of the whole catalogue for each target's shopper, best first.
+
+    Args:
+        corpus: the events.
+        vectors: profiles and items.
+        k: how many.
+        mask_seen: leave out the items of the target's context.
+    """
+    ends = first_of_moment(corpus)[vectors.targets]
+    ranked = []
+    for begin in range(0, len(vectors.targets), 512):
+        part = slice(begin, begin + 512)
+        scores = vectors.profiles[part] @ vectors.items.T
+        if mask_seen:
+            for row, (target, end) in enumerate(zip(vectors.targets[part], ends[part], strict=True)):
+                scores[row, seen_items(corpus, int(target), int(end))] = -np.inf
+        ranked.append(top(scores, k))
+    return np.concatenate(ranked) if ranked else np.zeros((0, k), dtype=np.int64)
+
+
+def top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """`[rows, items]` → `[rows, k]`, the best items of each row, best first."""
+    k = min(k, scores.shape[1])
+    part = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(scores, part, 1), axis=1, kind="stable")
+    return np.take_along_axis(part, order, 1)
+
+
+def ranks_of(ranked: NDArray[np.int64], target_items: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0-based rank of each row's target, `MISSED` where the row does not hold it."""
+    hits = ranked == target_items[:, None]
+    return np.where(hits.any(1), hits.argmax(1), MISSED)

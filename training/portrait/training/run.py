@@ -1,0 +1,171 @@
+"""A run: one training from a data set to a model in a folder.
+
+<run>/settings.json     what it was trained with
+<run>/data.json         which data set, and its report
+<run>/checkpoint.pt     where it stands
+<run>/model.pt          written last: a run without it has not ended
+<run>/tensorboard/      scalars
+<run>/metrics-<split>.json   what `portrait evaluate` measured
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from portrait.features.tokens import TextTokenizer
+from portrait.training import checkpoints, ranking, retrieval
+from portrait.training import corpus as corpora
+from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.errors import TrainingError
+from portrait.training.loop import Loop
+from portrait.training.model import PortraitModel, TextCache
+from portrait.training.models.ranker import Ranker
+from portrait.training.models.text_encoder import base_model_folder
+from portrait.training.settings import TrainSettings
+from portrait.training.splits import Holdout, hold_out
+from portrait.training.tuning import Tuning, merge
+
+SETTINGS, DATA, MODEL, TOKENIZER = "settings.json", "data.json", "model.pt", "tokenizer.json"
+
+MINIMUM_SHOPPERS = 20
+MINIMUM_SAMPLES = 100
+
+
+@dataclass
+class TrainedRun:
+    """A run that has ended, loaded."""
+
+    folder: Path
+    settings: TrainSettings
+    corpus: Corpus
+    holdout: Holdout
+    model: PortraitModel
+    ranker: Ranker
+    cache: TextCache
+    data: dict[str, Any]
+    """Path and report of the data set."""
+
+    def text_vectors(self) -> torch.Tensor:
+        """`[texts, dimension]`: embeddings of the corpus' texts."""
+        with torch.no_grad():
+            return self.model.text.head(self.cache.pooled)
+
+
+def train(data: Path, folder: Path, settings: TrainSettings, resume: bool = False) -> None:
+    """Train a run.
+
+    Args:
+        data: folder of a prepared data set.
+        folder: the run's own folder; new, unless `resume`.
+        settings: how to train; on `resume` they must be those the run began with.
+        resume: go on from the run's last checkpoint.
+
+    Raises:
+        TrainingError: data or folder do not allow it.
+    """
+    _open(folder, settings, resume)
+    corpus = corpora.load(data)
+    holdout = hold_out(corpus, settings.split)
+    _write_data(data, folder)
+    torch.manual_seed(settings.seed)
+    for_ranker = ranking.ranker_targets(corpus, holdout, settings.seed)
+    targets = _encoder_targets(corpus, holdout, for_ranker)
+
+    tokenizer = _tokenizer(settings)
+    tokenizer.save(folder / TOKENIZER)
+    model = PortraitModel(settings, len(corpus.items))
+    cache = TextCache(model.text, tokenizer, corpus.texts)
+    Loop(corpus, holdout, targets, model, cache, settings, folder).train(resume)
+
+    model.text.bert = merge(model.text.bert)
+    model.eval()
+    if settings.tuning is not Tuning.FROZEN:
+        cache.refill()
+    vectors = retrieval.encode_targets(model, cache, corpus, for_ranker)
+    with torch.no_grad():
+        texts = model.text.head(cache.pooled)
+    ranker = ranking.fit(corpus, holdout, vectors, texts, float(model.scale.detach()), settings.seed)
+    state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled}
+    checkpoints.save(state, folder / MODEL)
+
+
+def load(folder: Path) -> TrainedRun:
+    """Load a run that has ended.
+
+    Raises:
+        TrainingError: it has not, or its data set is gone.
+    """
+    if not (folder / MODEL).exists():
+        raise TrainingError(f"{folder} holds no trained model; run `portrait train DATA {folder}` (or --resume) first")
+    settings = TrainSettings.read(folder / SETTINGS)
+    data = json.loads((folder / DATA).read_text())
+    corpus = corpora.load(Path(data["path"]))
+    state = checkpoints.load(folder / MODEL)
+    if len(state["texts"]) != len(corpus.texts):
+        raise TrainingError(f"the data set {data['path']} is not the one that {folder} was trained on")
+    model = PortraitModel(_plain(settings), len(corpus.items), pretrained=False)
+    model.load_state_dict(state["model"])
+    model.eval()
+    ranker = Ranker(1.0)
+    ranker.load_state_dict(state["ranker"])
+    cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER), corpus.texts)
+    cache.pooled.copy_(state["texts"])
+    holdout = hold_out(corpus, settings.split)
+    return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), cache, data)
+
+
+def _plain(settings: TrainSettings) -> TrainSettings:
+    """Adapters are folded in when a run ends: its model has none."""
+    return dataclasses.replace(settings, tuning=Tuning.FROZEN)
+
+
+def _open(folder: Path, settings: TrainSettings, resume: bool) -> None:
+    written = folder / SETTINGS
+    if resume:
+        if not written.exists():
+            raise TrainingError(f"{folder} holds no run to resume")
+        if TrainSettings.read(written) != settings:
+            raise TrainingError(f"{folder} began with other settings ({written}); resume it with the same options")
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise TrainingError(f"{folder} is not empty; add --resume to go on with its run, or name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    settings.write(written)
+
+
+def _write_data(data: Path, folder: Path) -> None:
+    report = data / "report.json"
+    content = {
+        "path": str(data.resolve()),
+        "report": json.loads(report.read_text()) if report.exists() else {},
+    }
+    (folder / DATA).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:
+    shoppers = len(corpus.shopper_ids)
+    learnt = holdout.train & (corpus.event_item != NO_ITEM)
+    learnt[for_ranker] = False
+    targets = np.flatnonzero(learnt)
+    if shoppers < MINIMUM_SHOPPERS or len(targets) < MINIMUM_SAMPLES:
+        raise TrainingError(
+            f"too little data: {shoppers} shoppers and {len(targets)} events to learn from; "
+            f"at least {MINIMUM_SHOPPERS} and {MINIMUM_SAMPLES} are needed"
+        )
+    return targets
+
+
+def _tokenizer(settings: TrainSettings) -> TextTokenizer:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base_model_folder(settings.base_model))
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise TrainingError(f"the base model {settings.base_model!r} has no fast tokenizer (tokenizer.json)")
+    return TextTokenizer(backend)

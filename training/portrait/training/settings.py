@@ -1,0 +1,81 @@
+"""What a run is trained with: everything that decides its result, in one typed place."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from portrait.training.models.text_encoder import DEFAULT_BASE_MODEL
+from portrait.training.splits import Split
+from portrait.training.tuning import Tuning
+
+
+class Preset(StrEnum):
+    """How much work a run may cost."""
+
+    QUICK = "quick"
+    """Minutes on two cores."""
+    BEST = "best"
+    """As long as validation improves."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of a run."""
+
+    base_model: str = DEFAULT_BASE_MODEL
+    tuning: Tuning = Tuning.FULL
+    preset: Preset = Preset.QUICK
+    split: Split = Split.LOO
+    seed: int = 0
+
+    dimension: int = 128
+    """Length of text, item and profile vectors."""
+    layers: int = 2
+    heads: int = 2
+    dropout: float = 0.4
+    scale: float = 20.0
+    """Softmax scale (one over the temperature) at the start; it is learnt."""
+
+    maximum_epochs: int = 10
+    maximum_steps: int = 900
+    patience: int = 2
+    """Epochs without a better validation NDCG@10 after which training ends."""
+    places: int = 4096
+    """Events in a batch, padding included."""
+    pairs_per_window: int = 16
+    accumulate: int = 1
+    """Batches whose gradients are added up before a step."""
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    text_learning_rate: float = 3e-5
+    texts_per_step: int = 48
+    """Texts that the text encoder reads anew, with gradients, at each step; the others stand in a cache."""
+    full_softmax_items: int = 20_000
+    """Catalogues up to this size are scored whole at each step; larger ones by `negatives` sampled items."""
+    negatives: int = 4096
+
+    @classmethod
+    def of(cls, preset: Preset, **chosen: Any) -> "TrainSettings":
+        """The settings of a preset, with the caller's own choices."""
+        effort: dict[str, Any] = {}
+        if preset is Preset.BEST:
+            effort = {"maximum_epochs": 30, "maximum_steps": 20_000, "patience": 4, "texts_per_step": 96}
+        return cls(preset=preset, **effort, **chosen)
+
+    def write(self, path: Path) -> None:
+        """Write the settings as JSON."""
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainSettings":
+        """The inverse of `write`."""
+        data: dict[str, Any] = json.loads(path.read_text())
+        data |= {
+            "tuning": Tuning(data["tuning"]),
+            "preset": Preset(data["preset"]),
+            "split": Split(data["split"]),
+        }
+        return cls(**data)

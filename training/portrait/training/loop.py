@@ -142,7 +142,7 @@ class Loop:
             if self._reads_texts:
                 self._cache.refresh(self._texts_to_read(batch, random))
             loss = self._loss(batch, random)
-            (loss / len(group)).backward()  # type: ignore[no-untyped-call]
+            (loss / len(group)).backward()
             total += float(loss.detach()) / len(group)
             self._at.batch += 1
         self._cache.settle()

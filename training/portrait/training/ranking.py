@@ -33,8 +33,10 @@ _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 
 
 def ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
-    """The last training event of a tenth of the shoppers: kept from the encoders, so that the ranker learns how
-    far they can be trusted with what they have not seen.
+    """The last training event of a tenth of the shoppers.
+
+    They are kept from the encoders, so that the ranker learns how far these can be trusted with what they have
+    not seen.
     """
     events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
     shoppers = np.searchsorted(corpus.starts, events, side="right") - 1
@@ -166,7 +168,7 @@ def fit(corpus: Corpus, holdout: Holdout, vectors: Vectors, texts: Tensor, scale
         for rows in np.array_split(random.permutation(len(chosen.items)), max(1, len(chosen.items) // _BATCH)):
             optimizer.zero_grad()
             loss = _loss(ranker, vectors, chosen, texts, rows)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
     return ranker.eval()
 

@@ -23,9 +23,11 @@ class Ranker(nn.Module):
         self.query_scale = nn.Parameter(torch.tensor(0.0))
         # Candidate features, the two cosines, and whether there is a profile.
         inputs = len(CANDIDATE_FEATURES) + 3
-        self.correction = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, 1))
-        nn.init.zeros_(self.correction[-1].weight)
-        nn.init.zeros_(self.correction[-1].bias)
+        # It starts at zero: an unfitted ranker keeps the order of retrieval.
+        last = nn.Linear(hidden, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.correction = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), last)
         self.chances = nn.Linear(inputs + 1, 2)
         nn.init.zeros_(self.chances.weight)
 

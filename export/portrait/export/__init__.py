@@ -1,0 +1,1 @@
+"""A trained run to a release: ONNX graphs, parity checks, item index, manifest."""

@@ -1,0 +1,5 @@
+"""Why a release was not made."""
+
+
+class ExportError(Exception):
+    """A graph could not be exported or does not agree with the trained model; the message says which and how far."""

@@ -1,0 +1,196 @@
+"""The three graphs as ONNX: dynamic batch and lengths, one opset."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.events import EVENT_TYPES
+from portrait.features.histories import ENCODED_EVENTS, EVENT_NUMBERS
+from portrait.features.tokens import MAXIMUM_TOKENS
+from portrait.training.run import TrainedRun
+
+OPSET = 18
+_TRACED = "traced_"
+
+
+class Precision(StrEnum):
+    """Number format of a graph's weights and products; inputs and outputs are float32 in both."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    """For GPUs."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One model of a release and how it is called."""
+
+    name: str
+    module: nn.Module
+    inputs: dict[str, tuple[str, ...]]
+    """The axes of each input; equal names are equal lengths."""
+    outputs: dict[str, tuple[str, ...]]
+
+    def example(self, seed: int, **lengths: int) -> dict[str, NDArray[np.generic]]:
+        """Inputs that look like real ones, for tracing and for parity checks.
+
+        Args:
+            seed: for the random numbers.
+            lengths: length of each axis.
+        """
+        return _examples(self, np.random.default_rng(seed), lengths)
+
+
+def graphs(trained: TrainedRun) -> list[Graph]:
+    """The graphs of a trained run."""
+    d = "dimension"
+    return [
+        Graph(
+            "text_encoder",
+            trained.model.text,
+            {"input_ids": ("n", "tokens"), "attention_mask": ("n", "tokens")},
+            {"embedding": ("n", d)},
+        ),
+        Graph(
+            "profile_encoder",
+            trained.model.profile,
+            {
+                "event_embedding": ("n", "events", d),
+                "event_type": ("n", "events"),
+                "event_age": ("n", "events"),
+                "event_numbers": ("n", "events", "numbers"),
+                "mask": ("n", "events"),
+            },
+            {"profile": ("n", d)},
+        ),
+        Graph(
+            "ranker",
+            trained.ranker,
+            {
+                "profile": ("n", d),
+                "query_embedding": ("n", d),
+                "candidate_embedding": ("n", "candidates", d),
+                "candidate_features": ("n", "candidates", "features"),
+            },
+            dict.fromkeys(("score", "click", "purchase"), ("n", "candidates")),
+        ),
+    ]
+
+
+FIXED_AXES = {"numbers": len(EVENT_NUMBERS), "features": len(CANDIDATE_FEATURES)}
+LONGEST = {"n": 1024, "tokens": MAXIMUM_TOKENS, "events": ENCODED_EVENTS, "candidates": 4096}
+
+
+def export(graph: Graph, dimension: int, precision: Precision, path: Path) -> None:
+    """Write a graph as one ONNX file, checked by ONNX itself."""
+    lengths = {"n": 3, "tokens": 7, "events": 5, "candidates": 6, "dimension": dimension}
+    example = graph.example(0, **lengths)
+    dynamic = {
+        name: {place: torch.export.Dim.DYNAMIC for place, axis in enumerate(axes) if axis in LONGEST}
+        for name, axes in graph.inputs.items()
+    }
+    with torch.no_grad():
+        program = torch.onnx.export(
+            graph.module.eval(),
+            kwargs={name: torch.from_numpy(value) for name, value in example.items()},
+            dynamic_shapes=dynamic,
+            input_names=list(graph.inputs),
+            output_names=[_TRACED + name for name in graph.outputs],
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    model = program.model_proto
+    if precision is Precision.FP16:
+        model = _half(model)
+    _name_outputs(model, graph)
+    _name_axes(model, graph)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save_model(model, str(path))
+
+
+def _half(model: onnx.ModelProto) -> onnx.ModelProto:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    # Normalisations and sums of many terms overflow or lose their digits in half precision.
+    kept = ["LayerNormalization", "ReduceSum", "ReduceL2", "Softmax", "Pow"]
+    halved = OnnxModel(convert_float_to_float16(model, keep_io_types=True, op_block_list=kept))
+    halved.topological_sort()
+    del halved.model.graph.value_info[:]  # they still say float32
+    return halved.model
+
+
+def _name_outputs(model: onnx.ModelProto, graph: Graph) -> None:
+    """Give the outputs their names; the exporter names inner values after operators, which may be the same word."""
+    renamed = {name: f"inner_{name}" for name in graph.outputs} | {_TRACED + name: name for name in graph.outputs}
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [renamed.get(name, name) for name in names]
+    for value in (*model.graph.value_info, *model.graph.output):
+        value.name = renamed.get(value.name, value.name)
+
+
+def _name_axes(model: onnx.ModelProto, graph: Graph) -> None:
+    for values, named in ((model.graph.input, graph.inputs), (model.graph.output, graph.outputs)):
+        for value in values:
+            for dimension, axis in zip(value.type.tensor_type.shape.dim, named[value.name], strict=True):
+                if not dimension.HasField("dim_value"):
+                    dimension.dim_param = axis
+
+
+def _examples(graph: Graph, random: np.random.Generator, lengths: dict[str, int]) -> dict[str, NDArray[np.generic]]:
+    sizes = lengths | FIXED_AXES
+
+    def unit(*shape: int) -> NDArray[np.generic]:
+        values = random.normal(size=shape)
+        return (values / np.linalg.norm(values, axis=-1, keepdims=True)).astype(np.float32)
+
+    def real(axes: tuple[str, ...]) -> NDArray[np.int64]:
+        """1 for what is real, 0 for padding; padding stands right for tokens, left for events."""
+        n, length = (sizes[axis] for axis in axes)
+        kept = random.integers(1, length + 1, size=(n, 1))
+        place = np.arange(length)[None]
+        return ((place < kept) if axes[1] == "tokens" else (place >= length - kept)).astype(np.int64)
+
+    example: dict[str, NDArray[np.generic]] = {}
+    for name, axes in graph.inputs.items():
+        shape = tuple(sizes[axis] for axis in axes)
+        if name in ("attention_mask", "mask"):
+            example[name] = real(axes)
+        elif name == "input_ids":
+            vocabulary = graph.module.get_parameter("bert.embeddings.word_embeddings.weight").shape[0]
+            example[name] = random.integers(0, vocabulary, size=shape)
+        elif name == "event_type":
+            example[name] = random.integers(1, len(EVENT_TYPES) + 1, size=shape)
+        elif name == "event_age":
+            ages = np.sort(random.exponential(30.0, size=shape), axis=1)[:, ::-1]
+            example[name] = np.where(random.random((shape[0], 1)) < 0.2, -1.0, ages).astype(np.float32)
+        elif axes[-1] == "dimension":
+            example[name] = unit(*shape)
+        else:
+            example[name] = random.random(shape).astype(np.float32)
+    return example
+
+
+def outputs_of(graph: Graph, inputs: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
+    """What PyTorch answers."""
+    with torch.no_grad():
+        answered = graph.module(**{name: torch.from_numpy(value) for name, value in inputs.items()})
+    tensors: tuple[Tensor, ...] = answered if isinstance(answered, tuple) else (answered,)
+    return {name: tensor.numpy() for name, tensor in zip(graph.outputs, tensors, strict=True)}
+
+
+def shapes(dimension: int) -> Iterator[dict[str, int]]:
+    """Axis lengths at which parity is checked: the smallest, a common one, the largest that serving sends."""
+    for n, tokens, events, candidates in ((1, 1, 1, 1), (7, 19, 13, 50), (2, MAXIMUM_TOKENS, ENCODED_EVENTS, 300)):
+        yield {"n": n, "tokens": tokens, "events": events, "candidates": candidates, "dimension": dimension}

@@ -1,0 +1,40 @@
+"""What a release knows of the catalogue: items, their vectors and popularity, prices, words."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from portrait.features import release as files
+from portrait.features.candidates import popularity_scale
+from portrait.features.events import Item
+from portrait.features.keywords import keywords
+from portrait.features.text import item_text
+from portrait.training.retrieval import item_vectors
+from portrait.training.run import TrainedRun
+
+
+def write(trained: TrainedRun, folder: Path) -> None:
+    """Write the index of a release into its folder."""
+    items = trained.corpus.items
+    with (folder / files.ITEMS).open("w", encoding="utf-8") as lines:
+        for item in items:
+            lines.write(json.dumps(_fields(item), ensure_ascii=False) + "\n")
+    np.save(folder / files.ITEM_VECTORS, item_vectors(trained.model, trained.cache, trained.corpus))
+    np.save(folder / files.ITEM_POPULARITY, popularity_scale(trained.holdout.item_counts))
+    (folder / files.PRICE_SCALE).write_text(json.dumps(trained.corpus.price_scale.to_json(), ensure_ascii=False))
+    (folder / files.KEYWORDS).write_text(json.dumps(_document_frequencies(items), ensure_ascii=False))
+
+
+def _fields(item: Item) -> dict[str, object]:
+    return {name: getattr(item, name) for name in Item.__slots__}
+
+
+def _document_frequencies(items: list[Item]) -> dict[str, object]:
+    """In how many distinct item texts each stem occurs."""
+    texts = {item_text(item) for item in items}
+    frequencies: Counter[str] = Counter()
+    for text in texts:
+        frequencies.update({keyword.stem for keyword in keywords(text)})
+    return {"documents": len(texts), "frequencies": dict(frequencies)}

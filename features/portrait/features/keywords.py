@@ -1,0 +1,64 @@
+"""Keywords of a text: segmented, without stop words, stemmed. Used by `prepare`, `export` and serving."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import rjieba
+import snowballstemmer
+import stopwordsiso
+
+from portrait.features.text import normalise_text
+
+LANGUAGES = ("en", "zh")
+"""Languages whose stop words are dropped."""
+
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_RUN = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+(?:['’][^\W\d_]+)?")
+_HAN_RUN = re.compile(rf"[{_HAN}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """One word of a text."""
+
+    stem: str
+    """What inflected forms of the word have in common: what is counted and compared."""
+    surface: str
+    """The word as it was written."""
+
+
+def keywords(text: str) -> list[Keyword]:
+    """The words of a text that say something, in their order, repeats included.
+
+    Chinese runs are segmented by jieba's dictionary, all else by Unicode word boundaries; English words are
+    stemmed by Snowball's English stemmer. Stop words, single letters and bare numbers are left out.
+    """
+    return [word for surface in _segment(normalise_text(text)) if (word := _keyword(surface)) is not None]
+
+
+def _segment(text: str) -> Iterator[str]:
+    for run in _RUN.findall(text):
+        if _HAN_RUN.match(run):
+            yield from rjieba.cut(run)
+        else:
+            yield run
+
+
+@lru_cache(maxsize=1 << 16)
+def _keyword(surface: str) -> Keyword | None:
+    word = surface.casefold().replace("’", "'").removesuffix("'s")
+    if word in _stop_words() or word.isdecimal() or (len(word) < 2 and not _HAN_RUN.match(word)):
+        return None
+    return Keyword(_stemmer().stemWord(word), surface)
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    return frozenset(stopwordsiso.stopwords(list(LANGUAGES)))
+
+
+@cache
+def _stemmer() -> "snowballstemmer.EnglishStemmer":
+    return snowballstemmer.stemmer("english")

@@ -1,0 +1,171 @@
+"""The commands of training: `portrait prepare`, `portrait train`, `portrait evaluate`.
+
+Heavy imports stand inside the functions, so that `portrait --help` answers at once.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from portrait.training.errors import TrainingError
+
+
+class TuningChoice(StrEnum):
+    """Values of `--tuning`; `tuning.Tuning` says what they are."""
+
+    FULL = "full"
+    LORA = "lora"
+    IA3 = "ia3"
+    FROZEN = "frozen"
+
+
+class PresetChoice(StrEnum):
+    """Values of `--preset`."""
+
+    QUICK = "quick"
+    BEST = "best"
+
+
+class SplitChoice(StrEnum):
+    """Values of `--split`."""
+
+    LOO = "loo"
+    TIME = "time"
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what the caller can mend in one line, exit code 2."""
+    try:
+        yield
+    except TrainingError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+def prepare(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[IN] OUT", help="The source's file or folder (complete-journey needs none), and the data set."
+        ),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="events, amazon-5core, amazon-cn, bestbuy, open-ecommerce, complete-journey; found out if left out."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Clean logs into one canonical data set."""
+    from portrait.training.prepare.dataset import prepare as write
+    from portrait.training.prepare.sources import SOURCES, complete_journey, detect
+
+    with _told():
+        if len(paths) > 2 or (len(paths) == 1 and source != "complete-journey"):
+            raise TrainingError("give the source's path and the data set's folder: portrait prepare IN OUT")
+        path = paths[0] if len(paths) == 2 else complete_journey.installed()
+        if not path.exists():
+            raise TrainingError(f"{path} does not exist")
+        name = source or detect(path)
+        if name not in SOURCES:
+            raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
+        report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1])
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        _print_report(report, paths[-1])
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder that `portrait prepare` wrote.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run; new, unless --resume.")],
+    base_model: Annotated[
+        str, typer.Option(help="Folder or name of a Hugging Face BERT-type model.")
+    ] = "all-MiniLM-L6-v2",
+    tuning: Annotated[TuningChoice, typer.Option(help="How much of the BERT is fine-tuned.")] = TuningChoice.FULL,
+    preset: Annotated[
+        PresetChoice, typer.Option(help="quick: minutes on two cores; best: as long as validation improves.")
+    ] = PresetChoice.QUICK,
+    split: Annotated[
+        SplitChoice, typer.Option(help="What is held out: each shopper's last events, or the latest span of time.")
+    ] = SplitChoice.LOO,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+) -> None:
+    """Fine-tune a shopper-profile model."""
+    from portrait.training import run as runs
+    from portrait.training.settings import Preset, TrainSettings
+    from portrait.training.splits import Split
+    from portrait.training.tuning import Tuning
+
+    settings = TrainSettings.of(
+        Preset(preset), base_model=base_model, tuning=Tuning(tuning), split=Split(split), seed=seed
+    )
+    with _told():
+        runs.train(data, run, settings, resume)
+    typer.echo(f"trained: {run}")
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended.")],
+    split: Annotated[
+        SplitChoice | None,
+        typer.Option(help="Which protocol; the run's own if left out. For another one, a twin is trained first."),
+    ] = None,
+    dump: Annotated[
+        Path | None, typer.Option(help="Write the top 100 of every test shopper: shopper_id, position, item_id, score.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
+) -> None:
+    """Measure a run on the events it has not seen, against popularity."""
+    from portrait.training.evaluation import evaluate as measure
+    from portrait.training.splits import Split
+
+    with _told():
+        measured = measure(run, Split(split) if split else None, dump)
+    if as_json:
+        typer.echo(json.dumps(measured))
+    else:
+        _print_metrics(measured)
+
+
+def _print_report(report: dict[str, Any], folder: Path) -> None:
+    table = Table(title=f"{report['source']} → {folder}", show_header=False)
+    for name in ("read", "kept", "shoppers", "items", "first_time", "last_time"):
+        value = report[name]
+        table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+    for kind, count in report["events_by_type"].items():
+        table.add_row(f"  {kind}", f"{count:,}")
+    for reason, count in report["rejected"].items():
+        table.add_row(f"  rejected: {reason.replace('_', ' ')}", f"{count:,}")
+    Console().print(table)
+
+
+def _print_metrics(measured: dict[str, Any]) -> None:
+    console = Console()
+    title = f"split {measured['split']}, {measured['shoppers']:,} shoppers, all {measured['items']:,} items ranked"
+    table = Table(
+        "metric", "portrait", "95% interval", "popularity", title=f"{title}, seen items {measured['seen_items']}"
+    )
+    for name, ours in measured["ranking"]["portrait"].items():
+        low, high = ours["interval"]
+        popular = measured["ranking"]["popularity"][name]["value"]
+        table.add_row(name, f"{ours['value']:.4f}", f"{low:.4f} to {high:.4f}", f"{popular:.4f}")
+    console.print(table)
+    table = Table("chance of the next", "AUC", "log loss", "calibration error", title="probabilities")
+    for name, row in measured["probabilities"].items():
+        table.add_row(name, *(_figure(row[key]) for key in ("auc", "log_loss", "calibration_error")))
+    console.print(table)
+
+
+def _figure(value: float | None) -> str:
+    return "none in the test" if value is None else f"{value:.4g}"

@@ -1,0 +1,56 @@
+"""Sources of logs, one module each. A source recognises its own files and gives three views of them.
+
+`raw_events` has the columns of `cleaning.COLUMNS` beside `file` and `row`; `raw_items` has `item_id, catalogue,
+title, category_path, brand, attributes, price`; `raw_shoppers` has `shopper_id, age_band, gender, region`.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from portrait.training.errors import TrainingError
+from portrait.training.prepare.sources import (
+    amazon_5core,
+    amazon_cn,
+    bestbuy,
+    complete_journey,
+    events,
+    open_ecommerce,
+)
+
+
+class Source(Protocol):
+    """What a source's module holds."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a path looks like this source's own."""
+
+    def load(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        """Make the three views.
+
+        Raises:
+            DataError: a file is malformed.
+        """
+
+
+SOURCES: dict[str, Source] = {
+    "amazon-5core": amazon_5core,
+    "amazon-cn": amazon_cn,
+    "bestbuy": bestbuy,
+    "open-ecommerce": open_ecommerce,
+    "events": events,
+    "complete-journey": complete_journey,
+}
+
+
+def detect(path: Path) -> str:
+    """Name of the source that a path belongs to.
+
+    Raises:
+        TrainingError: none recognises it.
+    """
+    for name, source in SOURCES.items():
+        if source.recognises(path):
+            return name
+    raise TrainingError(f"{path} looks like no known source; name one of {', '.join(SOURCES)} with --source")

@@ -1,0 +1,1 @@
+"""The gateway: gRPC services over a release of models that Triton serves."""

@@ -1,0 +1,119 @@
+"""The limits of the contract, in one table.
+
+The comments of the protos repeat it word for word (`Limit: …`, `Required …`); a test holds the two together.
+"""
+
+import re
+from typing import cast
+
+from google.protobuf.message import Message
+
+from portrait.server.bounds import (
+    Characters,
+    Entries,
+    FieldNames,
+    Finite,
+    Limit,
+    Moment,
+    Pairs,
+    Requirement,
+    Whole,
+)
+from portrait.v1 import profile_service_pb2, types_pb2
+
+HISTORY_EVENTS = 10_000
+"""A longer inline history is refused; of a longer recorded one the latest events are read."""
+
+_CATALOGUE = Characters(0, 64, re.compile(r"[A-Za-z0-9_-]*"), ": letters, digits, `_`, `-`")
+_SHOPPER_ID = Characters(1, 128)
+_ITEM_ID = Characters(1, 256)
+_NAME = Characters(1, 200)
+_QUERY = Characters(0, 1000)
+_PRICE = Finite(0, 1e9)
+_PROFILE_FIELDS = FieldNames(20, profile_service_pb2.Profile.DESCRIPTOR)
+
+LIMITS: dict[str, Limit] = {
+    "BatchGetProfilesRequest.as_of": Moment(),
+    "BatchGetProfilesRequest.fields": _PROFILE_FIELDS,
+    "BatchGetProfilesRequest.shoppers": Entries(1, 256),
+    "CategoryPath.names": Entries(1, 10, _NAME),
+    "DeleteItemsRequest.catalogue": _CATALOGUE,
+    "DeleteItemsRequest.item_ids": Entries(1, 1000, _ITEM_ID),
+    "Event.catalogue": _CATALOGUE,
+    "Event.dwell_seconds": Finite(0, 86_400),
+    "Event.event_id": Characters(1, 128),
+    "Event.item_id": _ITEM_ID,
+    "Event.position": Whole(1, 100_000),
+    "Event.price": _PRICE,
+    "Event.quantity": Finite(0, 1e6, open=True),
+    "Event.query": _QUERY,
+    "Event.rating": Finite(1, 5),
+    "Event.time": Moment(),
+    "GetItemRequest.catalogue": _CATALOGUE,
+    "GetItemRequest.item_id": _ITEM_ID,
+    "GetProfileRequest.as_of": Moment(),
+    "GetProfileRequest.fields": _PROFILE_FIELDS,
+    "History.events": Entries(0, HISTORY_EVENTS),
+    "Item.attributes": Pairs(50, Characters(1, 500)),
+    "Item.brand": Characters(0, 200),
+    "Item.category_path": Entries(0, 10, _NAME),
+    "Item.item_id": _ITEM_ID,
+    "Item.price": _PRICE,
+    "Item.title": Characters(1, 1000),
+    "ItemFilter.brands": Entries(0, 100, _NAME),
+    "ItemFilter.categories": Entries(0, 50),
+    "ItemFilter.exclude_item_ids": Entries(0, 10_000, _ITEM_ID),
+    "ItemFilter.max_price": _PRICE,
+    "ItemFilter.min_price": _PRICE,
+    "RankRequest.as_of": Moment(),
+    "RankRequest.candidates": Entries(1, 1000),
+    "RankRequest.catalogue": _CATALOGUE,
+    "RankRequest.query": _QUERY,
+    "RecommendRequest.as_of": Moment(),
+    "RecommendRequest.catalogue": _CATALOGUE,
+    "RecommendRequest.k": Whole(0, 1000),
+    "RecommendRequest.query": _QUERY,
+    "RecordEventsRequest.events": Entries(1, 1000),
+    "ShopperEvent.shopper_id": _SHOPPER_ID,
+    "ShopperRef.shopper_id": _SHOPPER_ID,
+    "UpsertItemsRequest.catalogue": _CATALOGUE,
+    "UpsertItemsRequest.items": Entries(1, 500),
+}
+"""What each field of a request may hold, by message and field. An unset field is held against REQUIRED only."""
+
+
+def _is_search(event: Message) -> bool:
+    return cast("types_pb2.Event", event).type == types_pb2.EVENT_TYPE_SEARCH
+
+
+ALWAYS = Requirement("Required", lambda message, place: True)
+TO_RECORD = Requirement("Required to record", lambda event, place: place == "ShopperEvent.event")
+FOR_SEARCH = Requirement("Required if `type` is SEARCH", lambda event, place: _is_search(event))
+EXCEPT_SEARCH = Requirement("Required unless `type` is SEARCH", lambda event, place: not _is_search(event))
+EXCEPT_TO_RANK = Requirement(
+    "Required except of a candidate to rank", lambda item, place: place != "RankCandidate.item"
+)
+
+REQUIRED: dict[str, Requirement] = {
+    "Event.event_id": TO_RECORD,
+    "Event.item_id": EXCEPT_SEARCH,
+    "Event.query": FOR_SEARCH,
+    "Event.time": TO_RECORD,
+    "Event.type": ALWAYS,
+    "GetItemRequest.item_id": ALWAYS,
+    "GetProfileRequest.shopper": ALWAYS,
+    "Item.item_id": ALWAYS,
+    "Item.title": EXCEPT_TO_RANK,
+    "RankCandidate.item": ALWAYS,
+    "RankRequest.shopper": ALWAYS,
+    "RecommendRequest.shopper": ALWAYS,
+    "ShopperEvent.event": ALWAYS,
+    "ShopperEvent.shopper_id": ALWAYS,
+    "ShopperRef.shopper": ALWAYS,
+}
+"""When each field, or each oneof, of a request must be set."""
+
+SERVED_ONE_BY_ONE = frozenset(
+    {"BatchGetProfilesRequest.shoppers", "RecordEventsRequest.events", "UpsertItemsRequest.items"}
+)
+"""Fields whose entries fail each by itself: the service holds every entry against the table."""

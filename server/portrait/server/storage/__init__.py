@@ -1,0 +1,1 @@
+"""What the gateway keeps between restarts: shoppers' events, and changes of catalogues since the release."""

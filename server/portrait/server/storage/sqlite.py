@@ -1,0 +1,195 @@
+"""A store in one SQLite file: write-ahead log, each transaction on disk before it is answered."""
+
+import asyncio
+import dataclasses
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from portrait.features.events import Event, EventType, Item
+from portrait.server.storage.store import ItemChange, RecordedEvent, StoreError
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE events (
+    arrival INTEGER PRIMARY KEY,
+    event_id TEXT NOT NULL UNIQUE,
+    shopper_id TEXT NOT NULL,
+    time INTEGER NOT NULL, -- microseconds since 1970
+    type TEXT NOT NULL,
+    item_id TEXT,
+    catalogue TEXT NOT NULL,
+    query TEXT,
+    price REAL,
+    quantity REAL,
+    rating REAL,
+    dwell_seconds REAL,
+    position INTEGER
+);
+CREATE INDEX events_of_shopper ON events (shopper_id, time, arrival);
+CREATE TABLE item_changes (
+    catalogue TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    item TEXT, -- JSON; NULL: removed
+    PRIMARY KEY (catalogue, item_id)
+) WITHOUT ROWID;
+"""
+
+_EVENT_COLUMNS = tuple(field.name for field in dataclasses.fields(Event))
+_COLUMN_LIST = ", ".join(_EVENT_COLUMNS)
+_KNOWN = "SELECT event_id FROM events WHERE event_id IN (SELECT value FROM json_each(?))"
+_RECORD = (
+    f"INSERT INTO events (shopper_id, {_COLUMN_LIST}) "  # noqa: S608 - names of a dataclass's fields
+    f"VALUES (?{', ?' * len(_EVENT_COLUMNS)})"
+)
+_HISTORY = (
+    f"SELECT {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a dataclass's fields
+    "WHERE shopper_id = ? AND time <= ? ORDER BY time DESC, arrival DESC LIMIT ?"
+)
+_CHANGE = (
+    "INSERT INTO item_changes (catalogue, item_id, item) VALUES (?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET item = excluded.item"
+)
+
+_LOCK_SECONDS = 5.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class SqliteStore:
+    """A `Store` in a file of this machine. Open it with `open_store`."""
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._writing = asyncio.Lock()
+
+    async def record(self, events: Sequence[RecordedEvent]) -> list[bool]:
+        """Store events; for each whether it was new."""
+        async with self._transaction() as connection:
+            ids = json.dumps([recorded.event.event_id for recorded in events])
+            known = {event_id for (event_id,) in await connection.execute_fetchall(_KNOWN, (ids,))}
+            new = []
+            for recorded in events:
+                new.append(recorded.event.event_id not in known)
+                known.add(recorded.event.event_id)
+            rows = [_row(recorded) for recorded, is_new in zip(events, new, strict=True) if is_new]
+            await connection.executemany(_RECORD, rows)
+        return new
+
+    async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
+        """The latest events of a shopper up to a moment, oldest first."""
+        rows = await self._reader.execute_fetchall(_HISTORY, (shopper_id, _microseconds(as_of), limit))
+        return [_event(row) for row in reversed(list(rows))]
+
+    async def change_items(self, changes: Sequence[ItemChange]) -> None:
+        """Remember items that were added, replaced or removed."""
+        rows = [(change.catalogue, change.item_id, _item_json(change.item)) for change in changes]
+        async with self._transaction() as connection:
+            await connection.executemany(_CHANGE, rows)
+
+    async def item_changes(self) -> AsyncIterator[ItemChange]:
+        """The last change of every item that was ever changed."""
+        async with self._reader.execute("SELECT catalogue, item_id, item FROM item_changes") as cursor:
+            async for catalogue, item_id, item in cursor:
+                yield ItemChange(catalogue, item_id, _item(item))
+
+    async def close(self) -> None:
+        """Wait for the transaction that is being written, then close the file."""
+        async with self._writing:
+            await self._writer.close()
+        await self._reader.close()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        async with self._writing:
+            try:
+                await self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                await self._writer.commit()
+            except BaseException:
+                # A cancelled caller too: its statements may still stand in the connection's queue.
+                await self._writer.rollback()
+                raise
+
+
+async def open_store(path: Path) -> SqliteStore:
+    """Open the store of a file, or begin it.
+
+    Raises:
+        StoreError: the file is no store, or one that a later version of Portrait wrote.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = await _connect(path)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{path} can't be opened: {error}") from error
+    try:
+        await _prepare(writer, path)
+        return SqliteStore(writer, await _connect(path))
+    except sqlite3.Error as error:
+        await writer.close()
+        raise StoreError(f"{path} is no state file of Portrait: {error}") from error
+    except StoreError:
+        await writer.close()
+        raise
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    # isolation_level None: transactions begin where this module says so, not before the first write.
+    return await aiosqlite.connect(path, isolation_level=None, timeout=_LOCK_SECONDS)
+
+
+async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
+    """Set the file up for durable writes and, if it is new, make its tables."""
+    await connection.execute("PRAGMA journal_mode = WAL")
+    await connection.execute("PRAGMA synchronous = FULL")
+    await connection.execute("BEGIN IMMEDIATE")
+    [[version]] = await connection.execute_fetchall("PRAGMA user_version")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} was written by a later version of Portrait (schema {version}; "
+            f"this one reads up to {SCHEMA_VERSION})"
+        )
+    if version == 0:
+        for statement in _SCHEMA.split(";\n"):
+            await connection.execute(statement)
+        await connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    await connection.commit()
+
+
+def _row(recorded: RecordedEvent) -> tuple[Any, ...]:
+    event = recorded.event
+    if event.time is None:
+        raise ValueError("an event without a time can't be recorded")
+    values = {name: getattr(event, name) for name in _EVENT_COLUMNS}
+    values |= {"type": event.type.value, "time": _microseconds(event.time)}
+    return (recorded.shopper_id, *values.values())
+
+
+def _event(row: Sequence[Any]) -> Event:
+    values = dict(zip(_EVENT_COLUMNS, row, strict=True))
+    values |= {"type": EventType(values["type"]), "time": _EPOCH + values["time"] * _MICROSECOND}
+    return Event(**values)
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def _item_json(item: Item | None) -> str | None:
+    return None if item is None else json.dumps(dataclasses.asdict(item), ensure_ascii=False)
+
+
+def _item(text: str | None) -> Item | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    return Item(**{**values, "category_path": tuple(values["category_path"])})

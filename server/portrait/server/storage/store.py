@@ -1,0 +1,61 @@
+"""What the gateway asks of a store. One file beside this one is one kind of store."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from portrait.features.events import Event, Item
+
+
+class StoreError(Exception):
+    """The store can't be opened: it is damaged, locked, or of a later version of Portrait."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event and the shopper who did it. Its time is set."""
+
+    shopper_id: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChange:
+    """An item that was added, replaced or removed since the release."""
+
+    catalogue: str
+    item_id: str
+    item: Item | None
+    """None: removed."""
+
+
+class Store(Protocol):
+    """Keeps events and changes of items. What a call has stored survives a crash of process and machine."""
+
+    async def record(self, events: Sequence[RecordedEvent]) -> list[bool]:
+        """Store events, all in one transaction.
+
+        Returns:
+            for each event whether it was new; one whose id is stored, or came before in `events`, is not.
+        """
+        ...
+
+    async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
+        """The latest `limit` events of a shopper that are not later than `as_of`, oldest first.
+
+        Events of one time come in the order in which they arrived. Empty if nothing is known of the shopper.
+        """
+        ...
+
+    async def change_items(self, changes: Sequence[ItemChange]) -> None:
+        """Remember items that were added, replaced or removed, all in one transaction."""
+        ...
+
+    def item_changes(self) -> AsyncIterator[ItemChange]:
+        """The last change of every item that was ever changed."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of the files."""
+        ...

@@ -1,0 +1,51 @@
+"""What keeps the house in order: stubs as generated, imports as ruled, one namespace over several roots."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+PROTOC = [
+    sys.executable,
+    "-m",
+    "grpc_tools.protoc",
+    "--proto_path=protos",
+    f"--plugin=protoc-gen-mypy_grpc={BIN}/protoc-gen-mypy_grpc",
+]
+
+
+def run(*command: str, within: Path = REPOSITORY) -> None:
+    done = subprocess.run(command, cwd=within, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def protos(pattern: str) -> list[str]:
+    return [str(path.relative_to(REPOSITORY)) for path in sorted(REPOSITORY.glob(f"protos/portrait/v1/{pattern}"))]
+
+
+def test_the_committed_stubs_are_what_the_protos_generate(tmp_path: Path) -> None:
+    run(*PROTOC, f"--python_out={tmp_path}", f"--pyi_out={tmp_path}", *protos("*.proto"))
+    run(*PROTOC, f"--grpc_python_out={tmp_path}", f"--mypy_grpc_out={tmp_path}", *protos("*_service.proto"))
+
+    def stubs(root: Path) -> dict[str, str]:
+        return {path.name: path.read_text() for path in (root / "portrait/v1").glob("*_pb2*.py*")}
+
+    assert stubs(REPOSITORY / "clients") == stubs(tmp_path)
+
+
+def test_the_contract_is_lint_clean() -> None:
+    run(str(BIN / "buf"), "lint", within=REPOSITORY / "protos")
+
+
+def test_the_import_rules_hold() -> None:
+    run(str(BIN / "lint-imports"))
+
+
+def test_no_root_hides_the_others() -> None:
+    """A `portrait/__init__.py` in one root would make it the whole of `portrait`."""
+    build = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    roots = build["targets"]["wheel"]["packages"]
+    assert roots
+    assert not [root for root in roots if (REPOSITORY / root / "__init__.py").exists()]

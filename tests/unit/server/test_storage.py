@@ -1,0 +1,132 @@
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from portrait.features.events import Event, EventType, Item
+from portrait.server.storage.sqlite import SCHEMA_VERSION, SqliteStore, open_store
+from portrait.server.storage.store import ItemChange, RecordedEvent, StoreError
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def event(event_id: str, minutes: float = 0) -> Event:
+    return Event(event_id, EventType.VIEW, NOON + timedelta(minutes=minutes), item_id="lamp")
+
+
+def of(shopper_id: str, *events: Event) -> list[RecordedEvent]:
+    return [RecordedEvent(shopper_id, each) for each in events]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = await open_store(tmp_path / "state" / "portrait.db")
+    yield store
+    await store.close()
+
+
+async def ids(store: SqliteStore, shopper_id: str, minutes: float = 1e6, limit: int = 100) -> list[str]:
+    history = await store.history(shopper_id, NOON + timedelta(minutes=minutes), limit)
+    return [each.event_id for each in history]
+
+
+async def test_an_event_comes_back_as_it_was_recorded(store: SqliteStore) -> None:
+    full = Event(
+        event_id="e1",
+        type=EventType.RATE,
+        time=NOON + timedelta(microseconds=123_457),
+        item_id="灯 🛋",
+        catalogue="ads",
+        query="lamp\x00'; DROP TABLE events",
+        price=0.1,
+        quantity=2.0,
+        rating=4.5,
+        dwell_seconds=0.0,
+        position=3,
+    )
+    bare = Event("e2", EventType.SEARCH, NOON + timedelta(hours=1), query="lamp")
+    assert await store.record(of("ann", full, bare)) == [True, True]
+    assert await store.history("ann", NOON + timedelta(days=1), 10) == [full, bare]
+
+
+async def test_history_is_ordered_by_time_then_arrival(store: SqliteStore) -> None:
+    await store.record(of("ann", event("late", 9), event("b", 5), event("a", 5)))
+    await store.record(of("ann", event("early", 1)))
+    assert await ids(store, "ann") == ["early", "b", "a", "late"]
+
+
+async def test_history_ends_at_its_moment_and_keeps_the_latest(store: SqliteStore) -> None:
+    await store.record(of("ann", *(event(f"e{minute}", minute) for minute in range(6))))
+    assert await ids(store, "ann", minutes=3) == ["e0", "e1", "e2", "e3"]
+    assert await ids(store, "ann", minutes=3, limit=2) == ["e2", "e3"]
+    assert await ids(store, "bob") == []
+
+
+async def test_an_event_id_is_stored_once_across_calls_batches_and_shoppers(store: SqliteStore) -> None:
+    assert await store.record(of("ann", event("e1"), event("e1", 1), event("e2"))) == [True, False, True]
+    assert await store.record(of("bob", event("e1"), event("e3"))) == [False, True]
+    assert await ids(store, "ann") == ["e1", "e2"]
+    assert await ids(store, "bob") == ["e3"]
+
+
+async def test_concurrent_writers_store_everything_once(store: SqliteStore) -> None:
+    batches = [of("ann", *(event(f"e{n}", n) for n in range(start, start + 20))) for start in range(0, 100, 10)]
+    new = await asyncio.gather(*(store.record(batch) for batch in batches))
+    assert sum(map(sum, new)) == 110
+    assert len(await ids(store, "ann", limit=1000)) == 110
+
+
+async def test_a_cancelled_write_leaves_all_or_nothing_and_does_not_block(store: SqliteStore) -> None:
+    for round_ in range(20):
+        batch = of("ann", *(event(f"{round_}-{n}", n) for n in range(50)))
+        writing = asyncio.create_task(store.record(batch))
+        for _ in range(round_):
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        stored = [each for each in await ids(store, "ann", limit=10_000) if each.startswith(f"{round_}-")]
+        assert len(stored) in {0, 50}
+    assert await store.record(of("bob", event("after"))) == [True]
+
+
+async def test_events_and_item_changes_survive_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "portrait.db"
+    lamp = Item("lamp", "灯", "ads", ("Home", "Lamps"), "Brand", {"colour": "red"}, 9.5)
+    store = await open_store(path)
+    await store.record(of("ann", event("e1")))
+    await store.change_items([ItemChange("ads", "lamp", replace(lamp, title="old")), ItemChange("ads", "x", None)])
+    await store.change_items([ItemChange("ads", "lamp", lamp)])
+    await store.close()
+
+    store = await open_store(path)
+    assert await ids(store, "ann") == ["e1"]
+    changes = [change async for change in store.item_changes()]
+    assert changes == [ItemChange("ads", "lamp", lamp), ItemChange("ads", "x", None)]
+    await store.close()
+
+
+async def test_writes_wait_for_the_disk(store: SqliteStore) -> None:
+    [[mode]] = await store._writer.execute_fetchall("PRAGMA journal_mode")
+    [[synchronous]] = await store._writer.execute_fetchall("PRAGMA synchronous")
+    assert (mode, synchronous) == ("wal", 2)
+
+
+async def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "portrait.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(StoreError, match=f"later version of Portrait .schema {SCHEMA_VERSION + 1}"):
+        await open_store(path)
+
+
+async def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "portrait.db"
+    path.write_text("event_id,shopper_id\n" * 100)
+    with pytest.raises(StoreError, match="is no state file of Portrait"):
+        await open_store(path)
+    with pytest.raises(StoreError, match="can't be opened"):
+        await open_store(tmp_path)

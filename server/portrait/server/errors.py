@@ -1,0 +1,86 @@
+"""What can go wrong while a request is served. The transport maps each of these to a status, in one place.
+
+    PortraitError
+    ├── InvalidRequest     expected: the caller sent something that the contract refuses
+    ├── NotFound           expected: what the caller names is not there
+    ├── Overloaded         expected: more work than can be taken; come back later
+    ├── Unavailable        expected: Triton is down or restarts; come back later
+    ├── DeadlineExceeded   expected: the caller's time is up
+    └── InferenceFailed    unexpected: a model answered with something that is no answer
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PortraitError(Exception):
+    """Base of all that is raised on purpose while a request is served."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One field that breaks a limit."""
+
+    field: str
+    """Its path in the request, for example `events[3].event.price`."""
+    description: str
+    """What is wrong, and the limit. Holds no personal data."""
+
+
+class InvalidRequest(PortraitError):
+    """Expected. The request breaks the contract.
+
+    Args:
+        violations: every field at fault.
+    """
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(f"{each.field}: {each.description}" for each in violations))
+        self.violations = tuple(violations)
+
+
+class NotFound(PortraitError):
+    """Expected. What a field names does not exist.
+
+    Args:
+        field: the field's path in the request.
+        message: what was not found; holds no personal data.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class Overloaded(PortraitError):
+    """Expected. A queue is full.
+
+    Args:
+        message: which.
+        retry_after: seconds after which a retry makes sense.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(PortraitError):
+    """Expected. A part that the request needs is down.
+
+    Args:
+        message: which.
+        retry_after: seconds after which a retry makes sense.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(PortraitError):
+    """Expected. The caller's deadline passed before the answer was there."""
+
+
+class InferenceFailed(PortraitError):
+    """Unexpected. A model's answer is missing, of another shape, or not finite."""

@@ -14,9 +14,10 @@ from portrait.features import histories
 from portrait.features.candidates import FAMILIAR, RETRIEVED, candidate_features, memory
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.text import item_text, normalise_text, query_text
-from portrait.server.catalogue import Catalogue, Filter, Snapshot
+from portrait.server.catalogue import CandidateSet, Catalogue, Filter, Snapshot
 from portrait.server.errors import NotFound
-from portrait.server.inference.encoders import ProfileEncoder, Ranker, Scores, TextEncoder
+from portrait.server.inference.encoders import ProfileEncoder, Ranker, Scores
+from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.triton import TritonModels
 from portrait.server.profiles.profile import Profile, build
 from portrait.server.releases import Release
@@ -100,7 +101,7 @@ class Engine:
         self.models = models
         self.texts = TextEncoder(models, release, text_cache_bytes)
         self._profiles = ProfileEncoder(models, release)
-        self._ranker = Ranker(models, release)
+        self._ranker = Ranker(models)
         self._catalogues = {DEFAULT_CATALOGUE: Catalogue(DEFAULT_CATALOGUE, release)}
 
     @classmethod
@@ -148,8 +149,7 @@ class Engine:
             rows = await asyncio.to_thread(_candidates, catalogue, shopper, request)
         else:
             rows = _candidates(catalogue, shopper, request)
-        scores = await self._rank(catalogue, shopper, rows, request, deadline)
-        ranked = _ordered([catalogue.item_at(row) for row in rows], scores)
+        ranked = await self._rank(catalogue.take(rows), shopper, request, deadline)
         return Ranking(ranked[: request.k], self.release.number, len(request.history))
 
     async def rank(self, request: RankRequest, *, deadline: float | None) -> Ranking:
@@ -159,15 +159,17 @@ class Engine:
             NotFound: there is no such catalogue.
         """
         catalogue = self._catalogue(request.catalogue).snapshot()
-        worded = [item for item in request.candidates if item.title]
-        vectors = await self.texts.encode([item_text(item) for item in worded], deadline)
-        with_own_words = catalogue.with_items(worded, vectors)
         shopper = await self._shopper(request.history, request.query, request.as_of, deadline)
-        rows = [with_own_words.row(item.item_id) for item in request.candidates]
-        known = [row for row in rows if row is not None]
-        scores = await self._rank(with_own_words, shopper, np.array(known, dtype=np.int64), request, deadline)
-        ranked = _ordered([with_own_words.item_at(row) for row in known], scores)
-        unknown = [item for item, row in zip(request.candidates, rows, strict=True) if row is None]
+        rows = [catalogue.row(item.item_id) for item in request.candidates]
+        places = [place for place, row in enumerate(rows) if row is not None or request.candidates[place].title]
+        chosen = await self._with_own_words(
+            catalogue.take(np.array([rows[place] or 0 for place in places], dtype=np.int64)),
+            [request.candidates[place] for place in places],
+            [rows[place] is not None for place in places],
+            deadline,
+        )
+        ranked = await self._rank(chosen, shopper, request, deadline)
+        unknown = [item for place, item in enumerate(request.candidates) if place not in set(places)]
         ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
         return Ranking(ranked, self.release.number, len(request.history))
 
@@ -203,9 +205,7 @@ class Engine:
         except KeyError:
             raise NotFound("catalogue", "there is no such catalogue") from None
 
-    async def _shopper(
-        self, history: Sequence[Event], query: str, as_of: datetime, deadline: float | None
-    ) -> _Shopper:
+    async def _shopper(self, history: Sequence[Event], query: str, as_of: datetime, deadline: float | None) -> _Shopper:
         """Encode a history; a query is one more search, made now, so that the profile is of a shopper who asks."""
         asked = Event("", EventType.SEARCH, as_of, query=query) if normalise_text(query) else None
         latest = [*history[-histories.REMEMBERED_EVENTS :], *([asked] if asked else [])]
@@ -232,27 +232,41 @@ class Engine:
         for place, event in enumerate(events):
             row = catalogue.row(event.item_id) if event.item_id is not None else None
             if row is not None:
-                vectors[place] = catalogue.vector_at(row)
+                vectors[place] = catalogue.vector(row)
         return vectors
 
+    async def _with_own_words(
+        self, held: CandidateSet, given: list[Item], is_held: list[bool], deadline: float | None
+    ) -> CandidateSet:
+        """Candidates by the words that the caller gave, where it gave a title."""
+        worded = [place for place, item in enumerate(given) if item.title]
+        vectors, popularity, percentile = held.vectors.copy(), held.popularity.copy(), held.percentile.copy()
+        vectors[worded] = await self.texts.encode([item_text(given[place]) for place in worded], deadline)
+        for place in worded:
+            percentile[place] = self.release.price_scale.percentile(given[place].category_path, given[place].price)
+            popularity[place] = popularity[place] if is_held[place] else 0.0
+        items = [item if item.title else held.items[place] for place, item in enumerate(given)]
+        return CandidateSet(items, vectors, popularity, percentile)
+
     async def _rank(
-        self, catalogue: Snapshot, shopper: _Shopper, rows: NDArray[np.int64], request: Request, deadline: float | None
-    ) -> Scores:
-        events = [event for event in shopper.history if event.event_id or event.type is not EventType.SEARCH]
+        self, chosen: CandidateSet, shopper: _Shopper, request: Request, deadline: float | None
+    ) -> list[RankedItem]:
+        """Candidates in order, the best first; equal scores by item id."""
         remembered = memory(
-            [event.item_id if event.type is not EventType.SEARCH else None for event in events],
-            [event.time.timestamp() if event.time else math.nan for event in events],
-            shopper.percentiles[: len(events)],
+            [event.item_id if event.type is not EventType.SEARCH else None for event in shopper.history],
+            [event.time.timestamp() if event.time else math.nan for event in shopper.history],
+            shopper.percentiles,
         )
         features = candidate_features(
-            [catalogue.item_at(row).item_id for row in rows],
-            catalogue.popularity[rows],
-            catalogue.percentile[rows],
+            [item.item_id for item in chosen.items],
+            chosen.popularity,
+            chosen.percentile,
             remembered,
             request.as_of.timestamp(),
-            bool(normalise_text(request.query)),
+            has_query=bool(normalise_text(request.query)),
         )
-        return await self._ranker.score(shopper.profile, shopper.query, catalogue.vectors_at(rows), features, deadline)
+        scores = await self._ranker.score(shopper.profile, shopper.query, chosen.vectors, features, deadline)
+        return _ordered(chosen.items, scores)
 
 
 def _percentile(release: Release, catalogue: Snapshot, event: Event) -> float:
@@ -268,7 +282,8 @@ def _candidates(catalogue: Snapshot, shopper: _Shopper, request: RecommendReques
     if request.exclude_seen and len(familiar):
         allowed[familiar] = False
     wanted = max(RETRIEVED, request.k)
-    parts = [best(catalogue.scores(vector), wanted, allowed) for vector in (shopper.profile, shopper.query) if vector.any()]
+    asked = [vector for vector in (shopper.profile, shopper.query) if vector.any()]
+    parts = [best(catalogue.scores(vector), wanted, allowed) for vector in asked]
     if not parts:
         parts = [best(catalogue.popularity, wanted, allowed)]
     elif len(familiar) and not request.exclude_seen:
@@ -284,5 +299,3 @@ def _ordered(items: Sequence[Item], scores: Scores) -> list[RankedItem]:
         )
     ]
     return sorted(ranked, key=lambda each: (-each.score, each.item.item_id))
-
-

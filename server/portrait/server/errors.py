@@ -1,12 +1,12 @@
 """What can go wrong while a request is served. The transport maps each of these to a status, in one place.
 
-    PortraitError
-    ├── InvalidRequest     expected: the caller sent something that the contract refuses
-    ├── NotFound           expected: what the caller names is not there
-    ├── Overloaded         expected: more work than can be taken; come back later
-    ├── Unavailable        expected: Triton is down or restarts; come back later
-    ├── DeadlineExceeded   expected: the caller's time is up
-    └── InferenceFailed    unexpected: a model answered with something that is no answer
+PortraitError
+├── InvalidRequest     expected: the caller sent something that the contract refuses
+├── NotFound           expected: what the caller names is not there
+├── Overloaded         expected: more work than can be taken; come back later
+├── Unavailable        expected: Triton is down or restarts; come back later
+├── DeadlineExceeded   expected: the caller's time is up
+└── InferenceFailed    unexpected: a model answered with something that is no answer
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ class Violation:
 
     field: str
     """Its path in the request, for example `events[3].event.price`."""
-    description: str
-    """What is wrong, and the limit. Holds no personal data."""
+    message: str
+    """What was sent and what the limit is; repeats nothing that a shopper typed."""
 
 
 class InvalidRequest(PortraitError):
@@ -35,7 +35,7 @@ class InvalidRequest(PortraitError):
     """
 
     def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__("; ".join(f"{each.field}: {each.description}" for each in violations))
+        super().__init__("; ".join(f"{each.field}: {each.message}" for each in violations))
         self.violations = tuple(violations)
 
 

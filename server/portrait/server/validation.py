@@ -1,25 +1,15 @@
 """Holds requests against the limits of the contract."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from portrait.server.bounds import Entries, Requirement
+from portrait.server.errors import Violation
 from portrait.server.limits import LIMITS, REQUIRED, SERVED_ONE_BY_ONE
 from portrait.v1 import types_pb2
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A field that is missing or outside its limit."""
-
-    field: str
-    """Path from the request, for example `events[3].event.price`."""
-    message: str
-    """What was sent and what the limit is; repeats nothing that a shopper typed."""
 
 
 def violations(message: Message, path: str = "", place: str = "") -> Iterator[Violation]:

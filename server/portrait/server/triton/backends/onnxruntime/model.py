@@ -4,8 +4,8 @@ It reads the same config.pbtxt keys, so that a repository serves unchanged in ei
 beside this file: it imports only what its own environment holds.
 """
 
+import contextlib
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,9 @@ class TritonPythonModel:
         return answers
 
     def _run(self, requests: list[Any]) -> list[Any]:
-        parts = [[pb.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs] for request in requests]
+        parts = [
+            [pb.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs] for request in requests
+        ]
         rows = [part[0].shape[0] for part in parts]
         try:
             joined = [np.concatenate(columns) if len(parts) > 1 else columns[0] for columns in zip(*parts, strict=True)]
@@ -87,15 +89,15 @@ def _session(path: Path, config: dict[str, Any], args: dict[str, str]) -> onnxru
 
 
 def _add_openvino(options: onnxruntime.SessionOptions) -> bool:
-    """Put OpenVINO's CPU device before ONNX Runtime's own; False where the plugin is not installed."""
+    """Put OpenVINO's CPU device before ONNX Runtime's own; False where there is none (its plugin wants Intel's)."""
     try:
         import onnxruntime_ep_openvino
-
-        onnxruntime.register_execution_provider_library("openvino", onnxruntime_ep_openvino.get_library_path())
-        devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name == _OPENVINO]
-        devices = [device for device in devices if device.device.type == onnxruntime.OrtHardwareDeviceType.CPU]
-        options.add_provider_for_devices(devices[:1], {})
-    except Exception:
-        logging.getLogger(__name__).warning("config asks for openvino, which can't be used: plain CPU", exc_info=True)
+    except ImportError:
         return False
+    with contextlib.suppress(Exception):  # it is registered once in a process
+        onnxruntime.register_execution_provider_library("openvino", onnxruntime_ep_openvino.get_library_path())
+    devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name == _OPENVINO]
+    devices = [device for device in devices if device.device.type == onnxruntime.OrtHardwareDeviceType.CPU]
+    if devices:
+        options.add_provider_for_devices(devices[:1], {})
     return bool(devices)

@@ -1,0 +1,1 @@
+"""The release's graphs as functions: batching, caching, and the way to Triton."""

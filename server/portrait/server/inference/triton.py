@@ -1,0 +1,103 @@
+"""The graphs of a release in Triton: one long-lived connection, deadlines, checked answers."""
+
+import asyncio
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc.aio import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from portrait.features.release import MODELS
+from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, Unavailable
+
+RETRY_SECONDS = 1.0
+"""A Triton that died is back after about this long."""
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+class TritonModels:
+    """Runs the graphs of one release.
+
+    Args:
+        url: host:port of Triton's gRPC endpoint.
+        release: version of every model.
+    """
+
+    def __init__(self, url: str, release: int) -> None:
+        self._client = InferenceServerClient(url)
+        self._version = str(release)
+
+    async def ready(self) -> bool:
+        """Whether all graphs are loaded."""
+        try:
+            return all(
+                [await self._client.is_model_ready(model, self._version, client_timeout=1.0) for model in MODELS]
+            )
+        except InferenceServerException:
+            return False
+
+    async def run(
+        self, model: str, inputs: Arrays, outputs: Mapping[str, tuple[int, ...]], deadline: float | None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run a graph.
+
+        Args:
+            model: its name.
+            inputs: by name.
+            outputs: the shape that each output must have.
+            deadline: `loop.time()` at which nobody waits any more; None if never.
+
+        Raises:
+            DeadlineExceeded: the answer came too late.
+            Unavailable: Triton is down, restarts, or refused.
+            Overloaded: Triton's queue is full.
+            InferenceFailed: the answer is none.
+        """
+        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
+        if left is not None and left <= 0:
+            raise DeadlineExceeded("the deadline passed before the model was asked")
+        try:
+            answer = await self._client.infer(
+                model,
+                [_input(name, value) for name, value in inputs.items()],
+                model_version=self._version,
+                outputs=[InferRequestedOutput(name) for name in outputs],
+                client_timeout=left,
+                timeout=None if left is None else math.ceil(left * 1e6),
+            )
+        except InferenceServerException as error:
+            raise _failure(error) from error
+        return {name: _checked(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.close()
+
+
+def _input(name: str, value: NDArray[np.generic]) -> InferInput:
+    tensor = InferInput(name, list(value.shape), np_to_triton_dtype(value.dtype))
+    tensor.set_data_from_numpy(value)
+    return tensor
+
+
+def _checked(model: str, name: str, value: NDArray[np.float32] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    if value is None or value.shape != shape:
+        raise InferenceFailed(f"{model}.{name} is {None if value is None else value.shape}, not {shape}")
+    if not np.isfinite(value).all():
+        raise InferenceFailed(f"{model}.{name} is not finite")
+    return value
+
+
+def _failure(error: InferenceServerException) -> Exception:
+    """Tell apart what Triton says with few status codes."""
+    status, message = str(error.status()), str(error.message())
+    if status == "StatusCode.DEADLINE_EXCEEDED" or "timeout expired" in message.lower():
+        return DeadlineExceeded("a model did not answer in time")
+    if status == "StatusCode.UNAVAILABLE" and "exceeds maximum queue size" in message.lower():
+        return Overloaded("the queue of a model is full", RETRY_SECONDS)
+    if status in ("StatusCode.UNAVAILABLE", "StatusCode.NOT_FOUND", "StatusCode.CANCELLED"):
+        return Unavailable("the models are not there at present", RETRY_SECONDS)
+    return InferenceFailed(f"{status}: {message}")

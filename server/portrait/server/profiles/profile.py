@@ -1,0 +1,62 @@
+"""A profile: everything that is said of one shopper at one moment, by one release."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.events import Event, Item
+from portrait.server.profiles.interests import Interest, interests
+from portrait.server.profiles.prices import PriceBand, price_bands
+from portrait.server.profiles.words import WeightedKeyword, keywords
+from portrait.server.releases import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a history says about a shopper."""
+
+    interests: list[Interest]
+    keywords: list[WeightedKeyword]
+    price_bands: list[PriceBand]
+    embedding: NDArray[np.float32] | None
+    """`[dimension]`, unit length; None if it was not asked for."""
+    event_count: int
+    first_event_time: datetime | None
+    last_event_time: datetime | None
+    release: int
+    as_of: datetime
+    computed_at: datetime
+
+
+def build(
+    history: Sequence[Event],
+    as_of: datetime,
+    item: Callable[[str], Item | None],
+    release: Release,
+    embedding: NDArray[np.float32] | None,
+) -> Profile:
+    """Compute a profile.
+
+    Args:
+        history: oldest first, nothing later than `as_of`.
+        as_of: the moment of the profile.
+        item: looks an item up, None if it is unknown.
+        release: what the catalogue's words and prices are compared with.
+        embedding: what the profile encoder said.
+    """
+    times = [event.time for event in history if event.time is not None]
+    return Profile(
+        interests=interests(history, as_of, item),
+        keywords=keywords(history, as_of, item, release.documents, release.document_frequencies),
+        price_bands=price_bands(history, item, release.price_scale),
+        embedding=embedding,
+        event_count=len(history),
+        first_event_time=min(times, default=None),
+        last_event_time=max(times, default=None),
+        release=release.number,
+        as_of=as_of,
+        computed_at=datetime.now(UTC),
+    )

@@ -1,0 +1,74 @@
+"""Keywords: the words that set a history apart from the catalogue."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from portrait.features.events import Event, Item
+from portrait.features.keywords import keywords as segment
+from portrait.server.profiles.evidence import MOST_EVIDENCE, weights
+
+MOST_KEYWORDS = 20
+READ_EVENTS = 512
+"""Words are read from this many of the latest events."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedKeyword:
+    """A word and how much it says of the shopper."""
+
+    word: str
+    """In its most frequent spelling."""
+    weight: float
+    """TF-IDF, scaled so that the strongest has 1."""
+    evidence_event_ids: tuple[str, ...]
+    """The latest first."""
+
+
+def keywords(
+    history: Sequence[Event],
+    as_of: datetime,
+    item: Callable[[str], Item | None],
+    documents: int,
+    frequencies: Mapping[str, int],
+) -> list[WeightedKeyword]:
+    """Keywords of titles, brands and queries, the strongest first.
+
+    The weight is recency-weighted term frequency times smoothed inverse document frequency,
+    `log((1 + documents) / (1 + frequency))` (Spärck Jones 1972).
+
+    Args:
+        history: oldest first, nothing later than `as_of`.
+        as_of: the moment of the profile.
+        item: looks an item up, None if it is unknown.
+        documents: number of texts in the release's catalogue.
+        frequencies: in how many of them each stem occurs.
+    """
+    latest = history[-READ_EVENTS:]
+    mass: dict[str, float] = defaultdict(float)
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    evidence: dict[str, list[str]] = defaultdict(list)
+    for event, weight in zip(latest, weights(latest, as_of), strict=True):
+        for word in {word.stem: word for word in segment(_words(event, item))}.values():
+            mass[word.stem] += weight
+            spellings[word.stem][word.surface.lower()] += 1
+            evidence[word.stem].append(event.event_id)
+    weighted = {
+        stem: value * math.log((1 + documents) / (1 + frequencies.get(stem, 0))) for stem, value in mass.items()
+    }
+    strongest = sorted((stem for stem in weighted if weighted[stem] > 0), key=lambda stem: (-weighted[stem], stem))
+    return [
+        WeightedKeyword(
+            spellings[stem].most_common(1)[0][0],
+            weighted[stem] / weighted[strongest[0]],
+            tuple(filter(None, evidence[stem][: -MOST_EVIDENCE - 1 : -1])),
+        )
+        for stem in strongest[:MOST_KEYWORDS]
+    ]
+
+
+def _words(event: Event, item: Callable[[str], Item | None]) -> str:
+    known = item(event.item_id) if event.item_id is not None else None
+    return " ".join(filter(None, [event.query, known.title if known else None, known.brand if known else None]))

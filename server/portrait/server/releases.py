@@ -1,0 +1,107 @@
+"""A release in memory: all that the gateway needs of it beside the graphs that Triton serves."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features import release as files
+from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.events import Item
+from portrait.features.histories import EVENT_NUMBERS
+from portrait.features.prices import PriceScale
+from portrait.features.release import Manifest, ReleaseError
+from portrait.features.tokens import TextTokenizer
+
+
+@dataclass(frozen=True)
+class Release:
+    """What `portrait export` wrote, checked and loaded."""
+
+    number: int
+    manifest: Manifest
+    tokenizer: TextTokenizer
+    items: list[Item]
+    vectors: NDArray[np.float32]
+    """`[items, dimension]`, unit length."""
+    popularity: NDArray[np.float32]
+    """`[items]`, 0 to 1."""
+    price_scale: PriceScale
+    documents: int
+    """How many texts the document frequencies were counted over."""
+    document_frequencies: dict[str, int]
+    """In how many of them each stem occurs."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector of the release."""
+        return self.manifest.dimension
+
+    @classmethod
+    def load(cls, repository: Path, number: int) -> "Release":
+        """Read a release and check that it is what its manifest says.
+
+        Raises:
+            ReleaseError: it is missing or damaged, or was made for other features.
+        """
+        folder = files.folder(repository, number)
+        manifest = Manifest.read(folder)
+        _check(repository, manifest)
+        try:
+            words = json.loads((folder / files.KEYWORDS).read_text())
+            return cls(
+                number=number,
+                manifest=manifest,
+                tokenizer=TextTokenizer.load(folder / files.TOKENIZER),
+                items=_items(folder / files.ITEMS),
+                vectors=np.load(folder / files.ITEM_VECTORS, mmap_mode="r"),
+                popularity=np.load(folder / files.ITEM_POPULARITY),
+                price_scale=PriceScale.from_json(json.loads((folder / files.PRICE_SCALE).read_text())),
+                documents=words["documents"],
+                document_frequencies=words["frequencies"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ReleaseError(f"release {number} is damaged: {error}") from error
+
+
+def newest(repository: Path) -> int:
+    """The newest release of a repository.
+
+    Raises:
+        ReleaseError: there is none.
+    """
+    found = files.releases(repository)
+    if not found:
+        raise ReleaseError(f"{repository} holds no release; run `portrait export` first")
+    return found[-1]
+
+
+def _check(repository: Path, manifest: Manifest) -> None:
+    for name, wanted, made in (
+        ("event numbers", EVENT_NUMBERS, manifest.event_numbers),
+        ("candidate features", CANDIDATE_FEATURES, manifest.candidate_features),
+    ):
+        if list(wanted) != list(made):
+            raise ReleaseError(f"release {manifest.release} was trained with other {name}: {made}")
+    for name, expected in manifest.hashes.items():
+        path = repository / name
+        if not path.exists() or _sha256(path) != expected:
+            raise ReleaseError(f"release {manifest.release} is damaged: {name} is not what the manifest says")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _items(path: Path) -> list[Item]:
+    with path.open(encoding="utf-8") as lines:
+        return [_item(json.loads(line)) for line in lines]
+
+
+def _item(fields: dict[str, Any]) -> Item:
+    return Item(**(fields | {"category_path": tuple(fields["category_path"])}))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -96,10 +95,10 @@ class FieldNames:
     """A field mask over the fields of one message."""
 
     maximum: int
-    of: Descriptor
+    of: type[Message]
 
     def __str__(self) -> str:
-        return f"0 to {self.maximum} entries, each the name of a field of {self.of.name}"
+        return f"0 to {self.maximum} entries, each the name of a field of {self.of.DESCRIPTOR.name}"
 
     def broken(self, value: FieldMask) -> Iterator[tuple[str, str]]:
         """Yield what breaks the limit."""
@@ -107,7 +106,7 @@ class FieldNames:
             yield "", f"{len(value.paths)} entries"
             return
         for index, path in enumerate(value.paths):
-            if path not in self.of.fields_by_name:
+            if path not in self.of.DESCRIPTOR.fields_by_name:
                 yield f".paths[{index}]", "another name"
 
 

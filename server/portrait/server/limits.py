@@ -30,7 +30,7 @@ _ITEM_ID = Characters(1, 256)
 _NAME = Characters(1, 200)
 _QUERY = Characters(0, 1000)
 _PRICE = Finite(0, 1e9)
-_PROFILE_FIELDS = FieldNames(20, profile_service_pb2.Profile.DESCRIPTOR)
+_PROFILE_FIELDS = FieldNames(20, profile_service_pb2.Profile)
 
 LIMITS: dict[str, Limit] = {
     "BatchGetProfilesRequest.as_of": Moment(),

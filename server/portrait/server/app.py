@@ -1,0 +1,210 @@
+"""The one place that wires the gateway: every part gets what it needs here, and is closed here."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from portrait.features.release import ReleaseError, releases
+from portrait.server import logs, tls
+from portrait.server.engine import Engine
+from portrait.server.health import Health
+from portrait.server.interceptors.access_log import access_log
+from portrait.server.interceptors.chain import Chain
+from portrait.server.interceptors.deadlines import deadlines
+from portrait.server.interceptors.errors import errors
+from portrait.server.interceptors.measuring import measuring
+from portrait.server.interceptors.request_ids import request_ids
+from portrait.server.interceptors.requests import requests
+from portrait.server.metrics import Metrics
+from portrait.server.replay import replay
+from portrait.server.services.catalogues import CatalogueService
+from portrait.server.services.events import EventService
+from portrait.server.services.profiles import ProfileService
+from portrait.server.services.recommendations import RecommendationService
+from portrait.server.settings import Settings
+from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.store import Store, StoreError
+from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.v1 import (
+    catalogue_service_pb2,
+    catalogue_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    profile_service_pb2,
+    profile_service_pb2_grpc,
+    recommendation_service_pb2,
+    recommendation_service_pb2_grpc,
+)
+
+_SERVICES = [
+    service.full_name
+    for module in (
+        catalogue_service_pb2,
+        event_service_pb2,
+        profile_service_pb2,
+        recommendation_service_pb2,
+    )
+    for service in module.DESCRIPTOR.services_by_name.values()
+]
+
+_TRITON_SECONDS = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, *, check: bool = False) -> int:
+    """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
+    logs.configure(settings.log_level)
+    try:
+        uvloop.run(_run(settings, check))
+    except (OSError, ReleaseError, StoreError, TritonError) as error:
+        _log.error("failed", reason=str(error))
+        return 1
+    except asyncio.CancelledError:
+        _log.error("failed", reason="stopped before it was ready")
+        return 1
+    return 0
+
+
+async def _run(settings: Settings, check: bool) -> None:
+    starting = asyncio.current_task()
+    assert starting is not None
+    _on_signals(starting.cancel)
+    async with AsyncExitStack() as closing:
+        store = await open_store(settings.state)
+        closing.push_async_callback(store.close)
+        triton_url = settings.triton_url or await _triton(settings, closing)
+        version = await _triton_version(triton_url)
+        engine = await _engine(settings, triton_url)
+        closing.push_async_callback(engine.close)
+        changes = await replay(store, engine)
+        _log.info("loaded", release=engine.release.number, triton=version, item_changes=changes)
+        if not check:
+            await _serve(settings, store, engine, version)
+
+
+async def _triton(settings: Settings, closing: AsyncExitStack) -> str:
+    """Start Triton with the release loaded; returns where it listens."""
+    triton = EmbeddedTriton(settings.repository, settings.triton_log)
+    closing.push_async_callback(triton.stop)
+    await triton.start()
+    await triton.load(_release(settings))
+    return triton.url
+
+
+async def _triton_version(url: str) -> str:
+    async with InferenceServerClient(url) as client:
+        try:
+            metadata = await client.get_server_metadata(client_timeout=_TRITON_SECONDS)
+        except InferenceServerException as error:
+            raise TritonError(f"no Triton answers at {url}: {error.message()}") from error
+    return str(metadata.version)
+
+
+async def _engine(settings: Settings, triton_url: str) -> Engine:
+    release = _release(settings)
+    cache_bytes = settings.text_cache_mib * 1024 * 1024
+    engine = await Engine.open(settings.repository, release, triton_url, cache_bytes)
+    if not await engine.ready():
+        await engine.close()
+        raise TritonError(f"the Triton at {triton_url} has not all models of release {release} loaded")
+    return engine
+
+
+def _release(settings: Settings) -> int:
+    if settings.release is not None:
+        return settings.release
+    found = releases(settings.repository)
+    if not found:
+        raise ReleaseError(f"{settings.repository} holds no release: run `portrait export` first")
+    return found[-1]
+
+
+async def _serve(settings: Settings, store: Store, engine: Engine, triton_version: str) -> None:
+    """Answer calls until a signal comes, then let those that run end."""
+    stop = asyncio.Event()
+    _on_signals(stop.set)
+    metrics = Metrics()
+    metrics.watch(engine)
+    metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
+    health = Health(_SERVICES)
+    server = _server(settings, store, engine, metrics, health)
+    port = _listen(server, settings)
+    await server.start()
+    following = asyncio.create_task(health.follow(engine), name="health")
+    _log.info(
+        "ready",
+        address=f"{settings.host}:{port}",
+        metrics=f"http://{settings.metrics_host}:{metrics_port}/metrics",
+        release=engine.release.number,
+        triton=triton_version,
+    )
+    await stop.wait()
+    _log.info("draining", seconds=settings.drain_seconds)
+    health.drain()
+    await server.stop(settings.drain_seconds)
+    following.cancel()
+    stop_metrics()
+    _log.info("stopped")
+
+
+def _server(settings: Settings, store: Store, engine: Engine, metrics: Metrics, health: Health) -> grpc.aio.Server:
+    chain = Chain(
+        [
+            request_ids,
+            access_log,
+            measuring(metrics),
+            errors,
+            deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
+            requests,
+        ]
+    )
+    server = grpc.aio.server(
+        interceptors=[chain],
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            # A second gateway on the same port is a mistake, not a way to share it.
+            ("grpc.so_reuseport", 0),
+        ],
+        maximum_concurrent_rpcs=settings.max_concurrent_rpcs,
+    )
+    catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(engine, store), server)
+    event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
+    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(engine, store), server)
+    recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
+        RecommendationService(engine, store), server
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    names = [*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(names, server)
+    return server
+
+
+def _listen(server: grpc.aio.Server, settings: Settings) -> int:
+    """Open the port; returns it.
+
+    Raises:
+        OSError: it is taken, or a file of TLS can't be read.
+    """
+    address = f"{settings.host}:{settings.port}"
+    credentials = tls.credentials(settings)
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise OSError(f"can't listen on {address}: the port is taken, or the address is not of this machine") from error
+
+
+def _on_signals(action: Callable[[], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, action)

@@ -1,0 +1,1 @@
+"""What happens round every call: each file holds one thing, `portrait.server.app` their order."""

@@ -1,0 +1,76 @@
+"""Interceptors as functions round the next one, and the adapter that grpc.aio wants."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import grpc
+from google.protobuf.message import Message
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context = grpc.aio.ServicerContext[Any, Any]
+Behaviour = Callable[[Any, Context], Awaitable[Message]]
+"""Answers a request."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is called."""
+
+    name: str
+    """Service and method, for example `portrait.v1.ProfileService/GetProfile`."""
+    parse: Callable[[bytes], Message]
+    """Reads a request from the wire."""
+
+
+Interceptor = Callable[[Method, Behaviour], Behaviour]
+"""Makes, of what answers a method, what does so with something done before or after."""
+
+
+class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in its stubs only
+    """Runs interceptors round every method of one request and one answer.
+
+    The innermost gets the request as bytes (see `requests`). Streams, which only health and reflection have,
+    pass by.
+
+    Args:
+        interceptors: the outermost first.
+    """
+
+    def __init__(self, interceptors: Sequence[Interceptor]) -> None:
+        self._interceptors = interceptors
+        self._handlers: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Find the handler of a method; it is wrapped at the method's first call."""
+        path = handler_call_details.method
+        if path not in self._handlers:
+            handler = await continuation(handler_call_details)
+            if handler is None or handler.unary_unary is None:
+                return handler
+            self._handlers[path] = self._wrap(path, handler)
+        return self._handlers[path]
+
+    def _wrap(self, path: str, handler: Handler) -> Handler:
+        method = Method(path.removeprefix("/"), cast("Callable[[bytes], Message]", handler.request_deserializer))
+        behaviour = cast("Behaviour", handler.unary_unary)
+        for intercept in reversed(self._interceptors):
+            behaviour = intercept(method, behaviour)
+        return grpc.unary_unary_rpc_method_handler(behaviour, None, handler.response_serializer)
+
+
+def outcome(context: Context, error: BaseException | None) -> str:
+    """Name of the status that a call ended with, as seen from outside of the interceptor of errors."""
+    code = cast("grpc.StatusCode | None", context.code())  # None until something else than OK is set
+    if code is not None:
+        return code.name
+    if error is None:
+        return grpc.StatusCode.OK.name
+    # Cancelled from outside: the caller went away, or its deadline passed, or the server ended.
+    remaining = context.time_remaining()
+    expired = remaining is not None and remaining <= 0
+    return (grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED).name

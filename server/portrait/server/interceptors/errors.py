@@ -1,0 +1,55 @@
+"""Every error becomes a status, and nothing of the inside reaches the caller."""
+
+import asyncio
+import traceback
+from typing import NoReturn
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+
+from portrait.server.errors import PortraitError, Unavailable
+from portrait.server.interceptors.chain import Behaviour, Context, Method
+from portrait.server.statuses import DETAILS_KEY, Status, internal, is_expected, status_of
+
+_RETRY_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+def errors(method: Method, proceed: Behaviour) -> Behaviour:
+    """Answer an expected error with its status and details, any other with INTERNAL and the request's id."""
+
+    async def behaviour(request: bytes, context: Context) -> Message:
+        request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
+        try:
+            return await proceed(request, context)
+        except grpc.aio.AbortError:
+            raise  # health ends its calls by itself
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # the caller is gone, or the server ends
+            # A part that this call waited for was cancelled, not the call: a caller without deadline would hang.
+            status = status_of(Unavailable("the work was cancelled", _RETRY_SECONDS), request_id)
+        except Exception as error:
+            if isinstance(error, PortraitError) and is_expected(error):
+                status = status_of(error, request_id)
+            else:
+                _log_fault(method, error)
+                status = internal(request_id)
+        return await _abort(context, status)
+
+    return behaviour
+
+
+async def _abort(context: Context, status: Status) -> NoReturn:
+    """End the call. `abort`, not `abort_with_status`, which hides the status from tracing."""
+    trailing = (*(context.trailing_metadata() or ()), (DETAILS_KEY, status.packed()))
+    await context.abort(status.code, status.message, trailing)
+
+
+def _log_fault(method: Method, error: Exception) -> None:
+    """Log where the fault is, but not the exception's text: it may quote what a shopper typed."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    _log.error("fault", method=method.name, exception=type(error).__qualname__, frames=frames)

@@ -1,0 +1,31 @@
+"""Counts and times every call for Prometheus."""
+
+import time
+
+from google.protobuf.message import Message
+
+from portrait.server.interceptors.chain import Behaviour, Context, Interceptor, Method, outcome
+from portrait.server.metrics import Metrics
+
+
+def measuring(metrics: Metrics) -> Interceptor:
+    """Count calls by method and status, and their seconds by method."""
+
+    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
+        seconds = metrics.rpc_seconds.labels(method.name)
+
+        async def behaviour(request: bytes, context: Context) -> Message:
+            started = time.perf_counter()
+            error: BaseException | None = None
+            try:
+                return await proceed(request, context)
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                seconds.observe(time.perf_counter() - started)
+                metrics.rpcs.labels(method.name, outcome(context, error)).inc()
+
+        return behaviour
+
+    return intercept

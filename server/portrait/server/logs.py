@@ -1,0 +1,41 @@
+"""Logs: one JSON object a line, on stderr.
+
+Nothing that a shopper typed, nor any shopper's id, is logged: events carry names, numbers and request ids.
+"""
+
+import logging
+import sys
+
+import structlog
+
+_TIMESTAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
+
+def configure(level: str) -> None:
+    """Send the gateway's logs, and warnings of the libraries, to stderr.
+
+    Args:
+        level: least severe level of the gateway's own lines. Libraries are held to warnings whatever it
+            is: at `debug` aiosqlite would log every statement with its values.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        _TIMESTAMP,
+    ]
+    render = structlog.processors.JSONRenderer(ensure_ascii=False)
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), structlog.processors.format_exc_info],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    logging.getLogger("portrait").setLevel(level.upper())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,0 +1,55 @@
+"""Prometheus metrics of the gateway, and the HTTP endpoint that shows them."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+
+from portrait.server.engine import Engine
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The metrics of one gateway, in a registry of its own, so that a process can hold several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.rpcs = Counter("portrait_rpcs", "Calls that ended.", ["method", "code"], registry=self.registry)
+        self.rpc_seconds = Histogram(
+            "portrait_rpc_seconds",
+            "How long calls took.",
+            ["method"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def watch(self, engine: Engine) -> None:
+        """Show what the engine counts."""
+        release = Gauge("portrait_release", "The release that is served.", registry=self.registry)
+        release.set(engine.release.number)
+        texts = engine.texts.cache
+        hits = Gauge("portrait_text_cache_hits", "Texts whose embedding was known.", registry=self.registry)
+        hits.set_function(lambda: texts.hits)
+        misses = Gauge("portrait_text_cache_misses", "Texts that were encoded.", registry=self.registry)
+        misses.set_function(lambda: texts.misses)
+        size = Gauge("portrait_text_cache_bytes", "Memory of known embeddings.", registry=self.registry)
+        size.set_function(lambda: texts.bytes)
+
+    def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
+        """Show the metrics at `http://host:port/metrics`, from a thread of its own.
+
+        Returns:
+            the port, and what ends it.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        server, thread = start_http_server(port, addr=host, registry=self.registry)
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return server.server_port, stop

@@ -1,0 +1,67 @@
+"""CatalogueService: keeps catalogues between releases."""
+
+import asyncio
+
+import structlog
+
+from portrait.features.events import Item
+from portrait.server.engine import Engine
+from portrait.server.interceptors.chain import Context
+from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.services.translation import catalogue_name, entry_violations, item_message, item_of
+from portrait.server.storage.store import ItemChange, Store
+from portrait.server.validation import violations
+from portrait.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
+
+
+class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
+    """Adds, replaces, removes and shows items.
+
+    Args:
+        engine: recommends them.
+        store: remembers what changed since the release.
+    """
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self._store = store
+        self._changing = asyncio.Lock()
+        """Engine and store see the changes in the same order."""
+
+    async def UpsertItems(  # noqa: N802 - the contract's name
+        self, request: catalogue_service_pb2.UpsertItemsRequest, context: Context
+    ) -> catalogue_service_pb2.UpsertItemsResponse:
+        """Add or replace the items that keep the contract."""
+        catalogue = catalogue_name(request.catalogue)
+        items: list[Item] = []
+        errors: list[catalogue_service_pb2.UpsertItemsError] = []
+        for place, sent in enumerate(request.items):
+            if broken := list(violations(sent, f"items[{place}]", "UpsertItemsRequest.items")):
+                error = entry_violations(broken)
+                errors.append(catalogue_service_pb2.UpsertItemsError(index=place, error=error))
+            else:
+                items.append(item_of(sent, catalogue))
+        if items:
+            async with self._changing:
+                await self._engine.upsert_items(catalogue, items, deadline=current_deadline())
+                await self._store.change_items([ItemChange(catalogue, item.item_id, item) for item in items])
+        structlog.contextvars.bind_contextvars(stored=len(items), rejected=len(errors))
+        return catalogue_service_pb2.UpsertItemsResponse(stored=len(items), errors=errors)
+
+    async def DeleteItems(  # noqa: N802 - the contract's name
+        self, request: catalogue_service_pb2.DeleteItemsRequest, context: Context
+    ) -> catalogue_service_pb2.DeleteItemsResponse:
+        """Remove items."""
+        catalogue = catalogue_name(request.catalogue)
+        async with self._changing:
+            deleted = self._engine.delete_items(catalogue, request.item_ids)
+            await self._store.change_items([ItemChange(catalogue, each, None) for each in request.item_ids])
+        structlog.contextvars.bind_contextvars(deleted=deleted)
+        return catalogue_service_pb2.DeleteItemsResponse(deleted=deleted)
+
+    async def GetItem(  # noqa: N802 - the contract's name
+        self, request: catalogue_service_pb2.GetItemRequest, context: Context
+    ) -> catalogue_service_pb2.GetItemResponse:
+        """Show one item."""
+        item = self._engine.get_item(catalogue_name(request.catalogue), request.item_id)
+        return catalogue_service_pb2.GetItemResponse(item=item_message(item))

@@ -1,0 +1,55 @@
+"""EventService: takes behaviour in."""
+
+from collections import Counter
+
+import structlog
+
+from portrait.server.interceptors.chain import Context
+from portrait.server.services.translation import entry_violations, event_of
+from portrait.server.storage.store import RecordedEvent, Store
+from portrait.server.validation import violations
+from portrait.v1 import event_service_pb2, event_service_pb2_grpc
+from portrait.v1.event_service_pb2 import (
+    RECORD_STATUS_ACCEPTED,
+    RECORD_STATUS_DUPLICATE,
+    RECORD_STATUS_REJECTED,
+    RecordResult,
+)
+
+
+class EventService(event_service_pb2_grpc.EventServiceServicer):
+    """Stores events; each is accepted or rejected by itself.
+
+    Args:
+        store: where they go.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def RecordEvents(  # noqa: N802 - the contract's name
+        self, request: event_service_pb2.RecordEventsRequest, context: Context
+    ) -> event_service_pb2.RecordEventsResponse:
+        """Store the events that keep the contract, all in one transaction."""
+        results = [RecordResult(event_id=sent.event.event_id) for sent in request.events]
+        valid: dict[int, RecordedEvent] = {}
+        for place, sent in enumerate(request.events):
+            if broken := list(violations(sent, f"events[{place}]")):
+                results[place].status = RECORD_STATUS_REJECTED
+                results[place].error.CopyFrom(entry_violations(broken))
+            else:
+                valid[place] = RecordedEvent(sent.shopper_id, event_of(sent.event))
+        stored = await self._store.record(list(valid.values())) if valid else []
+        for place, is_new in zip(valid, stored, strict=True):
+            results[place].status = RECORD_STATUS_ACCEPTED if is_new else RECORD_STATUS_DUPLICATE
+        counts = Counter(result.status for result in results)
+        response = event_service_pb2.RecordEventsResponse(
+            results=results,
+            accepted=counts[RECORD_STATUS_ACCEPTED],
+            duplicates=counts[RECORD_STATUS_DUPLICATE],
+            rejected=counts[RECORD_STATUS_REJECTED],
+        )
+        structlog.contextvars.bind_contextvars(
+            accepted=response.accepted, duplicates=response.duplicates, rejected=response.rejected
+        )
+        return response

@@ -1,0 +1,78 @@
+"""ProfileService: says what shoppers want."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from portrait.server.engine import Engine
+from portrait.server.errors import InvalidRequest, NotFound, PortraitError
+from portrait.server.interceptors.chain import Context
+from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.services.shoppers import behaviour_of
+from portrait.server.services.translation import entry_error, profile_fields, profile_message
+from portrait.server.statuses import is_expected
+from portrait.server.storage.store import Store
+from portrait.server.validation import violations
+from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
+
+
+class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
+    """Serves profiles.
+
+    Args:
+        engine: computes them.
+        store: holds the histories of named shoppers.
+    """
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self._store = store
+
+    async def GetProfile(  # noqa: N802 - the contract's name
+        self, request: profile_service_pb2.GetProfileRequest, context: Context
+    ) -> profile_service_pb2.GetProfileResponse:
+        """Serve one profile."""
+        as_of = request.as_of if request.HasField("as_of") else None
+        profile = await self._profile(request.shopper, "shopper", as_of, request.fields.paths)
+        structlog.contextvars.bind_contextvars(release=self._engine.release.number)
+        return profile_service_pb2.GetProfileResponse(profile=profile)
+
+    async def BatchGetProfiles(  # noqa: N802 - the contract's name
+        self, request: profile_service_pb2.BatchGetProfilesRequest, context: Context
+    ) -> profile_service_pb2.BatchGetProfilesResponse:
+        """Serve many profiles at one time; each is served or fails by itself."""
+        as_of = request.as_of if request.HasField("as_of") else None
+        async with asyncio.TaskGroup() as group:
+            results = [
+                group.create_task(self._result(shopper, f"shoppers[{place}]", as_of, request.fields.paths))
+                for place, shopper in enumerate(request.shoppers)
+            ]
+        structlog.contextvars.bind_contextvars(shoppers=len(request.shoppers), release=self._engine.release.number)
+        return profile_service_pb2.BatchGetProfilesResponse(results=[task.result() for task in results])
+
+    async def _result(
+        self, shopper: types_pb2.ShopperRef, path: str, as_of: Timestamp | None, paths: Sequence[str]
+    ) -> profile_service_pb2.BatchGetProfilesResult:
+        try:
+            if broken := list(violations(shopper, path)):
+                raise InvalidRequest(broken)
+            profile = await self._profile(shopper, path, as_of, paths)
+        except PortraitError as error:
+            if not is_expected(error):
+                raise
+            return profile_service_pb2.BatchGetProfilesResult(error=entry_error(error))
+        return profile_service_pb2.BatchGetProfilesResult(profile=profile)
+
+    async def _profile(
+        self, shopper: types_pb2.ShopperRef, path: str, as_of: Timestamp | None, paths: Sequence[str]
+    ) -> profile_service_pb2.Profile:
+        behaviour = await behaviour_of(self._store, shopper, as_of)
+        if not behaviour.history and shopper.shopper_id:
+            raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
+        fields = profile_fields(paths)
+        profile = await self._engine.profile(
+            behaviour.history, behaviour.as_of, embed="embedding" in fields, deadline=current_deadline()
+        )
+        return profile_message(profile, shopper.shopper_id, fields)

@@ -1,0 +1,174 @@
+"""Messages of the contract to what the engine and the store take, and back."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
+from numpy.typing import NDArray
+
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.server.catalogue import Filter
+from portrait.server.engine import RankedItem
+from portrait.server.errors import InvalidRequest, PortraitError, Violation
+from portrait.server.profiles.profile import Profile
+from portrait.server.statuses import code_of, field_of, message_of
+from portrait.v1 import profile_service_pb2, recommendation_service_pb2, types_pb2
+
+_EVENT_TYPES = {
+    types_pb2.EVENT_TYPE_SEARCH: EventType.SEARCH,
+    types_pb2.EVENT_TYPE_VIEW: EventType.VIEW,
+    types_pb2.EVENT_TYPE_CLICK: EventType.CLICK,
+    types_pb2.EVENT_TYPE_ADD_TO_CART: EventType.ADD_TO_CART,
+    types_pb2.EVENT_TYPE_PURCHASE: EventType.PURCHASE,
+    types_pb2.EVENT_TYPE_RATE: EventType.RATE,
+}
+
+_ALL_BUT_EMBEDDING = frozenset(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding"}
+
+
+def catalogue_name(sent: str) -> str:
+    """A catalogue's name; empty means the default."""
+    return sent or DEFAULT_CATALOGUE
+
+
+def datetime_of(time: Timestamp) -> datetime:
+    """A time, UTC."""
+    return time.ToDatetime(tzinfo=UTC)
+
+
+def event_of(message: types_pb2.Event, unnamed: str = "") -> Event:
+    """An event.
+
+    Args:
+        message: keeps the contract.
+        unnamed: its id if it has none.
+    """
+    return Event(
+        event_id=message.event_id or unnamed,
+        type=_EVENT_TYPES[message.type],
+        time=datetime_of(message.time) if message.HasField("time") else None,
+        item_id=message.item_id or None,
+        catalogue=catalogue_name(message.catalogue),
+        query=message.query or None,
+        price=message.price if message.HasField("price") else None,
+        quantity=message.quantity if message.HasField("quantity") else None,
+        rating=message.rating if message.HasField("rating") else None,
+        dwell_seconds=message.dwell_seconds if message.HasField("dwell_seconds") else None,
+        position=message.position if message.HasField("position") else None,
+    )
+
+
+def item_of(message: types_pb2.Item, catalogue: str) -> Item:
+    """An item of a catalogue."""
+    return Item(
+        item_id=message.item_id,
+        title=message.title,
+        catalogue=catalogue,
+        category_path=tuple(message.category_path),
+        brand=message.brand or None,
+        attributes=dict(message.attributes),
+        price=message.price if message.HasField("price") else None,
+    )
+
+
+def item_message(item: Item) -> types_pb2.Item:
+    """An item, as answers carry it."""
+    return types_pb2.Item(
+        item_id=item.item_id,
+        title=item.title,
+        category_path=item.category_path,
+        brand=item.brand or "",
+        attributes=item.attributes,
+        price=item.price,
+    )
+
+
+def filter_of(message: recommendation_service_pb2.ItemFilter) -> Filter:
+    """Which items may be shown."""
+    return Filter(
+        categories=[tuple(category.names) for category in message.categories],
+        brands=list(message.brands),
+        min_price=message.min_price if message.HasField("min_price") else None,
+        max_price=message.max_price if message.HasField("max_price") else None,
+        exclude_item_ids=list(message.exclude_item_ids),
+    )
+
+
+def ranked_messages(items: Iterable[RankedItem]) -> list[recommendation_service_pb2.RankedItem]:
+    """Ranked items, in their order."""
+    return [
+        recommendation_service_pb2.RankedItem(
+            item=item_message(ranked.item),
+            score=ranked.score,
+            click_probability=ranked.click_probability,
+            purchase_probability=ranked.purchase_probability,
+        )
+        for ranked in items
+    ]
+
+
+def profile_fields(paths: Iterable[str]) -> frozenset[str]:
+    """The fields of Profile that are asked for."""
+    return frozenset(paths) or _ALL_BUT_EMBEDDING
+
+
+def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_service_pb2.Profile:
+    """The asked fields of a profile."""
+    message = profile_service_pb2.Profile(
+        shopper_id=shopper_id,
+        interests=[
+            profile_service_pb2.Interest(
+                path=interest.path,
+                weight=interest.weight,
+                confidence=interest.confidence,
+                evidence_event_ids=interest.evidence_event_ids,
+            )
+            for interest in profile.interests
+        ],
+        keywords=[
+            profile_service_pb2.Keyword(
+                word=keyword.word, weight=keyword.weight, evidence_event_ids=keyword.evidence_event_ids
+            )
+            for keyword in profile.keywords
+        ],
+        price_bands=[
+            profile_service_pb2.PriceBand(
+                category_path=band.category_path,
+                percentile=band.percentile,
+                low=band.low,
+                median=band.median,
+                high=band.high,
+                event_count=band.event_count,
+                evidence_event_ids=band.evidence_event_ids,
+            )
+            for band in profile.price_bands
+        ],
+        embedding=None if profile.embedding is None else vector_message(profile.embedding),
+        event_count=profile.event_count,
+        first_event_time=profile.first_event_time,
+        last_event_time=profile.last_event_time,
+        release=profile.release,
+        as_of=profile.as_of,
+        computed_at=profile.computed_at,
+    )
+    for name in profile_service_pb2.Profile.DESCRIPTOR.fields_by_name.keys() - fields:
+        message.ClearField(name)
+    return message
+
+
+def vector_message(vector: NDArray[np.float32]) -> types_pb2.Vector:
+    """A vector, packed."""
+    return types_pb2.Vector(
+        data=vector.astype("<f4").tobytes(), dtype=types_pb2.VECTOR_DTYPE_FLOAT32, dimension=len(vector)
+    )
+
+
+def entry_error(error: PortraitError) -> types_pb2.EntryError:
+    """Why one entry of a batch was not served; the error is an expected one."""
+    return types_pb2.EntryError(code=code_of(error), field=field_of(error), message=message_of(error))
+
+
+def entry_violations(violations: list[Violation]) -> types_pb2.EntryError:
+    """Why one entry of a batch breaks the contract."""
+    return entry_error(InvalidRequest(violations))

@@ -1,0 +1,104 @@
+"""Every setting of the gateway: its type, default, unit and meaning, and where it is read from.
+
+`portrait serve` makes its options of this class, so what is said here is what `--help` says.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """What can be set. An argument goes before the environment, the environment before the file."""
+
+    model_config = SettingsConfigDict(env_prefix="PORTRAIT_", extra="forbid", frozen=True)
+
+    settings_file: Path | None = Field(None, description="TOML file of settings.")
+    repository: Path = Field(
+        Path("model_repository"), description="Folder of models and releases that `portrait export` wrote."
+    )
+    release: int | None = Field(None, ge=1, description="Release to serve; unset means the newest.")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; 0.0.0.0 or [::] for all. Use TLS beyond loopback."
+    )
+    port: int = Field(50051, ge=0, le=65_535, description="Port to listen on; 0 means a free one.")
+    state: Path = Field(
+        Path("var/portrait.db"), description="SQLite file of recorded events and changed items; made if missing."
+    )
+    triton_url: str | None = Field(
+        None, description="host:port of the gRPC endpoint of a Triton that runs; unset means start one here."
+    )
+    triton_log: Path = Field(
+        Path("var/triton.log"), description="Where the Triton that is started here writes its log."
+    )
+    text_cache_mib: int = Field(256, ge=0, description="Memory for embeddings of texts seen before, in MiB.")
+    max_concurrent_rpcs: int = Field(
+        1000, ge=1, description="Calls served at one time; the next gets RESOURCE_EXHAUSTED."
+    )
+    default_deadline_seconds: float = Field(10.0, gt=0, description="Deadline of a call that brings none, in seconds.")
+    max_deadline_seconds: float = Field(
+        60.0, gt=0, description="Longest deadline; a call that brings a later one gets this, in seconds."
+    )
+    max_message_bytes: int = Field(
+        8 * 1024 * 1024, ge=1024, description="Longest request; a longer one gets RESOURCE_EXHAUSTED, in bytes."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of the Prometheus endpoint.")
+    metrics_port: int = Field(9464, ge=0, le=65_535, description="Port of it; 0 means a free one.")
+    drain_seconds: float = Field(
+        20.0, ge=0, description="How long calls may take to end after SIGTERM or SIGINT, in seconds."
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the certificate chain; unset means plain text. Needs --tls-key."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file of authorities: only callers with a certificate of theirs are served (mTLS)."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line to write; calls are logged at info."
+    )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: set both or neither")
+        if self.tls_client_ca and not self.tls_certificate:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        if self.default_deadline_seconds > self.max_deadline_seconds:
+            raise ValueError("default_deadline_seconds is longer than max_deadline_seconds")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the file that either of them names."""
+        named = env_settings() | init_settings()
+        file = named.get("settings_file")
+        if file is None:
+            return init_settings, env_settings
+        return init_settings, env_settings, _file(settings_cls, Path(file))
+
+
+def _file(settings: type[BaseSettings], path: Path) -> InitSettingsSource:
+    """Read a file that must be there: pydantic's own source passes over one that is not.
+
+    Raises:
+        OSError: the file can't be read.
+        tomllib.TOMLDecodeError: it is not TOML.
+    """
+    path.open("rb").close()
+    return TomlConfigSettingsSource(settings, path)

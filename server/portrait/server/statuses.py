@@ -1,0 +1,109 @@
+"""How errors look from outside: one table from exception to gRPC status, and the details that go with it."""
+
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+from portrait.server.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    PortraitError,
+    Unavailable,
+)
+
+DOMAIN = "portrait"
+DETAILS_KEY = "grpc-status-details-bin"
+
+_CODES: dict[type[PortraitError], grpc.StatusCode] = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    NotFound: grpc.StatusCode.NOT_FOUND,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Unavailable: grpc.StatusCode.UNAVAILABLE,
+    DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+"""Every expected error. What is not here is a fault of ours, and INTERNAL."""
+
+# Status and details travel as HTTP/2 headers, of which clients take 8 KiB by default.
+_LISTED_VIOLATIONS = 20
+_WORDED_VIOLATIONS = 3
+
+
+@dataclass(frozen=True)
+class Status:
+    """A gRPC status and its details."""
+
+    code: grpc.StatusCode
+    message: str
+    details: tuple[Message, ...] = ()
+
+    def packed(self) -> bytes:
+        """A serialised `google.rpc.Status`, the value of `grpc-status-details-bin`."""
+        details = []
+        for detail in self.details:
+            details.append(any_pb2.Any())
+            details[-1].Pack(detail)
+        code: int = self.code.value[0]
+        return status_pb2.Status(code=code, message=self.message, details=details).SerializeToString()
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether the caller is told what went wrong; every other error is a fault of ours."""
+    return type(error) in _CODES
+
+
+def status_of(error: PortraitError, request_id: str) -> Status:
+    """The status of an expected error."""
+    reason = _CODES[type(error)].name
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata={"request_id": request_id})
+    return Status(_CODES[type(error)], message_of(error), (info, *_details(error)))
+
+
+def internal(request_id: str) -> Status:
+    """The status of a fault of ours: the caller gets the id under which the log tells more."""
+    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"request_id": request_id})
+    return Status(grpc.StatusCode.INTERNAL, f"internal error; request id {request_id}", (info,))
+
+
+def code_of(error: PortraitError) -> int:
+    """The number of an expected error's status, for an entry of a batch."""
+    code: int = _CODES[type(error)].value[0]
+    return code
+
+
+def field_of(error: PortraitError) -> str:
+    """Path of the first field at fault; empty if none is."""
+    match error:
+        case InvalidRequest(violations=[first, *_]):
+            return first.field
+        case NotFound():
+            return error.field
+    return ""
+
+
+def message_of(error: PortraitError) -> str:
+    """What went wrong, in a few words."""
+    if not isinstance(error, InvalidRequest):
+        return str(error)
+    words = [f"{each.field}: {each.description}".removeprefix(": ") for each in error.violations]
+    more = len(words) - _WORDED_VIOLATIONS
+    return "; ".join(words[:_WORDED_VIOLATIONS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _details(error: PortraitError) -> tuple[Message, ...]:
+    match error:
+        case InvalidRequest():
+            listed = [
+                error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)
+                for each in error.violations[:_LISTED_VIOLATIONS]
+            ]
+            return (error_details_pb2.BadRequest(field_violations=listed),)
+        case Unavailable() | Overloaded():
+            delay = duration_pb2.Duration()
+            delay.FromMilliseconds(round(1000 * error.retry_after))
+            return (error_details_pb2.RetryInfo(retry_delay=delay),)
+    return ()

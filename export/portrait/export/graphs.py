@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from portrait.export.errors import ExportError
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
 from portrait.features.histories import ENCODED_EVENTS, EVENT_NUMBERS
@@ -109,6 +110,8 @@ def export(graph: Graph, dimension: int, precision: Precision, path: Path) -> No
             external_data=False,
             verbose=False,
         )
+    if program is None:
+        raise ExportError(f"{graph.name} could not be exported")
     model = program.model_proto
     if precision is Precision.FP16:
         model = _half(model)

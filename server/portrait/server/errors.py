@@ -23,7 +23,7 @@ class Violation:
 
     field: str
     """Its path in the request, for example `events[3].event.price`."""
-    message: str
+    description: str
     """What was sent and what the limit is; repeats nothing that a shopper typed."""
 
 
@@ -35,7 +35,7 @@ class InvalidRequest(PortraitError):
     """
 
     def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__("; ".join(f"{each.field}: {each.message}" for each in violations))
+        super().__init__("; ".join(f"{each.field}: {each.description}" for each in violations))
         self.violations = tuple(violations)
 
 

@@ -206,6 +206,9 @@ class EmbeddedTriton:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+        self._free_shared_memory()
+
+    def _free_shared_memory(self) -> None:
         for region in Path("/dev/shm").glob(f"{self._shared_memory_prefix}*"):  # noqa: S108
             region.unlink(missing_ok=True)
 

@@ -59,7 +59,7 @@ class TritonPythonModel:
         ends = np.cumsum(rows)
         return [self._answer(outputs, int(end - count), int(end)) for count, end in zip(rows, ends, strict=True)]
 
-    def _answer(self, outputs: list[np.ndarray], begin: int, end: int) -> Any:
+    def _answer(self, outputs: list[Any], begin: int, end: int) -> Any:
         for name, output in zip(self._outputs, outputs, strict=True):
             if len(output) < end or not np.isfinite(output[begin:end]).all():
                 return _error(f"output {name!r} is short or not finite", pb.TritonError.INTERNAL)

@@ -1,0 +1,51 @@
+"""The command `portrait export`."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+class PrecisionChoice(StrEnum):
+    """Values of `--precision`."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended.")],
+    repository: Annotated[Path, typer.Option(help="The Triton repository; made if missing.")] = Path(
+        "model_repository"
+    ),
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="fp32, or fp16 for GPUs (weights and products in half precision).")
+    ] = PrecisionChoice.FP32,
+) -> None:
+    """Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and item index."""
+    from portrait.export.errors import ExportError
+    from portrait.export.graphs import Precision
+    from portrait.export.release import make
+    from portrait.training.errors import TrainingError
+    from portrait.training.run import load
+
+    console, errors = Console(), Console(stderr=True)
+    try:
+        with errors.status("loading the run") as status:
+            trained = load(run)
+            metrics = {path.stem: json.loads(path.read_text()) for path in sorted(run.glob("metrics-*.json"))}
+            manifest, checks = make(trained, metrics, repository, Precision(precision), status.update)
+    except (TrainingError, ExportError) as error:
+        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2 if isinstance(error, TrainingError) else 1) from None
+    table = Table(
+        "graph", "runtime", "worst difference", "bound", title=f"release {manifest.release}: parity with PyTorch"
+    )
+    for check in checks:
+        table.add_row(check.graph, check.runtime, f"{check.difference:.1e}", f"{check.bound:.0e}")
+    console.print(table)
+    console.print(f"release {manifest.release} is in {repository}")

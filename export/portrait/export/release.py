@@ -1,0 +1,182 @@
+"""A run to a release: exported, checked, and named by a manifest that is written last."""
+
+import asyncio
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import np_to_triton_dtype
+
+from portrait.export import index, parity
+from portrait.export.errors import ExportError
+from portrait.export.graphs import OPSET, Graph, Precision, export, graphs
+from portrait.export.parity import Infer, Parity
+from portrait.features import release as files
+from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.histories import EVENT_NUMBERS
+from portrait.features.release import MODELS, Manifest
+from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.training.run import TrainedRun
+
+
+def make(
+    trained: TrainedRun,
+    metrics: dict[str, Any],
+    repository: Path,
+    precision: Precision,
+    report: Callable[[str], None],
+) -> tuple[Manifest, list[Parity]]:
+    """Make the next release of a repository.
+
+    Everything is built and checked in a folder beside the repository and moved into place when all holds.
+
+    Args:
+        trained: the run.
+        metrics: what was measured of it, by split.
+        repository: the Triton repository; made if missing.
+        precision: number format of the graphs.
+        report: told what is done next.
+
+    Raises:
+        ExportError: a graph does not agree with the model, or Triton can't load it.
+    """
+    repository.mkdir(parents=True, exist_ok=True)
+    number = 1 + max([0, *files.releases(repository), *_model_versions(repository)])
+    dimension = trained.settings.dimension
+    with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".release-") as name:
+        staging = Path(name)
+        made = graphs(trained)
+        checks = []
+        for graph in made:
+            report(f"{graph.name}: ONNX, opset {OPSET}, {precision}")
+            path = files.model_file(staging, graph.name, number)
+            path.parent.mkdir(parents=True)
+            _place_config(graph.name, staging)
+            export(graph, dimension, precision, path)
+            checks.append(parity.check_runtime(graph, path, dimension, precision))
+        parity.require(checks)
+        report("Triton: loading and comparing all graphs")
+        checks.extend(_check_triton(made, staging, number, dimension))
+        parity.require(checks)
+        report("item index")
+        folder = files.folder(staging, number)
+        folder.mkdir(parents=True)
+        index.write(trained, folder)
+        shutil.copy(trained.folder / files.TOKENIZER, folder / files.TOKENIZER)
+        manifest = _manifest(trained, metrics, staging, number, precision, checks)
+        _move(staging, repository, number)
+    manifest.write(files.folder(repository, number))
+    return manifest, checks
+
+
+def _model_versions(repository: Path) -> list[int]:
+    """Versions that stand there, even of a release that was never finished."""
+    folders = (path for model in MODELS for path in (repository / model).glob("*/"))
+    return [int(path.name) for path in folders if path.name.isdigit()]
+
+
+def _place_config(model: str, repository: Path) -> None:
+    """Put the model's config.pbtxt where it is missing."""
+    target = repository / model / "config.pbtxt"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(_configs() / model / "config.pbtxt", target)
+
+
+def _configs() -> Path:
+    """The configurations: inside the installed package, or at the top of a checkout."""
+    inside = Path(str(resources("portrait.export"))).parent / "model_repository"
+    return inside if inside.exists() else Path(__file__).parents[3] / "model_repository"
+
+
+def _check_triton(made: list[Graph], staging: Path, number: int, dimension: int) -> list[Parity]:
+    async def check() -> list[Parity]:
+        async with EmbeddedTriton(staging, staging / "triton.log") as triton:
+            await triton.load(number)
+            infer = _infer(triton.url, number)
+            return [await asyncio.to_thread(parity.check_triton, graph, infer, dimension) for graph in made]
+
+    try:
+        return asyncio.run(check())
+    except TritonError as error:
+        raise ExportError(str(error)) from error
+
+
+def _infer(url: str, number: int) -> Infer:
+    client = InferenceServerClient(url)
+
+    def infer(
+        model: str, inputs: Mapping[str, NDArray[np.generic]], outputs: list[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        tensors = []
+        for name, value in inputs.items():
+            tensor = InferInput(name, list(value.shape), np_to_triton_dtype(value.dtype))
+            tensor.set_data_from_numpy(value)
+            tensors.append(tensor)
+        wanted = [InferRequestedOutput(name) for name in outputs]
+        answer = client.infer(model, tensors, model_version=str(number), outputs=wanted)
+        return {name: answer.as_numpy(name) for name in outputs}
+
+    return infer
+
+
+def _manifest(
+    trained: TrainedRun,
+    metrics: dict[str, Any],
+    staging: Path,
+    number: int,
+    precision: Precision,
+    checks: list[Parity],
+) -> Manifest:
+    written = [
+        *(files.model_file(staging, model, number) for model in MODELS),
+        *files.folder(staging, number).iterdir(),
+    ]
+    settings = trained.settings
+    return Manifest(
+        release=number,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        portrait_version=version("portrait"),
+        dimension=settings.dimension,
+        event_numbers=list(EVENT_NUMBERS),
+        candidate_features=list(CANDIDATE_FEATURES),
+        hashes={str(path.relative_to(staging)): _sha256(path) for path in sorted(written)},
+        data=trained.data["report"],
+        training={
+            "base_model": settings.base_model,
+            "tuning": settings.tuning.value,
+            "preset": settings.preset.value,
+            "split": settings.split.value,
+            "seed": settings.seed,
+        },
+        metrics=metrics,
+        export={
+            "opset": OPSET,
+            "precision": precision.value,
+            "parity": {f"{check.graph} in {check.runtime}": check.difference for check in checks},
+        },
+    )
+
+
+def _move(staging: Path, repository: Path, number: int) -> None:
+    for model in MODELS:
+        (repository / model).mkdir(exist_ok=True)
+        _place_config(model, repository)
+        (staging / model / str(number)).rename(repository / model / str(number))
+    target = files.folder(repository, number)
+    target.parent.mkdir(exist_ok=True)
+    files.folder(staging, number).rename(target)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,65 @@
+"""The client of Portrait.
+
+from portrait.client import Client
+
+with Client("localhost:50051") as portrait:
+    profile = portrait.get_profile("a-shopper")
+    for ranked in portrait.recommend("a-shopper", k=5).items:
+        print(ranked.item.title)
+"""
+
+from portrait.client.aio import AsyncClient
+from portrait.client.channels import Tls
+from portrait.client.errors import (
+    DeadlineExceededError,
+    FieldViolation,
+    InvalidRequestError,
+    NotFoundError,
+    PortraitError,
+    ServerError,
+    UnavailableError,
+)
+from portrait.client.results import (
+    Event,
+    EventType,
+    Filter,
+    Interest,
+    Item,
+    Keyword,
+    PriceBand,
+    Profile,
+    ProfileError,
+    RankedItem,
+    Ranking,
+    RecordSummary,
+    Rejection,
+    UpsertSummary,
+)
+from portrait.client.sync import Client
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "DeadlineExceededError",
+    "Event",
+    "EventType",
+    "FieldViolation",
+    "Filter",
+    "Interest",
+    "InvalidRequestError",
+    "Item",
+    "Keyword",
+    "NotFoundError",
+    "PortraitError",
+    "PriceBand",
+    "Profile",
+    "ProfileError",
+    "RankedItem",
+    "Ranking",
+    "RecordSummary",
+    "Rejection",
+    "ServerError",
+    "Tls",
+    "UnavailableError",
+    "UpsertSummary",
+]

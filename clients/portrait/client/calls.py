@@ -1,0 +1,144 @@
+"""Every call of the contract once: how its request is built, which method answers, how the answer is read.
+
+The synchronous and the asynchronous client both run these.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from portrait.client import messages
+from portrait.client.results import Event, Filter, Item, Profile, ProfileError, Ranking, Shopper, UpsertSummary
+from portrait.v1 import (
+    catalogue_service_pb2,
+    catalogue_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    profile_service_pb2,
+    profile_service_pb2_grpc,
+    recommendation_service_pb2,
+    recommendation_service_pb2_grpc,
+)
+
+R = TypeVar("R")
+
+EVENTS_PER_CALL = 1000
+"""The contract's limit."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[R]):
+    """One call."""
+
+    method: str
+    """Name of the method in `Stubs`."""
+    request: Any
+    read: Callable[[Any], R]
+
+
+class Stubs:
+    """The generated stubs of all services over one channel."""
+
+    def __init__(self, channel: Any) -> None:
+        events = event_service_pb2_grpc.EventServiceStub(channel)
+        profiles = profile_service_pb2_grpc.ProfileServiceStub(channel)
+        recommendations = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
+        catalogues = catalogue_service_pb2_grpc.CatalogueServiceStub(channel)
+        self.methods: dict[str, Callable[..., Any]] = {
+            "RecordEvents": events.RecordEvents,
+            "GetProfile": profiles.GetProfile,
+            "BatchGetProfiles": profiles.BatchGetProfiles,
+            "Recommend": recommendations.Recommend,
+            "Rank": recommendations.Rank,
+            "UpsertItems": catalogues.UpsertItems,
+            "DeleteItems": catalogues.DeleteItems,
+            "GetItem": catalogues.GetItem,
+        }
+
+
+def record(events: Sequence[tuple[str, Event]]) -> Call[event_service_pb2.RecordEventsResponse]:
+    """Record at most `EVENTS_PER_CALL` events."""
+    return Call("RecordEvents", messages.record_request(events), lambda response: response)
+
+
+def _mask(fields: Sequence[str] | None) -> FieldMask | None:
+    return None if fields is None else FieldMask(paths=fields)
+
+
+def get_profile(shopper: Shopper, as_of: datetime | None, fields: Sequence[str] | None) -> Call[Profile]:
+    """One profile."""
+    request = profile_service_pb2.GetProfileRequest(
+        shopper=messages.shopper(shopper), as_of=messages.timestamp(as_of), fields=_mask(fields)
+    )
+    return Call("GetProfile", request, lambda response: messages.read_profile(response.profile))
+
+
+def batch_get_profiles(
+    shoppers: Sequence[Shopper], as_of: datetime | None, fields: Sequence[str] | None
+) -> Call[list[Profile | ProfileError]]:
+    """Many profiles."""
+    request = profile_service_pb2.BatchGetProfilesRequest(
+        shoppers=[messages.shopper(each) for each in shoppers],
+        as_of=messages.timestamp(as_of),
+        fields=_mask(fields),
+    )
+    return Call("BatchGetProfiles", request, messages.read_profiles)
+
+
+def recommend(
+    shopper: Shopper,
+    catalogue: str,
+    query: str,
+    k: int,
+    filter: Filter | None,
+    exclude_seen: bool,
+    as_of: datetime | None,
+) -> Call[Ranking]:
+    """The best items of a catalogue."""
+    request = recommendation_service_pb2.RecommendRequest(
+        shopper=messages.shopper(shopper),
+        catalogue=catalogue,
+        query=query,
+        k=k,
+        filter=messages.filter_(filter) if filter else None,
+        exclude_seen=exclude_seen,
+        as_of=messages.timestamp(as_of),
+    )
+    return Call("Recommend", request, messages.read_ranking)
+
+
+def rank(
+    shopper: Shopper, candidates: Sequence[Item], catalogue: str, query: str, as_of: datetime | None
+) -> Call[Ranking]:
+    """The caller's candidates in order."""
+    request = recommendation_service_pb2.RankRequest(
+        shopper=messages.shopper(shopper),
+        catalogue=catalogue,
+        query=query,
+        candidates=[recommendation_service_pb2.RankCandidate(item=messages.item(each)) for each in candidates],
+        as_of=messages.timestamp(as_of),
+    )
+    return Call("Rank", request, messages.read_ranking)
+
+
+def upsert_items(items: Sequence[Item], catalogue: str) -> Call[UpsertSummary]:
+    """Add or replace items."""
+    request = catalogue_service_pb2.UpsertItemsRequest(
+        catalogue=catalogue, items=[messages.item(each) for each in items]
+    )
+    return Call("UpsertItems", request, messages.upsert_summary)
+
+
+def delete_items(item_ids: Sequence[str], catalogue: str) -> Call[int]:
+    """Remove items."""
+    request = catalogue_service_pb2.DeleteItemsRequest(catalogue=catalogue, item_ids=item_ids)
+    return Call("DeleteItems", request, lambda response: int(response.deleted))
+
+
+def get_item(item_id: str, catalogue: str) -> Call[Item]:
+    """One item."""
+    request = catalogue_service_pb2.GetItemRequest(catalogue=catalogue, item_id=item_id)
+    return Call("GetItem", request, lambda response: messages.read_item(response.item))

@@ -1,0 +1,105 @@
+"""What a call can fail with.
+
+PortraitError
+├── InvalidRequestError    the request breaks the contract: `violations` names every field
+├── NotFoundError          no such shopper, item or catalogue
+├── DeadlineExceededError  the answer was not there in time
+├── UnavailableError       the gateway or its models are down, or overloaded: `retry_after` says for how long
+└── ServerError            anything else; tell its operator the `request_id`
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+_DETAILS_KEY = "grpc-status-details-bin"
+_REQUEST_ID_KEY = "x-request-id"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field at fault."""
+
+    field: str
+    description: str
+
+
+class PortraitError(Exception):
+    """A call failed.
+
+    Args:
+        code: the gRPC status.
+        message: what the server said.
+        request_id: names the call in the server's log; empty if the call never got there.
+        violations: the fields at fault.
+        retry_after: seconds after which a retry makes sense; None if the server did not say.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        request_id: str = "",
+        violations: Sequence[FieldViolation] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{code.name}: {message}")
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.violations = tuple(violations)
+        self.retry_after = retry_after
+
+
+class InvalidRequestError(PortraitError):
+    """The request breaks the contract."""
+
+
+class NotFoundError(PortraitError):
+    """What the request names is not there."""
+
+
+class DeadlineExceededError(PortraitError):
+    """The answer was not there in time."""
+
+
+class UnavailableError(PortraitError):
+    """The gateway or its models are down or overloaded."""
+
+
+class ServerError(PortraitError):
+    """Anything else."""
+
+
+_KINDS: dict[grpc.StatusCode, type[PortraitError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
+    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: UnavailableError,
+}
+
+
+def from_rpc(error: grpc.RpcError) -> PortraitError:
+    """The typed error of a failed call."""
+    code: grpc.StatusCode = error.code()
+    pairs: Any = error.trailing_metadata() or ()
+    metadata: dict[str, str | bytes] = {key: value for key, value in pairs}
+    violations, retry_after = _details(metadata.get(_DETAILS_KEY, b""))
+    request_id = metadata.get(_REQUEST_ID_KEY, "")
+    return _KINDS.get(code, ServerError)(code, error.details() or "", str(request_id), violations, retry_after)
+
+
+def _details(packed: str | bytes) -> tuple[list[FieldViolation], float | None]:
+    violations: list[FieldViolation] = []
+    retry_after = None
+    for detail in status_pb2.Status.FromString(packed if isinstance(packed, bytes) else packed.encode()).details:
+        bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+        if detail.Unpack(bad):
+            violations.extend(FieldViolation(each.field, each.description) for each in bad.field_violations)
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    return violations, retry_after

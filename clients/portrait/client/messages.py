@@ -1,0 +1,195 @@
+"""Between the client's values and the contract's messages: requests built, responses read."""
+
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from portrait.client.results import (
+    Event,
+    EventType,
+    Filter,
+    Interest,
+    Item,
+    Keyword,
+    PriceBand,
+    Profile,
+    ProfileError,
+    RankedItem,
+    Ranking,
+    Rejection,
+    Shopper,
+    UpsertSummary,
+)
+from portrait.v1 import (
+    catalogue_service_pb2,
+    event_service_pb2,
+    profile_service_pb2,
+    recommendation_service_pb2,
+    types_pb2,
+)
+
+_TYPES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
+_NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """A time as a message; a naive one is UTC."""
+    if time is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
+    return message
+
+
+def _time(message: Timestamp, is_set: bool) -> datetime | None:
+    return message.ToDatetime(tzinfo=UTC) if is_set else None
+
+
+def event(value: Event) -> types_pb2.Event:
+    """An event as a message."""
+    message = types_pb2.Event(
+        event_id=value.event_id,
+        type=_TYPES[EventType(value.type)],
+        time=timestamp(value.time),
+        item_id=value.item_id,
+        catalogue=value.catalogue,
+        query=value.query,
+    )
+    for name in _NUMBERS:
+        if (number := getattr(value, name)) is not None:
+            setattr(message, name, number)
+    return message
+
+
+def shopper(value: Shopper) -> types_pb2.ShopperRef:
+    """A shopper's id, or a history, as a message."""
+    if isinstance(value, str):
+        return types_pb2.ShopperRef(shopper_id=value)
+    return types_pb2.ShopperRef(history=types_pb2.History(events=[event(each) for each in value]))
+
+
+def item(value: Item) -> types_pb2.Item:
+    """An item as a message."""
+    return types_pb2.Item(
+        item_id=value.item_id,
+        title=value.title,
+        category_path=value.category_path,
+        brand=value.brand,
+        attributes=value.attributes,
+        price=value.price,
+    )
+
+
+def filter_(value: Filter) -> recommendation_service_pb2.ItemFilter:
+    """A filter as a message."""
+    return recommendation_service_pb2.ItemFilter(
+        categories=[recommendation_service_pb2.CategoryPath(names=path) for path in value.categories],
+        brands=value.brands,
+        min_price=value.min_price,
+        max_price=value.max_price,
+        exclude_item_ids=value.exclude_item_ids,
+    )
+
+
+def record_request(
+    events: Iterable[tuple[str, Event]],
+) -> event_service_pb2.RecordEventsRequest:
+    """Events and their shoppers as a request."""
+    return event_service_pb2.RecordEventsRequest(
+        events=[event_service_pb2.ShopperEvent(shopper_id=who, event=event(what)) for who, what in events]
+    )
+
+
+def rejections(response: event_service_pb2.RecordEventsResponse, first: int) -> list[Rejection]:
+    """The events of a response that were not stored; `first` is the place of its first event in all."""
+    return [
+        Rejection(first + place, result.error.field, result.error.message)
+        for place, result in enumerate(response.results)
+        if result.status == event_service_pb2.RECORD_STATUS_REJECTED
+    ]
+
+
+def upsert_summary(response: catalogue_service_pb2.UpsertItemsResponse) -> UpsertSummary:
+    """What became of upserted items."""
+    rejected = [Rejection(each.index, each.error.field, each.error.message) for each in response.errors]
+    return UpsertSummary(response.stored, tuple(rejected))
+
+
+def read_item(message: types_pb2.Item) -> Item:
+    """An item of a response."""
+    return Item(
+        item_id=message.item_id,
+        title=message.title,
+        category_path=tuple(message.category_path),
+        brand=message.brand,
+        attributes=dict(message.attributes),
+        price=message.price if message.HasField("price") else None,
+    )
+
+
+def read_ranking(
+    message: recommendation_service_pb2.RecommendResponse | recommendation_service_pb2.RankResponse,
+) -> Ranking:
+    """A ranking of a response."""
+    return Ranking(
+        tuple(
+            RankedItem(read_item(each.item), each.score, each.click_probability, each.purchase_probability)
+            for each in message.items
+        ),
+        message.release,
+        message.event_count,
+    )
+
+
+def read_profile(message: profile_service_pb2.Profile) -> Profile:
+    """A profile of a response."""
+    return Profile(
+        shopper_id=message.shopper_id,
+        interests=tuple(
+            Interest(tuple(each.path), each.weight, each.confidence, tuple(each.evidence_event_ids))
+            for each in message.interests
+        ),
+        keywords=tuple(Keyword(each.word, each.weight, tuple(each.evidence_event_ids)) for each in message.keywords),
+        price_bands=tuple(
+            PriceBand(
+                tuple(each.category_path), each.percentile, each.low, each.median, each.high, each.event_count,
+                tuple(each.evidence_event_ids),
+            )
+            for each in message.price_bands
+        ),
+        embedding=_vector(message.embedding) if message.HasField("embedding") else None,
+        event_count=message.event_count,
+        first_event_time=_time(message.first_event_time, message.HasField("first_event_time")),
+        last_event_time=_time(message.last_event_time, message.HasField("last_event_time")),
+        release=message.release,
+        as_of=_time(message.as_of, message.HasField("as_of")),
+        computed_at=_time(message.computed_at, message.HasField("computed_at")),
+    )  # fmt: skip
+
+
+def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list[Profile | ProfileError]:
+    """The results of a batch, in the order of the request."""
+    return [
+        read_profile(each.profile)
+        if each.WhichOneof("result") == "profile"
+        else ProfileError(each.error.code, each.error.field, each.error.message)
+        for each in message.results
+    ]
+
+
+def _vector(message: types_pb2.Vector) -> "array[float]":
+    if message.dtype != types_pb2.VECTOR_DTYPE_FLOAT32 or len(message.data) != 4 * message.dimension:
+        raise ValueError("the server sent a vector that this client can't read; update the client")
+    numbers = array("f", message.data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def in_batches(values: Sequence[tuple[str, Event]], size: int) -> Iterable[tuple[int, Sequence[tuple[str, Event]]]]:
+    """Cut a sequence: the place of each part and the part."""
+    for first in range(0, len(values), size):
+        yield first, values[first : first + size]

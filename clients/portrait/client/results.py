@@ -1,0 +1,169 @@
+"""What the client takes and gives: plain typed values, times aware and in UTC."""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """What a shopper did."""
+
+    SEARCH = "search"
+    VIEW = "view"
+    CLICK = "click"
+    ADD_TO_CART = "add_to_cart"
+    PURCHASE = "purchase"
+    RATE = "rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing a shopper did; the fields are those of `portrait.v1.Event`. A naive time is UTC."""
+
+    type: EventType
+    event_id: str = ""
+    time: datetime | None = None
+    item_id: str = ""
+    catalogue: str = ""
+    query: str = ""
+    price: float | None = None
+    quantity: float | None = None
+    rating: float | None = None
+    dwell_seconds: float | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that can be shown; the fields are those of `portrait.v1.Item`."""
+
+    item_id: str
+    title: str = ""
+    category_path: Sequence[str] = ()
+    brand: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which items may be shown; the fields are those of `portrait.v1.ItemFilter`."""
+
+    categories: Sequence[Sequence[str]] = ()
+    brands: Sequence[str] = ()
+    min_price: float | None = None
+    max_price: float | None = None
+    exclude_item_ids: Sequence[str] = ()
+
+
+Shopper = str | Sequence[Event]
+"""Whose request it is: the id of a shopper whose events were recorded, or the history itself, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An event or item that was not stored."""
+
+    index: int
+    """Its place in what was sent, from 0."""
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSummary:
+    """What became of recorded events."""
+
+    accepted: int
+    duplicates: int
+    rejected: Sequence[Rejection]
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertSummary:
+    """What became of upserted items."""
+
+    stored: int
+    rejected: Sequence[Rejection]
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """An interest in one node of the taxonomy."""
+
+    path: tuple[str, ...]
+    weight: float
+    confidence: float
+    evidence_event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A word that sets a history apart."""
+
+    word: str
+    weight: float
+    evidence_event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """What a shopper pays within one category, in the shop's currency."""
+
+    category_path: tuple[str, ...]
+    percentile: float
+    low: float
+    median: float
+    high: float
+    event_count: int
+    evidence_event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a history says about a shopper."""
+
+    shopper_id: str
+    interests: tuple[Interest, ...]
+    keywords: tuple[Keyword, ...]
+    price_bands: tuple[PriceBand, ...]
+    embedding: "array[float] | None"
+    """Unit length, float32; `numpy.asarray` reads it without a copy. None unless it was asked for."""
+    event_count: int
+    first_event_time: datetime | None
+    last_event_time: datetime | None
+    release: int
+    as_of: datetime | None
+    computed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileError:
+    """Why one shopper of a batch has no profile."""
+
+    code: int
+    """The gRPC status code, as a number."""
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RankedItem:
+    """An item at its place."""
+
+    item: Item
+    score: float
+    click_probability: float
+    purchase_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Ranked items, the best first."""
+
+    items: tuple[RankedItem, ...]
+    release: int
+    event_count: int
+    """How many of the shopper's events were used; 0 means it is not personal."""

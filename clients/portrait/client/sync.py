@@ -1,0 +1,166 @@
+"""The synchronous client."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+
+from portrait.client import calls, messages
+from portrait.client.calls import Call, Stubs
+from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, OPTIONS, Tls
+from portrait.client.errors import from_rpc
+from portrait.client.results import (
+    Event,
+    Filter,
+    Item,
+    Profile,
+    ProfileError,
+    Ranking,
+    RecordSummary,
+    Rejection,
+    Shopper,
+    UpsertSummary,
+)
+
+R = TypeVar("R")
+
+
+class Client:
+    """Calls a gateway. Safe to share between threads; one channel for all calls.
+
+    Args:
+        address: host:port of the gateway.
+        tls: how to recognise the server; None for plain text.
+        timeout: seconds that a call may take, retries included, where it says nothing else.
+    """
+
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, tls: Tls | None = None, timeout: float = DEFAULT_TIMEOUT
+    ) -> None:
+        self._timeout = timeout
+        if tls:
+            self._channel = grpc.secure_channel(address, tls.credentials(), OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(address, OPTIONS)
+        self._stubs = Stubs(self._channel)
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, call: Call[R], timeout: float | None) -> R:
+        method = self._stubs.methods[call.method]
+        try:
+            return call.read(method(call.request, timeout=timeout or self._timeout))
+        except grpc.RpcError as error:
+            raise from_rpc(error) from error
+
+    def record_events(self, events: Sequence[tuple[str, Event]], *, timeout: float | None = None) -> RecordSummary:
+        """Record events, each with the id of its shopper; any number, in calls of 1,000.
+
+        An event counts once however often its id is recorded, so a failed call may be repeated as it is.
+
+        Raises:
+            PortraitError: a call failed; the ones before it have stored their events.
+        """
+        accepted, duplicates = 0, 0
+        rejected: list[Rejection] = []
+        for first, part in messages.in_batches(events, calls.EVENTS_PER_CALL):
+            response = self._run(calls.record(part), timeout)
+            accepted += response.accepted
+            duplicates += response.duplicates
+            rejected.extend(messages.rejections(response, first))
+        return RecordSummary(accepted, duplicates, tuple(rejected))
+
+    def get_profile(
+        self,
+        shopper: Shopper,
+        *,
+        as_of: datetime | None = None,
+        fields: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> Profile:
+        """The profile of a shopper.
+
+        Args:
+            shopper: an id, or a history.
+            as_of: the moment of the profile; None for now.
+            fields: names of fields of Profile to fill; None for all but `embedding`.
+            timeout: seconds; None for the client's own.
+
+        Raises:
+            NotFoundError: nothing is known of the shopper.
+        """
+        return self._run(calls.get_profile(shopper, as_of, fields), timeout)
+
+    def batch_get_profiles(
+        self,
+        shoppers: Sequence[Shopper],
+        *,
+        as_of: datetime | None = None,
+        fields: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> list[Profile | ProfileError]:
+        """The profiles of up to 256 shoppers, in their order; see `get_profile`."""
+        return self._run(calls.batch_get_profiles(shoppers, as_of, fields), timeout)
+
+    def recommend(
+        self,
+        shopper: Shopper,
+        *,
+        catalogue: str = "",
+        query: str = "",
+        k: int = 10,
+        filter: Filter | None = None,
+        exclude_seen: bool = False,
+        as_of: datetime | None = None,
+        timeout: float | None = None,
+    ) -> Ranking:
+        """The best `k` items of a catalogue for a shopper.
+
+        Raises:
+            NotFoundError: there is no such catalogue.
+        """
+        call = calls.recommend(shopper, catalogue, query, k, filter, exclude_seen, as_of)
+        return self._run(call, timeout)
+
+    def rank(
+        self,
+        shopper: Shopper,
+        candidates: Sequence[Item],
+        *,
+        catalogue: str = "",
+        query: str = "",
+        as_of: datetime | None = None,
+        timeout: float | None = None,
+    ) -> Ranking:
+        """Candidates in order for a shopper; those with a title are ranked by their own words."""
+        return self._run(calls.rank(shopper, candidates, catalogue, query, as_of), timeout)
+
+    def upsert_items(
+        self, items: Sequence[Item], *, catalogue: str = "", timeout: float | None = None
+    ) -> UpsertSummary:
+        """Add or replace up to 500 items; each is stored or rejected by itself."""
+        return self._run(calls.upsert_items(items, catalogue), timeout)
+
+    def delete_items(self, item_ids: Sequence[str], *, catalogue: str = "", timeout: float | None = None) -> int:
+        """Remove items; returns how many were there."""
+        return self._run(calls.delete_items(item_ids, catalogue), timeout)
+
+    def get_item(self, item_id: str, *, catalogue: str = "", timeout: float | None = None) -> Item:
+        """One item.
+
+        Raises:
+            NotFoundError: the catalogue does not hold it.
+        """
+        return self._run(calls.get_item(item_id, catalogue), timeout)

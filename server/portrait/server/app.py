@@ -80,11 +80,12 @@ async def _run(settings: Settings, check: bool) -> None:
     assert starting is not None
     _on_signals(starting.cancel)
     async with AsyncExitStack() as closing:
+        release = _release(settings)
         store = await open_store(settings.state)
         closing.push_async_callback(store.close)
-        triton_url = settings.triton_url or await _triton(settings, closing)
+        triton_url = settings.triton_url or await _triton(settings, release, closing)
         version = await _triton_version(triton_url)
-        engine = await _engine(settings, triton_url)
+        engine = await _engine(settings, release, triton_url)
         closing.push_async_callback(engine.close)
         changes = await replay(store, engine)
         _log.info("loaded", release=engine.release.number, triton=version, item_changes=changes)
@@ -92,12 +93,21 @@ async def _run(settings: Settings, check: bool) -> None:
             await _serve(settings, store, engine, version)
 
 
-async def _triton(settings: Settings, closing: AsyncExitStack) -> str:
+def _release(settings: Settings) -> int:
+    if settings.release is not None:
+        return settings.release
+    found = releases(settings.repository)
+    if not found:
+        raise ReleaseError(f"{settings.repository} holds no release: run `portrait export` first")
+    return found[-1]
+
+
+async def _triton(settings: Settings, release: int, closing: AsyncExitStack) -> str:
     """Start Triton with the release loaded; returns where it listens."""
     triton = EmbeddedTriton(settings.repository, settings.triton_log)
     closing.push_async_callback(triton.stop)
     await triton.start()
-    await triton.load(_release(settings))
+    await triton.load(release)
     return triton.url
 
 
@@ -110,23 +120,13 @@ async def _triton_version(url: str) -> str:
     return str(metadata.version)
 
 
-async def _engine(settings: Settings, triton_url: str) -> Engine:
-    release = _release(settings)
+async def _engine(settings: Settings, release: int, triton_url: str) -> Engine:
     cache_bytes = settings.text_cache_mib * 1024 * 1024
     engine = await Engine.open(settings.repository, release, triton_url, cache_bytes)
     if not await engine.ready():
         await engine.close()
         raise TritonError(f"the Triton at {triton_url} has not all models of release {release} loaded")
     return engine
-
-
-def _release(settings: Settings) -> int:
-    if settings.release is not None:
-        return settings.release
-    found = releases(settings.repository)
-    if not found:
-        raise ReleaseError(f"{settings.repository} holds no release: run `portrait export` first")
-    return found[-1]
 
 
 async def _serve(settings: Settings, store: Store, engine: Engine, triton_version: str) -> None:

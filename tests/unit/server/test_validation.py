@@ -1,0 +1,265 @@
+"""Every field of every request, inside and outside of its limit; and whatever else can be sent."""
+
+import math
+import time
+from functools import cache
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portrait.server.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
+from portrait.server.limits import HISTORY_EVENTS, LIMITS, REQUIRED
+from portrait.server.validation import violations
+from portrait.v1 import catalogue_service_pb2 as catalogue
+from portrait.v1 import event_service_pb2 as event
+from portrait.v1 import profile_service_pb2 as profile
+from portrait.v1 import recommendation_service_pb2 as recommendation
+from portrait.v1 import types_pb2 as types
+
+REQUESTS: list[type[Message]] = [
+    catalogue.UpsertItemsRequest,
+    catalogue.DeleteItemsRequest,
+    catalogue.GetItemRequest,
+    event.RecordEventsRequest,
+    profile.GetProfileRequest,
+    profile.BatchGetProfilesRequest,
+    recommendation.RecommendRequest,
+    recommendation.RankRequest,
+    event.ShopperEvent,
+    types.Item,
+    types.ShopperRef,
+]
+"""Every request, and every entry that its service holds against the table by itself."""
+
+SECRET = "秘密 lamp for ann@example.org"
+
+
+def now() -> Timestamp:
+    return Timestamp(seconds=int(time.time()))
+
+
+def viewed(**fields: Any) -> types.Event:
+    return types.Event(**{"event_id": "e1", "type": types.EVENT_TYPE_VIEW, "item_id": "lamp", "time": now()} | fields)
+
+
+ANN = types.ShopperRef(shopper_id="ann")
+LAMP = types.Item(item_id="lamp", title="Lamp")
+MINIMAL: dict[str, Message] = {
+    "BatchGetProfilesRequest": profile.BatchGetProfilesRequest(shoppers=[ANN]),
+    "CategoryPath": recommendation.CategoryPath(names=["Home"]),
+    "DeleteItemsRequest": catalogue.DeleteItemsRequest(item_ids=["lamp"]),
+    "Event": viewed(),
+    "GetItemRequest": catalogue.GetItemRequest(item_id="lamp"),
+    "GetProfileRequest": profile.GetProfileRequest(shopper=ANN),
+    "History": types.History(),
+    "Item": LAMP,
+    "ItemFilter": recommendation.ItemFilter(),
+    "RankCandidate": recommendation.RankCandidate(item=LAMP),
+    "RankRequest": recommendation.RankRequest(shopper=ANN, candidates=[{"item": LAMP}]),
+    "RecommendRequest": recommendation.RecommendRequest(shopper=ANN),
+    "RecordEventsRequest": event.RecordEventsRequest(events=[{"shopper_id": "ann", "event": viewed()}]),
+    "ShopperEvent": event.ShopperEvent(shopper_id="ann", event=viewed()),
+    "ShopperRef": ANN,
+    "UpsertItemsRequest": catalogue.UpsertItemsRequest(items=[LAMP]),
+}
+
+
+def minimal(name: str) -> Message:
+    message = type(MINIMAL[name])()
+    message.CopyFrom(MINIMAL[name])
+    return message
+
+
+def put(message: Message, name: str, value: Any) -> Message:
+    """Set a field of any kind."""
+    field = message.DESCRIPTOR.fields_by_name[name]
+    message.ClearField(name)
+    if isinstance(value, dict):
+        getattr(message, name).update(value)
+    elif field.is_repeated:
+        getattr(message, name).extend(value)
+    elif isinstance(value, Message):
+        getattr(message, name).CopyFrom(value)
+    else:
+        setattr(message, name, value)
+    return message
+
+
+def entries(limit: Entries, field: FieldDescriptor, count: int) -> list[Any]:
+    entry = "x" * limit.each.minimum if limit.each else minimal(field.message_type.name)
+    return [entry] * count
+
+
+def inside(limit: Limit, field: FieldDescriptor) -> list[Any]:
+    match limit:
+        case Characters():
+            return ["x" * max(limit.minimum, 1), "x" * limit.maximum, *(["灯🛋"] if limit.pattern is None else [])]
+        case Entries():
+            return [entries(limit, field, count) for count in (max(limit.minimum, 1), limit.maximum)]
+        case Pairs():
+            return [{f"{n}": "红" * limit.each.maximum for n in range(limit.maximum)}]
+        case FieldNames():
+            return [FieldMask(paths=["interests"]), FieldMask(paths=["embedding"] * limit.maximum)]
+        case Whole():
+            return [limit.minimum, limit.maximum]
+        case Finite():
+            return [math.nextafter(limit.minimum, math.inf) if limit.open else limit.minimum, limit.maximum]
+        case Moment():
+            return [Timestamp(seconds=631_152_000), Timestamp(seconds=int(time.time()) + 86_300)]
+    raise AssertionError(limit)
+
+
+def outside(limit: Limit, field: FieldDescriptor) -> list[Any]:
+    match limit:
+        case Characters():
+            return ["x" * (limit.maximum + 1), *(["a b", "灯"] if limit.pattern else [])]
+        case Entries(each=Characters() as each):
+            too_long = ["x" * (each.maximum + 1)]
+            return [entries(limit, field, limit.maximum + 1), too_long, [""], *([[]] if limit.minimum else [])]
+        case Entries():
+            return [entries(limit, field, limit.maximum + 1), *([[]] if limit.minimum else [])]
+        case Pairs():
+            too_long = "x" * (limit.each.maximum + 1)
+            return [{str(n): "x" for n in range(limit.maximum + 1)}, {"x": too_long}, {too_long: "x"}, {"x": ""}]
+        case FieldNames():
+            return [FieldMask(paths=[SECRET]), FieldMask(paths=["interests"] * (limit.maximum + 1))]
+        case Whole():
+            return [limit.minimum - 1, limit.maximum + 1]
+        case Finite():
+            below = limit.minimum if limit.open else math.nextafter(limit.minimum, -math.inf)
+            return [below, math.nextafter(limit.maximum, math.inf), math.nan, math.inf, -math.inf]
+        case Moment():
+            too_late = Timestamp(seconds=int(time.time()) + 86_500)
+            return [Timestamp(seconds=631_151_999), too_late, Timestamp(seconds=10**12), Timestamp(nanos=-1)]
+    raise AssertionError(limit)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_value_at_its_limit_passes(name: str) -> None:
+    message_name, field_name = name.split(".")
+    field = MINIMAL[message_name].DESCRIPTOR.fields_by_name[field_name]
+    for value in inside(LIMITS[name], field):
+        assert list(violations(put(minimal(message_name), field_name, value))) == []
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_value_beyond_its_limit_names_the_field_and_the_limit(name: str) -> None:
+    message_name, field_name = name.split(".")
+    field = MINIMAL[message_name].DESCRIPTOR.fields_by_name[field_name]
+    for value in outside(LIMITS[name], field):
+        found = list(violations(put(minimal(message_name), field_name, value), "here[3]"))
+        assert found, value
+        for violation in found:
+            assert violation.field.startswith(f"here[3].{field_name}")
+            assert str(LIMITS[name]) in violation.description
+            assert SECRET not in violation.description
+
+
+@pytest.mark.parametrize("name", [name for name, need in REQUIRED.items() if need.words == "Required"])
+def test_a_missing_field_is_named(name: str) -> None:
+    message_name, field_name = name.split(".")
+    message = minimal(message_name)
+    is_oneof = field_name in message.DESCRIPTOR.oneofs_by_name
+    message.ClearField(message.WhichOneof(field_name) if is_oneof else field_name)
+    found = [violation.field for violation in violations(message, "here")]
+    assert ("here" if is_oneof else f"here.{field_name}") in found
+
+
+def fields_at_fault(message: Message) -> list[str]:
+    return [violation.field for violation in violations(message)]
+
+
+def test_what_an_event_needs_depends_on_where_it_stands_and_on_its_type() -> None:
+    bare = types.Event(type=types.EVENT_TYPE_VIEW, item_id="lamp")
+    assert fields_at_fault(types.ShopperRef(history=types.History(events=[bare]))) == []
+    assert fields_at_fault(event.ShopperEvent(shopper_id="ann", event=bare)) == ["event.event_id", "event.time"]
+    search = types.Event(type=types.EVENT_TYPE_SEARCH)
+    assert fields_at_fault(search) == ["query"]
+    assert fields_at_fault(types.Event(type=types.EVENT_TYPE_RATE)) == ["item_id"]
+    assert fields_at_fault(types.Event(item_id="lamp", type=99)) == ["type"]
+
+
+def test_only_a_candidate_to_rank_needs_no_title() -> None:
+    item = types.Item(item_id="lamp")
+    assert fields_at_fault(item) == ["title"]
+    assert fields_at_fault(recommendation.RankCandidate(item=item)) == []
+
+
+def test_a_shopper_ref_that_refers_to_nobody_is_named() -> None:
+    assert fields_at_fault(profile.GetProfileRequest()) == ["shopper"]
+    assert fields_at_fault(profile.GetProfileRequest(shopper=types.ShopperRef())) == ["shopper"]
+    assert fields_at_fault(profile.GetProfileRequest(shopper=types.ShopperRef(shopper_id=""))) == ["shopper.shopper_id"]
+
+
+def test_paths_lead_to_the_field_at_fault() -> None:
+    history = types.History(events=[viewed(), viewed(price=math.nan)])
+    request = recommendation.RecommendRequest(shopper=types.ShopperRef(history=history), k=10**6)
+    request.filter.categories.add(names=["Home", ""])
+    assert fields_at_fault(request) == ["shopper.history.events[1].price", "k", "filter.categories[0].names[1]"]
+
+
+def test_the_longest_history_passes_and_a_longer_one_is_not_walked() -> None:
+    history = types.History(events=[viewed()] * HISTORY_EVENTS)
+    assert fields_at_fault(types.ShopperRef(history=history)) == []
+    history.events.add(price=math.nan)
+    assert fields_at_fault(types.ShopperRef(history=history)) == ["history.events"]
+
+
+def type_of(descriptor: Descriptor) -> type[Message]:
+    made: type[Message] = descriptor._concrete_class
+    return made
+
+
+SCALARS: dict[int, st.SearchStrategy[Any]] = {
+    FieldDescriptor.CPPTYPE_STRING: st.text(max_size=10) | st.just("x" * 2000),
+    FieldDescriptor.CPPTYPE_DOUBLE: st.floats(),
+    FieldDescriptor.CPPTYPE_INT32: st.integers(-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: st.integers(-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_ENUM: st.integers(-1, 10),
+    FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
+}
+
+
+def values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    if field.message_type and field.message_type.GetOptions().map_entry:
+        return st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
+    value = anything(type_of(field.message_type)) if field.message_type else SCALARS[field.cpp_type]
+    return st.lists(value, max_size=2) if field.is_repeated else value
+
+
+@cache
+def anything(kind: type[Message]) -> st.SearchStrategy[Message]:
+    """Messages of a type with any fields set to anything that the wire can carry."""
+
+    def assembled(fields: dict[str, Any]) -> Message:
+        message = kind()
+        for name, value in fields.items():
+            put(message, name, value)
+        return message
+
+    fields = {field.name: values(field) for field in kind.DESCRIPTOR.fields}
+    return st.fixed_dictionaries({}, optional=fields).map(assembled)
+
+
+@given(st.one_of(*map(anything, REQUESTS)))
+def test_whatever_is_sent_gets_violations_that_lead_to_fields(message: Message) -> None:
+    for violation in violations(message):
+        value: Any = message
+        for step in violation.field.replace("[", ".[").split("."):
+            if step.startswith("["):
+                value = value[int(step[1:-1])]
+            elif step:
+                value = getattr(value, step)
+        assert violation.description.startswith("sent ")
+
+
+@given(st.text(min_size=1, max_size=1000), st.floats(0, 1e9), st.integers(1, 100_000))
+def test_any_text_is_fine_within_its_length(text: str, price: float, position: int) -> None:
+    sent = viewed(query=text, item_id=text[:256], price=price, position=position)
+    assert list(violations(event.ShopperEvent(shopper_id=text[:128], event=sent))) == []

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := clients features training export server tests benchmarks
+SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo serve test lint format protos
@@ -25,3 +25,23 @@ protos: env ## Lint the contract and generate the stubs under clients/portrait/v
 	  --python_out=clients --pyi_out=clients protos/portrait/v1/*.proto
 	$(BIN)/python -m grpc_tools.protoc --proto_path=protos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  --grpc_python_out=clients --mypy_grpc_out=clients protos/portrait/v1/*_service.proto
+
+demo: env ## Logs to a served profile on public data; DATA=FOLDER for your own source.
+	$(BIN)/python clients/demo/demo.py $(if $(DATA),--data $(DATA))
+
+serve: env ## Serve the newest release of model_repository/; see `portrait serve --help`.
+	$(BIN)/portrait serve
+
+test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
+	$(BIN)/pytest
+
+lint: env ## Check style, types, imports and the contract.
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	cd protos && ../$(BIN)/buf lint
+
+format: env ## Put the code into the one style.
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix

@@ -28,6 +28,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Catalogue = Annotated[str, typer.Option(help="Name of the catalogue; empty means products.")]
 Query = Annotated[str, typer.Option(help="What the shopper asks for.")]
 RootCertificates = Annotated[Path | None, typer.Option(help="PEM file of authorities: call with TLS.")]
+AsOf = Annotated[
+    datetime | None, typer.Option(help="The moment to answer for, UTC; later events are not seen. Default: now.")
+]
 ShopperId = Annotated[str, typer.Argument(help="Id of the shopper.")]
 
 
@@ -78,6 +81,7 @@ def record(
 def profile(
     shopper_id: ShopperId,
     embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the embedding as well.")] = False,
+    as_of: AsOf = None,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = 5.0,
     root_certificates: RootCertificates = None,
@@ -86,7 +90,7 @@ def profile(
     """Print what a shopper's history says."""
     fields = ["interests", "keywords", "price_bands", "event_count", "first_event_time", "last_event_time"]
     with _calling(address, timeout, root_certificates) as client:
-        found = client.get_profile(shopper_id, fields=[*fields, "embedding"] if embedding else None)
+        found = client.get_profile(shopper_id, as_of=as_of, fields=[*fields, "embedding"] if embedding else None)
     if as_json:
         _print_json(found)
     else:
@@ -104,6 +108,7 @@ def recommend(
     min_price: Annotated[float | None, typer.Option(help="Only items at this price or dearer.")] = None,
     max_price: Annotated[float | None, typer.Option(help="Only items at this price or cheaper.")] = None,
     exclude_seen: Annotated[bool, typer.Option("--exclude-seen", help="Leave out what the shopper knows.")] = False,
+    as_of: AsOf = None,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = 5.0,
     root_certificates: RootCertificates = None,
@@ -114,7 +119,13 @@ def recommend(
     chosen = Filter(categories=paths, min_price=min_price, max_price=max_price)
     with _calling(address, timeout, root_certificates) as client:
         ranking = client.recommend(
-            shopper_id, query=query, k=k, catalogue=catalogue, filter=chosen, exclude_seen=exclude_seen
+            shopper_id,
+            query=query,
+            k=k,
+            catalogue=catalogue,
+            filter=chosen,
+            exclude_seen=exclude_seen,
+            as_of=as_of,
         )
     title = f"{len(ranking.items)} recommendations" + (f" for {query!r}" if query else "")
     if as_json:

@@ -78,8 +78,8 @@ class Loop:
         self._total = min(settings.maximum_steps, settings.maximum_epochs * math.ceil(batches / settings.accumulate))
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
-        self._reads_texts = settings.tuning is not Tuning.FROZEN
         self._at = Position()
+        self._texts_moved = False
 
     def train(self, resume: bool) -> list[dict[str, float]]:
         """Train to the end; leaves the best weights, by validation, in the model.
@@ -102,9 +102,17 @@ class Loop:
                 self._epoch(writer, lambda: progress.update(task, completed=self._at.step))
         writer.close()
         if (self._run / BEST).exists():
-            self._model.load_state_dict(checkpoints.load(self._run / BEST))
+            best = checkpoints.load(self._run / BEST)
+            self._model.load_state_dict(best["model"])
+            self._cache.pooled.copy_(best["texts"])
         self._cache.settle()
         return self._at.history
+
+    @property
+    def _reads_texts(self) -> bool:
+        """Whether the BERT takes part in the next step."""
+        late = self._at.step >= self._settings.texts_from * self._total
+        return late and self._settings.tuning is not Tuning.FROZEN
 
     def _ended(self) -> bool:
         return self._at.step >= self._total or self._at.stale_epochs > self._settings.patience
@@ -120,6 +128,10 @@ class Loop:
             report()
             if self._at.step % _CHECKPOINT_STEPS == 0:
                 self._checkpoint()
+        if self._texts_moved:
+            # What is validated, and goes on, are the vectors that would be exported now.
+            self._cache.refill()
+            self._texts_moved = False
         ndcg = self._validate()
         writer.add_scalar("validation/ndcg@10", ndcg, self._at.step)
         entry = {"epoch": self._at.epoch, "step": self._at.step, "validation_ndcg@10": ndcg}
@@ -127,7 +139,8 @@ class Loop:
         self._at.stale_epochs += 1
         if ndcg > self._at.best:
             self._at.best, self._at.stale_epochs = ndcg, 0
-            checkpoints.save(self._model.state_dict(), self._run / BEST)
+            best = {"model": self._model.state_dict(), "texts": self._cache.pooled}
+            checkpoints.save(best, self._run / BEST)
         self._at.epoch, self._at.batch = self._at.epoch + 1, 0
         self._checkpoint()
 
@@ -140,6 +153,7 @@ class Loop:
             random = self._random(self._at.epoch, self._at.batch)
             batch = self._batcher.batch(windows, random)
             if self._reads_texts:
+                self._texts_moved = True
                 self._cache.refresh(self._texts_to_read(batch, random))
             loss = self._loss(batch, random)
             (loss / len(group)).backward()
@@ -195,6 +209,7 @@ class Loop:
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "texts": self._cache.pooled,
+            "texts_moved": self._texts_moved,
             "torch_random": torch.get_rng_state(),
             "position": vars(self._at),
         }
@@ -205,6 +220,7 @@ class Loop:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._cache.pooled.copy_(state["texts"])
+        self._texts_moved = state["texts_moved"]
         torch.set_rng_state(state["torch_random"])
         self._at = Position(**state["position"])
 

@@ -28,7 +28,7 @@ UNIFORM = 32
 RANKER_SHARE = 0.1
 MOST_RANKER_TARGETS = 4_000
 
-_EPOCHS, _BATCH, _RATE, _DECAY = 20, 128, 3e-3, 1e-3
+_EPOCHS, _BATCH, _RATE, _DECAY = 30, 64, 3e-3, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 
 
@@ -161,7 +161,7 @@ def fit(corpus: Corpus, holdout: Holdout, vectors: Vectors, texts: Tensor, scale
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    ranker = Ranker(scale)
+    ranker = Ranker(scale, 1.0 / len(corpus.items))
     chosen = candidates(corpus, holdout, vectors, random)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=_RATE, weight_decay=_DECAY)
     for _ in range(_EPOCHS):

@@ -85,8 +85,6 @@ def train(data: Path, folder: Path, settings: TrainSettings, resume: bool = Fals
 
     model.text.bert = merge(model.text.bert)
     model.eval()
-    if settings.tuning is not Tuning.FROZEN:
-        cache.refill()
     vectors = retrieval.encode_targets(model, cache, corpus, for_ranker)
     with torch.no_grad():
         texts = model.text.head(cache.pooled)
@@ -112,7 +110,7 @@ def load(folder: Path) -> TrainedRun:
     model = PortraitModel(_plain(settings), len(corpus.items), pretrained=False)
     model.load_state_dict(state["model"])
     model.eval()
-    ranker = Ranker(1.0)
+    ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(state["ranker"])
     cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER), corpus.texts)
     cache.pooled.copy_(state["texts"])

@@ -39,20 +39,22 @@ class TrainSettings:
     scale: float = 20.0
     """Softmax scale (one over the temperature) at the start; it is learnt."""
 
-    maximum_epochs: int = 10
-    maximum_steps: int = 900
+    maximum_epochs: int = 9
+    maximum_steps: int = 1500
     patience: int = 2
     """Epochs without a better validation NDCG@10 after which training ends."""
-    places: int = 4096
+    places: int = 1024
     """Events in a batch, padding included."""
     pairs_per_window: int = 16
     accumulate: int = 1
     """Batches whose gradients are added up before a step."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    text_learning_rate: float = 3e-5
-    texts_per_step: int = 48
-    """Texts that the text encoder reads anew, with gradients, at each step; the others stand in a cache."""
+    text_learning_rate: float = 1e-5
+    texts_from: float = 0.67
+    """Share of the steps after which the BERT joins: before, its vectors are good and the rest is not."""
+    texts_per_step: int = 32
+    """Texts that the BERT then reads anew, with gradients, at each step; the others stand in a cache."""
     full_softmax_items: int = 20_000
     """Catalogues up to this size are scored whole at each step; larger ones by `negatives` sampled items."""
     negatives: int = 4096
@@ -62,7 +64,13 @@ class TrainSettings:
         """The settings of a preset, with the caller's own choices."""
         effort: dict[str, Any] = {}
         if preset is Preset.BEST:
-            effort = {"maximum_epochs": 30, "maximum_steps": 20_000, "patience": 4, "texts_per_step": 96}
+            effort = {
+                "maximum_epochs": 30,
+                "maximum_steps": 20_000,
+                "patience": 4,
+                "texts_from": 0.5,
+                "texts_per_step": 64,
+            }
         return cls(preset=preset, **effort, **chosen)
 
     def write(self, path: Path) -> None:

@@ -152,7 +152,7 @@ def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -
         as_of=profile.as_of,
         computed_at=profile.computed_at,
     )
-    for name in profile_service_pb2.Profile.DESCRIPTOR.fields_by_name.keys() - fields:
+    for name in set(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - fields:
         message.ClearField(name)
     return message
 

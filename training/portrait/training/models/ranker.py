@@ -1,5 +1,7 @@
 """The ranker: profile, query and candidate to a score and two calibrated probabilities."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,10 +16,11 @@ class Ranker(nn.Module):
 
     Args:
         scale: what the cosine of profile and candidate counts at first: the softmax scale it was trained with.
+        prior: chance of a candidate of which nothing is known: one over the number of items.
         hidden: width of the correction.
     """
 
-    def __init__(self, scale: float, hidden: int = 32) -> None:
+    def __init__(self, scale: float, prior: float, hidden: int = 32) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(float(scale)))
         self.query_scale = nn.Parameter(torch.tensor(0.0))
@@ -30,6 +33,7 @@ class Ranker(nn.Module):
         self.correction = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), last)
         self.chances = nn.Linear(inputs + 1, 2)
         nn.init.zeros_(self.chances.weight)
+        nn.init.constant_(self.chances.bias, math.log(prior))
 
     def logits(
         self,

@@ -1,122 +1,118 @@
 """The canonical folder: written as a whole or not at all."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from portrait.training.errors import TrainingError
+from portrait.training.prepare import report
 from portrait.training.prepare.cleaning import Limits, clean
 from portrait.training.prepare.engine import engine, literal
 
-REPORT = "report.json"
+FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", report.FILE}
+_EVENT_COLUMNS = (
+    "event_id, shopper_id, sequence, type, time, item_id, catalogue, query, price, quantity, rating, dwell_seconds, "
+    "position"
+)
 
 
-def prepare(source: str, load: Callable[[duckdb.DuckDBPyConnection], None], output: Path) -> dict[str, Any]:
+def prepare(
+    source: str, load: Callable[[duckdb.DuckDBPyConnection], None], output: Path, limits: Limits | None = None
+) -> report.Report:
     """Clean a source and write it to a folder; a data set that stands there is replaced.
 
     Args:
         source: name of the source, for the report.
-        load: makes the views `raw_events`, `raw_items` and `raw_shoppers`.
+        load: makes the three views of `schema`.
         output: the folder.
-
-    Returns:
-        The report.
+        limits: of cleaning; the defaults if None.
 
     Raises:
         DataError: the source is malformed.
         TrainingError: `output` holds something else, or nothing of the source can be kept.
     """
-    if output.exists() and any(output.iterdir()) and not (output / REPORT).exists():
-        raise TrainingError(f"{output} is not empty and holds no data set; name a new folder")
+    _require_replaceable(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    try:
-        with (
-            tempfile.TemporaryDirectory(dir=output.parent, prefix=".spill-") as spill,
-            engine(Path(spill)) as connection,
-        ):
-            load(connection)
-            clean(connection, Limits())
-            report = {"source": source, "prepared_at": datetime.now(UTC).isoformat(timespec="seconds")}
-            report |= _write(connection, temporary)
-        if not report["kept"]:
-            raise TrainingError(f"nothing of the source can be kept: {report['rejected']}")
-        (temporary / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    # Both stand beside the output: a rename stays on one file system, and spilled tables need its room, not /tmp's.
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as staging,
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-spill-") as spill,
+    ):
+        folder = Path(staging) / "data"
+        folder.mkdir()
+        try:
+            with engine(Path(spill)) as connection:
+                load(connection)
+                written = _write(connection, source, folder, limits or Limits())
+        except duckdb.Error as error:
+            raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
+        if not written.kept:
+            raise TrainingError(f"nothing of the source can be kept: {written.rejected or 'it holds no rows'}")
         if output.exists():
-            shutil.rmtree(output)
-        temporary.chmod(0o755)
-        temporary.rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return report
+            output.rename(Path(staging) / "replaced")
+        folder.rename(output)
+    return written
 
 
-def _write(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, Any]:
-    _copy(connection, "SELECT * FROM events ORDER BY shopper_id, sequence", folder / "events.parquet")
+def _require_replaceable(output: Path) -> None:
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise TrainingError(f"{output} is a file; name a new folder")
+    held = {path.name for path in output.iterdir()}
+    if held and (report.FILE not in held or not held <= FILES):
+        raise TrainingError(f"{output} is not empty and is not a data set; name a new folder")
+
+
+def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits) -> report.Report:
+    clean(connection, limits)
+    _copy(connection, f"SELECT {_EVENT_COLUMNS} FROM events ORDER BY shopper_id, sequence", folder / "events.parquet")
     events = f"read_parquet({literal(folder / 'events.parquet')})"
-    _copy(connection, _items(events), folder / "items.parquet")
-    _copy(
-        connection,
-        f"""
-        SELECT shopper_id, any_value(age_band) AS age_band, any_value(gender) AS gender, any_value(region) AS region
-        FROM (SELECT DISTINCT shopper_id FROM {events}) LEFT JOIN raw_shoppers USING (shopper_id)
-        GROUP BY shopper_id ORDER BY shopper_id
-        """,
-        folder / "shoppers.parquet",
-    )
+    _copy(connection, _items(events, limits), folder / "items.parquet")
+    _copy(connection, _shoppers(events), folder / "shoppers.parquet")
     _copy(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
-    return _counts(connection, events, folder)
+    written = report.count(connection, source, folder, limits)
+    (folder / report.FILE).write_text(written.to_json() + "\n")
+    return written
 
 
-def _items(events: str) -> str:
+def _items(events: str, limits: Limits) -> str:
     """Items of the source, and those that only events name; a missing price is the median of those paid."""
     return f"""
-        WITH paid AS (SELECT catalogue, item_id, median(price) AS paid FROM {events} WHERE item_id IS NOT NULL
-                      GROUP BY ALL),
-        listed AS (SELECT * FROM raw_items QUALIFY row_number() OVER (PARTITION BY catalogue, item_id) = 1)
+        WITH paid AS (
+            SELECT catalogue, item_id, median(price) AS paid FROM {events} WHERE item_id IS NOT NULL GROUP BY ALL
+        ),
+        listed AS (
+            SELECT * FROM raw_items WHERE item_id IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY catalogue, item_id ORDER BY row) = 1
+        )
         SELECT
             item_id,
             catalogue,
             coalesce(nullif(trim(title), ''), category_path[-1], item_id) AS title,
             coalesce(category_path, []::VARCHAR[]) AS category_path,
             nullif(trim(brand), '') AS brand,
-            coalesce(attributes, []::STRUCT("key" VARCHAR, "value" VARCHAR)[]) AS attributes,
-            coalesce(price, paid) AS price
+            coalesce(list_filter(attributes, lambda pair: coalesce(trim(pair.value), '') <> ''), []) AS attributes,
+            coalesce(CASE WHEN price BETWEEN 0 AND {limits.price} THEN price END, paid) AS price
         FROM listed FULL JOIN paid USING (catalogue, item_id)
         ORDER BY catalogue, item_id
     """
 
 
+def _shoppers(events: str) -> str:
+    """Every shopper of the events, with what they declare."""
+    return f"""
+        SELECT shopper_id, age_band, gender, region
+        FROM (SELECT DISTINCT shopper_id FROM {events})
+        LEFT JOIN (
+            SELECT * FROM raw_shoppers QUALIFY row_number() OVER (PARTITION BY shopper_id ORDER BY row) = 1
+        ) USING (shopper_id)
+        ORDER BY shopper_id
+    """
+
+
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     connection.execute(f"COPY ({query}) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")
-
-
-def _counts(connection: duckdb.DuckDBPyConnection, events: str, folder: Path) -> dict[str, Any]:
-    def one(query: str) -> tuple[Any, ...]:
-        row = connection.execute(query).fetchone()
-        assert row is not None
-        return row
-
-    (read,) = one("SELECT count(*) FROM judged")
-    kept, shoppers, first, last = one(
-        f"SELECT count(*), count(DISTINCT shopper_id), min(time)::VARCHAR, max(time)::VARCHAR FROM {events}"
-    )
-    (items,) = one(f"SELECT count(*) FROM read_parquet({literal(folder / 'items.parquet')})")
-    rejected = connection.execute("SELECT reason, count(*) FROM rejected GROUP BY reason ORDER BY 2 DESC").fetchall()
-    types = connection.execute(f"SELECT type, count(*) FROM {events} GROUP BY type ORDER BY 2 DESC").fetchall()
-    return {
-        "read": read,
-        "kept": kept,
-        "rejected": dict(rejected),
-        "events_by_type": dict(types),
-        "shoppers": shoppers,
-        "items": items,
-        "first_time": first,
-        "last_time": last,
-    }

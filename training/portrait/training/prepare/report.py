@@ -1,0 +1,77 @@
+"""What became of a source's rows, as counts."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from portrait.training.prepare.cleaning import Limits
+from portrait.training.prepare.engine import literal, one
+from portrait.training.prepare.schema import EVENTS
+
+FILE = "report.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Counts of one preparation: `read == kept + merged + sum(rejected.values())`."""
+
+    source: str
+    read: int
+    """Rows of the source, or events where a row holds several."""
+    kept: int
+    merged: int
+    """Rows that the source sums up with another one in one event."""
+    rejected: dict[str, int]
+    """Rows by reason."""
+    events_by_type: dict[str, int]
+    shoppers: int
+    items: int
+    first_time: str | None
+    last_time: str | None
+    missing: dict[str, int]
+    """Kept events without a value, by column."""
+    limits: Limits
+    prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def to_json(self) -> str:
+        """The report as JSON text."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+
+def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits) -> Report:
+    """Count what was read, and what the files in the folder hold."""
+    events = f"read_parquet({literal(folder / 'events.parquet')})"
+    read, merged = one(connection, "SELECT coalesce(sum(lines), 0)::BIGINT, coalesce(sum(lines - 1), 0) FROM judged")
+    kept, shoppers, first, last = one(
+        connection, f"SELECT count(*), count(DISTINCT shopper_id), min(time)::VARCHAR, max(time)::VARCHAR FROM {events}"
+    )
+    (items,) = one(connection, f"SELECT count(*) FROM read_parquet({literal(folder / 'items.parquet')})")
+    filled = one(connection, "SELECT " + ", ".join(f"count({name})" for name in EVENTS) + f" FROM {events}")
+    return Report(
+        source=source,
+        read=_whole(read),
+        kept=_whole(kept),
+        merged=_whole(merged),
+        rejected=_counts(connection, "reason", "rejected"),
+        events_by_type=_counts(connection, "type", events),
+        shoppers=_whole(shoppers),
+        items=_whole(items),
+        first_time=None if first is None else str(first),
+        last_time=None if last is None else str(last),
+        missing={
+            name: _whole(kept) - _whole(there) for name, there in zip(EVENTS, filled, strict=True) if there != kept
+        },
+        limits=limits,
+    )
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, column: str, relation: str) -> dict[str, int]:
+    query = f"SELECT {column}, count(*) FROM {relation} GROUP BY 1 ORDER BY 2 DESC, 1"
+    return dict(connection.execute(query).fetchall())
+
+
+def _whole(value: object) -> int:
+    return int(str(value))

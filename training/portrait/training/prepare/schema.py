@@ -1,0 +1,74 @@
+"""What a source gives: three views, `raw_events`, `raw_items` and `raw_shoppers`, of typed but unjudged rows."""
+
+from collections.abc import Mapping
+
+import duckdb
+
+from portrait.features.events import DEFAULT_CATALOGUE
+from portrait.training.prepare.engine import literal
+
+EVENTS = {
+    "event_id": "VARCHAR",
+    "shopper_id": "VARCHAR",
+    "type": "VARCHAR",
+    "time": "TIMESTAMPTZ",
+    "item_id": "VARCHAR",
+    "catalogue": "VARCHAR",
+    "query": "VARCHAR",
+    "price": "DOUBLE",
+    "quantity": "DOUBLE",
+    "rating": "DOUBLE",
+    "dwell_seconds": "DOUBLE",
+    "position": "DOUBLE",
+}
+"""What an event says: name and SQL type. `position` is whole only once it is cleaned."""
+
+PLACE = {"file": "VARCHAR", "row": "BIGINT", "part": "INTEGER", "lines": "INTEGER"}
+"""Where an event comes from: the file's name, its row, the event's part in a row that holds several (from 0), and
+how many source rows the event sums up."""
+
+ITEMS = {
+    "row": "BIGINT",
+    "item_id": "VARCHAR",
+    "catalogue": "VARCHAR",
+    "title": "VARCHAR",
+    "category_path": "VARCHAR[]",
+    "brand": "VARCHAR",
+    "attributes": 'STRUCT("key" VARCHAR, "value" VARCHAR)[]',
+    "price": "DOUBLE",
+}
+SHOPPERS = {
+    "row": "BIGINT",
+    "shopper_id": "VARCHAR",
+    "age_band": "VARCHAR",
+    "gender": "VARCHAR",
+    "region": "VARCHAR",
+}
+
+_VIEWS = {"raw_events": PLACE | EVENTS, "raw_items": ITEMS, "raw_shoppers": SHOPPERS}
+_DEFAULTS = {"catalogue": literal(DEFAULT_CATALOGUE), "part": "0", "lines": "1"}
+
+
+def view(connection: duckdb.DuckDBPyConnection, name: str, relation: str, given: Mapping[str, str]) -> None:
+    """Make one of the three views.
+
+    Args:
+        connection: the engine.
+        name: the view.
+        relation: what stands behind FROM.
+        given: SQL expression of each column that the source knows; the others are null or their default.
+    """
+    columns = _VIEWS[name]
+    unknown = given.keys() - columns.keys()
+    if unknown:
+        raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
+    chosen = ", ".join(
+        f"coalesce(({given.get(column, 'NULL')})::{kind}, {_DEFAULTS.get(column, 'NULL')}) AS {column}"
+        for column, kind in columns.items()
+    )
+    connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {chosen} FROM {relation}")
+
+
+def no_rows(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Make one of the three views for a source that knows nothing of the kind."""
+    view(connection, name, "(SELECT 1 WHERE false)", {})

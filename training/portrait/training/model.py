@@ -1,6 +1,7 @@
 """The model while it trains: text encoder, item vectors and profile encoder, over a cache of text vectors."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -90,6 +91,12 @@ class PortraitModel(nn.Module):
         self.residual = nn.Embedding(items, settings.dimension)
         nn.init.normal_(self.residual.weight, std=0.02)
         self.scale = nn.Parameter(torch.tensor(settings.scale))
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch dropout on or off; never the BERT's: the cache is to hold what would be exported."""
+        super().train(mode)
+        self.text.eval()
+        return self
 
     def item_vectors(self, cache: TextCache, corpus: Corpus, items: Tensor) -> Tensor:
         """`[items]` rows → `[items, dimension]`, unit length: the text's vector plus the item's residual."""

@@ -1,0 +1,38 @@
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import grpc
+import pytest
+import tiny_release
+from served import Served, Stubs, serve
+
+from portrait.features.release import MODELS
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model_repository")
+    for model in MODELS:
+        (folder / model).mkdir()
+    tiny_release.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One gateway for all tests that leave it as it was: each uses shoppers and catalogues of its own."""
+    with serve(repository, tmp_path_factory.mktemp("gateway")) as served:
+        yield served
+
+
+@pytest.fixture
+async def stubs(gateway: Served) -> AsyncIterator[Stubs]:
+    async with grpc.aio.insecure_channel(gateway.address) as channel:
+        yield Stubs.over(channel)
+
+
+@pytest.fixture
+def shopper() -> str:
+    """An id that nobody else uses."""
+    return f"shopper-{uuid4().hex}"

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from portrait.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from portrait.training.prepare.report import Report
 
 
 class TuningChoice(StrEnum):
@@ -80,7 +83,7 @@ def prepare(
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
         report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1])
     if as_json:
-        typer.echo(json.dumps(report, ensure_ascii=False))
+        typer.echo(report.to_json())
     else:
         _print_report(report, paths[-1])
 
@@ -138,16 +141,22 @@ def evaluate(
         _print_metrics(measured)
 
 
-def _print_report(report: dict[str, Any], folder: Path) -> None:
-    table = Table(title=f"{report['source']} → {folder}", show_header=False)
-    for name in ("read", "kept", "shoppers", "items", "first_time", "last_time"):
-        value = report[name]
-        table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
-    for kind, count in report["events_by_type"].items():
-        table.add_row(f"  {kind}", f"{count:,}")
-    for reason, count in report["rejected"].items():
-        table.add_row(f"  rejected: {reason.replace('_', ' ')}", f"{count:,}")
-    Console().print(table)
+def _print_report(report: "Report", folder: Path) -> None:
+    console = Console()
+    console.print(f"{report.source} → {folder}", style="bold", soft_wrap=True)
+    table = Table(show_header=False)
+    for name, count in {
+        "read": report.read,
+        "summed up with another row": report.merged,
+        **{f"rejected: {reason.replace('_', ' ')}": count for reason, count in report.rejected.items()},
+        "kept": report.kept,
+        **{f"  {kind}": count for kind, count in report.events_by_type.items()},
+        "shoppers": report.shoppers,
+        "items": report.items,
+    }.items():
+        table.add_row(name, f"{count:,}")
+    table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
+    console.print(table)
 
 
 def _print_metrics(measured: dict[str, Any]) -> None:

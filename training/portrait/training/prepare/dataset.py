@@ -1,6 +1,5 @@
 """The canonical folder: written as a whole or not at all."""
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path

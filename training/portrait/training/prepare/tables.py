@@ -195,9 +195,10 @@ def _delimiter(file: Path) -> str:
 
 
 def _header(file: Path, delimiter: str) -> tuple[str, ...]:
+    with file.open("rb") as lines:
+        first = lines.readline()
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            names = next(csv.reader([lines.readline()], delimiter=delimiter), [])
+        names = next(csv.reader([first.decode("utf-8-sig")], delimiter=delimiter), [])
     except UnicodeDecodeError as error:
         raise DataError(str(file), 1, None, f"is not UTF-8: {error.reason}") from error
     if not names:

@@ -1,8 +1,4 @@
-"""Sources of logs, one module each. A source recognises its own files and gives three views of them.
-
-`raw_events` has the columns of `cleaning.COLUMNS` beside `file` and `row`; `raw_items` has `item_id, catalogue,
-title, category_path, brand, attributes, price`; `raw_shoppers` has `shopper_id, age_band, gender, region`.
-"""
+"""Sources of logs, one module each. A source recognises its own files and makes the three views of `schema`."""
 
 from pathlib import Path
 from typing import Protocol

@@ -1,13 +1,17 @@
-"""Amazon.cn ratings with Chinese titles: `ratings.csv` and `products.csv` (`^`-separated, no headers)."""
+"""Amazon.cn ratings with Chinese titles: `ratings.csv` and `products.csv` (`^`-separated), both without header."""
 
 from pathlib import Path
 
 import duckdb
 
-from portrait.training.prepare.engine import literal, reading
-from portrait.training.prepare.sources.undeclared import NO_SHOPPERS
+from portrait.features.events import EventType
+from portrait.training.prepare import schema, tables
+from portrait.training.prepare.engine import literal
+from portrait.training.prepare.values import moment, number, strings
 
 _RATINGS, _PRODUCTS = "ratings.csv", "products.csv"
+_RATING_COLUMNS = ("shopper", "item", "rating", "seconds")
+_PRODUCT_COLUMNS = ("item", "title", "category_ids", "asin", "image", "categories", "tags")
 
 
 def recognises(path: Path) -> bool:
@@ -16,33 +20,40 @@ def recognises(path: Path) -> bool:
     if not (path / _RATINGS).exists() or not products.exists():
         return False
     with products.open(encoding="utf-8", errors="replace") as lines:
-        return lines.readline().count("^") >= 6
+        return lines.readline().count("^") == len(_PRODUCT_COLUMNS) - 1
 
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
-    ratings, products = path / _RATINGS, path / _PRODUCTS
-    columns = "{'shopper': 'VARCHAR', 'item': 'VARCHAR', 'rating': 'DOUBLE', 'seconds': 'BIGINT'}"
-    with reading(ratings):
-        connection.execute(
-            f"""
-            CREATE TEMP TABLE raw_events AS
-            SELECT {literal(ratings)} AS file, row_number() OVER () AS row, NULL::VARCHAR AS event_id,
-                shopper AS shopper_id, 'rate' AS type, to_timestamp(seconds) AS time, item AS item_id,
-                'products' AS catalogue, NULL::VARCHAR AS query, NULL::DOUBLE AS price, NULL::DOUBLE AS quantity,
-                rating, NULL::DOUBLE AS dwell_seconds, NULL::INTEGER AS position
-            FROM read_csv({literal(ratings)}, header = false, columns = {columns})
-            """
-        )
-    with reading(products):
-        # The category column lists names from narrow to wide and wide to narrow alike: all are kept, in its order.
-        connection.execute(
-            f"""
-            CREATE TEMP TABLE raw_items AS
-            SELECT column0 AS item_id, 'products' AS catalogue, column1 AS title,
-                string_split(column5, '|') AS category_path, NULL::VARCHAR AS brand,
-                [{{'key': 'tags', 'value': replace(column6, '|', ' ')}}] AS attributes, NULL::DOUBLE AS price
-            FROM read_csv({literal(products)}, header = false, delim = '^', quote = '', all_varchar = true)
-            """
-        )
-    connection.execute(NO_SHOPPERS)
+    ratings = tables.read_headless(connection, path / _RATINGS, "ratings", _RATING_COLUMNS, delimiter=",")
+    ratings.require_values("rating", number("rating"), "a number")
+    ratings.require_values("seconds", moment("seconds"), "a time")
+    schema.view(
+        connection,
+        "raw_events",
+        "ratings",
+        {
+            "file": literal(_RATINGS),
+            "row": "row",
+            "shopper_id": "shopper",
+            "type": literal(EventType.RATE),
+            "time": moment("seconds"),
+            "item_id": "item",
+            "rating": number("rating"),
+        },
+    )
+    tables.read_headless(connection, path / _PRODUCTS, "products", _PRODUCT_COLUMNS, delimiter="^")
+    schema.view(
+        connection,
+        "raw_items",
+        "products",
+        {
+            "row": "row",
+            "item_id": "item",
+            "title": "title",
+            # Some list their categories from narrow to wide, some the other way: the source's order is kept.
+            "category_path": strings("categories", "|"),
+            "attributes": "[{'key': 'tags', 'value': replace(tags, '|', ' ')}]",
+        },
+    )
+    schema.no_rows(connection, "raw_shoppers")

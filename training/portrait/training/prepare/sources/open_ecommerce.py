@@ -8,7 +8,9 @@ from pathlib import Path
 
 import duckdb
 
-from portrait.training.prepare.engine import literal, reading
+from portrait.features.events import EventType
+from portrait.training.prepare import schema, tables
+from portrait.training.prepare.engine import literal
 
 _PURCHASES = "derived_purchases_without_sensitive_columns.parquet"
 
@@ -21,42 +23,49 @@ def recognises(path: Path) -> bool:
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
     file = path / _PURCHASES
-    with reading(file):
-        # Units of one kind that were bought on one day at one price are one event.
+    with tables.reading(file):
         connection.execute(
             f"""
             CREATE TEMP TABLE purchases AS
-            SELECT row_number() OVER () AS row, id, order_date, price_per_unit, quantity, shipping_address_state,
+            SELECT file_row_number + 1 AS row, id, order_date, price_per_unit, quantity, shipping_address_state,
                 nullif(category, '') AS category, age, gender
-            FROM read_parquet({literal(file)})
+            FROM read_parquet({literal(file)}, file_row_number = true)
             """
         )
-    connection.execute(
-        f"""
-        CREATE TEMP VIEW raw_events AS
-        SELECT {literal(file)} AS file, min(row) AS row, NULL::VARCHAR AS event_id, id AS shopper_id,
-            'purchase' AS type, order_date::TIMESTAMP AT TIME ZONE 'UTC' AS time, category AS item_id,
-            'products' AS catalogue, NULL::VARCHAR AS query,
-            sum(price_per_unit * quantity) / sum(quantity) AS price, sum(quantity) AS quantity,
-            NULL::DOUBLE AS rating, NULL::DOUBLE AS dwell_seconds, NULL::INTEGER AS position
-        FROM purchases GROUP BY id, order_date, category
-        """
+    # What was bought of one kind on one day is one event; rows without a kind have nothing in common.
+    schema.view(
+        connection,
+        "raw_events",
+        """(
+            SELECT min(row) AS row, count(*) AS lines, id, order_date, category,
+                sum(price_per_unit * quantity) / sum(quantity) AS price, sum(quantity) AS quantity
+            FROM purchases GROUP BY id, order_date, category, CASE WHEN category IS NULL THEN row END
+        )""",
+        {
+            "file": literal(_PURCHASES),
+            "row": "row",
+            "lines": "lines",
+            "shopper_id": "id",
+            "type": literal(EventType.PURCHASE),
+            "time": "order_date::TIMESTAMP AT TIME ZONE 'UTC'",
+            "item_id": "category",
+            "price": "price",
+            "quantity": "quantity",
+        },
     )
-    connection.execute(
-        """
-        CREATE TEMP VIEW raw_items AS
-        SELECT category AS item_id, 'products' AS catalogue,
-            upper(category[1]) || lower(replace(category[2:], '_', ' ')) AS title,
-            [upper(category[1]) || lower(replace(category[2:], '_', ' '))] AS category_path, NULL::VARCHAR AS brand,
-            []::STRUCT("key" VARCHAR, "value" VARCHAR)[] AS attributes, NULL::DOUBLE AS price
-        FROM (SELECT DISTINCT category FROM purchases WHERE category IS NOT NULL)
-        """
+    readable = "upper(category[1]) || lower(replace(category[2:], '_', ' '))"
+    schema.view(
+        connection,
+        "raw_items",
+        "(SELECT category, min(row) AS row FROM purchases WHERE category IS NOT NULL GROUP BY category)",
+        {"row": "row", "item_id": "category", "title": readable, "category_path": f"[{readable}]"},
     )
-    connection.execute(
-        """
-        CREATE TEMP VIEW raw_shoppers AS
-        SELECT id AS shopper_id, any_value(age) AS age_band, any_value(gender) AS gender,
-            mode(shipping_address_state) AS region
-        FROM purchases GROUP BY id
-        """
+    schema.view(
+        connection,
+        "raw_shoppers",
+        """(
+            SELECT id, min(row) AS row, min(age) AS age, min(gender) AS gender, mode(shipping_address_state) AS state
+            FROM purchases GROUP BY id
+        )""",
+        {"row": "row", "shopper_id": "id", "age_band": "age", "gender": "gender", "region": "state"},
     )

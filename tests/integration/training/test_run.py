@@ -1,0 +1,105 @@
+"""A whole run on small data: it ends, it can be killed and resumed, and its release agrees with it."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import tiny_data
+import torch
+
+from portrait.training import run as runs
+from portrait.training.errors import TrainingError
+from portrait.training.evaluation import evaluate
+from portrait.training.settings import Preset, TrainSettings
+from portrait.training.splits import Split
+from portrait.training.tuning import Tuning
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_data.write_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_data.write(tmp_path_factory.mktemp("data"))
+
+
+def _settings(bert: Path, **chosen: object) -> TrainSettings:
+    small = {"base_model": str(bert), "dimension": 16, "maximum_epochs": 4, "places": 256, "texts_from": 0.25}
+    return TrainSettings.of(Preset.QUICK, **(small | chosen))
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / "model.pt", weights_only=True)["model"]
+
+
+def _train_until_killed(data: Path, run: Path, settings: TrainSettings) -> None:
+    """Train in another process and kill it, with no warning, soon after its first checkpoint."""
+    process = multiprocessing.get_context("spawn").Process(target=runs.train, args=(data, run, settings))
+    process.start()
+    while not (run / "checkpoint.pt").exists():
+        assert process.is_alive()
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    runs.train(data, folder, _settings(bert))
+    return folder
+
+
+def test_a_killed_run_ends_like_one_that_was_not(data: Path, bert: Path, whole: Path, tmp_path: Path) -> None:
+    settings = _settings(bert)
+    _train_until_killed(data, tmp_path / "killed", settings)
+    assert not (tmp_path / "killed" / "model.pt").exists()
+    runs.train(data, tmp_path / "killed", settings, resume=True)
+    expected, resumed = _weights(whole), _weights(tmp_path / "killed")
+    assert expected.keys() == resumed.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_evaluation_ranks_better_than_popularity_and_dumps(whole: Path, tmp_path: Path) -> None:
+    measured = evaluate(whole, None, tmp_path / "dump.parquet")
+    ours, popular = (measured["ranking"][name]["NDCG@10"]["value"] for name in ("portrait", "popularity"))
+    # A shopper stays with one category of four: whoever learns that is far ahead.
+    assert ours > 1.2 * popular
+    dumped = pl.read_parquet(tmp_path / "dump.parquet")
+    assert dumped.columns == ["shopper_id", "position", "item_id", "score"]
+    assert dumped.group_by("shopper_id").agg(pl.col("position").min())["position"].unique().to_list() == [1]
+    assert (dumped.group_by("shopper_id").agg(pl.col("score").is_sorted(descending=True)))["score"].all()
+    assert json.loads((whole / "metrics-loo.json").read_text()) == json.loads(json.dumps(measured))
+
+
+def test_the_other_split_is_measured_on_a_twin_that_has_not_seen_it(whole: Path) -> None:
+    measured = evaluate(whole, Split.TIME, None)
+    assert measured["split"] == "time"
+    assert (whole / "time" / "model.pt").exists()
+
+
+@pytest.mark.parametrize("tuning", [Tuning.LORA, Tuning.IA3, Tuning.FROZEN])
+def test_each_tuning_trains_and_loads(data: Path, bert: Path, tmp_path: Path, tuning: Tuning) -> None:
+    runs.train(data, tmp_path / "run", _settings(bert, tuning=tuning, maximum_epochs=2))
+    assert runs.load(tmp_path / "run").model.text.bert is not None
+
+
+def test_too_little_data_is_refused(bert: Path, tmp_path: Path) -> None:
+    data = tiny_data.write(tmp_path / "data", shoppers=5)
+    with pytest.raises(TrainingError, match="too little data: 5 shoppers"):
+        runs.train(data, tmp_path / "run", _settings(bert))
+
+
+def test_a_folder_in_use_is_refused(data: Path, bert: Path, whole: Path) -> None:
+    with pytest.raises(TrainingError, match="--resume"):
+        runs.train(data, whole, _settings(bert))
+    with pytest.raises(TrainingError, match="other settings"):
+        runs.train(data, whole, _settings(bert, seed=7), resume=True)

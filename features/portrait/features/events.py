@@ -48,6 +48,10 @@ class Event:
     position: int | None = None
     """1-based rank at which the item was shown."""
 
+    def is_of(self, catalogue: str) -> bool:
+        """Whether it was done to an item of that catalogue."""
+        return self.catalogue == catalogue and self.type is not EventType.SEARCH
+
 
 @dataclass(frozen=True, slots=True)
 class Item:

@@ -1,15 +1,29 @@
 """Catalogues: a release's items and those changed since, as arrays that a request reads without being disturbed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import Item
-from portrait.features.prices import PriceScale
+from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
+from portrait.server.errors import NotFound
+from portrait.server.growing import Growing
 from portrait.server.releases import Release
+
+_ROW = np.dtype(
+    [
+        ("popularity", np.float32),
+        ("percentile", np.float64),
+        ("price", np.float64),
+        ("path", np.int64),
+        ("brand", np.int64),
+    ]
+)
+"""What is known of an item in numbers: category path and brand as codes, NaN for an unknown price."""
+_TOLERATED_DEAD_ROWS = 1_000
+"""Rows of replaced and removed items are swept out when there are more of them than this, and than of living ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +40,7 @@ class Filter:
     exclude_item_ids: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CandidateSet:
     """Items as the ranker sees them; all of one length."""
 
@@ -37,85 +51,116 @@ class CandidateSet:
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""
 
+    def joined(self, other: "CandidateSet") -> "CandidateSet":
+        """These and others after them."""
+        return CandidateSet(
+            [*self.items, *other.items],
+            np.concatenate([self.vectors, other.vectors]),
+            np.concatenate([self.popularity, other.popularity]),
+            np.concatenate([self.percentile, other.percentile]),
+        )
+
 
 class _Codes:
-    """Numbers for words, so that filters compare numbers."""
+    """Category paths and brands as numbers, so that filters compare numbers. A code is never given up."""
 
     def __init__(self) -> None:
-        self.of: dict[object, int] = {}
+        self._paths: dict[tuple[str, ...], int] = {}
+        self._brands: dict[str, int] = {}
 
-    def __call__(self, word: object) -> int:
-        return self.of.setdefault(word, len(self.of))
+    def path(self, path: tuple[str, ...]) -> int:
+        return self._paths.setdefault(path, len(self._paths))
+
+    def brand(self, brand: str | None) -> int:
+        return self._brands.setdefault((brand or "").casefold(), len(self._brands))
+
+    def under(self, categories: Sequence[tuple[str, ...]]) -> NDArray[np.bool_]:
+        """By code: whether a path begins with one of the categories."""
+        # One step, since other threads look while new paths come in.
+        paths = tuple(self._paths)
+        return np.array([any(path[: len(each)] == each for each in categories) for path in paths], dtype=bool)
+
+    def of_brands(self, brands: Sequence[str]) -> list[int]:
+        """Codes of the brands that any item has."""
+        return [self._brands[brand] for brand in map(str.casefold, brands) if brand in self._brands]
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Everything known of the rows; a replaced item leaves a dead row behind."""
-
-    items: list[Item]
-    vectors: NDArray[np.float32]
-    popularity: NDArray[np.float32]
-    percentile: NDArray[np.float64]
-    price: NDArray[np.float64]
-    path: NDArray[np.int64]
-    brand: NDArray[np.int64]
-
-
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A catalogue at one moment."""
+    """A catalogue at one moment. What a row holds never changes, and every row lives or is dead."""
 
-    def __init__(
-        self, columns: _Columns, alive: NDArray[np.bool_], rows: dict[str, int], catalogue: "Catalogue"
-    ) -> None:
-        self._columns = columns
-        self._alive = alive
-        self._rows = rows
-        self._catalogue = catalogue
-        self.popularity = columns.popularity
-        """`[rows]`, 0 to 1."""
+    name: str
+    _items: list[Item]
+    _own: NDArray[np.float32]
+    """Vectors of the release's rows, which come first."""
+    _added: NDArray[np.float32]
+    """Vectors of the others."""
+    _numbers: NDArray[np.void]
+    _alive: NDArray[np.bool_]
+    _rows: Mapping[str, int]
+    _codes: _Codes
 
     def __len__(self) -> int:
         return len(self._alive)
 
+    @property
+    def popularity(self) -> NDArray[np.float32]:
+        """`[rows]`, 0 to 1."""
+        return self._numbers["popularity"]
+
+    def popularity_of(self, item_ids: Sequence[str]) -> NDArray[np.float32]:
+        """`[items]`, 0 to 1; 0 of an item that the catalogue does not hold."""
+        rows = [self.row(item_id) for item_id in item_ids]
+        return np.array([0.0 if row is None else self.popularity[row] for row in rows], dtype=np.float32)
+
     def row(self, item_id: str) -> int | None:
         """Row of an item, None if the catalogue does not hold it."""
         row = self._rows.get(item_id)
-        return row if row is not None and row < len(self._alive) and self._alive[row] else None
+        return row if row is not None and self._alive[row] else None
+
+    def row_of(self, event: Event) -> int | None:
+        """Row of the item that an event was done to, None if the catalogue does not hold it."""
+        return self.row(event.item_id) if event.item_id is not None and event.is_of(self.name) else None
 
     def item(self, item_id: str) -> Item | None:
         """An item by its id."""
         row = self.row(item_id)
-        return None if row is None else self._columns.items[row]
+        return None if row is None else self._items[row]
 
-    def vector(self, row: int) -> NDArray[np.float32]:
-        """`[dimension]`."""
-        return self._columns.vectors[row]
+    def item_of(self, event: Event) -> Item | None:
+        """The item that an event was done to."""
+        row = self.row_of(event)
+        return None if row is None else self._items[row]
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[rows, dimension]`."""
+        own = rows < len(self._own)
+        vectors = np.empty((len(rows), self._own.shape[1]), dtype=np.float32)
+        vectors[own] = self._own[rows[own]]
+        vectors[~own] = self._added[rows[~own] - len(self._own)]
+        return vectors
 
     def take(self, rows: NDArray[np.int64]) -> CandidateSet:
         """Some rows."""
-        columns = self._columns
-        return CandidateSet(
-            [columns.items[row] for row in rows.tolist()],
-            columns.vectors[rows],
-            columns.popularity[rows],
-            columns.percentile[rows],
-        )
+        numbers = self._numbers[rows]
+        items = [self._items[row] for row in rows.tolist()]
+        return CandidateSet(items, self.vectors(rows), numbers["popularity"], numbers["percentile"])
 
     def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """`[rows]`: inner products with all vectors."""
-        return self._columns.vectors @ vector
+        return np.concatenate([self._own @ vector, self._added @ vector])
 
     def allowed(self, wanted: Filter) -> NDArray[np.bool_]:
         """`[rows]`: which items live and pass a filter; the caller may change the array."""
-        columns, allowed = self._columns, self._alive.copy()
+        numbers, allowed = self._numbers, self._alive.copy()
         if wanted.categories:
-            allowed &= np.isin(columns.path, self._catalogue.paths_under(wanted.categories))
+            allowed &= self._codes.under(wanted.categories)[numbers["path"]]
         if wanted.brands:
-            allowed &= np.isin(columns.brand, self._catalogue.brand_codes(wanted.brands))
+            allowed &= np.isin(numbers["brand"], self._codes.of_brands(wanted.brands))
         if wanted.min_price is not None:
-            allowed &= columns.price >= wanted.min_price
+            allowed &= numbers["price"] >= wanted.min_price
         if wanted.max_price is not None:
-            allowed &= columns.price <= wanted.max_price
+            allowed &= numbers["price"] <= wanted.max_price
         excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
         allowed[excluded] = False
         return allowed
@@ -130,70 +175,129 @@ class Catalogue:
     """
 
     def __init__(self, name: str, release: Release) -> None:
-        self._scale: PriceScale = release.price_scale
-        self._paths, self._brands = _Codes(), _Codes()
+        self._name = name
+        self._scale = release.price_scale
+        self._codes = _Codes()
         own = [row for row, item in enumerate(release.items) if item.catalogue == name]
-        items = [release.items[row] for row in own]
-        vectors = release.vectors if len(own) == len(release.items) else release.vectors[own]
-        self._columns = self._describe(
-            items, np.asarray(vectors).reshape(-1, release.dimension), release.popularity[own]
-        )
-        self._alive = np.ones(len(items), dtype=bool)
-        self._rows = {item.item_id: row for row, item in enumerate(items)}
-
-    def snapshot(self) -> Snapshot:
-        """The catalogue as it is now."""
-        return Snapshot(self._columns, self._alive, self._rows, self)
+        self._items = [release.items[row] for row in own]
+        # A release's vectors stay in its file unless it holds other catalogues too.
+        self._own = np.asarray(release.vectors if len(own) == len(release.items) else release.vectors[own])
+        self._added = Growing(np.empty((0, release.dimension), dtype=np.float32))
+        self._numbers = Growing(self._describe(self._items, release.popularity[own].tolist()))
+        self._alive = np.ones(len(own), dtype=bool)
+        self._rows = {item.item_id: row for row, item in enumerate(self._items)}
+        self._publish()
 
     def upsert(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
-        """Add or replace items; of two with one id the last counts. A replaced item keeps its popularity."""
-        last = {item.item_id: place for place, item in enumerate(items)}
-        places = list(last.values())
-        replaced = [self._rows.get(item_id, -1) for item_id in last]
-        popularity = np.array(
-            [self._columns.popularity[row] if row >= 0 else 0.0 for row in replaced], dtype=np.float32
-        )
-        added = self._describe([items[place] for place in places], vectors[places], popularity)
+        """Add or replace items; of two with one id the last counts. A replaced item keeps its popularity.
+
+        Args:
+            items: what to add.
+            vectors: `[items, dimension]`.
+        """
+        places = list({item.item_id: place for place, item in enumerate(items)}.values())
+        added = [items[place] for place in places]
+        replaced = [row for item in added if (row := self._rows.get(item.item_id)) is not None]
+        known = {self._items[row].item_id: float(self.now.popularity[row]) for row in replaced}
         first = len(self._alive)
-        alive = np.concatenate([self._alive, np.ones(len(places), dtype=bool)])
-        alive[[row for row in replaced if row >= 0]] = False
-        self._columns = _joined(self._columns, added)
+        alive = np.append(self._alive, np.ones(len(added), dtype=bool))
+        alive[replaced] = False
         self._alive = alive
-        self._rows = self._rows | {item_id: first + place for place, item_id in enumerate(last)}
+        self._items.extend(added)  # readers know nothing of rows beyond their own
+        self._added.append(vectors[places])
+        self._numbers.append(self._describe(added, [known.get(item.item_id, 0.0) for item in added]))
+        self._rows = self._rows | {item.item_id: first + place for place, item in enumerate(added)}
+        self._sweep()
+        self._publish()
 
     def delete(self, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many were there."""
-        rows = [row for item_id in set(item_ids) if (row := self.snapshot().row(item_id)) is not None]
-        alive = self._alive.copy()
-        alive[rows] = False
-        self._alive = alive
+        rows = [row for item_id in set(item_ids) if (row := self.now.row(item_id)) is not None]
+        self._alive = self._alive.copy()
+        self._alive[rows] = False
+        self._publish()
         return len(rows)
 
-    def paths_under(self, categories: Sequence[tuple[str, ...]]) -> list[int]:
-        """Codes of the category paths that begin with one of the given paths."""
-        return [code for path, code in self._paths.of.items() if any(path[: len(c)] == tuple(c) for c in categories)]  # type: ignore[index]
-
-    def brand_codes(self, brands: Sequence[str]) -> list[int]:
-        """Codes of brands, whatever their case."""
-        return [self._brands.of[brand.casefold()] for brand in brands if brand.casefold() in self._brands.of]
-
-    def _describe(self, items: list[Item], vectors: NDArray[np.float32], popularity: NDArray[np.float32]) -> _Columns:
-        return _Columns(
-            items=items,
-            vectors=vectors,
-            popularity=popularity,
-            percentile=np.array([self._scale.percentile(item.category_path, item.price) for item in items]),
-            price=np.array([math.nan if item.price is None else item.price for item in items]),
-            path=np.array([self._paths(item.category_path) for item in items], dtype=np.int64),
-            brand=np.array([self._brands((item.brand or "").casefold()) for item in items], dtype=np.int64),
+    def _publish(self) -> None:
+        self.now = Snapshot(
+            self._name,
+            self._items,
+            self._own,
+            self._added.rows,
+            self._numbers.rows,
+            self._alive,
+            self._rows,
+            self._codes,
         )
+        """The catalogue as it is now."""
+
+    def _sweep(self) -> None:
+        """Give up the dead rows beyond the release's own, if there are many."""
+        first = len(self._own)
+        living = np.flatnonzero(self._alive[first:])
+        if len(self._added) - len(living) <= max(_TOLERATED_DEAD_ROWS, len(living)):
+            return
+        kept = np.concatenate([np.arange(first), first + living])
+        self._items = [self._items[row] for row in kept.tolist()]
+        self._added = Growing(self._added.rows[living])
+        self._numbers = Growing(self._numbers.rows[kept])
+        self._alive = self._alive[kept]
+        self._rows = {item.item_id: row for row, item in enumerate(self._items)}
+
+    def _describe(self, items: Sequence[Item], popularity: Sequence[float]) -> NDArray[np.void]:
+        """`[items]` of `_ROW`."""
+        rows = [
+            (
+                popular,
+                self._scale.percentile(item.category_path, item.price),
+                math.nan if item.price is None else item.price,
+                self._codes.path(item.category_path),
+                self._codes.brand(item.brand),
+            )
+            for item, popular in zip(items, popularity, strict=True)
+        ]
+        return np.array(rows, dtype=_ROW)
 
 
-def _joined(first: _Columns, second: _Columns) -> _Columns:
-    return _Columns(
-        items=[*first.items, *second.items],
-        **{
-            name: np.concatenate([getattr(first, name), getattr(second, name)])
-            for name in ("vectors", "popularity", "percentile", "price", "path", "brand")
-        },
-    )
+class Catalogues:
+    """All catalogues: the release's, and those begun since.
+
+    Args:
+        release: whose items they begin with.
+    """
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+        names = {DEFAULT_CATALOGUE, *(item.catalogue for item in release.items)}
+        self._by_name = {name: Catalogue(name, release) for name in sorted(names)}
+
+    def __getitem__(self, name: str) -> Catalogue:
+        """A catalogue by its name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise NotFound("catalogue", "there is no such catalogue") from None
+
+    def begin(self, name: str) -> Catalogue:
+        """A catalogue by its name; a new one if there is none."""
+        return self._by_name.get(name) or self._by_name.setdefault(name, Catalogue(name, self._release))
+
+    def now(self) -> "Shelves":
+        """All of them as they are now."""
+        return Shelves({name: catalogue.now for name, catalogue in self._by_name.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Shelves:
+    """All catalogues at one moment."""
+
+    by_name: Mapping[str, Snapshot]
+
+    def item(self, event: Event) -> Item | None:
+        """The item that an event was done to; None for a search, and if no catalogue holds it."""
+        shelf = self.by_name.get(event.catalogue)
+        return shelf.item_of(event) if shelf is not None else None

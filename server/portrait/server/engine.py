@@ -1,30 +1,28 @@
 """The engine: histories, queries and items in, profiles and rankings out. It knows neither gRPC nor the stores."""
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from portrait.features import histories
-from portrait.features.candidates import FAMILIAR, RETRIEVED, candidate_features, memory
-from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
-from portrait.features.text import item_text, normalise_text, query_text
-from portrait.server.catalogue import CandidateSet, Catalogue, Filter, Snapshot
+from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
+from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.text import item_text
+from portrait.server.catalogue import CandidateSet, Catalogues, Filter, Snapshot
 from portrait.server.errors import NotFound
-from portrait.server.inference.encoders import ProfileEncoder, Ranker, Scores
+from portrait.server.inference.encoders import Ranker
+from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.triton import TritonModels
 from portrait.server.profiles.profile import Profile, build
 from portrait.server.releases import Release
-from portrait.server.retrieval.exact import best
+from portrait.server.retrieval.candidates import features, retrieve
 
-_SHORT_WORK_ROWS = 20_000
-"""Work over more rows than this goes to a thread, so that it does not hold up other requests."""
+_SHORT_ROWS, _SHORT_EVENTS = 20_000, 200
+"""Work over more rows or events than these goes to a thread, so that it does not hold up other requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,53 +72,48 @@ class Ranking:
     """How many events of the history the ranking used."""
 
 
-@dataclass(frozen=True)
-class _Shopper:
-    """A history as the models see it."""
-
-    profile: NDArray[np.float32]
-    """`[dimension]`; zeros without history and query."""
-    query: NDArray[np.float32]
-    """`[dimension]`; zeros without a query."""
-    history: Sequence[Event]
-    percentiles: NDArray[np.float64]
-    """`[events]`: price percentile of each event, NaN if unknown."""
-
-
 class Engine:
     """Serves one release.
 
     Args:
         release: what is served.
         models: its graphs in Triton.
+        catalogues: the release's items.
         text_cache_bytes: memory for embeddings of texts.
     """
 
-    def __init__(self, release: Release, models: TritonModels, text_cache_bytes: int) -> None:
+    def __init__(self, release: Release, models: TritonModels, catalogues: Catalogues, text_cache_bytes: int) -> None:
         self.release = release
-        self.models = models
         self.texts = TextEncoder(models, release, text_cache_bytes)
-        self._profiles = ProfileEncoder(models, release)
+        self._models = models
+        self._catalogues = catalogues
+        self._shoppers = ShopperEncoder(models, release, self.texts)
         self._ranker = Ranker(models)
-        self._catalogues = {DEFAULT_CATALOGUE: Catalogue(DEFAULT_CATALOGUE, release)}
 
     @classmethod
     async def open(cls, repository: Path, release: int, triton_url: str, text_cache_bytes: int) -> "Engine":
         """Open a release whose graphs are loaded in a Triton.
 
+        Args:
+            repository: the model repository.
+            release: its number.
+            triton_url: host:port of Triton's gRPC endpoint.
+            text_cache_bytes: memory for embeddings of texts.
+
         Raises:
             ReleaseError: the release is missing or damaged.
         """
         loaded = await asyncio.to_thread(Release.load, repository, release)
-        return cls(loaded, TritonModels(triton_url, release), text_cache_bytes)
+        catalogues = await asyncio.to_thread(Catalogues, loaded)
+        return cls(loaded, TritonModels(triton_url, release), catalogues, text_cache_bytes)
 
     async def close(self) -> None:
         """Close the connection to Triton."""
-        await self.models.close()
+        await self._models.close()
 
     async def ready(self) -> bool:
         """Whether Triton has all graphs of the release loaded."""
-        return await self.models.ready()
+        return await self._models.ready()
 
     async def profile(
         self, history: Sequence[Event], as_of: datetime, *, embed: bool, deadline: float | None
@@ -133,52 +126,62 @@ class Engine:
             embed: compute the embedding as well; without it, nothing is asked of the models.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
-        catalogue = self._catalogues[DEFAULT_CATALOGUE].snapshot()
-        embedding = (await self._shopper(history, "", as_of, deadline)).profile if embed else None
-        return await asyncio.to_thread(build, history, as_of, catalogue.item, self.release, embedding)
+        shelves = self._catalogues.now()
+        embedding = None
+        if embed and history:
+            embedding = (await self._shoppers.encode(history, "", as_of, shelves, deadline)).profile
+        if len(history) <= _SHORT_EVENTS:
+            return build(history, as_of, shelves.item, self.release, embedding)
+        return await asyncio.to_thread(build, history, as_of, shelves.item, self.release, embedding)
 
     async def recommend(self, request: RecommendRequest, *, deadline: float | None) -> Ranking:
         """The best items of a catalogue for a shopper.
 
+        Args:
+            request: what is asked for.
+            deadline: `loop.time()` at which the caller's time is up; None if never.
+
         Raises:
             NotFound: there is no such catalogue.
         """
-        catalogue = self._catalogue(request.catalogue).snapshot()
-        shopper = await self._shopper(request.history, request.query, request.as_of, deadline)
-        if len(catalogue) > _SHORT_WORK_ROWS:
-            rows = await asyncio.to_thread(_candidates, catalogue, shopper, request)
+        catalogue, shelves = self._catalogues[request.catalogue].now, self._catalogues.now()
+        shopper = await self._shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
+        left_out = request.history if request.exclude_seen else ()
+        arguments = (catalogue, shopper, request.k, request.filter, left_out)
+        if len(catalogue) + len(left_out) <= _SHORT_ROWS:
+            chosen = retrieve(*arguments)
         else:
-            rows = _candidates(catalogue, shopper, request)
-        ranked = await self._rank(catalogue.take(rows), shopper, request, deadline)
-        return Ranking(ranked[: request.k], self.release.number, len(request.history))
+            chosen = await asyncio.to_thread(retrieve, *arguments)
+        ranked = await self._ordered(chosen, shopper, request, deadline)
+        return self._ranking(ranked[: request.k], request)
 
     async def rank(self, request: RankRequest, *, deadline: float | None) -> Ranking:
         """The caller's candidates in order; those that nothing is known of come last, with zeros.
 
+        Args:
+            request: what is asked for.
+            deadline: `loop.time()` at which the caller's time is up; None if never.
+
         Raises:
             NotFound: there is no such catalogue.
         """
-        catalogue = self._catalogue(request.catalogue).snapshot()
-        shopper = await self._shopper(request.history, request.query, request.as_of, deadline)
-        rows = [catalogue.row(item.item_id) for item in request.candidates]
-        places = [place for place, row in enumerate(rows) if row is not None or request.candidates[place].title]
-        chosen = await self._with_own_words(
-            catalogue.take(np.array([rows[place] or 0 for place in places], dtype=np.int64)),
-            [request.candidates[place] for place in places],
-            [rows[place] is not None for place in places],
-            deadline,
-        )
-        ranked = await self._rank(chosen, shopper, request, deadline)
-        unknown = [item for place, item in enumerate(request.candidates) if place not in set(places)]
+        catalogue, shelves = self._catalogues[request.catalogue].now, self._catalogues.now()
+        shopper = await self._shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
+        known, unknown = await self._described(catalogue, request.candidates, deadline)
+        ranked = await self._ordered(known, shopper, request, deadline)
         ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
-        return Ranking(ranked, self.release.number, len(request.history))
+        return self._ranking(ranked, request)
 
     async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
-        """Add or replace items; they are recommendable when this returns. The first item makes a catalogue."""
+        """Add or replace items; they are recommendable when this returns. The first item makes a catalogue.
+
+        Args:
+            catalogue: its name.
+            items: of two with one id the last counts.
+            deadline: `loop.time()` at which the caller's time is up; None if never.
+        """
         vectors = await self.texts.encode([item_text(item) for item in items], deadline)
-        if catalogue not in self._catalogues:
-            self._catalogues[catalogue] = Catalogue(catalogue, self.release)
-        self._catalogues[catalogue].upsert(items, vectors)
+        self._catalogues.begin(catalogue).upsert(items, vectors)
 
     def delete_items(self, catalogue: str, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many were there.
@@ -186,7 +189,7 @@ class Engine:
         Raises:
             NotFound: there is no such catalogue.
         """
-        return self._catalogue(catalogue).delete(item_ids)
+        return self._catalogues[catalogue].delete(item_ids)
 
     def get_item(self, catalogue: str, item_id: str) -> Item:
         """One item.
@@ -194,108 +197,37 @@ class Engine:
         Raises:
             NotFound: there is no such catalogue or item.
         """
-        item = self._catalogue(catalogue).snapshot().item(item_id)
+        item = self._catalogues[catalogue].now.item(item_id)
         if item is None:
             raise NotFound("item_id", "the catalogue holds no such item")
         return item
 
-    def _catalogue(self, name: str) -> Catalogue:
-        try:
-            return self._catalogues[name]
-        except KeyError:
-            raise NotFound("catalogue", "there is no such catalogue") from None
+    async def _described(
+        self, catalogue: Snapshot, candidates: Sequence[Item], deadline: float | None
+    ) -> tuple[CandidateSet, list[Item]]:
+        """The candidates by their own words, or else as the catalogue holds them; and those it does not hold."""
+        wordless = [item for item in candidates if not item.title]
+        worded = [item for item in candidates if item.title]
+        prices = self.release.price_scale
+        by_words = CandidateSet(
+            worded,
+            await self.texts.encode([item_text(item) for item in worded], deadline),
+            catalogue.popularity_of([item.item_id for item in worded]),
+            np.array([prices.percentile(item.category_path, item.price) for item in worded], dtype=np.float64),
+        )
+        held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
+        unknown = [item for item in wordless if catalogue.row(item.item_id) is None]
+        return by_words.joined(catalogue.take(np.array(held, dtype=np.int64))), unknown
 
-    async def _shopper(self, history: Sequence[Event], query: str, as_of: datetime, deadline: float | None) -> _Shopper:
-        """Encode a history; a query is one more search, made now, so that the profile is of a shopper who asks."""
-        asked = Event("", EventType.SEARCH, as_of, query=query) if normalise_text(query) else None
-        latest = [*history[-histories.REMEMBERED_EVENTS :], *([asked] if asked else [])]
-        catalogue = self._catalogues[DEFAULT_CATALOGUE].snapshot()
-        columns = histories.columns_of(latest, lambda event: _percentile(self.release, catalogue, event))
-        seen = latest[-histories.ENCODED_EVENTS :]
-        nothing = np.zeros(self.release.dimension, dtype=np.float32)
-        if not seen:
-            return _Shopper(nothing, nothing, latest, columns.price_percentile)
-        embeddings = await self._event_vectors(catalogue, seen, deadline)
-        # Ages count back to now only if the events have times; an inline history may have none.
-        arrays = histories.encode(columns, as_of)
-        profile = await self._profiles.encode(embeddings, arrays, deadline)
-        return _Shopper(profile, embeddings[-1] if asked else nothing, latest, columns.price_percentile)
-
-    async def _event_vectors(
-        self, catalogue: Snapshot, events: Sequence[Event], deadline: float | None
-    ) -> NDArray[np.float32]:
-        """`[events, dimension]`: the query's embedding for a search, else the item's vector, zero if unknown."""
-        vectors = np.zeros((len(events), self.release.dimension), dtype=np.float32)
-        searches = {place: text for place, event in enumerate(events) if (text := query_text(event))}
-        if searches:
-            vectors[list(searches)] = await self.texts.encode(list(searches.values()), deadline)
-        for place, event in enumerate(events):
-            row = catalogue.row(event.item_id) if event.item_id is not None else None
-            if row is not None:
-                vectors[place] = catalogue.vector(row)
-        return vectors
-
-    async def _with_own_words(
-        self, held: CandidateSet, given: list[Item], is_held: list[bool], deadline: float | None
-    ) -> CandidateSet:
-        """Candidates by the words that the caller gave, where it gave a title."""
-        worded = [place for place, item in enumerate(given) if item.title]
-        vectors, popularity, percentile = held.vectors.copy(), held.popularity.copy(), held.percentile.copy()
-        vectors[worded] = await self.texts.encode([item_text(given[place]) for place in worded], deadline)
-        for place in worded:
-            percentile[place] = self.release.price_scale.percentile(given[place].category_path, given[place].price)
-            popularity[place] = popularity[place] if is_held[place] else 0.0
-        items = [item if item.title else held.items[place] for place, item in enumerate(given)]
-        return CandidateSet(items, vectors, popularity, percentile)
-
-    async def _rank(
-        self, chosen: CandidateSet, shopper: _Shopper, request: Request, deadline: float | None
+    async def _ordered(
+        self, chosen: CandidateSet, shopper: Shopper, request: Request, deadline: float | None
     ) -> list[RankedItem]:
-        """Candidates in order, the best first; equal scores by item id."""
-        remembered = memory(
-            [event.item_id if event.type is not EventType.SEARCH else None for event in shopper.history],
-            [event.time.timestamp() if event.time else math.nan for event in shopper.history],
-            shopper.percentiles,
-        )
-        features = candidate_features(
-            [item.item_id for item in chosen.items],
-            chosen.popularity,
-            chosen.percentile,
-            remembered,
-            request.as_of.timestamp(),
-            has_query=bool(normalise_text(request.query)),
-        )
-        scores = await self._ranker.score(shopper.profile, shopper.query, chosen.vectors, features, deadline)
-        return _ordered(chosen.items, scores)
+        """The best first; equal scores by item id."""
+        told = features(chosen, shopper, request.catalogue, request.as_of)
+        scores = await self._ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
+        numbers = (scores.score.tolist(), scores.click.tolist(), scores.purchase.tolist())
+        ranked = [RankedItem(*each) for each in zip(chosen.items, *numbers, strict=True)]
+        return sorted(ranked, key=lambda each: (-each.score, each.item.item_id))
 
-
-def _percentile(release: Release, catalogue: Snapshot, event: Event) -> float:
-    item = catalogue.item(event.item_id) if event.item_id is not None and event.price is not None else None
-    return release.price_scale.percentile(item.category_path, event.price) if item else math.nan
-
-
-def _candidates(catalogue: Snapshot, shopper: _Shopper, request: RecommendRequest) -> NDArray[np.int64]:
-    """Rows to rank: the nearest to profile and query, and what the shopper knows; the popular ones for nobody."""
-    allowed = catalogue.allowed(request.filter)
-    known = [row for event in reversed(shopper.history) if (row := catalogue.row(event.item_id or "")) is not None]
-    familiar = np.array(list(dict.fromkeys(known)), dtype=np.int64)
-    if request.exclude_seen and len(familiar):
-        allowed[familiar] = False
-    wanted = max(RETRIEVED, request.k)
-    asked = [vector for vector in (shopper.profile, shopper.query) if vector.any()]
-    parts = [best(catalogue.scores(vector), wanted, allowed) for vector in asked]
-    if not parts:
-        parts = [best(catalogue.popularity, wanted, allowed)]
-    elif len(familiar) and not request.exclude_seen:
-        parts.append(familiar[allowed[familiar]][:FAMILIAR])
-    return np.unique(np.concatenate(parts))
-
-
-def _ordered(items: Sequence[Item], scores: Scores) -> list[RankedItem]:
-    ranked = [
-        RankedItem(item, score, click, purchase)
-        for item, score, click, purchase in zip(
-            items, scores.score.tolist(), scores.click.tolist(), scores.purchase.tolist(), strict=True
-        )
-    ]
-    return sorted(ranked, key=lambda each: (-each.score, each.item.item_id))
+    def _ranking(self, items: list[RankedItem], request: Request) -> Ranking:
+        return Ranking(items, self.release.number, min(len(request.history), REMEMBERED_EVENTS))

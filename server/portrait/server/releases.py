@@ -53,7 +53,7 @@ class Release:
         _check(repository, manifest)
         try:
             words = json.loads((folder / files.KEYWORDS).read_text())
-            return cls(
+            loaded = cls(
                 number=number,
                 manifest=manifest,
                 tokenizer=TextTokenizer.load(folder / files.TOKENIZER),
@@ -66,18 +66,11 @@ class Release:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ReleaseError(f"release {number} is damaged: {error}") from error
-
-
-def newest(repository: Path) -> int:
-    """The newest release of a repository.
-
-    Raises:
-        ReleaseError: there is none.
-    """
-    found = files.releases(repository)
-    if not found:
-        raise ReleaseError(f"{repository} holds no release; run `portrait export` first")
-    return found[-1]
+        if loaded.vectors.shape != (len(loaded.items), manifest.dimension):
+            raise ReleaseError(
+                f"release {number} is damaged: {len(loaded.items)} items, {loaded.vectors.shape} vectors"
+            )
+        return loaded
 
 
 def _check(repository: Path, manifest: Manifest) -> None:

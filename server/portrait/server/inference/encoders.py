@@ -9,21 +9,19 @@ from numpy.typing import NDArray
 from portrait.features.histories import ENCODED_EVENTS, HistoryArrays, pad
 from portrait.server.inference.batcher import Batcher
 from portrait.server.inference.texts import bucket
-from portrait.server.inference.triton import TritonModels
+from portrait.server.inference.triton import CALLS, TritonModels
 from portrait.server.releases import Release
 
 EVENTS = (8, 16, 32, ENCODED_EVENTS)
 """Numbers of events that histories are padded to."""
-CANDIDATES = (16, 64, 256, 1024)
-"""Numbers of candidates that rankings are padded to."""
-LARGEST_BATCH = 32
+CANDIDATES = (16, 64, 128, 256, 320, 512, 1024, 2112)
+"""Numbers of candidates that rankings are padded to; what is retrieved and familiar fits 320, with a query 512."""
+HISTORIES = 32
+"""Histories in a batch, at most."""
+CANDIDATE_BUDGET, RANKINGS = 4096, 64
+"""Candidates in a batch, padding included, and rankings in it, at most."""
 QUEUE = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class _History:
-    embeddings: NDArray[np.float32]
-    arrays: HistoryArrays
+"""Histories, and rankings, that may be unanswered at one time."""
 
 
 class ProfileEncoder:
@@ -32,7 +30,11 @@ class ProfileEncoder:
     def __init__(self, models: TritonModels, release: Release) -> None:
         self._models, self._dimension = models, release.dimension
         self.batcher: Batcher[_History, NDArray[np.float32]] = Batcher(
-            self._run, lambda items: min(len(items), LARGEST_BATCH), concurrency=2, limit=QUEUE
+            self._run,
+            lambda history: bucket(len(history.embeddings), EVENTS),
+            lambda _, waiting: min(waiting, HISTORIES),
+            concurrency=CALLS,
+            limit=QUEUE,
         )
 
     async def encode(
@@ -47,7 +49,7 @@ class ProfileEncoder:
         """
         return await self.batcher.submit(_History(embeddings, arrays), deadline)
 
-    async def _run(self, histories: Sequence[_History], deadline: float | None) -> list[NDArray[np.float32]]:
+    async def _run(self, histories: Sequence["_History"], deadline: float | None) -> list[NDArray[np.float32]]:
         length = bucket(max(len(history.embeddings) for history in histories), EVENTS)
         embeddings = np.zeros((len(histories), length, self._dimension), dtype=np.float32)
         for row, history in enumerate(histories):
@@ -58,7 +60,13 @@ class ProfileEncoder:
         return list((await self._models.run("profile_encoder", inputs, shapes, deadline))["profile"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class _History:
+    embeddings: NDArray[np.float32]
+    arrays: HistoryArrays
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What the ranker says of candidates, each `[candidates]`."""
 
@@ -72,6 +80,13 @@ class Ranker:
 
     def __init__(self, models: TritonModels) -> None:
         self._models = models
+        self.batcher: Batcher[_Candidates, Scores] = Batcher(
+            self._run,
+            lambda candidates: bucket(len(candidates.vectors), CANDIDATES),
+            lambda width, waiting: max(1, min(waiting, RANKINGS, CANDIDATE_BUDGET // width)),
+            concurrency=CALLS,
+            limit=QUEUE,
+        )
 
     async def score(
         self,
@@ -90,24 +105,38 @@ class Ranker:
             features: `[candidates, len(CANDIDATE_FEATURES)]`.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
-        count = len(vectors)
-        if not count:
+        if not len(vectors):
             nothing = np.zeros(0, dtype=np.float32)
             return Scores(nothing, nothing, nothing)
-        width = bucket(count, CANDIDATES)
+        return await self.batcher.submit(_Candidates(profile, query, vectors, features), deadline)
+
+    async def _run(self, rankings: Sequence["_Candidates"], deadline: float | None) -> list[Scores]:
+        width = bucket(max(len(each.vectors) for each in rankings), CANDIDATES)
         inputs = {
-            "profile": profile[None],
-            "query_embedding": query[None],
-            "candidate_embedding": _padded(vectors, width)[None],
-            "candidate_features": _padded(features, width)[None],
+            "profile": np.stack([each.profile for each in rankings]),
+            "query_embedding": np.stack([each.query for each in rankings]),
+            "candidate_embedding": _padded([each.vectors for each in rankings], width),
+            "candidate_features": _padded([each.features for each in rankings], width),
         }
-        answer = await self._models.run(
-            "ranker", inputs, dict.fromkeys(("score", "click", "purchase"), (1, width)), deadline
-        )
-        return Scores(**{name: value[0, :count] for name, value in answer.items()})
+        shapes = dict.fromkeys(("score", "click", "purchase"), (len(rankings), width))
+        answer = await self._models.run("ranker", inputs, shapes, deadline)
+        return [
+            Scores(**{name: values[row, : len(each.vectors)] for name, values in answer.items()})
+            for row, each in enumerate(rankings)
+        ]
 
 
-def _padded(rows: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    padded = np.zeros((length, rows.shape[1]), dtype=np.float32)
-    padded[: len(rows)] = rows
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    profile: NDArray[np.float32]
+    query: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+def _padded(parts: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+    """`[parts, width, columns]`, zeros below each part's own rows."""
+    padded = np.zeros((len(parts), width, parts[0].shape[1]), dtype=np.float32)
+    for row, part in enumerate(parts):
+        padded[row, : len(part)] = part
     return padded

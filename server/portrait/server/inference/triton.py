@@ -12,8 +12,18 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from portrait.features.release import MODELS
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, Unavailable
 
+CALLS = 2
+"""Calls of one graph under way at one time: one runs, the next is on its way. More would only wait in Triton."""
 RETRY_SECONDS = 1.0
 """A Triton that died is back after about this long."""
+
+_CHANNEL = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # gRPC's default would leave a Triton that is back alone for up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -27,7 +37,7 @@ class TritonModels:
     """
 
     def __init__(self, url: str, release: int) -> None:
-        self._client = InferenceServerClient(url)
+        self._client = InferenceServerClient(url, channel_args=_CHANNEL)
         self._version = str(release)
 
     async def ready(self) -> bool:
@@ -53,10 +63,10 @@ class TritonModels:
         Raises:
             DeadlineExceeded: the answer came too late.
             Unavailable: Triton is down, restarts, or refused.
-            Overloaded: Triton's queue is full.
+            Overloaded: Triton's queue is full, or too slow.
             InferenceFailed: the answer is none.
         """
-        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
+        left = _left(deadline)
         if left is not None and left <= 0:
             raise DeadlineExceeded("the deadline passed before the model was asked")
         try:
@@ -69,7 +79,7 @@ class TritonModels:
                 timeout=None if left is None else math.ceil(left * 1e6),
             )
         except InferenceServerException as error:
-            raise _failure(error) from error
+            raise _failure(error, deadline) from error
         return {name: _checked(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
 
     async def close(self) -> None:
@@ -91,13 +101,19 @@ def _checked(model: str, name: str, value: NDArray[np.float32] | None, shape: tu
     return value
 
 
-def _failure(error: InferenceServerException) -> Exception:
-    """Tell apart what Triton says with few status codes."""
-    status, message = str(error.status()), str(error.message())
-    if status == "StatusCode.DEADLINE_EXCEEDED" or "timeout expired" in message.lower():
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else deadline - asyncio.get_running_loop().time()
+
+
+def _failure(error: InferenceServerException, deadline: float | None) -> Exception:
+    """Tell apart what Triton says with few status codes: UNAVAILABLE alone means five things."""
+    status, message = str(error.status()).removeprefix("StatusCode."), str(error.message()).lower()
+    left = _left(deadline)
+    if status == "DEADLINE_EXCEEDED" or ("timeout expired" in message and left is not None and left <= 0):
         return DeadlineExceeded("a model did not answer in time")
-    if status == "StatusCode.UNAVAILABLE" and "exceeds maximum queue size" in message.lower():
+    if "timeout expired" in message or "exceeds maximum queue size" in message:
         return Overloaded("the queue of a model is full", RETRY_SECONDS)
-    if status in ("StatusCode.UNAVAILABLE", "StatusCode.NOT_FOUND", "StatusCode.CANCELLED"):
+    # Not connected, or unloaded, or of a server that ends, or the process behind the model has died.
+    if status in ("UNAVAILABLE", "NOT_FOUND", "CANCELLED") or "is not healthy" in message:
         return Unavailable("the models are not there at present", RETRY_SECONDS)
-    return InferenceFailed(f"{status}: {message}")
+    return InferenceFailed(f"{status}: {error.message()}")

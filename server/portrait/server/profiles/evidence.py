@@ -20,13 +20,14 @@ _TYPE_WEIGHTS = {
     EventType.PURCHASE: 1.0,
     EventType.RATE: 1.0,
 }
-_WORST_LIKED, _BEST = 3.0, 5.0
+_DISLIKED, _LIKED = 2.0, 5.0
+_SECONDS_PER_DAY = 86_400.0
 
 
 def weights(history: Sequence[Event], as_of: datetime) -> list[float]:
-    """Weight of each event, 0 to 1: of its type, halved for each half-life since.
+    """Weight of each event, 0 to 1: that of its type, halved for each half-life since.
 
-    A rating counts by how far it is above the middle; one below says nothing in an item's favour.
+    A rating counts in proportion: nothing at 2 of 5 and below, in full at 5.
 
     Args:
         history: oldest first, nothing later than `as_of`.
@@ -41,10 +42,10 @@ def weights(history: Sequence[Event], as_of: datetime) -> list[float]:
 def _half_lives(event: Event, later_events: int, as_of: datetime) -> float:
     if event.time is None:
         return later_events / HALF_LIFE_EVENTS
-    return max((as_of - event.time).total_seconds() / 86_400.0, 0.0) / HALF_LIFE_DAYS
+    return max((as_of - event.time).total_seconds(), 0.0) / _SECONDS_PER_DAY / HALF_LIFE_DAYS
 
 
 def _liking(event: Event) -> float:
     if event.type is not EventType.RATE or event.rating is None:
         return 1.0
-    return max(0.0, (event.rating - _WORST_LIKED + 1.0) / (_BEST - _WORST_LIKED + 1.0))
+    return max(0.0, (event.rating - _DISLIKED) / (_LIKED - _DISLIKED))

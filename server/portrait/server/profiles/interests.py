@@ -25,22 +25,22 @@ class Interest:
     confidence: float
     """`1 - exp(-evidence / 3)`: 0 without evidence, near 1 from about ten recent purchases on."""
     evidence_event_ids: tuple[str, ...]
-    """The strongest first."""
+    """The strongest first, of equal ones the latest."""
 
 
-def interests(history: Sequence[Event], as_of: datetime, item: Callable[[str], Item | None]) -> list[Interest]:
+def interests(history: Sequence[Event], as_of: datetime, item: Callable[[Event], Item | None]) -> list[Interest]:
     """Interests, the strongest first; of equal ones the wider first.
 
     Args:
         history: oldest first, nothing later than `as_of`.
         as_of: the moment of the profile.
-        item: looks an item up, None if it is unknown.
+        item: looks up what an event was done to, None if it is unknown.
     """
     mass: dict[tuple[str, ...], float] = defaultdict(float)
     evidence: dict[tuple[str, ...], list[tuple[float, int, str]]] = defaultdict(list)
     total = 0.0
     for place, (event, weight) in enumerate(zip(history, weights(history, as_of), strict=True)):
-        known = item(event.item_id) if event.item_id is not None else None
+        known = item(event)
         if known is None or not known.category_path or weight <= 0.0:
             continue
         total += weight
@@ -54,9 +54,7 @@ def interests(history: Sequence[Event], as_of: datetime, item: Callable[[str], I
             path=path,
             weight=mass[path] / total,
             confidence=1.0 - math.exp(-mass[path] / _SURE),
-            evidence_event_ids=tuple(
-                event_id for _, _, event_id in heapq.nlargest(MOST_EVIDENCE, evidence[path]) if event_id
-            ),
+            evidence_event_ids=tuple(event_id for _, _, event_id in heapq.nlargest(MOST_EVIDENCE, evidence[path])),
         )
         for path in strongest
     ]

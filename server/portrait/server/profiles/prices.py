@@ -1,5 +1,6 @@
 """Price bands: what a shopper pays, against what the catalogue asks, by category."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,28 +32,31 @@ class PriceBand:
     """The latest first."""
 
 
-def price_bands(history: Sequence[Event], item: Callable[[str], Item | None], scale: PriceScale) -> list[PriceBand]:
+def price_bands(history: Sequence[Event], item: Callable[[Event], Item | None], scale: PriceScale) -> list[PriceBand]:
     """Bands of the categories with `MINIMUM_PRICES` prices or more, the one with the most prices first.
+
+    There are none if the catalogue has no prices to compare with.
 
     Args:
         history: oldest first.
-        item: looks an item up, None if it is unknown.
+        item: looks up what an event was done to, None if it is unknown.
         scale: the catalogue's prices.
     """
     prices: dict[tuple[str, ...], list[float]] = defaultdict(list)
     evidence: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for event in history:
-        known = item(event.item_id) if event.item_id is not None and event.price is not None else None
+        known = item(event)
         if known is None or event.price is None:
             continue
         for depth in range(1, len(known.category_path) + 1):
             prices[known.category_path[:depth]].append(event.price)
             evidence[known.category_path[:depth]].append(event.event_id)
     most = sorted((path for path in prices if len(prices[path]) >= MINIMUM_PRICES), key=lambda p: (-len(prices[p]), p))
-    return [_band(path, prices[path], evidence[path], scale) for path in most[:MOST_BANDS]]
+    bands = [_band(path, prices[path], evidence[path], scale) for path in most[:MOST_BANDS]]
+    return [band for band in bands if not math.isnan(band.percentile)]
 
 
 def _band(path: tuple[str, ...], prices: list[float], evidence: list[str], scale: PriceScale) -> PriceBand:
     low, median, high = np.quantile(prices, [0.25, 0.5, 0.75]).tolist()
-    latest = tuple(filter(None, evidence[: -MOST_EVIDENCE - 1 : -1]))
+    latest = tuple(evidence[: -MOST_EVIDENCE - 1 : -1])
     return PriceBand(path, scale.percentile(path, median), low, median, high, len(prices), latest)

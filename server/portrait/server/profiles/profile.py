@@ -22,7 +22,7 @@ class Profile:
     keywords: list[WeightedKeyword]
     price_bands: list[PriceBand]
     embedding: NDArray[np.float32] | None
-    """`[dimension]`, unit length; None if it was not asked for."""
+    """`[dimension]`, unit length; None if it was not asked for, and of an empty history."""
     event_count: int
     first_event_time: datetime | None
     last_event_time: datetime | None
@@ -34,7 +34,7 @@ class Profile:
 def build(
     history: Sequence[Event],
     as_of: datetime,
-    item: Callable[[str], Item | None],
+    item: Callable[[Event], Item | None],
     release: Release,
     embedding: NDArray[np.float32] | None,
 ) -> Profile:
@@ -43,9 +43,9 @@ def build(
     Args:
         history: oldest first, nothing later than `as_of`.
         as_of: the moment of the profile.
-        item: looks an item up, None if it is unknown.
+        item: looks up what an event was done to, None if it is unknown.
         release: what the catalogue's words and prices are compared with.
-        embedding: what the profile encoder said.
+        embedding: `[dimension]`, what the profile encoder said; None if it was not asked.
     """
     times = [event.time for event in history if event.time is not None]
     return Profile(

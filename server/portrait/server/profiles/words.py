@@ -5,8 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from portrait.features.events import Event, Item
+from portrait.features.keywords import Keyword
 from portrait.features.keywords import keywords as segment
 from portrait.server.profiles.evidence import MOST_EVIDENCE, weights
 
@@ -30,7 +32,7 @@ class WeightedKeyword:
 def keywords(
     history: Sequence[Event],
     as_of: datetime,
-    item: Callable[[str], Item | None],
+    item: Callable[[Event], Item | None],
     documents: int,
     frequencies: Mapping[str, int],
 ) -> list[WeightedKeyword]:
@@ -42,7 +44,7 @@ def keywords(
     Args:
         history: oldest first, nothing later than `as_of`.
         as_of: the moment of the profile.
-        item: looks an item up, None if it is unknown.
+        item: looks up what an event was done to, None if it is unknown.
         documents: number of texts in the release's catalogue.
         frequencies: in how many of them each stem occurs.
     """
@@ -51,9 +53,11 @@ def keywords(
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     evidence: dict[str, list[str]] = defaultdict(list)
     for event, weight in zip(latest, weights(latest, as_of), strict=True):
-        for word in {word.stem: word for word in segment(_words(event, item))}.values():
+        if weight <= 0.0:
+            continue
+        for word in _distinct_words(_text(event, item)):
             mass[word.stem] += weight
-            spellings[word.stem][word.surface.lower()] += 1
+            spellings[word.stem][word.surface] += 1
             evidence[word.stem].append(event.event_id)
     weighted = {
         stem: value * math.log((1 + documents) / (1 + frequencies.get(stem, 0))) for stem, value in mass.items()
@@ -63,12 +67,18 @@ def keywords(
         WeightedKeyword(
             spellings[stem].most_common(1)[0][0],
             weighted[stem] / weighted[strongest[0]],
-            tuple(filter(None, evidence[stem][: -MOST_EVIDENCE - 1 : -1])),
+            tuple(evidence[stem][: -MOST_EVIDENCE - 1 : -1]),
         )
         for stem in strongest[:MOST_KEYWORDS]
     ]
 
 
-def _words(event: Event, item: Callable[[str], Item | None]) -> str:
-    known = item(event.item_id) if event.item_id is not None else None
+@lru_cache(maxsize=1 << 14)
+def _distinct_words(text: str) -> tuple[Keyword, ...]:
+    """The words of a text, each stem once. Remembered, since titles and queries come again and again."""
+    return tuple({word.stem: word for word in segment(text)}.values())
+
+
+def _text(event: Event, item: Callable[[Event], Item | None]) -> str:
+    known = item(event)
     return " ".join(filter(None, [event.query, known.title if known else None, known.brand if known else None]))

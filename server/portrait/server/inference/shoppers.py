@@ -1,0 +1,85 @@
+"""Shoppers as the models see them: a history's events with their vectors, and the profile they make."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features import histories
+from portrait.features.events import Event, EventType
+from portrait.features.text import normalise_text, query_text
+from portrait.server.catalogue import Shelves
+from portrait.server.inference.encoders import ProfileEncoder
+from portrait.server.inference.texts import TextEncoder
+from portrait.server.inference.triton import TritonModels
+from portrait.server.releases import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Shopper:
+    """Who a ranking is for."""
+
+    profile: NDArray[np.float32]
+    """`[dimension]`, unit length; zeros if there is neither history nor query."""
+    query: NDArray[np.float32]
+    """`[dimension]`, unit length; zeros without a query."""
+    events: Sequence[Event]
+    """What is remembered, oldest first; the query is the last of them, as a search."""
+    percentiles: NDArray[np.float64]
+    """`[events]`: price percentile of each, NaN if unknown."""
+
+
+class ShopperEncoder:
+    """Encodes histories with the release's `text_encoder` and `profile_encoder`.
+
+    Args:
+        models: the graphs.
+        release: dimension and prices.
+        texts: embeds queries.
+    """
+
+    def __init__(self, models: TritonModels, release: Release, texts: TextEncoder) -> None:
+        self._release, self._texts = release, texts
+        self._profiles = ProfileEncoder(models, release)
+
+    async def encode(
+        self, history: Sequence[Event], query: str, as_of: datetime, shelves: Shelves, deadline: float | None
+    ) -> Shopper:
+        """Encode a history. A query is one more search, made now, so that the profile is of a shopper who asks.
+
+        Args:
+            history: oldest first, nothing later than `as_of`.
+            query: what the shopper asks for, empty for nothing.
+            as_of: the moment of the profile.
+            shelves: look up the events' items.
+            deadline: `loop.time()` at which the caller's time is up; None if never.
+        """
+        asks = bool(normalise_text(query))
+        events = list(history[-histories.REMEMBERED_EVENTS :])
+        if asks:
+            events.append(Event("", EventType.SEARCH, as_of, query=query))
+        columns = histories.columns_of(events, lambda event: self._percentile(event, shelves))
+        nobody = np.zeros(self._release.dimension, dtype=np.float32)
+        if not events:
+            return Shopper(nobody, nobody, events, columns.price_percentile)
+        vectors = await self._vectors(events[-histories.ENCODED_EVENTS :], shelves, deadline)
+        profile = await self._profiles.encode(vectors, histories.encode(columns, as_of), deadline)
+        return Shopper(profile, vectors[-1] if asks else nobody, events, columns.price_percentile)
+
+    def _percentile(self, event: Event, shelves: Shelves) -> float:
+        item = shelves.item(event) if event.price is not None else None
+        return self._release.price_scale.percentile(item.category_path, event.price) if item else math.nan
+
+    async def _vectors(self, events: Sequence[Event], shelves: Shelves, deadline: float | None) -> NDArray[np.float32]:
+        """`[events, dimension]`: the query's embedding for a search, else the item's vector, zeros if unknown."""
+        vectors = np.zeros((len(events), self._release.dimension), dtype=np.float32)
+        searches = {place: text for place, event in enumerate(events) if (text := query_text(event))}
+        if searches:
+            vectors[list(searches)] = await self._texts.encode(list(searches.values()), deadline)
+        for shelf in shelves.by_name.values():
+            rows = {place: row for place, event in enumerate(events) if (row := shelf.row_of(event)) is not None}
+            vectors[list(rows)] = shelf.vectors(np.array(list(rows.values()), dtype=np.int64))
+        return vectors

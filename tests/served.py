@@ -66,7 +66,8 @@ class Served:
         """Collect the log until the process ends."""
         assert self.process.stderr is not None
         for text in self.process.stderr:
-            line = json.loads(text)
+            # The C core of grpc has a log of its own.
+            line = json.loads(text) if text.startswith("{") else {"event": text}
             self.logged.append(line)
             if line["event"] == "ready":
                 self.ready.set()

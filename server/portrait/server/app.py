@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -63,7 +64,7 @@ _log = structlog.get_logger(__name__)
 
 def run(settings: Settings, *, check: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, sys.stderr)
     try:
         uvloop.run(_run(settings, check))
     except (OSError, ReleaseError, StoreError, TritonError) as error:
@@ -139,6 +140,7 @@ async def _serve(settings: Settings, store: Store, engine: Engine, triton_versio
     health = Health(_SERVICES)
     server = _server(settings, store, engine, metrics, health)
     port = _listen(server, settings)
+    await health.look(engine)
     await server.start()
     following = asyncio.create_task(health.follow(engine), name="health")
     _log.info(

@@ -10,7 +10,7 @@ from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
 from portrait.server.interceptors.chain import Context
 
-_CHECK_SECONDS = 0.5
+_LOOK_SECONDS = 0.5
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -52,13 +52,17 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             else:
                 await changed.wait()
 
+    async def look(self, engine: Engine) -> None:
+        """Make the status true."""
+        ready = await engine.ready()
+        if not self._draining:
+            self._set(_SERVING if ready else _NOT_SERVING)
+
     async def follow(self, engine: Engine) -> None:
         """Keep the status true, until cancelled."""
         while True:
-            ready = await engine.ready()
-            if not self._draining:
-                self._set(_SERVING if ready else _NOT_SERVING)
-            await asyncio.sleep(_CHECK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self.look(engine)
 
     def drain(self) -> None:
         """Say NOT_SERVING from now on, and let go of the watchers."""

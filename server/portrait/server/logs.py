@@ -1,22 +1,23 @@
-"""Logs: one JSON object a line, on stderr.
+"""Logs: one JSON object a line.
 
 Nothing that a shopper typed, nor any shopper's id, is logged: events carry names, numbers and request ids.
 """
 
 import logging
-import sys
+from typing import TextIO
 
 import structlog
 
 _TIMESTAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
-def configure(level: str) -> None:
-    """Send the gateway's logs, and warnings of the libraries, to stderr.
+def configure(level: str, stream: TextIO) -> None:
+    """Send the gateway's logs, and warnings of the libraries, to a stream.
 
     Args:
         level: least severe level of the gateway's own lines. Libraries are held to warnings whatever it
             is: at `debug` aiosqlite would log every statement with its values.
+        stream: where the lines go.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -27,10 +28,10 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), structlog.processors.format_exc_info],

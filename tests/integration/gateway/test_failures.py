@@ -1,0 +1,151 @@
+"""Triton dies, the gateway dies: nobody hangs, nothing that was accepted is lost."""
+
+import asyncio
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from served import Stubs, serve
+
+from portrait.v1 import types_pb2 as types
+from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
+from portrait.v1.event_service_pb2 import RecordEventsRequest
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest
+
+DEADLINE = 2.0
+ANN = types.ShopperRef(shopper_id="ann")
+
+
+def events(first: int, count: int) -> RecordEventsRequest:
+    now = datetime.now(UTC)
+    view = {"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red", "time": now}
+    sent = [{"shopper_id": "ann", "event": {"event_id": f"e{n}", **view}} for n in range(first, first + count)]
+    return RecordEventsRequest(events=sent)
+
+
+class Load:
+    """Callers that record and ask, without a pause, until they are told to stop."""
+
+    def __init__(self, stubs: Stubs) -> None:
+        self._stubs = stubs
+        self._going = True
+        self.recorded = 0
+        self.answered = 0
+        self.refused: list[grpc.aio.AioRpcError] = []
+        self.slowest = 0.0
+
+    async def run(self) -> None:
+        await asyncio.gather(self._record(), *(self._ask(n) for n in range(8)))
+
+    def stop(self) -> None:
+        self._going = False
+
+    async def _record(self) -> None:
+        while self._going:
+            answer = await self._stubs.events.RecordEvents(events(self.recorded, 5), timeout=DEADLINE)
+            self.recorded += answer.accepted
+            await asyncio.sleep(0.02)
+
+    async def _ask(self, caller: int) -> None:
+        asked = 0
+        while self._going:
+            asked += 1
+            # Words never seen before: an answer out of a cache would prove nothing.
+            query = f"lamp {caller} {asked}"
+            started = time.monotonic()
+            try:
+                await self._stubs.recommendations.Recommend(
+                    RecommendRequest(shopper=ANN, query=query), timeout=DEADLINE
+                )
+                self.answered += 1
+            except grpc.aio.AioRpcError as error:
+                self.refused.append(error)
+                await asyncio.sleep(0.01)
+            self.slowest = max(self.slowest, time.monotonic() - started)
+
+
+async def serving(stubs: Stubs, wanted: int, seconds: float = 30.0) -> None:
+    health = health_pb2_grpc.HealthStub(stubs.channel)
+    async with asyncio.timeout(seconds):
+        async for answer in health.Watch(health_pb2.HealthCheckRequest()):
+            if answer.status == wanted:
+                return
+
+
+def retry_seconds(error: grpc.aio.AioRpcError) -> float:
+    status = rpc_status.from_call(error)
+    assert status is not None
+    for detail in status.details:
+        info = error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            return float(info.retry_delay.ToTimedelta().total_seconds())
+    raise AssertionError(f"no RetryInfo in {status}")
+
+
+def _gone(pid: int) -> None:
+    """Wait until a process has ended."""
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.05)
+
+
+async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> None:
+    with serve(repository, tmp_path) as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            stubs = Stubs.over(channel)
+            load = Load(stubs)
+            running = asyncio.create_task(load.run())
+            await asyncio.sleep(1.0)
+            before = load.answered
+            assert before
+            os.kill(gateway.triton_pid(), signal.SIGKILL)
+            await serving(stubs, health_pb2.HealthCheckResponse.NOT_SERVING)
+            await serving(stubs, health_pb2.HealthCheckResponse.SERVING)
+            after = load.answered
+            await asyncio.sleep(1.0)
+            load.stop()
+            await running
+
+            assert load.answered > after
+            assert load.refused
+            assert {error.code() for error in load.refused} == {grpc.StatusCode.UNAVAILABLE}
+            assert all(retry_seconds(error) > 0 for error in load.refused)
+            assert load.slowest < DEADLINE + 0.5
+            profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ANN))).profile
+            assert profile.event_count == load.recorded
+
+
+async def test_a_killed_gateway_keeps_what_it_accepted(repository: Path, tmp_path: Path) -> None:
+    new: dict[str, Any] = {"item_id": "new", "title": "Purple desk lamp", "category_path": ["Home"]}
+    with serve(repository, tmp_path) as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            stubs = Stubs.over(channel)
+            assert (await stubs.events.RecordEvents(events(0, 20))).accepted == 20
+            assert (await stubs.catalogue.UpsertItems(UpsertItemsRequest(items=[new]))).stored == 1
+            help_ = UpsertItemsRequest(catalogue="help", items=[{"item_id": "h1", "title": "Returns"}])
+            assert (await stubs.catalogue.UpsertItems(help_)).stored == 1
+            gone = DeleteItemsRequest(item_ids=["desk-lamp-blue"])
+            assert (await stubs.catalogue.DeleteItems(gone)).deleted == 1
+        triton = gateway.triton_pid()
+        gateway.process.kill()
+        gateway.process.wait()
+    await asyncio.to_thread(_gone, triton)
+
+    with serve(repository, tmp_path) as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            stubs = Stubs.over(channel)
+            assert (await stubs.events.RecordEvents(events(0, 21))).duplicates == 20
+            profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ANN))).profile
+            assert profile.event_count == 21
+            assert (await stubs.catalogue.GetItem(GetItemRequest(catalogue="help", item_id="h1"))).item.title
+            asked = RecommendRequest(shopper=types.ShopperRef(shopper_id="nobody"), query="purple desk lamp", k=50)
+            found = [ranked.item.item_id for ranked in (await stubs.recommendations.Recommend(asked)).items]
+            assert "new" in found
+            assert "desk-lamp-blue" not in found

@@ -1,0 +1,166 @@
+"""What those who run the gateway see of it: health, reflection, ids, deadlines, logs, metrics, drain, TLS."""
+
+import asyncio
+import subprocess
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from served import Served, Stubs, command, serve
+
+from portrait.v1 import types_pb2 as types
+from portrait.v1.event_service_pb2 import RecordEventsRequest
+from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+NOBODY = types.ShopperRef(shopper_id="nobody")
+
+
+async def test_health_knows_the_server_and_each_service(stubs: Stubs) -> None:
+    health = health_pb2_grpc.HealthStub(stubs.channel)
+    for service in ("", "portrait.v1.ProfileService", "portrait.v1.RecommendationService"):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await health.Check(health_pb2.HealthCheckRequest(service="none"))
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_reflection_lists_the_services(stubs: Stubs) -> None:
+    reflect = reflection_pb2_grpc.ServerReflectionStub(stubs.channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    [answer] = [answer async for answer in reflect.ServerReflectionInfo(iter([request]))]
+    names = {service.name for service in answer.list_services_response.service}
+    assert {f"portrait.v1.{name}Service" for name in ("Event", "Profile", "Recommendation", "Catalogue")} <= names
+    assert "grpc.health.v1.Health" in names
+
+
+async def test_a_request_id_comes_back(stubs: Stubs) -> None:
+    request = RecommendRequest(shopper=NOBODY)
+    call = stubs.recommendations.Recommend(request, metadata=(("x-request-id", "order-17"),))
+    await call
+    assert dict(await call.trailing_metadata())["x-request-id"] == "order-17"
+    failing = stubs.profiles.GetProfile(GetProfileRequest(), metadata=(("x-request-id", "not fit for a log"),))
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await failing
+    assert len(str(dict(raised.value.trailing_metadata())["x-request-id"])) == 32
+
+
+async def test_a_deadline_that_is_too_short_is_kept(stubs: Stubs) -> None:
+    history = types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 10_000)
+    request = BatchGetProfilesRequest(shoppers=[types.ShopperRef(history=history)] * 10)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stubs.profiles.BatchGetProfiles(request, timeout=0.05)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_the_log_tells_of_calls_but_nothing_of_shoppers(gateway: Served, stubs: Stubs) -> None:
+    secret = "secret-of-ann"
+    event = types.Event(
+        event_id=secret, type=types.EVENT_TYPE_SEARCH, query=secret, time=datetime.now(UTC), item_id=secret
+    )
+    await stubs.events.RecordEvents(RecordEventsRequest(events=[{"shopper_id": secret, "event": event}]))
+    metadata = (("x-request-id", "seen-in-log"),)
+    request = RecommendRequest(shopper=types.ShopperRef(shopper_id=secret), query=secret)
+    await stubs.recommendations.Recommend(request, metadata=metadata)
+    for wrong in (GetProfileRequest(shopper=NOBODY, fields={"paths": [secret]}),):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stubs.profiles.GetProfile(wrong)
+    await asyncio.sleep(0.1)
+    [line] = [line for line in gateway.logged if line.get("request_id") == "seen-in-log"]
+    assert line["method"] == "portrait.v1.RecommendationService/Recommend"
+    assert (line["code"], line["items"], line["events"], line["release"]) == ("OK", 10, 1, 1)
+    assert line["milliseconds"] > 0
+    assert secret not in gateway.log_text
+
+
+async def test_metrics_count_calls(gateway: Served, stubs: Stubs) -> None:
+    await stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY))
+    url = gateway.line("ready")["metrics"]
+    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+    assert 'portrait_rpcs_total{code="OK",method="portrait.v1.RecommendationService/Recommend"}' in text
+    assert "portrait_rpc_seconds_bucket" in text
+    assert "portrait_release 1.0" in text
+
+
+async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: Path, tmp_path: Path) -> None:
+    with serve(repository, tmp_path) as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            stubs = Stubs.over(channel)
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            assert (await watch.read()).status == SERVING
+            calls = [
+                asyncio.ensure_future(stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY)))
+                for _ in range(50)
+            ]
+            await calls[0]
+            code = await asyncio.to_thread(gateway.terminate)
+            assert code == 0
+            assert (await watch.read()).status == NOT_SERVING
+            answered = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(not isinstance(answer, BaseException) for answer in answered), answered
+        assert gateway.line("stopped")
+
+
+async def test_a_second_gateway_on_the_same_port_is_refused(gateway: Served, repository: Path, tmp_path: Path) -> None:
+    port = gateway.address.rpartition(":")[2]
+    second = await asyncio.to_thread(
+        subprocess.run, command(repository, tmp_path, "--port", port), capture_output=True, text=True, timeout=60
+    )
+    assert second.returncode == 1
+    assert f"can't listen on 127.0.0.1:{port}" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_check_loads_everything_and_serves_nothing(repository: Path, tmp_path: Path) -> None:
+    done = subprocess.run(command(repository, tmp_path, "--check"), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert '"event": "ready"' not in done.stderr
+    done = subprocess.run(
+        command(repository, tmp_path, "--check", "--release", "7"), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def certificates(folder: Path) -> None:
+    """An authority, a server's certificate and a caller's, made by it."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
+    for name in ("server", "caller"):
+        openssl(
+            *("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}"),
+            *("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+        )
+
+
+async def test_only_callers_of_the_authority_are_served(repository: Path, tmp_path: Path) -> None:
+    certificates(tmp_path)
+    files = [tmp_path / name for name in ("ca.pem", "caller.key", "caller.pem")]
+    authority, key, certificate = (file.read_bytes() for file in files)
+    tls = ("--tls-certificate", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/server.key")
+    request = RecommendRequest(shopper=NOBODY)
+    with serve(repository, tmp_path, *tls, "--tls-client-ca", f"{tmp_path}/ca.pem") as gateway:
+        known = grpc.ssl_channel_credentials(authority, key, certificate)
+        async with grpc.aio.secure_channel(gateway.address, known) as channel:
+            assert len((await Stubs.over(channel).recommendations.Recommend(request)).items) == 10
+        for unknown in (grpc.ssl_channel_credentials(authority), None):
+            channel = (
+                grpc.aio.secure_channel(gateway.address, unknown)
+                if unknown
+                else grpc.aio.insecure_channel(gateway.address)
+            )
+            async with channel:
+                with pytest.raises(grpc.aio.AioRpcError) as raised:
+                    await Stubs.over(channel).recommendations.Recommend(request, timeout=5)
+            assert raised.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -1,0 +1,215 @@
+"""The interceptors round a service that does as it is told, over a real socket."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import grpc
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from portrait.server import logs
+from portrait.server.errors import (
+    DeadlineExceeded,
+    InferenceFailed,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    PortraitError,
+    Unavailable,
+    Violation,
+)
+from portrait.server.interceptors.access_log import access_log
+from portrait.server.interceptors.chain import Chain, Context
+from portrait.server.interceptors.deadlines import current_deadline, deadlines
+from portrait.server.interceptors.errors import errors
+from portrait.server.interceptors.measuring import measuring
+from portrait.server.interceptors.request_ids import request_ids
+from portrait.server.interceptors.requests import requests
+from portrait.server.metrics import Metrics
+
+METHOD = "portrait.test/Do"
+DEFAULT, MAXIMUM = 0.2, 0.4
+
+Answer = Callable[[], Awaitable[str]]
+
+
+class Server:
+    """Answers one method with whatever a test puts into `answer`."""
+
+    def __init__(self) -> None:
+        self.answer: Answer
+        self.metrics = Metrics()
+        interceptors = [
+            request_ids,
+            access_log,
+            measuring(self.metrics),
+            errors,
+            deadlines(DEFAULT, MAXIMUM),
+            requests,
+        ]
+        self.grpc = grpc.aio.server(interceptors=[Chain(interceptors)])
+        handler = grpc.unary_unary_rpc_method_handler(
+            self._behaviour, StringValue.FromString, StringValue.SerializeToString
+        )
+        service, _, method = METHOD.partition("/")
+        self.grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {method: handler})])
+        self.port = self.grpc.add_insecure_port("127.0.0.1:0")
+
+    async def _behaviour(self, request: StringValue, context: Context) -> StringValue:
+        return StringValue(value=await self.answer())
+
+    def count(self, code: str) -> float:
+        return self.metrics.registry.get_sample_value("portrait_rpcs_total", {"method": METHOD, "code": code}) or 0.0
+
+
+Call = Callable[..., Awaitable[bytes]]
+
+STREAM = io.StringIO()
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    """What is logged during the test. Loggers keep the stream of their first line, so there is one for all."""
+    logs.configure("info", STREAM)
+    STREAM.seek(0)
+    STREAM.truncate()
+    return STREAM
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    await server.grpc.start()
+    yield server
+    await server.grpc.stop(None)
+
+
+@pytest.fixture
+async def call(server: Server) -> AsyncIterator[Call]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield channel.unary_unary(f"/{METHOD}")
+
+
+def raising(error: BaseException) -> Answer:
+    async def answer() -> str:
+        raise error
+
+    return answer
+
+
+async def refusal(call: Call, **options: float) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call(b"", **options)
+    return raised.value
+
+
+EXPECTED = [
+    (InvalidRequest([Violation("k", "sent -1")]), grpc.StatusCode.INVALID_ARGUMENT),
+    (NotFound("catalogue", "there is none"), grpc.StatusCode.NOT_FOUND),
+    (Overloaded("the queue is full", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (Unavailable("Triton is down", 0.5), grpc.StatusCode.UNAVAILABLE),
+    (DeadlineExceeded("too late"), grpc.StatusCode.DEADLINE_EXCEEDED),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), EXPECTED, ids=lambda value: getattr(value, "name", type(value).__name__))
+async def test_an_expected_error_has_its_status_and_details(
+    server: Server, call: Call, error: PortraitError, code: grpc.StatusCode
+) -> None:
+    server.answer = raising(error)
+    refused = await refusal(call)
+    assert (refused.code(), refused.details()) == (code, str(error))
+    status = rpc_status.from_call(refused)
+    assert status is not None
+    kinds = {detail.type_url.rpartition(".")[2] for detail in status.details}
+    match error:
+        case InvalidRequest():
+            assert kinds == {"ErrorInfo", "BadRequest"}
+        case Overloaded() | Unavailable():
+            assert kinds == {"ErrorInfo", "RetryInfo"}
+        case _:
+            assert kinds == {"ErrorInfo"}
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    assert info.metadata["request_id"] == dict(refused.trailing_metadata())["x-request-id"]
+    assert server.count(code.name) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("a lamp for ann"), InferenceFailed("a lamp for ann"), KeyError("ann")])
+async def test_a_fault_of_ours_tells_the_caller_nothing_but_the_request_id(
+    server: Server, call: Call, error: Exception, log: io.StringIO
+) -> None:
+    server.answer = raising(error)
+    refused = await refusal(call)
+    request_id = dict(refused.trailing_metadata())["x-request-id"]
+    assert refused.code() is grpc.StatusCode.INTERNAL
+    assert refused.details() == f"internal error; request id {request_id!s}"
+    written = log.getvalue()
+    assert "ann" not in written
+    fault, access = map(json.loads, written.splitlines())
+    assert (fault["event"], fault["exception"]) == ("fault", type(error).__name__)
+    assert fault["request_id"] == access["request_id"] == request_id
+    assert access["code"] == "INTERNAL"
+
+
+async def test_work_that_is_cancelled_from_within_does_not_hang_the_caller(server: Server, call: Call) -> None:
+    server.answer = raising(asyncio.CancelledError())
+    assert (await refusal(call)).code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_caller_who_leaves_is_counted_as_one(server: Server, call: Call) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def answer() -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(10)
+        finally:
+            ended.set()
+        return ""
+
+    server.answer = answer
+    left = asyncio.ensure_future(call(b"", timeout=10.0))
+    await begun.wait()
+    left.cancel()
+    await asyncio.wait_for(ended.wait(), MAXIMUM / 2)
+    await asyncio.sleep(0.01)
+    assert server.count("CANCELLED") == 1
+
+
+@pytest.mark.parametrize(("asked", "granted"), [(None, DEFAULT), (60.0, MAXIMUM), (0.1, 0.1)])
+async def test_every_call_has_a_deadline(server: Server, call: Call, asked: float | None, granted: float) -> None:
+    left: list[float] = []
+
+    async def answer() -> str:
+        deadline = current_deadline()
+        assert deadline is not None
+        left.append(deadline - asyncio.get_running_loop().time())
+        await asyncio.sleep(10)
+        return ""
+
+    server.answer = answer
+    options = {} if asked is None else {"timeout": asked}
+    refused = await asyncio.wait_for(refusal(call, **options), granted + 0.3)
+    assert refused.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert left == [pytest.approx(granted, abs=0.08)]
+
+
+async def test_a_timeout_within_is_no_deadline(server: Server, call: Call) -> None:
+    server.answer = raising(TimeoutError())
+    assert (await refusal(call)).code() is grpc.StatusCode.INTERNAL
+
+
+async def test_an_answer_carries_the_callers_request_id(server: Server, call: Call) -> None:
+    async def answer() -> str:
+        return "done"
+
+    server.answer = answer
+    made = call(b"", metadata=(("x-request-id", "order-17"),))
+    assert StringValue.FromString(await made).value == "done"
+    assert dict(await made.trailing_metadata())["x-request-id"] == "order-17"  # type: ignore[attr-defined]
+    assert server.count("OK") == 1

@@ -1,7 +1,22 @@
 """What all tests share."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # No test depends on the clock: the first example of a test may pay for imports and shared fixtures.
 settings.register_profile("portrait", deadline=None)
 settings.load_profile("portrait")
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of public data sets: `PORTRAIT_TEST_DATA`, else `shared/data` beside the repository."""
+    folder = Path(os.environ.get("PORTRAIT_TEST_DATA", REPOSITORY.parent / "shared/data"))
+    if not folder.is_dir():
+        pytest.skip(f"no public data sets at {folder}; name their folder in PORTRAIT_TEST_DATA")
+    return folder

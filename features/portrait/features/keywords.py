@@ -1,4 +1,4 @@
-"""Keywords of a text: segmented, without stop words, stemmed. Used by `prepare`, `export` and serving."""
+"""Keywords of a text: segmented, without stop words, stemmed. Used by `export` and serving alike."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +13,15 @@ from portrait.features.text import normalise_text
 
 LANGUAGES = ("en", "zh")
 """Languages whose stop words are dropped."""
+
+GOODS = frozenset(
+    {
+        "computer", "face", "fire", "fix", "home", "keys", "man", "men", "microsoft", "mill", "mine", "mug",
+        "net", "netscape", "novel", "page", "ring", "room", "rooms", "run", "shell", "system", "tip", "tv",
+        "web", "work", "world", "young", "younger",
+    }
+)  # fmt: skip
+"""Words that are no news in a newspaper, for which the list of stop words was made, but are in a shop."""
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUN = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+(?:['’][^\W\d_]+)?")
@@ -51,14 +60,10 @@ def _keyword(surface: str) -> Keyword | None:
     word = surface.casefold().replace("’", "'").removesuffix("'s")
     if word in _stop_words() or word.isdecimal() or (len(word) < 2 and not _HAN_RUN.match(word)):
         return None
-    return Keyword(_stemmer().stemWord(word), surface)
+    # A stemmer keeps state while it stems, and is cheaper to make than to share between threads.
+    return Keyword(snowballstemmer.stemmer("english").stemWord(word), surface)
 
 
 @cache
 def _stop_words() -> frozenset[str]:
-    return frozenset(stopwordsiso.stopwords(list(LANGUAGES)))
-
-
-@cache
-def _stemmer() -> "snowballstemmer.EnglishStemmer":
-    return snowballstemmer.stemmer("english")
+    return frozenset(stopwordsiso.stopwords(list(LANGUAGES))) - GOODS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from portrait.training.errors import TrainingError
@@ -49,7 +50,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except TrainingError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        # Escaped: a message may quote a log, and `[/x]` in a log is no markup.
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
 
 
@@ -143,7 +145,7 @@ def evaluate(
 
 def _print_report(report: "Report", folder: Path) -> None:
     console = Console()
-    console.print(f"{report.source} → {folder}", style="bold", soft_wrap=True)
+    console.print(f"{report.source} → {folder}", style="bold", markup=False, soft_wrap=True)
     table = Table(show_header=False)
     for name, count in {
         "read": report.read,

@@ -30,6 +30,14 @@ SYNONYMS = {
 }
 """Other names of event types. Upper and lower case are the same."""
 
+_PAIRS = """CASE
+    WHEN NOT json_valid(attributes) THEN NULL
+    WHEN json_type(attributes) = 'OBJECT' THEN map_entries(from_json(attributes, '"MAP(VARCHAR, VARCHAR)"'))
+    WHEN json_array_length(attributes) = len(json_extract(attributes, '$[*].key'))
+    THEN from_json(attributes, '[{"key":"VARCHAR","value":"VARCHAR"}]')
+END"""
+"""SQL of an item's attributes: a JSON object, or the list of a Portrait data set; null if the text is neither."""
+
 
 def recognises(path: Path) -> bool:
     """Whether the path is a log or a folder that holds one."""
@@ -108,16 +116,12 @@ def _typed(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]:
 
 
 def _attributes(table: tables.Table) -> str:
-    """Pairs of the column `attributes` (a JSON object, or the list of a Portrait data set) and of further columns."""
+    """Pairs of the column `attributes` and of further columns."""
     further = [column for column in table.columns if column not in schema.ITEMS]
     pairs = ", ".join(f"{{'key': {literal(column)}, 'value': {identifier(column)}}}" for column in further)
     kind = schema.ITEMS["attributes"]
     parts = [f"[{pairs}]::{kind}"]
     if "attributes" in table.columns:
-        known = (
-            'CASE WHEN attributes LIKE \'[%\' THEN from_json(attributes, \'[{"key":"VARCHAR","value":"VARCHAR"}]\') '
-        )
-        known += "ELSE map_entries(from_json(attributes, '\"MAP(VARCHAR, VARCHAR)\"')) END"
-        table.require_values("attributes", "CASE WHEN json_valid(attributes) THEN 1 END", "JSON")
-        parts.insert(0, f"coalesce({known}, [])::{kind}")
+        table.require_values("attributes", _PAIRS, "a JSON object, or a list of objects with key and value")
+        parts.insert(0, f"coalesce({_PAIRS}, [])::{kind}")
     return f"list_concat({', '.join(parts)})" if len(parts) > 1 else parts[0]

@@ -105,9 +105,7 @@ def _release(settings: Settings) -> int:
 
 async def _triton(settings: Settings, release: int, closing: AsyncExitStack) -> str:
     """Start Triton with the release loaded; returns where it listens."""
-    triton = EmbeddedTriton(settings.repository, settings.triton_log)
-    closing.push_async_callback(triton.stop)
-    await triton.start()
+    triton = await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
     await triton.load(release)
     return triton.url
 

@@ -1,0 +1,70 @@
+"""Exporting a trained run: parity in ONNX Runtime and Triton, nothing half made, and a release that serves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_data
+
+from portrait.export import parity
+from portrait.export.errors import ExportError
+from portrait.export.graphs import Precision, graphs
+from portrait.export.release import make
+from portrait.features import release as files
+from portrait.server.releases import Release
+from portrait.training import run as runs
+from portrait.training.retrieval import item_vectors
+from portrait.training.run import TrainedRun
+from portrait.training.settings import Preset, TrainSettings
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    folder = tmp_path_factory.mktemp("export")
+    bert = tiny_data.write_bert(folder / "bert")
+    settings = TrainSettings.of(Preset.QUICK, base_model=str(bert), dimension=16, maximum_epochs=1, places=512)
+    runs.train(tiny_data.write(folder / "data"), folder / "run", settings)
+    return runs.load(folder / "run")
+
+
+def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:
+    repository = tmp_path / "model_repository"
+    first, checks = make(trained, {"metrics-loo": {}}, repository, Precision.FP32, lambda _: None)
+    second, _ = make(trained, {}, repository, Precision.FP16, lambda _: None)
+    assert (first.release, second.release) == (1, 2)
+    assert files.releases(repository) == [1, 2]
+    assert {check.runtime for check in checks} == {"onnxruntime", "triton"}
+    assert all(check.holds for check in checks)
+    loaded = Release.load(repository, 1)
+    assert [item.item_id for item in loaded.items] == trained.corpus.item_ids
+    np.testing.assert_allclose(loaded.vectors, item_vectors(trained.model, trained.cache, trained.corpus), atol=1e-6)
+    assert loaded.document_frequencies["lamp"] == 12
+    assert second.export["precision"] == "fp16"
+
+
+def test_a_file_that_was_changed_is_noticed(trained: TrainedRun, tmp_path: Path) -> None:
+    manifest, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
+    model = files.model_file(tmp_path, "ranker", manifest.release)
+    model.write_bytes(model.read_bytes() + b"x")
+    with pytest.raises(files.ReleaseError, match="ranker"):
+        Release.load(tmp_path, manifest.release)
+
+
+def test_a_graph_that_disagrees_stops_the_release(
+    trained: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bound that nothing can meet stands for a graph that came out wrong."""
+    monkeypatch.setitem(parity.BOUNDS, Precision.FP32, 0.0)
+    with pytest.raises(ExportError, match="text_encoder in onnxruntime"):
+        make(trained, {}, tmp_path / "model_repository", Precision.FP32, lambda _: None)
+    assert files.releases(tmp_path / "model_repository") == []
+    assert not list((tmp_path / "model_repository").glob("*/1"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model_repository"]
+
+
+def test_examples_cover_padding_and_unknown_ages(trained: TrainedRun) -> None:
+    [profile_encoder] = [graph for graph in graphs(trained) if graph.name == "profile_encoder"]
+    example = profile_encoder.example(0, n=50, events=9, dimension=16)
+    assert (example["mask"][:, -1] == 1).all()
+    assert (example["mask"] == 0).any()
+    assert (example["event_age"] == -1).any()

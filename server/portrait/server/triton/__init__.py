@@ -1,13 +1,14 @@
-"""The Triton server that Portrait starts itself where no container runs one: real, CPU only, on loopback.
+"""The Triton server that Portrait starts itself where no container runs one: real, on loopback, supervised.
 
     async with EmbeddedTriton(repository, log) as triton:
         await triton.load(release)
-        ...  # triton.url
+        ...  # call triton.url
 
-`EmbeddedTriton` restarts a server that died and loads its releases again. `TritonError` says why one can't start.
+`EmbeddedTriton` restarts a server that died and loads its releases again. `TritonError` says why a server can't
+start or a release can't be loaded.
 """
 
-from portrait.server.triton.installation import TritonError
-from portrait.server.triton.process import EmbeddedTriton
+from portrait.server.triton.embedded import EmbeddedTriton
+from portrait.server.triton.errors import TritonError
 
 __all__ = ["EmbeddedTriton", "TritonError"]

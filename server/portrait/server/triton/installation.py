@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from portrait.server.triton.errors import TritonError
 
-class TritonError(Exception):
-    """Triton can't be started or can't load a model; the message says what to install or where to look."""
+_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+_STUB = "triton_python_backend_stub"
+_OUR_BACKENDS = Path(__file__).parent / "backends"
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,11 @@ class Installation:
     python_backend: Path
     """Folder of Triton's Python backend."""
     stub: Path
-    """The process that runs a Python model, for the running version of Python."""
+    """The program that runs a Python model, for the running version of Python."""
     libraries: Path
     """Folder of the shared libraries that the wheel brings."""
     caches: Path
-
-    @property
-    def version(self) -> str:
-        """Triton's own version, as the wheel's metadata does not say it."""
-        return "2.51.0"
+    """Folder of Triton's response caches: unused, but Triton wants one."""
 
 
 def find() -> Installation:
@@ -45,57 +43,55 @@ def find() -> Installation:
         raise TritonError("no Triton server is installed: pip install 'portrait[triton]', or give --triton-url")
     package = Path(spec.origin).parent
     root = package / "tritonserver"
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = root / "python_backend_stubs" / version / "triton_python_backend_stub"
-    if not stub.exists():
-        raise TritonError(f"the Triton server has no stub for Python {version}; use Python 3.11 to 3.13")
-    _require_libpython(version)
-    return Installation(
+    found = Installation(
         server=root / "bin" / "tritonserver",
         python_backend=root / "backends" / "python",
-        stub=stub,
+        stub=root / "python_backend_stubs" / _VERSION / _STUB,
         libraries=package.parent / "nvidia_pytriton.libs",
         caches=root / "caches",
     )
+    if not found.server.exists():
+        raise TritonError(f"{package} holds no Triton server: install nvidia-pytriton again")
+    if not found.stub.exists():
+        raise TritonError(f"the Triton server has no stub for Python {_VERSION}; use Python 3.11 to 3.13")
+    _require_libpython(found)
+    return found
 
 
-def _require_libpython(version: str) -> None:
-    """The stub is linked against the interpreter's shared library; only 3.13's comes with the wheel."""
-    if version == "3.13":
-        return
-    name = f"libpython{version}.so.1.0"
-    if (_library_folder() / name).exists() or ctypes.util.find_library(f"python{version}"):
+def _require_libpython(installation: Installation) -> None:
+    """The stub is linked against the interpreter's shared library; without it no model would load."""
+    name = f"libpython{_VERSION}.so.1.0"
+    brought = any(installation.libraries.glob(f"libpython{_VERSION}*"))
+    beside = any((folder / name).exists() for folder in _library_folders())
+    if brought or beside or ctypes.util.find_library(f"python{_VERSION}"):
         return
     raise TritonError(
         f"Triton's Python backend needs {name}, which this Python does not bring: "
-        f"install the package libpython{version} (Debian, Ubuntu) or python{version}-libs (Fedora), "
+        f"install the package libpython{_VERSION} (Debian, Ubuntu) or python{_VERSION}-libs (Fedora), "
         "or use a Python built with --enable-shared"
     )
 
 
-def _library_folder() -> Path:
-    return Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
+def _library_folders() -> list[Path]:
+    """Where the interpreter may keep its shared library; builds that were moved know their old LIBDIR only."""
+    return [Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib"), Path(sys.base_prefix) / "lib"]
 
 
 def assemble_backends(installation: Installation, folder: Path) -> None:
-    """Lay out the backend directory: Triton's Python backend with the right stub, and our `onnxruntime` on it."""
-    python = folder / "python"
-    python.mkdir(parents=True)
+    """Lay out a backend directory: Triton's Python backend with the right stub, and our `onnxruntime` on it."""
     # Copies: Triton refuses libraries that lie outside of the directory, links included.
-    for part in (*installation.python_backend.iterdir(), installation.stub):
-        if part.is_file():
-            shutil.copy(part, python / part.name)
-    ours = folder / "onnxruntime"
-    ours.mkdir()
-    shutil.copy(Path(__file__).parent / "backends" / "onnxruntime" / "model.py", ours / "model.py")
+    python = folder / "python"
+    shutil.copytree(installation.python_backend, python)
+    shutil.copy(installation.stub, python / _STUB)
+    shutil.copytree(_OUR_BACKENDS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def environment(installation: Installation) -> dict[str, str]:
     """Environment of the server: its libraries, and the packages of the running interpreter for its models."""
-    libraries = [str(installation.libraries), str(_library_folder()), os.environ.get("LD_LIBRARY_PATH", "")]
+    libraries = [installation.libraries, *_library_folders(), os.environ.get("LD_LIBRARY_PATH", "")]
     return {
         **os.environ,
-        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
+        "LD_LIBRARY_PATH": ":".join(filter(None, map(str, libraries))),
         # The stub embeds an isolated interpreter: it ignores PYTHONPATH, but takes the packages of the `python3`
         # that it finds first, virtual environment or not.
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",

@@ -1,103 +1,155 @@
 """A Python-based Triton backend named `onnxruntime`, for builds of Triton that lack the C++ one.
 
-It reads the same config.pbtxt keys, so that a repository serves unchanged in either. Triton copies nothing else
-beside this file: it imports only what its own environment holds.
+It reads the same keys of config.pbtxt, so that a repository serves unchanged in either. Triton runs this file in a
+process of its own, for each instance of a model, with the packages of the interpreter that started Triton.
 """
 
-import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb
+from numpy.typing import NDArray
 
-_OPENVINO = "OpenVINOExecutionProvider"
+Array = NDArray[Any]
+Run = Callable[[dict[str, Array]], list[Array]]
+"""Inputs by name → outputs in the order of the configuration."""
+
 _GRAPH_LEVELS = {
     -1: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     1: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     2: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
+_CUDA = "CUDAExecutionProvider"
 
 
 class TritonPythonModel:
-    """One instance of a model: one ONNX Runtime session."""
+    """One instance of one version of a model."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Open the session of the version that Triton loads."""
+        """Open the graph.
+
+        Args:
+            args: what Triton tells of the instance: `model_config` as JSON, `model_repository` (the model's folder),
+                `model_version`, `model_instance_kind` and `model_instance_device_id`.
+        """
         config = json.loads(args["model_config"])
-        path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
-        self._session = _session(path, config, args)
         self._inputs = [value["name"] for value in config["input"]]
         self._outputs = [value["name"] for value in config["output"]]
+        file = config["default_model_filename"] or "model.onnx"
+        path = Path(args["model_repository"]) / args["model_version"] / file
+        device = int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
+        self._run = _open(str(path), config, self._outputs, device)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer a batch: one run over the rows of all its requests, which Triton made equal in shape."""
-        answers: list[Any] = [None] * len(requests)
-        live = []
-        for place, request in enumerate(requests):
-            if request.is_cancelled():
-                answers[place] = _error("the caller is gone", pb.TritonError.CANCELLED)
-            else:
-                live.append(place)
-        if live:
-            for place, answer in zip(live, self._run([requests[place] for place in live]), strict=True):
-                answers[place] = answer
-        return answers
+        """Answer each request of a batch, with an error where that is due; never raises."""
+        gone = [request.is_cancelled() for request in requests]
+        answers = iter(self._answers([request for request, left in zip(requests, gone, strict=True) if not left]))
+        return [_error("the caller is gone", pb.TritonError.CANCELLED) if left else next(answers) for left in gone]
 
-    def _run(self, requests: list[Any]) -> list[Any]:
-        parts = [
-            [pb.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs] for request in requests
-        ]
-        rows = [part[0].shape[0] for part in parts]
+    def _answers(self, requests: list[Any]) -> list[Any]:
+        """One run over the rows of all requests, which Triton made equal in shape but for the first axis."""
+        if not requests:
+            return []
         try:
-            joined = [np.concatenate(columns) if len(parts) > 1 else columns[0] for columns in zip(*parts, strict=True)]
-            outputs = self._session.run(self._outputs, dict(zip(self._inputs, joined, strict=True)))
-        except Exception as error:  # the batch fails, the instance goes on
-            return [_error(f"ONNX Runtime: {error}", pb.TritonError.INTERNAL)] * len(requests)
+            parts = [_inputs(request, self._inputs) for request in requests]
+            rows = [len(part[self._inputs[0]]) for part in parts]
+            outputs = self._run(_joined(parts))
+            _require_rows(outputs, sum(rows))
+        except Exception as error:  # whatever a runtime raises: the batch fails, the instance goes on
+            return [_error(str(error), pb.TritonError.INTERNAL)] * len(requests)
         ends = np.cumsum(rows)
-        return [self._answer(outputs, int(end - count), int(end)) for count, end in zip(rows, ends, strict=True)]
+        return [
+            self._answer([output[end - count : end] for output in outputs])
+            for count, end in zip(rows, ends, strict=True)
+        ]
 
-    def _answer(self, outputs: list[Any], begin: int, end: int) -> Any:
+    def _answer(self, outputs: list[Array]) -> Any:
         for name, output in zip(self._outputs, outputs, strict=True):
-            if len(output) < end or not np.isfinite(output[begin:end]).all():
-                return _error(f"output {name!r} is short or not finite", pb.TritonError.INTERNAL)
-        return pb.InferenceResponse(
-            [pb.Tensor(name, output[begin:end]) for name, output in zip(self._outputs, outputs, strict=True)]
-        )
+            if not np.isfinite(output).all():
+                return _error(f"output {name!r} is not finite", pb.TritonError.INTERNAL)
+        return pb.InferenceResponse([pb.Tensor(*pair) for pair in zip(self._outputs, outputs, strict=True)])
+
+
+def _inputs(request: Any, names: list[str]) -> dict[str, Array]:
+    return {name: pb.get_input_tensor_by_name(request, name).as_numpy() for name in names}
+
+
+def _joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
+    first = parts[0]
+    return first if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in first}
+
+
+def _require_rows(outputs: list[Array], rows: int) -> None:
+    for output in outputs:
+        if len(output) != rows or not output.size:
+            raise ValueError(f"an output is {output.shape}, for {rows} rows")
 
 
 def _error(message: str, code: int) -> Any:
     return pb.InferenceResponse(error=pb.TritonError(message, code))
 
 
-def _session(path: Path, config: dict[str, Any], args: dict[str, str]) -> onnxruntime.InferenceSession:
+def _open(path: str, config: dict[str, Any], outputs: list[str], device: int | None) -> Run:
+    """Open a graph in the runtime that the configuration asks for, or else in ONNX Runtime on the CPU.
+
+    Args:
+        path: the ONNX file.
+        config: the model's configuration.
+        outputs: names, in order.
+        device: number of the GPU; None for the CPU.
+    """
+    if device is not None:
+        if _CUDA in onnxruntime.get_available_providers():
+            return _onnxruntime(path, config, outputs, [(_CUDA, {"device_id": device})])
+        pb.Logger.log_warn(f"{path} runs on the CPU: onnxruntime-gpu is not installed, or finds no CUDA")
+    elif _wants_openvino(config):
+        try:
+            return _openvino(path, config, outputs)
+        except Exception as error:  # not installed, or not able to run the graph
+            pb.Logger.log_warn(f"{path} runs in ONNX Runtime, not in OpenVINO: {error}")
+    return _onnxruntime(path, config, outputs, ["CPUExecutionProvider"])
+
+
+def _onnxruntime(path: str, config: dict[str, Any], outputs: list[str], providers: list[Any]) -> Run:
     options = onnxruntime.SessionOptions()
-    threads = config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "0")
-    options.intra_op_num_threads = int(threads)
-    optimization = config.get("optimization", {})
-    level = optimization.get("graph", {}).get("level", 0)
+    options.intra_op_num_threads = _threads(config)
+    level = config.get("optimization", {}).get("graph", {}).get("level", 0)
     options.graph_optimization_level = _GRAPH_LEVELS.get(level, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL)
-    if args["model_instance_kind"] == "GPU" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        device = {"device_id": args["model_instance_device_id"]}
-        return onnxruntime.InferenceSession(str(path), options, providers=[("CUDAExecutionProvider", device)])
-    accelerators = optimization.get("execution_accelerators", {}).get("cpu_execution_accelerator", [])
-    if any(accelerator["name"] == "openvino" for accelerator in accelerators) and _add_openvino(options):
-        return onnxruntime.InferenceSession(str(path), options)
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # Idle threads would take the cores from the other models and the gateway.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(path, options, providers=providers)
+
+    def run(inputs: dict[str, Array]) -> list[Array]:
+        return session.run(outputs, inputs)
+
+    return run
 
 
-def _add_openvino(options: onnxruntime.SessionOptions) -> bool:
-    """Put OpenVINO's CPU device before ONNX Runtime's own; False where there is none (its plugin wants Intel's)."""
-    try:
-        import onnxruntime_ep_openvino
-    except ImportError:
-        return False
-    with contextlib.suppress(Exception):  # it is registered once in a process
-        onnxruntime.register_execution_provider_library("openvino", onnxruntime_ep_openvino.get_library_path())
-    devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name == _OPENVINO]
-    devices = [device for device in devices if device.device.type == onnxruntime.OrtHardwareDeviceType.CPU]
-    if devices:
-        options.add_provider_for_devices(devices[:1], {})
-    return bool(devices)
+def _openvino(path: str, config: dict[str, Any], outputs: list[str]) -> Run:
+    """OpenVINO itself: ONNX Runtime's provider of it accepts CPUs of one vendor only."""
+    import openvino  # type: ignore[import-untyped]
+
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if threads := _threads(config):
+        properties["INFERENCE_NUM_THREADS"] = threads
+    request = openvino.Core().compile_model(path, "CPU", properties).create_infer_request()
+
+    def run(inputs: dict[str, Array]) -> list[Array]:
+        answer = request.infer(inputs)
+        return [answer[name] for name in outputs]
+
+    return run
+
+
+def _wants_openvino(config: dict[str, Any]) -> bool:
+    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
+    return any(each["name"] == "openvino" for each in accelerators.get("cpu_execution_accelerator", []))
+
+
+def _threads(config: dict[str, Any]) -> int:
+    """Threads of one run; 0 lets the runtime choose."""
+    return int(config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "0"))

@@ -1,0 +1,189 @@
+"""The embedded Triton: a supervised server and the releases that it holds."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from portrait.features.release import MODELS
+from portrait.server.triton.configuration import load_options
+from portrait.server.triton.errors import TritonError
+from portrait.server.triton.installation import Installation, assemble_backends, environment, find
+from portrait.server.triton.process import ServerProcess
+from portrait.server.triton.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+LOAD_SECONDS = 180.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+_STABLE_SECONDS = 60.0
+"""A server that ran this long is restarted at once, one that keeps dying after growing pauses."""
+_PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to outgoing connections: one of these could hold the port when Triton restarts."""
+
+
+class EmbeddedTriton:
+    """A Triton server on loopback, restarted with its releases whenever it dies.
+
+    It ends with the thread that started it, even if that is killed.
+
+    Args:
+        repository: the model repository.
+        log: file for Triton's own log; the one of the run before is kept as `<log>.1`.
+    """
+
+    def __init__(self, repository: Path, log: Path) -> None:
+        self._repository = repository.resolve()
+        self._log = log
+        self._workspace: Workspace | None = None
+        self._process: ServerProcess | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._releases: list[int] = []
+        self._changing = asyncio.Lock()
+        self._port, self._metrics_port = _free_ports(2)
+        self.ready = False
+        """Whether the server runs and every release is loaded."""
+        self.restarts = 0
+        """How often it had to be started again."""
+
+    @property
+    def url(self) -> str:
+        """host:port where it listens for gRPC; the same over its restarts."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where it serves its own Prometheus metrics."""
+        return f"http://127.0.0.1:{self._metrics_port}/metrics"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server; None before it was started."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start the server, with no model loaded, and wait until it answers.
+
+        Raises:
+            TritonError: it does not; the message says what is missing, or ends with the last lines of its log.
+        """
+        installation = find()
+        self._workspace = Workspace.create()
+        backends = self._workspace.folder / "backends"
+        assemble_backends(installation, backends)
+        command = self._command(installation, backends, self._workspace.shared_memory_prefix)
+        self._process = ServerProcess(command, environment(installation), self.url, self._log)
+        try:
+            await self._process.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self._supervisor = asyncio.create_task(self._supervise(self._process, self._workspace), name="triton")
+
+    async def load(self, release: int) -> None:
+        """Load a release beside those that are loaded, which go on answering meanwhile.
+
+        Raises:
+            TritonError: a model can't be loaded; those that were loaded before still are.
+        """
+        async with self._changing:
+            wanted = sorted({*self._releases, release})
+            await self._load(wanted)
+            self._releases = wanted
+            self.ready = True
+
+    async def stop(self) -> None:
+        """Stop the server and all it started, and leave nothing behind."""
+        self.ready = False
+        if self._supervisor:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._supervisor
+        if self._process:
+            await self._process.end()
+        if self._workspace:
+            self._workspace.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _command(self, installation: Installation, backends: Path, shared_memory_prefix: str) -> Sequence[str]:
+        # This build predates fixes of Triton's HTTP endpoint and shared memory: gRPC and metrics only, on loopback.
+        return (
+            str(installation.server),
+            f"--model-repository={self._repository}",
+            "--model-control-mode=explicit",
+            "--disable-auto-complete-config",
+            f"--backend-directory={backends}",
+            f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix}",
+            f"--cache-directory={installation.caches}",
+            "--allow-http=false",
+            "--grpc-address=127.0.0.1",
+            f"--grpc-port={self._port}",
+            "--metrics-address=127.0.0.1",
+            f"--metrics-port={self._metrics_port}",
+        )
+
+    async def _supervise(self, process: ServerProcess, workspace: Workspace) -> None:
+        pause = 0.0
+        while True:
+            began = time.monotonic()
+            code = await process.wait()
+            self.ready = False
+            stable = time.monotonic() - began > _STABLE_SECONDS
+            pause = 0.0 if stable else min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            _log.error("triton died", extra={"exit_code": code, "restart_in_seconds": pause})
+            await asyncio.sleep(pause)
+            self.restarts += 1
+            try:
+                await self._restart(process, workspace)
+            except (TritonError, OSError):
+                _log.exception("triton could not be restarted")
+
+    async def _restart(self, process: ServerProcess, workspace: Workspace) -> None:
+        """Start the server again with all its releases; after a failure it is dead."""
+        async with self._changing:
+            await process.end()
+            workspace.clear_shared_memory()
+            try:
+                await process.start()
+                await self._load(self._releases)
+            except TritonError:
+                await process.end()
+                raise
+            self.ready = bool(self._releases)
+
+    async def _load(self, releases: list[int]) -> None:
+        async with InferenceServerClient(self.url) as client:
+            for model in MODELS if releases else ():
+                options = load_options(self._repository, model, releases)
+                try:
+                    await client.load_model(model, config=options, client_timeout=LOAD_SECONDS)
+                except InferenceServerException as error:
+                    raise TritonError(f"Triton can't load {model} {releases}: {error.message()}") from error
+
+
+def _free_ports(count: int) -> list[int]:
+    ports: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise TritonError(f"no {count} ports of {_PORTS} are free on 127.0.0.1")

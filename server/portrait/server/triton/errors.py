@@ -1,0 +1,5 @@
+"""What can go wrong with the embedded Triton."""
+
+
+class TritonError(Exception):
+    """Triton can't be started or can't load a model; the message says what to install or what Triton said."""

@@ -1,15 +1,28 @@
 """Holds requests against the limits of the contract."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from portrait.server.bounds import Entries, Requirement
+from portrait.server.bounds import Entries, Limit, Requirement
 from portrait.server.errors import Violation
 from portrait.server.limits import LIMITS, REQUIRED, SERVED_ONE_BY_ONE
 from portrait.v1 import types_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class _FieldRule:
+    """What the limits say of one field, looked up once: a long history has many thousand fields."""
+
+    place: str
+    """Message and field, for example `ShopperEvent.event`."""
+    limit: Limit | None
+    enum: EnumDescriptor | None
+    has_messages: bool
+    """Whether it holds messages of the contract that are held against the limits with this one."""
 
 
 def violations(message: Message, path: str = "", place: str = "") -> Iterator[Violation]:
@@ -21,13 +34,14 @@ def violations(message: Message, path: str = "", place: str = "") -> Iterator[Vi
         place: the field that holds it, for example `ShopperEvent.event`.
     """
     yield from _missing(message, path, place)
+    rules = _field_rules(message.DESCRIPTOR)
     for field, value in message.ListFields():
-        name = f"{message.DESCRIPTOR.name}.{field.name}"
+        rule = rules[field.name]
         below = _join(path, field.name)
-        broken = list(_broken(field, value, name, below))
+        broken = list(_broken(rule, value, below))
         yield from broken
-        if not broken and name not in SERVED_ONE_BY_ONE and _is_ours(field):
-            yield from _within(field, value, name, below)
+        if rule.has_messages and not broken:
+            yield from _within(rule, value, below)
 
 
 def _missing(message: Message, path: str, place: str) -> Iterator[Violation]:
@@ -43,20 +57,30 @@ def _missing(message: Message, path: str, place: str) -> Iterator[Violation]:
             yield Violation(_join(path, name), f"sent 0 entries; the limit is {entries}")
 
 
-def _broken(field: FieldDescriptor, value: object, name: str, path: str) -> Iterator[Violation]:
-    if field.enum_type is not None and value not in field.enum_type.values_by_number:
-        yield Violation(path, f"sent {value}, which is no {field.enum_type.name}")
-    if limit := LIMITS.get(name):
-        for suffix, sent in limit.broken(value):
-            yield Violation(path + suffix, f"sent {sent}; the limit is {limit}")
+def _broken(rule: _FieldRule, value: object, path: str) -> Iterator[Violation]:
+    if rule.enum is not None and value not in rule.enum.values_by_number:
+        yield Violation(path, f"sent {value}, which is no {rule.enum.name}")
+    if rule.limit is not None:
+        for suffix, sent in rule.limit.broken(value):
+            yield Violation(path + suffix, f"sent {sent}; the limit is {rule.limit}")
 
 
-def _within(field: FieldDescriptor, value: object, name: str, path: str) -> Iterator[Violation]:
+def _within(rule: _FieldRule, value: object, path: str) -> Iterator[Violation]:
     if isinstance(value, Message):
-        yield from violations(value, path, name)
+        yield from violations(value, path, rule.place)
     elif isinstance(value, Iterable):
         for index, entry in enumerate(value):
-            yield from violations(entry, f"{path}[{index}]", name)
+            yield from violations(entry, f"{path}[{index}]", rule.place)
+
+
+@cache
+def _field_rules(descriptor: Descriptor) -> dict[str, _FieldRule]:
+    rules = {}
+    for field in descriptor.fields:
+        place = f"{descriptor.name}.{field.name}"
+        has_messages = _is_ours(field) and place not in SERVED_ONE_BY_ONE
+        rules[field.name] = _FieldRule(place, LIMITS.get(place), field.enum_type, has_messages)
+    return rules
 
 
 @cache
@@ -71,7 +95,6 @@ def _needs(descriptor: Descriptor) -> tuple[list[tuple[str, Requirement]], list[
     )
 
 
-@cache
 def _is_ours(field: FieldDescriptor) -> bool:
     """Whether a field holds messages of the contract: those of Google have their limits as a whole."""
     message_type = field.message_type

@@ -116,7 +116,7 @@ async def test_unavailable_is_retried_within_a_budget(monkeypatch: pytest.Monkey
     class Failing(profile_service_pb2_grpc.ProfileServiceServicer):
         calls = 0
 
-        async def GetProfile(self, request, context):
+        async def GetProfile(self, request, context):  # noqa: N802 - the contract's name
             Failing.calls += 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
 

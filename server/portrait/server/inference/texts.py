@@ -112,16 +112,20 @@ class TextEncoder:
     async def _embedding(self, text: str, tokens: list[int], deadline: float | None) -> NDArray[np.float32]:
         """The embedding of one text, shared with all who ask for it at the same time."""
         while True:
-            flight = self._flights.get(text)
-            begun_here = flight is None
-            if flight is None:
+            begun = self._flights.get(text)
+            if begun is not None and not begun.task.done():
+                flight = begun
+            # Another call may have brought it in while this one was tokenising.
+            elif (vector := self.cache.get(text)) is not None:
+                return vector
+            else:
                 flight = self._flights[text] = _Flight(asyncio.create_task(self._compute(text, tokens, deadline)))
             flight.waiting += 1
             try:
                 return await asyncio.shield(flight.task)
             except DeadlineExceeded:
                 # A flight has the deadline of the one who began it; others may have time left.
-                if begun_here or (deadline is not None and deadline <= asyncio.get_running_loop().time()):
+                if flight is not begun or (deadline is not None and deadline <= asyncio.get_running_loop().time()):
                     raise
             finally:
                 flight.waiting -= 1

@@ -1,0 +1,192 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from portrait.features.events import Event, EventType, Item
+from portrait.features.prices import PriceScale
+from portrait.server.catalogue import Catalogue, Catalogues, Filter, Snapshot
+from portrait.server.errors import NotFound
+from portrait.server.releases import Release
+
+ITEMS = [
+    Item("desk", "Desk lamp", category_path=("Home", "Lamps"), brand="Acme", price=20.0),
+    Item("floor", "Floor lamp", category_path=("Home", "Lamps"), brand="NORDEN", price=80.0),
+    Item("rug", "Wool rug", category_path=("Home", "Rugs"), brand="Norden", price=50.0),
+    Item("home", "Homely thing", category_path=("Homely",), price=5.0),
+    Item("card", "Gift card"),
+    Item("desk", "An advertisement", catalogue="ads", category_path=("Home",)),
+]
+
+
+def release_of(items: Sequence[Item]) -> Release:
+    prices = np.array([np.nan if item.price is None else item.price for item in items])
+    return cast(
+        Release,
+        SimpleNamespace(
+            items=list(items),
+            vectors=vectors(*range(len(items))),
+            popularity=np.linspace(1.0, 0.0, len(items), dtype=np.float32),
+            price_scale=PriceScale.fit([item.category_path for item in items], prices),
+            dimension=2,
+        ),
+    )
+
+
+def vectors(*values: float) -> NDArray[np.float32]:
+    """One vector a value, which is its first number."""
+    return np.array([(value, 1.0) for value in values], dtype=np.float32).reshape(-1, 2)
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return Catalogue("products", release_of(ITEMS))
+
+
+def passing(snapshot: Snapshot, wanted: Filter) -> list[str]:
+    return [item.item_id for item in snapshot.take(np.flatnonzero(snapshot.allowed(wanted))).items]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Filter(), ["desk", "floor", "rug", "home", "card"]),
+        (Filter(categories=[("Home",)]), ["desk", "floor", "rug"]),
+        (Filter(categories=[("Home", "Rugs"), ("Homely",)]), ["rug", "home"]),
+        (Filter(categories=[("Home", "Lamps", "Desk")]), []),
+        (Filter(categories=[("Lamps",)]), []),
+        (Filter(brands=["norden"]), ["floor", "rug"]),
+        (Filter(brands=["ACME", "nobody"]), ["desk"]),
+        (Filter(brands=["nobody"]), []),
+        (Filter(min_price=50.0), ["floor", "rug"]),
+        (Filter(max_price=20.0), ["desk", "home"]),
+        (Filter(min_price=20.0, max_price=50.0), ["desk", "rug"]),
+        (Filter(min_price=0.0), ["desk", "floor", "rug", "home"]),
+        (Filter(exclude_item_ids=["desk", "unheard-of", "card"]), ["floor", "rug", "home"]),
+        (Filter(categories=[("Home",)], brands=["Norden"], max_price=60.0), ["rug"]),
+    ],
+)
+def test_a_filter_lets_through_what_it_says(catalogue: Catalogue, wanted: Filter, expected: list[str]) -> None:
+    assert passing(catalogue.now, wanted) == expected
+
+
+def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
+    catalogue.upsert([Item("pan", "Pan", category_path=("Kitchen",), brand="Acme", price=30.0)], vectors(7))
+    now = catalogue.now
+    row = now.row("pan")
+    assert row is not None
+    assert passing(now, Filter(categories=[("Kitchen",)], brands=["acme"])) == ["pan"]
+    assert now.scores(np.array([1.0, 0.0], dtype=np.float32)).tolist() == [0, 1, 2, 3, 4, 7]
+    chosen = now.take(np.array([row, 0]))
+    assert [item.item_id for item in chosen.items] == ["pan", "desk"]
+    assert chosen.vectors.tolist() == vectors(7, 0).tolist()
+    assert chosen.popularity.tolist() == [0.0, 1.0]
+
+
+def test_a_replaced_item_is_there_once_and_as_popular_as_before(catalogue: Catalogue) -> None:
+    popularity = catalogue.now.popularity_of(["floor"])
+    catalogue.upsert([replace(ITEMS[1], title="New", price=1.0), replace(ITEMS[1], title="Newer")], vectors(8, 9))
+    now = catalogue.now
+    assert passing(now, Filter(categories=[("Home", "Lamps")])) == ["desk", "floor"]
+    item = now.item("floor")
+    assert item is not None
+    assert item.title == "Newer"
+    assert now.popularity_of(["floor", "unheard-of"]).tolist() == [*popularity.tolist(), 0.0]
+
+
+def test_a_removed_item_is_gone_until_it_is_added_again(catalogue: Catalogue) -> None:
+    assert catalogue.delete(["floor", "floor", "unheard-of"]) == 1
+    assert catalogue.delete(["floor"]) == 0
+    assert catalogue.now.item("floor") is None
+    assert "floor" not in passing(catalogue.now, Filter())
+    catalogue.upsert([ITEMS[1]], vectors(1))
+    assert catalogue.now.item("floor") == ITEMS[1]
+
+
+def test_a_snapshot_is_not_disturbed(catalogue: Catalogue) -> None:
+    before = catalogue.now
+    catalogue.upsert([replace(ITEMS[1], title="New", brand="Acme"), Item("pan", "Pan", brand="Acme")], vectors(8, 9))
+    catalogue.delete(["desk"])
+    assert passing(before, Filter(brands=["acme"])) == ["desk"]
+    assert before.item("floor") == ITEMS[1]
+    assert before.item("pan") is None
+    assert passing(catalogue.now, Filter(brands=["acme"])) == ["floor", "pan"]
+
+
+class Reference:
+    """What a catalogue means: a dictionary."""
+
+    def __init__(self) -> None:
+        self.items = {
+            item.item_id: (item, float(row)) for row, item in enumerate(ITEMS) if item.catalogue == "products"
+        }
+
+    def agrees_with(self, snapshot: Snapshot) -> bool:
+        rows = np.flatnonzero(snapshot.allowed(Filter()))
+        chosen = snapshot.take(rows)
+        found = {item.item_id: (item, float(v)) for item, v in zip(chosen.items, chosen.vectors[:, 0], strict=True)}
+        looked_up = {item_id: snapshot.item(item_id) for item_id in self.items}
+        return found == self.items and looked_up == {item_id: item for item_id, (item, _) in self.items.items()}
+
+
+ids = st.sampled_from(["desk", "floor", "rug", "a", "b", "c"])
+changes = st.lists(st.tuples(st.booleans(), st.lists(ids, min_size=1, max_size=4)), max_size=30)
+
+
+@given(changes)
+def test_after_any_changes_it_holds_what_a_dictionary_would(changes: list[tuple[bool, list[str]]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("portrait.server.catalogue._TOLERATED_DEAD_ROWS", 2)
+        catalogue, reference = Catalogue("products", release_of(ITEMS)), Reference()
+        for number, (adds, item_ids) in enumerate(changes, start=10):
+            before, held = catalogue.now, Reference()
+            held.items = dict(reference.items)
+            if adds:
+                items = [Item(item_id, f"{number}, {place}") for place, item_id in enumerate(item_ids)]
+                values = [number + place / 8 for place in range(len(items))]
+                catalogue.upsert(items, vectors(*values))
+                reference.items |= {item.item_id: (item, v) for item, v in zip(items, values, strict=True)}
+            else:
+                gone = set(item_ids) & reference.items.keys()
+                assert catalogue.delete(item_ids) == len(gone)
+                for item_id in gone:
+                    del reference.items[item_id]
+            assert reference.agrees_with(catalogue.now)
+            assert held.agrees_with(before)
+
+
+def test_one_item_changed_again_and_again_takes_no_more_room(catalogue: Catalogue) -> None:
+    for _ in range(5_000):
+        catalogue.upsert([Item("pan", "Pan")], vectors(1))
+    assert len(catalogue.now) < 1_100
+
+
+def test_catalogues_are_apart() -> None:
+    catalogues = Catalogues(release_of(ITEMS))
+    ad = catalogues["ads"].now.item("desk")
+    assert ad is not None
+    assert ad.title == "An advertisement"
+    with pytest.raises(NotFound):
+        catalogues["help_articles"]
+    catalogues.begin("help_articles").upsert([Item("returns", "How to return", catalogue="help_articles")], vectors(1))
+    assert len(catalogues["help_articles"].now) == 1
+
+    shelves = catalogues.now()
+    seen = Event("1", EventType.VIEW, item_id="desk", catalogue="ads")
+    assert shelves.item(seen) == ad
+    assert shelves.item(replace(seen, catalogue="products")) == ITEMS[0]
+    assert shelves.item(replace(seen, catalogue="unheard-of")) is None
+    assert shelves.item(replace(seen, item_id="unheard-of")) is None
+    assert shelves.item(Event("2", EventType.SEARCH, query="lamp")) is None
+
+
+def test_a_catalogue_without_items_answers_with_none() -> None:
+    empty = Catalogue("products", release_of([])).now
+    assert passing(empty, Filter(categories=[("Home",)], brands=["Acme"], min_price=1.0)) == []
+    assert empty.scores(np.zeros(2, dtype=np.float32)).tolist() == []

@@ -1,0 +1,66 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_release
+
+from portrait.features import release as files
+from portrait.features.release import ReleaseError
+from portrait.server.releases import Release
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    tiny_release.build(tmp_path)
+    return tmp_path
+
+
+def edit_manifest(repository: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    path = files.folder(repository, 1) / files.MANIFEST
+    manifest = json.loads(path.read_text())
+    edit(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_a_release_is_loaded_as_it_was_made(repository: Path) -> None:
+    release = Release.load(repository, 1)
+    assert release.items == tiny_release.ITEMS
+    assert release.vectors.shape == (len(release.items), release.dimension)
+    assert np.allclose(np.linalg.norm(release.vectors, axis=1), 1.0, atol=1e-6)
+    assert release.documents == len(release.items)
+    assert release.document_frequencies["lamp"] == 13
+
+
+def test_a_release_that_is_not_there_is_refused(repository: Path) -> None:
+    with pytest.raises(ReleaseError, match="holds no release"):
+        Release.load(repository, 2)
+
+
+@pytest.mark.parametrize("name", [files.ITEMS, files.ITEM_VECTORS, files.TOKENIZER])
+def test_a_file_that_changed_is_refused(repository: Path, name: str) -> None:
+    with (files.folder(repository, 1) / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(ReleaseError, match=name):
+        Release.load(repository, 1)
+
+
+def test_a_file_that_is_missing_is_refused(repository: Path) -> None:
+    files.model_file(repository, "ranker", 1).unlink()
+    with pytest.raises(ReleaseError, match=r"ranker/1/model\.onnx"):
+        Release.load(repository, 1)
+
+
+@pytest.mark.parametrize("columns", ["event_numbers", "candidate_features"])
+def test_a_release_of_other_features_is_refused(repository: Path, columns: str) -> None:
+    edit_manifest(repository, lambda manifest: manifest[columns].reverse())
+    with pytest.raises(ReleaseError, match="trained with other"):
+        Release.load(repository, 1)
+
+
+def test_vectors_of_another_dimension_are_refused(repository: Path) -> None:
+    edit_manifest(repository, lambda manifest: manifest.update(dimension=8))
+    with pytest.raises(ReleaseError, match="damaged"):
+        Release.load(repository, 1)

@@ -1,0 +1,191 @@
+import asyncio
+import tracemalloc
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import tiny_release
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from portrait.server.errors import DeadlineExceeded, Unavailable
+from portrait.server.inference.texts import LENGTHS, ROWS, TOKEN_BUDGET, TextCache, TextEncoder, batch_size, bucket
+from portrait.server.inference.triton import TritonModels
+from portrait.server.releases import Release
+
+CACHE_BYTES = 1 << 20
+
+
+class Models:
+    """Stands for Triton: a text's embedding is the sum of its tokens, in every place."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self.batches: list[tuple[int, ...]] = []
+        self.texts = 0
+        self.failure: Exception | None = None
+        self.hold: asyncio.Event | None = None
+
+    async def run(
+        self, model: str, inputs: Mapping[str, NDArray[Any]], outputs: object, deadline: float | None
+    ) -> dict[str, NDArray[np.float32]]:
+        self.batches.append(inputs["input_ids"].shape)
+        self.texts += len(inputs["input_ids"])
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.failure is not None:
+            raise self.failure
+        sums = (inputs["input_ids"] * inputs["attention_mask"]).sum(1, keepdims=True)
+        return {"embedding": np.repeat(sums, self.dimension, axis=1).astype(np.float32)}
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    repository = tmp_path_factory.mktemp("repository")
+    tiny_release.build(repository)
+    return Release.load(repository, 1)
+
+
+@pytest.fixture
+def models(release: Release) -> Models:
+    return Models(release.dimension)
+
+
+@pytest.fixture
+def encoder(release: Release, models: Models) -> TextEncoder:
+    return TextEncoder(cast(TritonModels, models), release, CACHE_BYTES)
+
+
+async def settle() -> None:
+    """Let every task go as far as it can, tokenising in a thread included."""
+    await asyncio.sleep(0.05)
+
+
+async def test_texts_come_back_in_their_order_whatever_their_lengths(encoder: TextEncoder, release: Release) -> None:
+    texts = ["red lamp", "a " * 50, "rug", "red lamp", "  RED\tlamp ", "红色台灯"]
+    embeddings = await encoder.encode(texts, None)
+    tokens = release.tokenizer.token_ids([" ".join(text.split()) for text in texts])
+    assert embeddings[:, 0].tolist() == [sum(row) for row in tokens]
+
+
+async def test_nothing_to_encode_gives_no_rows(encoder: TextEncoder, release: Release) -> None:
+    assert (await encoder.encode([], None)).shape == (0, release.dimension)
+
+
+async def test_a_text_is_encoded_once_and_remembered(encoder: TextEncoder, models: Models) -> None:
+    await asyncio.gather(*(encoder.encode(["red lamp", "red  lamp", f"lamp {place}"], None) for place in range(8)))
+    assert models.texts == 9
+    hits = encoder.cache.hits
+    await encoder.encode(["red lamp"], None)
+    assert models.texts == 9
+    assert encoder.cache.hits == hits + 1
+
+
+async def test_a_caller_that_leaves_does_not_take_the_text_from_others(encoder: TextEncoder, models: Models) -> None:
+    models.hold = asyncio.Event()
+    leaves, stays = (asyncio.create_task(encoder.encode(["red lamp"], None)) for _ in range(2))
+    await settle()
+    leaves.cancel()
+    models.hold.set()
+    assert (await stays).shape[0] == 1
+    assert models.texts == 1
+
+
+async def test_a_text_that_nobody_waits_for_is_not_encoded(encoder: TextEncoder, models: Models) -> None:
+    models.hold = asyncio.Event()
+    busy = [
+        asyncio.create_task(encoder.encode([text], None)) for text in ("red", "red blue green black rug lamp pan a b")
+    ]
+    await settle()
+    assert len(models.batches) == 2
+    leaves = asyncio.create_task(encoder.encode(["rug"], None))
+    await settle()
+    leaves.cancel()
+    await settle()
+    again = asyncio.create_task(encoder.encode(["rug"], None))
+    await settle()
+    models.hold.set()
+    await asyncio.gather(*busy, again)
+    assert models.texts == 3
+
+
+async def test_who_has_time_left_is_not_failed_by_the_deadline_of_another(encoder: TextEncoder, models: Models) -> None:
+    models.hold = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    busy = [
+        asyncio.create_task(encoder.encode([text], None)) for text in ("red", "red blue green black rug lamp pan a b")
+    ]
+    await settle()
+    deadlines = (0.2, 60.0, 0.2)  # the first begins, the others join
+    waits = []
+    for seconds in deadlines:
+        waits.append(asyncio.create_task(encoder.encode(["rug"], loop.time() + seconds)))
+        await settle()
+    await asyncio.sleep(0.2)
+    models.hold.set()
+    first, patient, last = await asyncio.gather(*waits, return_exceptions=True)
+    assert isinstance(first, DeadlineExceeded)
+    assert isinstance(patient, np.ndarray)
+    assert isinstance(last, DeadlineExceeded)
+    await asyncio.gather(*busy)
+
+
+async def test_a_failure_is_told_and_not_remembered(encoder: TextEncoder, models: Models) -> None:
+    models.failure = Unavailable("down", 1.0)
+    with pytest.raises(Unavailable):
+        await encoder.encode(["red lamp"], None)
+    models.failure = None
+    assert (await encoder.encode(["red lamp"], None)).shape[0] == 1
+
+
+async def test_batches_keep_to_the_budget_and_to_few_shapes(encoder: TextEncoder, models: Models) -> None:
+    await encoder.encode([" ".join(["lamp"] * (1 + place % 60) + [str(place)]) for place in range(1500)], None)
+    assert models.texts == 1500
+    assert all(rows * length <= TOKEN_BUDGET for rows, length in models.batches)
+    assert all(rows in ROWS and length in LENGTHS for rows, length in models.batches)
+
+
+@given(st.sampled_from(LENGTHS), st.integers(1, 10_000))
+def test_a_full_batch_fills_its_budget(length: int, waiting: int) -> None:
+    size = batch_size(length, waiting)
+    assert 1 <= size <= waiting
+    assert size * length <= TOKEN_BUDGET
+    if waiting * length >= TOKEN_BUDGET:
+        assert size * length > 0.95 * TOKEN_BUDGET
+
+
+def test_a_bucket_holds_its_length() -> None:
+    assert [bucket(length, (8, 16)) for length in (0, 1, 8, 9, 16, 17)] == [8, 8, 8, 16, 16, 17]
+
+
+def test_the_cache_forgets_what_was_not_used_for_longest() -> None:
+    cache = TextCache(3_000)
+    vector = np.zeros(100, dtype=np.float32)
+    for text in ("a", "b", "c"):
+        cache.put(text, vector)
+    cache.get("a")
+    cache.put("d", vector)
+    assert [text for text in "abcd" if cache.get(text) is not None] == ["a", "c", "d"]
+
+
+def test_the_cache_keeps_its_bound_of_memory() -> None:
+    limit = 4 << 20
+    cache = TextCache(limit)
+    tracemalloc.start()
+    for begin in range(0, 40_000, 200):
+        batch = np.ones((200, 96), dtype=np.float32)
+        for row in range(200):
+            cache.put(f"a text of some length, number {begin + row}", batch[row])
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.9 * limit < cache.bytes <= limit
+    assert used <= 1.05 * limit
+
+
+def test_a_cache_without_room_remembers_nothing() -> None:
+    cache = TextCache(0)
+    cache.put("a", np.zeros(4, dtype=np.float32))
+    assert len(cache) == 0
+    assert cache.bytes == 0

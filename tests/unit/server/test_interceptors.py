@@ -101,6 +101,13 @@ def raising(error: BaseException) -> Answer:
     return answer
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what the interceptors do after the caller has heard of the error."""
+    async with asyncio.timeout(2.0):
+        while not condition():  # noqa: ASYNC110 - nobody tells when it is done
+            await asyncio.sleep(0.005)
+
+
 async def refusal(call: Call, **options: float) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call(b"", **options)
@@ -136,7 +143,7 @@ async def test_an_expected_error_has_its_status_and_details(
     info = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(info)
     assert info.metadata["request_id"] == dict(refused.trailing_metadata())["x-request-id"]
-    assert server.count(code.name) == 1
+    await until(lambda: server.count(code.name) == 1)
 
 
 @pytest.mark.parametrize("error", [ValueError("a lamp for ann"), InferenceFailed("a lamp for ann"), KeyError("ann")])
@@ -148,6 +155,7 @@ async def test_a_fault_of_ours_tells_the_caller_nothing_but_the_request_id(
     request_id = dict(refused.trailing_metadata())["x-request-id"]
     assert refused.code() is grpc.StatusCode.INTERNAL
     assert refused.details() == f"internal error; request id {request_id!s}"
+    await until(lambda: log.getvalue().count("\n") == 2)
     written = log.getvalue()
     assert "ann" not in written
     fault, access = map(json.loads, written.splitlines())
@@ -177,8 +185,7 @@ async def test_a_caller_who_leaves_is_counted_as_one(server: Server, call: Call)
     await begun.wait()
     left.cancel()
     await asyncio.wait_for(ended.wait(), MAXIMUM / 2)
-    await asyncio.sleep(0.01)
-    assert server.count("CANCELLED") == 1
+    await until(lambda: server.count("CANCELLED") == 1)
 
 
 @pytest.mark.parametrize(("asked", "granted"), [(None, DEFAULT), (60.0, MAXIMUM), (0.1, 0.1)])

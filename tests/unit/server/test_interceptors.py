@@ -104,7 +104,7 @@ def raising(error: BaseException) -> Answer:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what the interceptors do after the caller has heard of the error."""
     async with asyncio.timeout(2.0):
-        while not condition():  # noqa: ASYNC110 - nobody tells when it is done
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -39,8 +39,8 @@ class TrainSettings:
     scale: float = 20.0
     """Softmax scale (one over the temperature) at the start; it is learnt."""
 
-    maximum_epochs: int = 9
-    maximum_steps: int = 1500
+    maximum_epochs: int = 8
+    maximum_steps: int = 1300
     patience: int = 2
     """Epochs without a better validation NDCG@10 after which training ends."""
     places: int = 1024
@@ -51,7 +51,7 @@ class TrainSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     text_learning_rate: float = 1e-5
-    texts_from: float = 0.67
+    texts_from: float = 0.75
     """Share of the steps after which the BERT joins: before, its vectors are good and the rest is not."""
     texts_per_step: int = 32
     """Texts that the BERT then reads anew, with gradients, at each step; the others stand in a cache."""

@@ -1,0 +1,67 @@
+"""A generated log of shop events, written in pieces so that its length costs no memory."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+PIECE = 500_000
+SHOPPERS, ITEMS, QUERIES = 400_000, 50_000, 20_000
+FIRST_SECOND, SPAN_SECONDS = 1_704_067_200, 180 * 86_400  # half a year from 2024-01-01
+TYPES = np.array(["view", "search", "click", "add_to_cart", "purchase", "rate"])
+SHARES = (0.55, 0.15, 0.18, 0.07, 0.04, 0.01)
+BAD_PRICES, REPEATS, ROBOTS = 0.002, 0.005, 0.002
+"""Shares of rows with a negative price, of rows that repeat the one before, and of rows of one robot."""
+
+
+def write(file: Path, events: int, seed: int) -> None:
+    """Write a CSV log of `events` rows; the same seed writes the same bytes."""
+    generator = np.random.default_rng(seed)
+    with file.open("wb") as log:
+        for start in range(0, events, PIECE):
+            piece = _piece(generator, min(PIECE, events - start))
+            piece.write_csv(log, include_header=start == 0)
+
+
+def _piece(generator: np.random.Generator, rows: int) -> pl.DataFrame:
+    """Rows in no order, heavy-tailed in shoppers, items and queries, with some of each kind of dirt."""
+    types = generator.choice(TYPES, rows, p=SHARES)
+    shoppers = _heavy_tailed(generator, SHOPPERS, rows)
+    seconds = FIRST_SECOND + generator.uniform(0, SPAN_SECONDS, rows)
+    robots = generator.random(rows) < ROBOTS
+    shoppers[robots] = SHOPPERS
+    seconds[robots] = FIRST_SECOND + generator.uniform(0, 600, int(robots.sum()))
+    prices = np.round(generator.lognormal(3, 1, rows), 2)
+    prices[generator.random(rows) < BAD_PRICES] *= -1
+    repeated = np.flatnonzero(generator.random(rows) < REPEATS)
+    source = np.arange(rows)
+    source[repeated] = np.maximum(repeated - 1, 0)
+    searched = types == "search"
+    frame = pl.DataFrame(
+        {
+            "shopper_id": shoppers,
+            "type": types,
+            "time": (seconds * 1e6).astype(np.int64),
+            "item_id": _heavy_tailed(generator, ITEMS, rows),
+            "query": _heavy_tailed(generator, QUERIES, rows),
+            "price": prices,
+            "quantity": generator.integers(1, 4, rows),
+            "searched": searched,
+        }
+    )[source]
+    bought = ~pl.col("searched")
+    return frame.select(
+        pl.format("s{}", "shopper_id").alias("shopper_id"),
+        "type",
+        pl.from_epoch("time", "us").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").alias("time"),
+        pl.when(bought).then(pl.format("item-{}", "item_id")).alias("item_id"),
+        pl.when("searched").then(pl.format("words of query {}", "query")).alias("query"),
+        pl.when(bought).then("price").alias("price"),
+        pl.when(pl.col("type") == "purchase").then("quantity").alias("quantity"),
+    )
+
+
+def _heavy_tailed(generator: np.random.Generator, size: int, rows: int) -> NDArray[np.int64]:
+    """Numbers below `size`, small ones far oftener than large ones: density 1/√n."""
+    return (generator.random(rows) ** 2 * size).astype(np.int64)

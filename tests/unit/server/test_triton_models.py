@@ -1,0 +1,109 @@
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from tritonclient.utils import InferenceServerException
+
+from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, PortraitError, Unavailable
+from portrait.server.inference.triton import TritonModels
+
+SHAPE = (2, 3)
+
+
+@pytest.fixture
+async def models() -> AsyncIterator[TritonModels]:
+    models = TritonModels("127.0.0.1:1", 7)
+    yield models
+    await models.close()
+
+
+def answering(models: TritonModels, patch: pytest.MonkeyPatch, answer: Any) -> list[dict[str, Any]]:
+    """Have Triton answer, or fail, in one way; returns what it is asked."""
+    asked: list[dict[str, Any]] = []
+
+    async def infer(model: str, inputs: object, **rest: Any) -> Any:
+        asked.append(rest)
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(as_numpy=lambda name: answer)
+
+    patch.setattr(models._client, "infer", infer)
+    return asked
+
+
+async def run(models: TritonModels, deadline: float | None = None) -> Any:
+    return await models.run("ranker", {"x": np.zeros(SHAPE, dtype=np.float32)}, {"score": SHAPE}, deadline)
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "expected"),
+    [
+        ("failed to connect to all addresses", "UNAVAILABLE", Unavailable),
+        ("Socket closed", "UNAVAILABLE", Unavailable),
+        ("Request for unknown model: 'ranker' version 7 is not at ready state", "UNAVAILABLE", Unavailable),
+        ("Request for unknown model: 'ranker' is not found", "NOT_FOUND", Unavailable),
+        ("Stub process 'ranker' is not healthy.", "INTERNAL", Unavailable),
+        ("[request id: <id_unknown>] Exceeds maximum queue size", "UNAVAILABLE", Overloaded),
+        ("Request timeout expired", "UNAVAILABLE", Overloaded),
+        ("Deadline Exceeded", "DEADLINE_EXCEEDED", DeadlineExceeded),
+        ("ONNX Runtime: bad shape", "INTERNAL", InferenceFailed),
+        ("unexpected inference input", "INVALID_ARGUMENT", InferenceFailed),
+    ],
+)
+async def test_what_triton_says_is_told_apart(
+    models: TritonModels, monkeypatch: pytest.MonkeyPatch, message: str, status: str, expected: type[PortraitError]
+) -> None:
+    answering(models, monkeypatch, InferenceServerException(message, f"StatusCode.{status}"))
+    with pytest.raises(expected):
+        await run(models)
+
+
+async def test_a_queue_timeout_at_the_deadline_is_the_deadline(
+    models: TritonModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def infer(*_: object, **__: object) -> None:
+        await asyncio.sleep(0.02)
+        raise InferenceServerException("Request timeout expired", "StatusCode.UNAVAILABLE")
+
+    monkeypatch.setattr(models._client, "infer", infer)
+    with pytest.raises(DeadlineExceeded):
+        await run(models, asyncio.get_running_loop().time() + 0.01)
+
+
+async def test_the_deadline_travels_as_the_calls_and_the_queues(
+    models: TritonModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answering(models, monkeypatch, np.zeros(SHAPE, dtype=np.float32))
+    await run(models, asyncio.get_running_loop().time() + 2.0)
+    await run(models)
+    assert asked[0]["client_timeout"] == pytest.approx(2.0, abs=0.1)
+    assert asked[0]["timeout"] == pytest.approx(2e6, rel=0.05)
+    assert (asked[1]["client_timeout"], asked[1]["timeout"]) == (None, None)
+    assert asked[0]["model_version"] == "7"
+
+
+async def test_triton_is_not_asked_after_the_deadline(models: TritonModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = answering(models, monkeypatch, np.zeros(SHAPE, dtype=np.float32))
+    with pytest.raises(DeadlineExceeded):
+        await run(models, asyncio.get_running_loop().time())
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "answer", [None, np.zeros((0, 3)), np.zeros((2, 4)), np.full(SHAPE, np.nan), np.full(SHAPE, np.inf)]
+)
+async def test_an_answer_that_is_none_is_refused(
+    models: TritonModels, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    answering(models, monkeypatch, answer)
+    with pytest.raises(InferenceFailed):
+        await run(models)
+
+
+async def test_nothing_there_is_unavailable_and_not_ready(models: TritonModels) -> None:
+    with pytest.raises(Unavailable):
+        await run(models, asyncio.get_running_loop().time() + 5.0)
+    assert not await models.ready()

@@ -111,8 +111,9 @@ class Loop:
     @property
     def _reads_texts(self) -> bool:
         """Whether the BERT takes part in the next step."""
-        late = self._at.step >= self._settings.texts_from * self._total
-        return late and self._settings.tuning is not Tuning.FROZEN
+        settings = self._settings
+        late = self._at.step >= settings.texts_from * self._total
+        return late and self._at.step % settings.texts_every == 0 and settings.tuning is not Tuning.FROZEN
 
     def _ended(self) -> bool:
         return self._at.step >= self._total or self._at.stale_epochs > self._settings.patience

@@ -53,8 +53,10 @@ class TrainSettings:
     text_learning_rate: float = 1e-5
     texts_from: float = 0.75
     """Share of the steps after which the BERT joins: before, its vectors are good and the rest is not."""
-    texts_per_step: int = 32
-    """Texts that the BERT then reads anew, with gradients, at each step; the others stand in a cache."""
+    texts_every: int = 4
+    """The BERT then takes part in every so many steps: its optimiser costs as much for few texts as for many."""
+    texts_per_step: int = 64
+    """Texts that it reads anew, with gradients, at such a step; the others stand in a cache."""
     full_softmax_items: int = 20_000
     """Catalogues up to this size are scored whole at each step; larger ones by `negatives` sampled items."""
     negatives: int = 4096

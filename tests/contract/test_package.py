@@ -1,0 +1,69 @@
+"""The built wheel: what is in it, and what each part of it needs."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("client", "v1", "features", "training", "export", "server")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=ROOT, check=True)
+    [built] = folder.glob("portrait-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's files in a folder, as pip would lay them out."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as files:
+        files.extractall(folder)
+    return folder
+
+
+def test_the_wheel_holds_all_parts_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"portrait", f"portrait-{wheel.name.split('-')[1]}.dist-info"}
+    for part in PARTS:
+        assert any(name.startswith(f"portrait/{part}/") for name in names), part
+    assert "portrait/__init__.py" not in names
+    for proto in (ROOT / "protos" / "portrait" / "v1").glob("*.proto"):
+        assert f"portrait/protos/portrait/v1/{proto.name}" in names
+        assert f"portrait/v1/{proto.stem}_pb2.py" in names
+    for model in ("text_encoder", "profile_encoder", "ranker"):
+        assert f"portrait/model_repository/{model}/config.pbtxt" in names
+    assert "portrait/server/triton/backends/onnxruntime/model.py" in names
+    assert {"portrait/client/py.typed", "portrait/v1/py.typed"} <= set(names)
+    assert not [name for name in names if name.endswith((".onnx", ".npy"))]
+
+
+def _import_without(installed: Path, modules: list[str], missing: list[str]) -> None:
+    """Import modules of the wheel in a new interpreter in which others can't be imported."""
+    program = (
+        "import sys\n"
+        f"sys.path = [{str(installed)!r}] + sys.path\n"
+        "import portrait\n"
+        f"portrait.__path__ = [{str(installed / 'portrait')!r}]\n"
+        f"sys.modules.update(dict.fromkeys({missing!r}))\n"
+        "import importlib\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_caller_needs_stubs_grpcio_and_protobuf_only(installed: Path) -> None:
+    heavy = ["numpy", "torch", "transformers", "typer", "rich", "tokenizers", "tritonclient", "polars", "pydantic"]
+    _import_without(installed, ["portrait.client", "portrait.v1.profile_service_pb2_grpc"], heavy)
+
+
+def test_the_gateway_needs_no_trainer(installed: Path) -> None:
+    trainer = ["torch", "transformers", "peft", "polars", "duckdb", "onnx", "tensorboard"]
+    _import_without(installed, ["portrait.server.app", "portrait.server.commands", "portrait.server.triton"], trainer)

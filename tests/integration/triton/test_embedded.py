@@ -1,128 +1,163 @@
-"""The embedded Triton: loads, answers as ONNX Runtime does, swaps, comes back, leaves nothing behind."""
+"""The embedded Triton's life: releases loaded over each other, deaths, ends."""
 
 import asyncio
+import contextlib
 import os
+import shutil
 import signal
+import sys
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
-import tiny_release
-from onnx import TensorProto, helper
-from tritonclient.grpc.aio import InferenceServerClient, InferInput
+from triton_calls import INPUTS, infer, ranker_inputs, text_inputs
+from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import MODELS, model_file
+from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.server.triton.workspace import Workspace
+
+_OWNER = """
+import asyncio, sys
+from pathlib import Path
 from portrait.server.triton import EmbeddedTriton
+
+async def own(repository, log):
+    async with EmbeddedTriton(repository, log) as triton:
+        await triton.load(1)
+        print(triton.pid, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(own(*map(Path, sys.argv[1:])))
+"""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a running Triton could leave behind."""
+
+    group: int
+    folder: Path
+
+    @classmethod
+    def of(cls, pid: int) -> "Traces":
+        arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        [backends] = [argument for argument in arguments if argument.startswith("--backend-directory=")]
+        return cls(os.getpgid(pid), Path(backends.partition("=")[2]).parent)
+
+    def regions(self) -> list[Path]:
+        return list(Path("/dev/shm").glob(f"{self.folder.name}*"))
+
+    def runs(self) -> bool:
+        """Whether a process of the group lives; one that only waits to be reaped does not."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+                if int(group) == self.group and state != "Z":
+                    return True
+        return False
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model_repository")
+async def triton(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTriton]:
+    """A Triton with release 1, over a repository where 2 is good and the ranker of 3 is broken."""
+    folder = tmp_path_factory.mktemp("life")
+    repository = folder / "model_repository"
+    shutil.copytree(two_releases, repository)
     for model in MODELS:
-        (folder / model).mkdir()
-    tiny_release.build(folder, 1)
-    tiny_release.build(folder, 2)
-    return folder
-
-
-@pytest.fixture
-async def triton(repository: Path, tmp_path: Path) -> AsyncIterator[EmbeddedTriton]:
-    async with EmbeddedTriton(repository, tmp_path / "triton.log") as triton:
+        shutil.copytree(repository / model / "1", repository / model / "3")
+    model_file(repository, "ranker", 3).write_bytes(b"not a graph")
+    async with EmbeddedTriton(repository, folder / "triton.log") as triton:
         await triton.load(1)
         yield triton
 
 
-def _tokens(rows: int, length: int) -> dict[str, np.ndarray]:
-    random = np.random.default_rng(rows)
-    return {
-        "input_ids": random.integers(1, 20, size=(rows, length)),
-        "attention_mask": np.ones((rows, length), dtype=np.int64),
-    }
-
-
-async def _embed(client: InferenceServerClient, tokens: dict[str, np.ndarray], release: int) -> np.ndarray:
-    inputs = [InferInput(name, list(value.shape), "INT64") for name, value in tokens.items()]
-    for tensor, value in zip(inputs, tokens.values(), strict=True):
-        tensor.set_data_from_numpy(value)
-    return (await client.infer("text_encoder", inputs, model_version=str(release))).as_numpy("embedding")
-
-
-async def test_answers_are_those_of_onnx_runtime_whatever_is_joined(triton: EmbeddedTriton, repository: Path) -> None:
-    session = onnxruntime.InferenceSession(str(model_file(repository, "text_encoder", 1)))
+@pytest.fixture
+async def client(triton: EmbeddedTriton) -> AsyncIterator[InferenceServerClient]:
     async with InferenceServerClient(triton.url) as client:
-        asked = [_tokens(rows, length) for rows in (1, 2, 5) for length in (3, 3, 8)]
-        answers = await asyncio.gather(*(_embed(client, tokens, 1) for tokens in asked))
-        for tokens, answer in zip(asked, answers, strict=True):
-            np.testing.assert_allclose(answer, session.run(None, tokens)[0], rtol=1e-5, atol=1e-6)
-        for model in MODELS:
-            assert await client.is_model_ready(model, "1")
+        yield client
 
 
-async def test_a_release_is_loaded_over_another_with_no_failed_request(triton: EmbeddedTriton) -> None:
-    loaded, answered = asyncio.Event(), 0
-    async with InferenceServerClient(triton.url) as client:
+async def test_a_release_is_loaded_over_another_with_no_failed_request(
+    triton: EmbeddedTriton, client: InferenceServerClient
+) -> None:
+    loaded = asyncio.Event()
 
-        async def ask() -> None:
-            nonlocal answered
-            while not loaded.is_set():
-                await _embed(client, _tokens(1, 4), 1)
-                answered += 1
+    async def ask(model: str) -> int:
+        answered = 0
+        while not loaded.is_set():
+            await infer(client, model, 1, INPUTS[model](2, 8))
+            answered += 1
+        return answered
 
-        askers = [asyncio.create_task(ask()) for _ in range(4)]
-        await asyncio.sleep(0.2)
-        await triton.load(2)
-        first, second = await _embed(client, _tokens(1, 4), 1), await _embed(client, _tokens(1, 4), 2)
-        loaded.set()
-        await asyncio.gather(*askers)
-    assert answered > 10
-    assert not np.allclose(first, second)
-
-
-async def test_it_comes_back_with_its_releases(triton: EmbeddedTriton) -> None:
-    os.kill(triton.pid, signal.SIGKILL)
-    async with asyncio.timeout(30), InferenceServerClient(triton.url) as client:
-        while triton.restarts == 0 or not triton.ready:
-            await asyncio.sleep(0.02)
-        assert (await _embed(client, _tokens(2, 4), 1)).shape == (2, tiny_release.DIMENSION)
+    askers = [asyncio.create_task(ask(model)) for model in MODELS for _ in range(2)]
+    await triton.load(2)
+    loaded.set()
+    assert min(await asyncio.gather(*askers)) > 1
+    first, second = [await infer(client, "text_encoder", release, text_inputs(1, 4)) for release in (1, 2)]
+    assert not np.allclose(first["embedding"], second["embedding"])
 
 
-async def test_it_leaves_no_process_and_no_shared_memory(repository: Path, tmp_path: Path) -> None:
-    triton = EmbeddedTriton(repository, tmp_path / "triton.log")
-    await triton.start()
-    await triton.load(1)
-    group = triton.pid
-    await triton.stop()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(group, 0)
-    assert not list(Path("/dev/shm").glob(f"portrait_{os.getpid()}_{triton.url.split(':')[1]}_*"))
-
-
-async def test_an_output_that_is_not_finite_is_an_error(repository: Path, tmp_path: Path) -> None:
-    """A graph whose output is NaN wherever its input is negative."""
-    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "t"]) for name in
-              ("input_ids", "attention_mask")]  # fmt: skip
-    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", "t"])
-    nodes = [
-        helper.make_node("Mul", ["input_ids", "attention_mask"], ["product"]),
-        helper.make_node("Cast", ["product"], ["number"], to=TensorProto.FLOAT),
-        helper.make_node("Sqrt", ["number"], ["embedding"]),
-    ]
-    graph = helper.make_graph(nodes, "roots", inputs, [output])
-    broken = model_file(repository, "text_encoder", 3)
-    broken.parent.mkdir()
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), str(broken))
-    for model in ("profile_encoder", "ranker"):
-        model_file(repository, model, 3).parent.mkdir()
-        model_file(repository, model, 3).write_bytes(model_file(repository, model, 1).read_bytes())
-    async with EmbeddedTriton(repository, tmp_path / "triton.log") as triton:
+async def test_a_release_that_cannot_be_loaded_leaves_the_others(
+    triton: EmbeddedTriton, client: InferenceServerClient
+) -> None:
+    with pytest.raises(TritonError, match=r"can't load ranker \[1, 2, 3\]"):
         await triton.load(3)
-        async with InferenceServerClient(triton.url) as client:
-            assert np.isfinite(await _embed(client, _tokens(1, 4), 3)).all()
-            negative = _tokens(1, 4) | {"input_ids": -np.ones((1, 4), dtype=np.int64)}
-            with pytest.raises(InferenceServerException, match="not finite"):
-                await _embed(client, negative, 3)
-            assert np.isfinite(await _embed(client, _tokens(1, 4), 3)).all()
+    for release in (1, 2):
+        await infer(client, "ranker", release, ranker_inputs(1, 4))
+
+
+async def test_killed_it_comes_back_with_all_its_releases(
+    triton: EmbeddedTriton, client: InferenceServerClient
+) -> None:
+    assert triton.pid is not None
+    traces = Traces.of(triton.pid)
+    os.kill(triton.pid, signal.SIGKILL)
+    asked = time.monotonic()
+    with pytest.raises(InferenceServerException):
+        await infer(client, "ranker", 1, ranker_inputs(1, 4), client_seconds=2.0)
+    assert time.monotonic() - asked < 3.0
+    async with asyncio.timeout(30):
+        while triton.restarts == 0 or not triton.ready:
+            await asyncio.sleep(0.05)
+    assert not traces.runs()
+    async with InferenceServerClient(triton.url) as again:
+        for model in MODELS:
+            for release in (1, 2):
+                await infer(again, model, release, INPUTS[model](1, 4))
+
+
+async def test_stopped_it_leaves_nothing_behind(two_releases: Path, tmp_path: Path) -> None:
+    async with EmbeddedTriton(two_releases, tmp_path / "triton.log") as triton:
+        await triton.load(1)
+        assert triton.pid is not None
+        traces = Traces.of(triton.pid)
+        assert traces.regions()
+    assert not traces.runs()
+    assert not traces.regions()
+    assert not traces.folder.exists()
+
+
+async def test_it_ends_with_an_owner_that_was_killed(two_releases: Path, tmp_path: Path) -> None:
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _OWNER, str(two_releases), str(tmp_path / "triton.log"), stdout=asyncio.subprocess.PIPE
+    )
+    assert owner.stdout is not None
+    traces = Traces.of(int(await owner.stdout.readline()))
+    owner.kill()
+    await owner.wait()
+    async with asyncio.timeout(30):
+        while traces.runs():
+            await asyncio.sleep(0.05)
+    Workspace.create().close()
+    assert not traces.regions()
+    assert not traces.folder.exists()
+
+
+async def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:
+    with pytest.raises(TritonError, match="failed to stat file"):
+        await EmbeddedTriton(tmp_path / "missing", tmp_path / "triton.log").start()

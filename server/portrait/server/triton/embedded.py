@@ -11,14 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import MODELS
 from portrait.server.triton.configuration import load_options
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
-from portrait.server.triton.process import ServerProcess
+from portrait.server.triton.process import ServerProcess, connect
 from portrait.server.triton.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -169,7 +168,7 @@ class EmbeddedTriton:
             self.ready = bool(self._releases)
 
     async def _load(self, releases: list[int]) -> None:
-        async with InferenceServerClient(self.url) as client:
+        async with connect(self.url) as client:
             for model in MODELS if releases else ():
                 options = load_options(self._repository, model, releases)
                 try:

@@ -17,8 +17,13 @@ START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 _LOG_TAIL_LINES = 20
 _POLL_SECONDS = 0.05
-# gRPC would otherwise wait a second after its first refused connection.
-_EAGER = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 50)]
+_RECONNECT = [
+    # gRPC would otherwise wait a second after a refused connection, and longer after the next.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 50),
+    # Connections to one address are shared in a process, and with them how long they still wait.
+    ("grpc.use_local_subchannel_pool", 1),
+]
 _PR_SET_PDEATHSIG = 1
 # Looked up here, since little may be called between fork and exec.
 _prctl = ctypes.CDLL(None).prctl
@@ -88,7 +93,7 @@ class ServerProcess:
         await process.wait()
 
     async def _until_live(self, process: asyncio.subprocess.Process) -> None:
-        async with InferenceServerClient(self._url, channel_args=_EAGER) as client:
+        async with connect(self._url) as client:
             while process.returncode is None:
                 with contextlib.suppress(InferenceServerException):
                     if await client.is_server_live():
@@ -98,6 +103,11 @@ class ServerProcess:
 
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+
+
+def connect(url: str) -> InferenceServerClient:
+    """A client of its own connection, which sees at once that a server is back."""
+    return InferenceServerClient(url, channel_args=_RECONNECT)
 
 
 def _dying_with(parent: int) -> Callable[[], None]:

@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import tiny_release
+
+from portrait.features.release import MODELS
+from portrait.server.triton import EmbeddedTriton
+
+
+@pytest.fixture(scope="session")
+def two_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with the tiny releases 1 and 2, which answer differently. Not to be changed."""
+    repository = tmp_path_factory.mktemp("two_releases")
+    for model in MODELS:
+        (repository / model).mkdir()
+    for release in (1, 2):
+        tiny_release.build(repository, release)
+    return repository
+
+
+@pytest.fixture(scope="session")
+async def embedded_triton(
+    two_releases: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[EmbeddedTriton]:
+    """One Triton with both tiny releases, for all tests that leave it as it was."""
+    async with EmbeddedTriton(two_releases, tmp_path_factory.mktemp("triton") / "triton.log") as triton:
+        await triton.load(1)
+        await triton.load(2)
+        yield triton

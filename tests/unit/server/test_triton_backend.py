@@ -1,0 +1,162 @@
+"""The Python-based backend by itself, with stand-ins for what Triton gives a model."""
+
+import importlib.util
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from portrait.server.triton import installation
+
+BACKEND = Path(installation.__file__).parent / "backends" / "onnxruntime" / "model.py"
+
+
+@dataclass
+class Tensor:
+    name: str
+    value: NDArray[Any]
+
+    def as_numpy(self) -> NDArray[Any]:
+        return self.value
+
+
+@dataclass
+class Error:
+    CANCELLED, INTERNAL = 1, 2
+    message: str
+    code: int
+
+
+@dataclass
+class Response:
+    tensors: list[Tensor] = field(default_factory=list)
+    error: Error | None = None
+
+
+@dataclass
+class Request:
+    value: NDArray[np.float32]
+    cancelled: bool = False
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
+
+
+class Logger:
+    warnings: list[str]
+
+    @classmethod
+    def log_warn(cls, message: str) -> None:
+        cls.warnings.append(message)
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The backend's module, as Triton would import it."""
+    Logger.warnings = []
+    names = SimpleNamespace(
+        TritonError=Error,
+        InferenceResponse=Response,
+        Tensor=Tensor,
+        Logger=Logger,
+        get_input_tensor_by_name=lambda request, name: Tensor(name, request.value),
+    )
+    monkeypatch.setitem(sys.modules, "triton_python_backend_utils", names)
+    spec = importlib.util.spec_from_file_location("onnxruntime_backend", BACKEND)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _model(backend: ModuleType, folder: Path, node: str, **configured: Any) -> Any:
+    """An instance of a model `x [n, 2] → y` of one operator."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "k"]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node(node, ["x"], ["y"])], node, values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    (folder / "1").mkdir()
+    onnx.save(model, str(folder / "1" / "model.onnx"))
+    config = {"input": [{"name": "x"}], "output": [{"name": "y"}], "default_model_filename": "", **configured}
+    instance = backend.TritonPythonModel()
+    instance.initialize(
+        {
+            "model_config": json.dumps(config),
+            "model_repository": str(folder),
+            "model_version": "1",
+            "model_instance_kind": configured.get("kind", "CPU"),
+            "model_instance_device_id": "0",
+        }
+    )
+    return instance
+
+
+def _rows(*values: float) -> NDArray[np.float32]:
+    return np.array([[value, value] for value in values], dtype=np.float32)
+
+
+def test_requests_run_together_and_are_answered_apart(backend: ModuleType, tmp_path: Path) -> None:
+    answers = _model(backend, tmp_path, "Sqrt").execute([Request(_rows(1, 4)), Request(_rows(9))])
+    np.testing.assert_array_equal(answers[0].tensors[0].value, _rows(1, 2))
+    np.testing.assert_array_equal(answers[1].tensors[0].value, _rows(3))
+
+
+def test_one_that_is_not_finite_fails_alone(backend: ModuleType, tmp_path: Path) -> None:
+    good, bad = _model(backend, tmp_path, "Sqrt").execute([Request(_rows(1)), Request(_rows(-1))])
+    assert good.error is None
+    assert bad.error == Error("output 'y' is not finite", Error.INTERNAL)
+
+
+def test_cancelled_requests_are_not_run(backend: ModuleType, tmp_path: Path) -> None:
+    model = _model(backend, tmp_path, "Sqrt")
+    gone, answered = model.execute([Request(_rows(-1), cancelled=True), Request(_rows(4))])
+    assert gone.error is not None
+    assert gone.error.code == Error.CANCELLED
+    np.testing.assert_array_equal(answered.tensors[0].value, _rows(2))
+    assert model.execute([Request(_rows(1), cancelled=True)])[0].error.code == Error.CANCELLED
+
+
+def test_an_answer_with_other_rows_than_asked_is_an_error(backend: ModuleType, tmp_path: Path) -> None:
+    [answer] = _model(backend, tmp_path, "Transpose").execute([Request(_rows(1, 1, 1))])
+    assert answer.error is not None
+    assert "for 3 rows" in answer.error.message
+
+
+def test_what_the_runtime_refuses_is_an_error(backend: ModuleType, tmp_path: Path) -> None:
+    [answer] = _model(backend, tmp_path, "Sqrt").execute([Request(np.zeros(3, dtype=np.float32))])
+    assert answer.error is not None
+    assert answer.error.code == Error.INTERNAL
+
+
+ACCELERATED = {"execution_accelerators": {"cpu_execution_accelerator": [{"name": "openvino"}]}}
+
+
+def test_openvino_answers_as_onnxruntime_does(backend: ModuleType, tmp_path: Path) -> None:
+    model = _model(backend, tmp_path, "Sigmoid", optimization=ACCELERATED)
+    answers = model.execute([Request(_rows(-2, 0)), Request(_rows(3))])
+    assert not Logger.warnings
+    both = np.concatenate([answer.tensors[0].value for answer in answers])
+    np.testing.assert_allclose(both, 1 / (1 + np.exp(-_rows(-2, 0, 3))), atol=1e-2)
+
+
+def test_without_openvino_onnxruntime_runs_the_graph_and_a_warning_says_so(
+    backend: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    [answer] = _model(backend, tmp_path, "Sqrt", optimization=ACCELERATED).execute([Request(_rows(4))])
+    np.testing.assert_array_equal(answer.tensors[0].value, _rows(2))
+    assert "not in OpenVINO" in Logger.warnings[0]
+
+
+def test_without_cuda_a_gpu_instance_runs_on_the_cpu_and_a_warning_says_so(backend: ModuleType, tmp_path: Path) -> None:
+    [answer] = _model(backend, tmp_path, "Sqrt", kind="GPU").execute([Request(_rows(4))])
+    np.testing.assert_array_equal(answer.tensors[0].value, _rows(2))
+    assert "runs on the CPU" in Logger.warnings[0]

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel
+from transformers.utils import logging
+
+logging.disable_progress_bar()  # its bar for a second of reading would stand beside ours
 
 DEFAULT_BASE_MODEL = "all-MiniLM-L6-v2"
 

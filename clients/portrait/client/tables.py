@@ -39,9 +39,14 @@ def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
         table.add_row(
             str(place), each.item.item_id, each.item.title, " › ".join(each.item.category_path),
             "" if each.item.price is None else f"{each.item.price:,.2f}",
-            f"{each.score:.2f}", f"{each.click_probability:.2%}", f"{each.purchase_probability:.2%}",
+            f"{each.score:.2f}", _chance(each.click_probability), _chance(each.purchase_probability),
         )  # fmt: skip
     console.print(table)
+
+
+def _chance(probability: float) -> str:
+    """Chances of single items are small: two digits of them say enough."""
+    return f"{100 * probability:.2g}%"
 
 
 def print_events(console: Console, events: list[tuple[Event, str]], title: str) -> None:

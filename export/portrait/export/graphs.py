@@ -1,6 +1,9 @@
 """The three graphs as ONNX: dynamic batch and lengths, one opset."""
 
+import logging
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -98,7 +101,7 @@ def export(graph: Graph, dimension: int, precision: Precision, path: Path) -> No
         name: {place: torch.export.Dim.DYNAMIC for place, axis in enumerate(axes) if axis in LONGEST}
         for name, axes in graph.inputs.items()
     }
-    with torch.no_grad():
+    with torch.no_grad(), _quiet():
         program = torch.onnx.export(
             graph.module.eval(),
             kwargs={name: torch.from_numpy(value) for name, value in example.items()},
@@ -119,6 +122,19 @@ def export(graph: Graph, dimension: int, precision: Precision, path: Path) -> No
     _name_axes(model, graph)
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, str(path))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of packages that it could use and of its own libraries' deprecations: not of the graph."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _half(model: onnx.ModelProto) -> onnx.ModelProto:

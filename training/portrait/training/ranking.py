@@ -1,6 +1,7 @@
 """Candidates as serving builds them, and the ranker fitted on targets that the encoders never learnt from."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,22 +29,27 @@ UNIFORM = 32
 RANKER_SHARE = 0.1
 MOST_RANKER_TARGETS = 4_000
 
-_EPOCHS, _BATCH, _RATE, _DECAY = 30, 64, 3e-3, 1e-3
+_EPOCHS, _BATCH, _RATE, _CHANCE_RATE, _DECAY = 20, 64, 3e-3, 3e-2, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 
 
 def ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
-    """The last training event of a tenth of the shoppers.
+    """The last tenth of the training events, one at least, of a tenth of the shoppers.
 
     They are kept from the encoders, so that the ranker learns how far these can be trusted with what they have
     not seen.
     """
+    random = np.random.default_rng(seed)
     events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
     shoppers = np.searchsorted(corpus.starts, events, side="right") - 1
-    _, reversed_first = np.unique(shoppers[::-1], return_index=True)
-    last = np.sort(events[len(events) - 1 - reversed_first])
-    count = min(MOST_RANKER_TARGETS, max(1, int(RANKER_SHARE * len(last))))
-    return np.sort(np.random.default_rng(seed).choice(last, count, replace=False))
+    known, first, counts = np.unique(shoppers, return_index=True, return_counts=True)
+    chosen = random.choice(len(known), max(1, int(RANKER_SHARE * len(known))), replace=False)
+    lengths = np.maximum(1, (RANKER_SHARE * counts).astype(np.int64))
+    ends = first + counts
+    targets = np.concatenate([events[ends[each] - lengths[each] : ends[each]] for each in chosen])
+    if len(targets) > MOST_RANKER_TARGETS:
+        targets = random.choice(targets, MOST_RANKER_TARGETS, replace=False)
+    return np.sort(targets)
 
 
 @dataclass(frozen=True)
@@ -163,13 +169,18 @@ def fit(corpus: Corpus, holdout: Holdout, vectors: Vectors, texts: Tensor, scale
     random = np.random.default_rng(seed)
     ranker = Ranker(scale, 1.0 / len(corpus.items))
     chosen = candidates(corpus, holdout, vectors, random)
-    optimizer = torch.optim.AdamW(ranker.parameters(), lr=_RATE, weight_decay=_DECAY)
+    # The chances are linear and start at a prior that is far off for popular items: they take longer steps.
+    ordering = [value for name, value in ranker.named_parameters() if not name.startswith("chances")]
+    groups: list[dict[str, Any]] = [{"params": ordering}, {"params": ranker.chances.parameters(), "lr": _CHANCE_RATE}]
+    optimizer = torch.optim.AdamW(groups, lr=_RATE, weight_decay=_DECAY)
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=_EPOCHS)
     for _ in range(_EPOCHS):
         for rows in np.array_split(random.permutation(len(chosen.items)), max(1, len(chosen.items) // _BATCH)):
             optimizer.zero_grad()
             loss = _loss(ranker, vectors, chosen, texts, rows)
             loss.backward()
             optimizer.step()
+        decay.step()
     return ranker.eval()
 
 

@@ -59,7 +59,7 @@ class TrainSettings:
     """Texts that it reads anew, with gradients, at such a step; the others stand in a cache."""
     full_softmax_items: int = 20_000
     """Catalogues up to this size are scored whole at each step; larger ones by `negatives` sampled items."""
-    negatives: int = 4096
+    negatives: int = 2048
 
     @classmethod
     def of(cls, preset: Preset, **chosen: Any) -> "TrainSettings":

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 from triton_calls import INPUTS, infer, ranker_inputs, text_inputs
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import MODELS, model_file
 from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.server.triton.process import connect
 from portrait.server.triton.workspace import Workspace
 
 _OWNER = """
@@ -64,16 +67,28 @@ class Traces:
 
 @pytest.fixture(scope="module")
 async def triton(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTriton]:
-    """A Triton with release 1, over a repository where 2 is good and the ranker of 3 is broken."""
+    """A Triton with release 1, over a repository where 2 is good, the ranker of 3 no graph, and 4 answers NaN."""
     folder = tmp_path_factory.mktemp("life")
     repository = folder / "model_repository"
     shutil.copytree(two_releases, repository)
     for model in MODELS:
-        shutil.copytree(repository / model / "1", repository / model / "3")
+        for release in (3, 4):
+            shutil.copytree(repository / model / "1", repository / model / str(release))
     model_file(repository, "ranker", 3).write_bytes(b"not a graph")
+    _spoil(model_file(repository, "text_encoder", 4))
     async with EmbeddedTriton(repository, folder / "triton.log") as triton:
         await triton.load(1)
         yield triton
+
+
+def _spoil(path: Path) -> None:
+    """Make all weights of a graph NaN."""
+    graph = onnx.load(path)
+    for weights in graph.graph.initializer:
+        if weights.data_type == onnx.TensorProto.FLOAT:
+            spoilt = np.full_like(numpy_helper.to_array(weights), np.nan)
+            weights.CopyFrom(numpy_helper.from_array(spoilt, weights.name))
+    onnx.save(graph, path)
 
 
 @pytest.fixture
@@ -102,13 +117,19 @@ async def test_a_release_is_loaded_over_another_with_no_failed_request(
     assert not np.allclose(first["embedding"], second["embedding"])
 
 
+@pytest.mark.parametrize(
+    ("release", "reason"),
+    [(3, r"can't load ranker \[1, 2, 3\]"), (4, r"can't load text_encoder \[1, 2, 4\]: .*'embedding' is not finite")],
+)
 async def test_a_release_that_cannot_be_loaded_leaves_the_others(
-    triton: EmbeddedTriton, client: InferenceServerClient
+    triton: EmbeddedTriton, client: InferenceServerClient, release: int, reason: str
 ) -> None:
-    with pytest.raises(TritonError, match=r"can't load ranker \[1, 2, 3\]"):
-        await triton.load(3)
-    for release in (1, 2):
-        await infer(client, "ranker", release, ranker_inputs(1, 4))
+    with pytest.raises(TritonError, match=reason):
+        await triton.load(release)
+    assert triton.restarts == 0
+    for loaded in (1, 2):
+        await infer(client, "text_encoder", loaded, text_inputs(1, 4))
+        await infer(client, "ranker", loaded, ranker_inputs(1, 4))
 
 
 async def test_killed_it_comes_back_with_all_its_releases(
@@ -125,7 +146,7 @@ async def test_killed_it_comes_back_with_all_its_releases(
         while triton.restarts == 0 or not triton.ready:
             await asyncio.sleep(0.05)
     assert not traces.runs()
-    async with InferenceServerClient(triton.url) as again:
+    async with connect(triton.url) as again:
         for model in MODELS:
             for release in (1, 2):
                 await infer(again, model, release, INPUTS[model](1, 4))

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,21 +42,26 @@ async def test_a_release_that_is_not_loaded_is_not_found(client: InferenceServer
         await infer(client, "ranker", 3, ranker_inputs(1, 2))
 
 
-async def test_requests_of_one_shape_are_joined_and_split_again(
+async def test_requests_at_one_time_each_get_their_own_answer(
     client: InferenceServerClient, two_releases: Path
 ) -> None:
-    requests = [ranker_inputs(1 + seed % 3, 500, seed) for seed in range(40)]
-    rows, runs = await _counts(client, "ranker")
+    requests = [ranker_inputs(1 + seed % 3, 5 + seed % 4, seed) for seed in range(40)]
     answers = await asyncio.gather(*(infer(client, "ranker", 1, inputs) for inputs in requests))
     for inputs, answer in zip(requests, answers, strict=True):
         np.testing.assert_allclose(
             answer["score"], expected(two_releases, "ranker", 1, inputs)["score"], rtol=1e-4, atol=1e-5
         )
-    rows += sum(len(inputs["profile"]) for inputs in requests)
-    async with asyncio.timeout(10):  # Triton answers first and counts afterwards
-        while (counts := await _counts(client, "ranker"))[0] < rows:
-            await asyncio.sleep(0.05)
-    assert counts[1] - runs < len(requests)
+
+
+async def test_requests_one_after_another_never_stall(client: InferenceServerClient) -> None:
+    inputs = ranker_inputs(1, 100)
+    seconds = []
+    for _ in range(300):
+        began = time.perf_counter()
+        await infer(client, "ranker", 1, inputs)
+        seconds.append(time.perf_counter() - began)
+    # Triton's dynamic batcher would sleep for 0.5 s in several of them: the reason why no model has it.
+    assert sum(each > 0.4 for each in seconds) <= 1
 
 
 async def test_a_request_with_too_many_rows_is_refused(client: InferenceServerClient) -> None:
@@ -63,19 +69,11 @@ async def test_a_request_with_too_many_rows_is_refused(client: InferenceServerCl
         await infer(client, "ranker", 1, ranker_inputs(65, 2))
 
 
-async def test_an_answer_that_is_not_finite_is_an_error_and_spares_the_rest_of_its_batch(
-    client: InferenceServerClient,
-) -> None:
-    bad = dict(ranker_inputs(1, 50))
-    bad["profile"] = np.full_like(bad["profile"], np.nan)
-    calls = [infer(client, "ranker", 1, bad if place % 2 else ranker_inputs(1, 50)) for place in range(20)]
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    for place, answer in enumerate(answers):
-        if place % 2:
-            assert isinstance(answer, InferenceServerException)
-            assert "'score' is not finite" in answer.message()
-        else:
-            assert isinstance(answer, dict)
+async def test_an_answer_that_is_not_finite_is_an_error(client: InferenceServerClient) -> None:
+    inputs = dict(ranker_inputs(1, 50))
+    inputs["profile"] = np.full_like(inputs["profile"], np.nan)
+    with pytest.raises(InferenceServerException, match="'score' is not finite"):
+        await infer(client, "ranker", 1, inputs)
 
 
 async def test_what_the_graph_refuses_is_an_error_and_the_model_goes_on(client: InferenceServerClient) -> None:
@@ -86,40 +84,21 @@ async def test_what_the_graph_refuses_is_an_error_and_the_model_goes_on(client: 
     await infer(client, "ranker", 1, ranker_inputs(1, 5))
 
 
-async def test_requests_that_waited_too_long_are_refused(
+async def test_nobody_waits_past_the_deadline_for_a_model_that_hangs(
     embedded_triton: EmbeddedTriton, client: InferenceServerClient
 ) -> None:
-    inputs = ranker_inputs(1, 5)
+    began = time.perf_counter()
     with _paused(embedded_triton):
-        patient = asyncio.create_task(infer(client, "ranker", 1, inputs))
-        await asyncio.sleep(0.2)
-        hasty = asyncio.create_task(infer(client, "ranker", 1, inputs, queue_microseconds=100_000))
-        await asyncio.sleep(0.2)
-    await patient
-    with pytest.raises(InferenceServerException, match="timeout expired"):
-        await hasty
-
-
-async def test_requests_whose_caller_has_gone_are_not_computed(
-    embedded_triton: EmbeddedTriton, client: InferenceServerClient
-) -> None:
-    full_batch = ranker_inputs(64, 5)
-    before, _ = await _counts(client, "ranker")
-    with _paused(embedded_triton):
-        calls = [asyncio.create_task(infer(client, "ranker", 1, full_batch)) for _ in range(10)]
-        await asyncio.sleep(0.2)
-        for call in calls:
-            call.cancel()
-        await asyncio.sleep(0.2)
+        calls = [infer(client, "ranker", 1, ranker_inputs(1, 5), client_seconds=0.5) for _ in range(10)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert time.perf_counter() - began < 2.0
+    assert all("DEADLINE_EXCEEDED" in str(answer) for answer in answers)
     await infer(client, "ranker", 1, ranker_inputs(1, 5))
-    after, _ = await _counts(client, "ranker")
-    # Of ten full batches, only the one that the model had been given before it was paused.
-    assert after - before < 2 * 64
 
 
 @contextmanager
 def _paused(triton: EmbeddedTriton) -> Iterator[None]:
-    """Stop the processes that run the models, so that requests wait in Triton's queues."""
+    """Stop the processes that run the models, as if they hung."""
     children = Path(f"/proc/{triton.pid}/task").glob("*/children")
     stubs = [int(pid) for path in children for pid in path.read_text().split()]
     assert stubs
@@ -130,9 +109,3 @@ def _paused(triton: EmbeddedTriton) -> Iterator[None]:
     finally:
         for stub in stubs:
             os.kill(stub, signal.SIGCONT)
-
-
-async def _counts(client: InferenceServerClient, model: str) -> tuple[int, int]:
-    """Rows and runs of release 1 so far."""
-    [statistics] = (await client.get_inference_statistics(model, "1")).model_stats
-    return statistics.inference_count, statistics.execution_count

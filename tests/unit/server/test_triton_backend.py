@@ -67,6 +67,8 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         InferenceResponse=Response,
         Tensor=Tensor,
         Logger=Logger,
+        TritonModelException=RuntimeError,
+        triton_string_to_numpy={"TYPE_FP32": np.float32}.__getitem__,
         get_input_tensor_by_name=lambda request, name: Tensor(name, request.value),
     )
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", names)
@@ -134,6 +136,12 @@ def test_what_the_runtime_refuses_is_an_error(backend: ModuleType, tmp_path: Pat
     [answer] = _model(backend, tmp_path, "Sqrt").execute([Request(np.zeros(3, dtype=np.float32))])
     assert answer.error is not None
     assert answer.error.code == Error.INTERNAL
+
+
+def test_a_graph_that_fails_its_warm_up_is_not_opened(backend: ModuleType, tmp_path: Path) -> None:
+    sample = {"name": "zeros", "batch_size": 1, "inputs": {"x": {"data_type": "TYPE_FP32", "dims": ["2"]}}}
+    with pytest.raises(RuntimeError, match="warm-up 'zeros': output 'y' is not finite"):
+        _model(backend, tmp_path, "Log", model_warmup=[sample])
 
 
 ACCELERATED = {"execution_accelerators": {"cpu_execution_accelerator": [{"name": "openvino"}]}}

@@ -43,6 +43,8 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / file
         device = int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
         self._run = _open(str(path), config, self._outputs, device)
+        for sample in config.get("model_warmup", []):
+            self._warm_up(sample)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request of a batch, with an error where that is due; never raises."""
@@ -67,15 +69,33 @@ class TritonPythonModel:
             for count, end in zip(rows, ends, strict=True)
         ]
 
-    def _answer(self, outputs: list[Array]) -> Any:
+    def _warm_up(self, sample: dict[str, Any]) -> None:
+        """Run a configured sample, as zeros: Triton runs it too, but dies if the answer is an error."""
+        rows = sample["batch_size"]
+        outputs = self._run({name: _zeros(rows, value) for name, value in sample["inputs"].items()})
+        _require_rows(outputs, rows)
+        if fault := self._fault(outputs):
+            raise pb.TritonModelException(f"warm-up {sample['name']!r}: {fault}")
+
+    def _fault(self, outputs: list[Array]) -> str | None:
+        """What is wrong with the numbers of an answer."""
         for name, output in zip(self._outputs, outputs, strict=True):
             if not np.isfinite(output).all():
-                return _error(f"output {name!r} is not finite", pb.TritonError.INTERNAL)
+                return f"output {name!r} is not finite"
+        return None
+
+    def _answer(self, outputs: list[Array]) -> Any:
+        if fault := self._fault(outputs):
+            return _error(fault, pb.TritonError.INTERNAL)
         return pb.InferenceResponse([pb.Tensor(*pair) for pair in zip(self._outputs, outputs, strict=True)])
 
 
 def _inputs(request: Any, names: list[str]) -> dict[str, Array]:
     return {name: pb.get_input_tensor_by_name(request, name).as_numpy() for name in names}
+
+
+def _zeros(rows: int, value: dict[str, Any]) -> Array:
+    return np.zeros((rows, *map(int, value["dims"])), dtype=pb.triton_string_to_numpy(value["data_type"]))
 
 
 def _joined(parts: list[dict[str, Array]]) -> dict[str, Array]:

@@ -8,7 +8,7 @@ GROUP = "portrait.commands"
 _EXTRAS = {
     "portrait.server": "server",
     "portrait.training": "train",
-    "portrait.export": "train",
+    "portrait.export": "train,triton",
     "portrait.client": "cli",
 }
 

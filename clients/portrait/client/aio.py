@@ -1,13 +1,13 @@
 """The asynchronous client."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
 import grpc
 
-from portrait.client import calls, messages
+from portrait.client import calls
 from portrait.client.calls import Call, Stubs
 from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, OPTIONS, Tls
 from portrait.client.errors import from_rpc
@@ -19,7 +19,6 @@ from portrait.client.results import (
     ProfileError,
     Ranking,
     RecordSummary,
-    Rejection,
     Shopper,
     UpsertSummary,
 )
@@ -28,7 +27,7 @@ R = TypeVar("R")
 
 
 class AsyncClient:
-    """Calls a gateway from one event loop; one channel for all calls.
+    """Calls a gateway; one channel for all calls. Make it, and use it, within one running event loop.
 
     Args:
         address: host:port of the gateway.
@@ -61,28 +60,25 @@ class AsyncClient:
     async def _run(self, call: Call[R], timeout: float | None) -> R:
         method = self._stubs.methods[call.method]
         try:
-            return call.read(await method(call.request, timeout=timeout or self._timeout))
+            return call.read(await method(call.request, timeout=self._timeout if timeout is None else timeout))
         except grpc.RpcError as error:
             raise from_rpc(error) from error
 
     async def record_events(
-        self, events: Sequence[tuple[str, Event]], *, timeout: float | None = None
+        self, events: Iterable[tuple[str, Event]], *, timeout: float | None = None
     ) -> RecordSummary:
         """Record events, each with the id of its shopper; any number, in calls of 1,000.
 
-        An event counts once however often its id is recorded, so a failed call may be repeated as it is.
+        An event counts once however often its id is recorded, so what failed may be repeated as it is.
+
+        Args:
+            events: shopper ids and events; read as they are sent.
+            timeout: seconds for each call of 1,000; None for the client's own.
 
         Raises:
             PortraitError: a call failed; the ones before it have stored their events.
         """
-        accepted, duplicates = 0, 0
-        rejected: list[Rejection] = []
-        for first, part in messages.in_batches(events, calls.EVENTS_PER_CALL):
-            response = await self._run(calls.record(part), timeout)
-            accepted += response.accepted
-            duplicates += response.duplicates
-            rejected.extend(messages.rejections(response, first))
-        return RecordSummary(accepted, duplicates, tuple(rejected))
+        return calls.total([await self._run(call, timeout) for call in calls.record_events(events)])
 
     async def get_profile(
         self,

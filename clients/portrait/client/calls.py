@@ -3,19 +3,30 @@
 The synchronous and the asynchronous client both run these.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import count, islice
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from portrait.client import messages
-from portrait.client.results import Event, Filter, Item, Profile, ProfileError, Ranking, Shopper, UpsertSummary
+from portrait.client.results import (
+    Event,
+    Filter,
+    Item,
+    Profile,
+    ProfileError,
+    Ranking,
+    RecordSummary,
+    Shopper,
+    UpsertSummary,
+)
 from portrait.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
-    event_service_pb2,
     event_service_pb2_grpc,
     profile_service_pb2,
     profile_service_pb2_grpc,
@@ -25,8 +36,8 @@ from portrait.v1 import (
 
 R = TypeVar("R")
 
-EVENTS_PER_CALL = 1000
-"""The contract's limit."""
+EVENTS_PER_CALL, ITEMS_PER_CALL = 1000, 500
+"""The contract's limits."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +70,23 @@ class Stubs:
         }
 
 
-def record(events: Sequence[tuple[str, Event]]) -> Call[event_service_pb2.RecordEventsResponse]:
-    """Record at most `EVENTS_PER_CALL` events."""
-    return Call("RecordEvents", messages.record_request(events), lambda response: response)
+def record_events(events: Iterable[tuple[str, Event]]) -> Iterator[Call[RecordSummary]]:
+    """Record any number of events: one call for every `EVENTS_PER_CALL` of them."""
+    remaining = iter(events)
+    for first in count(step=EVENTS_PER_CALL):
+        part = list(islice(remaining, EVENTS_PER_CALL))
+        if not part:
+            return
+        yield Call("RecordEvents", messages.record_request(part), partial(messages.read_recorded, first=first))
+
+
+def total(parts: Sequence[RecordSummary]) -> RecordSummary:
+    """What became of all events of several calls."""
+    return RecordSummary(
+        sum(part.accepted for part in parts),
+        sum(part.duplicates for part in parts),
+        tuple(rejection for part in parts for rejection in part.rejected),
+    )
 
 
 def _mask(fields: Sequence[str] | None) -> FieldMask | None:
@@ -129,7 +154,7 @@ def upsert_items(items: Sequence[Item], catalogue: str) -> Call[UpsertSummary]:
     request = catalogue_service_pb2.UpsertItemsRequest(
         catalogue=catalogue, items=[messages.item(each) for each in items]
     )
-    return Call("UpsertItems", request, messages.upsert_summary)
+    return Call("UpsertItems", request, messages.read_upserted)
 
 
 def delete_items(item_ids: Sequence[str], catalogue: str) -> Call[int]:

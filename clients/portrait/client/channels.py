@@ -12,9 +12,10 @@ DEFAULT_TIMEOUT = 5.0
 """Seconds that a call may take, retries included."""
 MAXIMUM_MESSAGE_BYTES = 64 * 1024 * 1024
 
-# gRFC A6: at most four tries; a failure takes a token of ten, a success gives a tenth back, and below half of them
-# nothing is retried, so that a server in trouble is not asked thrice as often. A server's own pushback is honoured.
-# Every call is safe to repeat: events carry ids, and all else reads or sets.
+# gRFC A6 (https://github.com/grpc/proposal/blob/master/A6-client-retries.md): at most four tries; a failure takes a
+# token of ten, a success gives a tenth back, and below half of them nothing is retried, so that a server in trouble is
+# not asked four times as often. A server's own `grpc-retry-pushback-ms` is honoured. Every call is safe to repeat:
+# events carry ids, and all else reads or sets.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -40,18 +41,27 @@ OPTIONS: list[tuple[str, Any]] = [
 
 @dataclass(frozen=True)
 class Tls:
-    """How the server is recognised, and the caller by it (mTLS)."""
+    """How the server is recognised, and the caller by it (mTLS).
+
+    Raises:
+        ValueError: of certificate and key, only one is given.
+    """
 
     root_certificates: Path | None = None
-    """PEM file of authorities; None for the system's."""
+    """PEM file of authorities; None for those that come with gRPC."""
     certificate: Path | None = None
     """PEM file of the caller's certificate chain; goes with `key`."""
     key: Path | None = None
 
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+
     def credentials(self) -> grpc.ChannelCredentials:
-        """The credentials of a channel."""
+        """The credentials of a channel.
 
-        def read(path: Path | None) -> bytes | None:
-            return path.read_bytes() if path else None
-
-        return grpc.ssl_channel_credentials(read(self.root_certificates), read(self.key), read(self.certificate))
+        Raises:
+            OSError: a file can't be read.
+        """
+        files = (self.root_certificates, self.key, self.certificate)
+        return grpc.ssl_channel_credentials(*(file.read_bytes() if file else None for file in files))

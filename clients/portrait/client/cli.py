@@ -1,24 +1,27 @@
 """The `portrait` command. Each installed part adds its own commands by the entry-point group `portrait.commands`."""
 
+import functools
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points, version
+from typing import Any, NoReturn
 
 GROUP = "portrait.commands"
 _EXTRAS = {
+    "portrait.client": "cli",
     "portrait.server": "server",
     "portrait.training": "train",
     "portrait.export": "train,triton",
-    "portrait.client": "cli",
 }
+_ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
 def main() -> None:
     """Run the command line."""
     try:
         import typer
-    except ModuleNotFoundError:
-        sys.exit("portrait: the command needs typer and rich: pip install 'portrait[cli]'")
+    except ModuleNotFoundError as error:
+        _end(f"portrait needs {error.name}: pip install 'portrait[cli]'")
 
     app = typer.Typer(
         no_args_is_help=True,
@@ -38,34 +41,56 @@ def main() -> None:
         ),
     ) -> None: ...
 
-    for entry in entry_points(group=GROUP):
-        app.command(entry.name)(_load(entry))
-    try:
-        app()
-    except ModuleNotFoundError as error:
-        sys.exit(_missing(error))
+    for entry in _wanted():
+        try:
+            app.command(entry.name)(_guarded(entry, entry.load()))
+        except ModuleNotFoundError as error:
+            app.command(entry.name, context_settings=_ANY_ARGUMENTS)(_refusing(entry, error))
+    app()
 
 
-def _load(entry: EntryPoint) -> Callable[..., None]:
-    """A command; one whose part is not installed says what to install when it is called."""
-    try:
-        command: Callable[..., None] = entry.load()
-    except ModuleNotFoundError as error:
-        part = ".".join(entry.module.split(".")[:2])
-        message = f"portrait {entry.name} needs {error.name}: pip install 'portrait[{_EXTRAS.get(part, 'cli')}]'"
-
-        def unavailable() -> None:
-            sys.stderr.write(message + "\n")
-            sys.exit(2)
-
-        unavailable.__doc__ = f"Not installed: pip install 'portrait[{_EXTRAS.get(part, 'cli')}]'."
-        return unavailable
-    return command
+def _wanted() -> list[EntryPoint]:
+    """The command that is called, so that no other part is imported; all of them for help."""
+    entries = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    return [entry for entry in entries if entry.name in sys.argv[1:2]] or entries
 
 
-def _missing(error: ModuleNotFoundError) -> str:
-    """What to install for a module that a command found missing while it ran."""
-    command = sys.argv[1] if len(sys.argv) > 1 else ""
-    found = next((entry for entry in entry_points(group=GROUP) if entry.name == command), None)
-    extra = _EXTRAS.get(".".join(found.module.split(".")[:2]), "cli") if found else "cli"
-    return f"portrait {command} needs {error.name}: pip install 'portrait[{extra}]'"
+def _guarded(entry: EntryPoint, command: Callable[..., None]) -> Callable[..., None]:
+    """A command that says what to install where an import inside it fails."""
+
+    @functools.wraps(command)
+    def guarded(**given: Any) -> None:
+        try:
+            command(**given)
+        except ModuleNotFoundError as error:
+            _end(_missing(entry, error))
+
+    return guarded
+
+
+def _refusing(entry: EntryPoint, error: ModuleNotFoundError) -> Callable[[], None]:
+    """Stands for a command whose part is not installed."""
+    message = _missing(entry, error)
+
+    def refuse() -> None:
+        _end(message)
+
+    refuse.__doc__ = f"Not installed: {message.partition(': ')[2]}".replace("[", "\\[")  # no markup
+    return refuse
+
+
+def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
+    """What to install for a command that lacks a module.
+
+    Raises:
+        ModuleNotFoundError: the module is one of ours, which no extra brings.
+    """
+    if error.name is None or error.name.startswith("portrait."):
+        raise error
+    part = ".".join(entry.module.split(".")[:2])
+    return f"portrait {entry.name} needs {error.name}: pip install 'portrait[{_EXTRAS[part]}]'"
+
+
+def _end(message: str) -> NoReturn:
+    sys.stderr.write(message + "\n")
+    sys.exit(2)

@@ -3,101 +3,92 @@
 import dataclasses
 import json
 import sys
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.console import Console
 
 from portrait.client import files, tables
-from portrait.client.calls import EVENTS_PER_CALL
-from portrait.client.channels import DEFAULT_ADDRESS, Tls
-from portrait.client.errors import InvalidRequestError, NotFoundError, PortraitError
-from portrait.client.results import Filter, Item
+from portrait.client.calls import EVENTS_PER_CALL, ITEMS_PER_CALL
+from portrait.client.connection import calling
+from portrait.client.results import Filter, Item, Profile, Rejection
 from portrait.client.sync import Client
 
-_ITEMS_PER_CALL = 500
+_FILE_TIMEOUT = 30.0
 
-Address = Annotated[str, typer.Option(envvar="PORTRAIT_ADDRESS", help="host:port of the gateway.")]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds that a call may take.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Catalogue = Annotated[str, typer.Option(help="Name of the catalogue; empty means products.")]
 Query = Annotated[str, typer.Option(help="What the shopper asks for.")]
-RootCertificates = Annotated[Path | None, typer.Option(help="PEM file of authorities: call with TLS.")]
 AsOf = Annotated[
     datetime | None, typer.Option(help="The moment to answer for, UTC; later events are not seen. Default: now.")
 ]
 ShopperId = Annotated[str, typer.Argument(help="Id of the shopper.")]
 
 
-@contextmanager
-def _calling(address: str, timeout: float, root_certificates: Path | None) -> Iterator[Client]:
-    """A client whose failures are told in one line: exit code 2 for what the caller can mend, else 1."""
-    errors = Console(stderr=True)
-    try:
-        tls = Tls(root_certificates) if root_certificates else None
-        with Client(address, tls=tls, timeout=timeout) as client:
-            yield client
-    except (files.FileError, OSError) as error:
-        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    except PortraitError as error:
-        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        for violation in error.violations:
-            errors.print(f"  {violation.field}: {violation.description}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2 if isinstance(error, InvalidRequestError | NotFoundError) else 1) from None
-
-
+@calling(_FILE_TIMEOUT)
 def record(
+    client: Client,
     file: Annotated[str, typer.Argument(help="CSV or JSON lines of events with shopper_id; - for standard input.")],
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 30.0,
-    root_certificates: RootCertificates = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record events. Safe to repeat where the file names event ids."""
-    totals = {"accepted": 0, "duplicates": 0, "rejected": 0}
-    errors = Console(stderr=True)
-    with _calling(address, timeout, root_certificates) as client, _opened(file) as lines:
-        rows = files.read_events(lines, file)
-        while part := list(islice(rows, EVENTS_PER_CALL)):
-            summary = client.record_events([(shopper_id, event) for _, shopper_id, event in part])
-            totals["accepted"] += summary.accepted
-            totals["duplicates"] += summary.duplicates
-            totals["rejected"] += len(summary.rejected)
-            for each in summary.rejected:
-                errors.print(f"line {part[each.index][0]}: {each.field}: {each.message}", highlight=False)
-    if as_json:
-        typer.echo(json.dumps(totals))
-    else:
-        typer.echo(", ".join(f"{count:,} {name}" for name, count in totals.items()))
-    raise typer.Exit(2 if totals["rejected"] else 0)
+    """Record the events of a log. Safe to repeat: an event is stored once."""
+    counts = {"accepted": 0, "duplicates": 0, "rejected": 0}
+    with _opened(file) as (lines, name), _counted(counts, as_json):
+        events = files.read_events(lines, name)
+        while part := list(islice(events, EVENTS_PER_CALL)):
+            summary = client.record_events((each.shopper_id, each.event) for each in part)
+            counts["accepted"] += summary.accepted
+            counts["duplicates"] += summary.duplicates
+            counts["rejected"] += len(summary.rejected)
+            _tell_rejected(name, [part[each.index].line for each in summary.rejected], summary.rejected)
 
 
+@calling(_FILE_TIMEOUT)
+def upsert(
+    client: Client,
+    file: Annotated[str, typer.Argument(help="CSV or JSON lines of items; - for standard input.")],
+    catalogue: Annotated[
+        str, typer.Option(help="Catalogue of the items whose line names none; empty means products.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Add items to a catalogue, or replace them."""
+    counts = {"stored": 0, "rejected": 0}
+    with _opened(file) as (lines, name), _counted(counts, as_json):
+        for stated, items in groupby(files.read_items(lines, name), key=lambda listed: listed.catalogue):
+            while part := list(islice(items, ITEMS_PER_CALL)):
+                summary = client.upsert_items([each.item for each in part], catalogue=stated or catalogue)
+                counts["stored"] += summary.stored
+                counts["rejected"] += len(summary.rejected)
+                _tell_rejected(name, [part[each.index].line for each in summary.rejected], summary.rejected)
+
+
+@calling()
 def profile(
+    client: Client,
     shopper_id: ShopperId,
     embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the embedding as well.")] = False,
     as_of: AsOf = None,
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 5.0,
-    root_certificates: RootCertificates = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what a shopper's history says."""
-    fields = ["interests", "keywords", "price_bands", "event_count", "first_event_time", "last_event_time"]
-    with _calling(address, timeout, root_certificates) as client:
-        found = client.get_profile(shopper_id, as_of=as_of, fields=[*fields, "embedding"] if embedding else None)
+    fields = [field.name for field in dataclasses.fields(Profile)] if embedding else None
+    found = client.get_profile(shopper_id, as_of=as_of, fields=fields)
     if as_json:
         _print_json(found)
     else:
         tables.print_profile(Console(), found)
 
 
+@calling()
 def recommend(
+    client: Client,
     shopper_id: ShopperId,
     query: Query = "",
     k: Annotated[int, typer.Option("--k", "-k", help="How many items, 1 to 1000.")] = 10,
@@ -109,88 +100,78 @@ def recommend(
     max_price: Annotated[float | None, typer.Option(help="Only items at this price or cheaper.")] = None,
     exclude_seen: Annotated[bool, typer.Option("--exclude-seen", help="Leave out what the shopper knows.")] = False,
     as_of: AsOf = None,
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 5.0,
-    root_certificates: RootCertificates = None,
     as_json: AsJson = False,
 ) -> None:
     """Recommend items to a shopper."""
     paths = [[part.strip() for part in path.split(">")] for path in category or ()]
-    chosen = Filter(categories=paths, min_price=min_price, max_price=max_price)
-    with _calling(address, timeout, root_certificates) as client:
-        ranking = client.recommend(
-            shopper_id,
-            query=query,
-            k=k,
-            catalogue=catalogue,
-            filter=chosen,
-            exclude_seen=exclude_seen,
-            as_of=as_of,
-        )
-    title = f"{len(ranking.items)} recommendations" + (f" for {query!r}" if query else "")
+    ranking = client.recommend(
+        shopper_id,
+        query=query,
+        k=k,
+        catalogue=catalogue,
+        filter=Filter(categories=paths, min_price=min_price, max_price=max_price),
+        exclude_seen=exclude_seen,
+        as_of=as_of,
+    )
     if as_json:
         _print_json(ranking)
     else:
-        tables.print_ranking(Console(), ranking, title)
+        asked = f" for {query!r}" if query else ""
+        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} recommendations{asked}")
 
 
+@calling()
 def rank(
+    client: Client,
     shopper_id: ShopperId,
     item: Annotated[list[str] | None, typer.Option(help="Id of a candidate; may be repeated.")] = None,
-    file: Annotated[Path | None, typer.Option(help="CSV or JSON lines of candidates.")] = None,
+    file: Annotated[str | None, typer.Option(help="CSV or JSON lines of candidates; - for standard input.")] = None,
     query: Query = "",
     catalogue: Catalogue = "",
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 5.0,
-    root_certificates: RootCertificates = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """Put candidates in order for a shopper."""
-    with _calling(address, timeout, root_certificates) as client:
-        candidates = [Item(item_id) for item_id in item or ()]
-        if file:
-            with _opened(str(file)) as lines:
-                candidates.extend(files.read_items(lines, str(file)))
-        ranking = client.rank(shopper_id, candidates, query=query, catalogue=catalogue)
+    candidates = [Item(item_id) for item_id in item or ()]
+    if file:
+        with _opened(file) as (lines, name):
+            candidates.extend(listed.item for listed in files.read_items(lines, name))
+    ranking = client.rank(shopper_id, candidates, query=query, catalogue=catalogue, as_of=as_of)
     if as_json:
         _print_json(ranking)
     else:
         tables.print_ranking(Console(), ranking, f"{len(ranking.items)} candidates")
 
 
-def upsert(
-    file: Annotated[str, typer.Argument(help="CSV or JSON lines of items; - for standard input.")],
-    catalogue: Catalogue = "",
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 30.0,
-    root_certificates: RootCertificates = None,
-) -> None:
-    """Add items to a catalogue, or replace them."""
-    stored, rejected, errors = 0, 0, Console(stderr=True)
-    with _calling(address, timeout, root_certificates) as client, _opened(file) as lines:
-        items = files.read_items(lines, file)
-        sent = 0
-        while part := list(islice(items, _ITEMS_PER_CALL)):
-            summary = client.upsert_items(part, catalogue=catalogue)
-            stored, rejected = stored + summary.stored, rejected + len(summary.rejected)
-            for each in summary.rejected:
-                errors.print(f"item {sent + each.index + 1}: {each.field}: {each.message}", highlight=False)
-            sent += len(part)
-    typer.echo(f"{stored:,} stored, {rejected:,} rejected")
-    raise typer.Exit(2 if rejected else 0)
+@contextmanager
+def _opened(file: str) -> Iterator[tuple[BinaryIO, str]]:
+    """The file, and its name for messages."""
+    if file == "-":
+        yield sys.stdin.buffer, "standard input"
+        return
+    with Path(file).open("rb") as lines:
+        yield lines, file
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[TextIO]:
-    if file == "-":
-        yield sys.stdin
-        return
-    with Path(file).open(encoding="utf-8", newline="") as lines:
-        yield lines
+def _counted(counts: dict[str, int], as_json: bool) -> Iterator[None]:
+    """Print what was counted, also where a failure cuts the file short: what came before it is stored."""
+    try:
+        yield
+    finally:
+        typer.echo(json.dumps(counts) if as_json else ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    if counts["rejected"]:
+        raise typer.Exit(2)
+
+
+def _tell_rejected(name: str, lines: list[int], rejected: tuple[Rejection, ...]) -> None:
+    for line, each in zip(lines, rejected, strict=True):
+        column = f", column {each.field!r}" if each.field else ""
+        typer.echo(f"{name}, line {line}{column}: {each.message}", err=True)
 
 
 def _print_json(value: Any) -> None:
-    def plain(each: Any) -> Any:
-        return each.isoformat() if isinstance(each, datetime) else list(each)
+    def plain(each: "datetime | array[float]") -> str | list[float]:
+        return each.isoformat() if isinstance(each, datetime) else each.tolist()
 
     typer.echo(json.dumps(dataclasses.asdict(value), default=plain, ensure_ascii=False))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -46,12 +47,15 @@ class PortraitError(Exception):
         violations: Sequence[FieldViolation] = (),
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(f"{code.name}: {message}")
+        super().__init__(code, message, request_id, tuple(violations), retry_after)  # all, so that it can be pickled
         self.code = code
         self.message = message
         self.request_id = request_id
         self.violations = tuple(violations)
         self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.message}"
 
 
 class InvalidRequestError(PortraitError):
@@ -96,10 +100,14 @@ def from_rpc(error: grpc.RpcError) -> PortraitError:
 def _details(packed: str | bytes) -> tuple[list[FieldViolation], float | None]:
     violations: list[FieldViolation] = []
     retry_after = None
-    for detail in status_pb2.Status.FromString(packed if isinstance(packed, bytes) else packed.encode()).details:
+    try:
+        details = status_pb2.Status.FromString(packed if isinstance(packed, bytes) else packed.encode()).details
+    except DecodeError:
+        return [], None  # made by a proxy, not by Portrait: code and message still count
+    for detail in details:
         bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
         if detail.Unpack(bad):
             violations.extend(FieldViolation(each.field, each.description) for each in bad.field_violations)
         elif detail.Unpack(retry):
-            retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+            retry_after = retry.retry_delay.ToTimedelta().total_seconds()
     return violations, retry_after

@@ -1,111 +1,206 @@
-"""Events and items from files: CSV with a header, or JSON lines. The columns are the fields of the contract."""
+"""Events and items from files: CSV with a header, or JSON lines, by the rules of docs/data.md."""
 
 import csv
-import json
-from collections.abc import Iterator
-from dataclasses import fields
-from datetime import UTC, datetime
-from typing import Any, TextIO
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
-from portrait.client.results import Event, EventType, Item
+from portrait.client import values
+from portrait.client.results import Event, Item
 
-_NUMBERS = ("price", "quantity", "rating", "dwell_seconds")
+_EVENT_COLUMNS: dict[str, Callable[[Any], Any]] = {
+    "type": values.event_type,
+    "event_id": values.text,
+    "time": values.moment,
+    "item_id": values.text,
+    "catalogue": values.text,
+    "query": values.text,
+    "price": values.number,
+    "quantity": values.number,
+    "rating": values.number,
+    "dwell_seconds": values.number,
+    "position": values.integer,
+}
+_ITEM_COLUMNS: dict[str, Callable[[Any], Any]] = {
+    "item_id": values.text,
+    "title": values.text,
+    "category_path": values.path,
+    "brand": values.text,
+    "attributes": values.attributes,
+    "price": values.number,
+}
+_DELIMITERS = ",;\t|"
 
 
 class FileError(Exception):
-    """A file is malformed; the message names file, line and column."""
+    """A file is malformed.
+
+    Args:
+        file: its name.
+        line: where, from 1.
+        problem: what is wrong there.
+        column: in which column; empty if in none.
+    """
+
+    def __init__(self, file: str, line: int, problem: str, column: str = "") -> None:
+        super().__init__(f"{file}, line {line}{f', column {column!r}' if column else ''}: {problem}")
 
 
-def read_events(lines: TextIO, name: str) -> Iterator[tuple[int, str, Event]]:
-    """Line number, shopper id and event of each line.
+@dataclass(frozen=True)
+class RecordedEvent:
+    """An event of a log, where it stands and who did it."""
+
+    line: int
+    shopper_id: str
+    event: Event
+
+
+@dataclass(frozen=True)
+class ListedItem:
+    """An item of a list, where it stands and the catalogue that its line names; empty if it names none."""
+
+    line: int
+    catalogue: str
+    item: Item
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line's values by column; blank ones are left out."""
+
+    file: str
+    line: int
+    cells: Mapping[str, Any]
+
+    def read(self, column: str, convert: Callable[[Any], Any]) -> Any:
+        """The value of a column that is there."""
+        try:
+            return convert(self.cells[column])
+        except ValueError as error:
+            raise FileError(self.file, self.line, str(error), column) from error
+
+    def read_all(self, columns: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+        """The values of those columns that are there."""
+        return {column: self.read(column, convert) for column, convert in columns.items() if column in self.cells}
+
+    def read_text(self, column: str) -> str:
+        """Text; empty if there is none."""
+        return str(self.read(column, values.text)) if column in self.cells else ""
+
+
+def read_events(lines: Iterable[bytes], file: str) -> Iterator[RecordedEvent]:
+    """The events of a log.
+
+    An event without id gets one that is made of who, what and when: recording a log again records nothing twice.
+
+    Args:
+        lines: the file's lines with their ends, UTF-8.
+        file: its name, for messages.
 
     Raises:
-        FileError: a line is not one.
+        FileError: the file is malformed.
     """
-    known = {each.name for each in fields(Event)}
-    for line, row in _rows(lines, name):
-        shopper_id = str(row.get("shopper_id") or "")
-        values: dict[str, Any] = {key: value for key, value in row.items() if key in known and value not in (None, "")}
-        for column in values:
-            values[column] = _converted(column, values[column], f"{name}, line {line}")
-        if "type" not in values:
-            raise FileError(f"{name}, line {line}, column 'type': is missing")
-        yield line, shopper_id, Event(**values)
+    for row in _rows(lines, file, required=("shopper_id", "type")):
+        if "type" not in row.cells:
+            raise FileError(file, row.line, "is missing", "type")
+        shopper_id, said = row.read_text("shopper_id"), row.read_all(_EVENT_COLUMNS)
+        said.setdefault("event_id", _made_id(shopper_id, said))
+        yield RecordedEvent(row.line, shopper_id, Event(**said))
 
 
-def read_items(lines: TextIO, name: str) -> Iterator[Item]:
-    """Items; `category_path` is a list, or names joined by `>`; `attributes` an object.
+def read_items(lines: Iterable[bytes], file: str) -> Iterator[ListedItem]:
+    """The items of a list; a column that is none of an item's is an attribute.
+
+    Args:
+        lines: the file's lines with their ends, UTF-8.
+        file: its name, for messages.
 
     Raises:
-        FileError: a line is not one.
+        FileError: the file is malformed.
     """
-    for line, row in _rows(lines, name):
-        path = row.get("category_path") or ()
-        attributes = row.get("attributes") or {}
-        if isinstance(attributes, str):
-            attributes = _object(attributes, f"{name}, line {line}, column 'attributes'")
-        price = row.get("price")
-        yield Item(
-            item_id=str(row.get("item_id") or ""),
-            title=str(row.get("title") or ""),
-            category_path=[part.strip() for part in path.split(">")] if isinstance(path, str) else path,
-            brand=str(row.get("brand") or ""),
-            attributes={str(key): str(value) for key, value in attributes.items()},
-            price=None if price in (None, "") else _converted("price", price, f"{name}, line {line}"),
-        )
+    for row in _rows(lines, file, required=("item_id",)):
+        said = {"item_id": ""} | row.read_all(_ITEM_COLUMNS)
+        further = [column for column in row.cells if column not in {"", "catalogue", *_ITEM_COLUMNS}]
+        said["attributes"] = said.get("attributes", {}) | {column: row.read_text(column) for column in further}
+        yield ListedItem(row.line, row.read_text("catalogue"), Item(**said))
 
 
-def _rows(lines: TextIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Lines as mappings: JSON where the first begins with a brace, else CSV."""
-    first = lines.readline()
-    if first.lstrip().startswith("{"):
-        for line, text in enumerate(_all(first, lines), start=1):
-            if text.strip():
-                yield line, _object(text, f"{name}, line {line}")
-        return
-    header = next(csv.reader([first]), [])
-    reader = csv.DictReader(lines, fieldnames=header, strict=True)
+def _made_id(shopper_id: str, said: Mapping[str, Any]) -> str:
+    known = (shopper_id, *(str(said.get(column, "")) for column in ("type", "time", "catalogue", "item_id", "query")))
+    return hashlib.sha256("\0".join(known).encode()).hexdigest()[:32]
+
+
+def _rows(lines: Iterable[bytes], file: str, required: tuple[str, ...]) -> Iterator[_Row]:
+    """The rows of JSON lines, where the first that is not blank begins with a brace, else of CSV."""
+    texts = _decoded(lines, file)
+    head: list[str] = []
+    for text in texts:
+        head.append(text)
+        if text.strip():
+            break
+    every = chain(head, texts)
+    if head and head[-1].lstrip().startswith("{"):
+        yield from _json_rows(every, file)
+    else:
+        yield from _csv_rows(every, file, _delimiter(head), required)
+
+
+def _decoded(lines: Iterable[bytes], file: str) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise FileError(file, number, f"byte {error.start + 1} is not UTF-8") from error
+
+
+def _json_rows(lines: Iterable[str], file: str) -> Iterator[_Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = values.parsed(line)
+        except ValueError as error:
+            raise FileError(file, number, str(error)) from error
+        if not isinstance(row, dict):
+            raise FileError(file, number, "is not a JSON object")
+        yield _Row(file, number, _filled(row))
+
+
+def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[str, ...]) -> Iterator[_Row]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header: list[str] = []
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise FileError(f"{name}, line {reader.line_num + 1}: does not have {len(header)} columns")
-            yield reader.line_num + 1, row
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise FileError(f"{name}, line {reader.line_num + 1}: {error}") from error
+        for row in filter(None, reader):
+            if not header:
+                header = row
+                _check_header(header, file, reader.line_num, required)
+            elif len(row) != len(header):
+                raise FileError(file, reader.line_num, f"has {len(row)} values; the header has {len(header)}")
+            else:
+                yield _Row(file, reader.line_num, _filled(dict(zip(header, row, strict=True))))
+    except csv.Error as error:
+        raise FileError(file, reader.line_num, str(error)) from error
 
 
-def _all(first: str, rest: TextIO) -> Iterator[str]:
-    yield first
-    yield from rest
+def _check_header(header: list[str], file: str, line: int, required: tuple[str, ...]) -> None:
+    for column in required:
+        if column not in header:
+            raise FileError(file, line, "this column is required", column)
+    for column in header:
+        if header.count(column) > 1:
+            raise FileError(file, line, "this column is named twice", column)
 
 
-def _object(text: str, place: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise FileError(f"{place}: is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise FileError(f"{place}: is not a JSON object")
-    return value
+def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        column: value
+        for column, value in row.items()
+        if value is not None and not (isinstance(value, str) and not value.strip())
+    }
 
 
-def _converted(column: str, value: Any, place: str) -> Any:
-    try:
-        if column == "type":
-            return EventType(str(value).lower())
-        if column == "time":
-            return _time(value)
-        if column in _NUMBERS:
-            return float(value)
-        return int(value) if column == "position" else str(value)
-    except (ValueError, TypeError, OverflowError, OSError) as error:
-        raise FileError(f"{place}, column {column!r}: {error}") from error
-
-
-def _time(value: Any) -> datetime:
-    """ISO 8601, or seconds since 1970."""
-    try:
-        return datetime.fromtimestamp(float(value), UTC)
-    except ValueError:
-        time = datetime.fromisoformat(str(value))
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
+def _delimiter(head: list[str]) -> str:
+    """The separator that the header holds most of."""
+    return max(_DELIMITERS, key="".join(head).count)

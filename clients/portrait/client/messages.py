@@ -1,8 +1,9 @@
 """Between the client's values and the contract's messages: requests built, responses read."""
 
+import re
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,6 +20,7 @@ from portrait.client.results import (
     ProfileError,
     RankedItem,
     Ranking,
+    RecordSummary,
     Rejection,
     Shopper,
     UpsertSummary,
@@ -33,6 +35,8 @@ from portrait.v1 import (
 
 _TYPES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
+_ENTRY = re.compile(r"(events|items)\[\d+\]\.(event\.)?")
+"""What a rejected field's path begins with: the entry's place in one call, which a caller may not know."""
 
 
 def timestamp(time: datetime | None) -> Timestamp | None:
@@ -94,28 +98,34 @@ def filter_(value: Filter) -> recommendation_service_pb2.ItemFilter:
     )
 
 
-def record_request(
-    events: Iterable[tuple[str, Event]],
-) -> event_service_pb2.RecordEventsRequest:
+def record_request(events: Iterable[tuple[str, Event]]) -> event_service_pb2.RecordEventsRequest:
     """Events and their shoppers as a request."""
     return event_service_pb2.RecordEventsRequest(
         events=[event_service_pb2.ShopperEvent(shopper_id=who, event=event(what)) for who, what in events]
     )
 
 
-def rejections(response: event_service_pb2.RecordEventsResponse, first: int) -> list[Rejection]:
-    """The events of a response that were not stored; `first` is the place of its first event in all."""
-    return [
-        Rejection(first + place, result.error.field, result.error.message)
-        for place, result in enumerate(response.results)
-        if result.status == event_service_pb2.RECORD_STATUS_REJECTED
-    ]
+def read_recorded(response: event_service_pb2.RecordEventsResponse, first: int) -> RecordSummary:
+    """What became of recorded events; `first` is the place of the response's first event among all that are sent."""
+    return RecordSummary(
+        response.accepted,
+        response.duplicates,
+        tuple(
+            _rejection(first + place, result.error)
+            for place, result in enumerate(response.results)
+            if result.status == event_service_pb2.RECORD_STATUS_REJECTED
+        ),
+    )
 
 
-def upsert_summary(response: catalogue_service_pb2.UpsertItemsResponse) -> UpsertSummary:
+def read_upserted(response: catalogue_service_pb2.UpsertItemsResponse) -> UpsertSummary:
     """What became of upserted items."""
-    rejected = [Rejection(each.index, each.error.field, each.error.message) for each in response.errors]
-    return UpsertSummary(response.stored, tuple(rejected))
+    return UpsertSummary(response.stored, tuple(_rejection(each.index, each.error) for each in response.errors))
+
+
+def _rejection(index: int, error: types_pb2.EntryError) -> Rejection:
+    message = error.message.removeprefix(f"{error.field}: ")
+    return Rejection(index, _ENTRY.sub("", error.field, count=1), message)
 
 
 def read_item(message: types_pb2.Item) -> Item:
@@ -187,9 +197,3 @@ def _vector(message: types_pb2.Vector) -> "array[float]":
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers
-
-
-def in_batches(values: Sequence[tuple[str, Event]], size: int) -> Iterable[tuple[int, Sequence[tuple[str, Event]]]]:
-    """Cut a sequence: the place of each part and the part."""
-    for first in range(0, len(values), size):
-        yield first, values[first : first + size]

@@ -67,8 +67,9 @@ class Rejection:
     """An event or item that was not stored."""
 
     index: int
-    """Its place in what was sent, from 0."""
+    """Its place among all that was given to the client's method, from 0."""
     field: str
+    """The field at fault, within the event or item; empty if none is."""
     message: str
 
 
@@ -78,7 +79,7 @@ class RecordSummary:
 
     accepted: int
     duplicates: int
-    rejected: Sequence[Rejection]
+    rejected: tuple[Rejection, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class UpsertSummary:
     """What became of upserted items."""
 
     stored: int
-    rejected: Sequence[Rejection]
+    rejected: tuple[Rejection, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,18 @@
-"""Results as tables for a person to read."""
+"""Results as tables for a person to read.
 
-from rich.console import Console, Group
+What shoppers and shops wrote is shown as it stands: no markup, and no control characters that could move the cursor.
+"""
+
+from collections.abc import Iterable
+
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from portrait.client.results import Event, Profile, Ranking
+from portrait.client.results import Event, Keyword, Profile, Ranking
 
 _BAR = 20
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "�")
 
 
 def print_profile(console: Console, profile: Profile) -> None:
@@ -14,46 +21,70 @@ def print_profile(console: Console, profile: Profile) -> None:
     span = ""
     if profile.first_event_time and profile.last_event_time:
         span = f", {profile.first_event_time:%Y-%m-%d} to {profile.last_event_time:%Y-%m-%d}"
-    console.print(f"[bold]{who}[/bold]: {profile.event_count:,} events{span}; release {profile.release}")
-    interests = Table("interest", "weight", "", "confidence", "evidence", title="interests", title_justify="left")
+    console.print(_text(f"{who}: {profile.event_count:,} events{span}; release {profile.release}", "bold"))
+    interests = _table("interests", "interest", "weight", "", "confidence", "evidence")
     for each in profile.interests:
         bar = "█" * round(each.weight * _BAR)
         evidence = f"{len(each.evidence_event_ids)} events"
-        interests.add_row(" › ".join(each.path), f"{each.weight:.0%}", bar, f"{each.confidence:.2f}", evidence)
-    bands = Table("category", "pays", "percentile", "prices", title="price bands", title_justify="left")
+        _add(interests, _path(each.path), f"{each.weight:.0%}", bar, f"{each.confidence:.2f}", evidence)
+    console.print(interests)
+    console.print(_text(f"keywords: {_words(profile.keywords) or 'none'}"))
+    bands = _table("price bands", "category", "pays", "percentile", "prices")
     for band in profile.price_bands:
         pays = f"{band.low:,.2f} to {band.high:,.2f}, mostly {band.median:,.2f}"
-        bands.add_row(" › ".join(band.category_path), pays, f"{band.percentile:.0%}", str(band.event_count))
-    words = ", ".join(f"{each.word} ({each.weight:.2f})" for each in profile.keywords)
-    console.print(Group(interests, f"keywords: {words or 'none'}", *([bands] if profile.price_bands else [])))
+        _add(bands, _path(band.category_path), pays, f"{band.percentile:.0%}", f"{band.event_count:,}")
+    if profile.price_bands:
+        console.print(bands)
 
 
 def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
     """Print ranked items."""
     personal = f"from {ranking.event_count:,} events" if ranking.event_count else "not personal: no events known"
-    table = Table(
-        "", "item", "title", "category", "price", "score", "p(next)", "p(bought next)",
-        title=f"{title}; {personal}; release {ranking.release}", title_justify="left",
-    )  # fmt: skip
+    table = _table(
+        f"{title}; {personal}; release {ranking.release}",
+        *("", "item", "title", "category", "price", "score", "p(next)", "p(bought next)"),
+    )
     for place, each in enumerate(ranking.items, start=1):
-        table.add_row(
-            str(place), each.item.item_id, each.item.title, " › ".join(each.item.category_path),
-            "" if each.item.price is None else f"{each.item.price:,.2f}",
-            f"{each.score:.2f}", _chance(each.click_probability), _chance(each.purchase_probability),
-        )  # fmt: skip
+        price = "" if each.item.price is None else f"{each.item.price:,.2f}"
+        chances = (_chance(each.click_probability), _chance(each.purchase_probability))
+        what = (each.item.item_id, each.item.title, _path(each.item.category_path))
+        _add(table, str(place), *what, price, f"{each.score:.2f}", *chances)
     console.print(table)
+
+
+def print_events(console: Console, events: list[tuple[Event, str]], title: str) -> None:
+    """Print events, each beside the title of its item."""
+    table = _table(title, "time", "event", "what", "price")
+    for event, item_title in events:
+        when = f"{event.time:%Y-%m-%d %H:%M}" if event.time else ""
+        price = "" if event.price is None else f"{event.price:,.2f}"
+        _add(table, when, event.type.value, event.query if event.type == "search" else item_title, price)
+    console.print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=_text(title), title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # an id that is cut off names nothing
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    table.add_row(*(_text(cell) for cell in cells))
+
+
+def _text(content: str, style: str = "") -> Text:
+    return Text(content.translate(_CONTROLS), style)
+
+
+def _path(names: Iterable[str]) -> str:
+    return " › ".join(names)
+
+
+def _words(keywords: Iterable[Keyword]) -> str:
+    return ", ".join(f"{each.word} ({each.weight:.2f})" for each in keywords)
 
 
 def _chance(probability: float) -> str:
     """Chances of single items are small: two digits of them say enough."""
     return f"{100 * probability:.2g}%"
-
-
-def print_events(console: Console, events: list[tuple[Event, str]], title: str) -> None:
-    """Print events, each beside the title of its item."""
-    table = Table("time", "event", "what", "price", title=title, title_justify="left")
-    for event, item_title in events:
-        when = f"{event.time:%Y-%m-%d %H:%M}" if event.time else ""
-        price = "" if event.price is None else f"{event.price:,.2f}"
-        table.add_row(when, event.type.value, event.query if event.type == "search" else item_title, price)
-    console.print(table)

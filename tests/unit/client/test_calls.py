@@ -1,0 +1,50 @@
+"""Calls without a channel: how events are cut into calls, what the client's public face is."""
+
+from collections.abc import Iterator
+
+import portrait.client
+from portrait.client import Event, EventType, Rejection, calls
+from portrait.client.results import RecordSummary
+
+PUBLIC = [
+    *("AsyncClient", "Client", "DeadlineExceededError", "Event", "EventType", "FieldViolation", "Filter", "Interest"),
+    *("InvalidRequestError", "Item", "Keyword", "NotFoundError", "PortraitError", "PriceBand", "Profile"),
+    *("ProfileError", "RankedItem", "Ranking", "RecordSummary", "Rejection", "ServerError", "Tls", "UnavailableError"),
+    "UpsertSummary",
+]
+
+
+def test_the_public_face() -> None:
+    """A name that goes breaks callers; one that comes is a promise."""
+    assert sorted(portrait.client.__all__) == PUBLIC
+    assert all(getattr(portrait.client, name).__module__.startswith("portrait.client.") for name in PUBLIC)
+
+
+def test_events_are_read_as_they_are_sent() -> None:
+    read = 0
+
+    def log() -> Iterator[tuple[str, Event]]:
+        nonlocal read
+        for read in range(1, 2502):  # noqa: B007 - counted
+            yield "a", Event(EventType.VIEW)
+
+    sizes = []
+    for call in calls.record_events(log()):
+        sizes.append(len(call.request.events))
+        assert read == sum(sizes)
+    assert sizes == [1000, 1000, 501]
+    assert list(calls.record_events([])) == []
+
+
+def test_the_total_of_several_calls() -> None:
+    one, other = Rejection(0, "price", ""), Rejection(1000, "time", "")
+    parts = [RecordSummary(1, 2, (one,)), RecordSummary(3, 4, (other,))]
+    assert calls.total(parts) == RecordSummary(4, 6, (one, other))
+    assert calls.total([]) == RecordSummary(0, 0, ())
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def methods(client: type) -> set[str]:
+        return {name for name in vars(client) if not name.startswith("_")}
+
+    assert methods(portrait.client.Client) == methods(portrait.client.AsyncClient)

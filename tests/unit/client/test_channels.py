@@ -1,0 +1,129 @@
+"""Retries, deadlines and TLS, against a real server."""
+
+import asyncio
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from portrait.client import AsyncClient, Client, InvalidRequestError, PortraitError, Tls, UnavailableError
+from portrait.client.channels import DEFAULT_TIMEOUT
+from portrait.v1 import profile_service_pb2_grpc
+
+from .conftest import Scripted, failing
+
+DOWN = failing(grpc.StatusCode.UNAVAILABLE, "down")
+
+
+async def answer(_: grpc.aio.ServicerContext[Any, Any]) -> None: ...
+
+
+async def ask(address: str, kind: str, timeout: float | None = None) -> str:
+    """Call GetProfile with one of the two clients."""
+    if kind == "async":
+        async with AsyncClient(address) as client:
+            return (await client.get_profile("a", timeout=timeout)).shopper_id
+
+    def ask_and_wait() -> str:
+        with Client(address) as client:
+            return client.get_profile("a", timeout=timeout).shopper_id
+
+    return await asyncio.to_thread(ask_and_wait)
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_unavailable_is_tried_again(scripted: Scripted, kind: str) -> None:
+    scripted.answers = [DOWN, DOWN, answer]
+    assert await ask(scripted.address, kind) == "a"
+    assert scripted.calls == 3
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_what_the_caller_must_mend_is_not(scripted: Scripted, kind: str) -> None:
+    scripted.answers = [failing(grpc.StatusCode.INVALID_ARGUMENT, "k")]
+    with pytest.raises(InvalidRequestError):
+        await ask(scripted.address, kind)
+    assert scripted.calls == 1
+
+
+async def test_a_server_that_wants_no_retry_gets_none(scripted: Scripted) -> None:
+    scripted.answers = [failing(grpc.StatusCode.UNAVAILABLE, "down", ("grpc-retry-pushback-ms", "-1"))]
+    with pytest.raises(UnavailableError):
+        await ask(scripted.address, "async")
+    assert scripted.calls == 1
+
+
+async def test_a_server_says_when_to_come_back(scripted: Scripted) -> None:
+    scripted.answers = [failing(grpc.StatusCode.UNAVAILABLE, "down", ("grpc-retry-pushback-ms", "600")), answer]
+    began = time.monotonic()
+    await ask(scripted.address, "async")
+    assert time.monotonic() - began >= 0.6
+    assert scripted.calls == 2
+
+
+async def test_the_budget_of_retries_runs_out(scripted: Scripted) -> None:
+    scripted.answers = [DOWN]
+    async with AsyncClient(scripted.address) as client:
+        for _ in range(12):
+            with pytest.raises(UnavailableError):
+                await client.get_profile("a")
+    # Each failure takes one token of ten, and from half of them on nothing is retried.
+    assert 12 < scripted.calls < 12 + 6
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_every_call_has_a_deadline(scripted: Scripted, kind: str) -> None:
+    left: list[float] = []
+
+    async def note(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        left.append(context.time_remaining())
+
+    scripted.answers = [note]
+    await ask(scripted.address, kind)
+    await ask(scripted.address, kind, timeout=60.0)
+    by_default, by_call = left
+    assert by_default < DEFAULT_TIMEOUT + 1 < by_call < 61.0  # gRPC rounds up
+
+
+async def test_the_deadline_holds_for_all_tries_together(scripted: Scripted) -> None:
+    scripted.answers = [failing(grpc.StatusCode.UNAVAILABLE, "down", ("grpc-retry-pushback-ms", "60000"))]
+    began = time.monotonic()
+    with pytest.raises(PortraitError):
+        await ask(scripted.address, "async", timeout=0.3)
+    assert time.monotonic() - began < 30
+
+
+def certificates(folder: Path) -> None:
+    """An authority, a server's certificate and a caller's, made by it."""
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    for name, more in (("ca", ()), ("server", signed), ("caller", signed)):
+        made = (*key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", *more)
+        subprocess.run(["openssl", "req", "-x509", *made], cwd=folder, check=True, capture_output=True)
+
+
+async def test_tls_both_ways(tmp_path: Path) -> None:
+    certificates(tmp_path)
+    authority, certificate, key = ((tmp_path / name).read_bytes() for name in ("ca.pem", "server.pem", "server.key"))
+    servicer, server = Scripted(), grpc.aio.server()
+    servicer.answers = [answer]
+    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(servicer, server)
+    credentials = grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=True)
+    address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
+    await server.start()
+    known = Tls(tmp_path / "ca.pem", tmp_path / "caller.pem", tmp_path / "caller.key")
+    async with AsyncClient(address, tls=known) as client:
+        assert (await client.get_profile("a")).shopper_id == "a"
+    for unknown in (Tls(tmp_path / "ca.pem"), Tls(), None):
+        async with AsyncClient(address, tls=unknown) as client:
+            with pytest.raises(UnavailableError):
+                await client.get_profile("a")
+    await server.stop(None)
+
+
+def test_a_certificate_without_its_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="go together"):
+        Tls(certificate=Path("caller.pem"))

@@ -1,0 +1,120 @@
+"""Values of the client to messages of the contract and back."""
+
+import math
+from array import array
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portrait.client import Event, EventType, Filter, Item, Profile, ProfileError, messages
+from portrait.v1 import catalogue_service_pb2, event_service_pb2, profile_service_pb2, types_pb2
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+prices = st.none() | st.floats(allow_nan=False)
+times = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
+items = st.builds(
+    Item, words, words, st.lists(words).map(tuple), words, st.dictionaries(words, words, max_size=3), prices
+)
+events = st.builds(
+    Event,
+    type=st.sampled_from(EventType),
+    event_id=words,
+    time=st.none() | times,
+    item_id=words,
+    query=words,
+    price=prices,
+    rating=prices,
+    position=st.none() | st.integers(-(2**31), 2**31 - 1),
+)
+
+
+@given(items)
+def test_an_item_comes_back_as_it_was(item: Item) -> None:
+    assert messages.read_item(messages.item(item)) == item
+
+
+@given(events)
+def test_an_event_keeps_every_field_and_what_is_not_set(event: Event) -> None:
+    message = types_pb2.Event.FromString(messages.event(event).SerializeToString())
+    assert types_pb2.EventType.Name(message.type) == f"EVENT_TYPE_{event.type.name}"
+    for name in ("event_id", "item_id", "query"):
+        assert getattr(message, name) == getattr(event, name)
+    for name in ("price", "quantity", "rating", "dwell_seconds", "position"):
+        assert (getattr(message, name) if message.HasField(name) else None) == getattr(event, name)
+    assert (message.time.ToDatetime(tzinfo=UTC) if message.HasField("time") else None) == event.time
+
+
+def test_every_field_of_the_contract_has_one_in_the_client() -> None:
+    def names(descriptor: Any) -> set[str]:
+        return {field.name for field in descriptor.fields}
+
+    assert names(types_pb2.Event.DESCRIPTOR) == set(Event.__slots__)
+    assert names(types_pb2.Item.DESCRIPTOR) == set(Item.__slots__)
+    assert names(profile_service_pb2.Profile.DESCRIPTOR) == set(Profile.__slots__)
+    assert names(messages.filter_(Filter()).DESCRIPTOR) == set(Filter.__slots__)
+    assert {f"EVENT_TYPE_{kind.name}" for kind in EventType} == set(types_pb2.EventType.keys()[1:])
+
+
+def test_times_are_utc_whatever_their_zone() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    for same in (noon, noon.astimezone(timezone(timedelta(hours=8))), noon.replace(tzinfo=None)):
+        message = messages.timestamp(same)
+        assert message is not None
+        assert message.ToDatetime(tzinfo=UTC) == noon
+
+
+def test_a_shopper_is_an_id_or_a_history() -> None:
+    assert messages.shopper("a").shopper_id == "a"
+    assert [each.query for each in messages.shopper([Event(EventType.SEARCH, query="灯")]).history.events] == ["灯"]
+    assert messages.shopper([]).WhichOneof("shopper") == "history"
+
+
+def test_a_profile_is_read_whole() -> None:
+    message = profile_service_pb2.Profile(shopper_id="a", event_count=2, release=3)
+    message.embedding.data = array("f", [0.6, 0.8]).tobytes()
+    message.embedding.dtype = types_pb2.VECTOR_DTYPE_FLOAT32
+    message.embedding.dimension = 2
+    message.as_of.FromDatetime(datetime(2026, 1, 1, tzinfo=UTC))
+    message.interests.add(path=["Home", "Lamps"], weight=0.5, confidence=0.25, evidence_event_ids=["1"])
+    profile = messages.read_profile(message)
+    assert profile.embedding is not None
+    assert math.hypot(*profile.embedding) == pytest.approx(1.0)
+    assert profile.interests[0].path == ("Home", "Lamps")
+    assert profile.as_of == datetime(2026, 1, 1, tzinfo=UTC)
+    assert profile.first_event_time is None
+
+
+@pytest.mark.parametrize("change", [{"dtype": 0}, {"dimension": 3}])
+def test_a_vector_that_can_not_be_read_is_refused(change: dict[str, int]) -> None:
+    message = profile_service_pb2.Profile()
+    message.embedding.data = bytes(8)
+    for name, value in ({"dtype": types_pb2.VECTOR_DTYPE_FLOAT32, "dimension": 2} | change).items():
+        setattr(message.embedding, name, value)
+    with pytest.raises(ValueError, match="update the client"):
+        messages.read_profile(message)
+
+
+def test_a_batch_of_profiles_keeps_its_order() -> None:
+    message = profile_service_pb2.BatchGetProfilesResponse()
+    message.results.add().error.code = 5
+    message.results.add().profile.shopper_id = "b"
+    unknown, known = messages.read_profiles(message)
+    assert isinstance(unknown, ProfileError)
+    assert isinstance(known, Profile)
+
+
+def test_a_rejection_names_the_place_among_all_and_the_field_within() -> None:
+    recorded = event_service_pb2.RecordEventsResponse(accepted=1, rejected=1)
+    recorded.results.add(status=event_service_pb2.RECORD_STATUS_ACCEPTED)
+    refused = recorded.results.add(status=event_service_pb2.RECORD_STATUS_REJECTED)
+    refused.error.field, refused.error.message = "events[1].event.price", "events[1].event.price: sent -1"
+    [rejection] = messages.read_recorded(recorded, first=1000).rejected
+    assert (rejection.index, rejection.field, rejection.message) == (1001, "price", "sent -1")
+
+    upserted = catalogue_service_pb2.UpsertItemsResponse(stored=0)
+    upserted.errors.add(index=4).error.field = "items[4].category_path[0]"
+    [rejection] = messages.read_upserted(upserted).rejected
+    assert (rejection.index, rejection.field) == (4, "category_path[0]")

@@ -1,17 +1,15 @@
-"""The client library and the command line against a real gateway."""
+"""The client library against a real gateway, and the examples of its documentation."""
 
-import csv
-import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import grpc
 import pytest
 from served import Served
-from typer import Typer
-from typer.testing import CliRunner, Result
 
 from portrait.client import (
     AsyncClient,
@@ -26,10 +24,10 @@ from portrait.client import (
     Profile,
     ProfileError,
     UnavailableError,
-    commands,
 )
 
 NOW = datetime.now(UTC)
+DOCUMENTATION = Path(__file__).parents[3] / "docs/clients.md"
 
 
 def _events(count: int) -> list[Event]:
@@ -109,90 +107,9 @@ async def test_the_asynchronous_client_does_the_same(gateway: Served, shopper: s
             await client.get_item("no such item")
 
 
-async def test_unavailable_is_retried_within_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real server that fails every call: gRPC's retry throttling ends the retries, not their number a call."""
-    from portrait.v1 import profile_service_pb2_grpc
-
-    class Failing(profile_service_pb2_grpc.ProfileServiceServicer):
-        calls = 0
-
-        async def GetProfile(self, request, context):  # noqa: N802 - the contract's name
-            Failing.calls += 1
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
-
-    server = grpc.aio.server()
-    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(Failing(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with AsyncClient(f"127.0.0.1:{port}", timeout=20.0) as client:
-        with pytest.raises(UnavailableError):
-            await client.get_profile("nobody")
-        assert Failing.calls == 4
-        for _ in range(20):
-            with pytest.raises(UnavailableError):
-                await client.get_profile("nobody")
-    await server.stop(None)
-    assert Failing.calls < 4 + 20 + 5
-
-
-class Cli:
-    """The commands that call a gateway."""
-
-    def __init__(self, address: str) -> None:
-        self._app = Typer()
-        for name in ("record", "profile", "recommend", "rank", "upsert"):
-            self._app.command(name)(getattr(commands, name))
-        self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "200"}
-
-    def __call__(self, *arguments: str) -> Result:
-        return CliRunner(env=self._environment).invoke(self._app, arguments)
-
-
-@pytest.fixture
-def cli(gateway: Served) -> Cli:
-    return Cli(gateway.address)
-
-
-def test_the_command_line_from_a_file_to_recommendations(cli: Cli, shopper: str, tmp_path: Path) -> None:
-    log = tmp_path / "events.csv"
-    with log.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["shopper_id", "event_id", "type", "time", "item_id", "query", "price"])
-        writer.writerow([shopper, uuid4().hex, "purchase", NOW.isoformat(), "desk-lamp-red", "", 12.5])
-        writer.writerow([shopper, uuid4().hex, "search", NOW.isoformat(), "", "bedside, lamp", ""])
-    recorded = cli("record", str(log))
-    assert recorded.exit_code == 0, recorded.output
-    assert "2 accepted, 0 duplicates, 0 rejected" in recorded.output
-    shown = cli("profile", shopper)
-    assert "Home › Lamps" in shown.output
-    assert json.loads(cli("profile", shopper, "--json").output)["event_count"] == 2
-    asked = json.loads(cli("recommend", shopper, "--query", "wool rug", "--k", "3", "--json").output)
-    assert len(asked["items"]) == 3
-    assert "wool-rug-red" in cli("rank", shopper, "--item", "wool-rug-red", "--item", "nothing").output
-    items = tmp_path / "items.jsonl"
-    items.write_text('{"item_id": "x", "title": "Ein Stuhl", "category_path": ["Home", "Chairs"], "price": 9}\n')
-    assert "1 stored, 0 rejected" in cli("upsert", str(items), "--catalogue", uuid4().hex).output
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (("profile", "nobody"), "NOT_FOUND"),
-        (("recommend", "nobody", "--k", "2000"), "k: "),
-        (("rank", "nobody", "--item", "x" * 300), "candidates[0].item.item_id"),
-        (("record", "no-such-file.csv"), "no-such-file.csv"),
-    ],
-)
-def test_what_the_caller_can_mend_is_told_in_a_line(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
-    result = cli(*arguments)
-    assert result.exit_code == 2
-    assert told in result.output
-    assert "Traceback" not in result.output
-
-
-def test_a_malformed_file_names_line_and_column(cli: Cli, tmp_path: Path) -> None:
-    log = tmp_path / "events.csv"
-    log.write_text("shopper_id,event_id,type,time,item_id\na,1,view,2026-01-01,x\na,2,view,yesterday,x\n")
-    result = cli("record", str(log))
-    assert result.exit_code == 2
-    assert "line 3, column 'time'" in result.output
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL))
+def test_the_examples_of_the_documentation_work(gateway: Served, example: str) -> None:
+    assert "localhost:50051" in example
+    program = example.replace("localhost:50051", gateway.address)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr

@@ -1,0 +1,150 @@
+"""The commands that call a gateway, against a real one."""
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from served import Served
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from portrait.client import Client, commands
+
+NOW = datetime.now(UTC)
+
+
+class Cli:
+    """The commands that call a gateway."""
+
+    def __init__(self, address: str) -> None:
+        self._app = Typer()
+        for name in ("record", "profile", "recommend", "rank", "upsert"):
+            self._app.command(name)(getattr(commands, name))
+        self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "200"}
+
+    def __call__(self, *arguments: str, input: str | bytes = "") -> Result:
+        return CliRunner(env=self._environment).invoke(self._app, arguments, input=input)
+
+
+@pytest.fixture
+def cli(gateway: Served) -> Cli:
+    return Cli(gateway.address)
+
+
+def test_the_command_line_from_a_file_to_recommendations(cli: Cli, shopper: str, tmp_path: Path) -> None:
+    log = tmp_path / "events.csv"
+    with log.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["shopper_id", "event_id", "type", "time", "item_id", "query", "price"])
+        writer.writerow([shopper, uuid4().hex, "purchase", NOW.isoformat(), "desk-lamp-red", "", 12.5])
+        writer.writerow([shopper, uuid4().hex, "search", NOW.isoformat(), "", "bedside, lamp", ""])
+    recorded = cli("record", str(log))
+    assert recorded.exit_code == 0, recorded.output
+    assert "2 accepted, 0 duplicates, 0 rejected" in recorded.output
+    shown = cli("profile", shopper)
+    assert "Home › Lamps" in shown.output
+    assert json.loads(cli("profile", shopper, "--json").output)["event_count"] == 2
+    asked = json.loads(cli("recommend", shopper, "--query", "wool rug", "--k", "3", "--json").output)
+    assert len(asked["items"]) == 3
+    assert "wool-rug-red" in cli("rank", shopper, "--item", "wool-rug-red", "--item", "nothing").output
+    items = tmp_path / "items.jsonl"
+    items.write_text('{"item_id": "x", "title": "Ein Stuhl", "category_path": ["Home", "Chairs"], "price": 9}\n')
+    assert "1 stored, 0 rejected" in cli("upsert", str(items), "--catalogue", uuid4().hex).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("profile", "nobody"), "NOT_FOUND"),
+        (("recommend", "nobody", "--k", "2000"), "k: "),
+        (("rank", "nobody", "--item", "x" * 300), "candidates[0].item.item_id"),
+        (("record", "no-such-file.csv"), "no-such-file.csv"),
+    ],
+)
+def test_what_the_caller_can_mend_is_told_in_a_line(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
+    result = cli(*arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_malformed_file_names_line_and_column(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "events.csv"
+    log.write_text("shopper_id,event_id,type,time,item_id\na,1,view,2026-01-01,x\na,2,view,yesterday,x\n")
+    result = cli("record", str(log))
+    assert result.exit_code == 2
+    assert "line 3, column 'time'" in result.output
+
+
+def test_a_log_without_ids_is_recorded_once(cli: Cli, shopper: str) -> None:
+    log = f"shopper_id,type,time,item_id\n{shopper},page_view,{NOW.isoformat()},desk-lamp-red\n"
+    recorded = [json.loads(cli("record", "-", "--json", input=log).output) for _ in range(2)]
+    assert [each["accepted"] for each in recorded] == [1, 0]
+    assert [each["duplicates"] for each in recorded] == [0, 1]
+
+
+def test_what_stands_before_a_malformed_line_is_recorded_and_counted(cli: Cli, shopper: str) -> None:
+    lines = [f'{{"shopper_id": "{shopper}", "type": "view", "time": {1.7e9 + n}, "item_id": "x"}}' for n in range(1000)]
+    result = cli("record", "-", input="\n".join([*lines, "{"]))
+    assert result.exit_code == 2
+    assert "1,000 accepted" in result.stdout
+    assert result.stderr.startswith("error: standard input, line 1001: is not JSON")
+
+
+def test_rejected_lines_are_told_as_malformed_ones_are(cli: Cli, shopper: str) -> None:
+    lines = [f"{shopper},view,{1.7e9 + n},x,1" for n in range(1001)]
+    lines += [f"{shopper},view,1700000000,x,-3", f"{shopper},view,,x,1"]
+    result = cli("record", "-", input="\n".join(["shopper_id,type,time,item_id,price", *lines]))
+    assert result.exit_code == 2
+    assert "1,001 accepted, 0 duplicates, 2 rejected" in result.stdout
+    first, second = result.stderr.splitlines()
+    assert first == "standard input, line 1003, column 'price': sent -3; the limit is 0 to 1e9, finite"
+    assert second.startswith("standard input, line 1004, column 'time': ")
+
+
+def test_items_go_to_the_catalogue_that_their_line_names(cli: Cli, gateway: Served) -> None:
+    one, other = uuid4().hex, uuid4().hex
+    rows = [{"item_id": "1", "title": "A", "colour": "red"}, {"item_id": "2", "title": "B", "catalogue": other}]
+    listed = "\n".join(map(json.dumps, [*rows, {"item_id": "3", "catalogue": other}]))
+    result = cli("upsert", "-", "--catalogue", one, "--json", input=listed)
+    assert json.loads(result.stdout) == {"stored": 2, "rejected": 1}
+    assert result.stderr.startswith("standard input, line 3, column 'title': ")
+    with Client(gateway.address) as client:
+        assert client.get_item("1", catalogue=one).attributes == {"colour": "red"}
+        assert client.get_item("2", catalogue=other).title == "B"
+
+
+def test_candidates_from_a_file(cli: Cli, shopper: str) -> None:
+    ranked = cli("rank", shopper, "--file", "-", "--json", input="item_id,title\nnew,Red desk lamp\nwool-rug-red,\n")
+    items = [each["item"]["item_id"] for each in json.loads(ranked.output)["items"]]
+    assert sorted(items) == ["new", "wool-rug-red"]
+
+
+def test_the_embedding_is_printed_where_it_is_asked_for(cli: Cli, shopper: str) -> None:
+    cli("record", "-", input=f"shopper_id,type,time,item_id\n{shopper},view,{NOW.isoformat()},wool-rug-red\n")
+    asked = json.loads(cli("profile", shopper, "--embedding", "--json").output)
+    assert sum(number**2 for number in asked["embedding"]) == pytest.approx(1.0, abs=1e-4)
+    plain = json.loads(cli("profile", shopper, "--json").output)
+    assert plain.pop("embedding") is None
+    assert plain.keys() == asked.keys() - {"embedding"}
+    assert [each["path"] for each in plain["interests"]] == [each["path"] for each in asked["interests"]] != []
+
+
+def test_a_gateway_that_is_not_there_is_named(cli: Cli) -> None:
+    result = cli("profile", "nobody", "--address", "127.0.0.1:1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: 127.0.0.1:1: UNAVAILABLE: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_certificate_that_is_not_there_is_named(cli: Cli) -> None:
+    result = cli("profile", "nobody", "--root-certificates", "no-such-file.pem")
+    assert (result.exit_code, result.stderr) == (2, "error: no-such-file.pem: No such file or directory\n")
+
+
+def test_arguments_that_are_not_utf_8(cli: Cli) -> None:
+    result = cli("recommend", "\udcff")
+    assert (result.exit_code, result.stderr) == (2, "error: an argument is not UTF-8\n")

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("client", "v1", "features", "training", "export", "server")
@@ -59,9 +61,25 @@ def _import_without(installed: Path, modules: list[str], missing: list[str]) -> 
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_caller_needs_stubs_grpcio_and_protobuf_only(installed: Path) -> None:
-    heavy = ["numpy", "torch", "transformers", "typer", "rich", "tokenizers", "tritonclient", "polars", "pydantic"]
-    _import_without(installed, ["portrait.client", "portrait.v1.profile_service_pb2_grpc"], heavy)
+def _needed(name: str) -> set[str]:
+    """A distribution and all that it needs where no extra is asked for."""
+    wanted = [Requirement(text) for text in metadata.distribution(name).requires or ()]
+    chosen = [each.name for each in wanted if not each.marker or each.marker.evaluate({"extra": ""})]
+    return {name}.union(*map(_needed, chosen))
+
+
+def test_a_caller_needs_nothing_that_the_wheel_does_not_require(installed: Path, tmp_path: Path) -> None:
+    """Of this environment, only what `pip install portrait` brings can be seen."""
+    needed = _needed("portrait") - {"portrait"}
+    assert needed == {"googleapis-common-protos", "grpcio", "protobuf", "typing-extensions"}
+    for file in (file for name in needed for file in metadata.files(name) or ()):
+        if ".." not in file.parts:
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).symlink_to(file.locate())
+    program = "import portrait.client, portrait.v1.profile_service_pb2_grpc; portrait.client.Client('x').close()"
+    alone = (f"import sys; sys.path += [{str(installed)!r}, {str(tmp_path)!r}]; {program}",)
+    ended = subprocess.run([sys.executable, "-I", "-S", "-c", *alone], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_the_gateway_needs_no_trainer(installed: Path) -> None:

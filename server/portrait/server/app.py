@@ -59,6 +59,9 @@ _SERVICES = [
 
 _TRITON_SECONDS = 5.0
 
+_ANNOUNCE_SECONDS = 1.0
+"""How long calls are still taken up after health said NOT_SERVING; counts as part of the drain."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -151,7 +154,10 @@ async def _serve(settings: Settings, store: Store, engine: Engine, triton_versio
     await stop.wait()
     _log.info("draining", seconds=settings.drain_seconds)
     health.drain()
-    await server.stop(settings.drain_seconds)
+    # grpc.aio answers CANCELLED, which nobody retries, to calls that have arrived but that it has not taken up.
+    announced = min(_ANNOUNCE_SECONDS, settings.drain_seconds)
+    await asyncio.sleep(announced)
+    await server.stop(settings.drain_seconds - announced)
     following.cancel()
     stop_metrics()
     _log.info("stopped")

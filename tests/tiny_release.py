@@ -4,7 +4,6 @@ The graphs are tiny but behave: a text's embedding is the sum of its words', a p
 events, the ranker likes what is near. Two releases have different vectors.
 """
 
-import hashlib
 import itertools
 import json
 import shutil
@@ -134,12 +133,8 @@ def _write_manifest(repository: Path, release: int) -> None:
         dimension=DIMENSION,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
-        hashes={str(path.relative_to(repository)): _sha256(path) for path in sorted(written)},
+        hashes={str(path.relative_to(repository)): files.sha256(path) for path in sorted(written)},
     ).write(folder)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _text_encoder(words: NDArray[np.float32]) -> onnx.ModelProto:

@@ -1,7 +1,6 @@
 """The command `portrait export`."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-
-class PrecisionChoice(StrEnum):
-    """Values of `--precision`."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
+from portrait.export.precision import Precision
 
 
 def export(
@@ -23,12 +17,11 @@ def export(
         "model_repository"
     ),
     precision: Annotated[
-        PrecisionChoice, typer.Option(help="fp32, or fp16 for GPUs (weights and products in half precision).")
-    ] = PrecisionChoice.FP32,
+        Precision, typer.Option(help="fp32, or fp16 for GPUs (weights and products in half precision).")
+    ] = Precision.FP32,
 ) -> None:
     """Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and item index."""
     from portrait.export.errors import ExportError
-    from portrait.export.graphs import Precision
     from portrait.export.release import make
     from portrait.training.errors import TrainingError
     from portrait.training.run import load
@@ -38,7 +31,7 @@ def export(
         with errors.status("loading the run") as status:
             trained = load(run)
             metrics = {path.stem: json.loads(path.read_text()) for path in sorted(run.glob("metrics-*.json"))}
-            manifest, checks = make(trained, metrics, repository, Precision(precision), status.update)
+            manifest, checks = make(trained, metrics, repository, precision, status.update)
     except (TrainingError, ExportError) as error:
         errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2 if isinstance(error, TrainingError) else 1) from None

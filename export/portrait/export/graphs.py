@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from portrait.export.errors import ExportError
+from portrait.export.precision import Precision
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
 from portrait.features.histories import ENCODED_EVENTS, EVENT_NUMBERS
@@ -23,14 +23,6 @@ from portrait.training.run import TrainedRun
 
 OPSET = 18
 _TRACED = "traced_"
-
-
-class Precision(StrEnum):
-    """Number format of a graph's weights and products; inputs and outputs are float32 in both."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    """For GPUs."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from portrait.export.errors import ExportError
-from portrait.export.graphs import Graph, Precision, outputs_of, shapes
+from portrait.export.graphs import Graph, outputs_of, shapes
+from portrait.export.precision import Precision
 
 BOUNDS = {Precision.FP32: 1e-3, Precision.FP16: 2e-2}
 """Largest difference allowed between PyTorch and ONNX Runtime, relative to the larger of 1 and the value."""

@@ -1,7 +1,6 @@
 """A run to a release: exported, checked, and named by a manifest that is written last."""
 
 import asyncio
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,8 +17,9 @@ from tritonclient.utils import np_to_triton_dtype
 
 from portrait.export import index, parity
 from portrait.export.errors import ExportError
-from portrait.export.graphs import OPSET, Graph, Precision, export, graphs
+from portrait.export.graphs import OPSET, Graph, export, graphs
 from portrait.export.parity import Infer, Parity
+from portrait.export.precision import Precision
 from portrait.features import release as files
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.histories import EVENT_NUMBERS
@@ -149,7 +149,7 @@ def _manifest(
         dimension=settings.dimension,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
-        hashes={str(path.relative_to(staging)): _sha256(path) for path in sorted(written)},
+        hashes={str(path.relative_to(staging)): files.sha256(path) for path in sorted(written)},
         data=trained.data["report"],
         training={
             "base_model": settings.base_model,
@@ -175,8 +175,3 @@ def _move(staging: Path, repository: Path, number: int) -> None:
     target = files.folder(repository, number)
     target.parent.mkdir(exist_ok=True)
     files.folder(staging, number).rename(target)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,6 +12,7 @@
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -76,6 +77,12 @@ class Manifest:
             return cls(**json.loads((folder / MANIFEST).read_text()))
         except (OSError, ValueError, TypeError) as error:
             raise ReleaseError(f"{folder} holds no release: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder(repository: Path, release: int) -> Path:

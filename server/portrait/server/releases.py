@@ -1,6 +1,5 @@
 """A release in memory: all that the gateway needs of it beside the graphs that Triton serves."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +81,8 @@ def _check(repository: Path, manifest: Manifest) -> None:
             raise ReleaseError(f"release {manifest.release} was trained with other {name}: {made}")
     for name, expected in manifest.hashes.items():
         path = repository / name
-        if not path.exists() or _sha256(path) != expected:
+        if not path.exists() or files.sha256(path) != expected:
             raise ReleaseError(f"release {manifest.release} is damaged: {name} is not what the manifest says")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _items(path: Path) -> list[Item]:

@@ -8,14 +8,16 @@ import tiny_data
 
 from portrait.export import parity
 from portrait.export.errors import ExportError
-from portrait.export.graphs import Precision, graphs
+from portrait.export.graphs import graphs
+from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.features import release as files
 from portrait.server.releases import Release
 from portrait.training import run as runs
+from portrait.training.choices import Preset
 from portrait.training.retrieval import item_vectors
 from portrait.training.run import TrainedRun
-from portrait.training.settings import Preset, TrainSettings
+from portrait.training.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")

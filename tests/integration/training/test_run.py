@@ -13,11 +13,10 @@ import tiny_data
 import torch
 
 from portrait.training import run as runs
+from portrait.training.choices import Preset, Split, Tuning
 from portrait.training.errors import TrainingError
 from portrait.training.evaluation import evaluate
-from portrait.training.settings import Preset, TrainSettings
-from portrait.training.splits import Split
-from portrait.training.tuning import Tuning
+from portrait.training.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,25 @@ from hypothesis import strategies as st
 from portrait.features import histories
 from portrait.features.events import EVENT_TYPES, Event
 from portrait.features.histories import ENCODED_EVENTS
+from portrait.training.choices import Split
 from portrait.training.corpus import NO_ITEM, Corpus, load
 from portrait.training.errors import TrainingError
 from portrait.training.samples import Batcher, Samples, cut_exact, cut_shared
-from portrait.training.splits import Split, context_end, hold_out
+from portrait.training.splits import hold_out
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     # Histories longer than a window, so that windows overlap.
     return load(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=25, events=3 * ENCODED_EVENTS))
+
+
+def _context_end(corpus: Corpus, event: int) -> int:
+    """Where the events of an event's own moment begin, walked one by one."""
+    start = corpus.starts[event // (3 * ENCODED_EVENTS)]
+    while event > start and corpus.columns.time[event - 1] == corpus.columns.time[event]:
+        event -= 1
+    return event
 
 
 def _with_item(corpus: Corpus) -> np.ndarray:
@@ -52,7 +61,7 @@ def test_no_sample_sees_its_own_time_or_later(corpus: Corpus, cut: Callable[...,
 def test_every_target_with_a_past_is_learnt_from_once(corpus: Corpus) -> None:
     targets = _with_item(corpus)
     samples = cut_shared(corpus, targets)
-    with_past = [t for t in targets.tolist() if context_end(corpus, t) > corpus.starts[t // (3 * ENCODED_EVENTS)]]
+    with_past = [t for t in targets.tolist() if _context_end(corpus, t) > corpus.starts[t // (3 * ENCODED_EVENTS)]]
     assert samples.target.tolist() == with_past
 
 
@@ -86,7 +95,7 @@ def test_training_and_serving_encode_a_history_alike(corpus: Corpus, data: st.Da
     batch = batcher.batch(np.array([pair]), np.random.default_rng(0))
     target = int(targets.target[pair])
     start = int(corpus.starts[target // (3 * ENCODED_EVENTS)])
-    events = [_event(corpus, place) for place in range(start, context_end(corpus, target))]
+    events = [_event(corpus, place) for place in range(start, _context_end(corpus, target))]
     items = {item.item_id: item for item in corpus.items}
 
     def percentile(event: Event) -> float:

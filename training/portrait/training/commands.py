@@ -6,7 +6,6 @@ Heavy imports stand inside the functions, so that `portrait --help` answers at o
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,33 +14,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from portrait.training.choices import DEFAULT_BASE_MODEL, Preset, Split, Tuning
 from portrait.training.errors import TrainingError
 
 if TYPE_CHECKING:
     from portrait.training.prepare.report import Report
-
-
-class TuningChoice(StrEnum):
-    """Values of `--tuning`; `tuning.Tuning` says what they are."""
-
-    FULL = "full"
-    LORA = "lora"
-    IA3 = "ia3"
-    FROZEN = "frozen"
-
-
-class PresetChoice(StrEnum):
-    """Values of `--preset`."""
-
-    QUICK = "quick"
-    BEST = "best"
-
-
-class SplitChoice(StrEnum):
-    """Values of `--split`."""
-
-    LOO = "loo"
-    TIME = "time"
 
 
 @contextmanager
@@ -95,26 +72,22 @@ def train(
     run: Annotated[Path, typer.Argument(help="Folder of the run; new, unless --resume.")],
     base_model: Annotated[
         str, typer.Option(help="Folder or name of a Hugging Face BERT-type model.")
-    ] = "all-MiniLM-L6-v2",
-    tuning: Annotated[TuningChoice, typer.Option(help="How much of the BERT is fine-tuned.")] = TuningChoice.FULL,
+    ] = DEFAULT_BASE_MODEL,
+    tuning: Annotated[Tuning, typer.Option(help="How much of the BERT is fine-tuned.")] = Tuning.FULL,
     preset: Annotated[
-        PresetChoice, typer.Option(help="quick: minutes on two cores; best: as long as validation improves.")
-    ] = PresetChoice.QUICK,
+        Preset, typer.Option(help="quick: minutes on two cores; best: as long as validation improves.")
+    ] = Preset.QUICK,
     split: Annotated[
-        SplitChoice, typer.Option(help="What is held out: each shopper's last events, or the latest span of time.")
-    ] = SplitChoice.LOO,
+        Split, typer.Option(help="What is held out: each shopper's last events, or the latest span of time.")
+    ] = Split.LOO,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
 ) -> None:
     """Fine-tune a shopper-profile model."""
     from portrait.training import run as runs
-    from portrait.training.settings import Preset, TrainSettings
-    from portrait.training.splits import Split
-    from portrait.training.tuning import Tuning
+    from portrait.training.settings import TrainSettings
 
-    settings = TrainSettings.of(
-        Preset(preset), base_model=base_model, tuning=Tuning(tuning), split=Split(split), seed=seed
-    )
+    settings = TrainSettings.of(preset, base_model=base_model, tuning=tuning, split=split, seed=seed)
     with _told():
         runs.train(data, run, settings, resume)
     typer.echo(f"trained: {run}")
@@ -123,7 +96,7 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run that has ended.")],
     split: Annotated[
-        SplitChoice | None,
+        Split | None,
         typer.Option(help="Which protocol; the run's own if left out. For another one, a twin is trained first."),
     ] = None,
     dump: Annotated[
@@ -133,10 +106,9 @@ def evaluate(
 ) -> None:
     """Measure a run on the events it has not seen, against popularity."""
     from portrait.training.evaluation import evaluate as measure
-    from portrait.training.splits import Split
 
     with _told():
-        measured = measure(run, Split(split) if split else None, dump)
+        measured = measure(run, split, dump)
     if as_json:
         typer.echo(json.dumps(measured))
     else:

@@ -1,6 +1,7 @@
 """A canonical data set as arrays: what samples are cut from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Item
-from portrait.features.histories import EventColumns
+from portrait.features.histories import EventColumns, numbers
 from portrait.features.prices import PriceScale
 from portrait.features.text import item_text, normalise_text
 from portrait.training.errors import TrainingError
@@ -45,9 +46,32 @@ class Corpus:
         """Ids of the items, in row order."""
         return [item.item_id for item in self.items]
 
-    def history(self, shopper: int, end: int) -> slice:
-        """The events of a shopper before event `end`, as a slice of the columns."""
-        return slice(int(self.starts[shopper]), end)
+    @cached_property
+    def event_shopper(self) -> NDArray[np.int64]:
+        """`[events]`: who did each event."""
+        return np.repeat(np.arange(len(self.shopper_ids)), np.diff(self.starts))
+
+    @cached_property
+    def shopper_start(self) -> NDArray[np.int64]:
+        """`[events]`: the first event of each event's shopper."""
+        return self.starts[self.event_shopper]
+
+    @cached_property
+    def context_end(self) -> NDArray[np.int64]:
+        """`[events]`: the end of each event's context, which is the first event of its own moment.
+
+        The context of event e is `shopper_start[e]:context_end[e]`: what its shopper did strictly earlier.
+        """
+        time = self.columns.time
+        begins = np.ones(len(time), dtype=bool)
+        begins[1:] = ~(time[1:] == time[:-1])
+        begins[self.starts[:-1]] = True
+        return np.maximum.accumulate(np.where(begins, np.arange(len(time)), 0))
+
+    @cached_property
+    def event_numbers(self) -> NDArray[np.float32]:
+        """`[events, len(EVENT_NUMBERS)]`."""
+        return numbers(self.columns)
 
 
 def load(folder: Path) -> Corpus:

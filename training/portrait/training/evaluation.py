@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from portrait.training import metrics, ranking
 from portrait.training import run as runs
+from portrait.training.choices import Split
 from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
 from portrait.training.ranking import Candidates
-from portrait.training.retrieval import Vectors, encode_targets, rank_all, ranks_of
+from portrait.training.retrieval import Vectors, encode_targets, rank_all, ranks_of, text_vectors
 from portrait.training.run import TrainedRun
-from portrait.training.splits import Split
 
 CUTS = (5, 10, 20)
 DUMPED = 100
@@ -40,14 +40,14 @@ class Ranked:
     """`[targets, candidates]`: chance that it is bought next."""
 
 
-def trained_for(folder: Path, split: Split) -> TrainedRun:
-    """The run to evaluate by a split: itself, or a twin that has not seen what this split holds out.
+def trained_for(folder: Path, split: Split | None) -> TrainedRun:
+    """The run to evaluate by a split (None: its own): itself, or a twin that has not seen what this split holds out.
 
     A model that was trained on one split has learnt from events that the other one asks for. The twin is trained
     with the same settings in `<run>/<split>/`, once.
     """
     trained = runs.load(folder)
-    if trained.settings.split is split:
+    if split in (None, trained.settings.split):
         return trained
     twin = folder / split.value
     if not (twin / runs.MODEL).exists():
@@ -61,7 +61,7 @@ def rank_test(trained: TrainedRun) -> Ranked:
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
     random = np.random.default_rng(trained.settings.seed)
     chosen = ranking.candidates(trained.corpus, trained.holdout, vectors, random)
-    texts = trained.text_vectors()
+    texts = text_vectors(trained.model, trained.cache)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))
     with torch.no_grad():
@@ -136,7 +136,7 @@ def _popularity_chances(trained: TrainedRun, ranked: Ranked) -> NDArray[np.float
 def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
     """Write the top of every test shopper: `shopper_id, position, item_id, score`; position 1 is the best."""
     corpus = trained.corpus
-    shoppers = np.searchsorted(corpus.starts, ranked.vectors.targets, side="right") - 1
+    shoppers = corpus.event_shopper[ranked.vectors.targets]
     row, place = np.nonzero(ranked.items >= 0)
     table = pl.DataFrame(
         {
@@ -153,7 +153,7 @@ def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
 
 def evaluate(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:
     """Measure a run by a split (its own by default), keep the metrics in its folder, and dump its rankings."""
-    trained = trained_for(folder, split or runs.load(folder).settings.split)
+    trained = trained_for(folder, split)
     ranked = rank_test(trained)
     measured = measure(trained, ranked)
     (folder / f"metrics-{measured['split']}.json").write_text(json.dumps(measured, indent=2) + "\n")

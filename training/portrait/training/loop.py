@@ -14,12 +14,12 @@ from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
 from portrait.training import checkpoints, metrics, retrieval
+from portrait.training.choices import Tuning
 from portrait.training.corpus import Corpus
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.samples import Batch, Batcher, cut_shared
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout
-from portrait.training.tuning import Tuning
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"

@@ -21,7 +21,6 @@ from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.models.ranker import Ranker
 from portrait.training.retrieval import Vectors, rank_all
-from portrait.training.samples import first_of_moment
 from portrait.training.splits import Holdout
 
 UNIFORM = 32
@@ -41,8 +40,7 @@ def ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.in
     """
     random = np.random.default_rng(seed)
     events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
-    shoppers = np.searchsorted(corpus.starts, events, side="right") - 1
-    known, first, counts = np.unique(shoppers, return_index=True, return_counts=True)
+    known, first, counts = np.unique(corpus.event_shopper[events], return_index=True, return_counts=True)
     chosen = random.choice(len(known), max(1, int(RANKER_SHARE * len(known))), replace=False)
     lengths = np.maximum(1, (RANKER_SHARE * counts).astype(np.int64))
     ends = first + counts
@@ -75,16 +73,15 @@ class Candidates:
 def candidates(corpus: Corpus, holdout: Holdout, vectors: Vectors, random: np.random.Generator) -> Candidates:
     """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
     retrieved = rank_all(corpus, vectors, RETRIEVED, holdout.mask_seen)
-    ends = first_of_moment(corpus)[vectors.targets]
     popularity = popularity_scale(holdout.item_counts)
     width = retrieved.shape[1] + FAMILIAR + UNIFORM + 1
     shape = (len(vectors.targets), width)
     items = np.full(shape, -1)
     features = np.zeros((*shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
     shown, weight = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.float32)
-    query = np.full(len(ends), -1)
-    for row, (target, end) in enumerate(zip(vectors.targets.tolist(), ends.tolist(), strict=True)):
-        start = int(corpus.starts[np.searchsorted(corpus.starts, target, side="right") - 1])
+    query = np.full(len(vectors.targets), -1)
+    for row, target in enumerate(vectors.targets.tolist()):
+        start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
         ranked = _with_familiar(corpus, retrieved[row], start, end, holdout.mask_seen)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)
         drawn = drawn[drawn != corpus.event_item[target]]

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.metrics import MISSED
 from portrait.training.model import PortraitModel, TextCache
-from portrait.training.samples import Batcher, cut_exact, first_of_moment
+from portrait.training.samples import Batcher, cut_exact
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ def item_vectors(model: PortraitModel, cache: TextCache, corpus: Corpus) -> NDAr
 
 
 @torch.no_grad()
+def text_vectors(model: PortraitModel, cache: TextCache) -> Tensor:
+    """`[texts, dimension]`: embeddings of the corpus' texts."""
+    return model.text.head(cache.pooled)
+
+
+@torch.no_grad()
 def encode_targets(
     model: PortraitModel, cache: TextCache, corpus: Corpus, targets: NDArray[np.int64], places: int = 8192
 ) -> Vectors:
@@ -46,10 +53,9 @@ def encode_targets(
     return Vectors(item_vectors(model, cache, corpus), profiles, samples.target)
 
 
-def seen_items(corpus: Corpus, target: int, context_end: int) -> NDArray[np.int64]:
+def seen_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
     """Items of a target's context."""
-    start = corpus.starts[np.searchsorted(corpus.starts, target, side="right") - 1]
-    seen = np.unique(corpus.event_item[start:context_end])
+    seen = np.unique(corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]])
     return seen[seen != NO_ITEM]
 
 
@@ -62,14 +68,13 @@ def rank_all(corpus: Corpus, vectors: Vectors, k: int, mask_seen: bool) -> NDArr
         k: how many.
         mask_seen: leave out the items of the target's context.
     """
-    ends = first_of_moment(corpus)[vectors.targets]
     ranked = []
     for begin in range(0, len(vectors.targets), 512):
         part = slice(begin, begin + 512)
         scores = vectors.profiles[part] @ vectors.items.T
         if mask_seen:
-            for row, (target, end) in enumerate(zip(vectors.targets[part], ends[part], strict=True)):
-                scores[row, seen_items(corpus, int(target), int(end))] = -np.inf
+            for row, target in enumerate(vectors.targets[part].tolist()):
+                scores[row, seen_items(corpus, target)] = -np.inf
         ranked.append(top(scores, k))
     return np.concatenate(ranked) if ranked else np.zeros((0, k), dtype=np.int64)
 

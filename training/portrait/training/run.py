@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from portrait.features.tokens import TextTokenizer
 from portrait.training import checkpoints, ranking, retrieval
 from portrait.training import corpus as corpora
+from portrait.training.choices import Tuning
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
 from portrait.training.loop import Loop
@@ -29,7 +30,7 @@ from portrait.training.models.ranker import Ranker
 from portrait.training.models.text_encoder import base_model_folder
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout, hold_out
-from portrait.training.tuning import Tuning, merge
+from portrait.training.tuning import merge
 
 SETTINGS, DATA, MODEL, TOKENIZER = "settings.json", "data.json", "model.pt", "tokenizer.json"
 
@@ -50,11 +51,6 @@ class TrainedRun:
     cache: TextCache
     data: dict[str, Any]
     """Path and report of the data set."""
-
-    def text_vectors(self) -> torch.Tensor:
-        """`[texts, dimension]`: embeddings of the corpus' texts."""
-        with torch.no_grad():
-            return self.model.text.head(self.cache.pooled)
 
 
 def train(data: Path, folder: Path, settings: TrainSettings, resume: bool = False) -> None:
@@ -86,8 +82,7 @@ def train(data: Path, folder: Path, settings: TrainSettings, resume: bool = Fals
     model.text.bert = merge(model.text.bert)
     model.eval()
     vectors = retrieval.encode_targets(model, cache, corpus, for_ranker)
-    with torch.no_grad():
-        texts = model.text.head(cache.pooled)
+    texts = retrieval.text_vectors(model, cache)
     ranker = ranking.fit(corpus, holdout, vectors, texts, float(model.scale.detach()), settings.seed)
     state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled}
     checkpoints.save(state, folder / MODEL)

@@ -9,20 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories import ENCODED_EVENTS, ages, numbers
+from portrait.features.histories import ENCODED_EVENTS, ages
 from portrait.training.corpus import NO_ITEM, Corpus
 
 STRIDE = ENCODED_EVENTS // 2
 """Windows of a long history overlap by half, so that a target sees at least this many events."""
-
-
-def first_of_moment(corpus: Corpus) -> NDArray[np.int64]:
-    """`[events]`: the first event of each event's moment, among those of its shopper."""
-    time = corpus.columns.time
-    begins = np.ones(len(time), dtype=bool)
-    begins[1:] = ~(time[1:] == time[:-1])
-    begins[corpus.starts[:-1]] = True
-    return np.maximum.accumulate(np.where(begins, np.arange(len(time)), 0))
 
 
 @dataclass(frozen=True)
@@ -49,8 +40,8 @@ def _pairs(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Last event of the context, target, and first event of the shopper; targets with no context are left out."""
     targets = targets[corpus.event_item[targets] != NO_ITEM]
-    shopper_start = corpus.starts[np.searchsorted(corpus.starts, targets, side="right") - 1]
-    last = first_of_moment(corpus)[targets] - 1
+    shopper_start = corpus.shopper_start[targets]
+    last = corpus.context_end[targets] - 1
     known = last >= shopper_start
     return last[known], targets[known], shopper_start[known]
 
@@ -114,7 +105,6 @@ class Batcher:
         self._samples = samples
         self._places = places
         self._pairs = pairs
-        self._numbers = numbers(corpus.columns)
 
     def epoch(self, random: np.random.Generator) -> list[NDArray[np.int64]]:
         """The windows of each batch of one epoch, in random order; windows of like length stand together."""
@@ -147,7 +137,7 @@ class Batcher:
             event=event,
             event_type=np.where(real, corpus.columns.type_code[event], 0),
             event_age=np.where(real, ages(time[event], time[end - 1][:, None]), 0.0).astype(np.float32),
-            event_numbers=np.where(real[..., None], self._numbers[event], 0.0).astype(np.float32),
+            event_numbers=np.where(real[..., None], corpus.event_numbers[event], 0.0).astype(np.float32),
             mask=real.astype(np.int64),
             pair_row=row,
             pair_place=last - end[row] + width,

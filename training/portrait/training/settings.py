@@ -3,22 +3,10 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from portrait.training.models.text_encoder import DEFAULT_BASE_MODEL
-from portrait.training.splits import Split
-from portrait.training.tuning import Tuning
-
-
-class Preset(StrEnum):
-    """How much work a run may cost."""
-
-    QUICK = "quick"
-    """Minutes on two cores."""
-    BEST = "best"
-    """As long as validation improves."""
+from portrait.training.choices import DEFAULT_BASE_MODEL, Preset, Split, Tuning
 
 
 @dataclass(frozen=True)
@@ -71,7 +59,6 @@ class TrainSettings:
                 "maximum_steps": 20_000,
                 "patience": 4,
                 "texts_from": 0.5,
-                "texts_per_step": 64,
             }
         return cls(preset=preset, **effort, **chosen)
 

@@ -1,26 +1,17 @@
 """What is held out: the evaluation protocol as one object that every model is measured by."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.training.choices import Split
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
 
 REPEAT_SHARE = 0.05
 """Above this share of validation targets that their context holds already, seen items are ranked as well."""
 TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE = 0.8, 0.1
-
-
-class Split(StrEnum):
-    """How events are held out."""
-
-    LOO = "loo"
-    """Leave-one-out: of each shopper with three events or more, the last is the test, the one before validation."""
-    TIME = "time"
-    """Global time: everything after one moment is the test, as in production; validation before it likewise."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +51,8 @@ def hold_out(corpus: Corpus, split: Split) -> Holdout:
 def _repeats(corpus: Corpus, targets: NDArray[np.int64]) -> float:
     """Share of targets whose item stands in their context."""
     repeated = [
-        corpus.event_item[target] in corpus.event_item[corpus.starts[shopper] : context_end(corpus, target)]
-        for target, shopper in zip(targets.tolist(), _shoppers(corpus, targets), strict=True)
+        corpus.event_item[target] in corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]]
+        for target in targets
     ]
     return float(np.mean(repeated)) if repeated else 0.0
 
@@ -73,7 +64,7 @@ def _leave_one_out(corpus: Corpus) -> tuple[NDArray[np.bool_], NDArray[np.int64]
     for start, end in zip(corpus.starts[:-1], corpus.starts[1:], strict=True):
         with_item = start + np.flatnonzero(corpus.event_item[start:end] != NO_ITEM)
         if len(with_item) >= 3:
-            train[_first_of_moment(corpus, int(start), int(with_item[-2])) : end] = False
+            train[corpus.context_end[with_item[-2]] : end] = False
             validation.append(with_item[-2])
             test.append(with_item[-1])
     return train, np.array(validation, dtype=np.int64), np.array(test, dtype=np.int64)
@@ -94,27 +85,6 @@ def _global_time(corpus: Corpus) -> tuple[NDArray[np.bool_], NDArray[np.int64], 
 def _first_with_item(corpus: Corpus, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Each shopper's first chosen event that carries an item, if the shopper did something before it."""
     events = np.flatnonzero(chosen & (corpus.event_item != NO_ITEM))
-    _, first = np.unique(_shoppers(corpus, events), return_index=True)
-    kept = [event for event in events[first].tolist() if context_end(corpus, event) > _start(corpus, event)]
-    return np.array(kept, dtype=np.int64)
-
-
-def context_end(corpus: Corpus, event: int) -> int:
-    """The end of a target's context: it stops before the first event of the target's own moment."""
-    return _first_of_moment(corpus, _start(corpus, event), event)
-
-
-def _shoppers(corpus: Corpus, events: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.searchsorted(corpus.starts, events, side="right") - 1
-
-
-def _start(corpus: Corpus, event: int) -> int:
-    return int(corpus.starts[np.searchsorted(corpus.starts, event, side="right") - 1])
-
-
-def _first_of_moment(corpus: Corpus, start: int, event: int) -> int:
-    time = corpus.columns.time
-    first = event
-    while first > start and time[first - 1] == time[event]:
-        first -= 1
-    return first
+    _, first = np.unique(corpus.event_shopper[events], return_index=True)
+    chosen_first = events[first]
+    return chosen_first[corpus.context_end[chosen_first] > corpus.shopper_start[chosen_first]]

@@ -1,24 +1,11 @@
 """How much of the BERT is fine-tuned."""
 
-from enum import StrEnum
 from typing import Any
 
 from torch import nn
 
+from portrait.training.choices import Tuning
 from portrait.training.errors import TrainingError
-
-
-class Tuning(StrEnum):
-    """Which weights of the text encoder's BERT are trained. Its projection always is."""
-
-    FULL = "full"
-    """All of them."""
-    LORA = "lora"
-    """Low-rank updates of the attention's projections (Hu et al. 2022)."""
-    IA3 = "ia3"
-    """Rescaling of keys, values and feed-forward activations (Liu et al. 2022)."""
-    FROZEN = "frozen"
-    """None."""
 
 
 def tune(bert: nn.Module, tuning: Tuning) -> nn.Module:

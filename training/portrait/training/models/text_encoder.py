@@ -8,9 +8,9 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
-logging.disable_progress_bar()  # its bar for a second of reading would stand beside ours
+from portrait.training.choices import DEFAULT_BASE_MODEL
 
-DEFAULT_BASE_MODEL = "all-MiniLM-L6-v2"
+logging.disable_progress_bar()  # its bar for a second of reading would stand beside ours
 
 
 def base_model_folder(name: str) -> str:

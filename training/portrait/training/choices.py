@@ -1,0 +1,36 @@
+"""What a caller chooses by name. Importing this costs nothing, so that the command line takes its values from here."""
+
+from enum import StrEnum
+
+DEFAULT_BASE_MODEL = "all-MiniLM-L6-v2"
+
+
+class Tuning(StrEnum):
+    """Which weights of the text encoder's BERT are trained. Its projection always is."""
+
+    FULL = "full"
+    """All of them."""
+    LORA = "lora"
+    """Low-rank updates of the attention's projections (Hu et al. 2022)."""
+    IA3 = "ia3"
+    """Rescaling of keys, values and feed-forward activations (Liu et al. 2022)."""
+    FROZEN = "frozen"
+    """None."""
+
+
+class Preset(StrEnum):
+    """How much work a run may cost."""
+
+    QUICK = "quick"
+    """Minutes on two cores."""
+    BEST = "best"
+    """As long as validation improves."""
+
+
+class Split(StrEnum):
+    """How events are held out."""
+
+    LOO = "loo"
+    """Leave-one-out: of each shopper with three events or more, the last is the test, the one before validation."""
+    TIME = "time"
+    """Global time: everything after one moment is the test, as in production; validation before it likewise."""

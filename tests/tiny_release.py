@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from portrait.features import release as files
+from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES, popularity_scale
 from portrait.features.events import EVENT_TYPES, Item
 from portrait.features.histories import EVENT_NUMBERS
@@ -116,6 +117,11 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     texts = [item_text(item) for item in ITEMS]
     np.save(folder / files.ITEM_VECTORS, _encode(tokenizer, words, texts))
     np.save(folder / files.ITEM_POPULARITY, popularity_scale(np.arange(len(ITEMS), 0.0, -1.0)))
+    items = len(ITEMS)
+    # After each item comes the next one of the list.
+    Associations(
+        np.arange(items + 1), np.roll(np.arange(items, dtype=np.int32), -1), np.full(items, 0.5, np.float32), 0.7
+    ).save(folder / files.ASSOCIATIONS)
     prices = np.array([np.nan if item.price is None else item.price for item in ITEMS])
     scale = PriceScale.fit([item.category_path for item in ITEMS], prices)
     (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()))

@@ -23,6 +23,7 @@ def write(trained: TrainedRun, folder: Path) -> None:
             lines.write(json.dumps(_fields(item), ensure_ascii=False) + "\n")
     np.save(folder / files.ITEM_VECTORS, item_vectors(trained.model, trained.cache, trained.corpus))
     np.save(folder / files.ITEM_POPULARITY, popularity_scale(trained.holdout.item_counts))
+    trained.associations.save(folder / files.ASSOCIATIONS)
     (folder / files.PRICE_SCALE).write_text(json.dumps(trained.corpus.price_scale.to_json(), ensure_ascii=False))
     (folder / files.KEYWORDS).write_text(json.dumps(_document_frequencies(items), ensure_ascii=False))
 

@@ -156,6 +156,7 @@ def _manifest(
             "tuning": settings.tuning.value,
             "preset": settings.preset.value,
             "split": settings.split.value,
+            "refit": settings.refit,
             "seed": settings.seed,
         },
         metrics=metrics,

@@ -10,6 +10,8 @@ from portrait.features.histories import REMEMBERED_EVENTS, SECONDS_PER_DAY
 
 RETRIEVED = 200
 """The ranker orders this many of the nearest items, at least."""
+ASSOCIATED = 100
+"""And this many of the items that the latest events lead to by the release's associations."""
 FAMILIAR = 64
 """And this many of the items that the shopper knows, the latest first, unless they are left out."""
 
@@ -17,9 +19,13 @@ CANDIDATE_FEATURES = (
     "popularity",
     "seen", "seen_count", "seen_recency",
     "price_distance", "price_known",
+    "association",
     "has_query",
 )  # fmt: skip
 """The columns of `candidate_features`; each is 0 where nothing is known."""
+
+_ASSOCIATION_UNIT = 0.03
+"""Scores of associations are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ def candidate_features(
     item_ids: Sequence[str],
     popularity: NDArray[np.float32],
     percentiles: NDArray[np.float64],
+    associated: NDArray[np.float32],
     remembered: Memory,
     as_of: float,
     has_query: bool,
@@ -68,6 +75,7 @@ def candidate_features(
         item_ids: the candidates.
         popularity: `[candidates]`, 0 to 1, as `popularity_scale` gives it.
         percentiles: `[candidates]`, price percentile of each candidate, NaN if unknown.
+        associated: `[candidates]`, what the release's associations give each candidate, 0 if nothing.
         remembered: the shopper's latest events.
         as_of: the moment of the request, seconds since 1970; NaN if times mean nothing.
         has_query: whether the shopper asks for something.
@@ -84,7 +92,8 @@ def candidate_features(
     distance = np.abs(percentiles - remembered.price_percentile)
     features[:, 4] = np.nan_to_num(distance, nan=0.0)
     features[:, 5] = ~np.isnan(distance)
-    features[:, 6] = has_query
+    features[:, 6] = np.log1p(associated / _ASSOCIATION_UNIT)
+    features[:, 7] = has_query
     return features
 
 

@@ -7,6 +7,7 @@
     items.jsonl                               one item a line: the rows of the next two
     item_vectors.npy                          float32 [items, dimension], unit length
     item_popularity.npy                       float32 [items], 0 to 1
+    associations.npz                          which items follow which; see `associations`
     price_scale.json                          quantiles of prices by category
     keywords.json                             document frequencies of the catalogues' words
 """
@@ -27,6 +28,7 @@ TOKENIZER = "tokenizer.json"
 ITEMS = "items.jsonl"
 ITEM_VECTORS = "item_vectors.npy"
 ITEM_POPULARITY = "item_popularity.npy"
+ASSOCIATIONS = "associations.npz"
 PRICE_SCALE = "price_scale.json"
 KEYWORDS = "keywords.json"
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features import release as files
+from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES
-from portrait.features.events import Item
+from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import EVENT_NUMBERS
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest, ReleaseError
@@ -29,11 +31,24 @@ class Release:
     """`[items, dimension]`, unit length."""
     popularity: NDArray[np.float32]
     """`[items]`, 0 to 1."""
+    associations: Associations
+    """Which items follow which, by row."""
     price_scale: PriceScale
     documents: int
     """How many texts the document frequencies were counted over."""
     document_frequencies: dict[str, int]
     """In how many of them each stem occurs."""
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Row of each item of the default catalogue: those that associations know."""
+        return {item.item_id: row for row, item in enumerate(self.items) if item.catalogue == DEFAULT_CATALOGUE}
+
+    def row_of(self, event: Event) -> int:
+        """Row of the item that an event was done to, -1 if the release does not hold it."""
+        if event.item_id is None or not event.is_of(DEFAULT_CATALOGUE):
+            return -1
+        return self.rows.get(event.item_id, -1)
 
     @property
     def dimension(self) -> int:
@@ -59,15 +74,18 @@ class Release:
                 items=_items(folder / files.ITEMS),
                 vectors=np.load(folder / files.ITEM_VECTORS, mmap_mode="r"),
                 popularity=np.load(folder / files.ITEM_POPULARITY),
+                associations=Associations.load(folder / files.ASSOCIATIONS),
                 price_scale=PriceScale.from_json(json.loads((folder / files.PRICE_SCALE).read_text())),
                 documents=words["documents"],
                 document_frequencies=words["frequencies"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ReleaseError(f"release {number} is damaged: {error}") from error
-        if loaded.vectors.shape != (len(loaded.items), manifest.dimension):
+        held = (loaded.vectors.shape, len(loaded.popularity), len(loaded.associations.starts) - 1)
+        count = len(loaded.items)
+        if held != ((count, manifest.dimension), count, count):
             raise ReleaseError(
-                f"release {number} is damaged: {len(loaded.items)} items, {loaded.vectors.shape} vectors"
+                f"release {number} is damaged: {count} items, but vectors, popularity and associations of {held}"
             )
         return loaded
 

@@ -60,7 +60,7 @@ def rank_test(trained: TrainedRun) -> Ranked:
     """Rank the catalogue for every test target as serving does: retrieve, then order by the ranker."""
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
     random = np.random.default_rng(trained.settings.seed)
-    chosen = ranking.candidates(trained.corpus, trained.holdout, vectors, random)
+    chosen = ranking.candidates(trained.corpus, trained.holdout, vectors, trained.associations, random)
     texts = text_vectors(trained.model, trained.cache)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))

@@ -17,6 +17,7 @@ from portrait.training import checkpoints, metrics, retrieval
 from portrait.training.choices import Tuning
 from portrait.training.corpus import Corpus
 from portrait.training.model import PortraitModel, TextCache
+from portrait.training.models.towers import split
 from portrait.training.samples import Batch, Batcher, cut_shared
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout
@@ -58,6 +59,7 @@ class Loop:
         cache: the corpus' texts.
         settings: how.
         run: folder for checkpoints and scalars.
+        epochs: train so many, without validation; None for as many as validation likes.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Loop:
         cache: TextCache,
         settings: TrainSettings,
         run: Path,
+        epochs: int | None = None,
     ) -> None:
+        self._epochs = epochs
         self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
         self._model, self._cache = model, cache
         self._batcher = Batcher(corpus, cut_shared(corpus, targets), settings.places, settings.pairs_per_window)
@@ -81,14 +85,14 @@ class Loop:
         self._at = Position()
         self._texts_moved = False
 
-    def train(self, resume: bool) -> list[dict[str, float]]:
-        """Train to the end; leaves the best weights, by validation, in the model.
+    def train(self, resume: bool) -> int:
+        """Train to the end; leaves the weights of the best epoch by validation in the model, or the last ones.
 
         Args:
             resume: go on from the run's last checkpoint, if there is one.
 
         Returns:
-            One entry an epoch: loss, validation NDCG@10.
+            After how many epochs the model was as it is left.
         """
         if resume and (self._run / CHECKPOINT).exists():
             self._restore(checkpoints.load(self._run / CHECKPOINT))
@@ -101,12 +105,13 @@ class Loop:
             while not self._ended():
                 self._epoch(writer, lambda: progress.update(task, completed=self._at.step))
         writer.close()
-        if (self._run / BEST).exists():
-            best = checkpoints.load(self._run / BEST)
-            self._model.load_state_dict(best["model"])
-            self._cache.pooled.copy_(best["texts"])
         self._cache.settle()
-        return self._at.history
+        if self._epochs is not None:
+            return self._at.epoch
+        best = checkpoints.load(self._run / BEST)
+        self._model.load_state_dict(best["model"])
+        self._cache.pooled.copy_(best["texts"])
+        return int(max(self._at.history, key=lambda entry: entry["validation_ndcg@10"])["epoch"]) + 1
 
     @property
     def _reads_texts(self) -> bool:
@@ -116,6 +121,8 @@ class Loop:
         return late and self._at.step % settings.texts_every == 0 and settings.tuning is not Tuning.FROZEN
 
     def _ended(self) -> bool:
+        if self._epochs is not None:
+            return self._at.epoch >= self._epochs
         return self._at.step >= self._total or self._at.stale_epochs > self._settings.patience
 
     def _epoch(self, writer: SummaryWriter, report: Any) -> None:
@@ -133,6 +140,13 @@ class Loop:
             # What is validated, and goes on, are the vectors that would be exported now.
             self._cache.refill()
             self._texts_moved = False
+        if self._epochs is None:
+            self._judge(writer, losses)
+        self._at.epoch, self._at.batch = self._at.epoch + 1, 0
+        self._checkpoint()
+
+    def _judge(self, writer: SummaryWriter, losses: list[float]) -> None:
+        """Validate, and keep the weights if they are the best."""
         ndcg = self._validate()
         writer.add_scalar("validation/ndcg@10", ndcg, self._at.step)
         entry = {"epoch": self._at.epoch, "step": self._at.step, "validation_ndcg@10": ndcg}
@@ -142,8 +156,6 @@ class Loop:
             self._at.best, self._at.stale_epochs = ndcg, 0
             best = {"model": self._model.state_dict(), "texts": self._cache.pooled}
             checkpoints.save(best, self._run / BEST)
-        self._at.epoch, self._at.batch = self._at.epoch + 1, 0
-        self._checkpoint()
 
     def _step(self, group: list[NDArray[np.int64]]) -> float:
         """One optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
@@ -176,8 +188,15 @@ class Loop:
         profiles = self._model.profiles(self._cache, self._corpus, batch)
         items, log_q, labels = self._sampler.draw(batch.target, random)
         vectors = self._model.item_vectors(self._cache, self._corpus, torch.from_numpy(items))
-        logits = self._model.scale * profiles @ vectors.T - torch.from_numpy(log_q)
-        return functional.cross_entropy(logits, torch.from_numpy(labels))
+        towers, target = self._settings.towers, torch.from_numpy(labels)
+        # A whole vector has length one, so a tower's own cosine is `towers` times its part of the inner product.
+        scale = self._model.scale * towers
+        pairs = zip(split(profiles, towers).unbind(-2), split(vectors, towers).unbind(-2), strict=True)
+        losses = [
+            functional.cross_entropy(scale * profile @ item.T - torch.from_numpy(log_q), target)
+            for profile, item in pairs
+        ]
+        return torch.stack(losses).sum()
 
     def _texts_to_read(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:
         """Texts of some of the batch's targets: they get the largest gradients."""
@@ -227,16 +246,19 @@ class Loop:
 
 
 class NegativeSampler:
-    """The items that a batch's targets are told from: the whole catalogue, or the batch's own targets and a sample.
+    """The items that a batch's targets are told from: all that have events, or the batch's own targets and a sample.
 
-    Half of the sample is drawn by popularity, half uniformly.
+    Items without events are no negatives: nothing says that they are not wanted. Half of the sample is drawn by
+    popularity, half uniformly.
     """
 
     def __init__(self, item_counts: NDArray[np.float64], settings: TrainSettings) -> None:
-        self._items = len(item_counts)
-        self._sampled = 0 if self._items <= settings.full_softmax_items else settings.negatives
-        uniform = np.full(self._items, 1.0 / self._items)
-        popular = item_counts / item_counts.sum() if item_counts.sum() else uniform
+        self._known = np.flatnonzero(item_counts)
+        self._place = np.full(len(item_counts), -1)
+        self._place[self._known] = np.arange(len(self._known))
+        self._sampled = 0 if len(self._known) <= settings.full_softmax_items else settings.negatives
+        uniform = (item_counts > 0) / len(self._known)
+        popular = item_counts / item_counts.sum()
         self._chances = 0.5 * uniform + 0.5 * popular
         self._cumulative = np.cumsum(self._chances)
 
@@ -250,7 +272,7 @@ class NegativeSampler:
             random: where to draw from.
         """
         if not self._sampled:
-            return np.arange(self._items), np.zeros(self._items, dtype=np.float32), targets
+            return self._known, np.zeros(len(self._known), dtype=np.float32), self._place[targets]
         drawn = np.searchsorted(self._cumulative, random.random(self._sampled) * self._cumulative[-1])
         items, labels = np.unique(np.concatenate([targets, drawn]), return_inverse=True)
         # A batch's targets come by popularity as well: the expected count adds up both ways of being drawn.

@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from portrait.features.tokens import TextTokenizer
 from portrait.training.corpus import Corpus
-from portrait.training.models.profile_encoder import ProfileEncoder
 from portrait.training.models.text_encoder import TextEncoder
+from portrait.training.models.towers import ProfileTowers, unit
 from portrait.training.samples import Batch
 from portrait.training.settings import TrainSettings
 from portrait.training.tuning import tune
@@ -85,11 +84,15 @@ class PortraitModel(nn.Module):
 
     def __init__(self, settings: TrainSettings, items: int, pretrained: bool = True) -> None:
         super().__init__()
-        self.text = TextEncoder(settings.base_model, settings.dimension, pretrained)
+        self.towers = settings.towers
+        self.text = TextEncoder(settings.base_model, settings.dimension, settings.towers, pretrained)
         self.text.bert = tune(self.text.bert, settings.tuning)
-        self.profile = ProfileEncoder(settings.dimension, settings.layers, settings.heads, settings.dropout)
+        self.profile = ProfileTowers(
+            settings.towers, settings.dimension, settings.layers, settings.heads, settings.dropout
+        )
         self.residual = nn.Embedding(items, settings.dimension)
         nn.init.normal_(self.residual.weight, std=0.02)
+        self.residual_dropout = settings.residual_dropout
         self.scale = nn.Parameter(torch.tensor(settings.scale))
 
     def train(self, mode: bool = True) -> Self:
@@ -100,17 +103,30 @@ class PortraitModel(nn.Module):
 
     def item_vectors(self, cache: TextCache, corpus: Corpus, items: Tensor) -> Tensor:
         """`[items]` rows → `[items, dimension]`, unit length: the text's vector plus the item's residual."""
-        words = self.text.head(cache.lookup(torch.from_numpy(corpus.item_text)[items]))
-        return functional.normalize(words + self.residual(items), dim=-1)
+        return self._with_residual(cache.lookup(torch.from_numpy(corpus.item_text)[items]), items)
 
     def event_vectors(self, cache: TextCache, corpus: Corpus, events: NDArray[np.int64]) -> Tensor:
         """`[…]` events, -1 for padding → `[…, dimension]`: the item's vector, or the query's for a search."""
         item = torch.from_numpy(np.where(events >= 0, corpus.event_item[events], -1))
         text = torch.from_numpy(corpus.event_text[events])
-        words = self.text.head(cache.lookup(text))
-        residual = self.residual(item.clamp(min=0)) * (item >= 0).unsqueeze(-1)
-        vectors = functional.normalize(words + residual, dim=-1)
-        return vectors * torch.from_numpy(events >= 0).unsqueeze(-1)
+        return self._with_residual(cache.lookup(text), item) * torch.from_numpy(events >= 0).unsqueeze(-1)
+
+    def forget(self, items: NDArray[np.bool_]) -> None:
+        """Leave nothing but the words of some items, `[items]`: those that training has no event of."""
+        with torch.no_grad():
+            self.residual.weight[torch.from_numpy(items)] = 0.0
+
+    def _with_residual(self, pooled: Tensor, items: Tensor) -> Tensor:
+        """`[…, hidden]` pooled texts and `[…]` items, -1 for none → `[…, dimension]`, unit length.
+
+        In training some residuals are dropped, so that words alone are worth as much as they can be: they are
+        all that a new item has.
+        """
+        kept = items >= 0
+        if self.training and self.residual_dropout:
+            kept &= torch.rand(items.shape) >= self.residual_dropout
+        words = self.text.head(pooled) * self.towers**0.5
+        return unit(words + self.residual(items.clamp(min=0)) * kept.unsqueeze(-1), self.towers)
 
     def profiles(self, cache: TextCache, corpus: Corpus, batch: Batch) -> Tensor:
         """The profile of each pair of a batch at its target's time, `[pairs, dimension]`."""

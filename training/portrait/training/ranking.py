@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from portrait.features.associations import Associated, Associations
 from portrait.features.candidates import (
+    ASSOCIATED,
     CANDIDATE_FEATURES,
     FAMILIAR,
     RETRIEVED,
@@ -20,7 +22,7 @@ from portrait.features.candidates import (
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.models.ranker import Ranker
-from portrait.training.retrieval import Vectors, rank_all
+from portrait.training.retrieval import Vectors, rank_all, seen_items
 from portrait.training.splits import Holdout
 
 UNIFORM = 32
@@ -70,11 +72,13 @@ class Candidates:
     """`[targets]`: text of the search that the target followed at once, -1 if none."""
 
 
-def candidates(corpus: Corpus, holdout: Holdout, vectors: Vectors, random: np.random.Generator) -> Candidates:
+def candidates(
+    corpus: Corpus, holdout: Holdout, vectors: Vectors, associations: Associations, random: np.random.Generator
+) -> Candidates:
     """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
     retrieved = rank_all(corpus, vectors, RETRIEVED, holdout.mask_seen)
     popularity = popularity_scale(holdout.item_counts)
-    width = retrieved.shape[1] + FAMILIAR + UNIFORM + 1
+    width = retrieved.shape[1] + ASSOCIATED + FAMILIAR + UNIFORM + 1
     shape = (len(vectors.targets), width)
     items = np.full(shape, -1)
     features = np.zeros((*shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
@@ -82,7 +86,11 @@ def candidates(corpus: Corpus, holdout: Holdout, vectors: Vectors, random: np.ra
     query = np.full(len(vectors.targets), -1)
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
-        ranked = _with_familiar(corpus, retrieved[row], start, end, holdout.mask_seen)
+        associated = associations.of_history(
+            corpus.event_item[start:end].tolist(), corpus.columns.time[start:end].tolist()
+        )
+        ranked = _with_associated(corpus, retrieved[row], associated, target, holdout.mask_seen)
+        ranked = _with_familiar(corpus, ranked, start, end, holdout.mask_seen)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)
         drawn = drawn[drawn != corpus.event_item[target]]
         missed = np.setdiff1d(corpus.event_item[target], ranked)
@@ -95,12 +103,24 @@ def candidates(corpus: Corpus, holdout: Holdout, vectors: Vectors, random: np.ra
         )
         if corpus.event_item[end - 1] == NO_ITEM:
             query[row] = corpus.event_text[end - 1]
-        features[row, : len(chosen)] = _features(corpus, popularity, chosen, start, end, target, query[row] >= 0)
+        features[row, : len(chosen)] = _features(
+            corpus, popularity, chosen, associated, start, end, target, query[row] >= 0
+        )
     targets = corpus.event_item[vectors.targets]
     return Candidates(
         items, features, shown, weight, items == targets[:, None],
         np.isin(corpus.columns.type_code[vectors.targets], _PURCHASES), query,
     )  # fmt: skip
+
+
+def _with_associated(
+    corpus: Corpus, retrieved: NDArray[np.int64], associated: Associated, target: int, mask_seen: bool
+) -> NDArray[np.int64]:
+    best = associated.best_first()
+    if mask_seen:
+        best = best[~np.isin(best, seen_items(corpus, target))]
+    best = best[:ASSOCIATED]
+    return np.concatenate([retrieved, best[~np.isin(best, retrieved)]])
 
 
 def _with_familiar(
@@ -114,8 +134,8 @@ def _with_familiar(
 
 
 def _features(
-    corpus: Corpus, popularity: NDArray[np.float32], items: NDArray[np.int64], start: int, end: int, target: int,
-    has_query: bool,
+    corpus: Corpus, popularity: NDArray[np.float32], items: NDArray[np.int64], associated: Associated,
+    start: int, end: int, target: int, has_query: bool,
 ) -> NDArray[np.float32]:  # fmt: skip
     known = corpus.event_item[start:end].tolist()
     remembered = memory(
@@ -127,6 +147,7 @@ def _features(
         [str(item) for item in items.tolist()],
         popularity[items],
         corpus.item_percentile[items],
+        associated.scores_of(items),
         remembered,
         float(corpus.columns.time[target]),
         has_query,
@@ -155,7 +176,15 @@ def run_ranker(
     )
 
 
-def fit(corpus: Corpus, holdout: Holdout, vectors: Vectors, texts: Tensor, scale: float, seed: int) -> Ranker:
+def fit(
+    corpus: Corpus,
+    holdout: Holdout,
+    vectors: Vectors,
+    associations: Associations,
+    texts: Tensor,
+    scale: float,
+    seed: int,
+) -> Ranker:
     """Fit a ranker: order by a softmax over what serving would rank, probabilities by weighted cross-entropy.
 
     `click` is the chance that the candidate is the item the shopper acts on next in any way, `purchase` that it
@@ -165,7 +194,7 @@ def fit(corpus: Corpus, holdout: Holdout, vectors: Vectors, texts: Tensor, scale
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     ranker = Ranker(scale, 1.0 / len(corpus.items))
-    chosen = candidates(corpus, holdout, vectors, random)
+    chosen = candidates(corpus, holdout, vectors, associations, random)
     # The chances are linear and start at a prior that is far off for popular items: they take longer steps.
     ordering = [value for name, value in ranker.named_parameters() if not name.startswith("chances")]
     groups: list[dict[str, Any]] = [{"params": ordering}, {"params": ranker.chances.parameters(), "lr": _CHANCE_RATE}]

@@ -3,9 +3,11 @@
 <run>/settings.json     what it was trained with
 <run>/data.json         which data set, and its report
 <run>/checkpoint.pt     where it stands
+<run>/associations.npz  which items follow which
 <run>/model.pt          written last: a run without it has not ended
 <run>/tensorboard/      scalars
 <run>/metrics-<split>.json   what `portrait evaluate` measured
+<run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
 """
 
 import dataclasses
@@ -18,8 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from portrait.features import release as files
+from portrait.features.associations import Associations
 from portrait.features.tokens import TextTokenizer
-from portrait.training import checkpoints, ranking, retrieval
+from portrait.training import associations, checkpoints, ranking, retrieval
 from portrait.training import corpus as corpora
 from portrait.training.choices import Tuning
 from portrait.training.corpus import NO_ITEM, Corpus
@@ -33,6 +37,7 @@ from portrait.training.splits import Holdout, hold_out
 from portrait.training.tuning import merge
 
 SETTINGS, DATA, MODEL, TOKENIZER = "settings.json", "data.json", "model.pt", "tokenizer.json"
+TRAIN_ONLY = "train-only"
 
 MINIMUM_SHOPPERS = 20
 MINIMUM_SAMPLES = 100
@@ -48,6 +53,7 @@ class TrainedRun:
     holdout: Holdout
     model: PortraitModel
     ranker: Ranker
+    associations: Associations
     cache: TextCache
     data: dict[str, Any]
     """Path and report of the data set."""
@@ -66,25 +72,65 @@ def train(data: Path, folder: Path, settings: TrainSettings, resume: bool = Fals
         TrainingError: data or folder do not allow it.
     """
     _open(folder, settings, resume)
-    corpus = corpora.load(data)
-    holdout = hold_out(corpus, settings.split)
     _write_data(data, folder)
-    torch.manual_seed(settings.seed)
+    corpus = corpora.load(data)
+    if settings.refit:
+        _refit(data, corpus, folder, settings, resume)
+    else:
+        _train_only(corpus, folder, settings, resume)
+
+
+def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool) -> None:
+    """Encoders and associations learn from the training events; the ranker from some that are kept from them."""
+    holdout = hold_out(corpus, settings.split)
     for_ranker = ranking.ranker_targets(corpus, holdout, settings.seed)
     targets = _encoder_targets(corpus, holdout, for_ranker)
+    model, cache, epochs = _train_encoders(corpus, holdout, targets, folder, settings, resume)
+    linked = associations.fit(corpus, targets, settings)
+    vectors = retrieval.encode_targets(model, cache, corpus, for_ranker)
+    texts = retrieval.text_vectors(model, cache)
+    ranker = ranking.fit(corpus, holdout, vectors, linked, texts, float(model.scale.detach()), settings.seed)
+    _save(folder, model, cache, ranker, linked, epochs)
 
+
+def _refit(data: Path, corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool) -> None:
+    """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
+    first = folder / TRAIN_ONLY
+    if not (first / MODEL).exists():
+        train(data, first, dataclasses.replace(settings, refit=False), resume and (first / SETTINGS).exists())
+    chosen = checkpoints.load(first / MODEL)
+    holdout = hold_out(corpus, settings.split, refit=True)
+    targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
+    model, cache, epochs = _train_encoders(
+        corpus, holdout, targets, folder, settings, resume, epochs=int(chosen["epochs"])
+    )
+    ranker = Ranker(1.0, 1.0)
+    ranker.load_state_dict(chosen["ranker"])
+    _save(folder, model, cache, ranker, associations.fit(corpus, targets, settings), epochs)
+
+
+def _train_encoders(
+    corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64], folder: Path, settings: TrainSettings, resume: bool,
+    epochs: int | None = None,
+) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
+    """The encoders as they are to be exported, their texts, and after how many epochs."""
+    torch.manual_seed(settings.seed)
     tokenizer = _tokenizer(settings)
     tokenizer.save(folder / TOKENIZER)
     model = PortraitModel(settings, len(corpus.items))
+    model.forget(holdout.item_counts == 0)
     cache = TextCache(model.text, tokenizer, corpus.texts)
-    Loop(corpus, holdout, targets, model, cache, settings, folder).train(resume)
-
+    epochs = Loop(corpus, holdout, targets, model, cache, settings, folder, epochs).train(resume)
     model.text.bert = merge(model.text.bert)
     model.eval()
-    vectors = retrieval.encode_targets(model, cache, corpus, for_ranker)
-    texts = retrieval.text_vectors(model, cache)
-    ranker = ranking.fit(corpus, holdout, vectors, texts, float(model.scale.detach()), settings.seed)
-    state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled}
+    return model, cache, epochs
+
+
+def _save(
+    folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, linked: Associations, epochs: int
+) -> None:
+    linked.save(folder / files.ASSOCIATIONS)
+    state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
     checkpoints.save(state, folder / MODEL)
 
 
@@ -109,8 +155,9 @@ def load(folder: Path) -> TrainedRun:
     ranker.load_state_dict(state["ranker"])
     cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER), corpus.texts)
     cache.pooled.copy_(state["texts"])
-    holdout = hold_out(corpus, settings.split)
-    return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), cache, data)
+    holdout = hold_out(corpus, settings.split, settings.refit)
+    linked = Associations.load(folder / files.ASSOCIATIONS)
+    return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), linked, cache, data)
 
 
 def _plain(settings: TrainSettings) -> TrainSettings:

@@ -21,9 +21,13 @@ class TrainSettings:
 
     dimension: int = 128
     """Length of text, item and profile vectors."""
+    towers: int = 1
+    """Equal parts of the vectors, each trained and compared by itself: an ensemble."""
     layers: int = 2
     heads: int = 2
     dropout: float = 0.4
+    residual_dropout: float = 0.1
+    """Share of items that are known by their words alone in a step."""
     scale: float = 20.0
     """Softmax scale (one over the temperature) at the start; it is learnt."""
 
@@ -49,12 +53,25 @@ class TrainSettings:
     """Catalogues up to this size are scored whole at each step; larger ones by `negatives` sampled items."""
     negatives: int = 2048
 
+    association_decay: float = 0.7
+    """What an event counts against one a moment later, in what came before."""
+    association_target_decay: float = 0.5
+    """What an event counts against one a moment earlier, in what came after."""
+    association_ridge: float = 10.0
+    """λ of the linear fit."""
+
+    refit: bool = False
+    """Train once more on training and validation events, as long as was best by validation."""
+
     @classmethod
     def of(cls, preset: Preset, **chosen: Any) -> "TrainSettings":
         """The settings of a preset, with the caller's own choices."""
         effort: dict[str, Any] = {}
         if preset is Preset.BEST:
             effort = {
+                "refit": True,
+                "towers": 2,
+                "dimension": 256,
                 "maximum_epochs": 30,
                 "maximum_steps": 20_000,
                 "patience": 4,

@@ -20,7 +20,7 @@ class Holdout:
 
     split: Split
     train: NDArray[np.bool_]
-    """`[events]`: events that training may learn from."""
+    """`[events]`: events that training may learn from; after a refit, those of the validation period too."""
     validation: NDArray[np.int64]
     """Events to choose settings by, at most one a shopper; each carries an item."""
     test: NDArray[np.int64]
@@ -32,13 +32,18 @@ class Holdout:
     in groceries: there the familiar item is what is asked for."""
 
 
-def hold_out(corpus: Corpus, split: Split) -> Holdout:
+def hold_out(corpus: Corpus, split: Split, refit: bool = False) -> Holdout:
     """Split a corpus.
+
+    Args:
+        corpus: the events.
+        split: what is held out.
+        refit: training may learn from everything earlier than the test.
 
     Raises:
         TrainingError: the corpus can't be split this way.
     """
-    train, validation, test = {Split.LOO: _leave_one_out, Split.TIME: _global_time}[split](corpus)
+    train, validation, test = {Split.LOO: _leave_one_out, Split.TIME: _global_time}[split](corpus, refit)
     if not len(test) or not train.any():
         raise TrainingError(
             f"too few events to hold any out by --split {split}: at least one shopper needs 3 events with items"
@@ -57,26 +62,26 @@ def _repeats(corpus: Corpus, targets: NDArray[np.int64]) -> float:
     return float(np.mean(repeated)) if repeated else 0.0
 
 
-def _leave_one_out(corpus: Corpus) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+def _leave_one_out(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
     """Held out are the last event with an item, the one before it, and all that stands between or after them."""
     train = np.ones(len(corpus.event_item), dtype=bool)
     validation, test = [], []
     for start, end in zip(corpus.starts[:-1], corpus.starts[1:], strict=True):
         with_item = start + np.flatnonzero(corpus.event_item[start:end] != NO_ITEM)
         if len(with_item) >= 3:
-            train[corpus.context_end[with_item[-2]] : end] = False
+            train[corpus.context_end[with_item[-1 if refit else -2]] : end] = False
             validation.append(with_item[-2])
             test.append(with_item[-1])
     return train, np.array(validation, dtype=np.int64), np.array(test, dtype=np.int64)
 
 
-def _global_time(corpus: Corpus) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+def _global_time(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
     time = corpus.columns.time
     if np.isnan(time).any():
         raise TrainingError("the data set has events without a time: it can't be split by time; use --split loo")
     first_validation, first_test = np.quantile(time, [TIME_TRAIN_SHARE, TIME_TRAIN_SHARE + TIME_VALIDATION_SHARE])
     return (
-        time < first_validation,
+        time < (first_test if refit else first_validation),
         _first_with_item(corpus, (time >= first_validation) & (time < first_test)),
         _first_with_item(corpus, time >= first_test),
     )

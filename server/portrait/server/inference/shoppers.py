@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features import histories
+from portrait.features.associations import Associated
 from portrait.features.events import Event, EventType
 from portrait.features.text import normalise_text, query_text
 from portrait.server.catalogue import Shelves
@@ -30,6 +31,8 @@ class Shopper:
     """What is remembered, oldest first; the query is the last of them, as a search."""
     percentiles: NDArray[np.float64]
     """`[events]`: price percentile of each, NaN if unknown."""
+    associated: Associated
+    """Rows of the release's items that the events lead to."""
 
 
 class ShopperEncoder:
@@ -63,11 +66,15 @@ class ShopperEncoder:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
         columns = histories.columns_of(events, lambda event: self._percentile(event, shelves))
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
+        associated = self._release.associations.of_history(
+            [self._release.row_of(event) for event in events], columns.time.tolist()
+        )
         if not events:
-            return Shopper(nobody, nobody, events, columns.price_percentile)
+            return Shopper(nobody, nobody, events, columns.price_percentile, associated)
         vectors = await self._vectors(events[-histories.ENCODED_EVENTS :], shelves, deadline)
         profile = await self._profiles.encode(vectors, histories.encode(columns, as_of), deadline)
-        return Shopper(profile, vectors[-1] if asks else nobody, events, columns.price_percentile)
+        asked = vectors[-1] if asks else nobody
+        return Shopper(profile, asked, events, columns.price_percentile, associated)
 
     def _percentile(self, event: Event, shelves: Shelves) -> float:
         item = shelves.item(event) if event.price is not None else None

@@ -3,22 +3,29 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates import FAMILIAR, RETRIEVED, candidate_features, memory
-from portrait.features.events import Event
+from portrait.features.candidates import ASSOCIATED, FAMILIAR, RETRIEVED, candidate_features, memory
+from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.server.catalogue import CandidateSet, Filter, Snapshot
 from portrait.server.inference.shoppers import Shopper
+from portrait.server.releases import Release
 from portrait.server.retrieval.exact import best
 
 
-def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left_out: Sequence[Event]) -> CandidateSet:
-    """The nearest to profile and query, and what the shopper knows; the popular ones where neither is known.
+def retrieve(
+    catalogue: Snapshot, release: Release, shopper: Shopper, k: int, wanted: Filter, left_out: Sequence[Event]
+) -> CandidateSet:
+    """The nearest to profile and query, what the history leads to, and what the shopper knows.
+
+    Where neither profile nor query is known, the popular ones.
 
     Args:
         catalogue: what there is.
+        release: whose rows the associations refer to.
         shopper: whom it is for.
         k: at least this many, if so many pass.
         wanted: what may be shown.
@@ -31,9 +38,21 @@ def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left
     found = [best(catalogue.scores(vector), count, allowed) for vector in wishes]
     if not wishes:
         found.append(best(catalogue.popularity, count, allowed))
+    found.append(_associated(catalogue, release, shopper, allowed))
     familiar = _rows(catalogue, shopper.events)
     found.append(familiar[allowed[familiar]][:FAMILIAR])
     return catalogue.take(np.unique(np.concatenate(found)))
+
+
+def _associated(
+    catalogue: Snapshot, release: Release, shopper: Shopper, allowed: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Rows of the catalogue that the history leads to, at most `ASSOCIATED`."""
+    if catalogue.name != DEFAULT_CATALOGUE:
+        return np.empty(0, dtype=np.int64)
+    best = (catalogue.row(release.items[row].item_id) for row in shopper.associated.best_first().tolist())
+    rows = islice((row for row in best if row is not None and allowed[row]), ASSOCIATED)
+    return np.fromiter(rows, dtype=np.int64)
 
 
 def _rows(catalogue: Snapshot, events: Sequence[Event]) -> NDArray[np.int64]:
@@ -42,11 +61,14 @@ def _rows(catalogue: Snapshot, events: Sequence[Event]) -> NDArray[np.int64]:
     return np.array([row for row in rows if row is not None], dtype=np.int64)
 
 
-def features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
+def features(
+    chosen: CandidateSet, release: Release, shopper: Shopper, catalogue: str, as_of: datetime
+) -> NDArray[np.float32]:
     """`[candidates, len(CANDIDATE_FEATURES)]`.
 
     Args:
         chosen: the candidates.
+        release: whose rows the associations refer to.
         shopper: whom they are for.
         catalogue: the one they are of; a like id of another catalogue is another item.
         as_of: the moment of the request.
@@ -56,10 +78,14 @@ def features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: date
         [event.time.timestamp() if event.time else math.nan for event in shopper.events],
         shopper.percentiles,
     )
+    item_ids = [item.item_id for item in chosen.items]
+    known = release.rows if catalogue == DEFAULT_CATALOGUE else {}
+    rows = np.array([known.get(item_id, -1) for item_id in item_ids], dtype=np.int64)
     return candidate_features(
-        [item.item_id for item in chosen.items],
+        item_ids,
         chosen.popularity,
         chosen.percentile,
+        shopper.associated.scores_of(rows),
         remembered,
         as_of.timestamp(),
         has_query=bool(shopper.query.any()),

@@ -7,11 +7,14 @@ from torch import Tensor, nn
 
 from portrait.features.candidates import CANDIDATE_FEATURES
 
+_ASSOCIATION = CANDIDATE_FEATURES.index("association")
+
 
 class Ranker(nn.Module):
-    """Corrects the retrieval score by what is known of each candidate.
+    """Blends the retrieval score with the associations, and corrects it by what is known of each candidate.
 
-    `score = scale · profile·candidate + query_scale · query·candidate + correction(features)`. The probabilities
+    `score = scale · profile·candidate + query_scale · query·candidate + association_scale · association +
+    correction(features)`. The probabilities
     are logistic in the score and the features; `training.ranking` says what they are calibrated to.
 
     Args:
@@ -24,9 +27,10 @@ class Ranker(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(float(scale)))
         self.query_scale = nn.Parameter(torch.tensor(0.0))
+        self.association_scale = nn.Parameter(torch.tensor(1.0))
         # Candidate features, the two cosines, and whether there is a profile.
         inputs = len(CANDIDATE_FEATURES) + 3
-        # It starts at zero: an unfitted ranker keeps the order of retrieval.
+        # It starts at zero: an unfitted ranker only blends.
         last = nn.Linear(hidden, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -47,7 +51,9 @@ class Ranker(nn.Module):
         query_fit = (candidate_embedding @ query_embedding.unsqueeze(-1)).squeeze(-1)
         personal = (profile * profile).sum(-1, keepdim=True).expand_as(fit)
         inputs = torch.cat([candidate_features, torch.stack([fit, query_fit, personal], -1)], -1)
-        score = self.scale * fit + self.query_scale * query_fit + self.correction(inputs).squeeze(-1)
+        association = candidate_features[..., _ASSOCIATION]
+        blended = self.scale * fit + self.query_scale * query_fit + self.association_scale * association
+        score = blended + self.correction(inputs).squeeze(-1)
         chances = self.chances(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))
         return score, chances
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
 from portrait.training.choices import DEFAULT_BASE_MODEL
+from portrait.training.models.towers import unit
 
 logging.disable_progress_bar()  # its bar for a second of reading would stand beside ours
 
@@ -28,11 +28,13 @@ class TextEncoder(nn.Module):
     Args:
         base_model: folder or name of a BERT-type model.
         dimension: length of the vectors.
+        towers: equal parts of the vectors that are compared each by itself.
         pretrained: read the base model's weights; False builds it from its configuration alone.
     """
 
-    def __init__(self, base_model: str, dimension: int, pretrained: bool = True) -> None:
+    def __init__(self, base_model: str, dimension: int, towers: int = 1, pretrained: bool = True) -> None:
         super().__init__()
+        self.towers = towers
         folder = base_model_folder(base_model)
         # Eager attention is what the ONNX exporter turns into plain matrix products.
         options = {"attn_implementation": "eager"}
@@ -51,7 +53,7 @@ class TextEncoder(nn.Module):
 
     def head(self, pooled: Tensor) -> Tensor:
         """`[texts, hidden]` → `[texts, dimension]`, unit length."""
-        return functional.normalize(self.project(pooled), dim=-1)
+        return unit(self.project(pooled), self.towers)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """`[texts, tokens]` twice → `embedding [texts, dimension]`, unit length."""

@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve test lint format protos
+.PHONY: help env demo serve benchmark-quality test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -31,6 +32,13 @@ demo: env ## Logs to a served profile on public data; DATA=FOLDER for your own s
 
 serve: env ## Serve the newest release of model_repository/; see `portrait serve --help`.
 	$(BIN)/portrait serve
+
+benchmark-quality: env ## Portrait against its baselines on DATA=FOLDER, a source; hours on a small machine.
+	$(BIN)/pip install --quiet --editable '.[benchmarks]'
+	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
+	test -e $(WORK)/run/model.pt || \
+	  $(BIN)/portrait train $(WORK)/data $(WORK)/run --preset best $(if $(wildcard $(WORK)/run),--resume)
+	$(BIN)/python -W ignore -m benchmarks.quality $(WORK)/data --refit $(WORK)/run --train-only $(WORK)/run/train-only
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest

@@ -123,7 +123,8 @@ class Loop:
     def _ended(self) -> bool:
         if self._epochs is not None:
             return self._at.epoch >= self._epochs
-        return self._at.step >= self._total or self._at.stale_epochs > self._settings.patience
+        over = self._at.step >= self._total or self._at.epoch >= self._settings.maximum_epochs
+        return over or self._at.stale_epochs > self._settings.patience
 
     def _epoch(self, writer: SummaryWriter, report: Any) -> None:
         losses = []

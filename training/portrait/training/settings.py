@@ -72,10 +72,9 @@ class TrainSettings:
                 "refit": True,
                 "towers": 2,
                 "dimension": 256,
-                "maximum_epochs": 30,
+                "maximum_epochs": 9,
                 "maximum_steps": 20_000,
-                "patience": 4,
-                "texts_from": 0.5,
+                "texts_from": 0.6,
             }
         return cls(preset=preset, **effort, **chosen)
 

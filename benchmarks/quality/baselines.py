@@ -1,0 +1,146 @@
+"""The baselines: each is tuned on validation, then fitted for its protocol.
+
+Linear models come from RecTools; their item-to-item matrices are applied here to histories that count recent events
+more, which the library can't do and which decides their quality.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from implicit.nearest_neighbours import CosineRecommender
+from numpy.typing import NDArray
+from rectools import Columns
+from rectools.dataset import Dataset
+from rectools.models import EASEModel, ImplicitItemKNNWrapperModel
+from scipy import sparse
+
+from benchmarks.quality.protocol import Scorer, Task
+from portrait.features.tokens import TextTokenizer
+from portrait.training.choices import DEFAULT_BASE_MODEL
+from portrait.training.corpus import Corpus
+from portrait.training.model import TextCache
+from portrait.training.models.text_encoder import TextEncoder, base_model_folder
+
+DECAYS = (0.5, 0.6, 0.7, 0.8, 1.0)
+Fit = Callable[..., Scorer]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A model, and the settings that it is tuned over."""
+
+    name: str
+    grid: Callable[[], Iterator[dict[str, Any]]]
+    prepare: Callable[[Task, dict[str, Any]], Any]
+    """What is costly and shared by settings that differ in the decay only."""
+    scorer: Callable[[Task, Any, dict[str, Any]], Scorer]
+
+    def tuned(self, task: Task) -> tuple[dict[str, Any], Scorer]:
+        """The settings with the best validation NDCG@10, and the model they make."""
+        best: tuple[float, dict[str, Any], Scorer] | None = None
+        prepared_for, prepared = None, None
+        for settings in self.grid():
+            costly = {name: value for name, value in settings.items() if name != "decay"}
+            if prepared is None or costly != prepared_for:
+                prepared_for, prepared = costly, self.prepare(task, costly)
+            scorer = self.scorer(task, prepared, settings)
+            value = task.validate(scorer)
+            if best is None or value > best[0]:
+                best = value, settings, scorer
+        assert best is not None
+        return best[1] | {"validation NDCG@10": round(best[0], 4)}, best[2]
+
+    def fitted(self, task: Task, settings: dict[str, Any]) -> Scorer:
+        """The model of given settings."""
+        return self.scorer(task, self.prepare(task, settings), settings)
+
+
+def _popularity(task: Task, _: Any, __: dict[str, Any]) -> Scorer:
+    counts = task.holdout.item_counts.astype(np.float32)
+    return lambda targets: np.repeat(counts[None], len(targets), 0)
+
+
+def _linear(task: Task, weights: Any, settings: dict[str, Any]) -> Scorer:
+    """Item-to-item weights applied to histories that count recent events more."""
+
+    def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        scores = task.contexts(targets, settings["decay"]) @ weights
+        return np.asarray(scores.todense() if sparse.issparse(scores) else scores, dtype=np.float32)
+
+    return score
+
+
+def _knn(task: Task, settings: dict[str, Any]) -> sparse.csr_matrix:
+    model = ImplicitItemKNNWrapperModel(CosineRecommender(K=settings["neighbours"], num_threads=2))
+    model.fit(_dataset(task))
+    similarity = model.model.similarity.tocsr()
+    similarity.setdiag(0.0)
+    return similarity
+
+
+def _ease(task: Task, settings: dict[str, Any]) -> NDArray[np.float32]:
+    model = EASEModel(regularization=settings["ridge"])
+    model.fit(_dataset(task))
+    return np.asarray(model.weight, dtype=np.float32)
+
+
+def _dataset(task: Task) -> Dataset:
+    """The learnt events as RecTools reads them; every item is there, so that rows keep their numbers."""
+    matrix = task.interactions().tocoo()
+    items = len(task.corpus.items)
+    # One made-up shopper touches every item with weight 0: RecTools numbers only what occurs.
+    frame = pd.DataFrame(
+        {
+            Columns.User: np.concatenate([np.full(items, -1), matrix.row]),
+            Columns.Item: np.concatenate([np.arange(items), matrix.col]),
+            Columns.Weight: np.concatenate([np.zeros(items, dtype=np.float32), matrix.data]),
+            Columns.Datetime: pd.Timestamp("2000-01-01"),
+        }
+    )
+    return Dataset.construct(frame)
+
+
+def _zero_shot(task: Task, vectors: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
+    return lambda targets: (task.contexts(targets, settings["decay"]) @ vectors) @ vectors.T
+
+
+def _title_vectors(task: Task, _: dict[str, Any]) -> NDArray[np.float32]:
+    """`[items, hidden]`: what the base model says of each item's words before any training."""
+    pooled = untrained_texts(task.corpus)[task.corpus.item_text]
+    return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+
+
+def untrained_texts(corpus: Corpus) -> NDArray[np.float32]:
+    """`[texts, hidden]`: the base model's mean token of each text."""
+    from transformers import AutoTokenizer
+
+    encoder = TextEncoder(DEFAULT_BASE_MODEL, 1).eval()
+    backend = AutoTokenizer.from_pretrained(base_model_folder(DEFAULT_BASE_MODEL)).backend_tokenizer
+    cache = TextCache(encoder, TextTokenizer(backend), corpus.texts)
+    with torch.no_grad():
+        cache.refill()
+    return cache.pooled.numpy()
+
+
+def _over(**values: tuple[Any, ...]) -> Callable[[], Iterator[dict[str, Any]]]:
+    """Every combination, the last name varying fastest."""
+    names = list(values)
+
+    def grid() -> Iterator[dict[str, Any]]:
+        shape = [len(values[name]) for name in names]
+        for index in np.ndindex(*shape):
+            yield {name: values[name][place] for name, place in zip(names, index, strict=True)}
+
+    return grid
+
+
+BASELINES = (
+    Baseline("popularity", _over(), lambda task, settings: None, _popularity),
+    Baseline("zero-shot MiniLM", _over(decay=DECAYS), _title_vectors, _zero_shot),
+    Baseline("ItemKNN, recency", _over(neighbours=(50, 100, 400), decay=DECAYS), _knn, _linear),
+    Baseline("EASE, recency", _over(ridge=(50.0, 100.0, 250.0), decay=(0.6, 0.7, 0.8)), _ease, _linear),
+)

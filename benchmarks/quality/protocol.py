@@ -1,0 +1,98 @@
+"""The protocol that every model of the benchmark is measured by: what it may learn from, and what it ranks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.metrics import MISSED, hit_rate, ndcg, reciprocal_rank
+from portrait.training.retrieval import seen_items
+from portrait.training.splits import Holdout
+
+CUTS = (5, 10, 20)
+MEASURES = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
+_BLOCK = 512
+
+Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Targets → `[targets, items]`: a score of every item for the target's shopper at the target's time."""
+
+
+class Protocol(StrEnum):
+    """What a model may learn from before it is asked for the test items. Two protocols never share a column."""
+
+    TRAIN_ONLY = "train only"
+    """The training events. The validation item is context when the test item is asked for, but never a target."""
+    REFIT = "refit"
+    """Settings are chosen on validation; then the model learns from training and validation events."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One data set under one protocol."""
+
+    corpus: Corpus
+    holdout: Holdout
+
+    @property
+    def learnt(self) -> NDArray[np.int64]:
+        """Events with an item that a model may learn from, ascending."""
+        return np.flatnonzero(self.holdout.train & (self.corpus.event_item != NO_ITEM))
+
+    def interactions(self) -> sparse.csr_matrix:
+        """`[shoppers, items]`, 1 where the shopper has a learnt event of the item."""
+        events, corpus = self.learnt, self.corpus
+        shape = (len(corpus.shopper_ids), len(corpus.items))
+        entries = (np.ones(len(events), dtype=np.float32), (corpus.event_shopper[events], corpus.event_item[events]))
+        matrix = sparse.csr_matrix(entries, shape=shape)
+        matrix.data[:] = 1.0
+        return matrix
+
+    def contexts(self, targets: NDArray[np.int64], decay: float) -> sparse.csr_matrix:
+        """`[targets, items]`: what came before each target, an event counting `decay` for each later one."""
+        rows, columns, values = [], [], []
+        for row, items in enumerate(self.histories(targets)):
+            rows.append(np.full(len(items), row))
+            columns.append(items)
+            values.append(decay ** np.arange(len(items) - 1, -1, -1, dtype=np.float32))
+        shape = (len(targets), len(self.corpus.items))
+        entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+        return sparse.csr_matrix(entries, shape=shape, dtype=np.float32)
+
+    def histories(self, targets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Items of each target's context, oldest first."""
+        corpus = self.corpus
+        contexts = [corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]] for target in targets]
+        return [items[items != NO_ITEM] for items in contexts]
+
+    def ranks(
+        self, scorer: Scorer, targets: NDArray[np.int64], among: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """0-based rank of each target's item in the catalogue; items that tie with it stand before it.
+
+        Args:
+            scorer: the model.
+            targets: events to foresee.
+            among: rows of the items that are ranked; None for all.
+        """
+        ranks = np.full(len(targets), MISSED)
+        left_out = np.ones(len(self.corpus.items), dtype=bool)
+        left_out[slice(None) if among is None else among] = False
+        for begin in range(0, len(targets), _BLOCK):
+            part = targets[begin : begin + _BLOCK]
+            scores = scorer(part).copy()
+            scores[:, left_out] = -np.inf
+            if self.holdout.mask_seen:
+                for row, target in enumerate(part.tolist()):
+                    scores[row, seen_items(self.corpus, target)] = -np.inf
+            wanted = scores[np.arange(len(part)), self.corpus.event_item[part]]
+            found = (scores >= wanted[:, None]).sum(1) - 1
+            ranks[begin : begin + _BLOCK] = np.where(np.isfinite(wanted), found, MISSED)
+        return ranks
+
+    def validate(self, scorer: Scorer) -> float:
+        """NDCG@10 on the validation targets: what settings are chosen by."""
+        return float(ndcg(self.ranks(scorer, self.holdout.validation), 10).mean())

@@ -1,0 +1,117 @@
+"""Measured ranks as tables: JSON for programs, Markdown and a plot for people."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.quality.protocol import CUTS, MEASURES
+from portrait.training.metrics import interval
+
+PORTRAIT = "Portrait"
+_COLUMNS = (
+    "model", "NDCG@5", "NDCG@10", "95% interval", "HR@10", "95% interval", "MRR@20", "Portrait's NDCG@10 minus this",
+)  # fmt: skip
+
+
+def measured(ranks: NDArray[np.int64]) -> dict[str, Any]:
+    """Every measure at every cut with its 95% bootstrap interval."""
+    rows = {}
+    for name, measure in MEASURES.items():
+        for cut in CUTS:
+            values = measure(ranks, cut)
+            rows[f"{name}@{cut}"] = {"value": float(values.mean()), "interval": interval(values)}
+    return rows
+
+
+def compared(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, Any]:
+    """Differences of NDCG@10 and HR@10 over the same shoppers, with paired 95% bootstrap intervals."""
+    rows = {}
+    for name in ("NDCG", "HR"):
+        mine, other = MEASURES[name](ours, 10), MEASURES[name](theirs, 10)
+        rows[f"{name}@10"] = {
+            "difference": float((mine - other).mean()),
+            "interval": interval(mine - other),
+            "relative": float(mine.mean() / other.mean() - 1.0) if other.any() else None,
+        }
+    return rows
+
+
+def circumstances() -> dict[str, str]:
+    """Where and when: machine, date, commit."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit.stdout.strip(),
+    }
+
+
+def write(folder: Path, name: str, results: dict[str, Any], text: str) -> None:
+    """Write `<name>.json` and `<name>.md`, each all of it or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, content in ((".json", json.dumps(results, indent=2) + "\n"), (".md", text)):
+        temporary = folder / f".{name}{suffix}.tmp"
+        temporary.write_text(content)
+        temporary.replace(folder / f"{name}{suffix}")
+
+
+def quality_table(results: dict[str, Any]) -> str:
+    """The table of one data set, a section for each protocol."""
+    where = results["circumstances"]
+    lines = [
+        f"# Ranking quality: {results['data']}",
+        "",
+        f"`make benchmark-quality`, {where['date']}, {where['machine']}, commit {where['commit']}. "
+        f"{results['shoppers']:,} shoppers, all {results['items']:,} items ranked, seen items {results['seen_items']}; "
+        "settings chosen on validation; 95% bootstrap intervals over shoppers.",
+    ]
+    for protocol, models in results["protocols"].items():
+        lines += ["", f"## {protocol.capitalize()}", "", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
+        lines += [_row(name, model) for name, model in models.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, model: dict[str, Any]) -> str:
+    values = model["measures"]
+    cells = [name, f"{values['NDCG@5']['value']:.4f}"]
+    for key in ("NDCG@10", "HR@10"):
+        low, high = values[key]["interval"]
+        cells += [f"{values[key]['value']:.4f}", f"{low:.4f} to {high:.4f}"]
+    cells.append(f"{values['MRR@20']['value']:.4f}")
+    if paired := model.get("portrait_minus_this"):
+        low, high = paired["NDCG@10"]["interval"]
+        relative = paired["NDCG@10"]["relative"]
+        share = "" if relative is None else f", {relative:+.0%}"
+        cells.append(f"{paired['NDCG@10']['difference']:+.4f} ({low:+.4f} to {high:+.4f}){share}")
+    else:
+        cells.append("")
+    return "| " + " | ".join(cells) + " |"
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """NDCG@10 of every model with its interval, one panel a protocol."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    protocols = results["protocols"]
+    figure, panels = pyplot.subplots(1, len(protocols), figsize=(5.5 * len(protocols), 3.2), sharex=True, squeeze=False)
+    for panel, (protocol, models) in zip(panels[0], protocols.items(), strict=True):
+        rows = [models[name]["measures"]["NDCG@10"] for name in models]
+        values = np.array([row["value"] for row in rows])
+        spread = np.abs(np.array([row["interval"] for row in rows]).T - values)
+        colours = ["#1f6feb" if name.startswith(PORTRAIT) else "#8b949e" for name in models]
+        panel.barh(list(models), values, xerr=spread, color=colours)
+        panel.invert_yaxis()
+        panel.set_title(f"{results['data']}, {protocol}: NDCG@10", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)

@@ -1,0 +1,92 @@
+"""A release's own figures, through Triton: `python -m benchmarks.quality.served DATA REPOSITORY`.
+
+Every test shopper of the newest release is asked for as a gateway asks: history in, ranking out, over the release's
+graphs in the embedded Triton. What `portrait evaluate` measured of the run stands in the release's manifest; both are
+printed, and the difference.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from portrait.features import release as files
+from portrait.features.events import Event, EventType
+from portrait.server.engine import Engine, RecommendRequest
+from portrait.server.triton import EmbeddedTriton
+from portrait.training import corpus as corpora
+from portrait.training.choices import Split
+from portrait.training.metrics import MISSED, hit_rate, ndcg
+from portrait.training.splits import hold_out
+
+IN_FLIGHT = 32
+BOUND = 1e-3
+"""Largest difference of NDCG@10 and HR@10 between the release in Triton and its run."""
+
+
+async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]:
+    """Rank of each test target within the first ten of what the engine recommends, `MISSED` beyond."""
+    corpus = corpora.load(data)
+    holdout = hold_out(corpus, split)
+    events = _events(data)
+    found = np.full(len(holdout.test), MISSED)
+    release = files.releases(repository)[-1]
+    gate = asyncio.Semaphore(IN_FLIGHT)
+
+    async def ask(engine: Engine, row: int) -> None:
+        target = int(holdout.test[row])
+        history = events[corpus.shopper_start[target] : corpus.context_end[target]]
+        request = RecommendRequest(
+            history, events[target].time or datetime.now(UTC), exclude_seen=holdout.mask_seen, k=10
+        )
+        async with gate:
+            ranking = await engine.recommend(request, deadline=None)
+        ids = [ranked.item.item_id for ranked in ranking.items]
+        if events[target].item_id in ids:
+            found[row] = ids.index(events[target].item_id)
+
+    with tempfile.TemporaryDirectory() as folder:
+        async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
+            await triton.load(release)
+            engine = await Engine.open(repository, release, triton.url, text_cache_bytes=2**28)
+            await asyncio.gather(*(ask(engine, row) for row in range(len(found))))
+            await engine.close()
+    return found
+
+
+def _events(data: Path) -> list[Event]:
+    """All events, in the order of the corpus."""
+    table = pl.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
+    names = ("event_id", "time", "item_id", "catalogue", "query", "price", "quantity", "rating", "dwell_seconds")
+    return [
+        Event(type=EventType(row["type"]), position=row["position"], **{name: row[name] for name in names})
+        for row in table.iter_rows(named=True)
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Compare; returns 0 if the figures agree."""
+    parser = argparse.ArgumentParser(prog="benchmarks.quality.served", description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("repository", type=Path)
+    chosen = parser.parse_args(arguments)
+    manifest = files.Manifest.read(files.folder(chosen.repository, files.releases(chosen.repository)[-1]))
+    split = Split(manifest.training["split"])
+    measured = manifest.metrics[split.value]["ranking"]["portrait"]
+    found = asyncio.run(ranks(chosen.data, chosen.repository, split))
+    worst = 0.0
+    for name, measure in (("NDCG@10", ndcg), ("HR@10", hit_rate)):
+        served, offline = float(measure(found, 10).mean()), float(measured[name]["value"])
+        worst = max(worst, abs(served - offline))
+        print(f"{name}: release {manifest.release} through Triton {served:.5f}, run {offline:.5f}")
+    return 0 if worst <= BOUND else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

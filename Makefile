@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-quality test lint format protos
+.PHONY: help env demo serve benchmark-quality benchmark-search test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -39,6 +39,13 @@ benchmark-quality: env ## Portrait against its baselines on DATA=FOLDER, a sourc
 	test -e $(WORK)/run/model.pt || \
 	  $(BIN)/portrait train $(WORK)/data $(WORK)/run --preset best $(if $(wildcard $(WORK)/run),--resume)
 	$(BIN)/python -W ignore -m benchmarks.quality $(WORK)/data --refit $(WORK)/run --train-only $(WORK)/run/train-only
+
+benchmark-search: env ## Personalised search on DATA=FOLDER, a source of searches and clicks.
+	$(BIN)/pip install --quiet --editable '.[benchmarks]'
+	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
+	test -e $(WORK)/by-time/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/by-time --preset best --split time \
+	  $(if $(wildcard $(WORK)/by-time),--resume)
+	$(BIN)/python -W ignore -m benchmarks.search $(WORK)/data $(WORK)/by-time
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest

@@ -24,7 +24,7 @@ class Preset(StrEnum):
     QUICK = "quick"
     """Minutes on two cores."""
     BEST = "best"
-    """As long as validation improves."""
+    """More towers, then a refit on everything but the test."""
 
 
 class Split(StrEnum):

@@ -75,7 +75,7 @@ def train(
     ] = DEFAULT_BASE_MODEL,
     tuning: Annotated[Tuning, typer.Option(help="How much of the BERT is fine-tuned.")] = Tuning.FULL,
     preset: Annotated[
-        Preset, typer.Option(help="quick: minutes on two cores; best: as long as validation improves.")
+        Preset, typer.Option(help="quick: minutes on two cores; best: more towers, then a refit on all but the test.")
     ] = Preset.QUICK,
     split: Annotated[
         Split, typer.Option(help="What is held out: each shopper's last events, or the latest span of time.")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from portrait.training import metrics, ranking
 from portrait.training import run as runs
 from portrait.training.choices import Split
+from portrait.training.corpus import Corpus
 from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
 from portrait.training.ranking import Candidates
 from portrait.training.retrieval import Vectors, encode_targets, rank_all, ranks_of, text_vectors
@@ -57,10 +58,21 @@ def trained_for(folder: Path, split: Split | None) -> TrainedRun:
 
 
 def rank_test(trained: TrainedRun) -> Ranked:
-    """Rank the catalogue for every test target as serving does: retrieve, then order by the ranker."""
-    vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
+    """Rank the catalogue for every test target as serving does."""
+    return rank(trained, trained.corpus, trained.holdout.test)
+
+
+def rank(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> Ranked:
+    """Rank the catalogue for some targets as serving does: retrieve, then order by the ranker.
+
+    Args:
+        trained: the run.
+        corpus: the run's own, or other histories of its items and texts.
+        targets: events of the corpus to foresee, ascending.
+    """
+    vectors = encode_targets(trained.model, trained.cache, corpus, targets)
     random = np.random.default_rng(trained.settings.seed)
-    chosen = ranking.candidates(trained.corpus, trained.holdout, vectors, trained.associations, random)
+    chosen = ranking.candidates(corpus, trained.holdout, vectors, trained.associations, random)
     texts = text_vectors(trained.model, trained.cache)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))

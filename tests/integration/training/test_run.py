@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import tiny_data
@@ -15,7 +16,7 @@ import torch
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Split, Tuning
 from portrait.training.errors import TrainingError
-from portrait.training.evaluation import evaluate
+from portrait.training.evaluation import evaluate, rank_test
 from portrait.training.settings import TrainSettings
 
 
@@ -89,6 +90,20 @@ def test_the_other_split_is_measured_on_a_twin_that_has_not_seen_it(whole: Path)
 def test_each_tuning_trains_and_loads(data: Path, bert: Path, tmp_path: Path, tuning: Tuning) -> None:
     runs.train(data, tmp_path / "run", _settings(bert, tuning=tuning, maximum_epochs=2))
     assert runs.load(tmp_path / "run").model.text.bert is not None
+
+
+def test_a_refit_learns_once_more_and_keeps_what_was_chosen(data: Path, bert: Path, tmp_path: Path) -> None:
+    runs.train(data, tmp_path / "run", _settings(bert, maximum_epochs=2, refit=True, towers=2))
+    first, refit = runs.load(tmp_path / "run" / runs.TRAIN_ONLY), runs.load(tmp_path / "run")
+    # Some validation events are of the same moment as the test, and stay unseen.
+    assert refit.holdout.train[first.holdout.validation].any()
+    assert not refit.holdout.train[first.holdout.test].any()
+    for name, value in first.ranker.state_dict().items():
+        torch.testing.assert_close(refit.ranker.state_dict()[name], value)
+    assert not torch.equal(first.model.residual.weight, refit.model.residual.weight)
+    profiles = rank_test(refit).vectors.profiles
+    # Each of two towers has half of a vector's squared length.
+    assert np.allclose((profiles.reshape(-1, 2, 8) ** 2).sum(-1), 0.5, atol=1e-5)
 
 
 def test_too_little_data_is_refused(bert: Path, tmp_path: Path) -> None:

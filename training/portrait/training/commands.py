@@ -71,26 +71,58 @@ def train(
     data: Annotated[Path, typer.Argument(help="Folder that `portrait prepare` wrote.")],
     run: Annotated[Path, typer.Argument(help="Folder of the run; new, unless --resume.")],
     base_model: Annotated[
-        str, typer.Option(help="Folder or name of a Hugging Face BERT-type model.")
-    ] = DEFAULT_BASE_MODEL,
-    tuning: Annotated[Tuning, typer.Option(help="How much of the BERT is fine-tuned.")] = Tuning.FULL,
+        str | None,
+        typer.Option(help=f"Folder or name of a Hugging Face BERT-type model.  [default: {DEFAULT_BASE_MODEL}]"),
+    ] = None,
+    tuning: Annotated[Tuning | None, typer.Option(help="How much of the BERT is fine-tuned.  [default: full]")] = None,
     preset: Annotated[
         Preset, typer.Option(help="quick: minutes on two cores; best: more towers, then a refit on all but the test.")
     ] = Preset.QUICK,
     split: Annotated[
-        Split, typer.Option(help="What is held out: each shopper's last events, or the latest span of time.")
-    ] = Split.LOO,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+        Split | None,
+        typer.Option(help="What is held out: each shopper's last events, or the latest span of time.  [default: loo]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of settings, such as a study's best.json; the options here count more."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
 ) -> None:
     """Fine-tune a shopper-profile model."""
     from portrait.training import run as runs
     from portrait.training.settings import TrainSettings
 
-    settings = TrainSettings.of(preset, base_model=base_model, tuning=tuning, split=split, seed=seed)
+    options = {"base_model": base_model, "tuning": tuning, "split": split, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
     with _told():
-        runs.train(data, run, settings, resume)
+        chosen = {**(TrainSettings.choices(settings) if settings else {}), **given}
+        runs.train(data, run, TrainSettings.of(chosen.pop("preset", preset), **chosen), resume)
     typer.echo(f"trained: {run}")
+
+
+def tune(
+    data: Annotated[Path, typer.Argument(help="Folder that `portrait prepare` wrote.")],
+    study: Annotated[Path, typer.Argument(help="Folder of the study; one that exists goes on where it stopped.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials the study shall have, earlier ones included.")] = 20,
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="Begin no new trial after these.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="JSON file of settings that all trials share.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the search and of every trial.")] = 0,
+) -> None:
+    """Search for better hyper-parameters, judged by validation alone."""
+    from portrait.training import hyperparameters
+    from portrait.training.settings import TrainSettings
+
+    def report(number: int, value: float | None, chosen: dict[str, Any]) -> None:
+        told = "cut short" if value is None else f"validation NDCG@10 {value:.4f}"
+        typer.echo(f"trial {number}: {told}, {json.dumps(chosen)}")
+
+    with _told():
+        base = TrainSettings.choices(settings) if settings else {}
+        seconds = None if minutes is None else 60.0 * minutes
+        best = hyperparameters.search(data, study, base, trials, seconds, seed, report)
+    typer.echo(f"best: {json.dumps(best, default=str)}")
+    typer.echo(f"train with it: portrait train {data} RUN --settings {study / hyperparameters.BEST}")
 
 
 def evaluate(

@@ -1,6 +1,7 @@
 """The training loop of the encoders: epochs, steps, validation, checkpoints."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ _VALIDATION_SHOPPERS = 5_000
 _CHECKPOINT_STEPS = 200
 
 
+Watch = Callable[[int, float], None]
+
+
 @dataclass
 class Position:
     """How far a run has come."""
@@ -60,6 +64,7 @@ class Loop:
         settings: how.
         run: folder for checkpoints and scalars.
         epochs: train so many, without validation; None for as many as validation likes.
+        watch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
     """
 
     def __init__(
@@ -72,8 +77,9 @@ class Loop:
         settings: TrainSettings,
         run: Path,
         epochs: int | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self._epochs = epochs
+        self._epochs, self._watch = epochs, watch
         self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
         self._model, self._cache = model, cache
         self._batcher = Batcher(corpus, cut_shared(corpus, targets), settings.places, settings.pairs_per_window)
@@ -157,6 +163,8 @@ class Loop:
             self._at.best, self._at.stale_epochs = ndcg, 0
             best = {"model": self._model.state_dict(), "texts": self._cache.pooled}
             checkpoints.save(best, self._run / BEST)
+        if self._watch:
+            self._watch(self._at.epoch, ndcg)
 
     def _step(self, group: list[NDArray[np.int64]]) -> float:
         """One optimiser step over a group of batches; returns the mean loss of a pair, in nats."""

@@ -28,7 +28,7 @@ from portrait.training import corpus as corpora
 from portrait.training.choices import Tuning
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
-from portrait.training.loop import Loop
+from portrait.training.loop import Loop, Watch
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.models.ranker import Ranker
 from portrait.training.models.text_encoder import base_model_folder
@@ -111,7 +111,7 @@ def _refit(data: Path, corpus: Corpus, folder: Path, settings: TrainSettings, re
 
 def _train_encoders(
     corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64], folder: Path, settings: TrainSettings, resume: bool,
-    epochs: int | None = None,
+    epochs: int | None = None, watch: Watch | None = None,
 ) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
     """The encoders as they are to be exported, their texts, and after how many epochs."""
     torch.manual_seed(settings.seed)
@@ -120,7 +120,7 @@ def _train_encoders(
     model = PortraitModel(settings, len(corpus.items))
     model.forget(holdout.item_counts == 0)
     cache = TextCache(model.text, tokenizer, corpus.texts)
-    epochs = Loop(corpus, holdout, targets, model, cache, settings, folder, epochs).train(resume)
+    epochs = Loop(corpus, holdout, targets, model, cache, settings, folder, epochs, watch).train(resume)
     model.text.bert = merge(model.text.bert)
     model.eval()
     return model, cache, epochs
@@ -132,6 +132,35 @@ def _save(
     linked.save(folder / files.ASSOCIATIONS)
     state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
     checkpoints.save(state, folder / MODEL)
+
+
+def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch) -> float:
+    """Train the encoders of a new run alone, for what validation says of the settings; leaves no model.
+
+    Args:
+        data: folder of a prepared data set.
+        folder: the run's own, new folder.
+        settings: how to train.
+        watch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+
+    Returns:
+        The best validation NDCG@10.
+
+    Raises:
+        TrainingError: data or folder do not allow it.
+    """
+    _open(folder, settings, resume=False)
+    corpus = corpora.load(data)
+    holdout = hold_out(corpus, settings.split)
+    targets = _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
+    values: list[float] = []
+
+    def kept(epoch: int, ndcg: float) -> None:
+        values.append(ndcg)
+        watch(epoch, ndcg)
+
+    _train_encoders(corpus, holdout, targets, folder, settings, resume=False, watch=kept)
+    return max(values)
 
 
 def load(folder: Path) -> TrainedRun:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from portrait.training.choices import DEFAULT_BASE_MODEL, Preset, Split, Tuning
+from portrait.training.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,11 @@ class TrainSettings:
 
     @classmethod
     def of(cls, preset: Preset, **chosen: Any) -> "TrainSettings":
-        """The settings of a preset, with the caller's own choices."""
+        """The settings of a preset, with the caller's own choices.
+
+        Raises:
+            TrainingError: a choice is none of ours, or can't be met.
+        """
         effort: dict[str, Any] = {}
         if preset is Preset.BEST:
             effort = {
@@ -76,7 +81,35 @@ class TrainSettings:
                 "maximum_steps": 20_000,
                 "texts_from": 0.6,
             }
-        return cls(preset=preset, **effort, **chosen)
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(chosen) - known):
+            raise TrainingError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        settings = cls(**{"preset": preset, **effort, **chosen})
+        if settings.dimension % (settings.towers * settings.heads):
+            raise TrainingError(
+                f"dimension {settings.dimension} can't be divided into {settings.towers} towers "
+                f"of {settings.heads} heads"
+            )
+        return settings
+
+    @staticmethod
+    def choices(path: Path) -> dict[str, Any]:
+        """Choices for `of` from a JSON file, such as the `best.json` of a study.
+
+        Raises:
+            TrainingError: it holds no JSON object.
+        """
+        try:
+            chosen = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{path} is no settings file: {error}") from error
+        if not isinstance(chosen, dict):
+            raise TrainingError(f"{path} is no settings file: it holds no JSON object")
+        kinds = {"tuning": Tuning, "preset": Preset, "split": Split}
+        try:
+            return {name: kinds[name](value) if name in kinds else value for name, value in chosen.items()}
+        except ValueError as error:
+            raise TrainingError(f"{path}: {error}") from error
 
     def write(self, path: Path) -> None:
         """Write the settings as JSON."""

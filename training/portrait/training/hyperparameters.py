@@ -1,0 +1,134 @@
+"""Hyper-parameter search: trials of one data set, judged by validation alone.
+
+<study>/study.log        Optuna's journal: what was tried and what it gave
+<study>/trials/<n>/      the run of each trial; its large files go when it has ended
+<study>/best.json        the best settings so far, for `portrait train --settings`
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from portrait.training import run as runs
+from portrait.training.choices import Preset
+from portrait.training.errors import TrainingError
+from portrait.training.settings import TrainSettings
+
+JOURNAL, BEST = "study.log", "best.json"
+_STARTUP_TRIALS, _STARTUP_EPOCHS = 5, 2
+
+Report = Callable[[int, float | None, dict[str, Any]], None]
+"""Told of each trial that has ended: its number, its validation NDCG@10 (None if it was cut short), its settings."""
+
+
+def suggest(trial: optuna.Trial) -> dict[str, Any]:
+    """The settings that are searched, and their ranges."""
+    return {
+        "dimension": trial.suggest_categorical("dimension", [64, 128, 256]),
+        "layers": trial.suggest_int("layers", 1, 3),
+        "heads": trial.suggest_categorical("heads", [1, 2, 4]),
+        "dropout": trial.suggest_float("dropout", 0.1, 0.6),
+        "residual_dropout": trial.suggest_float("residual_dropout", 0.0, 0.3),
+        "scale": trial.suggest_float("scale", 10.0, 40.0, log=True),
+        "places": trial.suggest_categorical("places", [512, 1024, 2048, 4096]),
+        "learning_rate": trial.suggest_float("learning_rate", 2e-4, 5e-3, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.3, log=True),
+        "text_learning_rate": trial.suggest_float("text_learning_rate", 2e-6, 1e-4, log=True),
+    }
+
+
+def search(
+    data: Path, folder: Path, base: dict[str, Any], trials: int, timeout: float | None, seed: int, report: Report
+) -> dict[str, Any]:
+    """Search until a study has so many trials that ended.
+
+    A study goes on where it stopped; a trial that was running then is tried again from its start.
+
+    Args:
+        data: folder of a prepared data set. Its test events are never ranked.
+        folder: the study's.
+        base: settings that all trials share.
+        trials: how many trials the study shall have, those of earlier calls included.
+        timeout: seconds after which no new trial begins; None for never.
+        seed: of the sampler and of every trial.
+        report: told of each trial.
+
+    Returns:
+        The best settings.
+
+    Raises:
+        TrainingError: the data can't be trained on, the study is of something else, or no trial ended.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    study = _study(folder, seed)
+    _same(study, {"data": str(data.resolve()), "base": {key: str(value) for key, value in base.items()}, "seed": seed})
+    _retry_interrupted(study, folder)
+
+    def objective(trial: optuna.Trial) -> float:
+        chosen = suggest(trial)
+        settings = TrainSettings.of(Preset.QUICK, **{**base, **chosen, "seed": seed})
+        own = folder / "trials" / str(trial.number)
+
+        def watch(epoch: int, ndcg: float) -> None:
+            trial.report(ndcg, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        try:
+            return runs.try_out(data, own, settings, watch)
+        finally:
+            for large in own.glob("*.pt"):
+                large.unlink()
+
+    def ended(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        value = trial.value if trial.state is TrialState.COMPLETE else None
+        report(trial.number, value, trial.params)
+        if study.best_trials:
+            _write(folder / BEST, {**base, **study.best_params, "seed": seed})
+
+    left = trials - sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
+    if left > 0:
+        study.optimize(objective, n_trials=left, timeout=timeout, callbacks=[ended])
+    if not study.best_trials:
+        raise TrainingError("no trial has ended; allow more --minutes or --trials")
+    return {**base, **study.best_params, "seed": seed}
+
+
+def _study(folder: Path, seed: int) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    study = optuna.create_study(storage=storage, study_name="portrait", direction="maximize", load_if_exists=True)
+    # Drawn anew from the trials so far, so that a study that goes on does not repeat itself.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), n_startup_trials=_STARTUP_TRIALS)
+    study.pruner = optuna.pruners.MedianPruner(_STARTUP_TRIALS, n_warmup_steps=_STARTUP_EPOCHS)
+    return study
+
+
+def _same(study: optuna.Study, subject: dict[str, Any]) -> None:
+    known = study.user_attrs.get("subject")
+    if known is not None and known != subject:
+        raise TrainingError(f"the study is of {known}, not of {subject}; name a new folder")
+    study.set_user_attr("subject", subject)
+
+
+def _retry_interrupted(study: optuna.Study, folder: Path) -> None:
+    """Give up trials that were running when the study was stopped, and ask for their settings again."""
+    for trial in study.trials:
+        if trial.state is TrialState.RUNNING:
+            study.tell(trial.number, state=TrialState.FAIL)
+            shutil.rmtree(folder / "trials" / str(trial.number), ignore_errors=True)
+            study.enqueue_trial(trial.params)
+
+
+def _write(path: Path, settings: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(settings, indent=2) + "\n")
+    os.replace(temporary, path)

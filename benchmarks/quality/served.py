@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     manifest = files.Manifest.read(files.folder(chosen.repository, files.releases(chosen.repository)[-1]))
     split = Split(manifest.training["split"])
-    measured = manifest.metrics[split.value]["ranking"]["portrait"]
+    measured = manifest.metrics[f"metrics-{split.value}"]["ranking"]["portrait"]
     found = asyncio.run(ranks(chosen.data, chosen.repository, split))
     worst = 0.0
     for name, measure in (("NDCG@10", ndcg), ("HR@10", hit_rate)):

@@ -107,11 +107,10 @@ def _retrieval(trained: runs.TrainedRun) -> Scorer:
 
 def table(content: dict[str, Any]) -> str:
     """The slices as Markdown."""
-    where = content["circumstances"]
     lines = [
         f"# Cold starts: {content['data']}",
         "",
-        f"`python -m benchmarks.quality.cold`, {where['date']}, {where['machine']}, commit {where['commit']}. "
+        f"{results.origin('python -m benchmarks.quality.cold', content['circumstances'])} "
         f"{content['cold_items']:,} items have no event in training. Train only; 95% bootstrap intervals.",
         "",
         "| slice | targets | model | NDCG@10 | HR@10 | 95% interval |",

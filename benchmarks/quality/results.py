@@ -53,6 +53,11 @@ def circumstances() -> dict[str, str]:
     }
 
 
+def origin(command: str, where: dict[str, str]) -> str:
+    """What made a table, when, where and from which commit."""
+    return f"`{command}`, {where['date']}, {where['machine']}, commit {where['commit']}."
+
+
 def write(folder: Path, name: str, results: dict[str, Any], text: str) -> None:
     """Write `<name>.json` and `<name>.md`, each all of it or nothing."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,11 +69,10 @@ def write(folder: Path, name: str, results: dict[str, Any], text: str) -> None:
 
 def quality_table(results: dict[str, Any]) -> str:
     """The table of one data set, a section for each protocol."""
-    where = results["circumstances"]
     lines = [
         f"# Ranking quality: {results['data']}",
         "",
-        f"`make benchmark-quality`, {where['date']}, {where['machine']}, commit {where['commit']}. "
+        f"{origin('make benchmark-quality', results['circumstances'])} "
         f"{results['shoppers']:,} shoppers, all {results['items']:,} items ranked, seen items {results['seen_items']}; "
         "settings chosen on validation; 95% bootstrap intervals over shoppers.",
     ]

@@ -16,7 +16,7 @@ import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.results import circumstances, write
+from benchmarks.quality.results import circumstances, origin, write
 from portrait.features.histories import EventColumns
 from portrait.training import run as runs
 from portrait.training.choices import Split
@@ -132,11 +132,10 @@ def _figure(values: NDArray[np.float64]) -> dict[str, Any]:
 
 def table(content: dict[str, Any]) -> str:
     """The slices as Markdown."""
-    where = content["circumstances"]
     lines = [
         f"# Search: {content['data']}",
         "",
-        f"`make benchmark-search`, {where['date']}, {where['machine']}, commit {where['commit']}. Split by time: every "
+        f"{origin('make benchmark-search', content['circumstances'])} Split by time: every "
         "click of the last tenth of the log that a search came right before; all "
         f"{content['items']:,} items ranked; everything learnt from what is earlier. 95% bootstrap intervals.",
     ]

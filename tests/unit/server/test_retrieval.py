@@ -1,7 +1,22 @@
+"""What of a catalogue is worth ranking for a shopper."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portrait.features.associations import Associated
+from portrait.features.candidates import CANDIDATE_FEATURES, RETRIEVED
+from portrait.features.events import DEFAULT_CATALOGUE, Item
+from portrait.features.prices import PriceScale
+from portrait.server.catalogue import Catalogue, Filter
+from portrait.server.inference.shoppers import Shopper
+from portrait.server.releases import Release
+from portrait.server.retrieval.candidates import features, retrieve
 from portrait.server.retrieval.exact import best
 
 # Few different scores, so that ties are common.
@@ -20,3 +35,64 @@ def test_scores_that_differ_by_little_are_told_apart() -> None:
     scores = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
     found = best(scores, 100, np.ones(10_000, dtype=bool))
     assert found.tolist() == np.argsort(-scores, kind="stable")[:100].tolist()
+
+
+COUNT = 3 * RETRIEVED
+FAR = COUNT - 1
+"""The item that is farthest from the shopper, and that the history leads to."""
+
+
+@pytest.fixture
+def release() -> Release:
+    """Items on a quarter of a circle: the first is what the shopper likes, the last is far from it."""
+    items = [Item(str(row), f"Item {row}", brand="Acme" if row == FAR else None) for row in range(COUNT)]
+    angles = np.linspace(0.0, np.pi / 2, COUNT)
+    held = {
+        "items": items,
+        "rows": {item.item_id: row for row, item in enumerate(items)},
+        "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
+        "popularity": np.zeros(COUNT, dtype=np.float32),
+        "price_scale": PriceScale.fit([()] * COUNT, np.full(COUNT, np.nan)),
+        "dimension": 2,
+    }
+    return cast(Release, SimpleNamespace(**held))
+
+
+def shopper() -> Shopper:
+    associated = Associated(np.array([FAR]), np.array([0.5], dtype=np.float32))
+    likes, nothing = np.array([1.0, 0.0], dtype=np.float32), np.zeros(2, dtype=np.float32)
+    return Shopper(likes, nothing, [], np.empty(0), associated)
+
+
+def test_what_the_history_leads_to_is_a_candidate_however_far_it_is(release: Release) -> None:
+    catalogue = Catalogue(DEFAULT_CATALOGUE, release)
+    found = retrieve(catalogue.now, release, shopper(), 10, Filter(), ())
+    assert {item.item_id for item in found.items} == {*map(str, range(RETRIEVED)), str(FAR)}
+    told = features(found, release, shopper(), DEFAULT_CATALOGUE, datetime.now(UTC))
+    column = told[:, CANDIDATE_FEATURES.index("association")]
+    assert [item.item_id for item, value in zip(found.items, column, strict=True) if value] == [str(FAR)]
+
+
+def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(release: Release) -> None:
+    catalogue = Catalogue(DEFAULT_CATALOGUE, release)
+
+    def found(wanted: Filter) -> set[str]:
+        return {item.item_id for item in retrieve(catalogue.now, release, shopper(), 10, wanted, ()).items}
+
+    assert found(Filter(brands=["acme"])) == {str(FAR)}
+    assert str(FAR) not in found(Filter(exclude_item_ids=[str(FAR)]))
+    catalogue.upsert([Item(str(FAR), "Item, made anew")], np.array([[0.0, 1.0]], dtype=np.float32))
+    assert str(FAR) in found(Filter())
+    catalogue.delete([str(FAR)])
+    assert str(FAR) not in found(Filter())
+
+
+def test_another_catalogue_is_not_led_to(release: Release) -> None:
+    ads = Catalogue("ads", cast(Release, SimpleNamespace(**{**vars(release), "items": []})))
+    items = [Item(item.item_id, item.title, catalogue="ads") for item in release.items]
+    ads.upsert(items, release.vectors)
+    found = retrieve(ads.now, release, shopper(), 10, Filter(), ())
+    assert str(FAR) not in {item.item_id for item in found.items}
+    assert not features(found, release, shopper(), "ads", datetime.now(UTC))[
+        :, CANDIDATE_FEATURES.index("association")
+    ].any()

@@ -91,6 +91,8 @@ def query_popularity(trained: TrainedRun, queries: NDArray[np.int64]) -> NDArray
 
 def measure(trained: TrainedRun) -> dict[str, Any]:
     """Every way of ranking, for all targets and by whether the shopper did something before the search."""
+    # Who searches for an item that is known already wants to see it.
+    trained = dataclasses.replace(trained, holdout=dataclasses.replace(trained.holdout, mask_seen=False))
     targets = searched(trained)
     if not len(targets):
         raise TrainingError("the test period holds no click right after a search")
@@ -137,7 +139,8 @@ def table(content: dict[str, Any]) -> str:
         "",
         f"{origin('make benchmark-search', content['circumstances'])} Split by time: every "
         "click of the last tenth of the log that a search came right before; all "
-        f"{content['items']:,} items ranked; everything learnt from what is earlier. 95% bootstrap intervals.",
+        f"{content['items']:,} items ranked, known ones among them. Portrait and query popularity learnt from what precedes the "
+        f"{'test' if content['refit'] else 'validation period'} (`--preset {content['preset']}`). 95% bootstrap intervals.",
     ]
     for name, part in content["slices"].items():
         lines += ["", f"## {name.capitalize()}: {part['targets']:,} clicks", ""]
@@ -173,7 +176,14 @@ def main(arguments: list[str]) -> int:
         return 2
     source = json.loads((chosen.data / "report.json").read_text())["source"]
     items = len(trained.corpus.items)
-    content = {"data": source, "circumstances": circumstances(), "items": items, "slices": slices}
+    content = {
+        "data": source,
+        "circumstances": circumstances(),
+        "items": items,
+        "preset": trained.settings.preset.value,
+        "refit": trained.settings.refit,
+        "slices": slices,
+    }
     write(RESULTS, f"search-{source}", content, table(content))
     print(table(content))
     return 0

@@ -139,8 +139,9 @@ def table(content: dict[str, Any]) -> str:
         "",
         f"{origin('make benchmark-search', content['circumstances'])} Split by time: every "
         "click of the last tenth of the log that a search came right before; all "
-        f"{content['items']:,} items ranked, known ones among them. Portrait and query popularity learnt from what precedes the "
-        f"{'test' if content['refit'] else 'validation period'} (`--preset {content['preset']}`). 95% bootstrap intervals.",
+        f"{content['items']:,} items ranked, known ones among them. Portrait and query popularity learnt from what "
+        f"precedes the {'test' if content['refit'] else 'validation period'} (`--preset {content['preset']}`). "
+        "95% bootstrap intervals.",
     ]
     for name, part in content["slices"].items():
         lines += ["", f"## {name.capitalize()}: {part['targets']:,} clicks", ""]

@@ -95,6 +95,12 @@ def test_a_study_knows_nothing_of_the_test_items(data: Path, base: dict[str, obj
     assert first.value == pytest.approx(second.value)
 
 
+def test_trials_share_a_preset_that_the_settings_name(data: Path, base: dict[str, object], tmp_path: Path) -> None:
+    best = _search(data, tmp_path / "study", {**base, "preset": Preset.BEST}, 1)
+    assert best["preset"] is Preset.BEST
+    assert TrainSettings.read(tmp_path / "study" / "trials" / "0" / "settings.json").towers == 2
+
+
 def test_another_data_set_is_refused(data: Path, base: dict[str, object], tmp_path: Path) -> None:
     _search(data, tmp_path / "study", base, 1)
     with pytest.raises(TrainingError, match="name a new folder"):
@@ -116,6 +122,8 @@ def test_settings_of_a_file_count_less_than_options(tmp_path: Path) -> None:
         ("[1]", "no JSON object"),
         ("{", "no settings file"),
         ('{"split": "sideways"}', "sideways"),
+        ('{"dropout": "little"}', "'dropout'"),
+        ('{"layers": 2.5}', "'layers'"),
     ],
 )
 def test_a_wrong_settings_file_is_told_in_one_line(data: Path, tmp_path: Path, content: str, told: str) -> None:

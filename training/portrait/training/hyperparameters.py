@@ -68,13 +68,14 @@ def search(
         TrainingError: the data can't be trained on, the study is of something else, or no trial ended.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    shared = {name: value for name, value in base.items() if name != "preset"}
     study = _study(folder, seed)
     _same(study, {"data": str(data.resolve()), "base": {key: str(value) for key, value in base.items()}, "seed": seed})
     _retry_interrupted(study, folder)
 
     def objective(trial: optuna.Trial) -> float:
         chosen = suggest(trial)
-        settings = TrainSettings.of(Preset.QUICK, **{**base, **chosen, "seed": seed})
+        settings = TrainSettings.of(base.get("preset", Preset.QUICK), **{**shared, **chosen, "seed": seed})
         own = folder / "trials" / str(trial.number)
 
         def watch(epoch: int, ndcg: float) -> None:
@@ -88,18 +89,21 @@ def search(
             for large in own.glob("*.pt"):
                 large.unlink()
 
+    def best() -> dict[str, Any]:
+        return {**base, **study.best_params, "seed": seed}
+
     def ended(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         value = trial.value if trial.state is TrialState.COMPLETE else None
         report(trial.number, value, trial.params)
         if study.best_trials:
-            _write(folder / BEST, {**base, **study.best_params, "seed": seed})
+            _write(folder / BEST, best())
 
     left = trials - sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
     if left > 0:
         study.optimize(objective, n_trials=left, timeout=timeout, callbacks=[ended])
     if not study.best_trials:
         raise TrainingError("no trial has ended; allow more --minutes or --trials")
-    return {**base, **study.best_params, "seed": seed}
+    return best()
 
 
 def _study(folder: Path, seed: int) -> optuna.Study:

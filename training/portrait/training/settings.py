@@ -28,7 +28,7 @@ class TrainSettings:
     heads: int = 2
     dropout: float = 0.4
     residual_dropout: float = 0.1
-    """Share of items that are known by their words alone in a step."""
+    """Share of residuals that are dropped at a step: there, words alone stand for the item."""
     scale: float = 20.0
     """Softmax scale (one over the temperature) at the start; it is learnt."""
 
@@ -81,9 +81,12 @@ class TrainSettings:
                 "maximum_steps": 20_000,
                 "texts_from": 0.6,
             }
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(chosen) - known):
+        known = {field.name: type(field.default) for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(chosen) - set(known)):
             raise TrainingError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        for name, value in chosen.items():
+            if type(value) is not known[name] and (known[name], type(value)) != (float, int):
+                raise TrainingError(f"the setting {name!r} is of type {known[name].__name__}, not {value!r}")
         settings = cls(**{"preset": preset, **effort, **chosen})
         if settings.dimension % (settings.towers * settings.heads):
             raise TrainingError(
@@ -105,9 +108,8 @@ class TrainSettings:
             raise TrainingError(f"{path} is no settings file: {error}") from error
         if not isinstance(chosen, dict):
             raise TrainingError(f"{path} is no settings file: it holds no JSON object")
-        kinds = {"tuning": Tuning, "preset": Preset, "split": Split}
         try:
-            return {name: kinds[name](value) if name in kinds else value for name, value in chosen.items()}
+            return _named(chosen)
         except ValueError as error:
             raise TrainingError(f"{path}: {error}") from error
 
@@ -118,10 +120,10 @@ class TrainSettings:
     @classmethod
     def read(cls, path: Path) -> "TrainSettings":
         """The inverse of `write`."""
-        data: dict[str, Any] = json.loads(path.read_text())
-        data |= {
-            "tuning": Tuning(data["tuning"]),
-            "preset": Preset(data["preset"]),
-            "split": Split(data["split"]),
-        }
-        return cls(**data)
+        return cls(**_named(json.loads(path.read_text())))
+
+
+def _named(data: dict[str, Any]) -> dict[str, Any]:
+    """Fields as JSON holds them, with names of choices as the choices themselves."""
+    kinds = {"tuning": Tuning, "preset": Preset, "split": Split}
+    return {name: kinds[name](value) if name in kinds else value for name, value in data.items()}

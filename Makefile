@@ -33,7 +33,7 @@ demo: env ## Logs to a served profile on public data; DATA=FOLDER for your own s
 serve: env ## Serve the newest release of model_repository/; see `portrait serve --help`.
 	$(BIN)/portrait serve
 
-benchmark-quality: env ## Portrait against its baselines on DATA=FOLDER, a source; hours on a small machine.
+benchmark-quality: env ## Portrait against its baselines on DATA=FOLDER, a source.
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'
 	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
 	test -e $(WORK)/run/model.pt || \

@@ -5,8 +5,6 @@ Generates a log, prepares it in a process of its own, and writes the figures to 
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.machine import machine
 from benchmarks.prepare import log
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -62,7 +61,7 @@ def measure(events: int, seed: int, folder: Path) -> Figures:
         peak_gib=round(peak / 2**30, 2),
         kept=report["kept"],
         rejected=report["rejected"],
-        machine=f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores",
+        machine=machine(),
         date=datetime.now(UTC).date().isoformat(),
     )
 
@@ -98,15 +97,6 @@ def main() -> int:
     (RESULTS / "prepare.json").write_text(json.dumps(asdict(figures), indent=2) + "\n")
     (RESULTS / "prepare.md").write_text(table(figures) + "\n")
     return int(figures.peak_gib > MEMORY_BOUND_GIB)
-
-
-def _processor() -> str:
-    """The processor's name; `platform` knows it on few systems."""
-    known = Path("/proc/cpuinfo")
-    if not known.exists():
-        return platform.processor() or "processor unknown"
-    names = [line.partition(":")[2].strip() for line in known.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "processor unknown"
 
 
 if __name__ == "__main__":

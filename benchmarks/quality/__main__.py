@@ -5,26 +5,20 @@ folder `train-only` the run that chose its settings. Results go to `benchmarks/r
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks.quality import results, sasrec
+from benchmarks.quality import portrait, results, sasrec
 from benchmarks.quality.baselines import BASELINES
 from benchmarks.quality.protocol import Protocol, Scorer, Task
 from portrait.training import corpus as corpora
 from portrait.training import run as runs
 from portrait.training.choices import Split
 from portrait.training.errors import TrainingError
-from portrait.training.evaluation import rank_test
-from portrait.training.retrieval import ranks_of
 from portrait.training.splits import hold_out
-
-RESULTS = Path(__file__).parents[1] / "results"
 
 
 def baselines(tasks: dict[Protocol, Task], with_sasrec: bool) -> dict[Protocol, dict[str, dict[str, Any]]]:
@@ -49,18 +43,6 @@ def _measured(task: Task, scorer: Scorer, settings: dict[str, Any]) -> dict[str,
     return {"settings": settings, "ranks": ranks, "measures": results.measured(ranks)}
 
 
-def portrait(folder: Path, task: Task) -> dict[str, Any]:
-    """Test ranks of a trained run, as `portrait evaluate` has them."""
-    trained = runs.load(folder)
-    ranked = rank_test(trained)
-    ranks: NDArray[np.int64] = np.full(len(task.holdout.test), -1)
-    # Targets that nothing came before have no profile: they count as missed.
-    places = np.searchsorted(task.holdout.test, ranked.vectors.targets)
-    ranks[places] = ranks_of(ranked.items, task.corpus.event_item[ranked.vectors.targets])
-    settings = json.loads((folder / runs.SETTINGS).read_text())
-    return {"settings": settings, "ranks": ranks, "measures": results.measured(ranks)}
-
-
 def main(arguments: list[str]) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__)
@@ -78,6 +60,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    command = "python -m benchmarks.quality" + (" --no-sasrec" if chosen.no_sasrec else "")
+    circumstances = results.circumstances(command)
     corpus = corpora.load(chosen.data)
     tasks = {
         protocol: Task(corpus, hold_out(corpus, Split.LOO, refit=protocol is Protocol.REFIT)) for protocol in Protocol
@@ -86,7 +70,9 @@ def _run(chosen: argparse.Namespace) -> int:
     for protocol, folder in ((Protocol.TRAIN_ONLY, chosen.train_only), (Protocol.REFIT, chosen.refit)):
         if folder is None:
             continue
-        ours = portrait(folder, tasks[protocol])
+        trained = runs.load(folder)
+        ranks = portrait.ranks(trained)
+        ours = {"settings": dataclasses.asdict(trained.settings), "ranks": ranks, "measures": results.measured(ranks)}
         for other in found[protocol].values():
             other["portrait_minus_this"] = results.compared(ours["ranks"], other["ranks"])
         found[protocol][results.PORTRAIT] = ours
@@ -94,7 +80,7 @@ def _run(chosen: argparse.Namespace) -> int:
     report = json.loads((chosen.data / "report.json").read_text())
     content = {
         "data": chosen.name or report["source"],
-        "circumstances": results.circumstances(),
+        "circumstances": circumstances,
         "shoppers": len(holdout.test),
         "items": len(corpus.items),
         "seen_items": "masked" if holdout.mask_seen else "ranked",
@@ -106,9 +92,10 @@ def _run(chosen: argparse.Namespace) -> int:
         },
     }
     name = f"quality-{content['data']}"
-    results.write(RESULTS, name, content, results.quality_table(content))
-    results.plot(content, RESULTS / f"{name}.svg")
-    print(results.quality_table(content))
+    table = results.quality_table(content)
+    results.write(name, content, table)
+    results.plot(content, name)
+    print(table)
     return 0
 
 

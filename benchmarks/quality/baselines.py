@@ -19,14 +19,12 @@ from rectools.models import EASEModel, ImplicitItemKNNWrapperModel
 from scipy import sparse
 
 from benchmarks.quality.protocol import Scorer, Task
-from portrait.features.tokens import TextTokenizer
 from portrait.training.choices import DEFAULT_BASE_MODEL
 from portrait.training.corpus import Corpus
 from portrait.training.model import TextCache
-from portrait.training.models.text_encoder import TextEncoder, base_model_folder
+from portrait.training.models.text_encoder import TextEncoder, base_tokenizer
 
 DECAYS = (0.5, 0.6, 0.7, 0.8, 1.0)
-Fit = Callable[..., Scorer]
 
 
 @dataclass(frozen=True)
@@ -116,11 +114,8 @@ def _title_vectors(task: Task, _: dict[str, Any]) -> NDArray[np.float32]:
 
 def untrained_texts(corpus: Corpus) -> NDArray[np.float32]:
     """`[texts, hidden]`: the base model's mean token of each text."""
-    from transformers import AutoTokenizer
-
     encoder = TextEncoder(DEFAULT_BASE_MODEL, 1).eval()
-    backend = AutoTokenizer.from_pretrained(base_model_folder(DEFAULT_BASE_MODEL)).backend_tokenizer
-    cache = TextCache(encoder, TextTokenizer(backend), corpus.texts)
+    cache = TextCache(encoder, base_tokenizer(DEFAULT_BASE_MODEL), corpus.texts)
     with torch.no_grad():
         cache.refill()
     return cache.pooled.numpy()

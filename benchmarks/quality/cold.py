@@ -15,17 +15,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.quality import results
+from benchmarks.quality import portrait, results
 from benchmarks.quality.baselines import BASELINES
 from benchmarks.quality.protocol import Scorer, Task
 from portrait.training import run as runs
 from portrait.training.errors import TrainingError
-from portrait.training.evaluation import rank_test
-from portrait.training.metrics import MISSED
-from portrait.training.retrieval import encode_targets, ranks_of
+from portrait.training.retrieval import encode_targets
 
 SHARE, SEED = 0.1, 0
-RESULTS = Path(__file__).parents[1] / "results"
 _COLD_BASELINES = ("popularity", "zero-shot MiniLM")
 _CONTEXTS = ((1, 4), (5, 9), (10, None))
 """Events before the target, from and to."""
@@ -58,7 +55,8 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
         if baseline.name in _COLD_BASELINES:
             tuned[baseline.name], scorers[baseline.name] = baseline.tuned(task)
     found: dict[str, dict[str, NDArray[np.int64]]] = {"cold items, among all items": {}, "cold items, among those": {}}
-    found["cold items, among all items"]["Portrait"] = _served(trained)[is_cold]
+    served = portrait.ranks(trained)
+    found["cold items, among all items"]["Portrait"] = served[is_cold]
     for name, scorer in scorers.items():
         found["cold items, among all items"][name] = task.ranks(scorer, test[is_cold])
         found["cold items, among those"][name] = task.ranks(scorer, test[is_cold], cold_rows)
@@ -68,12 +66,12 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
         name = (
             f"known items, {least} to {most} events before" if most else f"known items, {least} events or more before"
         )
-        found[name] = {"Portrait": _served(trained)[inside]}
+        found[name] = {"Portrait": served[inside]}
         for baseline_name in _COLD_BASELINES:
             found[name][baseline_name] = task.ranks(scorers[baseline_name], test[inside])
     return {
         "data": json.loads((data / "report.json").read_text())["source"],
-        "circumstances": results.circumstances(),
+        "circumstances": results.circumstances("python -m benchmarks.quality.cold"),
         "cold_items": len(cold_rows),
         "settings": tuned,
         "slices": {
@@ -84,15 +82,6 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
             for name, models in found.items()
         },
     }
-
-
-def _served(trained: runs.TrainedRun) -> NDArray[np.int64]:
-    """Rank of each test target as serving has it."""
-    ranked = rank_test(trained)
-    ranks = np.full(len(trained.holdout.test), MISSED)
-    places = np.searchsorted(trained.holdout.test, ranked.vectors.targets)
-    ranks[places] = ranks_of(ranked.items, trained.corpus.event_item[ranked.vectors.targets])
-    return ranks
 
 
 def _retrieval(trained: runs.TrainedRun) -> Scorer:
@@ -110,7 +99,7 @@ def table(content: dict[str, Any]) -> str:
     lines = [
         f"# Cold starts: {content['data']}",
         "",
-        f"{results.origin('python -m benchmarks.quality.cold', content['circumstances'])} "
+        f"{results.origin(content['circumstances'])} "
         f"{content['cold_items']:,} items have no event in training. Train only; 95% bootstrap intervals.",
         "",
         "| slice | targets | model | NDCG@10 | HR@10 | 95% interval |",
@@ -141,7 +130,7 @@ def main(arguments: list[str]) -> int:
     except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    results.write(RESULTS, f"cold-{content['data']}", content, table(content))
+    results.write(f"cold-{content['data']}", content, table(content))
     print(table(content))
     return 0
 

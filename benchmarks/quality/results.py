@@ -1,8 +1,6 @@
 """Measured ranks as tables: JSON for programs, Markdown and a plot for people."""
 
 import json
-import os
-import platform
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.machine import machine
 from benchmarks.quality.protocol import CUTS, MEASURES
 from portrait.training.metrics import interval
 
+RESULTS = Path(__file__).parents[1] / "results"
 PORTRAIT = "Portrait"
 _COLUMNS = (
     "model", "NDCG@5", "NDCG@10", "95% interval", "HR@10", "95% interval", "MRR@20", "Portrait's NDCG@10 minus this",
@@ -43,28 +43,28 @@ def compared(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, An
     return rows
 
 
-def circumstances() -> dict[str, str]:
-    """Where and when: machine, date, commit."""
+def circumstances(command: str) -> dict[str, str]:
+    """What is run, where and when: command, machine, date, commit. To be asked before the work begins."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "command": command,
+        "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit.stdout.strip(),
     }
 
 
-def origin(command: str, where: dict[str, str]) -> str:
+def origin(where: dict[str, str]) -> str:
     """What made a table, when, where and from which commit."""
-    return f"`{command}`, {where['date']}, {where['machine']}, commit {where['commit']}."
+    return f"`{where['command']}`, {where['date']}, {where['machine']}, commit {where['commit']}."
 
 
-def write(folder: Path, name: str, results: dict[str, Any], text: str) -> None:
-    """Write `<name>.json` and `<name>.md`, each all of it or nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write(name: str, results: dict[str, Any], text: str) -> None:
+    """Write `<name>.json` and `<name>.md` among the results, each all of it or nothing."""
     for suffix, content in ((".json", json.dumps(results, indent=2) + "\n"), (".md", text)):
-        temporary = folder / f".{name}{suffix}.tmp"
+        temporary = RESULTS / f".{name}{suffix}.tmp"
         temporary.write_text(content)
-        temporary.replace(folder / f"{name}{suffix}")
+        temporary.replace(RESULTS / f"{name}{suffix}")
 
 
 def quality_table(results: dict[str, Any]) -> str:
@@ -72,7 +72,7 @@ def quality_table(results: dict[str, Any]) -> str:
     lines = [
         f"# Ranking quality: {results['data']}",
         "",
-        f"{origin('make benchmark-quality', results['circumstances'])} "
+        f"{origin(results['circumstances'])} "
         f"{results['shoppers']:,} shoppers, all {results['items']:,} items ranked, seen items {results['seen_items']}; "
         "settings chosen on validation; 95% bootstrap intervals over shoppers.",
     ]
@@ -99,8 +99,8 @@ def _row(name: str, model: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def plot(results: dict[str, Any], path: Path) -> None:
-    """NDCG@10 of every model with its interval, one panel a protocol."""
+def plot(results: dict[str, Any], name: str) -> None:
+    """Draw `<name>.svg` among the results: NDCG@10 of every model with its interval, one panel a protocol."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -117,5 +117,5 @@ def plot(results: dict[str, Any], path: Path) -> None:
         panel.invert_yaxis()
         panel.set_title(f"{results['data']}, {protocol}: NDCG@10", fontsize=10)
     figure.tight_layout()
-    figure.savefig(path)
+    figure.savefig(RESULTS / f"{name}.svg")
     pyplot.close(figure)

@@ -14,7 +14,6 @@ from rectools.dataset import Dataset
 from rectools.models import SASRecModel
 
 from benchmarks.quality.protocol import Scorer, Task
-from portrait.training.corpus import NO_ITEM
 
 EPOCHS_A_LOOK, MOST_EPOCHS = 3, 21
 """Validation is looked at after every so many epochs, and training ends at the first look that is no better."""
@@ -31,7 +30,7 @@ class SasRec:
     def __init__(self, task: Task) -> None:
         seed_everything(0, verbose=False)
         self._task = task
-        self._data = _dataset(task, task.learnt)
+        self._data = _dataset(task)
         self._model = SASRecModel(
             **_SETTINGS,
             loss="softmax",
@@ -104,9 +103,8 @@ def _trainer() -> Trainer:
     )  # fmt: skip
 
 
-def _dataset(task: Task, events: NDArray[np.int64]) -> Dataset:
-    corpus = task.corpus
-    assert (corpus.event_item[events] != NO_ITEM).all()
+def _dataset(task: Task) -> Dataset:
+    corpus, events = task.corpus, task.learnt
     order = pd.Timestamp("2000-01-01") + pd.to_timedelta(events, unit="s")  # events stand in their order in time
     return Dataset.construct(
         pd.DataFrame(

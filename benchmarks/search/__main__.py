@@ -27,7 +27,6 @@ from portrait.training.metrics import MISSED, hit_rate, interval, reciprocal_ran
 from portrait.training.retrieval import ranks_of, top
 from portrait.training.run import TrainedRun
 
-RESULTS = Path(__file__).parents[1] / "results"
 PERSONALISED, UNPERSONALISED = "Portrait, personalised", "Portrait, without the shopper"
 _DEPTH = 100
 # With one relevant item the average precision at 5 is the reciprocal rank within the first 5.
@@ -137,7 +136,7 @@ def table(content: dict[str, Any]) -> str:
     lines = [
         f"# Search: {content['data']}",
         "",
-        f"{origin('make benchmark-search', content['circumstances'])} Split by time: every "
+        f"{origin(content['circumstances'])} Split by time: every "
         "click of the last tenth of the log that a search came right before; all "
         f"{content['items']:,} items ranked, known ones among them. Portrait and query popularity learnt from what "
         f"precedes the {'test' if content['refit'] else 'validation period'} (`--preset {content['preset']}`). "
@@ -167,6 +166,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
     chosen = parser.parse_args(arguments)
+    where = circumstances("python -m benchmarks.search")
     try:
         trained = runs.load(chosen.run)
         if trained.settings.split is not Split.TIME:
@@ -179,13 +179,13 @@ def main(arguments: list[str]) -> int:
     items = len(trained.corpus.items)
     content = {
         "data": source,
-        "circumstances": circumstances(),
+        "circumstances": where,
         "items": items,
         "preset": trained.settings.preset.value,
         "refit": trained.settings.refit,
         "slices": slices,
     }
-    write(RESULTS, f"search-{source}", content, table(content))
+    write(f"search-{source}", content, table(content))
     print(table(content))
     return 0
 

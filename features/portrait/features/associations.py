@@ -1,12 +1,11 @@
 """Associations: which items follow which, as a sparse item-to-item matrix, and what they say of a history."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 REMEMBERED_ITEMS = 32
 """A history's latest events with known items, so many of them, are what associations are read of."""
@@ -33,7 +32,7 @@ class Associated:
         return self.rows[np.argsort(-self.scores, kind="stable")]
 
 
-NOTHING = Associated(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+_NOTHING = Associated(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +48,18 @@ class Associations:
     decay: float
     """What an event counts against one a moment later."""
 
-    def of_history(self, rows: Sequence[int], times: Sequence[float]) -> Associated:
+    def of_history(self, rows: ArrayLike, times: ArrayLike) -> Associated:
         """Sum of the weights of a history's items, each decayed by the number of moments since.
 
         Args:
             rows: row of each event's item, oldest first; -1 for an event without an item, or with an unknown one.
             times: seconds since 1970 of each event; events of equal times are one moment, NaN equals nothing.
         """
-        known = np.flatnonzero(np.asarray(rows, dtype=np.int64) >= 0)[-REMEMBERED_ITEMS:]
+        row = np.asarray(rows, dtype=np.int64)
+        known = np.flatnonzero(row >= 0)[-REMEMBERED_ITEMS:]
         if not len(known):
-            return NOTHING
-        row = np.asarray(rows, dtype=np.int64)[known]
+            return _NOTHING
+        row = row[known]
         share = decayed(np.asarray(times, dtype=np.float64)[known], self.decay)
         counts = self.starts[row + 1] - self.starts[row]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -147,7 +147,7 @@ class Engine:
         catalogue, shelves = self._catalogues[request.catalogue].now, self._catalogues.now()
         shopper = await self._shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
         left_out = request.history if request.exclude_seen else ()
-        arguments = (catalogue, self.release, shopper, request.k, request.filter, left_out)
+        arguments = (catalogue, shopper, request.k, request.filter, left_out)
         if len(catalogue) + len(left_out) <= _SHORT_ROWS:
             chosen = retrieve(*arguments)
         else:
@@ -223,7 +223,7 @@ class Engine:
         self, chosen: CandidateSet, shopper: Shopper, request: Request, deadline: float | None
     ) -> list[RankedItem]:
         """The best first; equal scores by item id."""
-        told = features(chosen, self.release, shopper, request.catalogue, request.as_of)
+        told = features(chosen, shopper, request.catalogue, request.as_of)
         scores = await self._ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
         numbers = (scores.score.tolist(), scores.click.tolist(), scores.purchase.tolist())
         ranked = [RankedItem(*each) for each in zip(chosen.items, *numbers, strict=True)]

@@ -10,7 +10,7 @@ from benchmarks.quality.protocol import Task
 from portrait.training.choices import Split
 from portrait.training.corpus import NO_ITEM, Corpus, load
 from portrait.training.retrieval import seen_items
-from portrait.training.splits import Holdout, hold_out
+from portrait.training.splits import hold_out
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_contexts_count_recent_events_more(corpus: Corpus) -> None:
 
 def test_a_target_stands_behind_what_ties_with_it_and_seen_items_are_left_out(corpus: Corpus) -> None:
     task = Task(corpus, hold_out(corpus, Split.LOO))
-    masked = Task(corpus, _masking(task))
+    masked = Task(corpus, replace(task.holdout, mask_seen=True))
     targets = task.holdout.test
 
     def scorer(part: np.ndarray) -> np.ndarray:
@@ -63,8 +63,3 @@ def test_a_target_stands_behind_what_ties_with_it_and_seen_items_are_left_out(co
     assert (flat == len(corpus.items) - 1).all()
     among = np.unique(wanted)
     assert np.array_equal(task.ranks(scorer, targets, among), np.searchsorted(among, wanted))
-
-
-def _masking(task: Task) -> Holdout:
-
-    return replace(task.holdout, mask_seen=True)

@@ -1,5 +1,6 @@
 """What of a catalogue is worth ranking for a shopper."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.associations import Associated
+from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES, RETRIEVED
-from portrait.features.events import DEFAULT_CATALOGUE, Item
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.prices import PriceScale
+from portrait.features.release import Manifest
 from portrait.server.catalogue import Catalogue, Filter
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.releases import Release
@@ -49,26 +51,28 @@ def release() -> Release:
     angles = np.linspace(0.0, np.pi / 2, COUNT)
     held = {
         "items": items,
-        "rows": {item.item_id: row for row, item in enumerate(items)},
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "popularity": np.zeros(COUNT, dtype=np.float32),
         "price_scale": PriceScale.fit([()] * COUNT, np.full(COUNT, np.nan)),
-        "dimension": 2,
+        "associations": Associations(
+            np.minimum(np.arange(COUNT + 1), 1), np.array([FAR], dtype=np.int32), np.array([0.5], np.float32), 0.7
+        ),
     }
-    return cast(Release, SimpleNamespace(**held))
+    rest = {"number": 1, "tokenizer": None, "documents": 0, "document_frequencies": {}}
+    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2)), **held, **rest)
 
 
-def shopper() -> Shopper:
-    associated = Associated(np.array([FAR]), np.array([0.5], dtype=np.float32))
+def shopper(release: Release) -> Shopper:
     likes, nothing = np.array([1.0, 0.0], dtype=np.float32), np.zeros(2, dtype=np.float32)
-    return Shopper(likes, nothing, [], np.empty(0), associated)
+    event = Event("1", EventType.VIEW, item_id="0")
+    return Shopper(likes, nothing, [event], np.array([np.nan]), np.array([np.nan]), release)
 
 
 def test_what_the_history_leads_to_is_a_candidate_however_far_it_is(release: Release) -> None:
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
-    found = retrieve(catalogue.now, release, shopper(), 10, Filter(), ())
+    found = retrieve(catalogue.now, shopper(release), 10, Filter(), ())
     assert {item.item_id for item in found.items} == {*map(str, range(RETRIEVED)), str(FAR)}
-    told = features(found, release, shopper(), DEFAULT_CATALOGUE, datetime.now(UTC))
+    told = features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
     column = told[:, CANDIDATE_FEATURES.index("association")]
     assert [item.item_id for item, value in zip(found.items, column, strict=True) if value] == [str(FAR)]
 
@@ -77,7 +81,7 @@ def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(rele
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
 
     def found(wanted: Filter) -> set[str]:
-        return {item.item_id for item in retrieve(catalogue.now, release, shopper(), 10, wanted, ()).items}
+        return {item.item_id for item in retrieve(catalogue.now, shopper(release), 10, wanted, ()).items}
 
     assert found(Filter(brands=["acme"])) == {str(FAR)}
     assert str(FAR) not in found(Filter(exclude_item_ids=[str(FAR)]))
@@ -88,11 +92,11 @@ def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(rele
 
 
 def test_another_catalogue_is_not_led_to(release: Release) -> None:
-    ads = Catalogue("ads", cast(Release, SimpleNamespace(**{**vars(release), "items": []})))
+    ads = Catalogue("ads", replace(release, items=[]))
     items = [Item(item.item_id, item.title, catalogue="ads") for item in release.items]
     ads.upsert(items, release.vectors)
-    found = retrieve(ads.now, release, shopper(), 10, Filter(), ())
+    found = retrieve(ads.now, shopper(release), 10, Filter(), ())
     assert str(FAR) not in {item.item_id for item in found.items}
-    assert not features(found, release, shopper(), "ads", datetime.now(UTC))[
+    assert not features(found, shopper(release), "ads", datetime.now(UTC))[
         :, CANDIDATE_FEATURES.index("association")
     ].any()

@@ -22,7 +22,7 @@ def fit(corpus: Corpus, events: NDArray[np.int64], settings: TrainSettings) -> A
 
     `B = (SᵀS + λI)⁻¹ SᵀT`: a row of S holds the items before a moment, decayed by the moments since; a row of T
     those from that moment on, decayed by the moments until. This is SLIT (Choi et al. 2021, "Session-aware Linear
-    Item-Item Models", section 4.2) with exponential decay by order instead of by time, after Steck's EASE (2019).
+    Item-Item Models") with exponential decay by order instead of by time, after Steck's EASE (2019).
 
     Args:
         corpus: the events.

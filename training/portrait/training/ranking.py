@@ -86,9 +86,7 @@ def candidates(
     query = np.full(len(vectors.targets), -1)
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
-        associated = associations.of_history(
-            corpus.event_item[start:end].tolist(), corpus.columns.time[start:end].tolist()
-        )
+        associated = associations.of_history(corpus.event_item[start:end], corpus.columns.time[start:end])
         ranked = _with_associated(corpus, retrieved[row], associated, target, holdout.mask_seen)
         ranked = _with_familiar(corpus, ranked, start, end, holdout.mask_seen)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)

@@ -31,7 +31,7 @@ from portrait.training.errors import TrainingError
 from portrait.training.loop import Loop, Watch
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.models.ranker import Ranker
-from portrait.training.models.text_encoder import base_model_folder
+from portrait.training.models.text_encoder import base_tokenizer
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout, hold_out
 from portrait.training.tuning import merge
@@ -115,7 +115,7 @@ def _train_encoders(
 ) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
     """The encoders as they are to be exported, their texts, and after how many epochs."""
     torch.manual_seed(settings.seed)
-    tokenizer = _tokenizer(settings)
+    tokenizer = base_tokenizer(settings.base_model)
     tokenizer.save(folder / TOKENIZER)
     model = PortraitModel(settings, len(corpus.items))
     model.forget(holdout.item_counts == 0)
@@ -228,13 +228,3 @@ def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.in
             f"at least {MINIMUM_SHOPPERS} and {MINIMUM_SAMPLES} are needed"
         )
     return targets
-
-
-def _tokenizer(settings: TrainSettings) -> TextTokenizer:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(base_model_folder(settings.base_model))
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise TrainingError(f"the base model {settings.base_model!r} has no fast tokenizer (tokenizer.json)")
-    return TextTokenizer(backend)

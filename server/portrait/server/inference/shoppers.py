@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from portrait.server.inference.triton import TritonModels
 from portrait.server.releases import Release
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shopper:
     """Who a ranking is for."""
 
@@ -31,8 +32,14 @@ class Shopper:
     """What is remembered, oldest first; the query is the last of them, as a search."""
     percentiles: NDArray[np.float64]
     """`[events]`: price percentile of each, NaN if unknown."""
-    associated: Associated
-    """Rows of the release's items that the events lead to."""
+    times: NDArray[np.float64]
+    """`[events]`: seconds since 1970 of each, NaN if unknown."""
+    release: Release
+
+    @cached_property
+    def associated(self) -> Associated:
+        """Rows of the release's items that the events lead to; made when a ranking asks for them."""
+        return self.release.associations.of_history([self.release.row_of(event) for event in self.events], self.times)
 
 
 class ShopperEncoder:
@@ -66,15 +73,12 @@ class ShopperEncoder:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
         columns = histories.columns_of(events, lambda event: self._percentile(event, shelves))
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
-        associated = self._release.associations.of_history(
-            [self._release.row_of(event) for event in events], columns.time.tolist()
-        )
+        told = (events, columns.price_percentile, columns.time, self._release)
         if not events:
-            return Shopper(nobody, nobody, events, columns.price_percentile, associated)
+            return Shopper(nobody, nobody, *told)
         vectors = await self._vectors(events[-histories.ENCODED_EVENTS :], shelves, deadline)
         profile = await self._profiles.encode(vectors, histories.encode(columns, as_of), deadline)
-        asked = vectors[-1] if asks else nobody
-        return Shopper(profile, asked, events, columns.price_percentile, associated)
+        return Shopper(profile, vectors[-1] if asks else nobody, *told)
 
     def _percentile(self, event: Event, shelves: Shelves) -> float:
         item = shelves.item(event) if event.price is not None else None

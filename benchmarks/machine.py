@@ -1,0 +1,19 @@
+"""The machine that a benchmark runs on, as its results name it."""
+
+import os
+import platform
+from pathlib import Path
+
+
+def machine() -> str:
+    """Operating system, processor and number of cores."""
+    return f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    """The processor's name; `platform` knows it on few systems."""
+    known = Path("/proc/cpuinfo")
+    if not known.exists():
+        return platform.processor() or "processor unknown"
+    names = [line.partition(":")[2].strip() for line in known.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "processor unknown"

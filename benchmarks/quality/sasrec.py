@@ -17,6 +17,8 @@ from benchmarks.quality.protocol import Scorer, Task
 
 EPOCHS_A_LOOK, MOST_EPOCHS = 3, 21
 """Validation is looked at after every so many epochs, and training ends at the first look that is no better."""
+_PADDING = 0
+"""Row of no item in the network; also stands for the items that training has no event of: it can't rank these."""
 _SETTINGS: dict[str, Any] = {"n_blocks": 2, "n_heads": 2, "n_factors": 128, "session_max_len": 20, "dropout_rate": 0.5}
 
 
@@ -54,17 +56,19 @@ class SasRec:
     def score(self, targets: NDArray[np.int64]) -> NDArray[np.float32]:
         """`[targets, items]`; see `Scorer`."""
         network = self._model.torch_model.eval()
-        preparator = self._model.data_preparator
-        inner = preparator.item_id_map.convert_to_internal(np.arange(len(self._task.corpus.items)))
+        known = self._model.data_preparator.item_id_map.to_internal
+        inner = known.reindex(np.arange(len(self._task.corpus.items)), fill_value=_PADDING).to_numpy()
         length = _SETTINGS["session_max_len"]
-        sessions = np.zeros((len(targets), length), dtype=np.int64)
+        sessions = np.full((len(targets), length), _PADDING, dtype=np.int64)
         for row, items in enumerate(self._task.histories(targets)):
-            latest = inner[items[-length:]]
+            latest = inner[items][inner[items] != _PADDING][-length:]
             sessions[row, length - len(latest) :] = latest
         with torch.no_grad():
             items = network.item_model.get_all_embeddings()
             states = network.encode_sessions({"x": torch.from_numpy(sessions)}, items)[:, -1]
-            return (states @ items.T).numpy()[:, inner]
+            scores: NDArray[np.float32] = (states @ items.T).numpy()[:, inner]
+        scores[:, inner == _PADDING] = -np.inf
+        return scores
 
 
 def tuned(task: Task) -> tuple[dict[str, Any], Scorer]:

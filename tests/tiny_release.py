@@ -22,6 +22,7 @@ from portrait.features.candidates import CANDIDATE_FEATURES, popularity_scale
 from portrait.features.events import EVENT_TYPES, Item
 from portrait.features.histories import EVENT_NUMBERS
 from portrait.features.keywords import keywords
+from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
 from portrait.features.release import MODELS, Manifest
 from portrait.features.text import item_text
@@ -116,6 +117,7 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
             lines.write(json.dumps(fields, ensure_ascii=False) + "\n")
     texts = [item_text(item) for item in ITEMS]
     np.save(folder / files.ITEM_VECTORS, _encode(tokenizer, words, texts))
+    Lenders.themselves(np.arange(len(ITEMS))).save(folder / files.LENDERS)
     np.save(folder / files.ITEM_POPULARITY, popularity_scale(np.arange(len(ITEMS), 0.0, -1.0)))
     items = len(ITEMS)
     # After each item comes the next one of the list.
@@ -137,6 +139,7 @@ def _write_manifest(repository: Path, release: int) -> None:
         created_at="2026-01-01T00:00:00+00:00",
         portrait_version="0",
         dimension=DIMENSION,
+        towers=1,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
         hashes={str(path.relative_to(repository)): files.sha256(path) for path in sorted(written)},

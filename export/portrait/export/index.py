@@ -1,4 +1,4 @@
-"""What a release knows of the catalogue: items, their vectors and popularity, prices, words."""
+"""What a release knows of the catalogue: items, their vectors, popularity and lenders, prices, words."""
 
 import json
 from collections import Counter
@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from portrait.features import release as files
-from portrait.features.candidates import popularity_scale
 from portrait.features.events import Item
 from portrait.features.keywords import keywords
 from portrait.features.text import item_text
-from portrait.training.retrieval import item_vectors
 from portrait.training.run import TrainedRun
 
 
@@ -21,8 +19,9 @@ def write(trained: TrainedRun, folder: Path) -> None:
     with (folder / files.ITEMS).open("w", encoding="utf-8") as lines:
         for item in items:
             lines.write(json.dumps(_fields(item), ensure_ascii=False) + "\n")
-    np.save(folder / files.ITEM_VECTORS, item_vectors(trained.model, trained.cache, trained.corpus))
-    np.save(folder / files.ITEM_POPULARITY, popularity_scale(trained.holdout.item_counts))
+    np.save(folder / files.ITEM_VECTORS, trained.index.vectors)
+    np.save(folder / files.ITEM_POPULARITY, trained.index.popularity)
+    trained.index.lenders.save(folder / files.LENDERS)
     trained.associations.save(folder / files.ASSOCIATIONS)
     (folder / files.PRICE_SCALE).write_text(json.dumps(trained.corpus.price_scale.to_json(), ensure_ascii=False))
     (folder / files.KEYWORDS).write_text(json.dumps(_document_frequencies(items), ensure_ascii=False))

@@ -147,6 +147,7 @@ def _manifest(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         portrait_version=version("portrait"),
         dimension=settings.dimension,
+        towers=settings.towers,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
         hashes={str(path.relative_to(staging)): files.sha256(path) for path in sorted(written)},

@@ -12,11 +12,13 @@ RETRIEVED = 200
 """The ranker orders this many of the nearest items, at least."""
 ASSOCIATED = 100
 """And this many of the items that the latest events lead to by the release's associations."""
+NEWEST = 50
+"""And this many of the nearest items that have no events: among all, those that have some crowd them out."""
 FAMILIAR = 64
 """And this many of the items that the shopper knows, the latest first, unless they are left out."""
 
 CANDIDATE_FEATURES = (
-    "popularity",
+    "popularity", "newcomer",
     "seen", "seen_count", "seen_recency",
     "price_distance", "price_known",
     "association",
@@ -63,6 +65,7 @@ def memory(item_ids: Sequence[str | None], times: Sequence[float], percentiles: 
 def candidate_features(
     item_ids: Sequence[str],
     popularity: NDArray[np.float32],
+    newcomer: NDArray[np.bool_],
     percentiles: NDArray[np.float64],
     associated: NDArray[np.float32],
     remembered: Memory,
@@ -73,27 +76,30 @@ def candidate_features(
 
     Args:
         item_ids: the candidates.
-        popularity: `[candidates]`, 0 to 1, as `popularity_scale` gives it.
+        popularity: `[candidates]`, 0 to 1, as `popularity_scale` gives it; of a newcomer, its lenders' mean.
+        newcomer: `[candidates]`, whether training had no event of it.
         percentiles: `[candidates]`, price percentile of each candidate, NaN if unknown.
-        associated: `[candidates]`, what the release's associations give each candidate, 0 if nothing.
+        associated: `[candidates]`, what the release's associations give each candidate, 0 if nothing; of a newcomer,
+            its lenders' mean.
         remembered: the shopper's latest events.
         as_of: the moment of the request, seconds since 1970; NaN if times mean nothing.
         has_query: whether the shopper asks for something.
     """
     features = np.zeros((len(item_ids), len(CANDIDATE_FEATURES)), dtype=np.float32)
     features[:, 0] = popularity
+    features[:, 1] = newcomer
     for row, item_id in enumerate(item_ids):
         count = remembered.counts.get(item_id, 0)
         if count:
             days = (as_of - remembered.last_times[item_id]) / SECONDS_PER_DAY
-            features[row, 1] = 1.0
-            features[row, 2] = np.log(count)
-            features[row, 3] = 0.0 if np.isnan(days) else 1.0 / (1.0 + np.log1p(max(days, 0.0)))
+            features[row, 2] = 1.0
+            features[row, 3] = np.log(count)
+            features[row, 4] = 0.0 if np.isnan(days) else 1.0 / (1.0 + np.log1p(max(days, 0.0)))
     distance = np.abs(percentiles - remembered.price_percentile)
-    features[:, 4] = np.nan_to_num(distance, nan=0.0)
-    features[:, 5] = ~np.isnan(distance)
-    features[:, 6] = np.log1p(associated / _ASSOCIATION_UNIT)
-    features[:, 7] = has_query
+    features[:, 5] = np.nan_to_num(distance, nan=0.0)
+    features[:, 6] = ~np.isnan(distance)
+    features[:, 7] = np.log1p(associated / _ASSOCIATION_UNIT)
+    features[:, 8] = has_query
     return features
 
 

@@ -6,7 +6,8 @@
     tokenizer.json                            of the text encoder
     items.jsonl                               one item a line: the rows of the next two
     item_vectors.npy                          float32 [items, dimension], unit length
-    item_popularity.npy                       float32 [items], 0 to 1
+    item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its lenders' mean
+    lenders.npz                               which items lend to those without events; see `lenders`
     associations.npz                          which items follow which; see `associations`
     price_scale.json                          quantiles of prices by category
     keywords.json                             document frequencies of the catalogues' words
@@ -28,6 +29,7 @@ TOKENIZER = "tokenizer.json"
 ITEMS = "items.jsonl"
 ITEM_VECTORS = "item_vectors.npy"
 ITEM_POPULARITY = "item_popularity.npy"
+LENDERS = "lenders.npz"
 ASSOCIATIONS = "associations.npz"
 PRICE_SCALE = "price_scale.json"
 KEYWORDS = "keywords.json"
@@ -47,6 +49,8 @@ class Manifest:
     portrait_version: str
     dimension: int
     """Length of every vector."""
+    towers: int
+    """Equal parts of every vector that are compared each by itself."""
     event_numbers: list[str]
     """Columns that the profile encoder was trained with; must equal `histories.EVENT_NUMBERS`."""
     candidate_features: list[str]

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
+from portrait.features.lenders import LENDERS, Lenders
+from portrait.server.described import CandidateSet
 from portrait.server.errors import NotFound
 from portrait.server.growing import Growing
 from portrait.server.releases import Release
@@ -15,13 +17,17 @@ from portrait.server.releases import Release
 _ROW = np.dtype(
     [
         ("popularity", np.float32),
+        ("newcomer", np.bool_),
+        ("lenders", np.int32, (LENDERS,)),
+        ("shares", np.float32, (LENDERS,)),
         ("percentile", np.float64),
         ("price", np.float64),
         ("path", np.int64),
         ("brand", np.int64),
     ]
 )
-"""What is known of an item in numbers: category path and brand as codes, NaN for an unknown price."""
+"""What is known of an item in numbers: category path and brand as codes, lenders by row of the release, NaN for an
+unknown price."""
 _TOLERATED_DEAD_ROWS = 1_000
 """Rows of replaced and removed items are swept out when there are more of them than this, and than of living ones."""
 
@@ -38,27 +44,6 @@ class Filter:
     max_price: float | None = None
     """Items without a price pass neither bound."""
     exclude_item_ids: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateSet:
-    """Items as the ranker sees them; all of one length."""
-
-    items: list[Item]
-    vectors: NDArray[np.float32]
-    """`[items, dimension]`."""
-    popularity: NDArray[np.float32]
-    percentile: NDArray[np.float64]
-    """Price percentile in the item's category, NaN if unknown."""
-
-    def joined(self, other: "CandidateSet") -> "CandidateSet":
-        """These and others after them."""
-        return CandidateSet(
-            [*self.items, *other.items],
-            np.concatenate([self.vectors, other.vectors]),
-            np.concatenate([self.popularity, other.popularity]),
-            np.concatenate([self.percentile, other.percentile]),
-        )
 
 
 class _Codes:
@@ -108,10 +93,10 @@ class Snapshot:
         """`[rows]`, 0 to 1."""
         return self._numbers["popularity"]
 
-    def popularity_of(self, item_ids: Sequence[str]) -> NDArray[np.float32]:
-        """`[items]`, 0 to 1; 0 of an item that the catalogue does not hold."""
-        rows = [self.row(item_id) for item_id in item_ids]
-        return np.array([0.0 if row is None else self.popularity[row] for row in rows], dtype=np.float32)
+    @property
+    def newcomer(self) -> NDArray[np.bool_]:
+        """`[rows]`: whether the release knows no event of the item."""
+        return self._numbers["newcomer"]
 
     def row(self, item_id: str) -> int | None:
         """Row of an item, None if the catalogue does not hold it."""
@@ -144,7 +129,14 @@ class Snapshot:
         """Some rows."""
         numbers = self._numbers[rows]
         items = [self._items[row] for row in rows.tolist()]
-        return CandidateSet(items, self.vectors(rows), numbers["popularity"], numbers["percentile"])
+        return CandidateSet(
+            items,
+            self.vectors(rows),
+            numbers["popularity"],
+            numbers["newcomer"],
+            Lenders(numbers["lenders"], numbers["shares"]),
+            numbers["percentile"],
+        )
 
     def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """`[rows]`: inner products with all vectors."""
@@ -176,36 +168,29 @@ class Catalogue:
 
     def __init__(self, name: str, release: Release) -> None:
         self._name = name
-        self._scale = release.price_scale
         self._codes = _Codes()
         own = [row for row, item in enumerate(release.items) if item.catalogue == name]
         self._items = [release.items[row] for row in own]
         # A release's vectors stay in its file unless it holds other catalogues too.
         self._own = np.asarray(release.vectors if len(own) == len(release.items) else release.vectors[own])
         self._added = Growing(np.empty((0, release.dimension), dtype=np.float32))
-        self._numbers = Growing(self._describe(self._items, release.popularity[own].tolist()))
+        self._numbers = Growing(self._rows_of(_held(release, self._items, own, self._own)))
         self._alive = np.ones(len(own), dtype=bool)
         self._rows = {item.item_id: row for row, item in enumerate(self._items)}
         self._publish()
 
-    def upsert(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
-        """Add or replace items; of two with one id the last counts. A replaced item keeps its popularity.
-
-        Args:
-            items: what to add.
-            vectors: `[items, dimension]`.
-        """
-        places = list({item.item_id: place for place, item in enumerate(items)}.values())
-        added = [items[place] for place in places]
+    def upsert(self, described: CandidateSet) -> None:
+        """Add or replace items; of two with one id the last counts."""
+        places = list({item.item_id: place for place, item in enumerate(described.items)}.values())
+        added = [described.items[place] for place in places]
         replaced = [row for item in added if (row := self._rows.get(item.item_id)) is not None]
-        known = {self._items[row].item_id: float(self.now.popularity[row]) for row in replaced}
         first = len(self._alive)
         alive = np.append(self._alive, np.ones(len(added), dtype=bool))
         alive[replaced] = False
         self._alive = alive
         self._items.extend(added)  # readers know nothing of rows beyond their own
-        self._added.append(vectors[places])
-        self._numbers.append(self._describe(added, [known.get(item.item_id, 0.0) for item in added]))
+        self._added.append(described.vectors[places])
+        self._numbers.append(self._rows_of(described)[places])
         self._rows = self._rows | {item.item_id: first + place for place, item in enumerate(added)}
         self._sweep()
         self._publish()
@@ -244,19 +229,29 @@ class Catalogue:
         self._alive = self._alive[kept]
         self._rows = {item.item_id: row for row, item in enumerate(self._items)}
 
-    def _describe(self, items: Sequence[Item], popularity: Sequence[float]) -> NDArray[np.void]:
+    def _rows_of(self, described: CandidateSet) -> NDArray[np.void]:
         """`[items]` of `_ROW`."""
-        rows = [
-            (
-                popular,
-                self._scale.percentile(item.category_path, item.price),
-                math.nan if item.price is None else item.price,
-                self._codes.path(item.category_path),
-                self._codes.brand(item.brand),
-            )
-            for item, popular in zip(items, popularity, strict=True)
-        ]
-        return np.array(rows, dtype=_ROW)
+        rows, items = np.empty(len(described.items), dtype=_ROW), described.items
+        rows["popularity"], rows["newcomer"] = described.popularity, described.newcomer
+        rows["lenders"], rows["shares"] = described.lenders.rows, described.lenders.shares
+        rows["percentile"] = described.percentile
+        rows["price"] = [math.nan if item.price is None else item.price for item in items]
+        rows["path"] = [self._codes.path(item.category_path) for item in items]
+        rows["brand"] = [self._codes.brand(item.brand) for item in items]
+        return rows
+
+
+def _held(release: Release, items: list[Item], rows: list[int], vectors: NDArray[np.float32]) -> CandidateSet:
+    """Items of a release as it holds them."""
+    scale = release.price_scale
+    return CandidateSet(
+        items,
+        vectors,
+        release.popularity[rows],
+        release.newcomer[rows],
+        release.lenders.take(np.array(rows, dtype=np.int64)),
+        np.array([scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
+    )
 
 
 class Catalogues:

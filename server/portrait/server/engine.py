@@ -11,7 +11,8 @@ import numpy as np
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.features.text import item_text
-from portrait.server.catalogue import CandidateSet, Catalogues, Filter, Snapshot
+from portrait.server.catalogue import Catalogues, Filter, Snapshot
+from portrait.server.described import CandidateSet, described
 from portrait.server.errors import NotFound
 from portrait.server.inference.encoders import Ranker
 from portrait.server.inference.shoppers import Shopper, ShopperEncoder
@@ -180,8 +181,7 @@ class Engine:
             items: of two with one id the last counts.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
-        vectors = await self.texts.encode([item_text(item) for item in items], deadline)
-        self._catalogues.begin(catalogue).upsert(items, vectors)
+        self._catalogues.begin(catalogue).upsert(await self._by_words(catalogue, items, deadline))
 
     def delete_items(self, catalogue: str, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many were there.
@@ -208,16 +208,17 @@ class Engine:
         """The candidates by their own words, or else as the catalogue holds them; and those it does not hold."""
         wordless = [item for item in candidates if not item.title]
         worded = [item for item in candidates if item.title]
-        prices = self.release.price_scale
-        by_words = CandidateSet(
-            worded,
-            await self.texts.encode([item_text(item) for item in worded], deadline),
-            catalogue.popularity_of([item.item_id for item in worded]),
-            np.array([prices.percentile(item.category_path, item.price) for item in worded], dtype=np.float64),
-        )
+        by_words = await self._by_words(catalogue.name, worded, deadline)
         held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
         unknown = [item for item in wordless if catalogue.row(item.item_id) is None]
         return by_words.joined(catalogue.take(np.array(held, dtype=np.int64))), unknown
+
+    async def _by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
+        """Items by their words; finding who lends to newcomers reads the whole release."""
+        words = await self.texts.encode([item_text(item) for item in items], deadline)
+        if len(self.release.items) * len(items) <= _SHORT_ROWS:
+            return described(self.release, catalogue, items, words)
+        return await asyncio.to_thread(described, self.release, catalogue, items, words)
 
     async def _ordered(
         self, chosen: CandidateSet, shopper: Shopper, request: Request, deadline: float | None

@@ -14,6 +14,7 @@ from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import EVENT_NUMBERS
+from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest, ReleaseError
 from portrait.features.tokens import TextTokenizer
@@ -31,6 +32,8 @@ class Release:
     """`[items, dimension]`, unit length."""
     popularity: NDArray[np.float32]
     """`[items]`, 0 to 1."""
+    lenders: Lenders
+    """Of each item."""
     associations: Associations
     """Which items follow which, by row."""
     price_scale: PriceScale
@@ -43,6 +46,11 @@ class Release:
     def rows(self) -> dict[str, int]:
         """Row of each item of the default catalogue: those that associations know."""
         return {item.item_id: row for row, item in enumerate(self.items) if item.catalogue == DEFAULT_CATALOGUE}
+
+    @cached_property
+    def newcomer(self) -> NDArray[np.bool_]:
+        """`[items]`: whether training had no event of the item, so that others lend to it."""
+        return self.lenders.rows[:, 0] != np.arange(len(self.items))
 
     def row_of(self, event: Event) -> int:
         """Row of the item that an event was done to, -1 if the release does not hold it."""
@@ -74,6 +82,7 @@ class Release:
                 items=_items(folder / files.ITEMS),
                 vectors=np.load(folder / files.ITEM_VECTORS, mmap_mode="r"),
                 popularity=np.load(folder / files.ITEM_POPULARITY),
+                lenders=Lenders.load(folder / files.LENDERS),
                 associations=Associations.load(folder / files.ASSOCIATIONS),
                 price_scale=PriceScale.from_json(json.loads((folder / files.PRICE_SCALE).read_text())),
                 documents=words["documents"],
@@ -81,11 +90,14 @@ class Release:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ReleaseError(f"release {number} is damaged: {error}") from error
-        held = (loaded.vectors.shape, len(loaded.popularity), len(loaded.associations.starts) - 1)
+        held = (
+            loaded.vectors.shape, len(loaded.popularity), len(loaded.lenders), len(loaded.associations.starts) - 1
+        )  # fmt: skip
         count = len(loaded.items)
-        if held != ((count, manifest.dimension), count, count):
+        if held != ((count, manifest.dimension), count, count, count):
             raise ReleaseError(
-                f"release {number} is damaged: {count} items, but vectors, popularity and associations of {held}"
+                f"release {number} is damaged: {count} items, but vectors, popularity, lenders and "
+                f"associations of {held}"
             )
         return loaded
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
+from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
 from portrait.server.catalogue import Catalogue, Catalogues, Filter, Snapshot
+from portrait.server.described import CandidateSet
 from portrait.server.errors import NotFound
 from portrait.server.releases import Release
 
@@ -33,6 +35,8 @@ def release_of(items: Sequence[Item]) -> Release:
             items=list(items),
             vectors=vectors(*range(len(items))),
             popularity=np.linspace(1.0, 0.0, len(items), dtype=np.float32),
+            newcomer=np.zeros(len(items), dtype=bool),
+            lenders=Lenders.themselves(np.arange(len(items))),
             price_scale=PriceScale.fit([item.category_path for item in items], prices),
             dimension=2,
         ),
@@ -42,6 +46,19 @@ def release_of(items: Sequence[Item]) -> Release:
 def vectors(*values: float) -> NDArray[np.float32]:
     """One vector a value, which is its first number."""
     return np.array([(value, 1.0) for value in values], dtype=np.float32).reshape(-1, 2)
+
+
+def newcomers(items: Sequence[Item], *values: float) -> CandidateSet:
+    """Items that nobody lends to, with a vector for each value."""
+    count = len(items)
+    return CandidateSet(
+        list(items),
+        vectors(*values),
+        np.zeros(count, dtype=np.float32),
+        np.ones(count, dtype=bool),
+        Lenders.none(count),
+        np.full(count, np.nan),
+    )
 
 
 @pytest.fixture
@@ -77,7 +94,7 @@ def test_a_filter_lets_through_what_it_says(catalogue: Catalogue, wanted: Filter
 
 
 def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
-    catalogue.upsert([Item("pan", "Pan", category_path=("Kitchen",), brand="Acme", price=30.0)], vectors(7))
+    catalogue.upsert(newcomers([Item("pan", "Pan", category_path=("Kitchen",), brand="Acme", price=30.0)], 7))
     now = catalogue.now
     row = now.row("pan")
     assert row is not None
@@ -87,17 +104,19 @@ def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
     assert [item.item_id for item in chosen.items] == ["pan", "desk"]
     assert chosen.vectors.tolist() == vectors(7, 0).tolist()
     assert chosen.popularity.tolist() == [0.0, 1.0]
+    assert chosen.newcomer.tolist() == now.newcomer[[row, 0]].tolist() == [True, False]
+    assert chosen.lenders.rows[:, 0].tolist() == [-1, 0]
 
 
-def test_a_replaced_item_is_there_once_and_as_popular_as_before(catalogue: Catalogue) -> None:
-    popularity = catalogue.now.popularity_of(["floor"])
-    catalogue.upsert([replace(ITEMS[1], title="New", price=1.0), replace(ITEMS[1], title="Newer")], vectors(8, 9))
+def test_a_replaced_item_is_there_once(catalogue: Catalogue) -> None:
+    catalogue.upsert(newcomers([replace(ITEMS[1], title="New", price=1.0), replace(ITEMS[1], title="Newer")], 8, 9))
     now = catalogue.now
     assert passing(now, Filter(categories=[("Home", "Lamps")])) == ["desk", "floor"]
-    item = now.item("floor")
+    item, row = now.item("floor"), now.row("floor")
     assert item is not None
     assert item.title == "Newer"
-    assert now.popularity_of(["floor", "unheard-of"]).tolist() == [*popularity.tolist(), 0.0]
+    assert row is not None
+    assert now.vectors(np.array([row])).tolist() == vectors(9).tolist()
 
 
 def test_a_removed_item_is_gone_until_it_is_added_again(catalogue: Catalogue) -> None:
@@ -105,13 +124,14 @@ def test_a_removed_item_is_gone_until_it_is_added_again(catalogue: Catalogue) ->
     assert catalogue.delete(["floor"]) == 0
     assert catalogue.now.item("floor") is None
     assert "floor" not in passing(catalogue.now, Filter())
-    catalogue.upsert([ITEMS[1]], vectors(1))
+    catalogue.upsert(newcomers([ITEMS[1]], 1))
     assert catalogue.now.item("floor") == ITEMS[1]
 
 
 def test_a_snapshot_is_not_disturbed(catalogue: Catalogue) -> None:
     before = catalogue.now
-    catalogue.upsert([replace(ITEMS[1], title="New", brand="Acme"), Item("pan", "Pan", brand="Acme")], vectors(8, 9))
+    changed = [replace(ITEMS[1], title="New", brand="Acme"), Item("pan", "Pan", brand="Acme")]
+    catalogue.upsert(newcomers(changed, 8, 9))
     catalogue.delete(["desk"])
     assert passing(before, Filter(brands=["acme"])) == ["desk"]
     assert before.item("floor") == ITEMS[1]
@@ -150,7 +170,7 @@ def test_after_any_changes_it_holds_what_a_dictionary_would(changes: list[tuple[
             if adds:
                 items = [Item(item_id, f"{number}, {place}") for place, item_id in enumerate(item_ids)]
                 values = [number + place / 8 for place in range(len(items))]
-                catalogue.upsert(items, vectors(*values))
+                catalogue.upsert(newcomers(items, *values))
                 reference.items |= {item.item_id: (item, v) for item, v in zip(items, values, strict=True)}
             else:
                 gone = set(item_ids) & reference.items.keys()
@@ -163,7 +183,7 @@ def test_after_any_changes_it_holds_what_a_dictionary_would(changes: list[tuple[
 
 def test_one_item_changed_again_and_again_takes_no_more_room(catalogue: Catalogue) -> None:
     for _ in range(5_000):
-        catalogue.upsert([Item("pan", "Pan")], vectors(1))
+        catalogue.upsert(newcomers([Item("pan", "Pan")], 1))
     assert len(catalogue.now) < 1_100
 
 
@@ -174,7 +194,8 @@ def test_catalogues_are_apart() -> None:
     assert ad.title == "An advertisement"
     with pytest.raises(NotFound):
         catalogues["help_articles"]
-    catalogues.begin("help_articles").upsert([Item("returns", "How to return", catalogue="help_articles")], vectors(1))
+    article = Item("returns", "How to return", catalogue="help_articles")
+    catalogues.begin("help_articles").upsert(newcomers([article], 1))
     assert len(catalogues["help_articles"].now) == 1
 
     shelves = catalogues.now()

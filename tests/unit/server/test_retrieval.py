@@ -1,6 +1,5 @@
 """What of a catalogue is worth ranking for a shopper."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
@@ -13,9 +12,11 @@ from hypothesis import strategies as st
 from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES, RETRIEVED
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest
 from portrait.server.catalogue import Catalogue, Filter
+from portrait.server.described import described
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
@@ -53,13 +54,14 @@ def release() -> Release:
         "items": items,
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "popularity": np.zeros(COUNT, dtype=np.float32),
+        "lenders": Lenders.themselves(np.arange(COUNT)),
         "price_scale": PriceScale.fit([()] * COUNT, np.full(COUNT, np.nan)),
         "associations": Associations(
             np.minimum(np.arange(COUNT + 1), 1), np.array([FAR], dtype=np.int32), np.array([0.5], np.float32), 0.7
         ),
     }
     rest = {"number": 1, "tokenizer": None, "documents": 0, "document_frequencies": {}}
-    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2)), **held, **rest)
+    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, towers=1)), **held, **rest)
 
 
 def shopper(release: Release) -> Shopper:
@@ -85,16 +87,31 @@ def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(rele
 
     assert found(Filter(brands=["acme"])) == {str(FAR)}
     assert str(FAR) not in found(Filter(exclude_item_ids=[str(FAR)]))
-    catalogue.upsert([Item(str(FAR), "Item, made anew")], np.array([[0.0, 1.0]], dtype=np.float32))
+    anew = [Item(str(FAR), "Item, made anew")]
+    catalogue.upsert(described(release, DEFAULT_CATALOGUE, anew, np.array([[0.0, 1.0]], dtype=np.float32)))
     assert str(FAR) in found(Filter())
     catalogue.delete([str(FAR)])
     assert str(FAR) not in found(Filter())
 
 
+def test_a_newcomer_is_a_candidate_however_many_known_items_are_nearer(release: Release) -> None:
+    catalogue = Catalogue(DEFAULT_CATALOGUE, release)
+    words = release.vectors[[FAR - 1]]
+    catalogue.upsert(described(release, DEFAULT_CATALOGUE, [Item("new", "New")], words))
+    found = retrieve(catalogue.now, shopper(release), 10, Filter(), ())
+    assert "new" in {item.item_id for item in found.items}
+    told = features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
+    newcomers = told[:, CANDIDATE_FEATURES.index("newcomer")]
+    assert [item.item_id for item, new in zip(found.items, newcomers, strict=True) if new] == ["new"]
+    # What leads to its neighbour leads to it.
+    association = told[[item.item_id for item in found.items].index("new"), CANDIDATE_FEATURES.index("association")]
+    assert association > 0.0
+
+
 def test_another_catalogue_is_not_led_to(release: Release) -> None:
-    ads = Catalogue("ads", replace(release, items=[]))
+    ads = Catalogue("ads", release)
     items = [Item(item.item_id, item.title, catalogue="ads") for item in release.items]
-    ads.upsert(items, release.vectors)
+    ads.upsert(described(release, "ads", items, release.vectors))
     found = retrieve(ads.now, shopper(release), 10, Filter(), ())
     assert str(FAR) not in {item.item_id for item in found.items}
     assert not features(found, shopper(release), "ads", datetime.now(UTC))[

@@ -70,9 +70,9 @@ def rank(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> Ran
         corpus: the run's own, or other histories of its items and texts.
         targets: events of the corpus to foresee, ascending.
     """
-    vectors = encode_targets(trained.model, trained.cache, corpus, targets)
+    vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     random = np.random.default_rng(trained.settings.seed)
-    chosen = ranking.candidates(corpus, trained.holdout, vectors, trained.associations, random)
+    chosen = ranking.candidates(corpus, trained.holdout, vectors, trained.index, trained.associations, random)
     texts = text_vectors(trained.model, trained.cache)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))

@@ -14,13 +14,14 @@ from portrait.features.candidates import (
     ASSOCIATED,
     CANDIDATE_FEATURES,
     FAMILIAR,
+    NEWEST,
     RETRIEVED,
     candidate_features,
     memory,
-    popularity_scale,
 )
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.index import ItemIndex
 from portrait.training.models.ranker import Ranker
 from portrait.training.retrieval import Vectors, rank_all, seen_items
 from portrait.training.splits import Holdout
@@ -29,6 +30,9 @@ UNIFORM = 32
 """Items drawn uniformly beside the candidates, to stand for the rest of the catalogue."""
 RANKER_SHARE = 0.1
 MOST_RANKER_TARGETS = 4_000
+PRETENDED_SHARE = 0.1
+"""Of the known items, this share looks like newcomers while the ranker is fitted, so that it learns what those are
+worth. It then takes a newcomer to be wanted as often as a known item that its words are as near to."""
 
 _EPOCHS, _BATCH, _RATE, _CHANCE_RATE, _DECAY = 20, 64, 3e-3, 3e-2, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
@@ -57,7 +61,7 @@ class Candidates:
     """The ranker's input for some targets. Rows are padded with item -1, whose weight is 0."""
 
     items: NDArray[np.int64]
-    """`[targets, candidates]`: retrieved, familiar, then uniformly drawn ones."""
+    """`[targets, candidates]`: retrieved, newcomers, associated, familiar, then uniformly drawn ones."""
     features: NDArray[np.float32]
     """`[targets, candidates, len(CANDIDATE_FEATURES)]`."""
     shown: NDArray[np.bool_]
@@ -72,13 +76,24 @@ class Candidates:
     """`[targets]`: text of the search that the target followed at once, -1 if none."""
 
 
+def pretended(item_counts: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
+    """Rows of the known items that look like newcomers while a ranker is fitted."""
+    known = np.flatnonzero(item_counts)
+    return np.random.default_rng(seed).choice(known, int(PRETENDED_SHARE * len(known)), replace=False)
+
+
 def candidates(
-    corpus: Corpus, holdout: Holdout, vectors: Vectors, associations: Associations, random: np.random.Generator
+    corpus: Corpus,
+    holdout: Holdout,
+    vectors: Vectors,
+    index: ItemIndex,
+    associations: Associations,
+    random: np.random.Generator,
 ) -> Candidates:
     """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
     retrieved = rank_all(corpus, vectors, RETRIEVED, holdout.mask_seen)
-    popularity = popularity_scale(holdout.item_counts)
-    width = retrieved.shape[1] + ASSOCIATED + FAMILIAR + UNIFORM + 1
+    newest = rank_all(corpus, vectors, NEWEST, holdout.mask_seen, np.flatnonzero(index.newcomer))
+    width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED + FAMILIAR + UNIFORM + 1
     shape = (len(vectors.targets), width)
     items = np.full(shape, -1)
     features = np.zeros((*shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
@@ -87,8 +102,7 @@ def candidates(
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
         associated = associations.of_history(corpus.event_item[start:end], corpus.columns.time[start:end])
-        ranked = _with_associated(corpus, retrieved[row], associated, target, holdout.mask_seen)
-        ranked = _with_familiar(corpus, ranked, start, end, holdout.mask_seen)
+        ranked = _shown(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)
         drawn = drawn[drawn != corpus.event_item[target]]
         missed = np.setdiff1d(corpus.event_item[target], ranked)
@@ -101,9 +115,7 @@ def candidates(
         )
         if corpus.event_item[end - 1] == NO_ITEM:
             query[row] = corpus.event_text[end - 1]
-        features[row, : len(chosen)] = _features(
-            corpus, popularity, chosen, associated, start, end, target, query[row] >= 0
-        )
+        features[row, : len(chosen)] = _features(corpus, index, chosen, associated, start, end, target, query[row] >= 0)
     targets = corpus.event_item[vectors.targets]
     return Candidates(
         items, features, shown, weight, items == targets[:, None],
@@ -111,28 +123,27 @@ def candidates(
     )  # fmt: skip
 
 
-def _with_associated(
-    corpus: Corpus, retrieved: NDArray[np.int64], associated: Associated, target: int, mask_seen: bool
+def _shown(
+    corpus: Corpus, holdout: Holdout, index: ItemIndex, nearest: NDArray[np.int64], associated: Associated, target: int
 ) -> NDArray[np.int64]:
+    """What serving would rank, each item once: nearest, associated and familiar items."""
+    # Associations know no newcomers, and are not to know those that only look like it.
     best = associated.best_first()
-    if mask_seen:
-        best = best[~np.isin(best, seen_items(corpus, target))]
-    best = best[:ASSOCIATED]
-    return np.concatenate([retrieved, best[~np.isin(best, retrieved)]])
-
-
-def _with_familiar(
-    corpus: Corpus, retrieved: NDArray[np.int64], start: int, end: int, mask_seen: bool
-) -> NDArray[np.int64]:
-    if mask_seen:
-        return retrieved
-    known = corpus.event_item[start:end][::-1]
-    latest = list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR]
-    return np.concatenate([retrieved, np.setdiff1d(np.array(latest, dtype=np.int64), retrieved)])
+    best = best[~index.newcomer[best]]
+    seen = seen_items(corpus, target)
+    if holdout.mask_seen:
+        nearest, best = nearest[~np.isin(nearest, seen)], best[~np.isin(best, seen)]
+        familiar = seen[:0]
+    else:
+        known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
+        familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR], dtype=np.int64)
+    together = np.concatenate([nearest, best[:ASSOCIATED], familiar])
+    _, first = np.unique(together, return_index=True)
+    return together[np.sort(first)]
 
 
 def _features(
-    corpus: Corpus, popularity: NDArray[np.float32], items: NDArray[np.int64], associated: Associated,
+    corpus: Corpus, index: ItemIndex, items: NDArray[np.int64], associated: Associated,
     start: int, end: int, target: int, has_query: bool,
 ) -> NDArray[np.float32]:  # fmt: skip
     known = corpus.event_item[start:end].tolist()
@@ -143,9 +154,10 @@ def _features(
     )
     return candidate_features(
         [str(item) for item in items.tolist()],
-        popularity[items],
+        index.popularity[items],
+        index.newcomer[items],
         corpus.item_percentile[items],
-        associated.scores_of(items),
+        index.lenders.take(items).associated(associated),
         remembered,
         float(corpus.columns.time[target]),
         has_query,
@@ -178,6 +190,7 @@ def fit(
     corpus: Corpus,
     holdout: Holdout,
     vectors: Vectors,
+    index: ItemIndex,
     associations: Associations,
     texts: Tensor,
     scale: float,
@@ -192,7 +205,7 @@ def fit(
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     ranker = Ranker(scale, 1.0 / len(corpus.items))
-    chosen = candidates(corpus, holdout, vectors, associations, random)
+    chosen = candidates(corpus, holdout, vectors, index, associations, random)
     # The chances are linear and start at a prior that is far off for popular items: they take longer steps.
     ordering = [value for name, value in ranker.named_parameters() if not name.startswith("chances")]
     groups: list[dict[str, Any]] = [{"params": ordering}, {"params": ranker.chances.parameters(), "lr": _CHANCE_RATE}]

@@ -12,6 +12,9 @@ from portrait.training.metrics import MISSED
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.samples import Batcher, cut_exact
 
+_PLACES = 8192
+"""Events that are encoded at once, padding included."""
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -40,17 +43,29 @@ def text_vectors(model: PortraitModel, cache: TextCache) -> Tensor:
 
 @torch.no_grad()
 def encode_targets(
-    model: PortraitModel, cache: TextCache, corpus: Corpus, targets: NDArray[np.int64], places: int = 8192
+    model: PortraitModel,
+    cache: TextCache,
+    corpus: Corpus,
+    targets: NDArray[np.int64],
+    items: NDArray[np.float32] | None = None,
 ) -> Vectors:
-    """Profiles at the time of held-out targets; targets with no earlier event are left out."""
+    """Profiles at the time of held-out targets; targets with no earlier event are left out.
+
+    Args:
+        model: the encoders.
+        cache: the corpus' texts.
+        corpus: events and items.
+        targets: events to foresee.
+        items: `[items, dimension]`, vectors of an index; None for the model's own.
+    """
     model.eval()
     samples = cut_exact(corpus, targets)
     profiles = np.zeros((len(samples), model.residual.embedding_dim), dtype=np.float32)
-    batcher = Batcher(corpus, samples, places, pairs=1)
+    batcher = Batcher(corpus, samples, _PLACES, pairs=1)
     random = np.random.default_rng(0)
     for windows in batcher.epoch(random):
         profiles[windows] = model.profiles(cache, corpus, batcher.batch(windows, random)).numpy()
-    return Vectors(item_vectors(model, cache, corpus), profiles, samples.target)
+    return Vectors(item_vectors(model, cache, corpus) if items is None else items, profiles, samples.target)
 
 
 def seen_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
@@ -59,29 +74,36 @@ def seen_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
     return seen[seen != NO_ITEM]
 
 
-def rank_all(corpus: Corpus, vectors: Vectors, k: int, mask_seen: bool) -> NDArray[np.int64]:
+def rank_all(
+    corpus: Corpus, vectors: Vectors, k: int, mask_seen: bool, among: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """`[targets, k]`: the best items of the whole catalogue for each target's shopper, best first.
 
     Args:
         corpus: the events.
         vectors: profiles and items.
-        k: how many.
-        mask_seen: leave out the items of the target's context.
+        k: how many; fewer come where there are not so many items.
+        mask_seen: put the items of the target's context behind all others.
+        among: ascending rows of the items that are ranked; None for all.
     """
+    rows = np.arange(len(vectors.items)) if among is None else among
+    items = vectors.items if among is None else vectors.items[among]
     ranked = []
     for begin in range(0, len(vectors.targets), 512):
         part = slice(begin, begin + 512)
-        scores = vectors.profiles[part] @ vectors.items.T
+        scores = vectors.profiles[part] @ items.T
         if mask_seen:
             for row, target in enumerate(vectors.targets[part].tolist()):
-                scores[row, seen_items(corpus, target)] = -np.inf
-        ranked.append(top(scores, k))
+                scores[row, np.isin(rows, seen_items(corpus, target))] = -np.inf
+        ranked.append(rows[top(scores, k)])
     return np.concatenate(ranked) if ranked else np.zeros((0, k), dtype=np.int64)
 
 
 def top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """`[rows, items]` → `[rows, k]`, the best items of each row, best first."""
     k = min(k, scores.shape[1])
+    if not k:
+        return np.zeros((len(scores), 0), dtype=np.int64)
     part = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     order = np.argsort(-np.take_along_axis(scores, part, 1), axis=1, kind="stable")
     return np.take_along_axis(part, order, 1)

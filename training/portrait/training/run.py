@@ -25,9 +25,11 @@ from portrait.features.associations import Associations
 from portrait.features.tokens import TextTokenizer
 from portrait.training import associations, checkpoints, ranking, retrieval
 from portrait.training import corpus as corpora
+from portrait.training import index as indexes
 from portrait.training.choices import Tuning
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
+from portrait.training.index import ItemIndex
 from portrait.training.loop import Loop, Watch
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.models.ranker import Ranker
@@ -54,6 +56,7 @@ class TrainedRun:
     model: PortraitModel
     ranker: Ranker
     associations: Associations
+    index: ItemIndex
     cache: TextCache
     data: dict[str, Any]
     """Path and report of the data set."""
@@ -87,9 +90,12 @@ def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: b
     targets = _encoder_targets(corpus, holdout, for_ranker)
     model, cache, epochs = _train_encoders(corpus, holdout, targets, folder, settings, resume)
     linked = associations.fit(corpus, targets, settings)
-    vectors = retrieval.encode_targets(model, cache, corpus, for_ranker)
+    unlike = ranking.pretended(holdout.item_counts, settings.seed)
+    index = indexes.make(model, cache, corpus, holdout.item_counts, unlike)
+    vectors = retrieval.encode_targets(model, cache, corpus, for_ranker, index.vectors)
     texts = retrieval.text_vectors(model, cache)
-    ranker = ranking.fit(corpus, holdout, vectors, linked, texts, float(model.scale.detach()), settings.seed)
+    ranker = ranking.fit(corpus, holdout, vectors, index, linked, texts, float(model.scale.detach()), settings.seed)
+    ranker.newcomer_boost.fill_(settings.newcomer_boost)
     _save(folder, model, cache, ranker, linked, epochs)
 
 
@@ -123,6 +129,7 @@ def _train_encoders(
     epochs = Loop(corpus, holdout, targets, model, cache, settings, folder, epochs, watch).train(resume)
     model.text.bert = merge(model.text.bert)
     model.eval()
+    indexes.lend(model, cache, corpus, holdout.item_counts)
     return model, cache, epochs
 
 
@@ -186,7 +193,8 @@ def load(folder: Path) -> TrainedRun:
     cache.pooled.copy_(state["texts"])
     holdout = hold_out(corpus, settings.split, settings.refit)
     linked = Associations.load(folder / files.ASSOCIATIONS)
-    return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), linked, cache, data)
+    index = indexes.make(model, cache, corpus, holdout.item_counts)
+    return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, data)
 
 
 def _plain(settings: TrainSettings) -> TrainSettings:

@@ -61,6 +61,10 @@ class TrainSettings:
     association_ridge: float = 10.0
     """λ of the linear fit."""
 
+    newcomer_boost: float = 1.0
+    """Nats added to the score of items without events. They have no better way to get any: 0 shows them as seldom as
+    they were asked for among known items."""
+
     refit: bool = False
     """Train once more on training and validation events, as long as was best by validation."""
 

@@ -7,15 +7,16 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates import ASSOCIATED, FAMILIAR, RETRIEVED, candidate_features, memory
+from portrait.features.candidates import ASSOCIATED, FAMILIAR, NEWEST, RETRIEVED, candidate_features, memory
 from portrait.features.events import DEFAULT_CATALOGUE, Event
-from portrait.server.catalogue import CandidateSet, Filter, Snapshot
+from portrait.server.catalogue import Filter, Snapshot
+from portrait.server.described import CandidateSet
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.retrieval.exact import best
 
 
 def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left_out: Sequence[Event]) -> CandidateSet:
-    """The nearest to profile and query, what the history leads to, and what the shopper knows.
+    """The nearest to profile and query, among all and among newcomers, what the history leads to, and what is known.
 
     Where neither profile nor query is known, the popular ones.
 
@@ -30,7 +31,9 @@ def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left
     allowed[_rows(catalogue, left_out)] = False
     count = max(RETRIEVED, k)
     wishes = [vector for vector in (shopper.profile, shopper.query) if vector.any()]
-    found = [best(catalogue.scores(vector), count, allowed) for vector in wishes]
+    found = []
+    for scores in map(catalogue.scores, wishes):
+        found += [best(scores, count, allowed), best(scores, NEWEST, allowed & catalogue.newcomer)]
     if not wishes:
         found.append(best(catalogue.popularity, count, allowed))
     found.append(_associated(catalogue, shopper, allowed))
@@ -69,13 +72,12 @@ def features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: date
         shopper.percentiles,
     )
     item_ids = [item.item_id for item in chosen.items]
-    known = shopper.release.rows if catalogue == DEFAULT_CATALOGUE else {}
-    rows = np.array([known.get(item_id, -1) for item_id in item_ids], dtype=np.int64)
     return candidate_features(
         item_ids,
         chosen.popularity,
+        chosen.newcomer,
         chosen.percentile,
-        shopper.associated.scores_of(rows),
+        chosen.lenders.associated(shopper.associated),
         remembered,
         as_of.timestamp(),
         has_query=bool(shopper.query.any()),

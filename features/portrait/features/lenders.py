@@ -1,0 +1,116 @@
+"""Lenders: the known items that lend a newcomer, an item without events, what behaviour taught about them.
+
+Words say what an item is, behaviour what it is wanted with. A newcomer has words only, so the known items whose
+vectors are nearest to its words stand for it: their vectors are mixed into its own, and it is as popular and as
+associated as they are on average. A known item lends to itself alone.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.associations import Associated
+
+LENDERS = 10
+"""A newcomer has so many lenders at most."""
+_SHARPNESS = 10.0
+"""A lender's share grows with `exp` of so many times its cosine."""
+_SCORES = 2**23
+"""So many cosines are held at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lenders:
+    """Who lends to each of some items, by row of the release."""
+
+    rows: NDArray[np.int32]
+    """`[items, LENDERS]`; -1 where there is no lender."""
+    shares: NDArray[np.float32]
+    """`[items, LENDERS]`: what each lender counts; they add up to 1, or are 0 where there is no lender."""
+
+    @classmethod
+    def none(cls, count: int) -> "Lenders":
+        """Items that nobody lends to."""
+        return cls(np.full((count, LENDERS), -1, dtype=np.int32), np.zeros((count, LENDERS), dtype=np.float32))
+
+    @classmethod
+    def themselves(cls, rows: NDArray[np.int64]) -> "Lenders":
+        """Known items, by row; nobody lends to row -1."""
+        lenders = cls.none(len(rows))
+        lenders.rows[:, 0], lenders.shares[:, 0] = rows, rows >= 0
+        return lenders
+
+    @classmethod
+    def nearest(cls, words: NDArray[np.float32], vectors: NDArray[np.float32], known: NDArray[np.bool_]) -> "Lenders":
+        """The known items that are nearest to newcomers.
+
+        Args:
+            words: `[newcomers, dimension]`, embeddings of their texts, unit length.
+            vectors: `[items, dimension]`, vectors of the release's items, unit length.
+            known: `[items]`, which of them have events.
+        """
+        lenders, count = cls.none(len(words)), min(LENDERS, int(known.sum()))
+        block = max(1, _SCORES // max(1, len(known)))
+        for begin in range(0, len(words) if count else 0, block):
+            part = slice(begin, begin + block)
+            cosines = np.where(known, words[part] @ vectors.T, -np.inf)
+            places = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+            weights = np.exp(_SHARPNESS * np.take_along_axis(cosines, places, 1))
+            lenders.rows[part, :count] = places
+            lenders.shares[part, :count] = weights / weights.sum(1, keepdims=True)
+        return lenders
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, places: NDArray[np.int64]) -> "Lenders":
+        """Those of some of the items."""
+        return Lenders(self.rows[places], self.shares[places])
+
+    def joined(self, other: "Lenders") -> "Lenders":
+        """These and others after them."""
+        return Lenders(np.concatenate([self.rows, other.rows]), np.concatenate([self.shares, other.shares]))
+
+    def mean(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`[rows, …]` values of the release's items → `[items, …]`, of each item its lenders' mean; 0 without any."""
+        shares = self.shares.reshape(*self.shares.shape, *(1,) * (values.ndim - 1))
+        lent: NDArray[np.float32] = (values[self.rows] * shares).sum(1)
+        return lent
+
+    def associated(self, associated: Associated) -> NDArray[np.float32]:
+        """`[items]`: what a history leads to, of each item its lenders' mean."""
+        scores = associated.scores_of(self.rows.ravel().astype(np.int64)).reshape(self.rows.shape)
+        lent: NDArray[np.float32] = (scores * self.shares).sum(1)
+        return lent
+
+    def save(self, path: Path) -> None:
+        """Write to a file, all of it or nothing."""
+        temporary = path.with_name(f".{path.name}.tmp")
+        with temporary.open("wb") as file:
+            np.savez(file, rows=self.rows, shares=self.shares)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Lenders":
+        """The inverse of `save`."""
+        with np.load(path) as arrays:
+            return cls(arrays["rows"], arrays["shares"])
+
+
+def with_lent(
+    words: NDArray[np.float32], lenders: Lenders, vectors: NDArray[np.float32], towers: int
+) -> NDArray[np.float32]:
+    """Vectors of items that borrow: each tower the direction of words and lent vector together; unit length.
+
+    Args:
+        words: `[items, dimension]`, embeddings of their texts, unit length.
+        lenders: of these items.
+        vectors: `[rows, dimension]`, vectors of the release's items, unit length.
+        towers: equal parts of the vectors that are compared each by itself.
+    """
+    mixed = (words + lenders.mean(vectors)).reshape(len(words), towers, words.shape[1] // towers)
+    mixed /= np.maximum(np.linalg.norm(mixed, axis=-1, keepdims=True), 1e-12) * np.float32(towers**0.5)
+    return mixed.reshape(words.shape).astype(np.float32)

@@ -23,6 +23,8 @@ from portrait.training.errors import TrainingError
 from portrait.training.retrieval import encode_targets
 
 SHARE, SEED = 0.1, 0
+BOOSTS = (0.0, 1.0, 2.0, 2.5)
+"""Nats added to the scores of newcomers; see the setting `newcomer_boost`."""
 _COLD_BASELINES = ("popularity", "zero-shot MiniLM")
 _CONTEXTS = ((1, 4), (5, 9), (10, None))
 """Events before the target, from and to."""
@@ -43,7 +45,7 @@ def prepare(data: Path, out: Path) -> None:
 
 
 def measure(data: Path, run: Path) -> dict[str, Any]:
-    """Cold targets ranked among all items and among the cold ones; and all targets by length of context."""
+    """Cold targets ranked among all items and among the cold ones; and known targets by length of context."""
     trained = runs.load(run)
     task = Task(trained.corpus, trained.holdout)
     test = trained.holdout.test
@@ -55,8 +57,9 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
         if baseline.name in _COLD_BASELINES:
             tuned[baseline.name], scorers[baseline.name] = baseline.tuned(task)
     found: dict[str, dict[str, NDArray[np.int64]]] = {"cold items, among all items": {}, "cold items, among those": {}}
-    served = portrait.ranks(trained)
-    found["cold items, among all items"]["Portrait"] = served[is_cold]
+    served = _served(trained)
+    for name, ranks in served.items():
+        found["cold items, among all items"][name] = ranks[is_cold]
     for name, scorer in scorers.items():
         found["cold items, among all items"][name] = task.ranks(scorer, test[is_cold])
         found["cold items, among those"][name] = task.ranks(scorer, test[is_cold], cold_rows)
@@ -66,7 +69,7 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
         name = (
             f"known items, {least} to {most} events before" if most else f"known items, {least} events or more before"
         )
-        found[name] = {"Portrait": served[inside]}
+        found[name] = {model: ranks[inside] for model, ranks in served.items()}
         for baseline_name in _COLD_BASELINES:
             found[name][baseline_name] = task.ranks(scorers[baseline_name], test[inside])
     return {
@@ -82,6 +85,15 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
             for name, models in found.items()
         },
     }
+
+
+def _served(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
+    """Ranks of all test targets, with more and more preference for newcomers."""
+    found = {}
+    for boost in BOOSTS:
+        trained.ranker.newcomer_boost.fill_(boost)
+        found[f"Portrait, newcomer boost {boost:g}"] = portrait.ranks(trained)
+    return found
 
 
 def _retrieval(trained: runs.TrainedRun) -> Scorer:

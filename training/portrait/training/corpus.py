@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Item
-from portrait.features.histories import EventColumns, numbers
+from portrait.features.histories import EventColumns, numbers, search_seconds
 from portrait.features.prices import PriceScale
 from portrait.features.text import item_text, normalise_text
 from portrait.training.errors import TrainingError
@@ -125,10 +125,11 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
         dtype=np.int64,
     )
     lengths = events.group_by("shopper_id", maintain_order=True).len()
+    starts = np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64)
     return Corpus(
         shopper_ids=lengths["shopper_id"].to_list(),
-        starts=np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64),
-        columns=_columns(events, event_item, items, scale),
+        starts=starts,
+        columns=_columns(events, starts, event_item, items, scale),
         event_item=event_item,
         event_text=event_text,
         items=items,
@@ -139,7 +140,13 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
     )
 
 
-def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale) -> EventColumns:
+def _columns(
+    events: pl.DataFrame,
+    starts: NDArray[np.int64],
+    event_item: NDArray[np.int64],
+    items: list[Item],
+    scale: PriceScale,
+) -> EventColumns:
     def number(name: str) -> NDArray[np.float64]:
         return events[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
 
@@ -149,13 +156,16 @@ def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[It
         for item, price in zip(event_item.tolist(), prices, strict=True)
     ]
     codes = {kind.value: code for kind, code in EVENT_TYPE_CODES.items()}
+    type_code = events["type"].cast(pl.String).replace_strict(codes, return_dtype=pl.Int64).to_numpy()
     microseconds = events["time"].dt.epoch("us").cast(pl.Float64)
+    time = (microseconds / 1e6).fill_null(float("nan")).to_numpy().astype(np.float64)
     return EventColumns(
-        type_code=events["type"].cast(pl.String).replace_strict(codes, return_dtype=pl.Int64).to_numpy(),
-        time=(microseconds / 1e6).fill_null(float("nan")).to_numpy().astype(np.float64),
+        type_code=type_code,
+        time=time,
         price_percentile=np.array(percentiles, dtype=np.float64),
         dwell_seconds=number("dwell_seconds"),
         position=number("position"),
+        search_seconds=search_seconds(starts, type_code, time, events["query"].to_list()),
         rating=number("rating"),
         quantity=number("quantity"),
     )

@@ -58,6 +58,7 @@ def without_shoppers(corpus: Corpus, targets: NDArray[np.int64]) -> Corpus:
         columns=EventColumns(**columns),
         event_item=corpus.event_item[events],
         event_text=corpus.event_text[events],
+        event_search=np.full(len(events), -1),
     )
 
 

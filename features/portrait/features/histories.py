@@ -50,7 +50,7 @@ class EventColumns:
     dwell_seconds: NDArray[np.float64]
     position: NDArray[np.float64]
     search_seconds: NDArray[np.float64]
-    """Seconds from the search that led to the event, as `search_seconds` finds it."""
+    """Seconds from the search that led to the event, as `leading_searches` finds it."""
     rating: NDArray[np.float64]
     quantity: NDArray[np.float64]
 
@@ -82,22 +82,23 @@ def columns_of(events: Sequence[Event], price_percentile: Callable[[Event], floa
 
     type_code = np.array([EVENT_TYPE_CODES[event.type] for event in events], dtype=np.int64)
     time = column([event.time.timestamp() if event.time else None for event in events])
+    searches = leading_searches(np.array([0, len(events)]), type_code, time, [event.query for event in events])
     return EventColumns(
         type_code=type_code,
         time=time,
         price_percentile=column([price_percentile(event) for event in events]),
         dwell_seconds=column([event.dwell_seconds for event in events]),
         position=column([event.position for event in events]),
-        search_seconds=search_seconds(np.array([0, len(events)]), type_code, time, [event.query for event in events]),
+        search_seconds=search_seconds(time, searches),
         rating=column([event.rating for event in events]),
         quantity=column([event.quantity for event in events]),
     )
 
 
-def search_seconds(
+def leading_searches(
     starts: NDArray[np.int64], type_code: NDArray[np.int64], time: NDArray[np.float64], queries: Sequence[str | None]
-) -> NDArray[np.float64]:
-    """`[events]`: seconds from the search that led to an event with an item; NaN if none is known.
+) -> NDArray[np.int64]:
+    """`[events]`: the search that led to an event with an item; -1 if none is known.
 
     That search is the shopper's latest one with the event's query, or the latest of all where the event tells no
     query; it was at most an hour earlier, and not of the same moment.
@@ -113,8 +114,14 @@ def search_seconds(
     history = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     search = type_code == EVENT_TYPE_CODES[EventType.SEARCH]
     latest = np.where(query > 0, _latest(search, history * len(codes) + query), _latest(search, history))
-    seconds = np.where((latest >= 0) & ~search, time - time[latest], np.nan)
-    return np.where((seconds > 0.0) & (seconds <= _LONGEST_SEARCH), seconds, np.nan)
+    seconds = time - time[latest]
+    led = (latest >= 0) & ~search & (seconds > 0.0) & (seconds <= _LONGEST_SEARCH)
+    return np.where(led, latest, -1)
+
+
+def search_seconds(time: NDArray[np.float64], searches: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`[events]`: seconds from the search that led to each event, as `leading_searches` finds it; else NaN."""
+    return np.where(searches >= 0, time - time[searches], np.nan)
 
 
 def _latest(chosen: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:

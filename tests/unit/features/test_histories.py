@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
-from portrait.features.histories import EVENT_NUMBERS, columns_of, numbers, search_seconds
+from portrait.features.histories import EVENT_NUMBERS, columns_of, leading_searches, numbers, search_seconds
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -69,12 +69,14 @@ _ROWS = st.tuples(
 def test_histories_side_by_side_are_as_each_alone(rows: list[list[tuple[EventType, int, str | None]]]) -> None:
     histories = [sorted(history, key=lambda row: row[1]) for history in rows]
     together = [row for history in histories for row in history]
-    found = search_seconds(
+    time = np.array([seconds for _, seconds, _ in together], dtype=np.float64)
+    searches = leading_searches(
         np.cumsum([0, *(len(history) for history in histories)]),
         np.array([EVENT_TYPE_CODES[kind] for kind, _, _ in together], dtype=np.int64),
-        np.array([seconds for _, seconds, _ in together], dtype=np.float64),
+        time,
         [query for _, _, query in together],
     )
+    found = search_seconds(time, searches)
     alone = [value for history in histories for value in _seconds(_events(*history))]
     assert [None if np.isnan(value) else round(float(value), 3) for value in found] == alone
 

@@ -22,7 +22,7 @@ from portrait.features.candidates import (
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.models.ranker import Ranker
-from portrait.training.retrieval import Vectors, rank_all, seen_items
+from portrait.training.retrieval import Vectors, masked_items, rank_all
 from portrait.training.splits import Holdout
 
 UNIFORM = 32
@@ -88,7 +88,8 @@ def candidates(
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
         associated = associations.of_history(corpus.event_item[start:end], corpus.columns.time[start:end])
         ranked = _with_associated(corpus, retrieved[row], associated, target, holdout.mask_seen)
-        ranked = _with_familiar(corpus, ranked, start, end, holdout.mask_seen)
+        asked = corpus.event_item[end - 1] == NO_ITEM
+        ranked = _with_familiar(corpus, ranked, start, end, holdout.mask_seen and not asked)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)
         drawn = drawn[drawn != corpus.event_item[target]]
         missed = np.setdiff1d(corpus.event_item[target], ranked)
@@ -99,7 +100,7 @@ def candidates(
         weight[row, len(ranked) + len(missed) : len(chosen)] = (len(corpus.items) - len(ranked) - len(missed)) / max(
             1, len(drawn)
         )
-        if corpus.event_item[end - 1] == NO_ITEM:
+        if asked:
             query[row] = corpus.event_text[end - 1]
         features[row, : len(chosen)] = _features(
             corpus, popularity, chosen, associated, start, end, target, query[row] >= 0
@@ -116,7 +117,7 @@ def _with_associated(
 ) -> NDArray[np.int64]:
     best = associated.best_first()
     if mask_seen:
-        best = best[~np.isin(best, seen_items(corpus, target))]
+        best = best[~np.isin(best, masked_items(corpus, target))]
     best = best[:ASSOCIATED]
     return np.concatenate([retrieved, best[~np.isin(best, retrieved)]])
 

@@ -53,10 +53,15 @@ def encode_targets(
     return Vectors(item_vectors(model, cache, corpus), profiles, samples.target)
 
 
-def seen_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
-    """Items of a target's context."""
-    seen = np.unique(corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]])
-    return seen[seen != NO_ITEM]
+def masked_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
+    """Items that a ranking leaves out where seen ones are masked: those of the target's context.
+
+    None if the context ends with a search: who searches for a known item wants it.
+    """
+    seen = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]]
+    if not len(seen) or seen[-1] == NO_ITEM:
+        return np.empty(0, dtype=np.int64)
+    return np.unique(seen[seen != NO_ITEM])
 
 
 def rank_all(corpus: Corpus, vectors: Vectors, k: int, mask_seen: bool) -> NDArray[np.int64]:
@@ -66,7 +71,7 @@ def rank_all(corpus: Corpus, vectors: Vectors, k: int, mask_seen: bool) -> NDArr
         corpus: the events.
         vectors: profiles and items.
         k: how many.
-        mask_seen: leave out the items of the target's context.
+        mask_seen: leave out the target's `masked_items`.
     """
     ranked = []
     for begin in range(0, len(vectors.targets), 512):
@@ -74,7 +79,7 @@ def rank_all(corpus: Corpus, vectors: Vectors, k: int, mask_seen: bool) -> NDArr
         scores = vectors.profiles[part] @ vectors.items.T
         if mask_seen:
             for row, target in enumerate(vectors.targets[part].tolist()):
-                scores[row, seen_items(corpus, target)] = -np.inf
+                scores[row, masked_items(corpus, target)] = -np.inf
         ranked.append(top(scores, k))
     return np.concatenate(ranked) if ranked else np.zeros((0, k), dtype=np.int64)
 

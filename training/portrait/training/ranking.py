@@ -181,6 +181,7 @@ def fit(
     vectors: Vectors,
     associations: Associations,
     texts: Tensor,
+    weights: NDArray[np.float32],
     scale: float,
     seed: int,
 ) -> Ranker:
@@ -188,7 +189,8 @@ def fit(
 
     `click` is the chance that the candidate is the item the shopper acts on next in any way, `purchase` that it
     is the one bought next; both against the whole catalogue, of which the uniformly drawn items stand for the
-    part that was not retrieved. The binary cross-entropy is the usual one of click models.
+    part that was not retrieved. The binary cross-entropy is the usual one of click models. `weights`, `[targets]`,
+    are for the order alone: the chances are of what happens, position bias and all.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
@@ -202,14 +204,17 @@ def fit(
     for _ in range(_EPOCHS):
         for rows in np.array_split(random.permutation(len(chosen.items)), max(1, len(chosen.items) // _BATCH)):
             optimizer.zero_grad()
-            loss = _loss(ranker, vectors, chosen, texts, rows)
+            loss = _loss(ranker, vectors, chosen, texts, weights, rows)
             loss.backward()
             optimizer.step()
         decay.step()
     return ranker.eval()
 
 
-def _loss(ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, rows: NDArray[np.int64]) -> Tensor:
+def _loss(
+    ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, weights: NDArray[np.float32],
+    rows: NDArray[np.int64],
+) -> Tensor:  # fmt: skip
     score, chances = run_ranker(ranker, vectors, chosen, texts, rows)
     shown, label = torch.from_numpy(chosen.shown[rows]), torch.from_numpy(chosen.label[rows])
     reachable = (shown & label).any(1)
@@ -218,4 +223,5 @@ def _loss(ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, r
     labels = torch.stack([label, label & bought.unsqueeze(-1)], -1).float()
     binary = functional.binary_cross_entropy_with_logits(chances, labels, reduction="none").sum(-1)
     weighted = (binary * torch.from_numpy(chosen.weight[rows])).sum(-1)
+    listwise = listwise * torch.from_numpy(weights[rows])
     return (listwise * reachable).sum() / reachable.sum().clamp(min=1) + weighted.mean()

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.tokens import TextTokenizer
-from portrait.training import associations, checkpoints, ranking, retrieval
+from portrait.training import associations, checkpoints, position_bias, ranking, retrieval
 from portrait.training import corpus as corpora
 from portrait.training.choices import Tuning
 from portrait.training.corpus import NO_ITEM, Corpus
@@ -89,7 +89,8 @@ def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: b
     linked = associations.fit(corpus, targets, settings)
     vectors = retrieval.encode_targets(model, cache, corpus, for_ranker)
     texts = retrieval.text_vectors(model, cache)
-    ranker = ranking.fit(corpus, holdout, vectors, linked, texts, float(model.scale.detach()), settings.seed)
+    weights = position_bias.event_weights(corpus, holdout.train, settings)[for_ranker]
+    ranker = ranking.fit(corpus, holdout, vectors, linked, texts, weights, float(model.scale.detach()), settings.seed)
     _save(folder, model, cache, ranker, linked, epochs)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.quality.results import circumstances, origin, write
 from benchmarks.search import windows
 from benchmarks.search.baselines import bm25, popular, query_popularity, spelled
-from benchmarks.search.protocol import MEASURES, asked, figure, tested, without_shoppers
+from benchmarks.search.protocol import MEASURES, asked, asked_in_test, figure, without_shoppers
 from benchmarks.search.shipped import floor
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Split
@@ -74,7 +74,7 @@ def trained_on(data: Path) -> TrainedRun:
 def measure(trained: TrainedRun) -> Measured:
     """Rank the catalogue for each target of a window, in every way."""
     corpus, holdout = trained.corpus, trained.holdout
-    targets = tested(corpus, holdout)
+    targets = asked_in_test(corpus, holdout)
     if not len(targets.clicks):
         raise TrainingError(f"the last tenth of {trained.data['path']} holds no click right after a search")
     wanted = corpus.event_item[targets.clicks]

@@ -46,7 +46,7 @@ def asked(corpus: Corpus, chosen: NDArray[np.bool_]) -> Asked:
     return Asked(clicks[led], searches[led], first[led])
 
 
-def tested(corpus: Corpus, holdout: Holdout) -> Asked:
+def asked_in_test(corpus: Corpus, holdout: Holdout) -> Asked:
     """Every click of the test period that a search of that period came right before."""
     begin = corpus.columns.time[holdout.test].min()
     found = asked(corpus, corpus.columns.time >= begin)

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.metrics import MISSED, hit_rate, ndcg, reciprocal_rank
-from portrait.training.retrieval import seen_items
+from portrait.training.retrieval import masked_items
 from portrait.training.splits import Holdout
 
 CUTS = (5, 10, 20)
@@ -87,7 +87,7 @@ class Task:
             scores[:, left_out] = -np.inf
             if self.holdout.mask_seen:
                 for row, target in enumerate(part.tolist()):
-                    scores[row, seen_items(self.corpus, target)] = -np.inf
+                    scores[row, masked_items(self.corpus, target)] = -np.inf
             wanted = scores[np.arange(len(part)), self.corpus.event_item[part]]
             found = (scores >= wanted[:, None]).sum(1) - 1
             ranks[begin : begin + _BLOCK] = np.where(np.isfinite(wanted), found, MISSED)

@@ -1,134 +1,131 @@
-"""Personalised search against the same encoder without the shopper: `python -m benchmarks.search DATA RUN`.
+"""Personalised search against the same encoder without the shopper: `python -m benchmarks.search DATA OUT`.
 
-DATA is a prepared data set of searches and clicks, RUN a run that was trained on it with `--split time`. Every click of
-the test period that a search came right before is a target; the whole catalogue is ranked for it.
+DATA is a prepared data set of searches and clicks. The log is cut into consecutive windows; for each, a model is
+trained in OUT on what precedes it, and every click of the window that a search came right before is a target, for which
+the whole catalogue is ranked. What a killed call has trained is kept.
 """
 
 import argparse
-import dataclasses
 import json
 import sys
-from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.results import circumstances, origin, write
-from portrait.features.histories import EventColumns
+from benchmarks.search import windows
+from benchmarks.search.baselines import bm25, popular, query_popularity, spelled
+from benchmarks.search.protocol import MEASURES, asked, asked_in_test, figure, without_shoppers
+from benchmarks.search.shipped import floor
 from portrait.training import run as runs
-from portrait.training.choices import Split
-from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.choices import Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.evaluation import rank
-from portrait.training.metrics import MISSED, hit_rate, interval, reciprocal_rank
-from portrait.training.retrieval import ranks_of, top
+from portrait.training.metrics import MISSED
+from portrait.training.retrieval import ranks_of
 from portrait.training.run import TrainedRun
+from portrait.training.settings import TrainSettings
 
 PERSONALISED, UNPERSONALISED = "Portrait, personalised", "Portrait, without the shopper"
-_DEPTH = 100
-# With one relevant item the average precision at 5 is the reciprocal rank within the first 5.
-MEASURES = {
-    "MAP@5": lambda ranks: reciprocal_rank(ranks, 5),
-    "HR@5": lambda ranks: hit_rate(ranks, 5),
-    "MRR": lambda ranks: reciprocal_rank(ranks, _DEPTH),
-}
+WINDOWS = 5
+SETTINGS = TrainSettings.of(Preset.QUICK, split=Split.TIME, refit=True)
 
 
-def searched(trained: TrainedRun) -> NDArray[np.int64]:
-    """Clicks of the test period that a search of the same shopper came right before, ascending."""
-    corpus, first = trained.corpus, trained.corpus.columns.time[trained.holdout.test].min()
-    clicks = np.flatnonzero((corpus.columns.time >= first) & (corpus.event_item != NO_ITEM))
-    last = corpus.context_end[clicks] - 1
-    follows = last >= corpus.shopper_start[clicks]
-    clicks, last = clicks[follows], last[follows]
-    return clicks[(corpus.event_item[last] == NO_ITEM) & (corpus.columns.time[last] >= first)]
+@dataclass(frozen=True)
+class Measured:
+    """Ranks of the targets of some windows."""
+
+    ranks: dict[str, NDArray[np.int64]]
+    """`[clicks]` of each way to rank."""
+    shoppers: NDArray[np.str_]
+    """`[clicks]`, whose each is."""
+    has_history: NDArray[np.bool_]
+    """`[clicks]`: whether the shopper did anything before the search."""
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Measured":
+        """Some of the clicks."""
+        ranks = {way: found[chosen] for way, found in self.ranks.items()}
+        return Measured(ranks, self.shoppers[chosen], self.has_history[chosen])
 
 
-def without_shoppers(corpus: Corpus, targets: NDArray[np.int64]) -> Corpus:
-    """The same targets, each of a shopper of its own who did nothing but the search."""
-    events = np.stack([corpus.context_end[targets] - 1, targets], 1).ravel()
-    columns = {field.name: getattr(corpus.columns, field.name)[events] for field in dataclasses.fields(EventColumns)}
-    return dataclasses.replace(
-        corpus,
-        shopper_ids=[str(row) for row in range(len(targets))],
-        starts=2 * np.arange(len(targets) + 1),
-        columns=EventColumns(**columns),
-        event_item=corpus.event_item[events],
-        event_text=corpus.event_text[events],
+def joined(parts: list[Measured]) -> Measured:
+    """The clicks of several windows as one."""
+    return Measured(
+        {way: np.concatenate([part.ranks[way] for part in parts]) for way in parts[0].ranks},
+        np.concatenate([part.shoppers for part in parts]),
+        np.concatenate([part.has_history for part in parts]),
     )
 
 
-def bm25(corpus: Corpus, queries: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`[targets, _DEPTH]` items by BM25 over their texts."""
-    index = bm25s.BM25()
-    index.index(
-        bm25s.tokenize([corpus.texts[row] for row in corpus.item_text], show_progress=False), show_progress=False
-    )
-    asked = bm25s.tokenize([corpus.texts[row] for row in queries], show_progress=False)
-    return np.asarray(index.retrieve(asked, k=min(_DEPTH, len(corpus.items)), show_progress=False)[0], dtype=np.int64)
+def trained_on(data: Path) -> TrainedRun:
+    """The run beside a window's data set, trained now if it is not there."""
+    run = data / "run"
+    if not (run / runs.MODEL).exists():
+        runs.train(data, run, SETTINGS, resume=(run / runs.SETTINGS).exists())
+    trained = runs.load(run)
+    if trained.settings != SETTINGS:
+        raise TrainingError(f"{run} was trained with other settings; name another OUT")
+    return trained
 
 
-def query_popularity(trained: TrainedRun, queries: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`[targets, _DEPTH]` items by the clicks that came right after the same query, then by all clicks."""
+def measure(trained: TrainedRun) -> Measured:
+    """Rank the catalogue for each target of a window, in every way."""
     corpus, holdout = trained.corpus, trained.holdout
-    clicks = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
-    last = corpus.context_end[clicks] - 1
-    clicks = clicks[(last >= corpus.shopper_start[clicks]) & (corpus.event_item[last] == NO_ITEM)]
-    counts: dict[int, Counter[int]] = defaultdict(Counter)
-    for query, item in zip(corpus.event_text[corpus.context_end[clicks] - 1], corpus.event_item[clicks], strict=True):
-        counts[int(query)][int(item)] += 1
-    popular = holdout.item_counts / (holdout.item_counts.max() + 1.0)
-    scores = np.tile(popular.astype(np.float32), (len(queries), 1))
-    for row, query in enumerate(queries.tolist()):
-        for item, count in counts[query].items():
-            scores[row, item] += count
-    return top(scores, _DEPTH)
-
-
-def measure(trained: TrainedRun) -> dict[str, Any]:
-    """Every way of ranking, for all targets and by whether the shopper did something before the search."""
-    # Who searches for an item that is known already wants to see it.
-    trained = dataclasses.replace(trained, holdout=dataclasses.replace(trained.holdout, mask_seen=False))
-    targets = searched(trained)
-    if not len(targets):
-        raise TrainingError("the test period holds no click right after a search")
-    corpus = trained.corpus
-    wanted, last = corpus.event_item[targets], corpus.context_end[targets] - 1
-    queries = corpus.event_text[last]
-    alone = without_shoppers(corpus, targets)
-    popular = np.tile(np.argsort(-trained.holdout.item_counts, kind="stable")[:_DEPTH], (len(targets), 1))
-    ranks = {
-        PERSONALISED: ranks_of(rank(trained, corpus, targets).items, wanted),
-        UNPERSONALISED: ranks_of(rank(trained, alone, 2 * np.arange(len(targets)) + 1).items, wanted),
-        "BM25": ranks_of(bm25(corpus, queries), wanted),
-        "popularity of the exact query": ranks_of(query_popularity(trained, queries), wanted),
-        "popularity": ranks_of(popular, wanted),
+    targets = asked_in_test(corpus, holdout)
+    if not len(targets.clicks):
+        raise TrainingError(f"the last tenth of {trained.data['path']} holds no click right after a search")
+    wanted = corpus.event_item[targets.clicks]
+    learnt = asked(corpus, holdout.train)
+    queries = spelled(corpus.texts)[corpus.event_text]
+    known = (queries[learnt.searches], corpus.event_item[learnt.clicks])
+    ranked = {
+        PERSONALISED: rank(trained, corpus, targets.clicks).items,
+        UNPERSONALISED: rank(trained, *without_shoppers(corpus, targets)).items,
+        "BM25": bm25(corpus, corpus.event_text[targets.searches]),
+        "popularity of the exact query": query_popularity(known, queries[targets.searches], holdout.item_counts),
+        "popularity": popular(holdout.item_counts, len(wanted)),
     }
-    history = last > corpus.shopper_start[targets]
-    slices = {"all": np.ones(len(targets), dtype=bool), "with history": history, "without history": ~history}
-    return {name: _slice({way: found[chosen] for way, found in ranks.items()}) for name, chosen in slices.items()}
+    return Measured(
+        {way: ranks_of(items, wanted) for way, items in ranked.items()},
+        np.array(corpus.shopper_ids)[corpus.event_shopper[targets.clicks]],
+        targets.has_history,
+    )
 
 
-def _slice(ranks: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
-    count = len(ranks[PERSONALISED])
-    if not count:
-        return {"targets": 0}
-    differences = {
-        name: _figure(measured(ranks[PERSONALISED]) - measured(ranks[UNPERSONALISED]))
-        for name, measured in MEASURES.items()
+def slices(parts: list[Measured]) -> dict[str, dict[str, Any]]:
+    """All clicks, and those with and without a history; and what personalisation adds in each window."""
+    whole = joined(parts)
+    return {
+        "with history": _slice(whole.where(whole.has_history)),
+        "without history": _slice(whole.where(~whole.has_history)),
+        "all": _slice(whole),
     }
-    ways = {
-        way: {name: _figure(measured(found)) for name, measured in MEASURES.items()} for way, found in ranks.items()
+
+
+def _slice(part: Measured) -> dict[str, Any]:
+    if not len(part.shoppers):
+        return {"clicks": 0}
+    _, shoppers = np.unique(part.shoppers, return_inverse=True)
+    return {
+        "clicks": len(shoppers),
+        "shoppers": int(shoppers.max()) + 1,
+        "ways": {
+            way: {name: figure(of(ranks), shoppers) for name, of in MEASURES.items()}
+            for way, ranks in part.ranks.items()
+        },
+        "beyond_100": {way: float((ranks == MISSED).mean()) for way, ranks in part.ranks.items()},
+        "personalised_minus_unpersonalised": _gain(part),
     }
-    missed = {way: float((found == MISSED).mean()) for way, found in ranks.items()}
-    return {"targets": count, "ways": ways, "beyond_100": missed, "personalised_minus_unpersonalised": differences}
 
 
-def _figure(values: NDArray[np.float64]) -> dict[str, Any]:
-    return {"value": float(values.mean()), "interval": interval(values)}
+def _gain(part: Measured) -> dict[str, Any]:
+    """Paired differences over the same clicks."""
+    _, shoppers = np.unique(part.shoppers, return_inverse=True)
+    ours, other = part.ranks[PERSONALISED], part.ranks[UNPERSONALISED]
+    return {name: figure(of(ours) - of(other), shoppers) for name, of in MEASURES.items()}
 
 
 def table(content: dict[str, Any]) -> str:
@@ -136,19 +133,34 @@ def table(content: dict[str, Any]) -> str:
     lines = [
         f"# Search: {content['data']}",
         "",
-        f"{origin(content['circumstances'])} Split by time: every "
-        "click of the last tenth of the log that a search came right before; all "
-        f"{content['items']:,} items ranked, known ones among them. Portrait and query popularity learnt from what "
-        f"precedes the {'test' if content['refit'] else 'validation period'} (`--preset {content['preset']}`). "
-        "95% bootstrap intervals.",
+        f"{origin(content['circumstances'])} {len(content['windows'])} consecutive windows of the log, each ranked by "
+        f"a model that was trained on what precedes it (`--preset {SETTINGS.preset}`, refit); every click that a "
+        f"search came right before; all {content['items']:,} items ranked, known ones among them. 95% bootstrap "
+        "intervals over shoppers; differences are paired.",
     ]
     for name, part in content["slices"].items():
-        lines += ["", f"## {name.capitalize()}: {part['targets']:,} clicks", ""]
-        if not part["targets"]:
+        lines += ["", f"## {name.capitalize()}: {part['clicks']:,} clicks", ""]
+        if not part["clicks"]:
             continue
         lines += ["| | MAP@5 | 95% interval | HR@5 | MRR |", "|---|---|---|---|---|"]
         lines += [_row(way, row, "") for way, row in part["ways"].items()]
         lines.append(_row("personalised minus without", part["personalised_minus_unpersonalised"], "+"))
+    lines += ["", "## What the shopper's history adds, window by window", ""]
+    lines += [
+        "| window ends at | clicks with history | MAP@5 | 95% interval | HR@5 | MRR |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, part in content["windows"].items():
+        lines.append(_row(f"{name} | {part['clicks']:,}", part["gain"], "+"))
+    if shipped := content["shipped_split"]:
+        lines += [
+            "",
+            "## A check of the evaluator",
+            "",
+            "Popularity of the exact query on the log as it is shipped, split by chance: "
+            + ", ".join(f"{name} {value:.4f}" for name, value in shipped.items())
+            + ". This split lets models learn from what comes later: no other figure is of it.",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -164,28 +176,26 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks.search", description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
     chosen = parser.parse_args(arguments)
     where = circumstances("python -m benchmarks.search")
     try:
-        trained = runs.load(chosen.run)
-        if trained.settings.split is not Split.TIME:
-            raise TrainingError(f"{chosen.run} was not trained with --split time")
-        slices = measure(trained)
-    except TrainingError as error:
+        cut = windows.cut(chosen.data, chosen.out, WINDOWS)
+        parts = {data.name: measure(trained_on(data)) for data in cut}
+        shipped = floor(chosen.data)
+    except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    source = json.loads((chosen.data / "report.json").read_text())["source"]
-    items = len(trained.corpus.items)
+    told = {name: part.where(part.has_history) for name, part in parts.items()}
     content = {
-        "data": source,
+        "data": json.loads((chosen.data / "report.json").read_text())["source"],
         "circumstances": where,
-        "items": items,
-        "preset": trained.settings.preset.value,
-        "refit": trained.settings.refit,
-        "slices": slices,
+        "items": len(runs.corpora.load(chosen.data).items),
+        "slices": slices(list(parts.values())),
+        "windows": {name: {"clicks": len(part.shoppers), "gain": _gain(part)} for name, part in told.items()},
+        "shipped_split": shipped,
     }
-    write(f"search-{source}", content, table(content))
+    write(f"search-{content['data']}", content, table(content))
     print(table(content))
     return 0
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import EVENT_TYPE_CODES, Event
+from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
+from portrait.features.text import normalise_text
 
 ENCODED_EVENTS = 64
 """The profile encoder sees at most this many of the latest events."""
@@ -24,6 +25,7 @@ EVENT_NUMBERS = (
     "price_percentile", "price_known",
     "dwell", "dwell_known",
     "position", "position_known",
+    "search_seconds", "search_known",
     "rating", "rating_known",
     "quantity",
 )  # fmt: skip
@@ -33,6 +35,8 @@ UNKNOWN_AGE = -1.0
 SECONDS_PER_DAY = 86_400.0
 
 _LONGEST_DWELL = 3600.0
+_LONGEST_SEARCH = 3600.0
+"""A search led to nothing later than so many seconds after it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class EventColumns:
     price_percentile: NDArray[np.float64]
     dwell_seconds: NDArray[np.float64]
     position: NDArray[np.float64]
+    search_seconds: NDArray[np.float64]
+    """Seconds from the search that led to the event, as `leading_searches` finds it."""
     rating: NDArray[np.float64]
     quantity: NDArray[np.float64]
 
@@ -74,15 +80,59 @@ def columns_of(events: Sequence[Event], price_percentile: Callable[[Event], floa
     def column(values: Sequence[float | None]) -> NDArray[np.float64]:
         return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
+    type_code = np.array([EVENT_TYPE_CODES[event.type] for event in events], dtype=np.int64)
+    time = column([event.time.timestamp() if event.time else None for event in events])
+    searches = leading_searches(np.array([0, len(events)]), type_code, time, [event.query for event in events])
     return EventColumns(
-        type_code=np.array([EVENT_TYPE_CODES[event.type] for event in events], dtype=np.int64),
-        time=column([event.time.timestamp() if event.time else None for event in events]),
+        type_code=type_code,
+        time=time,
         price_percentile=column([price_percentile(event) for event in events]),
         dwell_seconds=column([event.dwell_seconds for event in events]),
         position=column([event.position for event in events]),
+        search_seconds=search_seconds(time, searches),
         rating=column([event.rating for event in events]),
         quantity=column([event.quantity for event in events]),
     )
+
+
+def leading_searches(
+    starts: NDArray[np.int64], type_code: NDArray[np.int64], time: NDArray[np.float64], queries: Sequence[str | None]
+) -> NDArray[np.int64]:
+    """`[events]`: the search that led to an event with an item; -1 if none is known.
+
+    That search is the shopper's latest one with the event's query, or the latest of all where the event tells no
+    query; it was at most an hour earlier, and not of the same moment.
+
+    Args:
+        starts: `[histories + 1]`: the events of history h are `starts[h]:starts[h + 1]`, oldest first.
+        type_code: `[events]`, codes of `EVENT_TYPE_CODES`.
+        time: `[events]`, seconds since 1970, NaN if unknown.
+        queries: `[events]`, what was typed, None or empty if unknown.
+    """
+    codes: dict[str, int] = {"": 0}
+    query = np.array([codes.setdefault(normalise_text(each or ""), len(codes)) for each in queries], dtype=np.int64)
+    history = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    search = type_code == EVENT_TYPE_CODES[EventType.SEARCH]
+    latest = np.where(query > 0, _latest(search, history * len(codes) + query), _latest(search, history))
+    seconds = time - time[latest]
+    led = (latest >= 0) & ~search & (seconds > 0.0) & (seconds <= _LONGEST_SEARCH)
+    return np.where(led, latest, -1)
+
+
+def search_seconds(time: NDArray[np.float64], searches: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`[events]`: seconds from the search that led to each event, as `leading_searches` finds it; else NaN."""
+    return np.where(searches >= 0, time - time[searches], np.nan)
+
+
+def _latest(chosen: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`[events]`: the latest chosen event of the same group up to each event; -1 if there is none."""
+    order = np.argsort(group, kind="stable")
+    place = np.arange(len(order))
+    first = np.searchsorted(group[order], group[order])
+    found = np.maximum.accumulate(np.where(chosen[order], place, -1))
+    latest = np.empty_like(order)
+    latest[order] = np.where(found >= first, order[found], -1)
+    return latest
 
 
 def ages(time: NDArray[np.float64], as_of: NDArray[np.float64] | float) -> NDArray[np.float32]:
@@ -95,6 +145,7 @@ def numbers(columns: EventColumns) -> NDArray[np.float32]:
     """`[events, len(EVENT_NUMBERS)]`: numbers scaled to about 0…1, each beside a flag: is it known."""
     dwell = np.log1p(np.clip(columns.dwell_seconds, 0.0, _LONGEST_DWELL)) / np.log1p(_LONGEST_DWELL)
     position = 1.0 / np.log2(1.0 + np.maximum(columns.position, 1.0))
+    search = np.log1p(columns.search_seconds) / np.log1p(_LONGEST_SEARCH)
     rating = (columns.rating - 3.0) / 2.0
     quantity = np.log1p(np.maximum(np.nan_to_num(columns.quantity, nan=1.0), 0.0)) / np.log(2.0) - 1.0
     stacked = np.stack(
@@ -102,6 +153,7 @@ def numbers(columns: EventColumns) -> NDArray[np.float32]:
             columns.price_percentile, ~np.isnan(columns.price_percentile),
             dwell, ~np.isnan(dwell),
             position, ~np.isnan(position),
+            search, ~np.isnan(search),
             rating, ~np.isnan(rating),
             quantity,
         ],

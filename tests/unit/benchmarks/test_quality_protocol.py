@@ -9,7 +9,7 @@ import tiny_data
 from benchmarks.quality.protocol import Task
 from portrait.training.choices import Split
 from portrait.training.corpus import NO_ITEM, Corpus, load
-from portrait.training.retrieval import seen_items
+from portrait.training.retrieval import masked_items
 from portrait.training.splits import hold_out
 
 
@@ -46,7 +46,7 @@ def test_contexts_count_recent_events_more(corpus: Corpus) -> None:
         assert np.allclose(contexts[row].toarray()[0], expected)
 
 
-def test_a_target_stands_behind_what_ties_with_it_and_seen_items_are_left_out(corpus: Corpus) -> None:
+def test_a_target_stands_behind_what_ties_with_it_and_masked_items_are_left_out(corpus: Corpus) -> None:
     task = Task(corpus, hold_out(corpus, Split.LOO))
     masked = Task(corpus, replace(task.holdout, mask_seen=True))
     targets = task.holdout.test
@@ -57,7 +57,7 @@ def test_a_target_stands_behind_what_ties_with_it_and_seen_items_are_left_out(co
     wanted = corpus.event_item[targets]
     assert np.array_equal(task.ranks(scorer, targets), wanted)
     for target, item, rank in zip(targets, wanted, masked.ranks(scorer, targets), strict=True):
-        seen = seen_items(corpus, target)
+        seen = masked_items(corpus, target)
         assert rank == (-1 if item in seen else item - (seen < item).sum())
     flat = task.ranks(lambda part: np.zeros((len(part), len(corpus.items)), dtype=np.float32), targets)
     assert (flat == len(corpus.items) - 1).all()

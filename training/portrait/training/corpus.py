@@ -1,5 +1,6 @@
 """A canonical data set as arrays: what samples are cut from."""
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Item
-from portrait.features.histories import EventColumns, numbers
+from portrait.features.histories import EventColumns, leading_searches, numbers, search_seconds
 from portrait.features.prices import PriceScale
 from portrait.features.text import item_text, normalise_text
 from portrait.training.errors import TrainingError
@@ -33,6 +34,8 @@ class Corpus:
     """`[events]`: row of the event's item, -1 for a search."""
     event_text: NDArray[np.int64]
     """`[events]`: row of the text that stands for the event: of the query, or of the item."""
+    event_search: NDArray[np.int64]
+    """`[events]`: the search that led to the event, -1 if none is known."""
     items: list[Item]
     item_text: NDArray[np.int64]
     """`[items]`: row of the item's text."""
@@ -125,12 +128,16 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
         dtype=np.int64,
     )
     lengths = events.group_by("shopper_id", maintain_order=True).len()
+    starts = np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64)
+    columns = _columns(events, event_item, items, scale)
+    event_search = leading_searches(starts, columns.type_code, columns.time, queries)
     return Corpus(
         shopper_ids=lengths["shopper_id"].to_list(),
-        starts=np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64),
-        columns=_columns(events, event_item, items, scale),
+        starts=starts,
+        columns=dataclasses.replace(columns, search_seconds=search_seconds(columns.time, event_search)),
         event_item=event_item,
         event_text=event_text,
+        event_search=event_search,
         items=items,
         item_text=item_rows,
         item_percentile=np.array([scale.percentile(item.category_path, item.price) for item in items]),
@@ -140,6 +147,8 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
 
 
 def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale) -> EventColumns:
+    """What the table says of each event by itself; which search led to it is not known yet."""
+
     def number(name: str) -> NDArray[np.float64]:
         return events[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
 
@@ -156,6 +165,7 @@ def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[It
         price_percentile=np.array(percentiles, dtype=np.float64),
         dwell_seconds=number("dwell_seconds"),
         position=number("position"),
+        search_seconds=np.full(len(events), np.nan),
         rating=number("rating"),
         quantity=number("quantity"),
     )

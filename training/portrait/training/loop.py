@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
-from portrait.training import checkpoints, metrics, retrieval
+from portrait.training import checkpoints, metrics, position_bias, retrieval
 from portrait.training.choices import Tuning
 from portrait.training.corpus import Corpus
 from portrait.training.model import PortraitModel, TextCache
@@ -88,6 +88,7 @@ class Loop:
         self._total = min(settings.maximum_steps, settings.maximum_epochs * math.ceil(batches / settings.accumulate))
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
+        self._weight = torch.from_numpy(position_bias.event_weights(corpus, holdout.train, settings))
         self._at = Position()
         self._texts_moved = False
 
@@ -189,7 +190,7 @@ class Loop:
         return total
 
     def _loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
-        """Softmax cross-entropy of the targets among all items, or among sampled ones with log-Q correction.
+        """Softmax cross-entropy of the targets among all items, or among sampled ones with log-Q correction; weighted.
 
         The correction subtracts the log of each sampled item's expected count (Bengio and Senecal 2008, and
         Yi et al. 2019, section 3.2, for two-tower retrieval).
@@ -202,10 +203,10 @@ class Loop:
         scale = self._model.scale * towers
         pairs = zip(split(profiles, towers).unbind(-2), split(vectors, towers).unbind(-2), strict=True)
         losses = [
-            functional.cross_entropy(scale * profile @ item.T - torch.from_numpy(log_q), target)
+            functional.cross_entropy(scale * profile @ item.T - torch.from_numpy(log_q), target, reduction="none")
             for profile, item in pairs
         ]
-        return torch.stack(losses).sum()
+        return (torch.stack(losses).sum(0) * self._weight[batch.target_event]).mean()
 
     def _texts_to_read(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:
         """Texts of some of the batch's targets: they get the largest gradients."""

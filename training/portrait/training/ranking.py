@@ -23,7 +23,7 @@ from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.index import ItemIndex
 from portrait.training.models.ranker import Ranker
-from portrait.training.retrieval import Vectors, rank_all, seen_items
+from portrait.training.retrieval import Vectors, masked_items, rank_all
 from portrait.training.splits import Holdout
 
 UNIFORM = 32
@@ -102,6 +102,7 @@ def candidates(
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
         associated = associations.of_history(corpus.event_item[start:end], corpus.columns.time[start:end])
+        asked = corpus.event_item[end - 1] == NO_ITEM
         ranked = _shown(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)
         drawn = drawn[drawn != corpus.event_item[target]]
@@ -113,7 +114,7 @@ def candidates(
         weight[row, len(ranked) + len(missed) : len(chosen)] = (len(corpus.items) - len(ranked) - len(missed)) / max(
             1, len(drawn)
         )
-        if corpus.event_item[end - 1] == NO_ITEM:
+        if asked:
             query[row] = corpus.event_text[end - 1]
         features[row, : len(chosen)] = _features(corpus, index, chosen, associated, start, end, target, query[row] >= 0)
     targets = corpus.event_item[vectors.targets]
@@ -130,13 +131,11 @@ def _shown(
     # Associations know no newcomers, and are not to know those that only look like it.
     best = associated.best_first()
     best = best[~index.newcomer[best]]
-    seen = seen_items(corpus, target)
+    known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
+    familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR], dtype=np.int64)
     if holdout.mask_seen:
-        nearest, best = nearest[~np.isin(nearest, seen)], best[~np.isin(best, seen)]
-        familiar = seen[:0]
-    else:
-        known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
-        familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR], dtype=np.int64)
+        masked = masked_items(corpus, target)
+        nearest, best, familiar = (rows[~np.isin(rows, masked)] for rows in (nearest, best, familiar))
     together = np.concatenate([nearest, best[:ASSOCIATED], familiar])
     _, first = np.unique(together, return_index=True)
     return together[np.sort(first)]
@@ -193,6 +192,7 @@ def fit(
     index: ItemIndex,
     associations: Associations,
     texts: Tensor,
+    weights: NDArray[np.float32],
     scale: float,
     seed: int,
 ) -> Ranker:
@@ -200,7 +200,8 @@ def fit(
 
     `click` is the chance that the candidate is the item the shopper acts on next in any way, `purchase` that it
     is the one bought next; both against the whole catalogue, of which the uniformly drawn items stand for the
-    part that was not retrieved. The binary cross-entropy is the usual one of click models.
+    part that was not retrieved. The binary cross-entropy is the usual one of click models. `weights`, `[targets]`,
+    are for the order alone: the chances are of what happens, position bias and all.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
@@ -214,14 +215,17 @@ def fit(
     for _ in range(_EPOCHS):
         for rows in np.array_split(random.permutation(len(chosen.items)), max(1, len(chosen.items) // _BATCH)):
             optimizer.zero_grad()
-            loss = _loss(ranker, vectors, chosen, texts, rows)
+            loss = _loss(ranker, vectors, chosen, texts, weights, rows)
             loss.backward()
             optimizer.step()
         decay.step()
     return ranker.eval()
 
 
-def _loss(ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, rows: NDArray[np.int64]) -> Tensor:
+def _loss(
+    ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, weights: NDArray[np.float32],
+    rows: NDArray[np.int64],
+) -> Tensor:  # fmt: skip
     score, chances = run_ranker(ranker, vectors, chosen, texts, rows)
     shown, label = torch.from_numpy(chosen.shown[rows]), torch.from_numpy(chosen.label[rows])
     reachable = (shown & label).any(1)
@@ -230,4 +234,5 @@ def _loss(ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, r
     labels = torch.stack([label, label & bought.unsqueeze(-1)], -1).float()
     binary = functional.binary_cross_entropy_with_logits(chances, labels, reduction="none").sum(-1)
     weighted = (binary * torch.from_numpy(chosen.weight[rows])).sum(-1)
+    listwise = listwise * torch.from_numpy(weights[rows])
     return (listwise * reachable).sum() / reachable.sum().clamp(min=1) + weighted.mean()

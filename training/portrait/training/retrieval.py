@@ -68,10 +68,15 @@ def encode_targets(
     return Vectors(item_vectors(model, cache, corpus) if items is None else items, profiles, samples.target)
 
 
-def seen_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
-    """Items of a target's context."""
-    seen = np.unique(corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]])
-    return seen[seen != NO_ITEM]
+def masked_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
+    """Items that a ranking leaves out where seen ones are masked: those of the target's context.
+
+    None if the context ends with a search: who searches for a known item wants it.
+    """
+    seen = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]]
+    if not len(seen) or seen[-1] == NO_ITEM:
+        return np.empty(0, dtype=np.int64)
+    return np.unique(seen[seen != NO_ITEM])
 
 
 def rank_all(
@@ -83,18 +88,21 @@ def rank_all(
         corpus: the events.
         vectors: profiles and items.
         k: how many; fewer come where there are not so many items.
-        mask_seen: put the items of the target's context behind all others.
+        mask_seen: put the target's `masked_items` behind all others.
         among: ascending rows of the items that are ranked; None for all.
     """
     rows = np.arange(len(vectors.items)) if among is None else among
     items = vectors.items if among is None else vectors.items[among]
+    place = np.full(len(vectors.items), -1)
+    place[rows] = np.arange(len(rows))
     ranked = []
     for begin in range(0, len(vectors.targets), 512):
         part = slice(begin, begin + 512)
         scores = vectors.profiles[part] @ items.T
         if mask_seen:
             for row, target in enumerate(vectors.targets[part].tolist()):
-                scores[row, np.isin(rows, seen_items(corpus, target))] = -np.inf
+                masked = place[masked_items(corpus, target)]
+                scores[row, masked[masked >= 0]] = -np.inf
         ranked.append(rows[top(scores, k)])
     return np.concatenate(ranked) if ranked else np.zeros((0, k), dtype=np.int64)
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.tokens import TextTokenizer
-from portrait.training import associations, checkpoints, ranking, retrieval
+from portrait.training import associations, checkpoints, position_bias, ranking, retrieval
 from portrait.training import corpus as corpora
 from portrait.training import index as indexes
 from portrait.training.choices import Tuning
@@ -94,7 +94,9 @@ def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: b
     index = indexes.make(model, cache, corpus, holdout.item_counts, unlike)
     vectors = retrieval.encode_targets(model, cache, corpus, for_ranker, index.vectors)
     texts = retrieval.text_vectors(model, cache)
-    ranker = ranking.fit(corpus, holdout, vectors, index, linked, texts, float(model.scale.detach()), settings.seed)
+    weights = position_bias.event_weights(corpus, holdout.train, settings)[for_ranker]
+    scale = float(model.scale.detach())
+    ranker = ranking.fit(corpus, holdout, vectors, index, linked, texts, weights, scale, settings.seed)
     ranker.newcomer_boost.fill_(settings.newcomer_boost)
     _save(folder, model, cache, ranker, linked, epochs)
 

@@ -88,6 +88,8 @@ class Batch:
     """`[pairs]`: days from the context's last event to the target; -1 if unknown."""
     target: NDArray[np.int64]
     """`[pairs]`: item row of each target."""
+    target_event: NDArray[np.int64]
+    """`[pairs]`: event of each target."""
 
 
 class Batcher:
@@ -143,6 +145,7 @@ class Batcher:
             pair_place=last - end[row] + width,
             pair_gap=ages(time[last], time[target]),
             target=corpus.event_item[target],
+            target_event=target,
         )
 
     def _count(self, window: int) -> int:

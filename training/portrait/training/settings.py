@@ -54,6 +54,9 @@ class TrainSettings:
     """Catalogues up to this size are scored whole at each step; larger ones by `negatives` sampled items."""
     negatives: int = 2048
 
+    position_bias: bool = True
+    """Weight events by the inverse of how likely the position where they were shown is looked at, where it is known."""
+
     association_decay: float = 0.7
     """What an event counts against one a moment later, in what came before."""
     association_target_decay: float = 0.5

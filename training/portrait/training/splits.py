@@ -28,8 +28,8 @@ class Holdout:
     item_counts: NDArray[np.float64]
     """`[items]`: how often each item occurs among the training events."""
     mask_seen: bool
-    """Rank only items that the context does not hold. False where shoppers come back to items they know, as
-    in groceries: there the familiar item is what is asked for."""
+    """Rank only items that the context does not hold, unless it ends with a search. False where shoppers come back to
+    items they know, as in groceries: there the familiar item is what is asked for."""
 
 
 def hold_out(corpus: Corpus, split: Split, refit: bool = False) -> Holdout:

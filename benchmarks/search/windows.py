@@ -1,0 +1,44 @@
+"""Consecutive windows of a log, each the last tenth of what is left when the later ones are cut off."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from portrait.training.splits import TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE
+
+
+def cut(data: Path, out: Path, windows: int) -> list[Path]:
+    """Write a data set for each window: the log until the window's end, and the whole catalogue.
+
+    Training with `--split time` on one of them tests on the window. No event is in two windows, and no model learns
+    from its own window or a later one.
+
+    Args:
+        data: a prepared data set whose events have times.
+        out: folder for the data sets; what stands there already is kept.
+        windows: how many.
+
+    Returns:
+        The data sets, the latest window first; each is named for the share of events that it ends at.
+    """
+    events = pl.read_parquet(data / "events.parquet").sort("time")
+    folders, whole = [], len(events)
+    for _ in range(windows):
+        folders.append(out / f"until-{len(events) / whole:.2f}")
+        if not folders[-1].exists():
+            _write(events, data, folders[-1])
+        first_test = np.quantile(
+            events["time"].dt.epoch("us").to_numpy() / 1e6, TIME_TRAIN_SHARE + TIME_VALIDATION_SHARE
+        )
+        events = events.filter(pl.col("time").dt.epoch("us") / 1e6 < first_test)
+    return folders
+
+
+def _write(events: pl.DataFrame, data: Path, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    events.sort("shopper_id", "sequence").write_parquet(folder / "events.parquet")
+    pl.read_parquet(data / "items.parquet").write_parquet(folder / "items.parquet")
+    report = json.loads((data / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(report | {"kept": len(events)}) + "\n")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from portrait.features.candidates import CANDIDATE_FEATURES
 
 _ASSOCIATION = CANDIDATE_FEATURES.index("association")
+_HAS_QUERY = CANDIDATE_FEATURES.index("has_query")
 _NEWCOMER = CANDIDATE_FEATURES.index("newcomer")
 
 
@@ -15,7 +16,7 @@ class Ranker(nn.Module):
     """Blends the retrieval score with the associations, and corrects it by what is known of each candidate.
 
     `score = scale · profile·candidate + query_scale · query·candidate + association_scale · association +
-    correction(features)`. The probabilities
+    correction(features)`; where something is asked for, associations count in the correction alone. The probabilities
     are logistic in the score and the features; `training.ranking` says what they are calibrated to. They know nothing
     of `newcomer_boost`, which is added to the scores of newcomers alone.
 
@@ -56,7 +57,7 @@ class Ranker(nn.Module):
         query_fit = (candidate_embedding @ query_embedding.unsqueeze(-1)).squeeze(-1)
         personal = (profile * profile).sum(-1, keepdim=True).expand_as(fit)
         inputs = torch.cat([candidate_features, torch.stack([fit, query_fit, personal], -1)], -1)
-        association = candidate_features[..., _ASSOCIATION]
+        association = candidate_features[..., _ASSOCIATION] * (1.0 - candidate_features[..., _HAS_QUERY])
         blended = self.scale * fit + self.query_scale * query_fit + self.association_scale * association
         score = blended + self.correction(inputs).squeeze(-1)
         chances = self.chances(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))

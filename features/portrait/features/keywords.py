@@ -47,7 +47,8 @@ def keywords(text: str) -> list[Keyword]:
     """The words of a text that say something, in their order, repeats included.
 
     Chinese runs are segmented by jieba's dictionary, all else by Unicode word boundaries; English words are
-    stemmed by Snowball's English stemmer. Stop words, single letters, bare numbers and what these count in are left out.
+    stemmed by Snowball's English stemmer. Stop words, single letters, bare numbers and what
+    these count in are left out.
     """
     return [word for surface in _segment(normalise_text(text)) if (word := _keyword(surface)) is not None]
 

@@ -8,39 +8,53 @@ import argparse
 import dataclasses
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.quality import portrait, results, sasrec
 from benchmarks.quality.baselines import BASELINES
-from benchmarks.quality.protocol import Protocol, Scorer, Task
+from benchmarks.quality.cache import digest, remembered
+from benchmarks.quality.protocol import Protocol, Task
 from portrait.training import corpus as corpora
 from portrait.training import run as runs
 from portrait.training.choices import Split
 from portrait.training.errors import TrainingError
 from portrait.training.splits import hold_out
 
+Models = dict[Protocol, dict[str, dict[str, Any]]]
+"""Protocol → model → its settings, ranks and measures."""
 
-def baselines(tasks: dict[Protocol, Task], with_sasrec: bool) -> dict[Protocol, dict[str, dict[str, Any]]]:
+
+def baselines(tasks: dict[Protocol, Task], data: Path, cache: Path, with_sasrec: bool) -> Models:
     """Settings and test ranks of every baseline under every protocol; settings come from training events alone."""
-    found: dict[Protocol, dict[str, dict[str, Any]]] = {protocol: {} for protocol in tasks}
-    models: list[tuple[str, Any]] = [(baseline.name, baseline) for baseline in BASELINES]
+    models: list[tuple[str, Any, list[dict[str, Any]]]] = [(one.name, one, list(one.grid())) for one in BASELINES]
     if with_sasrec:
-        models.append(("SASRec, softmax", sasrec))
-    for name, model in models:
-        settings, scorer = model.tuned(tasks[Protocol.TRAIN_ONLY])
-        for protocol, task in tasks.items():
-            if protocol is Protocol.REFIT:
-                scorer = model.fitted(task, settings)
-            found[protocol][name] = _measured(task, scorer, settings)
-            ndcg = found[protocol][name]["measures"]["NDCG@10"]["value"]
-            print(f"{protocol}: {name} {settings}: NDCG@10 {ndcg:.4f}", flush=True)
+        models.append((sasrec.NAME, sasrec, list(sasrec.GRID)))
+    found: Models = {protocol: {} for protocol in tasks}
+    for name, model, grid in models:
+        subject = {"events": digest(data / "events.parquet"), "model": name, "grid": grid}
+        known = remembered(cache, subject, partial(_find, tasks, model))
+        for protocol in tasks:
+            ranks = np.array(known["ranks"][protocol])
+            measures = results.measured(ranks)
+            found[protocol][name] = {"settings": known["settings"], "ranks": ranks, "measures": measures}
+            print(f"{protocol}: {name} {known['settings']}: NDCG@10 {measures['NDCG@10']['value']:.4f}", flush=True)
+        found[Protocol.TRAIN_ONLY][name]["tried"] = known["tried"]
     return found
 
 
-def _measured(task: Task, scorer: Scorer, settings: dict[str, Any]) -> dict[str, Any]:
-    ranks = task.ranks(scorer, task.holdout.test)
-    return {"settings": settings, "ranks": ranks, "measures": results.measured(ranks)}
+def _find(tasks: dict[Protocol, Task], model: Any) -> dict[str, Any]:
+    """Tune a baseline by validation, and rank the test items under each protocol."""
+    settings, tried, scorer = model.tuned(tasks[Protocol.TRAIN_ONLY])
+    ranks = {}
+    for protocol, task in tasks.items():
+        if protocol is Protocol.REFIT:
+            scorer = model.fitted(task, settings)
+        ranks[protocol.value] = task.ranks(scorer, task.holdout.test).tolist()
+    return {"settings": settings, "tried": tried, "ranks": ranks}
 
 
 def main(arguments: list[str]) -> int:
@@ -51,6 +65,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--train-only", type=Path, help="run trained without the validation events")
     parser.add_argument("--refit", type=Path, help="run of `portrait train --preset best`")
     parser.add_argument("--no-sasrec", action="store_true", help="leave the slowest baseline out")
+    parser.add_argument("--cache", type=Path, default=Path(".benchmarks/baselines"), help="finished baselines")
     chosen = parser.parse_args(arguments)
     try:
         return _run(chosen)
@@ -66,7 +81,7 @@ def _run(chosen: argparse.Namespace) -> int:
     tasks = {
         protocol: Task(corpus, hold_out(corpus, Split.LOO, refit=protocol is Protocol.REFIT)) for protocol in Protocol
     }
-    found = baselines(tasks, not chosen.no_sasrec)
+    found = baselines(tasks, chosen.data, chosen.cache, not chosen.no_sasrec)
     for protocol, folder in ((Protocol.TRAIN_ONLY, chosen.train_only), (Protocol.REFIT, chosen.refit)):
         if folder is None:
             continue

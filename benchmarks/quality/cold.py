@@ -55,7 +55,7 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
     tuned = {}
     for baseline in BASELINES:
         if baseline.name in _COLD_BASELINES:
-            tuned[baseline.name], scorers[baseline.name] = baseline.tuned(task)
+            tuned[baseline.name], _, scorers[baseline.name] = baseline.tuned(task)
     found: dict[str, dict[str, NDArray[np.int64]]] = {"cold items, among all items": {}, "cold items, among those": {}}
     served = _served(trained)
     for name, ranks in served.items():

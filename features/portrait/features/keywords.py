@@ -23,9 +23,14 @@ GOODS = frozenset(
 )  # fmt: skip
 """Words that are no news in a newspaper, for which the list of stop words was made, but are in a shop."""
 
+MEASURES = frozenset("个只支枚片张本册版卷辑集双件款套包盒瓶袋罐颗粒条根块把台部代色档层寸岁重克斤升米码号倍页元周天")
+"""What Chinese counts in: after a number they say how much, alone some of them are goods."""
+
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_RUN = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+(?:['’][^\W\d_]+)?")
+_WORD = rf"[^\W_{_HAN}]+(?:(?<=\d)[.,](?=\d)[^\W_{_HAN}]+)*(?:['’][^\W\d_]+)?"
+_RUN = re.compile(rf"[{_HAN}]+|{_WORD}")
 _HAN_RUN = re.compile(rf"[{_HAN}]")
+_NUMBER = re.compile(r"[\d.,]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +47,30 @@ def keywords(text: str) -> list[Keyword]:
     """The words of a text that say something, in their order, repeats included.
 
     Chinese runs are segmented by jieba's dictionary, all else by Unicode word boundaries; English words are
-    stemmed by Snowball's English stemmer. Stop words, single letters and bare numbers are left out.
+    stemmed by Snowball's English stemmer. Stop words, single letters, bare numbers and what
+    these count in are left out.
     """
     return [word for surface in _segment(normalise_text(text)) if (word := _keyword(surface)) is not None]
 
 
 def _segment(text: str) -> Iterator[str]:
-    for run in _RUN.findall(text):
-        if _HAN_RUN.match(run):
-            yield from rjieba.cut(run)
-        else:
+    number_end = -1
+    for match in _RUN.finditer(text):
+        run = match.group()
+        if not _HAN_RUN.match(run):
             yield run
+            number_end = match.end() if _NUMBER.fullmatch(run) else -1
+            continue
+        # Without guesses at unknown words, which would join the measure and what follows it.
+        if match.start() == number_end and rjieba.cut(run, False)[0] in MEASURES:
+            run = run[1:]
+        yield from rjieba.cut(run)
 
 
 @lru_cache(maxsize=1 << 16)
 def _keyword(surface: str) -> Keyword | None:
     word = surface.casefold().replace("’", "'").removesuffix("'s")
-    if word in _stop_words() or word.isdecimal() or (len(word) < 2 and not _HAN_RUN.match(word)):
+    if word in _stop_words() or _NUMBER.fullmatch(word) or (len(word) < 2 and not _HAN_RUN.match(word)):
         return None
     # A stemmer keeps state while it stems, and is cheaper to make than to share between threads.
     return Keyword(snowballstemmer.stemmer("english").stemWord(word), surface)

@@ -38,6 +38,23 @@ def test_scripts_mix_in_one_title() -> None:
     assert stems("Crème brûlée Straße") == ["crème", "brûlée", "strass"]
 
 
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("青竹牌保温杯550ml 2只装", ["青竹", "牌", "保温杯", "550ml", "装"]),
+        ("４．３寸防刮屏手机（ＣＤＭＡ）", ["防刮屏", "手机", "CDMA"]),
+        ("1.2GHz双核 9.9mm超薄平板", ["1.2GHz", "双核", "9.9mm", "超薄", "平板"]),
+        ("儿童绘本0-3岁(套装10册)", ["儿童", "绘本", "套装"]),
+        ("5周年精装", ["周年", "精装"]),
+        ("绿茶 一盒", ["绿茶", "一盒"]),
+        ("茶", ["茶"]),
+        ("保護套", ["保護套"]),
+    ],
+)
+def test_chinese_titles_are_cut_as_a_shopper_reads_them(title: str, expected: list[str]) -> None:
+    assert [keyword.surface for keyword in keywords(title)] == expected
+
+
 def test_possessives_lose_their_ending() -> None:
     assert stems("women's women’s women") == ["women", "women", "women"]
 

@@ -34,3 +34,12 @@ class Split(StrEnum):
     """Leave-one-out: of each shopper with three events or more, the last is the test, the one before validation."""
     TIME = "time"
     """Global time: everything after one moment is the test, as in production; validation before it likewise."""
+
+
+class Track(StrEnum):
+    """Where the course of a run is told beside TensorBoard."""
+
+    MLFLOW = "mlflow"
+    """MLflow, in a local database by default."""
+    WANDB = "wandb"
+    """Weights & Biases, offline by default."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from portrait.training.choices import DEFAULT_BASE_MODEL, Preset, Split, Tuning
+from portrait.training.choices import DEFAULT_BASE_MODEL, Preset, Split, Track, Tuning
 from portrait.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -88,16 +88,21 @@ def train(
         typer.Option(help="JSON file of settings, such as a study's best.json; the options here count more."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    track: Annotated[
+        Track | None, typer.Option(help="Tell the run's course to this as well as to TensorBoard.")
+    ] = None,
 ) -> None:
     """Fine-tune a shopper-profile model."""
     from portrait.training import run as runs
     from portrait.training.settings import TrainSettings
+    from portrait.training.tracking import Tracking
 
     options = {"base_model": base_model, "tuning": tuning, "split": split, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
     with _told():
         chosen = {**(TrainSettings.choices(settings) if settings else {}), **given}
-        runs.train(data, run, TrainSettings.of(chosen.pop("preset", preset), **chosen), resume)
+        tracking = Tracking(track, run) if track else None
+        runs.train(data, run, TrainSettings.of(chosen.pop("preset", preset), **chosen), resume, tracking)
     typer.echo(f"trained: {run}")
 
 
@@ -108,10 +113,12 @@ def tune(
     minutes: Annotated[float | None, typer.Option(min=0.0, help="Begin no new trial after these.")] = None,
     settings: Annotated[Path | None, typer.Option(help="JSON file of settings that all trials share.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search and of every trial.")] = 0,
+    track: Annotated[Track | None, typer.Option(help="Tell every trial to this as well as to TensorBoard.")] = None,
 ) -> None:
     """Search for better hyper-parameters, judged by validation alone."""
     from portrait.training import hyperparameters
     from portrait.training.settings import TrainSettings
+    from portrait.training.tracking import Tracking
 
     def report(number: int, value: float | None, chosen: dict[str, Any]) -> None:
         told = "cut short" if value is None else f"validation NDCG@10 {value:.4f}"
@@ -120,7 +127,8 @@ def tune(
     with _told():
         base = TrainSettings.choices(settings) if settings else {}
         seconds = None if minutes is None else 60.0 * minutes
-        best = hyperparameters.search(data, study, base, trials, seconds, seed, report)
+        tracking = Tracking(track, study) if track else None
+        best = hyperparameters.search(data, study, base, trials, seconds, seed, report, tracking)
     typer.echo(f"best: {json.dumps(best, default=str)}")
     typer.echo(f"train with it: portrait train {data} RUN --settings {study / hyperparameters.BEST}")
 

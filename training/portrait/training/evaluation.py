@@ -11,7 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from portrait.training import metrics, ranking
+from portrait.training import metrics, ranking, tracking
 from portrait.training import run as runs
 from portrait.training.choices import Split
 from portrait.training.corpus import Corpus
@@ -169,6 +169,8 @@ def evaluate(folder: Path, split: Split | None, dump_to: Path | None) -> dict[st
     ranked = rank_test(trained)
     measured = measure(trained, ranked)
     (folder / f"metrics-{measured['split']}.json").write_text(json.dumps(measured, indent=2) + "\n")
+    values = {f"test/{name}": row["value"] for name, row in measured["ranking"]["portrait"].items()}
+    tracking.tell_metrics(trained.folder, trained.settings, values)
     if dump_to:
         dump(trained, ranked, dump_to)
     return measured

@@ -21,6 +21,7 @@ from portrait.training import run as runs
 from portrait.training.choices import Preset
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
+from portrait.training.tracking import Tracking
 
 JOURNAL, BEST = "study.log", "best.json"
 _STARTUP_TRIALS, _STARTUP_EPOCHS = 5, 2
@@ -46,8 +47,9 @@ def suggest(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def search(
-    data: Path, folder: Path, base: dict[str, Any], trials: int, timeout: float | None, seed: int, report: Report
-) -> dict[str, Any]:
+    data: Path, folder: Path, base: dict[str, Any], trials: int, timeout: float | None, seed: int, report: Report,
+    track: Tracking | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Search until a study has so many trials that ended.
 
     A study goes on where it stopped; a trial that was running then is tried again from its start.
@@ -60,12 +62,14 @@ def search(
         timeout: seconds after which no new trial begins; None for never.
         seed: of the sampler and of every trial.
         report: told of each trial.
+        track: where to tell the course of each trial beside TensorBoard.
 
     Returns:
         The best settings.
 
     Raises:
-        TrainingError: the data can't be trained on, the study is of something else, or no trial ended.
+        TrainingError: the data can't be trained on, the study is of something else, or no trial ended, or the
+            tracker's library is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shared = {name: value for name, value in base.items() if name != "preset"}
@@ -84,7 +88,7 @@ def search(
                 raise optuna.TrialPruned
 
         try:
-            return runs.try_out(data, own, settings, watch)
+            return runs.try_out(data, own, settings, watch, track)
         finally:
             for large in own.glob("*.pt"):
                 large.unlink()

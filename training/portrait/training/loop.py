@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.tensorboard import SummaryWriter
 
-from portrait.training import checkpoints, metrics, position_bias, retrieval
+from portrait.training import checkpoints, metrics, position_bias, retrieval, tracking
 from portrait.training.choices import Tuning
 from portrait.training.corpus import Corpus
 from portrait.training.model import PortraitModel, TextCache
@@ -22,6 +21,7 @@ from portrait.training.models.towers import split
 from portrait.training.samples import Batch, Batcher, cut_shared
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout
+from portrait.training.tracking import Tracker
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
@@ -105,13 +105,13 @@ class Loop:
             self._restore(checkpoints.load(self._run / CHECKPOINT))
         else:
             self._cache.refill()
-        writer = SummaryWriter(str(self._run / "tensorboard"), purge_step=self._at.step)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns) as progress:
+        with Progress(*columns) as progress, tracking.opened(self._run, self._settings, self._at.step) as tracker:
             task = progress.add_task("fine-tuning", total=self._total, completed=self._at.step)
             while not self._ended():
-                self._epoch(writer, lambda: progress.update(task, completed=self._at.step))
-        writer.close()
+                self._epoch(tracker, lambda: progress.update(task, completed=self._at.step))
+            if self._epochs is None:
+                tracker.metrics({"validation/best_ndcg@10": self._at.best})
         self._cache.settle()
         if self._epochs is not None:
             return self._at.epoch
@@ -133,14 +133,14 @@ class Loop:
         over = self._at.step >= self._total or self._at.epoch >= self._settings.maximum_epochs
         return over or self._at.stale_epochs > self._settings.patience
 
-    def _epoch(self, writer: SummaryWriter, report: Any) -> None:
+    def _epoch(self, tracker: Tracker, report: Any) -> None:
         losses = []
         batches = self._batcher.epoch(self._random(self._at.epoch))
         while self._at.batch < len(batches) and self._at.step < self._total:
             group = batches[self._at.batch : self._at.batch + self._settings.accumulate]
             losses.append(self._step(group))
-            writer.add_scalar("train/loss", losses[-1], self._at.step)
-            writer.add_scalar("train/rate", self._schedule.get_last_lr()[0], self._at.step)
+            rate = float(self._schedule.get_last_lr()[0])
+            tracker.scalars(self._at.step, {"train/loss": losses[-1], "train/rate": rate})
             report()
             if self._at.step % _CHECKPOINT_STEPS == 0:
                 self._checkpoint()
@@ -149,14 +149,14 @@ class Loop:
             self._cache.refill()
             self._texts_moved = False
         if self._epochs is None:
-            self._judge(writer, losses)
+            self._judge(tracker, losses)
         self._at.epoch, self._at.batch = self._at.epoch + 1, 0
         self._checkpoint()
 
-    def _judge(self, writer: SummaryWriter, losses: list[float]) -> None:
+    def _judge(self, tracker: Tracker, losses: list[float]) -> None:
         """Validate, and keep the weights if they are the best."""
         ndcg = self._validate()
-        writer.add_scalar("validation/ndcg@10", ndcg, self._at.step)
+        tracker.scalars(self._at.step, {"validation/ndcg@10": ndcg})
         entry = {"epoch": self._at.epoch, "step": self._at.step, "validation_ndcg@10": ndcg}
         self._at.history.append(entry | ({"loss": float(np.mean(losses))} if losses else {}))
         self._at.stale_epochs += 1

@@ -6,6 +6,7 @@
 <run>/associations.npz  which items follow which
 <run>/model.pt          written last: a run without it has not ended
 <run>/tensorboard/      scalars
+<run>/tracking.json     where its course is told beside TensorBoard, if anywhere
 <run>/metrics-<split>.json   what `portrait evaluate` measured
 <run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
 """
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.tokens import TextTokenizer
-from portrait.training import associations, checkpoints, position_bias, ranking, retrieval
+from portrait.training import associations, checkpoints, position_bias, ranking, retrieval, tracking
 from portrait.training import corpus as corpora
 from portrait.training import index as indexes
 from portrait.training.choices import Tuning
@@ -36,6 +37,7 @@ from portrait.training.models.ranker import Ranker
 from portrait.training.models.text_encoder import base_tokenizer
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout, hold_out
+from portrait.training.tracking import Tracking
 from portrait.training.tuning import merge
 
 SETTINGS, DATA, MODEL, TOKENIZER = "settings.json", "data.json", "model.pt", "tokenizer.json"
@@ -62,7 +64,9 @@ class TrainedRun:
     """Path and report of the data set."""
 
 
-def train(data: Path, folder: Path, settings: TrainSettings, resume: bool = False) -> None:
+def train(
+    data: Path, folder: Path, settings: TrainSettings, resume: bool = False, track: Tracking | None = None
+) -> None:
     """Train a run.
 
     Args:
@@ -70,15 +74,16 @@ def train(data: Path, folder: Path, settings: TrainSettings, resume: bool = Fals
         folder: the run's own folder; new, unless `resume`.
         settings: how to train; on `resume` they must be those the run began with.
         resume: go on from the run's last checkpoint.
+        track: where to tell its course beside TensorBoard; a resumed run goes on where it began.
 
     Raises:
-        TrainingError: data or folder do not allow it.
+        TrainingError: data or folder do not allow it, or a tracker's library is missing.
     """
-    _open(folder, settings, resume)
+    _open(folder, settings, resume, track)
     _write_data(data, folder)
     corpus = corpora.load(data)
     if settings.refit:
-        _refit(data, corpus, folder, settings, resume)
+        _refit(data, corpus, folder, settings, resume, track)
     else:
         _train_only(corpus, folder, settings, resume)
 
@@ -101,11 +106,13 @@ def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: b
     _save(folder, model, cache, ranker, linked, epochs)
 
 
-def _refit(data: Path, corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool) -> None:
+def _refit(
+    data: Path, corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool, track: Tracking | None
+) -> None:
     """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
     first = folder / TRAIN_ONLY
     if not (first / MODEL).exists():
-        train(data, first, dataclasses.replace(settings, refit=False), resume and (first / SETTINGS).exists())
+        train(data, first, dataclasses.replace(settings, refit=False), resume and (first / SETTINGS).exists(), track)
     chosen = checkpoints.load(first / MODEL)
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
@@ -143,7 +150,7 @@ def _save(
     checkpoints.save(state, folder / MODEL)
 
 
-def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch) -> float:
+def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, track: Tracking | None = None) -> float:
     """Train the encoders of a new run alone, for what validation says of the settings; leaves no model.
 
     Args:
@@ -151,6 +158,7 @@ def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch) -> 
         folder: the run's own, new folder.
         settings: how to train.
         watch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+        track: where to tell its course beside TensorBoard.
 
     Returns:
         The best validation NDCG@10.
@@ -158,7 +166,7 @@ def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch) -> 
     Raises:
         TrainingError: data or folder do not allow it.
     """
-    _open(folder, settings, resume=False)
+    _open(folder, settings, False, track)
     corpus = corpora.load(data)
     holdout = hold_out(corpus, settings.split)
     targets = _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
@@ -204,17 +212,19 @@ def _plain(settings: TrainSettings) -> TrainSettings:
     return dataclasses.replace(settings, tuning=Tuning.FROZEN)
 
 
-def _open(folder: Path, settings: TrainSettings, resume: bool) -> None:
+def _open(folder: Path, settings: TrainSettings, resume: bool, track: Tracking | None) -> None:
     written = folder / SETTINGS
     if resume:
         if not written.exists():
             raise TrainingError(f"{folder} holds no run to resume")
         if TrainSettings.read(written) != settings:
             raise TrainingError(f"{folder} began with other settings ({written}); resume it with the same options")
+        tracking.choose(folder, track)
         return
     if folder.exists() and any(folder.iterdir()):
         raise TrainingError(f"{folder} is not empty; add --resume to go on with its run, or name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
+    tracking.choose(folder, track)
     settings.write(written)
 
 

@@ -1,0 +1,33 @@
+"""Baselines that were tuned and ranked already: a benchmark that was stopped goes on behind them."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def remembered(folder: Path, subject: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was found of the same subject before, or else what `find` finds now.
+
+    Args:
+        folder: where findings are kept, a file each.
+        subject: all that a finding depends on, as JSON has it.
+        find: finds it; as JSON has it.
+    """
+    key = hashlib.sha256(json.dumps(subject, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    path = folder / f"{key}.json"
+    if path.exists():
+        known: dict[str, Any] = json.loads(path.read_text())["found"]
+        return known
+    found = find()
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"subject": subject, "found": found}))
+    temporary.replace(path)
+    return found
+
+
+def digest(path: Path) -> str:
+    """Of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,140 @@
+"""What the training loop tells a tracker, and which trackers a run has.
+
+<run>/tracking.json   the tracker that was asked for, where it keeps its records, and the run's id there
+"""
+
+import dataclasses
+import importlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from portrait.training.choices import Track
+from portrait.training.errors import TrainingError
+from portrait.training.settings import TrainSettings
+from portrait.training.tracking.tensorboard import TensorBoard
+
+TRACKING = "tracking.json"
+
+
+class Tracker(Protocol):
+    """Takes down the course of one run. Its metrics are numbers with a name such as `validation/ndcg@10`."""
+
+    run_id: str
+    """What the run is called where it is kept: going on with a run asks for it."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Numbers as they stand after an optimiser step."""
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        """What the run is worth in the end."""
+
+    def close(self, ended: bool = True) -> None:
+        """Write what is not written yet; `ended` is false if the run was stopped before its end."""
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """A tracker that a caller asks for."""
+
+    track: Track
+    folder: Path
+    """Where it keeps its records, unless its own environment variables name a place."""
+
+
+def choose(run: Path, tracking: Tracking | None) -> None:
+    """Have a run tracked whenever it is trained or evaluated; a run that is tracked already stays as it is.
+
+    Args:
+        run: the run's folder.
+        tracking: by what; None for TensorBoard alone.
+
+    Raises:
+        TrainingError: the tracker's library is not installed.
+    """
+    if tracking is None or (run / TRACKING).exists():
+        return
+    _backend(tracking.track)
+    place = os.path.relpath(tracking.folder, run)
+    _write(run, {"track": tracking.track.value, "folder": place, "run_id": ""})
+
+
+@contextmanager
+def opened(run: Path, settings: TrainSettings, step: int) -> Iterator[Tracker]:
+    """The trackers of a run, as one.
+
+    Args:
+        run: the run's folder.
+        settings: what it is trained with.
+        step: the optimiser step that it goes on from.
+
+    Raises:
+        TrainingError: a tracker's library is not installed any more.
+    """
+    tracker = _Several([TensorBoard(run / "tensorboard", step), *_chosen(run, settings)])
+    try:
+        yield tracker
+    except BaseException:
+        tracker.close(ended=False)
+        raise
+    tracker.close()
+
+
+def tell_metrics(run: Path, settings: TrainSettings, values: Mapping[str, float]) -> None:
+    """Add what an ended run is worth to the tracker that it was trained with, if any but TensorBoard."""
+    for tracker in _chosen(run, settings):
+        tracker.metrics(values)
+        tracker.close()
+
+
+class _Several:
+    run_id = ""
+
+    def __init__(self, trackers: list[Tracker]) -> None:
+        self._trackers = trackers
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        for tracker in self._trackers:
+            tracker.scalars(step, values)
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        for tracker in self._trackers:
+            tracker.metrics(values)
+
+    def close(self, ended: bool = True) -> None:
+        for tracker in self._trackers:
+            tracker.close(ended)
+
+
+def _chosen(run: Path, settings: TrainSettings) -> list[Tracker]:
+    """The tracker of `tracking.json`, opened; it goes on with the run that it began."""
+    if not (run / TRACKING).exists():
+        return []
+    chosen = json.loads((run / TRACKING).read_text())
+    folder = (run / chosen["folder"]).resolve()
+    name = run.resolve().relative_to(folder.parent).as_posix()
+    tracker = _backend(Track(chosen["track"]))(folder, name, chosen["run_id"], dataclasses.asdict(settings))
+    _write(run, chosen | {"run_id": tracker.run_id})
+    return [tracker]
+
+
+def _backend(track: Track) -> Callable[[Path, str, str, Mapping[str, object]], Tracker]:
+    """What opens a tracker: records' folder, the run's name, its id there ("" for a new one), settings."""
+    try:
+        # Their libraries are extras, and slow to import.
+        opens: Callable[..., Tracker] = importlib.import_module(f"{__package__}.{track.value}").open_run
+    except ModuleNotFoundError as error:
+        raise TrainingError(
+            f"--track {track} needs a library that is not installed ({error.name}): pip install 'portrait[{track}]'"
+        ) from error
+    return opens
+
+
+def _write(run: Path, chosen: dict[str, str]) -> None:
+    temporary = run / f".{TRACKING}.tmp"
+    temporary.write_text(json.dumps(chosen, indent=2) + "\n")
+    temporary.replace(run / TRACKING)

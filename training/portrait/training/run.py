@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.tokens import TextTokenizer
-from portrait.training import associations, checkpoints, ranking, retrieval
+from portrait.training import associations, checkpoints, conceal, ranking, retrieval
 from portrait.training import corpus as corpora
 from portrait.training.choices import Tuning
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
 from portrait.training.loop import Loop, Watch
 from portrait.training.model import PortraitModel, TextCache
+from portrait.training.models.concealment import Concealment
 from portrait.training.models.ranker import Ranker
 from portrait.training.models.text_encoder import base_tokenizer
 from portrait.training.settings import TrainSettings
@@ -74,18 +75,23 @@ def train(data: Path, folder: Path, settings: TrainSettings, resume: bool = Fals
     _open(folder, settings, resume)
     _write_data(data, folder)
     corpus = corpora.load(data)
+    declared = conceal.declared(data, corpus, settings.conceal) if settings.conceal else None
     if settings.refit:
-        _refit(data, corpus, folder, settings, resume)
+        _refit(data, corpus, declared, folder, settings, resume)
     else:
-        _train_only(corpus, folder, settings, resume)
+        _train_only(corpus, declared, folder, settings, resume)
 
 
-def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool) -> None:
+def _train_only(
+    corpus: Corpus, declared: NDArray[np.int64] | None, folder: Path, settings: TrainSettings, resume: bool
+) -> None:
     """Encoders and associations learn from the training events; the ranker from some that are kept from them."""
     holdout = hold_out(corpus, settings.split)
     for_ranker = ranking.ranker_targets(corpus, holdout, settings.seed)
     targets = _encoder_targets(corpus, holdout, for_ranker)
     model, cache, epochs = _train_encoders(corpus, holdout, targets, folder, settings, resume)
+    if declared is not None:
+        conceal.conceal(model, cache, corpus, holdout, declared)
     linked = associations.fit(corpus, targets, settings)
     vectors = retrieval.encode_targets(model, cache, corpus, for_ranker)
     texts = retrieval.text_vectors(model, cache)
@@ -93,7 +99,9 @@ def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: b
     _save(folder, model, cache, ranker, linked, epochs)
 
 
-def _refit(data: Path, corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool) -> None:
+def _refit(
+    data: Path, corpus: Corpus, declared: NDArray[np.int64] | None, folder: Path, settings: TrainSettings, resume: bool
+) -> None:
     """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
     first = folder / TRAIN_ONLY
     if not (first / MODEL).exists():
@@ -104,6 +112,8 @@ def _refit(data: Path, corpus: Corpus, folder: Path, settings: TrainSettings, re
     model, cache, epochs = _train_encoders(
         corpus, holdout, targets, folder, settings, resume, epochs=int(chosen["epochs"])
     )
+    if declared is not None:
+        conceal.conceal(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(chosen["ranker"])
     _save(folder, model, cache, ranker, associations.fit(corpus, targets, settings), epochs)
@@ -178,6 +188,8 @@ def load(folder: Path) -> TrainedRun:
     if len(state["texts"]) != len(corpus.texts):
         raise TrainingError(f"the data set {data['path']} is not the one that {folder} was trained on")
     model = PortraitModel(_plain(settings), len(corpus.items), pretrained=False)
+    if settings.conceal:
+        model.profile.concealment = Concealment(settings.dimension, settings.towers)
     model.load_state_dict(state["model"])
     model.eval()
     ranker = Ranker(1.0, 1.0)

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.training.choices import DEFAULT_BASE_MODEL, Preset, Split, Tuning
+from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
 from portrait.training.errors import TrainingError
 
 
@@ -60,6 +61,9 @@ class TrainSettings:
     """What an event counts against one a moment earlier, in what came after."""
     association_ridge: float = 10.0
     """λ of the linear fit."""
+
+    conceal: tuple[Attribute, ...] = ()
+    """Declared attributes that no linear function of a profile shall tell; see `conceal`."""
 
     refit: bool = False
     """Train once more on training and validation events, as long as was best by validation."""
@@ -123,7 +127,13 @@ class TrainSettings:
         return cls(**_named(json.loads(path.read_text())))
 
 
+def _attributes(names: Iterable[str]) -> tuple[Attribute, ...]:
+    return tuple(Attribute(name) for name in names)
+
+
 def _named(data: dict[str, Any]) -> dict[str, Any]:
     """Fields as JSON holds them, with names of choices as the choices themselves."""
-    kinds = {"tuning": Tuning, "preset": Preset, "split": Split}
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "tuning": Tuning, "preset": Preset, "split": Split, "conceal": _attributes,
+    }  # fmt: skip
     return {name: kinds[name](value) if name in kinds else value for name, value in data.items()}

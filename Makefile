@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-quality benchmark-search test lint format protos
+.PHONY: help env demo serve benchmark-quality benchmark-search benchmark-transfer test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -46,6 +46,15 @@ benchmark-search: env ## Personalised search on DATA=FOLDER, a source of searche
 	test -e $(WORK)/by-time/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/by-time --preset best --split time \
 	  $(if $(wildcard $(WORK)/by-time),--resume)
 	$(BIN)/python -W ignore -m benchmarks.search $(WORK)/data $(WORK)/by-time
+
+benchmark-transfer: env ## The next category, and what profiles tell of who shoppers are, on DATA=FOLDER, a source.
+	$(BIN)/pip install --quiet --editable '.[benchmarks]'
+	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
+	test -e $(WORK)/quick/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/quick --split time \
+	  $(if $(wildcard $(WORK)/quick),--resume)
+	test -e $(WORK)/concealed/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/concealed --split time \
+	  --conceal gender,age_band $(if $(wildcard $(WORK)/concealed),--resume)
+	$(BIN)/python -W ignore -m benchmarks.transfer $(WORK)/data $(WORK)/quick --concealed $(WORK)/concealed
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest

@@ -24,6 +24,8 @@ from portrait.training.corpus import Corpus
 from portrait.training.model import TextCache
 from portrait.training.models.text_encoder import TextEncoder, base_tokenizer
 
+_CHEAP = {"decay", "own", "popularity"}
+"""Settings that what is prepared does not depend on."""
 DECAYS = (0.5, 0.6, 0.7, 0.8, 1.0)
 
 
@@ -34,7 +36,7 @@ class Baseline:
     name: str
     grid: Callable[[], Iterator[dict[str, Any]]]
     prepare: Callable[[Task, dict[str, Any]], Any]
-    """What is costly and shared by settings that differ in the decay only."""
+    """What is costly and shared by settings that differ in `_CHEAP` ones only."""
     scorer: Callable[[Task, Any, dict[str, Any]], Scorer]
 
     def tuned(self, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
@@ -43,7 +45,7 @@ class Baseline:
         best: tuple[float, dict[str, Any], Scorer] | None = None
         prepared_for, prepared = None, None
         for settings in self.grid():
-            costly = {name: value for name, value in settings.items() if name != "decay"}
+            costly = {name: value for name, value in settings.items() if name not in _CHEAP}
             if prepared is None or costly != prepared_for:
                 prepared_for, prepared = costly, self.prepare(task, costly)
             scorer = self.scorer(task, prepared, settings)
@@ -88,6 +90,17 @@ def _ease(task: Task, settings: dict[str, Any]) -> NDArray[np.float32]:
     model = EASEModel(regularization=settings["ridge"])
     model.fit(_dataset(task))
     return np.asarray(model.weight, dtype=np.float32)
+
+
+def _own_history(task: Task, _: Any, settings: dict[str, Any]) -> Scorer:
+    """What the shopper had before, recent events counting more; popularity fills up."""
+    share = (settings["popularity"] * task.holdout.item_counts / task.holdout.item_counts.sum()).astype(np.float32)
+    return lambda targets: np.asarray(task.contexts(targets, settings["decay"]).todense()) + share
+
+
+def _linear_and_own(task: Task, weights: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
+    """Item-to-item weights, and one weight from each item to itself."""
+    return _linear(task, weights + settings["own"] * np.eye(len(weights), dtype=np.float32), settings)
 
 
 def _dataset(task: Task) -> Dataset:
@@ -148,3 +161,24 @@ BASELINES = (
     ),
     Baseline("EASE, recency", _over(ridge=(50.0, 100.0, 250.0), decay=(0.6, 0.7, 0.8)), _ease, _linear),
 )
+
+_LONG = (0.95, 0.97, 0.98, 0.99)
+"""Decays for shoppers who come back: what they had a hundred events ago still counts."""
+
+RETURNING = (
+    BASELINES[0],
+    Baseline(
+        "own history, recency",
+        _over(popularity=(0.3, 3.0, 30.0, 100.0), decay=(0.9, *_LONG, 0.995)),
+        lambda task, settings: None,
+        _own_history,
+    ),
+    Baseline("EASE, recency", _over(ridge=(50.0, 250.0, 1000.0), decay=(0.8, *_LONG)), _ease, _linear),
+    Baseline(
+        "EASE, recency, and own history",
+        _over(ridge=(250.0, 1000.0, 4000.0), own=(0.2, 0.4, 0.8, 1.6), decay=_LONG),
+        _ease,
+        _linear_and_own,
+    ),
+)
+"""For logs in which shoppers come back to what they know, and known items are ranked."""

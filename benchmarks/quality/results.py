@@ -77,9 +77,14 @@ def quality_table(results: dict[str, Any]) -> str:
         "settings chosen on validation; 95% bootstrap intervals over shoppers.",
     ]
     for protocol, models in results["protocols"].items():
-        lines += ["", f"## {protocol.capitalize()}", "", f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
-        lines += [_row(name, model) for name, model in models.items()]
+        lines += ["", f"## {protocol.capitalize()}", "", *ranking_rows(models)]
     return "\n".join(lines) + "\n"
+
+
+def ranking_rows(models: dict[str, dict[str, Any]]) -> list[str]:
+    """One table: a row for each model by name, with its `measures` and, of other models, `portrait_minus_this`."""
+    head = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
+    return head + [_row(name, model) for name, model in models.items()]
 
 
 def _row(name: str, model: dict[str, Any]) -> str:

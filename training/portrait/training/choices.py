@@ -27,6 +27,14 @@ class Preset(StrEnum):
     """More towers, then a refit on everything but the test."""
 
 
+class Attribute(StrEnum):
+    """What shoppers may declare about themselves: columns of `shoppers.parquet`."""
+
+    AGE_BAND = "age_band"
+    GENDER = "gender"
+    REGION = "region"
+
+
 class Split(StrEnum):
     """How events are held out."""
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from portrait.training.choices import DEFAULT_BASE_MODEL, Preset, Split, Track, Tuning
+from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Track, Tuning
 from portrait.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -83,6 +83,14 @@ def train(
         typer.Option(help="What is held out: each shopper's last events, or the latest span of time.  [default: loo]"),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")] = None,
+    conceal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Remove from profiles what linear models can tell of declared attributes: age_band, gender, region, "
+            "with commas between.",
+        ),
+    ] = None,
     settings: Annotated[
         Path | None,
         typer.Option(help="JSON file of settings, such as a study's best.json; the options here count more."),
@@ -97,13 +105,23 @@ def train(
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import Tracking
 
-    options = {"base_model": base_model, "tuning": tuning, "split": split, "seed": seed}
+    options: dict[str, Any] = {"base_model": base_model, "tuning": tuning, "split": split, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
     with _told():
+        if conceal is not None:
+            given["conceal"] = _attributes(conceal)
         chosen = {**(TrainSettings.choices(settings) if settings else {}), **given}
         tracking = Tracking(track, run) if track else None
         runs.train(data, run, TrainSettings.of(chosen.pop("preset", preset), **chosen), resume, tracking)
     typer.echo(f"trained: {run}")
+
+
+def _attributes(names: str) -> tuple[Attribute, ...]:
+    """Declared attributes by their names, with commas between."""
+    chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
+    if unknown := [name for name in chosen if name not in set(Attribute)]:
+        raise TrainingError(f"there is no declared attribute {unknown[0]!r}; there are {', '.join(Attribute)}")
+    return tuple(Attribute(name) for name in chosen)
 
 
 def tune(

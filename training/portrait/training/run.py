@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.tokens import TextTokenizer
-from portrait.training import associations, checkpoints, position_bias, ranking, retrieval, tracking
+from portrait.training import associations, checkpoints, conceal, position_bias, ranking, retrieval, tracking
 from portrait.training import corpus as corpora
 from portrait.training import index as indexes
 from portrait.training.choices import Tuning
@@ -33,6 +33,7 @@ from portrait.training.errors import TrainingError
 from portrait.training.index import ItemIndex
 from portrait.training.loop import Loop, Watch
 from portrait.training.model import PortraitModel, TextCache
+from portrait.training.models.concealment import Concealment
 from portrait.training.models.ranker import Ranker
 from portrait.training.models.text_encoder import base_tokenizer
 from portrait.training.settings import TrainSettings
@@ -82,18 +83,23 @@ def train(
     _open(folder, settings, resume, track)
     _write_data(data, folder)
     corpus = corpora.load(data)
+    declared = conceal.declared(data, corpus, settings.conceal) if settings.conceal else None
     if settings.refit:
-        _refit(data, corpus, folder, settings, resume, track)
+        _refit(data, corpus, declared, folder, settings, resume, track)
     else:
-        _train_only(corpus, folder, settings, resume)
+        _train_only(corpus, declared, folder, settings, resume)
 
 
-def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool) -> None:
+def _train_only(
+    corpus: Corpus, declared: NDArray[np.int64] | None, folder: Path, settings: TrainSettings, resume: bool
+) -> None:
     """Encoders and associations learn from the training events; the ranker from some that are kept from them."""
     holdout = hold_out(corpus, settings.split)
     for_ranker = ranking.ranker_targets(corpus, holdout, settings.seed)
     targets = _encoder_targets(corpus, holdout, for_ranker)
     model, cache, epochs = _train_encoders(corpus, holdout, targets, folder, settings, resume)
+    if declared is not None:
+        conceal.conceal(model, cache, corpus, holdout, declared)
     linked = associations.fit(corpus, targets, settings)
     unlike = ranking.pretended(holdout.item_counts, settings.seed)
     index = indexes.make(model, cache, corpus, holdout.item_counts, unlike)
@@ -107,7 +113,13 @@ def _train_only(corpus: Corpus, folder: Path, settings: TrainSettings, resume: b
 
 
 def _refit(
-    data: Path, corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool, track: Tracking | None
+    data: Path,
+    corpus: Corpus,
+    declared: NDArray[np.int64] | None,
+    folder: Path,
+    settings: TrainSettings,
+    resume: bool,
+    track: Tracking | None,
 ) -> None:
     """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
     first = folder / TRAIN_ONLY
@@ -119,6 +131,8 @@ def _refit(
     model, cache, epochs = _train_encoders(
         corpus, holdout, targets, folder, settings, resume, epochs=int(chosen["epochs"])
     )
+    if declared is not None:
+        conceal.conceal(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(chosen["ranker"])
     _save(folder, model, cache, ranker, associations.fit(corpus, targets, settings), epochs)
@@ -195,6 +209,8 @@ def load(folder: Path) -> TrainedRun:
     if len(state["texts"]) != len(corpus.texts):
         raise TrainingError(f"the data set {data['path']} is not the one that {folder} was trained on")
     model = PortraitModel(_plain(settings), len(corpus.items), pretrained=False)
+    if settings.conceal:
+        model.profile.concealment = Concealment(settings.dimension, settings.towers)
     model.load_state_dict(state["model"])
     model.eval()
     ranker = Ranker(1.0, 1.0)

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.training.choices import DEFAULT_BASE_MODEL, Preset, Split, Tuning
+from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
 from portrait.training.errors import TrainingError
 
 
@@ -67,6 +68,9 @@ class TrainSettings:
     newcomer_boost: float = 1.0
     """Nats added to the score of items without events. They have no better way to get any: 0 shows them as seldom as
     they were asked for among known items."""
+
+    conceal: tuple[Attribute, ...] = ()
+    """Declared attributes that no linear function of a profile shall tell; see `conceal`."""
 
     refit: bool = False
     """Train once more on training and validation events, as long as was best by validation."""
@@ -130,7 +134,13 @@ class TrainSettings:
         return cls(**_named(json.loads(path.read_text())))
 
 
+def _attributes(names: Iterable[str]) -> tuple[Attribute, ...]:
+    return tuple(Attribute(name) for name in names)
+
+
 def _named(data: dict[str, Any]) -> dict[str, Any]:
     """Fields as JSON holds them, with names of choices as the choices themselves."""
-    kinds = {"tuning": Tuning, "preset": Preset, "split": Split}
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "tuning": Tuning, "preset": Preset, "split": Split, "conceal": _attributes,
+    }  # fmt: skip
     return {name: kinds[name](value) if name in kinds else value for name, value in data.items()}

@@ -38,6 +38,9 @@ class ProfileTowers(nn.Module):
         super().__init__()
         self.towers = nn.ModuleList(ProfileEncoder(dimension // towers, layers, heads, dropout) for _ in range(towers))
 
+        self.concealment: nn.Module | None = None
+        """The last step, if profiles shall conceal something; see `Concealment`."""
+
     def _encoders(self) -> list[ProfileEncoder]:
         return cast(list[ProfileEncoder], list(self.towers))
 
@@ -57,7 +60,8 @@ class ProfileTowers(nn.Module):
         """Profiles after an event, `[…, dimension]`, unit length."""
         count = len(self.towers)
         parts = zip(self._encoders(), split(states, count).unbind(-2), strict=True)
-        return torch.cat([tower.head(part, gap) for tower, part in parts], -1) * count**-0.5
+        profile = torch.cat([tower.head(part, gap) for tower, part in parts], -1) * count**-0.5
+        return profile if self.concealment is None else self.concealment(profile)
 
     def forward(
         self, event_embedding: Tensor, event_type: Tensor, event_age: Tensor, event_numbers: Tensor, mask: Tensor

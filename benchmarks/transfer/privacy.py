@@ -1,0 +1,74 @@
+"""What profiles tell of what shoppers declared, before and after concealment."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.quality.protocol import Task
+from benchmarks.transfer import probes
+from portrait.features.histories import ENCODED_EVENTS
+from portrait.training import conceal
+from portrait.training.choices import Attribute
+from portrait.training.retrieval import Vectors, encode_targets
+from portrait.training.run import TrainedRun
+
+LEAST_SHOPPERS = 60
+_ATTRIBUTES = (Attribute.GENDER, Attribute.AGE_BAND)
+_PROFILE_PROBES = {"linear": probes.linear, "radial kernel": probes.kernel, "boosted trees": probes.boosting}
+
+
+def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, list[dict[str, Any]]]:
+    """Rows of probes for each attribute."""
+    corpus = trained.corpus
+    values = conceal.declared(data, corpus, _ATTRIBUTES)
+    targets = conceal.last_events(corpus, np.ones(len(corpus.event_item), dtype=bool))
+    ours = encode_targets(trained.model, trained.cache, corpus, targets)
+    targets = ours.targets  # those with an earlier event
+    values = values[:, corpus.event_shopper[targets]]
+    everyone = np.ones(len(targets), dtype=bool)
+    seen: list[tuple[str, NDArray[np.float32], NDArray[np.bool_]]] = [("profile", ours.profiles, everyone)]
+    if concealed is not None:
+        half = np.random.default_rng(probes.SEED).random(len(targets)) < 0.5
+        hidden = _concealed_by_others(data, trained, concealed, ours, half)
+        seen += [
+            ("concealed profile", encode_targets(concealed.model, concealed.cache, corpus, targets).profiles, everyone),
+            ("profile of half of the shoppers", ours.profiles, half),
+            ("the same, concealed by what the others declared", hidden, half),
+        ]
+    histories = Task(corpus, trained.holdout).histories(targets)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for attribute, value in zip(_ATTRIBUTES, values, strict=True):
+        counted = np.isin(value, np.flatnonzero(np.bincount(value[value >= 0]) >= LEAST_SHOPPERS))
+        places = np.flatnonzero(counted)
+        rows: list[tuple[str, str, probes.Probe, Any, NDArray[np.int64]]] = [
+            ("nothing", "majority", probes.majority, np.zeros((len(places), 1)), places),
+            ("all events", "TF-IDF, linear", probes.words, [histories[place] for place in places], places),
+            (
+                "the events of the profile", "TF-IDF, linear", probes.words,
+                [histories[place][-ENCODED_EVENTS:] for place in places], places,
+            ),
+        ]  # fmt: skip
+        for sees, vectors, among in seen:
+            chosen = np.flatnonzero(counted & among)
+            rows += [(sees, name, probe, vectors[chosen], chosen) for name, probe in _PROFILE_PROBES.items()]
+        found[attribute] = [
+            {"sees": sees, "probe": name, **probes.probed(probe, features, value[chosen])}
+            for sees, name, probe, features, chosen in rows
+        ]
+    return found
+
+
+def _concealed_by_others(
+    data: Path, trained: TrainedRun, concealed: TrainedRun, ours: Vectors, half: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Profiles after a concealment that is fitted, as in training, on the shoppers outside of one half."""
+    corpus = trained.corpus
+    learnt = conceal.learnt_profiles(trained.model, trained.cache, corpus, trained.holdout)
+    shoppers = corpus.event_shopper[learnt.targets]
+    others = ~np.isin(shoppers, corpus.event_shopper[ours.targets[half]])
+    values = conceal.declared(data, corpus, concealed.settings.conceal)
+    concealment = conceal.fit(learnt.profiles[others], values[:, shoppers[others]], trained.settings.towers)
+    return concealment(torch.from_numpy(ours.profiles)).numpy()

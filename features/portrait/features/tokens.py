@@ -43,6 +43,14 @@ class TextTokenizer:
         """Token ids of each text, unpadded, at most `MAXIMUM_TOKENS`. Releases the GIL while it works."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
 
+    def unknown_share(self, texts: Sequence[str]) -> float:
+        """Share of the tokens of some texts that the vocabulary does not know; they all read alike."""
+        named = getattr(self._tokenizer.model, "unk_token", None)
+        unknown = None if named is None else self._tokenizer.token_to_id(named)
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        ids = [token for encoding in encodings for token in encoding.ids]
+        return sum(token == unknown for token in ids) / max(1, len(ids))
+
     def pad(self, rows: Sequence[Sequence[int]], length: int | None = None) -> TokenBatch:
         """Pad rows of token ids on the right, to `length` or to the longest of them."""
         width = length or max(map(len, rows), default=0)

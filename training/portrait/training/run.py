@@ -13,6 +13,7 @@
 
 import dataclasses
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ from portrait.training.tuning import merge
 
 SETTINGS, DATA, MODEL, TOKENIZER = "settings.json", "data.json", "model.pt", "tokenizer.json"
 TRAIN_ONLY = "train-only"
+
+MOST_UNKNOWN = 0.1
+"""Above this share of tokens that the base model does not know, its vectors say little of the catalogue."""
+
+_log = logging.getLogger(__name__)
 
 MINIMUM_SHOPPERS = 20
 MINIMUM_SAMPLES = 100
@@ -146,6 +152,7 @@ def _train_encoders(
     torch.manual_seed(settings.seed)
     tokenizer = base_tokenizer(settings.base_model)
     tokenizer.save(folder / TOKENIZER)
+    _warn_of_unknown(tokenizer.unknown_share(corpus.texts), settings.base_model)
     model = PortraitModel(settings, len(corpus.items))
     model.forget(holdout.item_counts == 0)
     cache = TextCache(model.text, tokenizer, corpus.texts)
@@ -154,6 +161,14 @@ def _train_encoders(
     model.eval()
     indexes.lend(model, cache, corpus, holdout.item_counts)
     return model, cache, epochs
+
+
+def _warn_of_unknown(share: float, base_model: str) -> None:
+    if share > MOST_UNKNOWN:
+        _log.warning(
+            "warning: the base model %s does not know %.0f%% of what the texts consist of; name one of their language "
+            "with --base-model, such as bert-base-chinese for Chinese", base_model, 100 * share,
+        )  # fmt: skip
 
 
 def _save(

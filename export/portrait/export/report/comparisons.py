@@ -9,8 +9,8 @@ from typing import Any
 from portrait.export.report.estimates import Estimate
 from portrait.training.errors import TrainingError
 
-_SHOWN = ("NDCG@10", "HR@10", "MAP@5", "HR@5", "MRR")
-_MOST_MEASURES = 3
+_OF_QUALITY, _OF_SEARCH = ("NDCG@10", "HR@10"), ("MAP@5", "HR@5", "MRR")
+"""The measures shown, of all that are in the files."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,16 @@ def _tables(results: dict[str, Any]) -> Iterator[Comparison]:
     for protocol, models in results.get("protocols", {}).items():
         rows = {name: model["measures"] for name, model in models.items()}
         differences = {name: model.get("portrait_minus_this") for name, model in models.items()}
-        yield _table(f"Trained: {protocol}", origin, rows, differences)
+        yield _table(f"Trained: {protocol}", origin, _OF_QUALITY, rows, differences)
     for part, of_part in results.get("slices", {}).items():
         if isinstance(of_part, dict) and "ways" in of_part:
             title = f"Search: {part} ({of_part['targets']:,} test clicks)"
-            yield _table(title, origin, of_part["ways"], {})
+            yield _table(title, origin, _OF_SEARCH, of_part["ways"], {})
 
 
-def _table(title: str, origin: str, rows: dict[str, Any], differences: dict[str, Any]) -> Comparison:
-    first = next(iter(rows.values()))
-    measures = [measure for measure in _SHOWN if measure in first][:_MOST_MEASURES]
+def _table(
+    title: str, origin: str, measures: Sequence[str], rows: dict[str, Any], differences: dict[str, Any]
+) -> Comparison:
     models = []
     for name, values in rows.items():
         paired = differences.get(name)
@@ -98,4 +98,4 @@ def _table(title: str, origin: str, rows: dict[str, Any], differences: dict[str,
                 difference=Estimate.from_json(paired[measures[0]]) if paired else None,
             )
         )
-    return Comparison(title, origin, measures, models)
+    return Comparison(title, origin, list(measures), models)

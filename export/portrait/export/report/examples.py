@@ -23,6 +23,8 @@ from portrait.training.evaluation import Ranked
 from portrait.training.retrieval import ranks_of
 from portrait.training.run import TrainedRun
 
+MINIMUM_EVENTS = 3
+"""With items; of less, a profile says next to nothing."""
 _SHOWN_EVENTS = 5
 _SHOWN_ITEMS = 5
 _MOST = {"interest": 4, "word": 5, "price": 2}
@@ -92,9 +94,13 @@ class Example:
 
 
 def draw(trained: TrainedRun, ranked: Ranked) -> list[Example]:
-    """One shopper by lot of each third of the test: the short, the middle and the long histories."""
+    """One shopper by lot of each third of those who left something to speak of: short, middle and long histories."""
     corpus, targets = trained.corpus, ranked.vectors.targets
-    by_length = np.argsort(corpus.context_end[targets] - corpus.shopper_start[targets], kind="stable")
+    start, end = corpus.shopper_start[targets], corpus.context_end[targets]
+    with_item = np.append(0, np.cumsum(corpus.event_item != NO_ITEM))
+    telling = np.flatnonzero(with_item[end] - with_item[start] >= MINIMUM_EVENTS)
+    drawn_from = telling if len(telling) >= 3 else np.arange(len(targets))
+    by_length = drawn_from[np.argsort((end - start)[drawn_from], kind="stable")]
     random = np.random.default_rng(trained.settings.seed)
     rows = [int(random.choice(third)) for third in np.array_split(by_length, 3) if len(third)]
     words = document_frequencies(corpus.items)

@@ -15,7 +15,7 @@ from portrait.export.report import comparisons, examples, slices
 from portrait.export.report.comparisons import Comparison
 from portrait.export.report.estimates import Estimate
 from portrait.export.report.examples import Example
-from portrait.export.report.slices import Slicing
+from portrait.export.report.slices import Slice, Slicing
 from portrait.training import evaluation, metrics
 from portrait.training import run as runs
 from portrait.training.evaluation import Foreseen, Ranked
@@ -60,7 +60,7 @@ class Data:
     first_day: str | None
     last_day: str | None
     missing: dict[str, float]
-    """Share of the events without a value, by column."""
+    """Share of the events without a value, by column; only searches have no item."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,17 @@ class Figures:
     slices: list[Slicing]
     groups: list[Slicing]
     examples: list[Example]
+
+    @property
+    def weakest(self) -> tuple[str, Slice] | None:
+        """The slice with the lowest hit rate, and of which slicing."""
+        found = [(cut.title, each) for cut in self.slices for each in cut.slices]
+        return min(found, key=lambda pair: pair[1].ours.value, default=None)
+
+    @property
+    def foresees_purchases(self) -> bool:
+        """Whether the test says anything of the chance to be bought."""
+        return any(chances.kind == "purchase" for chances in self.chances)
 
     @property
     def clear_groups(self) -> int:
@@ -231,7 +242,9 @@ def _data(trained: TrainedRun) -> Data:
         items=len(trained.corpus.items),
         first_day=first and first[:10],
         last_day=last and last[:10],
-        missing={name: min(1.0, count / kept) for name, count in report.get("missing", {}).items()} if kept else {},
+        missing={name: min(1.0, count / kept) for name, count in report.get("missing", {}).items() if name != "item_id"}
+        if kept
+        else {},
     )
 
 

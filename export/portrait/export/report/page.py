@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from portrait.export.report import plots
 from portrait.export.report.comparisons import Comparison
 from portrait.export.report.estimates import Estimate
+from portrait.export.report.examples import MINIMUM_EVENTS
 from portrait.export.report.figures import Figures
 from portrait.export.report.plots import Row
 from portrait.export.report.slices import MINIMUM_GROUP, Slicing
@@ -37,6 +38,7 @@ def render(figures: Figures) -> str:
     return environment.get_template(_TEMPLATE).render(
         figures=figures,
         minimum_group=MINIMUM_GROUP,
+        minimum_events=MINIMUM_EVENTS,
         reliability_plot=plots.reliability,
         gain_plot=plots.gain,
         slicing_plot=_slicing_plot,
@@ -46,7 +48,7 @@ def render(figures: Figures) -> str:
 
 def _slicing_plot(cut: Slicing, label: str) -> str:
     rows = [Row(each.name, each.ours, each.popularity) for each in cut.slices]
-    return plots.whiskers(rows, plots.share, "hit rate among the first ten; bars are 95% intervals", label)
+    return plots.whiskers(rows, plots.mark, "hit rate among the first ten; bars are 95% intervals", label)
 
 
 def _comparison_plot(table: Comparison, label: str) -> str:
@@ -57,7 +59,7 @@ def _comparison_plot(table: Comparison, label: str) -> str:
 def _percent(estimate: Estimate) -> str:
     """`10.0% (9.6 to 10.4)`; a share of nothing has no interval that a bootstrap could find."""
     if estimate.low == estimate.high:
-        return f"{estimate.value:.1%} (all alike)"
+        return f"{estimate.value:.1%} (all the same)"
     return f"{estimate.value:.1%} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
 
 
@@ -71,4 +73,7 @@ def _figure(estimate: Estimate) -> str:
 
 
 def _one_in(value: float) -> str:
+    """A share as people say it: `7 in 10`, `1 in 35`."""
+    if value >= 0.25:
+        return f"{10 * value:.0f} in 10"
     return f"1 in {1 / value:,.0f}" if value > 0 else "none"

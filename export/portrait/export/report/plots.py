@@ -15,6 +15,7 @@ from portrait.export.report.figures import Gained, ReliabilityPoint
 WIDTH = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 46
 _HEIGHT = 300
+_LEGEND = 20
 _ROW = 40
 
 OURS, OTHERS, INK, FAINT = "#0b4f9e", "#6b6b6b", "#222222", "#d4d4d4"
@@ -72,9 +73,9 @@ def reliability(points: Sequence[ReliabilityPoint], label: str) -> Markup:
     x = _Scale(low, high, _LEFT, WIDTH - _RIGHT, logarithmic=True)
     y = _Scale(low, high, _HEIGHT - _BOTTOM, _TOP, logarithmic=True)
     parts = [
-        *_axes(x, y, share, share, "chance that the model gave", "share that came true"),
+        *_axes(x, y, mark, mark, "chance that the model gave", "share that came true"),
         _line(x.at(low), y.at(low), x.at(high), y.at(high), OTHERS, "5 4"),
-        _text(x.at(high) - 4, y.at(high) + 30, "right on the line: as predicted", OTHERS, "end"),
+        _text(x.at(high) - 6, y.at(low) - 10, "dashed line: as predicted", OTHERS, "end"),
     ]
     for point in points:
         across = x.at(point.predicted)
@@ -86,13 +87,13 @@ def reliability(points: Sequence[ReliabilityPoint], label: str) -> Markup:
 def gain(curve: Sequence[Gained], label: str) -> Markup:
     """Share of what was wanted among the items shown, by how many are shown."""
     x = _Scale(curve[0].shown, curve[-1].shown, _LEFT, WIDTH - _RIGHT, logarithmic=True)
-    y = _Scale(0.0, 1.0, _HEIGHT - _BOTTOM, _TOP)
+    y = _Scale(0.0, 1.0, _HEIGHT - _BOTTOM, _TOP + _LEGEND)
     series = [
         ("Portrait", [point.ours for point in curve], OURS, ""),
         ("popularity", [point.popularity for point in curve], OTHERS, "7 3"),
         ("at random", [point.random for point in curve], OTHERS, "2 4"),
     ]
-    parts = _axes(x, y, count, share, "items shown to each shopper, on average", "of the next items among them")
+    parts = _axes(x, y, count, mark, "items shown to each shopper, on average", "of the next items among them")
     for place, (name, values, colour, dash) in enumerate(series):
         line = " ".join(f"{x.at(point.shown)},{y.at(value)}" for point, value in zip(curve, values, strict=True))
         parts.append(
@@ -100,9 +101,9 @@ def gain(curve: Sequence[Gained], label: str) -> Markup:
                 line, colour, dash
             )
         )
-        height = _TOP + 12 + 18 * place
-        parts.append(_line(_LEFT + 10, height, _LEFT + 38, height, colour, dash))
-        parts.append(_text(_LEFT + 44, height + 4, name, colour))
+        begin = _LEFT + 112 * place
+        parts.append(_line(begin, _TOP, begin + 26, _TOP, colour, dash))
+        parts.append(_text(begin + 32, _TOP + 4, name, colour))
     return _svg(_HEIGHT, label, parts)
 
 
@@ -133,9 +134,14 @@ def whiskers(rows: Sequence[Row], unit: Callable[[float], str], axis: str, label
 
 
 def share(value: float) -> str:
-    """A share in percent, with as many digits as it needs."""
-    digits = 0 if value == 0 or value >= 0.1 else max(0, -math.floor(math.log10(value)) - 2)
+    """A share in percent, with two digits that say something."""
+    digits = 0 if value <= 0 or value >= 0.1 else -math.floor(math.log10(value)) - 1
     return f"{value:.{digits}%}"
+
+
+def mark(value: float) -> str:
+    """A round share at an axis."""
+    return f"{100 * value:g}%"
 
 
 def count(value: float) -> str:

@@ -32,3 +32,11 @@ def test_a_small_group_is_not_told_of() -> None:
     hits = np.random.default_rng(0).integers(0, 2, 109).astype(np.float64)
     cut = slicing("Region", ["big", "tiny"], part, hits, hits, minimum=50)
     assert [each.name for each in cut.slices] == ["big"]
+
+
+def test_two_parts_are_told_of_one_difference() -> None:
+    hits = np.random.default_rng(1).integers(0, 2, 90).astype(np.float64)
+    cut = slicing("two", ["one", "other"], np.repeat([0, 1], [40, 50]), hits, hits, minimum=1)
+    first, second = (each.against_others for each in cut.slices)
+    assert first is not None
+    assert second == -first

@@ -33,6 +33,10 @@ class Estimate:
         low, high = row["interval"]
         return cls(float(row["value"] if "value" in row else row["difference"]), float(low), float(high))
 
+    def __neg__(self) -> "Estimate":
+        """The same difference, seen from the other side."""
+        return Estimate(-self.value, -self.high, -self.low)
+
     @property
     def is_clear(self) -> bool:
         """Whether the interval leaves out 0."""

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from portrait.export.report import plots
 from portrait.export.report.comparisons import Comparison
@@ -46,30 +47,38 @@ def render(figures: Figures) -> str:
     )
 
 
-def _slicing_plot(cut: Slicing, label: str) -> str:
+def _slicing_plot(cut: Slicing, label: str) -> Markup:
     rows = [Row(each.name, each.ours, each.popularity) for each in cut.slices]
     return plots.whiskers(rows, plots.mark, "hit rate among the first ten; bars are 95% intervals", label)
 
 
-def _comparison_plot(table: Comparison, label: str) -> str:
+def _comparison_plot(table: Comparison, label: str) -> Markup:
     rows = [Row(model.name, model.values[0], stands_out=model.name.startswith("Portrait")) for model in table.models]
     return plots.whiskers(rows, "{:.3g}".format, f"{table.measures[0]}; bars are 95% intervals", label)
 
 
-def _percent(estimate: Estimate) -> str:
-    """`10.0% (9.6 to 10.4)`; a share of nothing has no interval that a bootstrap could find."""
-    if estimate.low == estimate.high:
-        return f"{estimate.value:.1%} (all the same)"
-    return f"{estimate.value:.1%} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+def _percent(estimate: Estimate) -> Markup:
+    """A share with its interval; where all shoppers fared alike, a bootstrap finds none."""
+    alike = estimate.low == estimate.high
+    return _told(
+        f"{estimate.value:.1%}", "all the same" if alike else f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
+    )
 
 
-def _points(estimate: Estimate) -> str:
+def _points(estimate: Estimate) -> Markup:
     """A difference of shares, in percentage points."""
-    return f"{100 * estimate.value:+.1f} ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
+    value, low, high = (
+        f"{100 * each:+.1f}".replace("-", "−") for each in (estimate.value, estimate.low, estimate.high)
+    )
+    return _told(value, f"{low} to {high}")
 
 
-def _figure(estimate: Estimate) -> str:
-    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
+def _figure(estimate: Estimate) -> Markup:
+    return _told(f"{estimate.value:.4f}", f"{estimate.low:.4f} to {estimate.high:.4f}")
+
+
+def _told(value: str, interval: str) -> Markup:
+    return Markup('{} <span class="interval">({})</span>').format(value, interval)
 
 
 def _one_in(value: float) -> str:

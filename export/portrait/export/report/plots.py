@@ -13,7 +13,7 @@ from portrait.export.report.estimates import Estimate
 from portrait.export.report.figures import Gained, ReliabilityPoint
 
 WIDTH = 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 14, 14, 46
 _HEIGHT = 300
 _LEGEND = 20
 _ROW = 40
@@ -71,11 +71,12 @@ def reliability(points: Sequence[ReliabilityPoint], label: str) -> Markup:
     positive = [value for point in points for value in (point.predicted, point.rate.low, point.rate.high) if value > 0]
     low, high = min(positive) / 1.3, min(1.0, max(positive) * 1.3)
     x = _Scale(low, high, _LEFT, WIDTH - _RIGHT, logarithmic=True)
-    y = _Scale(low, high, _HEIGHT - _BOTTOM, _TOP, logarithmic=True)
+    y = _Scale(low, high, _HEIGHT - _BOTTOM, _TOP + _LEGEND, logarithmic=True)
     parts = [
         *_axes(x, y, mark, mark, "chance that the model gave", "share that came true"),
         _line(x.at(low), y.at(low), x.at(high), y.at(high), OTHERS, "5 4"),
-        _text(x.at(high) - 6, y.at(low) - 10, "dashed line: as predicted", OTHERS, "end"),
+        _line(_LEFT, _TOP, _LEFT + 26, _TOP, OTHERS, "5 4"),
+        _text(_LEFT + 32, _TOP + 4, "where prediction and truth agree", OTHERS),
     ]
     for point in points:
         across = x.at(point.predicted)

@@ -63,20 +63,32 @@ def slicing(
         minimum: parts with fewer shoppers are left out.
     """
     counts = np.bincount(part[part >= 0], minlength=len(names))
-    slices = []
-    for number in np.flatnonzero((counts >= minimum) & (counts > 0)).tolist():
-        within, others = part == number, (part != number) & (part >= 0)
-        slices.append(
-            Slice(
-                name=names[number],
-                shoppers=int(counts[number]),
-                ours=Estimate.of_mean(ours[within]),
-                popularity=Estimate.of_mean(popularity[within]),
-                against_others=Estimate.of_difference(ours[within], ours[others]) if others.any() else None,
-            )
+    against = _against_others(part, np.flatnonzero(counts).tolist(), ours)
+    slices = [
+        Slice(
+            name=names[number],
+            shoppers=int(counts[number]),
+            ours=Estimate.of_mean(ours[part == number]),
+            popularity=Estimate.of_mean(popularity[part == number]),
+            against_others=against.get(number),
         )
+        for number in np.flatnonzero((counts >= minimum) & (counts > 0)).tolist()
+    ]
     shown = sum(each.shoppers for each in slices)
     return Slicing(title, slices, int(((counts > 0) & (counts < minimum)).sum()), len(part) - shown)
+
+
+def _against_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[np.float64]) -> dict[int, Estimate]:
+    """What each part has more than all the others; two parts have the same difference, and must not be judged apart."""
+    if len(numbers) < 2:
+        return {}
+    if len(numbers) == 2:
+        first, second = numbers
+        difference = Estimate.of_difference(ours[part == first], ours[part == second])
+        return {first: difference, second: -difference}
+    return {
+        number: Estimate.of_difference(ours[part == number], ours[(part != number) & (part >= 0)]) for number in numbers
+    }
 
 
 def by_behaviour(

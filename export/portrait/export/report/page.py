@@ -82,7 +82,7 @@ def _told(value: str, interval: str) -> Markup:
 
 
 def _one_in(value: float) -> str:
-    """A share as people say it: `7 in 10`, `1 in 35`."""
-    if value >= 0.25:
+    """A share as people say it: `7 in 10`, `1 in 3`, `1 in 35`."""
+    if value >= 0.4:
         return f"{10 * value:.0f} in 10"
     return f"1 in {1 / value:,.0f}" if value > 0 else "none"

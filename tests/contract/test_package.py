@@ -42,6 +42,7 @@ def test_the_wheel_holds_all_parts_and_nothing_else(wheel: Path) -> None:
     for model in ("text_encoder", "profile_encoder", "ranker"):
         assert f"portrait/model_repository/{model}/config.pbtxt" in names
     assert "portrait/server/triton/backends/onnxruntime/model.py" in names
+    assert "portrait/export/report/page.html.jinja" in names
     assert {"portrait/client/py.typed", "portrait/v1/py.typed"} <= set(names)
     assert not [name for name in names if name.endswith((".onnx", ".npy"))]
 

@@ -1,4 +1,4 @@
-"""The command `portrait export`."""
+"""The commands `portrait export` and `portrait report`."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from portrait.export.precision import Precision
+from portrait.features import release as files
 
 
 def export(
@@ -33,7 +35,7 @@ def export(
             metrics = {path.stem: json.loads(path.read_text()) for path in sorted(run.glob("metrics-*.json"))}
             manifest, checks = make(trained, metrics, repository, precision, status.update)
     except (TrainingError, ExportError) as error:
-        errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2 if isinstance(error, TrainingError) else 1) from None
     table = Table(
         "graph", "runtime", "worst difference", "bound", title=f"release {manifest.release}: parity with PyTorch"
@@ -42,3 +44,32 @@ def export(
         table.add_row(check.graph, check.runtime, f"{check.difference:.1e}", f"{check.bound:.0e}")
     console.print(table)
     console.print(f"release {manifest.release} is in {repository}")
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended.")],
+    out: Annotated[Path | None, typer.Option(help="The page.  [default: RUN/report.html]")] = None,
+    results: Annotated[
+        list[Path] | None, typer.Option(help="Results of benchmarks to set beside: a JSON file, or a folder of them.")
+    ] = None,
+) -> None:
+    """Write what a run is worth as one HTML page: ranking, calibration, slices, examples, limits."""
+    from portrait.export.report import page
+    from portrait.export.report.figures import gather
+    from portrait.training.errors import TrainingError
+    from portrait.training.run import load
+
+    errors = Console(stderr=True)
+    path = out or run / files.REPORT
+    try:
+        if out and not path.parent.is_dir():
+            raise TrainingError(f"{path.parent} is no folder")
+        with errors.status("loading the run") as status:
+            trained = load(run)
+            status.update("ranking the test and measuring")
+            figures = gather(trained, results or [])
+        page.write(figures, path)
+    except (TrainingError, OSError) as error:
+        errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    typer.echo(f"report: {path}")

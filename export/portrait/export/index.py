@@ -24,17 +24,22 @@ def write(trained: TrainedRun, folder: Path) -> None:
     trained.index.lenders.save(folder / files.LENDERS)
     trained.associations.save(folder / files.ASSOCIATIONS)
     (folder / files.PRICE_SCALE).write_text(json.dumps(trained.corpus.price_scale.to_json(), ensure_ascii=False))
-    (folder / files.KEYWORDS).write_text(json.dumps(_document_frequencies(items), ensure_ascii=False))
+    (folder / files.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False))
 
 
 def _fields(item: Item) -> dict[str, object]:
     return {name: getattr(item, name) for name in Item.__slots__}
 
 
-def _document_frequencies(items: list[Item]) -> dict[str, object]:
-    """In how many distinct item texts each stem occurs."""
+def _words(items: list[Item]) -> dict[str, object]:
+    documents, frequencies = document_frequencies(items)
+    return {"documents": documents, "frequencies": frequencies}
+
+
+def document_frequencies(items: list[Item]) -> tuple[int, dict[str, int]]:
+    """How many distinct texts the items have, and in how many of them each stem occurs."""
     texts = {item_text(item) for item in items}
     frequencies: Counter[str] = Counter()
     for text in texts:
         frequencies.update({keyword.stem for keyword in keywords(text)})
-    return {"documents": len(texts), "frequencies": dict(frequencies)}
+    return len(texts), dict(frequencies)

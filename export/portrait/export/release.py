@@ -72,6 +72,8 @@ def make(
         folder.mkdir(parents=True)
         index.write(trained, folder)
         shutil.copy(trained.folder / files.TOKENIZER, folder / files.TOKENIZER)
+        if (trained.folder / files.REPORT).exists():
+            shutil.copy(trained.folder / files.REPORT, folder / files.REPORT)
         manifest = _manifest(trained, metrics, staging, number, precision, checks)
         _move(staging, repository, number)
     manifest.write(files.folder(repository, number))

@@ -11,6 +11,7 @@
     associations.npz                          which items follow which; see `associations`
     price_scale.json                          quantiles of prices by category
     keywords.json                             document frequencies of the catalogues' words
+    report.html                               for people; only if `portrait report` wrote one of the run before
 """
 
 import dataclasses
@@ -33,6 +34,7 @@ LENDERS = "lenders.npz"
 ASSOCIATIONS = "associations.npz"
 PRICE_SCALE = "price_scale.json"
 KEYWORDS = "keywords.json"
+REPORT = "report.html"
 
 
 class ReleaseError(Exception):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 
 from portrait.export import parity
 from portrait.export.errors import ExportError
@@ -13,20 +12,8 @@ from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.features import release as files
 from portrait.server.releases import Release
-from portrait.training import run as runs
-from portrait.training.choices import Preset
 from portrait.training.retrieval import item_vectors
 from portrait.training.run import TrainedRun
-from portrait.training.settings import TrainSettings
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
-    folder = tmp_path_factory.mktemp("export")
-    bert = tiny_data.write_bert(folder / "bert")
-    settings = TrainSettings.of(Preset.QUICK, base_model=str(bert), dimension=16, maximum_epochs=1, places=512)
-    runs.train(tiny_data.write(folder / "data"), folder / "run", settings)
-    return runs.load(folder / "run")
 
 
 def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:

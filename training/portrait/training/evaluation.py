@@ -87,15 +87,19 @@ def rank(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> Ran
     return Ranked(vectors, chosen, items, scores, chances[..., 0], chances[..., 1])
 
 
+def popular_items(trained: TrainedRun, ranked: Ranked) -> NDArray[np.int64]:
+    """`[targets, places]`: the most popular items for each target under the same protocol, best first."""
+    popular = Vectors(
+        trained.holdout.item_counts[:, None].astype(np.float32),
+        np.ones((len(ranked.vectors.targets), 1), dtype=np.float32),
+        ranked.vectors.targets,
+    )
+    return rank_all(trained.corpus, popular, max(CUTS), trained.holdout.mask_seen)
+
+
 def measure(trained: TrainedRun, ranked: Ranked) -> dict[str, Any]:
     """Metrics of a run on its test targets, beside those of popularity under the same protocol."""
     targets = trained.corpus.event_item[ranked.vectors.targets]
-    popular = Vectors(
-        trained.holdout.item_counts[:, None].astype(np.float32),
-        np.ones((len(targets), 1), dtype=np.float32),
-        ranked.vectors.targets,
-    )
-    popularity = rank_all(trained.corpus, popular, max(CUTS), trained.holdout.mask_seen)
     return {
         "split": trained.settings.split.value,
         "shoppers": len(targets),
@@ -103,15 +107,9 @@ def measure(trained: TrainedRun, ranked: Ranked) -> dict[str, Any]:
         "seen_items": "masked" if trained.holdout.mask_seen else "ranked",
         "ranking": {
             "portrait": _ranking(ranks_of(ranked.items, targets)),
-            "popularity": _ranking(ranks_of(popularity, targets)),
+            "popularity": _ranking(ranks_of(popular_items(trained, ranked), targets)),
         },
-        "probabilities": {
-            "click": _probabilities(ranked.click, ranked.chosen, ranked.chosen.label),
-            "purchase": _probabilities(
-                ranked.purchase, ranked.chosen, ranked.chosen.label & ranked.chosen.bought[:, None]
-            ),
-            "popularity": _probabilities(_popularity_chances(trained, ranked), ranked.chosen, ranked.chosen.label),
-        },
+        "probabilities": {name: _probabilities(foreseen) for name, foreseen in foresight(trained, ranked).items()},
     }
 
 
@@ -124,12 +122,34 @@ def _ranking(ranks: NDArray[np.int64]) -> dict[str, Any]:
     return rows
 
 
-def _probabilities(
-    chances: NDArray[np.float64], chosen: Candidates, labels: NDArray[np.bool_]
-) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class Foreseen:
+    """Chances of one kind, and what came true; a pair is a test target and a candidate."""
+
+    chances: NDArray[np.float64]
+    """`[pairs]`."""
+    labels: NDArray[np.bool_]
+    """`[pairs]`: whether it came true."""
+    weights: NDArray[np.float64]
+    """`[pairs]`: how many items of the catalogue the candidate stands for."""
+
+
+def foresight(trained: TrainedRun, ranked: Ranked) -> dict[str, Foreseen]:
+    """The chances `click` and `purchase`, and those of `popularity` to be acted on; the pairs are the same in all."""
+    chosen = ranked.chosen
     real = chosen.weight > 0
-    arguments = (chances[real], labels[real], chosen.weight[real].astype(np.float64))
-    if not labels[real].any():
+    kinds = {
+        "click": (ranked.click, chosen.label),
+        "purchase": (ranked.purchase, chosen.label & chosen.bought[:, None]),
+        "popularity": (_popularity_chances(trained, ranked), chosen.label),
+    }
+    weights = chosen.weight[real].astype(np.float64)
+    return {name: Foreseen(chances[real], labels[real], weights) for name, (chances, labels) in kinds.items()}
+
+
+def _probabilities(foreseen: Foreseen) -> dict[str, float | None]:
+    arguments = (foreseen.chances, foreseen.labels, foreseen.weights)
+    if not foreseen.labels.any():
         return {"auc": None, "log_loss": None, "calibration_error": None}
     return {
         "auc": metrics.auc(*arguments),
@@ -163,12 +183,28 @@ def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
     temporary.replace(path)
 
 
+def metrics_file(folder: Path, split: Split) -> Path:
+    """Where a run keeps what was measured of it by a split."""
+    return folder / f"metrics-{split.value}.json"
+
+
+def keep(measured: dict[str, Any], folder: Path) -> None:
+    """Write what `measure` found into the run's folder."""
+    metrics_file(folder, Split(measured["split"])).write_text(json.dumps(measured, indent=2) + "\n")
+
+
+def kept(folder: Path) -> list[dict[str, Any]]:
+    """What `keep` wrote into a run's folder, by split."""
+    found = (metrics_file(folder, split) for split in Split)
+    return [json.loads(path.read_text()) for path in found if path.exists()]
+
+
 def evaluate(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:
     """Measure a run by a split (its own by default), keep the metrics in its folder, and dump its rankings."""
     trained = trained_for(folder, split)
     ranked = rank_test(trained)
     measured = measure(trained, ranked)
-    (folder / f"metrics-{measured['split']}.json").write_text(json.dumps(measured, indent=2) + "\n")
+    keep(measured, folder)
     values = {f"test/{name}": row["value"] for name, row in measured["ranking"]["portrait"].items()}
     tracking.tell_metrics(trained.folder, trained.settings, values)
     if dump_to:

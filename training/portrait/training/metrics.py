@@ -1,5 +1,7 @@
 """Ranking and probability metrics, each over one row a shopper so that intervals can be drawn from them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +39,19 @@ def interval(values: NDArray[np.float64], seed: int = 0, draws: int = 1000) -> t
     return float(low), float(high)
 
 
+def difference_interval(
+    ours: NDArray[np.float64], others: NDArray[np.float64], seed: int = 0, draws: int = 1000
+) -> tuple[float, float]:
+    """95% bootstrap interval of the mean of one group minus that of another one, drawn independently."""
+    random = np.random.default_rng(seed)
+
+    def mean(values: NDArray[np.float64]) -> float:
+        return float(values[random.integers(0, len(values), len(values))].mean())
+
+    low, high = np.quantile([mean(ours) - mean(others) for _ in range(draws)], [0.025, 0.975])
+    return float(low), float(high)
+
+
 def auc(scores: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
     """Weighted area under the ROC curve; ties count half. NaN without both labels."""
     order = np.argsort(scores, kind="stable")
@@ -56,18 +71,62 @@ def log_loss(chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: N
     return float(-(weights * np.where(labels, np.log(clipped), np.log1p(-clipped))).sum() / weights.sum())
 
 
-def calibration_error(
-    chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], bins: int = 10
-) -> float:
-    """Expected calibration error over bins of equal weight of positives expected (Naeini et al. 2015).
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """What was expected of some chances that are about alike, and what happened."""
 
-    Probabilities of a next item are small: the error is relative to the mean probability, so that 0.1 says that
-    chances are off by a tenth of their size on average.
+    weight: float
+    """How many chances, by their weights."""
+    expected: float
+    """How often it should have happened: the sum of the chances."""
+    observed: float
+    """How often it did."""
+
+
+def reliability(
+    chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], bins: int = 10
+) -> list[ReliabilityBin]:
+    """Chances in ascending bins that each expect the same number of positives; bins that none falls into are left out.
+
+    Chances of a next item are small: bins of equal width or equal size would hold nothing but the smallest.
     """
     order = np.argsort(chances, kind="stable")
     chances, labels, weights = chances[order], labels[order], weights[order]
     mass = np.cumsum(chances * weights)
     bin_of = np.minimum((mass / mass[-1] * bins).astype(np.int64), bins - 1)
-    expected = np.bincount(bin_of, chances * weights, minlength=bins)
-    observed = np.bincount(bin_of, labels * weights, minlength=bins)
-    return float(np.abs(expected - observed).sum() / expected.sum())
+    sums = [np.bincount(bin_of, values, minlength=bins) for values in (weights, chances * weights, labels * weights)]
+    return [ReliabilityBin(*row) for row in np.stack(sums, axis=1).tolist() if row[0] > 0]
+
+
+def calibration_error(
+    chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], bins: int = 10
+) -> float:
+    """Expected calibration error over the bins of `reliability` (Naeini et al. 2015).
+
+    Probabilities of a next item are small: the error is relative to the mean probability, so that 0.1 says that
+    chances are off by a tenth of their size on average.
+    """
+    rows = reliability(chances, labels, weights, bins)
+    return sum(abs(row.expected - row.observed) for row in rows) / sum(row.expected for row in rows)
+
+
+def cumulative_gain(
+    scores: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share of the positives among the best-scored `shares` of all; equal scores are taken in equal parts.
+
+    Divided by `shares` it is the lift over an order at random.
+
+    Args:
+        scores: `[pairs]`.
+        labels: `[pairs]`, at least one of them true.
+        weights: `[pairs]`.
+        shares: 0 to 1, of the weight.
+    """
+    levels, group = np.unique(-scores, return_inverse=True)
+    reached = np.cumsum(np.bincount(group, weights, minlength=len(levels)))
+    found = np.cumsum(np.bincount(group, weights * labels, minlength=len(levels)))
+    gained: NDArray[np.float64] = np.interp(
+        shares, np.append(0.0, reached / reached[-1]), np.append(0.0, found / found[-1])
+    )
+    return gained

@@ -1,0 +1,25 @@
+"""One run on small data that all tests of export start from."""
+
+import polars as pl
+import pytest
+import tiny_data
+
+from portrait.training import run as runs
+from portrait.training.choices import Preset
+from portrait.training.run import TrainedRun
+from portrait.training.settings import TrainSettings
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    folder = tmp_path_factory.mktemp("export")
+    bert = tiny_data.write_bert(folder / "bert")
+    settings = TrainSettings.of(Preset.QUICK, base_model=str(bert), dimension=16, maximum_epochs=1, places=512)
+    data = tiny_data.write(folder / "data", shoppers=130)
+    declared = {"shopper_id": [f"s{shopper:03}" for shopper in range(130)]}
+    declared["gender"] = ["<b>her</b>"] * 65 + ["him"] * 60 + ["few"] * 5
+    pl.DataFrame(declared).with_columns(age_band=pl.lit(None, pl.String), region=pl.lit("one")).write_parquet(
+        data / "shoppers.parquet"
+    )
+    runs.train(data, folder / "run", settings)
+    return runs.load(folder / "run")

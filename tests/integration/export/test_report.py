@@ -1,0 +1,130 @@
+"""The report of a run: a page for people that loads nothing and names nobody."""
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from portrait.export import commands
+from portrait.export.precision import Precision
+from portrait.export.release import make
+from portrait.export.report import page
+from portrait.export.report.figures import Figures, gather
+from portrait.features import release as files
+from portrait.training.run import TrainedRun
+
+HOSTILE = """<script>alert("1")</script>'&"""
+
+
+@pytest.fixture(scope="module")
+def figures(trained: TrainedRun) -> Figures:
+    items = [replace(item, title=f"{HOSTILE} {item.title}") for item in trained.corpus.items]
+    hostile = replace(trained, corpus=replace(trained.corpus, items=items))
+    return gather(hostile, [])
+
+
+def report(*arguments: str | Path) -> Result:
+    app = Typer()
+    app.command()(commands.report)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+class _Tags(HTMLParser):
+    """The tags of a page, all closed, and its addresses."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.open: list[str] = []
+        self.addresses: list[str | None] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.addresses += [value for name, value in attrs if name in {"src", "href", "data", "action"}]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_loads_nothing_and_titles_are_escaped(figures: Figures) -> None:
+    text = page.render(figures)
+    tags = _Tags(text)
+    assert tags.open == []
+    assert not tags.names & {"script", "link", "img", "iframe", "b"}
+    assert all(address and address.startswith("#") for address in tags.addresses)
+    assert "url(" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_the_page_names_nobody(figures: Figures, trained: TrainedRun) -> None:
+    text = page.render(figures)
+    assert [shopper for shopper in trained.corpus.shopper_ids if shopper in text] == []
+    assert [item for item in trained.corpus.item_ids if f"{item}<" in text] == []
+    assert str(trained.folder.parent) not in text
+
+
+def test_figures_agree_with_what_evaluation_keeps(figures: Figures, trained: TrainedRun) -> None:
+    kept = json.loads((trained.folder / "metrics-loo.json").read_text())
+    hit = figures.ranking.measures["HR@10"].ours.value
+    assert hit == kept["ranking"]["portrait"]["HR@10"]["value"]
+    for cut in figures.slices:
+        assert cut.unknown == 0 or cut.small
+        if not cut.small:
+            average = sum(each.ours.value * each.shoppers for each in cut.slices) / kept["shoppers"]
+            assert average == pytest.approx(hit)
+    assert [chances.kind for chances in figures.chances] == ["click", "purchase"]
+    for chances in figures.chances:
+        assert sum(point.count for point in chances.reliability) == chances.positives
+        assert chances.curve[-1].ours == pytest.approx(1.0)
+
+
+def test_groups_are_compared_and_small_ones_left_out(figures: Figures) -> None:
+    [gender, region] = figures.groups
+    assert [each.name for each in gender.slices] == ["<b>her</b>", "him"]
+    assert gender.small == 1
+    assert region.slices[0].against_others is None
+
+
+def test_examples_have_evidence_and_no_words_of_searches(figures: Figures, trained: TrainedRun) -> None:
+    assert [example.name for example in figures.examples] == ["Shopper A", "Shopper B", "Shopper C"]
+    for example in figures.examples:
+        assert {statement.kind for statement in example.statements} == {"interest", "word", "price"}
+        assert all(statement.evidence for statement in example.statements)
+        assert example.recommended
+        searched = [event for event in example.latest if event.did == "searched"]
+        assert all(event.what == "(words not shown)" for event in searched)
+
+
+def test_the_command_writes_the_page_into_the_run_and_export_takes_it_along(
+    trained: TrainedRun, tmp_path: Path
+) -> None:
+    ended = report(trained.folder)
+    assert ended.exit_code == 0, ended.output
+    written = trained.folder / files.REPORT
+    manifest, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
+    copied = files.folder(tmp_path, manifest.release) / files.REPORT
+    assert copied.read_bytes() == written.read_bytes()
+    assert manifest.hashes[str(copied.relative_to(tmp_path))] == files.sha256(copied)
+    assert not list(trained.folder.glob(".*.tmp"))
+
+
+def test_what_the_caller_can_mend_is_one_line(trained: TrainedRun, tmp_path: Path) -> None:
+    for arguments, told in (
+        ((tmp_path / "gone",), "holds no trained model"),
+        ((trained.folder, "--out", tmp_path / "gone" / "report.html"), "is no folder"),
+        ((trained.folder, "--results", tmp_path / "gone"), "does not exist"),
+    ):
+        ended = report(*arguments)
+        assert ended.exit_code == 2
+        assert told in ended.stderr
+        assert len(ended.stderr.strip().splitlines()) == 1

@@ -79,7 +79,7 @@ def write_bert(folder: Path) -> Path:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=64,
+        max_position_embeddings=80,
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
     return folder

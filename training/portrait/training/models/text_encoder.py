@@ -57,6 +57,7 @@ class TextEncoder(nn.Module):
             self.bert = AutoModel.from_pretrained(folder, dtype=torch.float32, **options)
         else:
             self.bert = AutoModel.from_config(AutoConfig.from_pretrained(folder), **options)
+        self.vocabulary: int = self.bert.config.vocab_size
         self.project = nn.Linear(self.bert.config.hidden_size, dimension, bias=False)
         nn.init.orthogonal_(self.project.weight)
 

@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-quality benchmark-search test lint format protos
+.PHONY: help env demo serve benchmark-quality benchmark-search benchmark-tuning test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -46,6 +46,11 @@ benchmark-search: env ## Personalised search on DATA=FOLDER, a source of searche
 	test -e $(WORK)/by-time/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/by-time --preset best --split time \
 	  $(if $(wildcard $(WORK)/by-time),--resume)
 	$(BIN)/python -W ignore -m benchmarks.search $(WORK)/data $(WORK)/by-time
+
+benchmark-tuning: env ## Ways of fine-tuning the BERT, on DATA=FOLDER, a source.
+	$(BIN)/pip install --quiet --editable '.[benchmarks]'
+	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
+	$(BIN)/python -W ignore -m benchmarks.tuning $(WORK)/data $(WORK)/tuning
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest

@@ -31,7 +31,7 @@ class Prefixed(nn.Module):
         self.first_place = _first_place(bert)
         config = PrefixTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=TOKENS)
         self.adapted = get_peft_model(bert, config)
-        nn.init.normal_(self.adapted.prompt_encoder["default"].embedding.weight, std=_SPREAD)
+        nn.init.normal_(self.adapted.get_parameter("prompt_encoder.default.embedding.weight"), std=_SPREAD)
         longest = torch.zeros(1, MAXIMUM_TOKENS, dtype=torch.int64)
         with torch.no_grad():
             self(longest, torch.ones_like(longest))

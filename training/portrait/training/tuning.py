@@ -64,11 +64,14 @@ def _low_rank_layers(bert: PreTrainedModel, tuning: Tuning) -> dict[str, Any]:
         Tuning.LORA: TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
         Tuning.ADALORA: TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING,
     }[tuning]
-    layers = {"fan_in_fan_out": _turned(bert)}
+    layers: dict[str, Any] = {"fan_in_fan_out": _turned(bert)}
     if bert.config.model_type in known:
         return layers
-    # Some types have a pooler for a task that is not ours: nothing of it reaches a text's vector.
-    return {**layers, "target_modules": _LINEAR, "exclude_modules": r".*pooler.*"}
+    layers["target_modules"] = _LINEAR
+    if getattr(bert, "pooler", None) is not None:
+        # It is for a task that is not ours: nothing of it reaches a text's vector.
+        layers["exclude_modules"] = r"pooler\..*"
+    return layers
 
 
 def _ia3(bert: PreTrainedModel) -> "IA3Config":

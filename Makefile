@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-quality benchmark-search benchmark-transfer test lint format protos
+.PHONY: help env demo serve benchmark-quality benchmark-search benchmark-transfer benchmark-tuning test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -55,6 +55,11 @@ benchmark-transfer: env ## The next category, and what profiles tell of who shop
 	test -e $(WORK)/concealed/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/concealed --split time \
 	  --conceal gender,age_band $(if $(wildcard $(WORK)/concealed),--resume)
 	$(BIN)/python -W ignore -m benchmarks.transfer $(WORK)/data $(WORK)/quick --concealed $(WORK)/concealed
+
+benchmark-tuning: env ## Ways of fine-tuning the BERT, on DATA=FOLDER, a source.
+	$(BIN)/pip install --quiet --editable '.[benchmarks]'
+	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
+	$(BIN)/python -W ignore -m benchmarks.tuning $(WORK)/data $(WORK)/tuning
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest

@@ -3,12 +3,18 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
 CATEGORIES = ("Lamps", "Chairs", "Tables", "Rugs")
 COLOURS = ("red", "green", "blue", "white", "black")
+_WORDS = (*COLOURS, *(name.lower() for name in CATEGORIES), "number", "home", "acme", ",", *map(str, range(12)))
+VOCABULARY = {word: place for place, word in enumerate(("[PAD]", "[UNK]", "[CLS]", "[SEP]", *_WORDS))}
 
 
 def write(folder: Path, shoppers: int = 60, events: int = 24, seed: int = 0) -> Path:
@@ -65,21 +71,39 @@ def _history(shopper: int, events: int, random: np.random.Generator) -> list[dic
 
 def write_bert(folder: Path) -> Path:
     """Write a BERT of one small layer with random weights, and its tokenizer."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import BertConfig
 
-    words = [*COLOURS, *(name.lower() for name in CATEGORIES), "number", "home", "acme", ",", *map(str, range(12))]
-    vocabulary = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    return write_base_model(folder, BertConfig(vocab_size=len(VOCABULARY), max_position_embeddings=80, **shape))
+
+
+def write_gpt(folder: Path) -> Path:
+    """Write a GPT-2 of two small layers with random weights, and its tokenizer: no padding, nothing added to texts."""
+    from transformers import GPT2Config
+
+    return write_base_model(folder, GPT2Config(vocab_size=len(VOCABULARY), n_embd=32, n_layer=2, n_head=2), bare=True)
+
+
+def write_base_model(folder: Path, config: "PreTrainedConfig", bare: bool = False) -> Path:
+    """Write a base model of a configuration with random weights, and a tokenizer that knows the data set's words.
+
+    Args:
+        folder: where.
+        config: of the model; its vocabulary is the tokenizer's.
+        bare: a tokenizer as GPTs have it, which adds no tokens to a text and has none for padding.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import AutoModel, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.WordLevel(VOCABULARY, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=64,
-    )  # fmt: skip
-    BertModel(config).save_pretrained(folder)
+    tokens = {"unk_token": "[UNK]", "eos_token": "[SEP]"}
+    if not bare:
+        tokens |= {"pad_token": "[PAD]"}
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokens).save_pretrained(folder)
+    AutoModel.from_config(config).save_pretrained(folder)
     return folder

@@ -19,6 +19,7 @@ from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
 from portrait.features.histories import ENCODED_EVENTS, EVENT_NUMBERS
 from portrait.features.tokens import MAXIMUM_TOKENS
+from portrait.training.models.text_encoder import TextEncoder
 from portrait.training.run import TrainedRun
 
 OPSET = 18
@@ -179,8 +180,8 @@ def _examples(graph: Graph, random: np.random.Generator, lengths: dict[str, int]
         if name in ("attention_mask", "mask"):
             example[name] = real(axes)
         elif name == "input_ids":
-            vocabulary = graph.module.get_parameter("bert.embeddings.word_embeddings.weight").shape[0]
-            example[name] = random.integers(0, vocabulary, size=shape)
+            assert isinstance(graph.module, TextEncoder)
+            example[name] = random.integers(0, graph.module.vocabulary, size=shape)
         elif name == "event_type":
             example[name] = random.integers(1, len(EVENT_TYPES) + 1, size=shape)
         elif name == "event_age":

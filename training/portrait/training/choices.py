@@ -12,8 +12,12 @@ class Tuning(StrEnum):
     """All of them."""
     LORA = "lora"
     """Low-rank updates of the attention's projections (Hu et al. 2022)."""
+    ADALORA = "adalora"
+    """The same, with a budget of ranks that goes to the layers where it helps most (Zhang et al. 2023)."""
     IA3 = "ia3"
-    """Rescaling of keys, values and feed-forward activations (Liu et al. 2022)."""
+    """Adapters that rescale keys, values and feed-forward activations (Liu et al. 2022)."""
+    PREFIX = "prefix"
+    """Keys and values before each layer's own (Li and Liang 2021). Not for models without a cache of them."""
     FROZEN = "frozen"
     """None."""
 

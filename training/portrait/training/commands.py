@@ -72,7 +72,9 @@ def train(
     run: Annotated[Path, typer.Argument(help="Folder of the run; new, unless --resume.")],
     base_model: Annotated[
         str | None,
-        typer.Option(help=f"Folder or name of a Hugging Face BERT-type model.  [default: {DEFAULT_BASE_MODEL}]"),
+        typer.Option(
+            help=f"Folder or name of a Hugging Face encoder (BERT) or decoder (GPT).  [default: {DEFAULT_BASE_MODEL}]"
+        ),
     ] = None,
     tuning: Annotated[Tuning | None, typer.Option(help="How much of the BERT is fine-tuned.  [default: full]")] = None,
     preset: Annotated[

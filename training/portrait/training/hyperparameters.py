@@ -18,9 +18,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from portrait.training import run as runs
-from portrait.training.choices import Preset
+from portrait.training.choices import Preset, Tuning
 from portrait.training.errors import TrainingError
-from portrait.training.settings import TrainSettings
+from portrait.training.settings import TEXT_LEARNING_RATES, TrainSettings
 from portrait.training.tracking import Tracking
 
 JOURNAL, BEST = "study.log", "best.json"
@@ -30,8 +30,9 @@ Report = Callable[[int, float | None, dict[str, Any]], None]
 """Told of each trial that has ended: its number, its validation NDCG@10 (None if it was cut short), its settings."""
 
 
-def suggest(trial: optuna.Trial) -> dict[str, Any]:
-    """The settings that are searched, and their ranges."""
+def suggest(trial: optuna.Trial, tuning: Tuning) -> dict[str, Any]:
+    """The settings that are searched, and their ranges; the BERT's learning rate is searched about its usual one."""
+    usual = TEXT_LEARNING_RATES[tuning]
     return {
         "dimension": trial.suggest_categorical("dimension", [64, 128, 256]),
         "layers": trial.suggest_int("layers", 1, 3),
@@ -42,7 +43,7 @@ def suggest(trial: optuna.Trial) -> dict[str, Any]:
         "places": trial.suggest_categorical("places", [512, 1024, 2048, 4096]),
         "learning_rate": trial.suggest_float("learning_rate", 2e-4, 5e-3, log=True),
         "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.3, log=True),
-        "text_learning_rate": trial.suggest_float("text_learning_rate", 2e-6, 1e-4, log=True),
+        "text_learning_rate": trial.suggest_float("text_learning_rate", usual / 5, usual * 10, log=True),
     }
 
 
@@ -78,7 +79,7 @@ def search(
     _retry_interrupted(study, folder)
 
     def objective(trial: optuna.Trial) -> float:
-        chosen = suggest(trial)
+        chosen = suggest(trial, base.get("tuning", TrainSettings.tuning))
         settings = TrainSettings.of(base.get("preset", Preset.QUICK), **{**shared, **chosen, "seed": seed})
         own = folder / "trials" / str(trial.number)
 

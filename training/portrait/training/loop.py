@@ -18,6 +18,7 @@ from portrait.training.choices import Tuning
 from portrait.training.corpus import Corpus
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.models.towers import split
+from portrait.training.rank_budget import RankBudget
 from portrait.training.samples import Batch, Batcher, cut_shared
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout
@@ -86,6 +87,8 @@ class Loop:
         self._optimizer = _optimizer(model, settings)
         batches = len(self._batcher.epoch(self._random(0)))
         self._total = min(settings.maximum_steps, settings.maximum_epochs * math.ceil(batches / settings.accumulate))
+        text_steps = self._text_steps(self._total)
+        self._budget = RankBudget(model.text.bert, text_steps) if settings.tuning is Tuning.ADALORA else None
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
         self._weight = torch.from_numpy(position_bias.event_weights(corpus, holdout.train, settings))
@@ -126,6 +129,11 @@ class Loop:
         settings = self._settings
         late = self._at.step >= settings.texts_from * self._total
         return late and self._at.step % settings.texts_every == 0 and settings.tuning is not Tuning.FROZEN
+
+    def _text_steps(self, end: int) -> int:
+        """In how many of the steps before `end` the BERT takes part."""
+        first, every = math.ceil(self._settings.texts_from * self._total), self._settings.texts_every
+        return max(0, math.ceil(end / every) - math.ceil(first / every))
 
     def _ended(self) -> bool:
         if self._epochs is not None:
@@ -171,11 +179,11 @@ class Loop:
         """One optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
         self._model.train()
         self._optimizer.zero_grad()
-        total = 0.0
+        total, reads_texts = 0.0, self._reads_texts
         for windows in group:
             random = self._random(self._at.epoch, self._at.batch)
             batch = self._batcher.batch(windows, random)
-            if self._reads_texts:
+            if reads_texts:
                 self._texts_moved = True
                 self._cache.refresh(self._texts_to_read(batch, random))
             loss = self._loss(batch, random)
@@ -183,8 +191,12 @@ class Loop:
             total += float(loss.detach()) / len(group)
             self._at.batch += 1
         self._cache.settle()
+        if reads_texts and self._budget:
+            self._budget.penalty().backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), _GRADIENT_NORM)
         self._optimizer.step()
+        if reads_texts and self._budget:
+            self._budget.allocate(self._text_steps(self._at.step))
         self._schedule.step()
         self._at.step += 1
         return total
@@ -243,6 +255,8 @@ class Loop:
             "torch_random": torch.get_rng_state(),
             "position": vars(self._at),
         }
+        if self._budget:
+            state["rank_budget"] = self._budget.state()
         checkpoints.save(state, self._run / CHECKPOINT)
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -253,6 +267,8 @@ class Loop:
         self._texts_moved = state["texts_moved"]
         torch.set_rng_state(state["torch_random"])
         self._at = Position(**state["position"])
+        if self._budget:
+            self._budget.restore(state["rank_budget"])
 
 
 class NegativeSampler:

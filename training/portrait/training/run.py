@@ -28,7 +28,6 @@ from portrait.features.tokens import TextTokenizer
 from portrait.training import associations, checkpoints, conceal, position_bias, ranking, retrieval, tracking
 from portrait.training import corpus as corpora
 from portrait.training import index as indexes
-from portrait.training.choices import Tuning
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
 from portrait.training.index import ItemIndex
@@ -40,7 +39,7 @@ from portrait.training.models.text_encoder import base_tokenizer
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout, hold_out
 from portrait.training.tracking import Tracking
-from portrait.training.tuning import merge
+from portrait.training.tuning import merge, remains
 
 SETTINGS, DATA, MODEL, TOKENIZER = "settings.json", "data.json", "model.pt", "tokenizer.json"
 TRAIN_ONLY = "train-only"
@@ -239,8 +238,8 @@ def load(folder: Path) -> TrainedRun:
 
 
 def _plain(settings: TrainSettings) -> TrainSettings:
-    """Adapters are folded in when a run ends: its model has none."""
-    return dataclasses.replace(settings, tuning=Tuning.FROZEN)
+    """Adapters are folded in when a run ends: its model has none but a prefix."""
+    return dataclasses.replace(settings, tuning=remains(settings.tuning))
 
 
 def _open(folder: Path, settings: TrainSettings, resume: bool, track: Tracking | None) -> None:

@@ -10,6 +10,16 @@ from typing import Any
 from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
 from portrait.training.errors import TrainingError
 
+TEXT_LEARNING_RATES = {
+    Tuning.FULL: 1e-5,
+    Tuning.LORA: 2e-4,
+    Tuning.ADALORA: 1e-3,
+    Tuning.IA3: 3e-3,
+    Tuning.PREFIX: 1e-2,
+    Tuning.FROZEN: 1e-5,
+}
+"""Usual learning rates: few weights that begin at nothing take larger steps than many that know their work."""
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -45,6 +55,7 @@ class TrainSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     text_learning_rate: float = 1e-5
+    """Of the BERT. What suits a tuning, if the caller names none: see `TEXT_LEARNING_RATES`."""
     texts_from: float = 0.75
     """Share of the steps after which the BERT joins: before, its vectors are good and the rest is not."""
     texts_every: int = 4
@@ -98,7 +109,8 @@ class TrainSettings:
         for name, value in chosen.items():
             if type(value) is not known[name] and (known[name], type(value)) != (float, int):
                 raise TrainingError(f"the setting {name!r} is of type {known[name].__name__}, not {value!r}")
-        settings = cls(**{"preset": preset, **effort, **chosen})
+        rate = TEXT_LEARNING_RATES[chosen.get("tuning", cls.tuning)]
+        settings = cls(**{"preset": preset, "text_learning_rate": rate, **effort, **chosen})
         if settings.dimension % (settings.towers * settings.heads):
             raise TrainingError(
                 f"dimension {settings.dimension} can't be divided into {settings.towers} towers "

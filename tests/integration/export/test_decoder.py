@@ -1,0 +1,46 @@
+"""A GPT as the base model: trained, exported with parity, and answering through a real Triton as a BERT does."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_data
+
+from portrait.export.precision import Precision
+from portrait.export.release import make
+from portrait.features.events import Event, EventType
+from portrait.server.engine import Engine, RecommendRequest
+from portrait.server.triton import EmbeddedTriton
+from portrait.training import run as runs
+from portrait.training.choices import Preset, Tuning
+from portrait.training.settings import TrainSettings
+
+
+@pytest.mark.parametrize("tuning", [Tuning.FULL, Tuning.PREFIX])
+async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: Tuning) -> None:
+    gpt = tiny_data.write_gpt(tmp_path / "gpt")
+    chosen = {"dimension": 16, "maximum_epochs": 2, "places": 512, "texts_from": 0.25}
+    settings = TrainSettings.of(Preset.QUICK, base_model=str(gpt), tuning=tuning, **chosen)
+    runs.train(tiny_data.write(tmp_path / "data"), tmp_path / "run", settings)
+    trained = runs.load(tmp_path / "run")
+    assert trained.model.text.last_token
+    repository = tmp_path / "model_repository"
+    # `make` starts an event loop of its own.
+    manifest, checks = await asyncio.to_thread(make, trained, {}, repository, Precision.FP32, lambda _: None)
+    assert {check.runtime for check in checks if check.graph == "text_encoder"} == {"onnxruntime", "triton"}
+    assert all(check.holds for check in checks)
+    async with EmbeddedTriton(repository, tmp_path / "triton.log") as triton:
+        await triton.load(manifest.release)
+        engine = await Engine.open(repository, manifest.release, triton.url, text_cache_bytes=1 << 20)
+        vectors = await engine.texts.encode([*trained.corpus.texts, ""], None)
+        offline = trained.model.text.head(trained.cache.pooled).detach().numpy()
+        np.testing.assert_allclose(vectors[: len(offline)], offline, atol=0.03)  # bfloat16 where the CPU has it
+        assert np.isfinite(vectors[-1]).all()
+        now = datetime(2026, 5, 1, tzinfo=UTC)
+        history = [Event("1", EventType.PURCHASE, now, "Lamps-3", "products", price=14.0)]
+        ranking = await engine.recommend(RecommendRequest(history, now, exclude_seen=True, k=5), deadline=None)
+        assert len(ranking.items) == 5
+        assert "Lamps-3" not in [ranked.item.item_id for ranked in ranking.items]
+        await engine.close()

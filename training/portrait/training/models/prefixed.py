@@ -1,0 +1,54 @@
+"""A BERT whose layers see learnt keys and values before those of the words: prefix tuning (Li and Liang 2021)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from portrait.features.tokens import MAXIMUM_TOKENS
+
+TOKENS = 8
+"""Length of the prefix."""
+_SPREAD = 0.02
+"""Standard deviation at the start. The 1 that peft begins with drowns the words."""
+
+
+class Prefixed(nn.Module):
+    """A frozen BERT and its prefix.
+
+    Args:
+        bert: an encoder or decoder that takes a cache of keys and values.
+
+    Raises:
+        ValueError, TypeError, RuntimeError, IndexError: it takes none, or has no places for the longest text.
+    """
+
+    def __init__(self, bert: PreTrainedModel) -> None:
+        super().__init__()
+        from peft import PrefixTuningConfig, TaskType, get_peft_model
+
+        self.first_place = _first_place(bert)
+        config = PrefixTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=TOKENS)
+        self.adapted = get_peft_model(bert, config)
+        nn.init.normal_(self.adapted.get_parameter("prompt_encoder.default.embedding.weight"), std=_SPREAD)
+        longest = torch.zeros(1, MAXIMUM_TOKENS, dtype=torch.int64)
+        with torch.no_grad():
+            self(longest, torch.ones_like(longest))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        """`[texts, tokens]` twice → what the BERT answers, for the words alone.
+
+        The words keep the places that the BERT knows them at: counted from behind the prefix, as peft does by itself,
+        untrained vectors of MiniLM turn by up to 30 degrees.
+        """
+        places = torch.arange(input_ids.shape[1], device=input_ids.device).unsqueeze(0) + self.first_place
+        # peft adds the prefix's length to the places that it is given.
+        return self.adapted(input_ids=input_ids, attention_mask=attention_mask, position_ids=places - TOKENS)
+
+
+def _first_place(bert: PreTrainedModel) -> int:
+    """Number of a text's first place: RoBERTa and its kin have two rows before it."""
+    table = getattr(getattr(bert, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1

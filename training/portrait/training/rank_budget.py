@@ -1,0 +1,59 @@
+"""AdaLoRA's budget: ranks that training takes from the layers that need them least (Zhang et al. 2023)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_ORTHOGONALITY = 0.5
+"""γ of equation 4."""
+_WARM_UP, _FINAL = 0.1, 0.25
+"""Shares of the steps before the budget falls, and after it has."""
+
+
+class RankBudget:
+    """Cuts the ranks of a BERT that `tune` gave AdaLoRA's adapters.
+
+    Args:
+        bert: the adapted BERT.
+        steps: optimiser steps in which it will take part.
+    """
+
+    def __init__(self, bert: Any, steps: int) -> None:
+        self._bert = bert
+        self._config = bert.active_peft_config
+        self._config.total_step = max(1, steps)
+        self._config.tinit, self._config.tfinal = int(_WARM_UP * steps), int(_FINAL * steps)
+
+    def penalty(self) -> Tensor:
+        """What to add to the loss: how far each update's outer matrices are from orthogonal (equation 4)."""
+        distances = []
+        for name, weight in self._bert.named_parameters():
+            if "lora_A" in name or "lora_B" in name:
+                product = weight @ weight.T if "lora_A" in name else weight.T @ weight
+                distances.append(torch.linalg.matrix_norm(product - torch.eye(len(product))))
+        return _ORTHOGONALITY * torch.stack(distances).mean()
+
+    def allocate(self, step: int) -> None:
+        """Note what each rank is worth by its gradients, and take those away that are beyond the budget.
+
+        Args:
+            step: number of the step, from 0, that was just made; gradients must still be there.
+        """
+        self._bert.base_model.update_and_allocate(step)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: tensors and plain values."""
+        allocator = self._bert.base_model.rankallocator
+        return {
+            "importance": allocator.exp_avg_ipt,
+            "uncertainty": allocator.exp_avg_unc,
+            "latest": allocator.ipt,
+            "kept": self._config.rank_pattern,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        allocator = self._bert.base_model.rankallocator
+        allocator.exp_avg_ipt, allocator.exp_avg_unc = state["importance"], state["uncertainty"]
+        allocator.ipt, self._config.rank_pattern = state["latest"], state["kept"]

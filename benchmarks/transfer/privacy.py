@@ -12,6 +12,7 @@ from benchmarks.transfer import probes
 from portrait.features.histories import ENCODED_EVENTS
 from portrait.training import conceal
 from portrait.training.choices import Attribute
+from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.retrieval import Vectors, encode_targets
 from portrait.training.run import TrainedRun
 
@@ -24,8 +25,7 @@ def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> di
     """Rows of probes for each attribute."""
     corpus = trained.corpus
     values = conceal.declared(data, corpus, _ATTRIBUTES)
-    targets = conceal.last_events(corpus, np.ones(len(corpus.event_item), dtype=bool))
-    ours = encode_targets(trained.model, trained.cache, corpus, targets)
+    ours = encode_targets(trained.model, trained.cache, corpus, _last_with_item(corpus))
     targets = ours.targets  # those with an earlier event
     values = values[:, corpus.event_shopper[targets]]
     everyone = np.ones(len(targets), dtype=bool)
@@ -59,6 +59,13 @@ def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> di
             for sees, name, probe, features, chosen in rows
         ]
     return found
+
+
+def _last_with_item(corpus: Corpus) -> NDArray[np.int64]:
+    """Each shopper's last event that carries an item, ascending."""
+    events = np.flatnonzero(corpus.event_item != NO_ITEM)
+    shopper = corpus.event_shopper[events]
+    return events[np.append(shopper[1:] != shopper[:-1], True)]
 
 
 def _concealed_by_others(

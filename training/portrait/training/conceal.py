@@ -24,6 +24,8 @@ from portrait.training.splits import Holdout
 LEAST_SHOPPERS = 20
 """A value that fewer shoppers declared stays as it is: the mean of their profiles says more of them than of it."""
 UNDECLARED = -1
+MOMENTS = 8
+"""Profiles of a shopper that a concealment is fitted on."""
 
 _ROUNDS = 100
 _LEAST_SPREAD = 1e-3
@@ -80,29 +82,30 @@ def conceal(
 
 
 def learnt_profiles(model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout) -> Vectors:
-    """One profile of each shopper: the one before the last event that training may learn from."""
-    return retrieval.encode_targets(model, cache, corpus, last_events(corpus, holdout.train))
+    """Profiles of every shopper at up to `MOMENTS` moments, evenly among the later half of the training events.
 
-
-def last_events(corpus: Corpus, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Each shopper's last chosen event that carries an item, ascending."""
-    events = np.flatnonzero(chosen & (corpus.event_item != NO_ITEM))
-    shopper = corpus.event_shopper[events]
-    return events[np.append(shopper[1:] != shopper[:-1], True)]
+    The mean profile of a value is then that of its shoppers over a time, and holds for others and later better than
+    one of single moments.
+    """
+    events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
+    shoppers = np.split(events, np.flatnonzero(np.diff(corpus.event_shopper[events])) + 1)
+    later = [own[len(own) // 2 :] for own in shoppers]
+    chosen = [own[np.unique(np.linspace(0, len(own) - 1, MOMENTS).astype(np.int64))] for own in later]
+    return retrieval.encode_targets(model, cache, corpus, np.concatenate(chosen))
 
 
 def fit(profiles: NDArray[np.float32], values: NDArray[np.int64], towers: int) -> Concealment:
     """The concealment after which all values of an attribute have one mean profile.
 
-    No linear classifier then does better than a constant one on these shoppers, and no linear map that does so moves
+    No linear classifier then does better than a constant one on these profiles, and no linear map that does so moves
     vectors less on average: LEACE, by Belrose et al. 2023 ("LEACE: Perfect linear concept erasure in closed form").
     Theirs is for vectors that are used as they come. Here each tower is made unit length after the map, which moves
     the means apart again. So profiles, with a one appended whose weights become the offset, are divided by the lengths
     that the last round left them with, until those stay as they are.
 
     Args:
-        profiles: `[shoppers, dimension]`.
-        values: `[attributes, shoppers]`, `UNDECLARED` where an attribute does not count.
+        profiles: `[profiles, dimension]`.
+        values: `[attributes, profiles]`, `UNDECLARED` where an attribute does not count.
         towers: equal parts of a profile.
 
     Raises:

@@ -43,9 +43,7 @@ benchmark-quality: env ## Portrait against its baselines on DATA=FOLDER, a sourc
 benchmark-search: env ## Personalised search on DATA=FOLDER, a source of searches and clicks.
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'
 	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
-	test -e $(WORK)/by-time/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/by-time --preset best --split time \
-	  $(if $(wildcard $(WORK)/by-time),--resume)
-	$(BIN)/python -W ignore -m benchmarks.search $(WORK)/data $(WORK)/by-time
+	$(BIN)/python -W ignore -m benchmarks.search $(WORK)/data $(WORK)/windows
 
 benchmark-transfer: env ## The next category, and what profiles tell of who shoppers are, on DATA=FOLDER, a source.
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'

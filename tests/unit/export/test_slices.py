@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from portrait.export.report.slices import slicing
 
@@ -14,9 +16,9 @@ def test_parts_by_hand() -> None:
     assert [(each.name, each.shoppers) for each in cut.slices] == [("first", 4), ("second", 3)]
     assert [each.ours.value for each in cut.slices] == pytest.approx([3 / 4, 1 / 3])
     assert [each.popularity.value for each in cut.slices] == pytest.approx([1 / 4, 0])
-    # Others are all who are in some part, shown or not.
+    # Others are all who are not in the part.
     assert [each.against_others.value for each in cut.slices if each.against_others] == pytest.approx(
-        [3 / 4 - 2 / 4, 1 / 3 - 4 / 5]
+        [3 / 4 - 3 / 5, 1 / 3 - 5 / 6]
     )
     assert (cut.small, cut.unknown) == (1, 2)
 
@@ -27,11 +29,13 @@ def test_a_part_that_holds_everybody_has_no_others() -> None:
     assert (cut.slices[0].ours.low, cut.slices[0].ours.high) == (1.0, 1.0)
 
 
-def test_a_small_group_is_not_told_of() -> None:
-    part = np.repeat([0, 1], [60, 49])
-    hits = np.random.default_rng(0).integers(0, 2, 109).astype(np.float64)
-    cut = slicing("Region", ["big", "tiny"], part, hits, hits, minimum=50)
-    assert [each.name for each in cut.slices] == ["big"]
+@given(st.lists(st.integers(0, 120), min_size=1, max_size=6), st.integers(0, 120))
+def test_no_subtraction_tells_of_a_small_group(sizes: list[int], undeclared: int) -> None:
+    part = np.repeat(np.arange(-1, len(sizes)), [undeclared, *sizes])
+    hits = np.random.default_rng(0).integers(0, 2, len(part)).astype(np.float64)
+    cut = slicing("Region", [str(size) for size in sizes], part, hits, hits, minimum=50)
+    assert all(each.shoppers >= 50 for each in cut.slices)
+    assert not cut.slices or cut.unknown == 0 or cut.unknown >= 50
 
 
 def test_two_parts_are_told_of_one_difference() -> None:

@@ -29,7 +29,7 @@ class Slice:
     ours: Estimate
     popularity: Estimate
     against_others: Estimate | None
-    """Ours minus that of all the other shoppers of the slicing; None if there are no others."""
+    """Ours minus that of all other test shoppers; None if there are no others."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Slicing:
     title: str
     slices: list[Slice]
     small: int
-    """Parts that are left out, as too few shoppers are in them."""
+    """Parts that are left out, as too few shoppers are in them or would be left without them."""
     unknown: int
     """Shoppers who are in no part, or in one that is left out."""
 
@@ -60,10 +60,11 @@ def slicing(
         part: `[shoppers]`, part of each, -1 for none.
         ours: `[shoppers]`, 1 where the item was hit.
         popularity: the same of popularity.
-        minimum: parts with fewer shoppers are left out.
+        minimum: parts with fewer shoppers are left out, and so is who would be alone with them.
     """
     counts = np.bincount(part[part >= 0], minlength=len(names))
-    against = _against_others(part, np.flatnonzero(counts).tolist(), ours)
+    chosen = _shown(counts, minimum, len(part))
+    against = _against_others(part, chosen, ours)
     slices = [
         Slice(
             name=names[number],
@@ -72,22 +73,34 @@ def slicing(
             popularity=Estimate.of_mean(popularity[part == number]),
             against_others=against.get(number),
         )
-        for number in np.flatnonzero((counts >= minimum) & (counts > 0)).tolist()
+        for number in chosen
     ]
     shown = sum(each.shoppers for each in slices)
-    return Slicing(title, slices, int(((counts > 0) & (counts < minimum)).sum()), len(part) - shown)
+    return Slicing(title, slices, int((counts > 0).sum()) - len(slices), len(part) - shown)
+
+
+def _shown(counts: NDArray[np.int64], minimum: int, shoppers: int) -> list[int]:
+    """Parts to show: all but the small ones.
+
+    What is left out is the whole less what is shown, so anybody can work it out: it must be nobody or `minimum`
+    shoppers too, and the smallest parts join it until it is.
+    """
+    shown = np.flatnonzero((counts >= minimum) & (counts > 0)).tolist()
+    while shown and 0 < shoppers - counts[shown].sum() < minimum:
+        shown.remove(min(shown, key=lambda number: int(counts[number])))
+    return shown
 
 
 def _against_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[np.float64]) -> dict[int, Estimate]:
-    """What each part has more than all the others; two parts have the same difference, and must not be judged apart."""
-    if len(numbers) < 2:
-        return {}
-    if len(numbers) == 2:
+    """What each part has more than all others; two parts have the same difference, and must not be judged apart."""
+    if len(numbers) == 2 and np.isin(part, numbers).all():
         first, second = numbers
         difference = Estimate.of_difference(ours[part == first], ours[part == second])
         return {first: difference, second: -difference}
     return {
-        number: Estimate.of_difference(ours[part == number], ours[(part != number) & (part >= 0)]) for number in numbers
+        number: Estimate.of_difference(ours[part == number], ours[part != number])
+        for number in numbers
+        if (part != number).any()
     }
 
 

@@ -19,7 +19,7 @@ FAMILIAR = 64
 
 CANDIDATE_FEATURES = (
     "popularity", "newcomer",
-    "seen", "seen_count", "seen_recency",
+    "seen", "seen_count", "seen_habit", "seen_recency",
     "price_distance", "price_known",
     "association",
     "has_query",
@@ -30,12 +30,18 @@ _ASSOCIATION_UNIT = 0.03
 """Scores of associations are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
 
 
+_HABIT_DECAY = 0.98
+"""Of four decays tried, the best on the validation of a log of purchases of many years."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """What a shopper's latest events say about single items and prices."""
 
     counts: dict[str, int]
     """How often each item occurs among the latest `REMEMBERED_EVENTS` events."""
+    habits: dict[str, float]
+    """The same, each event counting `_HABIT_DECAY` of one an event later."""
     last_times: dict[str, float]
     """Seconds since 1970 of each item's latest event; NaN if unknown."""
     price_percentile: float
@@ -51,15 +57,18 @@ def memory(item_ids: Sequence[str | None], times: Sequence[float], percentiles: 
         percentiles: `[events]`, price percentile of each event, NaN if unknown.
     """
     counts: dict[str, int] = {}
+    habits: dict[str, float] = {}
     last_times: dict[str, float] = {}
     latest = slice(-REMEMBERED_EVENTS, None)
-    for item_id, time in zip(item_ids[latest], times[latest], strict=True):
+    remembered = item_ids[latest]
+    for place, (item_id, time) in enumerate(zip(remembered, times[latest], strict=True), start=1):
         if item_id is not None:
             counts[item_id] = counts.get(item_id, 0) + 1
+            habits[item_id] = habits.get(item_id, 0.0) + _HABIT_DECAY ** (len(remembered) - place)
             last_times[item_id] = time
     known = percentiles[latest]
     known = known[~np.isnan(known)]
-    return Memory(counts, last_times, float(np.median(known)) if len(known) else float("nan"))
+    return Memory(counts, habits, last_times, float(np.median(known)) if len(known) else float("nan"))
 
 
 def candidate_features(
@@ -94,12 +103,13 @@ def candidate_features(
             days = (as_of - remembered.last_times[item_id]) / SECONDS_PER_DAY
             features[row, 2] = 1.0
             features[row, 3] = np.log(count)
-            features[row, 4] = 0.0 if np.isnan(days) else 1.0 / (1.0 + np.log1p(max(days, 0.0)))
+            features[row, 4] = np.log1p(remembered.habits[item_id])
+            features[row, 5] = 0.0 if np.isnan(days) else 1.0 / (1.0 + np.log1p(max(days, 0.0)))
     distance = np.abs(percentiles - remembered.price_percentile)
-    features[:, 5] = np.nan_to_num(distance, nan=0.0)
-    features[:, 6] = ~np.isnan(distance)
-    features[:, 7] = np.log1p(associated / _ASSOCIATION_UNIT)
-    features[:, 8] = has_query
+    features[:, 6] = np.nan_to_num(distance, nan=0.0)
+    features[:, 7] = ~np.isnan(distance)
+    features[:, 8] = np.log1p(associated / _ASSOCIATION_UNIT)
+    features[:, 9] = has_query
     return features
 
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORK ?= .benchmarks/$(notdir $(DATA))
-SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait
+SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo serve benchmark-quality benchmark-search benchmark-transfer benchmark-tuning test lint format protos

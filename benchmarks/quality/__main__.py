@@ -87,10 +87,10 @@ def _run(chosen: argparse.Namespace) -> int:
             continue
         trained = runs.load(folder)
         ranks = portrait.ranks(trained)
-        ours = {"settings": dataclasses.asdict(trained.settings), "ranks": ranks, "measures": results.measured(ranks)}
         for other in found[protocol].values():
-            other["portrait_minus_this"] = results.compared(ours["ranks"], other["ranks"])
-        found[protocol][results.PORTRAIT] = ours
+            other["portrait_minus_this"] = results.compared(ranks, other["ranks"])
+        settings = dataclasses.asdict(trained.settings)
+        found[protocol][results.PORTRAIT] = {"settings": settings, "ranks": ranks, "measures": results.measured(ranks)}
     holdout = tasks[Protocol.TRAIN_ONLY].holdout
     report = json.loads((chosen.data / "report.json").read_text())
     content = {

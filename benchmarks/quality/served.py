@@ -48,8 +48,9 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
         async with gate:
             ranking = await engine.recommend(request, deadline=None)
         ids = [ranked.item.item_id for ranked in ranking.items]
-        if events[target].item_id in ids:
-            found[row] = ids.index(events[target].item_id)
+        wanted = events[target].item_id
+        if wanted in ids:
+            found[row] = ids.index(wanted)
 
     with tempfile.TemporaryDirectory() as folder:
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:

@@ -20,6 +20,7 @@ from benchmarks.search import windows
 from benchmarks.search.baselines import bm25, popular, query_popularity, spelled
 from benchmarks.search.protocol import MEASURES, asked, asked_in_test, figure, without_shoppers
 from benchmarks.search.shipped import floor
+from portrait.training import corpus as corpora
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Split
 from portrait.training.errors import TrainingError
@@ -190,7 +191,7 @@ def main(arguments: list[str]) -> int:
     content = {
         "data": json.loads((chosen.data / "report.json").read_text())["source"],
         "circumstances": where,
-        "items": len(runs.corpora.load(chosen.data).items),
+        "items": len(corpora.load(chosen.data).items),
         "slices": slices(list(parts.values())),
         "windows": {name: {"clicks": len(part.shoppers), "gain": _gain(part)} for name, part in told.items()},
         "shipped_split": shipped,

@@ -31,7 +31,7 @@ def ranking(trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, dict
     train_only = Task(trained.corpus, hold_out(trained.corpus, trained.settings.split))
     found: dict[str, dict[str, Any]] = {}
     for baseline in RETURNING:
-        settings, scorer = baseline.tuned(train_only)
+        settings, _, scorer = baseline.tuned(train_only)
         if trained.settings.refit:
             scorer = baseline.fitted(task, settings)
         found[baseline.name] = _measured(task.ranks(scorer, task.holdout.test), settings)

@@ -38,10 +38,10 @@ def baselines(tasks: dict[Protocol, Task], data: Path, cache: Path, with_sasrec:
         subject = {"events": digest(data / "events.parquet"), "model": name, "grid": grid}
         known = remembered(cache, subject, partial(_find, tasks, model))
         for protocol in tasks:
-            ranks = np.array(known["ranks"][protocol])
-            measures = results.measured(ranks)
-            found[protocol][name] = {"settings": known["settings"], "ranks": ranks, "measures": measures}
-            print(f"{protocol}: {name} {known['settings']}: NDCG@10 {measures['NDCG@10']['value']:.4f}", flush=True)
+            one = results.model(known["settings"], np.array(known["ranks"][protocol]))
+            found[protocol][name] = one
+            value = one["measures"]["NDCG@10"]["value"]
+            print(f"{protocol}: {name} {known['settings']}: NDCG@10 {value:.4f}", flush=True)
         found[Protocol.TRAIN_ONLY][name]["tried"] = known["tried"]
     return found
 
@@ -86,11 +86,10 @@ def _run(chosen: argparse.Namespace) -> int:
         if folder is None:
             continue
         trained = runs.load(folder)
-        ranks = portrait.ranks(trained)
+        ours = results.model(dataclasses.asdict(trained.settings), portrait.ranks(trained))
         for other in found[protocol].values():
-            other["portrait_minus_this"] = results.compared(ranks, other["ranks"])
-        settings = dataclasses.asdict(trained.settings)
-        found[protocol][results.PORTRAIT] = {"settings": settings, "ranks": ranks, "measures": results.measured(ranks)}
+            other["portrait_minus_this"] = results.compared(ours["ranks"], other["ranks"])
+        found[protocol][results.PORTRAIT] = ours
     holdout = tasks[Protocol.TRAIN_ONLY].holdout
     report = json.loads((chosen.data / "report.json").read_text())
     content = {

@@ -30,6 +30,11 @@ def measured(ranks: NDArray[np.int64]) -> dict[str, Any]:
     return rows
 
 
+def model(settings: dict[str, Any], ranks: NDArray[np.int64]) -> dict[str, Any]:
+    """What stands of a model in the results: how it was set, its ranks, and every measure of them."""
+    return {"settings": settings, "ranks": ranks, "measures": measured(ranks)}
+
+
 def compared(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, Any]:
     """Differences of NDCG@10 and HR@10 over the same shoppers, with paired 95% bootstrap intervals."""
     rows = {}

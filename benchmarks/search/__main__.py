@@ -20,7 +20,6 @@ from benchmarks.search import windows
 from benchmarks.search.baselines import bm25, popular, query_popularity, spelled
 from benchmarks.search.protocol import MEASURES, asked, asked_in_test, figure, without_shoppers
 from benchmarks.search.shipped import floor
-from portrait.training import corpus as corpora
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Split
 from portrait.training.errors import TrainingError
@@ -188,10 +187,11 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     told = {name: part.where(part.has_history) for name, part in parts.items()}
+    report = json.loads((chosen.data / "report.json").read_text())
     content = {
-        "data": json.loads((chosen.data / "report.json").read_text())["source"],
+        "data": report["source"],
         "circumstances": where,
-        "items": len(corpora.load(chosen.data).items),
+        "items": report["items"],
         "slices": slices(list(parts.values())),
         "windows": {name: {"clicks": len(part.shoppers), "gain": _gain(part)} for name, part in told.items()},
         "shipped_split": shipped,

@@ -11,9 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.quality import portrait, results
 from benchmarks.quality.baselines import RETURNING
 from benchmarks.quality.protocol import Task
@@ -34,19 +31,15 @@ def ranking(trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, dict
         settings, _, scorer = baseline.tuned(train_only)
         if trained.settings.refit:
             scorer = baseline.fitted(task, settings)
-        found[baseline.name] = _measured(task.ranks(scorer, task.holdout.test), settings)
+        found[baseline.name] = results.model(settings, task.ranks(scorer, task.holdout.test))
         print(f"{baseline.name} {settings}: NDCG@10 {found[baseline.name]['measures']['NDCG@10']['value']:.4f}")
     if concealed is not None:
         name = f"{results.PORTRAIT}, {', '.join(concealed.settings.conceal)} concealed"
-        found[name] = _measured(portrait.ranks(concealed), dataclasses.asdict(concealed.settings))
-    ours = _measured(portrait.ranks(trained), dataclasses.asdict(trained.settings))
+        found[name] = results.model(dataclasses.asdict(concealed.settings), portrait.ranks(concealed))
+    ours = results.model(dataclasses.asdict(trained.settings), portrait.ranks(trained))
     for other in found.values():
         other["portrait_minus_this"] = results.compared(ours["ranks"], other["ranks"])
     return found | {results.PORTRAIT: ours}
-
-
-def _measured(ranks: NDArray[np.int64], settings: dict[str, Any]) -> dict[str, Any]:
-    return {"settings": settings, "ranks": ranks, "measures": results.measured(ranks)}
 
 
 def table(content: dict[str, Any]) -> str:

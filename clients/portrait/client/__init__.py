@@ -9,7 +9,7 @@ with Client("localhost:50051") as portrait:
 """
 
 from portrait.client.aio import AsyncClient
-from portrait.client.channels import Tls
+from portrait.client.channels import Priority, Tls
 from portrait.client.errors import (
     DeadlineExceededError,
     FieldViolation,
@@ -52,6 +52,7 @@ __all__ = [
     "NotFoundError",
     "PortraitError",
     "PriceBand",
+    "Priority",
     "Profile",
     "ProfileError",
     "RankedItem",

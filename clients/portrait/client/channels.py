@@ -1,7 +1,9 @@
 """Channels: security, and retries with a budget by gRPC's own retry policy."""
 
 import json
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ MAXIMUM_MESSAGE_BYTES = 64 * 1024 * 1024
 
 # gRFC A6 (https://github.com/grpc/proposal/blob/master/A6-client-retries.md): at most four tries; a failure takes a
 # token of ten, a success gives a tenth back, and below half of them nothing is retried, so that a server in trouble is
-# not asked four times as often. A server's own `grpc-retry-pushback-ms` is honoured. Every call is safe to repeat:
-# events carry ids, and all else reads or sets.
+# not asked four times as often. The gateway says by `grpc-retry-pushback-ms` when a retry makes sense, as its RetryInfo
+# does, and that is honoured. RESOURCE_EXHAUSTED is not tried again: the caller knows whether it can wait. Every call
+# is safe to repeat: events carry ids, and all else reads or sets.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -37,6 +40,30 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MAXIMUM_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
 ]
+
+
+_CALLER = re.compile(r"[A-Za-z0-9._:@/-]{0,128}")
+
+
+class Priority(StrEnum):
+    """Which calls an overloaded gateway serves first."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for the answer."""
+    BATCH = "batch"
+    """Nobody does."""
+
+
+def metadata(caller: str, priority: Priority) -> tuple[tuple[str, str], ...]:
+    """What every call says of itself.
+
+    Raises:
+        ValueError: this can't be a caller's name, or a priority.
+    """
+    if not _CALLER.fullmatch(caller):
+        raise ValueError("a caller's name is 1 to 128 letters, digits, `._:@/-`")
+    said = (("x-priority", Priority(priority).value),)
+    return (*said, ("x-caller", caller)) if caller else said
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Tls
+from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority, Tls, metadata
 from portrait.client.errors import InvalidRequestError, NotFoundError, PortraitError
 from portrait.client.files import FileError
 from portrait.client.sync import Client
@@ -29,6 +29,10 @@ def _client(
         Path | None, typer.Option(help="PEM file of the caller's own certificate, with --key; implies --tls.")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file of the key of --certificate.")] = None,
+    caller: Annotated[str, typer.Option(help="Who calls; an overloaded gateway shares itself between callers.")] = "",
+    priority: Annotated[
+        Priority, typer.Option(help="batch if nobody waits: it gets what interactive calls leave.")
+    ] = Priority.INTERACTIVE,
 ) -> Iterator[Client]:
     """A client by the options of the command line.
 
@@ -36,9 +40,13 @@ def _client(
     """
     if (certificate is None) != (key is None):
         raise typer.BadParameter("--certificate and --key go together")
+    try:
+        metadata(caller, priority)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--caller") from None
     secure = Tls(root_certificates, certificate, key) if tls or root_certificates or certificate else None
     try:
-        with Client(address, tls=secure, timeout=timeout) as client:
+        with Client(address, tls=secure, timeout=timeout, caller=caller, priority=priority) as client:
             yield client
     except UnicodeError:
         _end("an argument is not UTF-8", 2)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 import grpc
@@ -16,9 +16,12 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import ReleaseError, releases
 from portrait.server import logs, tls
+from portrait.server.admission.costs import Kind
+from portrait.server.admission.gate import Gate
 from portrait.server.engine import Engine
 from portrait.server.health import Health
 from portrait.server.interceptors.access_log import access_log
+from portrait.server.interceptors.admission import admission
 from portrait.server.interceptors.chain import Chain
 from portrait.server.interceptors.deadlines import deadlines
 from portrait.server.interceptors.errors import errors
@@ -58,6 +61,9 @@ _SERVICES = [
 ]
 
 _TRITON_SECONDS = 5.0
+
+_UNCOUNTED_RPCS = 1_000
+"""Room beyond what admission lets in: calls that are just being refused, health and its watchers, reflection."""
 
 _ANNOUNCE_SECONDS = 1.0
 """How long calls are still taken up after health said NOT_SERVING; counts as part of the drain."""
@@ -137,9 +143,11 @@ async def _serve(settings: Settings, store: Store, engine: Engine, triton_versio
     _on_signals(stop.set)
     metrics = Metrics()
     metrics.watch(engine)
+    gates = {kind: Gate(settings.max_concurrent_rpcs, settings.caller_share) for kind in Kind}
+    metrics.watch_gates(gates)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
     health = Health(_SERVICES)
-    server = _server(settings, store, engine, metrics, health)
+    server = _server(settings, store, engine, metrics, health, gates)
     port = _listen(server, settings)
     await health.look(engine)
     await server.start()
@@ -163,7 +171,9 @@ async def _serve(settings: Settings, store: Store, engine: Engine, triton_versio
     _log.info("stopped")
 
 
-def _server(settings: Settings, store: Store, engine: Engine, metrics: Metrics, health: Health) -> grpc.aio.Server:
+def _server(
+    settings: Settings, store: Store, engine: Engine, metrics: Metrics, health: Health, gates: Mapping[Kind, Gate]
+) -> grpc.aio.Server:
     chain = Chain(
         [
             request_ids,
@@ -171,6 +181,7 @@ def _server(settings: Settings, store: Store, engine: Engine, metrics: Metrics, 
             measuring(metrics),
             errors,
             deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
+            admission(gates),
             requests,
         ]
     )
@@ -181,7 +192,7 @@ def _server(settings: Settings, store: Store, engine: Engine, metrics: Metrics, 
             # A second gateway on the same port is a mistake, not a way to share it.
             ("grpc.so_reuseport", 0),
         ],
-        maximum_concurrent_rpcs=settings.max_concurrent_rpcs,
+        maximum_concurrent_rpcs=len(gates) * settings.max_concurrent_rpcs + _UNCOUNTED_RPCS,
     )
     catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(engine, store), server)
     event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)

@@ -1,9 +1,13 @@
 """Prometheus metrics of the gateway, and the HTTP endpoint that shows them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from portrait.server.admission.costs import Kind
+from portrait.server.admission.gate import Gate
 from portrait.server.engine import Engine
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -36,6 +40,10 @@ class Metrics:
         size = Gauge("portrait_text_cache_bytes", "Memory of known embeddings.", registry=self.registry)
         size.set_function(lambda: texts.bytes)
 
+    def watch_gates(self, gates: Mapping[Kind, Gate]) -> None:
+        """Show what the gates let in and refuse."""
+        self.registry.register(_Gates(gates))
+
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Show the metrics at `http://host:port/metrics`, from a thread of its own.
 
@@ -53,3 +61,28 @@ class Metrics:
             thread.join()
 
         return server.server_port, stop
+
+
+class _Gates(Collector):
+    """Reads the gates when it is asked."""
+
+    def __init__(self, gates: Mapping[Kind, Gate]) -> None:
+        self._gates = gates
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Limit, what is under way, and what was let in and refused since the start."""
+        name = "portrait_admission"
+        limit = GaugeMetricFamily(f"{name}_limit", "Units of work that may be under way.", labels=["kind"])
+        under_way = GaugeMetricFamily(f"{name}_under_way", "Units of work under way.", labels=["kind"])
+        admitted = CounterMetricFamily(f"{name}_admitted", "Calls that were let in.", labels=["kind", "priority"])
+        refused = CounterMetricFamily(
+            f"{name}_refused", "Calls that were refused.", labels=["kind", "priority", "reason"]
+        )
+        for kind, gate in self._gates.items():
+            limit.add_metric([kind], gate.limit)
+            under_way.add_metric([kind], gate.under_way)
+            for priority, count in gate.admitted.items():
+                admitted.add_metric([kind, priority], count)
+            for (priority, reason), count in gate.refused.items():
+                refused.add_metric([kind, priority, reason], count)
+        yield from (limit, under_way, admitted, refused)

@@ -41,7 +41,13 @@ class Settings(BaseSettings):
     )
     text_cache_mib: int = Field(256, ge=0, description="Memory for embeddings of texts seen before, in MiB.")
     max_concurrent_rpcs: int = Field(
-        1000, ge=1, description="Calls served at one time; the next gets RESOURCE_EXHAUSTED."
+        1000,
+        ge=4,
+        description="Calls served at one time, at most, those for models and those for the store each; the limit "
+        "adapts to latency below this. The next gets RESOURCE_EXHAUSTED.",
+    )
+    caller_share: float = Field(
+        0.5, gt=0, le=1, description="Of what is served at one time, one caller gets this share while others call too."
     )
     default_deadline_seconds: float = Field(10.0, gt=0, description="Deadline of a call that brings none, in seconds.")
     max_deadline_seconds: float = Field(

@@ -40,6 +40,8 @@ class Status:
     code: grpc.StatusCode
     message: str
     details: tuple[Message, ...] = ()
+    retry_after: float | None = None
+    """Seconds after which a retry makes sense, as the details say too."""
 
     def packed(self) -> bytes:
         """A serialised `google.rpc.Status`, the value of `grpc-status-details-bin`."""
@@ -60,7 +62,8 @@ def status_of(error: PortraitError, request_id: str) -> Status:
     """The status of an expected error."""
     reason = _CODES[type(error)].name
     info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata={"request_id": request_id})
-    return Status(_CODES[type(error)], message_of(error), (info, *_details(error)))
+    retry_after = error.retry_after if isinstance(error, Unavailable | Overloaded) else None
+    return Status(_CODES[type(error)], message_of(error), (info, *_details(error)), retry_after)
 
 
 def internal(request_id: str) -> Status:

@@ -3,10 +3,13 @@
 import logging
 import time
 
+import grpc
 import structlog
 from google.protobuf.message import Message
 
 from portrait.server.interceptors.chain import Behaviour, Context, Method, outcome
+
+_REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED.name
 
 _log = structlog.get_logger(__name__)
 
@@ -25,7 +28,15 @@ def access_log(method: Method, proceed: Behaviour) -> Behaviour:
             error = raised
             raise
         finally:
+            code = outcome(context, error)
             milliseconds = round(1000 * (time.perf_counter() - started), 3)
-            _log.log(level, "rpc", method=method.name, code=outcome(context, error), milliseconds=milliseconds)
+            # Under overload most calls are refused: the metrics count them, and a line each would cost more than they.
+            _log.log(
+                logging.DEBUG if code == _REFUSED else level,
+                "rpc",
+                method=method.name,
+                code=code,
+                milliseconds=milliseconds,
+            )
 
     return behaviour

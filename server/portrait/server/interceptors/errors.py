@@ -45,8 +45,20 @@ def errors(method: Method, proceed: Behaviour) -> Behaviour:
 
 async def _abort(context: Context, status: Status) -> NoReturn:
     """End the call. `abort`, not `abort_with_status`, which hides the status from tracing."""
-    trailing = (*(context.trailing_metadata() or ()), (DETAILS_KEY, status.packed()))
+    trailing = (*(context.trailing_metadata() or ()), *_pushback(context, status), (DETAILS_KEY, status.packed()))
     await context.abort(status.code, status.message, trailing)
+
+
+def _pushback(context: Context, status: Status) -> list[tuple[str, str]]:
+    """Have gRPC's own retries of UNAVAILABLE wait as long as `RetryInfo` says, and not at all beyond the deadline.
+
+    See gRFC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md.
+    """
+    if status.code is not grpc.StatusCode.UNAVAILABLE or status.retry_after is None:
+        return []
+    left = context.time_remaining()
+    worthwhile = left is None or left > status.retry_after
+    return [("grpc-retry-pushback-ms", str(round(1000 * status.retry_after)) if worthwhile else "-1")]
 
 
 def _log_fault(method: Method, error: Exception) -> None:

@@ -1,0 +1,77 @@
+"""Who has how much under way, so that nobody takes all while others want some."""
+
+from collections import OrderedDict
+
+KEPT = 1_000
+"""Callers remembered; beyond them, all others count as one."""
+WANTING_SECONDS = 1.0
+"""How long a caller counts as wanting after it asked."""
+
+_REST = ""
+
+
+class _Caller:
+    __slots__ = ("asked", "units")
+
+    def __init__(self) -> None:
+        self.units = 0
+        self.asked = 0.0
+
+
+class Callers:
+    """Counts each caller's units; memory is bounded.
+
+    Args:
+        share: of the limit, that one caller may have while others want some, 0 to 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._known: OrderedDict[str, _Caller] = OrderedDict()
+        """The one that asked last stands last."""
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def ask(self, name: str, now: float) -> str:
+        """Note that a caller wants something.
+
+        Returns:
+            the name that it is counted under.
+        """
+        if name not in self._known:
+            self._forget(now)
+            if len(self._known) >= KEPT:
+                name = _REST
+        caller = self._known.setdefault(name, _Caller())
+        caller.asked = now
+        self._known.move_to_end(name)
+        return name
+
+    def _forget(self, now: float) -> None:
+        """Make room: those who asked first, and have nothing under way, go."""
+        while self._known:
+            name, caller = next(iter(self._known.items()))
+            if caller.units or now - caller.asked <= WANTING_SECONDS:
+                return
+            del self._known[name]
+
+    def may(self, name: str, units: int, limit: float, now: float) -> bool:
+        """Whether a caller that asked just now may have so many units more. One call is granted to everybody."""
+        mine = self._known[name].units
+        return not mine or mine + units <= self._share * limit or not self._others_want(now)
+
+    def _others_want(self, now: float) -> bool:
+        """Whether somebody else than the one who asked last has asked of late."""
+        latest = reversed(self._known.values())
+        next(latest)
+        other = next(latest, None)
+        return other is not None and now - other.asked <= WANTING_SECONDS
+
+    def take(self, name: str, units: int) -> None:
+        """Count units as under way."""
+        self._known[name].units += units
+
+    def give_back(self, name: str, units: int) -> None:
+        """Count units as ended."""
+        self._known[name].units -= units

@@ -1,0 +1,48 @@
+"""What calls cost before they are read: which limit they count against, and how many units of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Calls that wait for the same thing have one limit: what waits for models must not keep events from the disk."""
+
+    MODELS = "models"
+    STORE = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What calls of one method cost."""
+
+    kind: Kind
+    bytes_per_unit: int
+    """Every so many bytes of a request are one unit more: entries of a batch, events of an inline history."""
+
+    def units(self, size: int) -> int:
+        """Units of a request of so many bytes."""
+        return 1 + size // self.bytes_per_unit
+
+
+_COSTS = {
+    "ProfileService/GetProfile": Cost(Kind.MODELS, 16_384),
+    # A named shopper is some 40 bytes, and as much work as a call of its own.
+    "ProfileService/BatchGetProfiles": Cost(Kind.MODELS, 40),
+    "RecommendationService/Recommend": Cost(Kind.MODELS, 16_384),
+    "RecommendationService/Rank": Cost(Kind.MODELS, 16_384),
+    # An item's words are encoded, about eight items in the time of a recommendation.
+    "CatalogueService/UpsertItems": Cost(Kind.MODELS, 1_024),
+    "CatalogueService/DeleteItems": Cost(Kind.STORE, 16_384),
+    "CatalogueService/GetItem": Cost(Kind.STORE, 16_384),
+    "EventService/RecordEvents": Cost(Kind.STORE, 16_384),
+}
+_PACKAGE = "portrait.v1."
+
+
+def cost_of(method: str) -> Cost | None:
+    """What calls of a method cost; None for those that are never refused, as health and reflection.
+
+    Args:
+        method: for example `portrait.v1.ProfileService/GetProfile`.
+    """
+    return _COSTS.get(method.removeprefix(_PACKAGE)) if method.startswith(_PACKAGE) else None

@@ -1,0 +1,203 @@
+"""The gate that work passes before it costs anything: it is let in, or refused at once."""
+
+import asyncio
+import random
+from collections import Counter, deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+from portrait.server.admission.callers import Callers
+from portrait.server.admission.latency import Latency
+from portrait.server.admission.limit import MINIMUM, GradientLimit
+from portrait.server.errors import Overloaded
+
+WAIT_SECONDS = 0.05
+"""How long interactive work may wait for a place, which batch work or a burst has taken."""
+BATCH_SHARE = 0.8
+"""Batch work is let in up to this share of the limit: the rest is room for interactive work to come."""
+
+_WAITING_SHARE = 0.25
+_LARGEST_SHARE = 0.5
+"""A call that costs more than this share of the limit counts as this share, or it could never be let in."""
+_FULL_SHARE = 0.9
+_FULL = "as much as can be done at one time is under way"
+_RETRY_SECONDS = 0.5
+_BATCH_RETRY_SECONDS = 2.0
+
+
+class Priority(StrEnum):
+    """Which work goes first."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for the answer."""
+    BATCH = "batch"
+    """Nobody does: it gets what is left, and is shed first."""
+
+
+class End(StrEnum):
+    """How work that was let in ended."""
+
+    DONE = "done"
+    LATE = "late"
+    """Its time was up before."""
+    LOST = "lost"
+    """It failed or was taken back, which says nothing of how long such work takes."""
+
+
+class Refusal(StrEnum):
+    """Why work was refused."""
+
+    LIMIT = "limit"
+    CALLER = "caller"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What asks to be let in."""
+
+    method: str
+    units: int
+    priority: Priority
+    caller: str
+    deadline: float
+    """`loop.time()` at which its caller's time is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Work that was let in."""
+
+    work: Work
+    units: int
+    """What it counts as."""
+    caller: str
+    """Who it counts for."""
+    since: float
+    alone: bool
+    """Whether next to nothing else was under way when it came."""
+
+
+class Gate:
+    """Lets work in up to a limit that adapts to latency.
+
+    Args:
+        maximum: units that may be under way at one time, however fast they are.
+        caller_share: of the limit, that one caller may have while others want some, 0 to 1.
+    """
+
+    def __init__(self, maximum: int, caller_share: float) -> None:
+        self._limit = GradientLimit(maximum)
+        self._callers = Callers(caller_share)
+        self._latencies: dict[str, Latency] = {}
+        self._waiting: deque[tuple[Work, int, asyncio.Future[None]]] = deque()
+        # When many are refused at one moment, they shall not come back at one moment.
+        self._random = random.Random()  # noqa: S311 - nothing secret
+        self.under_way = 0
+        """Units."""
+        self.admitted: Counter[Priority] = Counter()
+        self.refused: Counter[tuple[Priority, Refusal]] = Counter()
+
+    @property
+    def limit(self) -> float:
+        """Units that may be under way at one time, at present."""
+        return self._limit.value
+
+    async def enter(self, work: Work) -> Ticket:
+        """Let work in; whoever gets a ticket gives it back by `leave`.
+
+        Raises:
+            Overloaded: there is no place for it, or it can't be done in its time.
+        """
+        now = asyncio.get_running_loop().time()
+        units = min(work.units, max(1, int(_LARGEST_SHARE * self.limit)))
+        caller = self._callers.ask(work.caller, now)
+        self._refuse_late(work, now)
+        if not self._callers.may(caller, units, self.limit, now):
+            raise self._refused(work, Refusal.CALLER, "this caller has its share of what can be done at one time")
+        if work.priority is Priority.BATCH:
+            if self._waiting or self.under_way + units > BATCH_SHARE * self.limit:
+                raise self._refused(work, Refusal.LIMIT, _FULL)
+        elif self._waiting or self.under_way + units > self.limit:
+            await self._wait(work, units)
+            self.under_way -= units  # was kept for it; counted again below
+        return self._let_in(work, units, caller)
+
+    def leave(self, ticket: Ticket, end: End) -> None:
+        """Give a place back.
+
+        Args:
+            ticket: what `enter` gave.
+            end: how the work ended; what it took tells how loaded the gateway is.
+        """
+        if end is not End.LOST and ticket.work.units == 1:
+            self._learn(ticket, end)
+        self.under_way -= ticket.units
+        self._callers.give_back(ticket.caller, ticket.units)
+        self._wake()
+
+    def _let_in(self, work: Work, units: int, caller: str) -> Ticket:
+        # The caller may have been forgotten while the work waited.
+        now = asyncio.get_running_loop().time()
+        caller = self._callers.ask(caller, now)
+        alone = self.under_way < MINIMUM
+        self.under_way += units
+        self.admitted[work.priority] += 1
+        self._callers.take(caller, units)
+        return Ticket(work, units, caller, now, alone)
+
+    async def _wait(self, work: Work, units: int) -> None:
+        """Wait for a place in the order of arrival; the units are kept for the work when this returns."""
+        if len(self._waiting) >= _WAITING_SHARE * self.limit:
+            raise self._refused(work, Refusal.LIMIT, _FULL)
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, units, place))
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await place
+        except BaseException as error:
+            if place.done() and not place.cancelled():
+                self.under_way -= units  # it got its place, but has no use for it
+            place.cancel()
+            self._wake()
+            if isinstance(error, TimeoutError):
+                raise self._refused(work, Refusal.LIMIT, _FULL) from None
+            raise
+
+    def _wake(self) -> None:
+        """Give free places to those who wait."""
+        while self._waiting:
+            _, units, place = self._waiting[0]
+            if not place.done():
+                if self.under_way + units > self.limit:
+                    return
+                self.under_way += units
+                place.set_result(None)
+            self._waiting.popleft()
+
+    def _refuse_late(self, work: Work, now: float) -> None:
+        """Refuse work that will not be done in its time, judged by what like calls take at present."""
+        latency = self._latencies.get(work.method)
+        if latency is None or work.units > 1:
+            return
+        full = self.under_way >= _FULL_SHARE * self.limit
+        needed = latency.at_most(now) if full else latency.at_least(now)
+        if work.deadline - now < needed:
+            message = f"such calls take {1000 * needed:.0f} ms at present, longer than the time left"
+            raise self._refused(work, Refusal.DEADLINE, message)
+
+    def _refused(self, work: Work, reason: Refusal, message: str) -> Overloaded:
+        self.refused[work.priority, reason] += 1
+        seconds = _RETRY_SECONDS if work.priority is Priority.INTERACTIVE else _BATCH_RETRY_SECONDS
+        return Overloaded(message, seconds * self._random.uniform(0.5, 1.5))
+
+    def _learn(self, ticket: Ticket, end: End) -> None:
+        now = asyncio.get_running_loop().time()
+        latency = self._latencies.setdefault(ticket.work.method, Latency())
+        seconds = now - ticket.since
+        if end is End.DONE:
+            latency.ended(now, seconds, ticket.alone)
+        slowness = seconds / latency.tolerated(ticket.work.deadline - ticket.since)
+        if self._limit.sample(now, slowness, self.under_way):
+            for each in self._latencies.values():
+                each.look()

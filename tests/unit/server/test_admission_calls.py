@@ -1,0 +1,173 @@
+"""Admission round a service that does as it is told, over a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from portrait.server.admission.costs import Kind, cost_of
+from portrait.server.admission.gate import Gate, Priority, Refusal
+from portrait.server.interceptors.admission import admission
+from portrait.server.interceptors.chain import Chain, Context
+from portrait.server.interceptors.deadlines import deadlines
+from portrait.server.interceptors.errors import errors
+from portrait.server.interceptors.requests import requests
+from portrait.server.metrics import Metrics
+from portrait.v1 import (
+    catalogue_service_pb2,
+    event_service_pb2,
+    profile_service_pb2,
+    recommendation_service_pb2,
+)
+
+RECOMMEND = "portrait.v1.RecommendationService/Recommend"
+RECORD = "portrait.v1.EventService/RecordEvents"
+HEALTH = "grpc.health.v1.Health/Check"
+PLACES = 8
+
+
+class Server:
+    """Keeps every call until the test lets them go."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.held = 0
+        self.gates = {kind: Gate(PLACES, 0.5) for kind in Kind}
+        self.metrics = Metrics()
+        self.metrics.watch_gates(self.gates)
+        self.grpc = grpc.aio.server(interceptors=[Chain([errors, deadlines(5, 5), admission(self.gates), requests])])
+        handler = grpc.unary_unary_rpc_method_handler(self._hold, StringValue.FromString, StringValue.SerializeToString)
+        for path in (RECOMMEND, RECORD, HEALTH):
+            service, _, method = path.partition("/")
+            self.grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {method: handler})])
+        self.port = self.grpc.add_insecure_port("127.0.0.1:0")
+
+    async def _hold(self, request: StringValue, context: Context) -> StringValue:
+        self.held += 1
+        await self.go.wait()
+        return StringValue()
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"portrait_admission_{name}", labels) or 0.0
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    await server.grpc.start()
+    yield server
+    await server.grpc.stop(None)
+
+
+@pytest.fixture
+async def channel(server: Server) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield channel
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def ask(
+    channel: grpc.aio.Channel, path: str = RECOMMEND, *metadata: tuple[str, str], size: int = 0
+) -> "asyncio.Task[object]":
+    call = channel.unary_unary(f"/{path}")(StringValue(value="x" * size).SerializeToString(), metadata=metadata)
+
+    async def answer() -> object:
+        return await call
+
+    return asyncio.create_task(answer())
+
+
+async def refusal(task: "asyncio.Task[object]") -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await task
+    return refused.value
+
+
+async def test_a_full_gateway_refuses_at_once_and_says_when_to_come_back(
+    server: Server, channel: grpc.aio.Channel
+) -> None:
+    taken = [ask(channel, RECOMMEND, ("x-caller", f"c{n}")) for n in range(PLACES)]
+    await until(lambda: server.held == PLACES)
+    refused = await refusal(ask(channel, RECOMMEND, ("x-caller", "late")))
+    assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    status = rpc_status.from_call(refused)
+    assert status is not None
+    info = error_details_pb2.RetryInfo()
+    assert status.details[1].Unpack(info)
+    assert 0 < info.retry_delay.ToTimedelta().total_seconds() < 1
+    assert server.count("refused_total", kind="models", priority="interactive", reason="limit") == 1
+    assert server.count("under_way", kind="models") == PLACES
+    # Events wait for the disk, not for models; health is never refused.
+    others = [ask(channel, RECORD), *(ask(channel, HEALTH) for _ in range(50))]
+    await until(lambda: server.held == PLACES + len(others))
+    server.go.set()
+    await asyncio.gather(*taken, *others)
+    assert server.count("under_way", kind="models") == 0
+    assert server.count("admitted_total", kind="models", priority="interactive") == PLACES
+
+
+async def test_batch_calls_leave_room_for_interactive_ones(server: Server, channel: grpc.aio.Channel) -> None:
+    batch = [ask(channel, RECOMMEND, ("x-priority", "batch")) for _ in range(PLACES)]
+    await until(lambda: server.held == 6 and server.gates[Kind.MODELS].refused.total() == 2)
+    interactive = [ask(channel, RECOMMEND, ("x-caller", "search")) for _ in range(2)]
+    await until(lambda: server.held == PLACES)
+    server.go.set()
+    await asyncio.gather(*interactive)
+    outcomes = await asyncio.gather(*batch, return_exceptions=True)
+    assert sum(isinstance(outcome, grpc.aio.AioRpcError) for outcome in outcomes) == 2
+    assert server.gates[Kind.MODELS].refused == {(Priority.BATCH, Refusal.LIMIT): 2}
+
+
+async def test_a_caller_gets_its_share_while_others_call_and_all_of_it_while_none_does(
+    server: Server, channel: grpc.aio.Channel
+) -> None:
+    first = ask(channel, RECOMMEND, ("x-caller", "mail"))
+    await until(lambda: server.held == 1)
+    greedy = [ask(channel, RECOMMEND, ("x-caller", "search")) for _ in range(PLACES)]
+    await until(lambda: server.held + server.gates[Kind.MODELS].refused.total() == 1 + PLACES)
+    assert server.held == 1 + PLACES // 2
+    assert server.gates[Kind.MODELS].refused == {(Priority.INTERACTIVE, Refusal.CALLER): PLACES // 2}
+    server.go.set()
+    await asyncio.gather(first, *greedy, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("key", "value"), [("x-priority", "urgent"), ("x-caller", "a name"), ("x-caller", "n" * 129)])
+async def test_metadata_that_says_nonsense_is_refused(
+    server: Server, channel: grpc.aio.Channel, key: str, value: str
+) -> None:
+    refused = await refusal(ask(channel, RECOMMEND, (key, value)))
+    assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert key in str(refused.details())
+    assert value not in str(refused.details())
+
+
+async def test_a_caller_who_leaves_gives_its_place_back(server: Server, channel: grpc.aio.Channel) -> None:
+    calls = [ask(channel) for _ in range(5)]
+    await until(lambda: server.held == 5)
+    for call in calls:
+        call.cancel()
+    await until(lambda: server.gates[Kind.MODELS].under_way == 0)
+
+
+def test_every_method_of_ours_has_a_cost_and_no_other_has() -> None:
+    modules = (catalogue_service_pb2, event_service_pb2, profile_service_pb2, recommendation_service_pb2)
+    methods = [
+        f"{service.full_name}/{method.name}"
+        for module in modules
+        for service in module.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    ]
+    assert all(cost_of(method) for method in methods)
+    assert cost_of(HEALTH) is None
+    batch = cost_of("portrait.v1.ProfileService/BatchGetProfiles")
+    assert batch is not None
+    assert batch.units(40 * 256) > 100

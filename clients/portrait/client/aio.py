@@ -100,6 +100,7 @@ class AsyncClient:
         *,
         as_of: datetime | None = None,
         fields: Sequence[str] | None = None,
+        allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> Profile:
         """The profile of a shopper.
@@ -108,12 +109,13 @@ class AsyncClient:
             shopper: an id, or a history.
             as_of: the moment of the profile; None for now.
             fields: names of fields of Profile to fill; None for all but `embedding`.
+            allow_degraded: take an embedding of some events ago, or none, while the models are down.
             timeout: seconds; None for the client's own.
 
         Raises:
             NotFoundError: nothing is known of the shopper.
         """
-        return await self._run(calls.get_profile(shopper, as_of, fields), timeout)
+        return await self._run(calls.get_profile(shopper, as_of, fields, allow_degraded), timeout)
 
     async def batch_get_profiles(
         self,
@@ -121,10 +123,11 @@ class AsyncClient:
         *,
         as_of: datetime | None = None,
         fields: Sequence[str] | None = None,
+        allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> list[Profile | ProfileError]:
         """The profiles of up to 256 shoppers, in their order; see `get_profile`."""
-        return await self._run(calls.batch_get_profiles(shoppers, as_of, fields), timeout)
+        return await self._run(calls.batch_get_profiles(shoppers, as_of, fields, allow_degraded), timeout)
 
     async def recommend(
         self,
@@ -136,14 +139,26 @@ class AsyncClient:
         filter: Filter | None = None,
         exclude_seen: bool = False,
         as_of: datetime | None = None,
+        allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> Ranking:
         """The best `k` items of a catalogue for a shopper.
 
+        Args:
+            shopper: an id, or a history.
+            catalogue: its name; empty for products.
+            query: what the shopper asks for; empty for nothing.
+            k: how many items.
+            filter: which items may be shown; None for all.
+            exclude_seen: leave out what stands in the history.
+            as_of: the moment; None for now.
+            allow_degraded: take an answer without the models while they are down.
+            timeout: seconds; None for the client's own.
+
         Raises:
             NotFoundError: there is no such catalogue.
         """
-        call = calls.recommend(shopper, catalogue, query, k, filter, exclude_seen, as_of)
+        call = calls.recommend(shopper, catalogue, query, k, filter, exclude_seen, as_of, allow_degraded)
         return await self._run(call, timeout)
 
     async def rank(
@@ -154,10 +169,11 @@ class AsyncClient:
         catalogue: str = "",
         query: str = "",
         as_of: datetime | None = None,
+        allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> Ranking:
         """Candidates in order for a shopper; those with a title are ranked by their own words."""
-        return await self._run(calls.rank(shopper, candidates, catalogue, query, as_of), timeout)
+        return await self._run(calls.rank(shopper, candidates, catalogue, query, as_of, allow_degraded), timeout)
 
     async def upsert_items(
         self, items: Sequence[Item], *, catalogue: str = "", timeout: float | None = None

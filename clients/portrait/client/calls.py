@@ -93,22 +93,28 @@ def _mask(fields: Sequence[str] | None) -> FieldMask | None:
     return None if fields is None else FieldMask(paths=fields)
 
 
-def get_profile(shopper: Shopper, as_of: datetime | None, fields: Sequence[str] | None) -> Call[Profile]:
+def get_profile(
+    shopper: Shopper, as_of: datetime | None, fields: Sequence[str] | None, allow_degraded: bool
+) -> Call[Profile]:
     """One profile."""
     request = profile_service_pb2.GetProfileRequest(
-        shopper=messages.shopper(shopper), as_of=messages.timestamp(as_of), fields=_mask(fields)
+        shopper=messages.shopper(shopper),
+        as_of=messages.timestamp(as_of),
+        fields=_mask(fields),
+        allow_degraded=allow_degraded,
     )
     return Call("GetProfile", request, lambda response: messages.read_profile(response.profile))
 
 
 def batch_get_profiles(
-    shoppers: Sequence[Shopper], as_of: datetime | None, fields: Sequence[str] | None
+    shoppers: Sequence[Shopper], as_of: datetime | None, fields: Sequence[str] | None, allow_degraded: bool
 ) -> Call[list[Profile | ProfileError]]:
     """Many profiles."""
     request = profile_service_pb2.BatchGetProfilesRequest(
         shoppers=[messages.shopper(each) for each in shoppers],
         as_of=messages.timestamp(as_of),
         fields=_mask(fields),
+        allow_degraded=allow_degraded,
     )
     return Call("BatchGetProfiles", request, messages.read_profiles)
 
@@ -121,6 +127,7 @@ def recommend(
     filter: Filter | None,
     exclude_seen: bool,
     as_of: datetime | None,
+    allow_degraded: bool,
 ) -> Call[Ranking]:
     """The best items of a catalogue."""
     request = recommendation_service_pb2.RecommendRequest(
@@ -131,12 +138,18 @@ def recommend(
         filter=messages.filter_(filter) if filter else None,
         exclude_seen=exclude_seen,
         as_of=messages.timestamp(as_of),
+        allow_degraded=allow_degraded,
     )
     return Call("Recommend", request, messages.read_ranking)
 
 
 def rank(
-    shopper: Shopper, candidates: Sequence[Item], catalogue: str, query: str, as_of: datetime | None
+    shopper: Shopper,
+    candidates: Sequence[Item],
+    catalogue: str,
+    query: str,
+    as_of: datetime | None,
+    allow_degraded: bool,
 ) -> Call[Ranking]:
     """The caller's candidates in order."""
     request = recommendation_service_pb2.RankRequest(
@@ -145,6 +158,7 @@ def rank(
         query=query,
         candidates=[recommendation_service_pb2.RankCandidate(item=messages.item(each)) for each in candidates],
         as_of=messages.timestamp(as_of),
+        allow_degraded=allow_degraded,
     )
     return Call("Rank", request, messages.read_ranking)
 

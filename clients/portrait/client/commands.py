@@ -28,6 +28,7 @@ Query = Annotated[str, typer.Option(help="What the shopper asks for.")]
 AsOf = Annotated[
     datetime | None, typer.Option(help="The moment to answer for, UTC; later events are not seen. Default: now.")
 ]
+AllowDegraded = Annotated[bool, typer.Option("--allow-degraded", help="Rather an answer without the models than none.")]
 ShopperId = Annotated[str, typer.Argument(help="Id of the shopper.")]
 
 
@@ -75,11 +76,12 @@ def profile(
     shopper_id: ShopperId,
     embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the embedding as well.")] = False,
     as_of: AsOf = None,
+    allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
 ) -> None:
     """Print what a shopper's history says."""
     fields = [field.name for field in dataclasses.fields(Profile)] if embedding else None
-    found = client.get_profile(shopper_id, as_of=as_of, fields=fields)
+    found = client.get_profile(shopper_id, as_of=as_of, fields=fields, allow_degraded=allow_degraded)
     if as_json:
         _print_json(found)
     else:
@@ -100,6 +102,7 @@ def recommend(
     max_price: Annotated[float | None, typer.Option(help="Only items at this price or cheaper.")] = None,
     exclude_seen: Annotated[bool, typer.Option("--exclude-seen", help="Leave out what the shopper knows.")] = False,
     as_of: AsOf = None,
+    allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
 ) -> None:
     """Recommend items to a shopper."""
@@ -112,6 +115,7 @@ def recommend(
         filter=Filter(categories=paths, min_price=min_price, max_price=max_price),
         exclude_seen=exclude_seen,
         as_of=as_of,
+        allow_degraded=allow_degraded,
     )
     if as_json:
         _print_json(ranking)
@@ -129,6 +133,7 @@ def rank(
     query: Query = "",
     catalogue: Catalogue = "",
     as_of: AsOf = None,
+    allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
 ) -> None:
     """Put candidates in order for a shopper."""
@@ -136,7 +141,9 @@ def rank(
     if file:
         with _opened(file) as (lines, name):
             candidates.extend(listed.item for listed in files.read_items(lines, name))
-    ranking = client.rank(shopper_id, candidates, query=query, catalogue=catalogue, as_of=as_of)
+    ranking = client.rank(
+        shopper_id, candidates, query=query, catalogue=catalogue, as_of=as_of, allow_degraded=allow_degraded
+    )
     if as_json:
         _print_json(ranking)
     else:

@@ -151,6 +151,7 @@ def read_ranking(
         ),
         message.release,
         message.event_count,
+        message.degraded,
     )
 
 
@@ -177,6 +178,7 @@ def read_profile(message: profile_service_pb2.Profile) -> Profile:
         release=message.release,
         as_of=_time(message.as_of, message.HasField("as_of")),
         computed_at=_time(message.computed_at, message.HasField("computed_at")),
+        degraded=message.degraded,
     )  # fmt: skip
 
 

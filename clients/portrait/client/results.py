@@ -138,6 +138,8 @@ class Profile:
     release: int
     as_of: datetime | None
     computed_at: datetime | None
+    degraded: bool = False
+    """Whether the embedding was asked for, but the models did not answer: it is of some events ago, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +170,5 @@ class Ranking:
     release: int
     event_count: int
     """How many of the shopper's events were used; 0 means it is not personal."""
+    degraded: bool = False
+    """Whether the models had no part in it; then all probabilities are 0."""

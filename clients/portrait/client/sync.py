@@ -98,6 +98,7 @@ class Client:
         *,
         as_of: datetime | None = None,
         fields: Sequence[str] | None = None,
+        allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> Profile:
         """The profile of a shopper.
@@ -106,12 +107,13 @@ class Client:
             shopper: an id, or a history.
             as_of: the moment of the profile; None for now.
             fields: names of fields of Profile to fill; None for all but `embedding`.
+            allow_degraded: take an embedding of some events ago, or none, while the models are down.
             timeout: seconds; None for the client's own.
 
         Raises:
             NotFoundError: nothing is known of the shopper.
         """
-        return self._run(calls.get_profile(shopper, as_of, fields), timeout)
+        return self._run(calls.get_profile(shopper, as_of, fields, allow_degraded), timeout)
 
     def batch_get_profiles(
         self,
@@ -119,10 +121,11 @@ class Client:
         *,
         as_of: datetime | None = None,
         fields: Sequence[str] | None = None,
+        allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> list[Profile | ProfileError]:
         """The profiles of up to 256 shoppers, in their order; see `get_profile`."""
-        return self._run(calls.batch_get_profiles(shoppers, as_of, fields), timeout)
+        return self._run(calls.batch_get_profiles(shoppers, as_of, fields, allow_degraded), timeout)
 
     def recommend(
         self,
@@ -134,14 +137,26 @@ class Client:
         filter: Filter | None = None,
         exclude_seen: bool = False,
         as_of: datetime | None = None,
+        allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> Ranking:
         """The best `k` items of a catalogue for a shopper.
 
+        Args:
+            shopper: an id, or a history.
+            catalogue: its name; empty for products.
+            query: what the shopper asks for; empty for nothing.
+            k: how many items.
+            filter: which items may be shown; None for all.
+            exclude_seen: leave out what stands in the history.
+            as_of: the moment; None for now.
+            allow_degraded: take an answer without the models while they are down.
+            timeout: seconds; None for the client's own.
+
         Raises:
             NotFoundError: there is no such catalogue.
         """
-        call = calls.recommend(shopper, catalogue, query, k, filter, exclude_seen, as_of)
+        call = calls.recommend(shopper, catalogue, query, k, filter, exclude_seen, as_of, allow_degraded)
         return self._run(call, timeout)
 
     def rank(
@@ -152,10 +167,11 @@ class Client:
         catalogue: str = "",
         query: str = "",
         as_of: datetime | None = None,
+        allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> Ranking:
         """Candidates in order for a shopper; those with a title are ranked by their own words."""
-        return self._run(calls.rank(shopper, candidates, catalogue, query, as_of), timeout)
+        return self._run(calls.rank(shopper, candidates, catalogue, query, as_of, allow_degraded), timeout)
 
     def upsert_items(
         self, items: Sequence[Item], *, catalogue: str = "", timeout: float | None = None

@@ -18,10 +18,10 @@ _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "�")
 def print_profile(console: Console, profile: Profile) -> None:
     """Print a profile."""
     who = f"shopper {profile.shopper_id}" if profile.shopper_id else "this history"
-    span = ""
+    span, how = "", "; degraded: the models did not answer" if profile.degraded else ""
     if profile.first_event_time and profile.last_event_time:
         span = f", {profile.first_event_time:%Y-%m-%d} to {profile.last_event_time:%Y-%m-%d}"
-    console.print(_text(f"{who}: {profile.event_count:,} events{span}; release {profile.release}", "bold"))
+    console.print(_text(f"{who}: {profile.event_count:,} events{span}; release {profile.release}{how}", "bold"))
     interests = _table("interests", "interest", "weight", "", "confidence", "evidence")
     for each in profile.interests:
         bar = "█" * round(each.weight * _BAR)
@@ -40,8 +40,9 @@ def print_profile(console: Console, profile: Profile) -> None:
 def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
     """Print ranked items."""
     personal = f"from {ranking.event_count:,} events" if ranking.event_count else "not personal: no events known"
+    how = "; degraded: the models did not answer" if ranking.degraded else ""
     table = _table(
-        f"{title}; {personal}; release {ranking.release}",
+        f"{title}; {personal}; release {ranking.release}{how}",
         *("", "item", "title", "category", "price", "score", "p(next)", "p(bought next)"),
     )
     for place, each in enumerate(ranking.items, start=1):

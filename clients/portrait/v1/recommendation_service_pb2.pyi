@@ -31,7 +31,7 @@ class CategoryPath(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("shopper", "catalogue", "query", "k", "filter", "exclude_seen", "as_of")
+    __slots__ = ("shopper", "catalogue", "query", "k", "filter", "exclude_seen", "as_of", "allow_degraded")
     SHOPPER_FIELD_NUMBER: _ClassVar[int]
     CATALOGUE_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,7 @@ class RecommendRequest(_message.Message):
     FILTER_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_SEEN_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_DEGRADED_FIELD_NUMBER: _ClassVar[int]
     shopper: _types_pb2.ShopperRef
     catalogue: str
     query: str
@@ -46,7 +47,8 @@ class RecommendRequest(_message.Message):
     filter: ItemFilter
     exclude_seen: bool
     as_of: _timestamp_pb2.Timestamp
-    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., k: _Optional[int] = ..., filter: _Optional[_Union[ItemFilter, _Mapping]] = ..., exclude_seen: _Optional[bool] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    allow_degraded: bool
+    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., k: _Optional[int] = ..., filter: _Optional[_Union[ItemFilter, _Mapping]] = ..., exclude_seen: _Optional[bool] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allow_degraded: _Optional[bool] = ...) -> None: ...
 
 class RankedItem(_message.Message):
     __slots__ = ("item", "score", "click_probability", "purchase_probability")
@@ -61,28 +63,32 @@ class RankedItem(_message.Message):
     def __init__(self, item: _Optional[_Union[_types_pb2.Item, _Mapping]] = ..., score: _Optional[float] = ..., click_probability: _Optional[float] = ..., purchase_probability: _Optional[float] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("items", "release", "event_count")
+    __slots__ = ("items", "release", "event_count", "degraded")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[RankedItem]
     release: int
     event_count: int
-    def __init__(self, items: _Optional[_Iterable[_Union[RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...
+    degraded: bool
+    def __init__(self, items: _Optional[_Iterable[_Union[RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., degraded: _Optional[bool] = ...) -> None: ...
 
 class RankRequest(_message.Message):
-    __slots__ = ("shopper", "catalogue", "query", "candidates", "as_of")
+    __slots__ = ("shopper", "catalogue", "query", "candidates", "as_of", "allow_degraded")
     SHOPPER_FIELD_NUMBER: _ClassVar[int]
     CATALOGUE_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_DEGRADED_FIELD_NUMBER: _ClassVar[int]
     shopper: _types_pb2.ShopperRef
     catalogue: str
     query: str
     candidates: _containers.RepeatedCompositeFieldContainer[RankCandidate]
     as_of: _timestamp_pb2.Timestamp
-    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[RankCandidate, _Mapping]]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    allow_degraded: bool
+    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[RankCandidate, _Mapping]]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allow_degraded: _Optional[bool] = ...) -> None: ...
 
 class RankCandidate(_message.Message):
     __slots__ = ("item",)
@@ -91,11 +97,13 @@ class RankCandidate(_message.Message):
     def __init__(self, item: _Optional[_Union[_types_pb2.Item, _Mapping]] = ...) -> None: ...
 
 class RankResponse(_message.Message):
-    __slots__ = ("items", "release", "event_count")
+    __slots__ = ("items", "release", "event_count", "degraded")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[RankedItem]
     release: int
     event_count: int
-    def __init__(self, items: _Optional[_Iterable[_Union[RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...
+    degraded: bool
+    def __init__(self, items: _Optional[_Iterable[_Union[RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., degraded: _Optional[bool] = ...) -> None: ...

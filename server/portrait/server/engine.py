@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import REMEMBERED_EVENTS
@@ -14,6 +17,8 @@ from portrait.features.text import item_text
 from portrait.server.catalogue import Catalogues, Filter, Snapshot
 from portrait.server.described import CandidateSet, described
 from portrait.server.errors import NotFound
+from portrait.server.fallback import Fallback
+from portrait.server.inference.batcher import Batcher
 from portrait.server.inference.encoders import Ranker
 from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
@@ -21,6 +26,9 @@ from portrait.server.inference.triton import TritonModels
 from portrait.server.profiles.profile import Profile, build
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
+from portrait.server.retrieval.unranked import scores, unranked
+
+Vector = NDArray[np.float32]
 
 _SHORT_ROWS, _SHORT_EVENTS = 20_000, 200
 """Work over more rows or events than these goes to a thread, so that it does not hold up other requests."""
@@ -35,6 +43,8 @@ class Request:
     as_of: datetime
     catalogue: str = DEFAULT_CATALOGUE
     query: str = ""
+    allow_degraded: bool = False
+    """Whether an answer without the models is better than none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,8 @@ class Ranking:
     release: int
     event_count: int
     """How many events of the history the ranking used."""
+    degraded: bool = False
+    """Whether the models had no part in it."""
 
 
 class Engine:
@@ -90,6 +102,16 @@ class Engine:
         self._catalogues = catalogues
         self._shoppers = ShopperEncoder(models, release, self.texts)
         self._ranker = Ranker(models)
+        self.fallback = Fallback()
+
+    @property
+    def batchers(self) -> dict[str, Batcher[Any, Any]]:
+        """What gathers the work of each graph."""
+        return {
+            "text_encoder": self.texts.batcher,
+            "profile_encoder": self._shoppers.profiles.batcher,
+            "ranker": self._ranker.batcher,
+        }
 
     @classmethod
     async def open(cls, repository: Path, release: int, triton_url: str, text_cache_bytes: int) -> "Engine":
@@ -117,7 +139,13 @@ class Engine:
         return await self._models.ready()
 
     async def profile(
-        self, history: Sequence[Event], as_of: datetime, *, embed: bool, deadline: float | None
+        self,
+        history: Sequence[Event],
+        as_of: datetime,
+        *,
+        embed: bool,
+        deadline: float | None,
+        allow_degraded: bool = False,
     ) -> Profile:
         """What a history says.
 
@@ -126,14 +154,23 @@ class Engine:
             as_of: the moment of the profile.
             embed: compute the embedding as well; without it, nothing is asked of the models.
             deadline: `loop.time()` at which the caller's time is up; None if never.
+            allow_degraded: whether an earlier embedding, or none, is better than no profile.
         """
         shelves = self._catalogues.now()
-        embedding = None
+
+        async def full(deadline: float | None) -> tuple[Vector | None, bool]:
+            return (await self._shoppers.encode(history, "", as_of, shelves, deadline)).profile, False
+
+        def spare() -> tuple[Vector | None, bool]:
+            shopper = self._shoppers.remembered(history, "", as_of, shelves)
+            return shopper.profile if shopper is not None and shopper.profile.any() else None, True
+
+        embedding, degraded = None, False
         if embed and history:
-            embedding = (await self._shoppers.encode(history, "", as_of, shelves, deadline)).profile
-        if len(history) <= _SHORT_EVENTS:
-            return build(history, as_of, shelves.item, self.release, embedding)
-        return await asyncio.to_thread(build, history, as_of, shelves.item, self.release, embedding)
+            answer = self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline)
+            embedding, degraded = await answer
+        say = partial(build, history, as_of, shelves.item, self.release, embedding, degraded=degraded)
+        return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
 
     async def recommend(self, request: RecommendRequest, *, deadline: float | None) -> Ranking:
         """The best items of a catalogue for a shopper.
@@ -145,6 +182,12 @@ class Engine:
         Raises:
             NotFound: there is no such catalogue.
         """
+        if not request.allow_degraded:
+            return await self._recommend(request, deadline)
+        spare = partial(self._recommend_without_models, request)
+        return await self.fallback.answer(partial(self._recommend, request), spare, deadline)
+
+    async def _recommend(self, request: RecommendRequest, deadline: float | None) -> Ranking:
         catalogue, shelves = self._catalogues[request.catalogue].now, self._catalogues.now()
         shopper = await self._shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
         left_out = request.history if request.exclude_seen else ()
@@ -156,6 +199,21 @@ class Engine:
         ranked = await self._ordered(chosen, shopper, request, deadline)
         return self._ranking(ranked[: request.k], request)
 
+    def _recommend_without_models(self, request: RecommendRequest) -> Ranking | None:
+        """None if nothing is known of the query: what does not answer it is no answer."""
+        catalogue, shelves = self._catalogues[request.catalogue].now, self._catalogues.now()
+        shopper = self._shoppers.remembered(request.history, request.query, request.as_of, shelves)
+        if shopper is None:
+            return None
+        left_out = request.history if request.exclude_seen else ()
+        chosen = unranked(catalogue, shopper, request.k, request.filter, left_out)
+        ranked = [
+            RankedItem(item, score, 0.0, 0.0)
+            for item, score in zip(chosen.items, scores(chosen, catalogue, shopper).tolist(), strict=True)
+        ]
+        ranked.sort(key=lambda each: (-each.score, each.item.item_id))
+        return self._ranking(ranked[: request.k], request, degraded=True)
+
     async def rank(self, request: RankRequest, *, deadline: float | None) -> Ranking:
         """The caller's candidates in order; those that nothing is known of come last, with zeros.
 
@@ -166,12 +224,37 @@ class Engine:
         Raises:
             NotFound: there is no such catalogue.
         """
+        if not request.allow_degraded:
+            return await self._rank(request, deadline)
+        spare = partial(self._rank_without_models, request)
+        return await self.fallback.answer(partial(self._rank, request), spare, deadline)
+
+    async def _rank(self, request: RankRequest, deadline: float | None) -> Ranking:
         catalogue, shelves = self._catalogues[request.catalogue].now, self._catalogues.now()
         shopper = await self._shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
         known, unknown = await self._described(catalogue, request.candidates, deadline)
         ranked = await self._ordered(known, shopper, request, deadline)
         ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
         return self._ranking(ranked, request)
+
+    def _rank_without_models(self, request: RankRequest) -> Ranking:
+        """Candidates of equal scores keep the caller's order, as do all if nothing is known of the query."""
+        catalogue, shelves = self._catalogues[request.catalogue].now, self._catalogues.now()
+        shopper = self._shoppers.remembered(request.history, request.query, request.as_of, shelves)
+        score: dict[str, float] = {}
+        if shopper is not None:
+            rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]
+            held = catalogue.take(np.array(rows, dtype=np.int64))
+            names = [item.item_id for item in held.items]
+            score = dict(zip(names, scores(held, catalogue, shopper).tolist(), strict=True))
+        ranked = [
+            RankedItem(
+                item if item.title else catalogue.item(item.item_id) or item, score.get(item.item_id, 0.0), 0.0, 0.0
+            )
+            for item in request.candidates
+        ]
+        ranked.sort(key=lambda each: (each.item.item_id not in score, -each.score))
+        return self._ranking(ranked, request, degraded=True)
 
     async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
         """Add or replace items; they are recommendable when this returns. The first item makes a catalogue.
@@ -230,5 +313,5 @@ class Engine:
         ranked = [RankedItem(*each) for each in zip(chosen.items, *numbers, strict=True)]
         return sorted(ranked, key=lambda each: (-each.score, each.item.item_id))
 
-    def _ranking(self, items: list[RankedItem], request: Request) -> Ranking:
-        return Ranking(items, self.release.number, min(len(request.history), REMEMBERED_EVENTS))
+    def _ranking(self, items: list[RankedItem], request: Request, *, degraded: bool = False) -> Ranking:
+        return Ranking(items, self.release.number, min(len(request.history), REMEMBERED_EVENTS), degraded)

@@ -1,6 +1,7 @@
 """Prometheus metrics of the gateway, and the HTTP endpoint that shows them."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -9,6 +10,7 @@ from prometheus_client.registry import Collector
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.engine import Engine
+from portrait.server.fallback import Cause
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -39,6 +41,10 @@ class Metrics:
         misses.set_function(lambda: texts.misses)
         size = Gauge("portrait_text_cache_bytes", "Memory of known embeddings.", registry=self.registry)
         size.set_function(lambda: texts.bytes)
+        self.registry.register(_Models(engine))
+        degraded = Gauge("portrait_degraded_answers", "Answers without the models.", ["cause"], registry=self.registry)
+        for cause in Cause:
+            degraded.labels(cause).set_function(partial(engine.fallback.answers.__getitem__, cause))
 
     def watch_gates(self, gates: Mapping[Kind, Gate]) -> None:
         """Show what the gates let in and refuse."""
@@ -61,6 +67,24 @@ class Metrics:
             thread.join()
 
         return server.server_port, stop
+
+
+class _Models(Collector):
+    """Reads the batchers when it is asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Batches and rows that models ran, and what waits for them."""
+        batches = CounterMetricFamily("portrait_model_batches", "Batches that a model ran.", labels=["model"])
+        rows = CounterMetricFamily("portrait_model_rows", "Texts, histories, rankings in them.", labels=["model"])
+        unanswered = GaugeMetricFamily("portrait_unanswered", "Rows that wait or run.", labels=["model"])
+        for model, batcher in self._engine.batchers.items():
+            batches.add_metric([model], batcher.batches)
+            rows.add_metric([model], batcher.items)
+            unanswered.add_metric([model], batcher.unanswered)
+        yield from (batches, rows, unanswered)
 
 
 class _Gates(Collector):

@@ -8,7 +8,7 @@ from portrait.client.results import RecordSummary
 
 PUBLIC = [
     *("AsyncClient", "Client", "DeadlineExceededError", "Event", "EventType", "FieldViolation", "Filter", "Interest"),
-    *("InvalidRequestError", "Item", "Keyword", "NotFoundError", "PortraitError", "PriceBand", "Profile"),
+    *("InvalidRequestError", "Item", "Keyword", "NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile"),
     *("ProfileError", "RankedItem", "Ranking", "RecordSummary", "Rejection", "ServerError", "Tls", "UnavailableError"),
     "UpsertSummary",
 ]

@@ -13,7 +13,7 @@ batches make calls slower and the whole faster, and must not be taken for a queu
 import math
 
 MINIMUM = 4.0
-START = 100.0
+START = 50.0
 """Rather too much for a moment than calls refused at the start of a gateway that is not yet known."""
 
 _WINDOW_SECONDS = 0.1

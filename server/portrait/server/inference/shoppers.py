@@ -15,6 +15,7 @@ from portrait.features.events import Event, EventType
 from portrait.features.text import normalise_text, query_text
 from portrait.server.catalogue import Shelves
 from portrait.server.inference.encoders import ProfileEncoder
+from portrait.server.inference.remembered import RememberedProfiles
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.triton import TritonModels
 from portrait.server.releases import Release
@@ -53,7 +54,26 @@ class ShopperEncoder:
 
     def __init__(self, models: TritonModels, release: Release, texts: TextEncoder) -> None:
         self._release, self._texts = release, texts
-        self._profiles = ProfileEncoder(models, release)
+        self.profiles = ProfileEncoder(models, release)
+        self._remembered = RememberedProfiles()
+
+    def remembered(self, history: Sequence[Event], query: str, as_of: datetime, shelves: Shelves) -> Shopper | None:
+        """A shopper as far as no model is needed: the profile, if it is remembered; None if the query is not.
+
+        The arguments are those of `encode`.
+        """
+        nobody = np.zeros(self._release.dimension, dtype=np.float32)
+        events = list(history[-histories.REMEMBERED_EVENTS :])
+        columns = histories.columns_of(events, lambda event: self._percentile(event, shelves))
+        told = (events, columns.price_percentile, columns.time, self._release)
+        profile = self._remembered.get(events)
+        asked = nobody
+        if text := query_text(Event("", EventType.SEARCH, as_of, query=query)):
+            known = self._texts.cache.get(normalise_text(text))
+            if known is None:
+                return None
+            asked = known
+        return Shopper(nobody if profile is None else profile, asked, *told)
 
     async def encode(
         self, history: Sequence[Event], query: str, as_of: datetime, shelves: Shelves, deadline: float | None
@@ -77,7 +97,9 @@ class ShopperEncoder:
         if not events:
             return Shopper(nobody, nobody, *told)
         vectors = await self._vectors(events[-histories.ENCODED_EVENTS :], shelves, deadline)
-        profile = await self._profiles.encode(vectors, histories.encode(columns, as_of), deadline)
+        profile = await self.profiles.encode(vectors, histories.encode(columns, as_of), deadline)
+        if not asks:
+            self._remembered.put(events, profile)
         return Shopper(profile, vectors[-1] if asks else nobody, *told)
 
     def _percentile(self, event: Event, shelves: Shelves) -> float:

@@ -11,11 +11,11 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from portrait.features.release import MODELS
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, Unavailable
+from portrait.server.inference.liveness import RETRY_SECONDS, Liveness
 
 CALLS = 2
 """Calls of one graph under way at one time: one runs, the next is on its way. More would only wait in Triton."""
-RETRY_SECONDS = 1.0
-"""A Triton that died is back after about this long."""
+_LOOK_SECONDS = 0.5
 
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
@@ -39,6 +39,7 @@ class TritonModels:
     def __init__(self, url: str, release: int) -> None:
         self._client = InferenceServerClient(url, channel_args=_CHANNEL)
         self._version = str(release)
+        self._liveness = Liveness(self._alive, self.ready)
 
     async def ready(self) -> bool:
         """Whether all graphs are loaded."""
@@ -46,6 +47,13 @@ class TritonModels:
             return all(
                 [await self._client.is_model_ready(model, self._version, client_timeout=1.0) for model in MODELS]
             )
+        except InferenceServerException:
+            return False
+
+    async def _alive(self) -> bool:
+        """Whether Triton answers at all."""
+        try:
+            return bool(await self._client.is_server_live(client_timeout=_LOOK_SECONDS))
         except InferenceServerException:
             return False
 
@@ -70,20 +78,26 @@ class TritonModels:
         if left is not None and left <= 0:
             raise DeadlineExceeded("the deadline passed before the model was asked")
         try:
-            answer = await self._client.infer(
-                model,
-                [_input(name, value) for name, value in inputs.items()],
-                model_version=self._version,
-                outputs=[InferRequestedOutput(name) for name in outputs],
-                client_timeout=left,
-                timeout=None if left is None else math.ceil(left * 1e6),
+            answer = await self._liveness.run(
+                self._client.infer(
+                    model,
+                    [_input(name, value) for name, value in inputs.items()],
+                    model_version=self._version,
+                    outputs=[InferRequestedOutput(name) for name in outputs],
+                    client_timeout=left,
+                    timeout=None if left is None else math.ceil(left * 1e6),
+                )
             )
         except InferenceServerException as error:
-            raise _failure(error, deadline) from error
+            failure = _failure(error, deadline)
+            if isinstance(failure, Unavailable):
+                self._liveness.lost()
+            raise failure from error
         return {name: _checked(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
 
     async def close(self) -> None:
         """Close the connection."""
+        await self._liveness.close()
         await self._client.close()
 
 

@@ -29,6 +29,8 @@ class Profile:
     release: int
     as_of: datetime
     computed_at: datetime
+    degraded: bool
+    """Whether the embedding was asked for, but no model: it is that of the history some events ago, or None."""
 
 
 def build(
@@ -37,6 +39,8 @@ def build(
     item: Callable[[Event], Item | None],
     release: Release,
     embedding: NDArray[np.float32] | None,
+    *,
+    degraded: bool = False,
 ) -> Profile:
     """Compute a profile.
 
@@ -46,6 +50,7 @@ def build(
         item: looks up what an event was done to, None if it is unknown.
         release: what the catalogue's words and prices are compared with.
         embedding: `[dimension]`, what the profile encoder said; None if it was not asked.
+        degraded: whether it should have been asked, but was not there.
     """
     times = [event.time for event in history if event.time is not None]
     return Profile(
@@ -59,4 +64,5 @@ def build(
         release=release.number,
         as_of=as_of,
         computed_at=datetime.now(UTC),
+        degraded=degraded,
     )

@@ -35,8 +35,8 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.GetProfileResponse:
         """Serve one profile."""
         as_of = request.as_of if request.HasField("as_of") else None
-        profile = await self._profile(request.shopper, "shopper", as_of, request.fields.paths)
-        structlog.contextvars.bind_contextvars(release=self._engine.release.number)
+        profile = await self._profile(request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded)
+        structlog.contextvars.bind_contextvars(release=self._engine.release.number, degraded=profile.degraded)
         return profile_service_pb2.GetProfileResponse(profile=profile)
 
     async def BatchGetProfiles(  # noqa: N802 - the contract's name
@@ -46,19 +46,26 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         as_of = request.as_of if request.HasField("as_of") else None
         async with asyncio.TaskGroup() as group:
             results = [
-                group.create_task(self._result(shopper, f"shoppers[{place}]", as_of, request.fields.paths))
+                group.create_task(
+                    self._result(shopper, f"shoppers[{place}]", as_of, request.fields.paths, request.allow_degraded)
+                )
                 for place, shopper in enumerate(request.shoppers)
             ]
         structlog.contextvars.bind_contextvars(shoppers=len(request.shoppers), release=self._engine.release.number)
         return profile_service_pb2.BatchGetProfilesResponse(results=[task.result() for task in results])
 
     async def _result(
-        self, shopper: types_pb2.ShopperRef, path: str, as_of: Timestamp | None, paths: Sequence[str]
+        self,
+        shopper: types_pb2.ShopperRef,
+        path: str,
+        as_of: Timestamp | None,
+        paths: Sequence[str],
+        allow_degraded: bool,
     ) -> profile_service_pb2.BatchGetProfilesResult:
         try:
             if broken := list(violations(shopper, path)):
                 raise InvalidRequest(broken)
-            profile = await self._profile(shopper, path, as_of, paths)
+            profile = await self._profile(shopper, path, as_of, paths, allow_degraded)
         except PortraitError as error:
             if not is_expected(error):
                 raise
@@ -66,13 +73,22 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         return profile_service_pb2.BatchGetProfilesResult(profile=profile)
 
     async def _profile(
-        self, shopper: types_pb2.ShopperRef, path: str, as_of: Timestamp | None, paths: Sequence[str]
+        self,
+        shopper: types_pb2.ShopperRef,
+        path: str,
+        as_of: Timestamp | None,
+        paths: Sequence[str],
+        allow_degraded: bool,
     ) -> profile_service_pb2.Profile:
         behaviour = await behaviour_of(self._store, shopper, as_of)
         if not behaviour.history and shopper.shopper_id:
             raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
         fields = profile_fields(paths)
         profile = await self._engine.profile(
-            behaviour.history, behaviour.as_of, embed="embedding" in fields, deadline=current_deadline()
+            behaviour.history,
+            behaviour.as_of,
+            embed="embedding" in fields,
+            deadline=current_deadline(),
+            allow_degraded=allow_degraded,
         )
         return profile_message(profile, shopper.shopper_id, fields)

@@ -41,12 +41,16 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                 k=request.k or DEFAULT_K,
                 filter=filter_of(request.filter),
                 exclude_seen=request.exclude_seen,
+                allow_degraded=request.allow_degraded,
             ),
             deadline=current_deadline(),
         )
         _count(ranking)
         return recommendation_service_pb2.RecommendResponse(
-            items=ranked_messages(ranking.items), release=ranking.release, event_count=ranking.event_count
+            items=ranked_messages(ranking.items),
+            release=ranking.release,
+            event_count=ranking.event_count,
+            degraded=ranking.degraded,
         )
 
     async def Rank(  # noqa: N802 - the contract's name
@@ -63,16 +67,20 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                 catalogue=catalogue,
                 query=request.query,
                 candidates=[item_of(candidate.item, catalogue) for candidate in request.candidates],
+                allow_degraded=request.allow_degraded,
             ),
             deadline=current_deadline(),
         )
         _count(ranking)
         return recommendation_service_pb2.RankResponse(
-            items=ranked_messages(ranking.items), release=ranking.release, event_count=ranking.event_count
+            items=ranked_messages(ranking.items),
+            release=ranking.release,
+            event_count=ranking.event_count,
+            degraded=ranking.degraded,
         )
 
 
 def _count(ranking: Ranking) -> None:
     structlog.contextvars.bind_contextvars(
-        items=len(ranking.items), events=ranking.event_count, release=ranking.release
+        items=len(ranking.items), events=ranking.event_count, release=ranking.release, degraded=ranking.degraded
     )

@@ -24,6 +24,7 @@ _EVENT_TYPES = {
     types_pb2.EVENT_TYPE_RATE: EventType.RATE,
 }
 
+_ALWAYS = {"degraded"}
 _ALL_BUT_EMBEDDING = frozenset(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding"}
 
 
@@ -151,8 +152,9 @@ def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -
         release=profile.release,
         as_of=profile.as_of,
         computed_at=profile.computed_at,
+        degraded=profile.degraded,
     )
-    for name in set(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - fields:
+    for name in set(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - fields - _ALWAYS:
         message.ClearField(name)
     return message
 

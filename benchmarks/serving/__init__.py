@@ -1,0 +1,1 @@
+"""How the gateway behaves as users run it: in a process of its own, load from other processes."""

@@ -1,0 +1,78 @@
+"""A gateway in a process of its own, as `portrait serve` starts it, and what can be seen of it from outside."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_READY_SECONDS = 120.0
+
+
+@dataclass
+class Gateway:
+    """A running gateway."""
+
+    process: subprocess.Popen[str]
+    address: str
+    metrics_url: str
+
+    @property
+    def rss(self) -> int:
+        """Resident memory of the gateway's process, in bytes; Triton's is not in it."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return 1024 * int(found[1])
+
+    def metrics(self) -> dict[str, float]:
+        """All metrics, by name with labels."""
+        text = urllib.request.urlopen(self.metrics_url, timeout=5).read().decode()
+        pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+
+@contextmanager
+def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
+    """Run a gateway with Triton on free ports until the end of the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = ("--state", f"{folder}/portrait.db", "--triton-log", f"{folder}/triton.log")
+        program = str(Path(sys.executable).parent / "portrait")
+        command = [program, "serve", "--repository", str(repository), *files, "--port", "0", "--metrics-port", "0"]
+        # Call by call, a log would be what is measured.
+        process = subprocess.Popen(
+            [*command, "--log-level", "info", *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+        try:
+            ready = _ready(process)
+            yield Gateway(process, str(ready["address"]), str(ready["metrics"]))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def _ready(process: subprocess.Popen[str]) -> dict[str, object]:
+    """The log line that says where calls are served; what comes after it is read and forgotten."""
+    assert process.stderr is not None
+    kill = threading.Timer(_READY_SECONDS, process.kill)
+    kill.start()
+    for text in process.stderr:
+        line = json.loads(text) if text.startswith("{") else {}
+        if line.get("event") == "ready":
+            kill.cancel()
+            threading.Thread(target=_forget, args=(process.stderr,), daemon=True).start()
+            return dict(line)
+        sys.stderr.write(text)
+    raise RuntimeError("the gateway ended before it was ready")
+
+
+def _forget(lines: Iterator[str]) -> None:
+    for _ in lines:
+        pass

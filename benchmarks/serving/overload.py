@@ -1,0 +1,136 @@
+"""Overload, in an open loop: `python -m benchmarks.serving.overload REPOSITORY`.
+
+The capacity is measured in a closed loop, then three times as many calls come for a minute, then half of the capacity.
+Gateway, Triton and load generator share the machine: what the generator takes at three times the capacity is missing
+from the goodput.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+from benchmarks.machine import machine
+from benchmarks.serving.calls import mixed
+from benchmarks.serving.gateway import Gateway, serve
+from benchmarks.serving.load import LATE, OK, REFUSED, Answered, Call, Load, run, start
+from benchmarks.serving.rows import Row
+
+DEADLINE = 1.0
+IN_FLIGHT = (16, 32, 48)
+OVERLOAD, NORMAL = 3.0, 0.5
+_WINDOW = 0.25
+_SETTLING = 5.0
+"""Seconds of the overload that memory is allowed to grow in: queues and pools come to their size."""
+
+
+def capacity(gateway: Gateway, calls: list[Call], seconds: float) -> float:
+    """Answers a second in a closed loop, of the best number of callers."""
+    rates = []
+    for in_flight in IN_FLIGHT:
+        answered = run(Load(gateway.address, calls, seconds, DEADLINE, in_flight=in_flight))
+        good = [each for each in answered if each.code == OK]
+        rates.append(len(good) / (max(e.sent + e.seconds for e in good) - min(e.sent for e in good)))
+        _say(f"{in_flight} in flight", rate=round(rates[-1], 1), **_summary(answered))
+    return max(rates)
+
+
+def measure(repository: Path, seconds: float) -> list[Row]:
+    """Run all phases."""
+    calls = mixed(repository, 20_000)
+    with serve(repository) as gateway:
+        run(Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
+        most = capacity(gateway, mixed(repository, 20_000, seed=2), 10.0)
+        normal = run(Load(gateway.address, mixed(repository, 20_000, seed=3), 10.0, DEADLINE, rate=NORMAL * most))
+        _say("normal load", **_summary(normal))
+        calls = mixed(repository, int(OVERLOAD * most * seconds * 1.1), seed=4)
+        pool, running = start(Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD * most))
+        memory = []
+        while not running.ready():
+            running.wait(1.0)
+            memory.append((time.monotonic(), gateway.rss))
+        overload = running.get()
+        pool.terminate()
+        # The next generator needs a moment to start, which counts as recovery, as it should: nothing is waiting.
+        ended = max(each.sent for each in overload)
+        after = run(Load(gateway.address, mixed(repository, 20_000, seed=5), 10.0, DEADLINE, rate=NORMAL * most))
+        _say("overload", rate=round(len(overload) / seconds, 1), **_summary(overload))
+        _say("after", **_summary(after))
+        _say("gateway", **{k: v for k, v in gateway.metrics().items() if "admission" in k and "created" not in k})
+    return _rows(most, normal, overload, after, memory, seconds, ended)
+
+
+def _rows(
+    most: float,
+    normal: list[Answered],
+    overload: list[Answered],
+    after: list[Answered],
+    memory: list[tuple[float, int]],
+    seconds: float,
+    ended: float,
+) -> list[Row]:
+    codes = Counter(each.code for each in overload)
+    goodput = codes[OK] / seconds
+    kept = codes[OK] / (len(overload) - codes[REFUSED])
+    began = min(each.sent for each in overload)
+    settled = [size for at, size in memory if at > began + _SETTLING]
+    recovered = _recovered(normal, after) - ended
+    refused_normally = sum(each.code == REFUSED for each in normal)
+    return [
+        Row("overload: goodput", goodput, "answers/s", f"capacity, {most:.1f} answers/s", goodput / most, "ratio >= 0.85"),
+        Row("overload: admitted calls that keep their deadline", kept, "share", "", None, "value >= 0.99"),
+        Row("overload: memory", settled[-1] / 2**20, "MiB", f"{settled[0] / 2**20:.1f} MiB after {_SETTLING:g} s",
+            settled[-1] / settled[0], "ratio <= 1.05"),
+        Row("overload: normal latency after its end", recovered, "s", "", None, "value <= 2"),
+        Row("normal load: calls refused", refused_normally, "calls", f"{len(normal)} calls", None, "value <= 0"),
+    ]  # fmt: skip
+
+
+def _recovered(normal: list[Answered], after: list[Answered]) -> float:
+    """When latency became normal and stayed so: windows whose median is at most the normal 90th percentile."""
+    usual = statistics.quantiles([each.seconds for each in normal if each.code == OK], n=10)[-1]
+    began = min(each.sent for each in after)
+    last_bad = began
+    for place in range(int(10.0 / _WINDOW)):
+        window = [each for each in after if began + place * _WINDOW <= each.sent < began + (place + 1) * _WINDOW]
+        if not window:
+            continue
+        median = statistics.median(each.seconds for each in window)
+        if median > usual or any(each.code in (REFUSED, LATE) for each in window):
+            last_bad = began + (place + 1) * _WINDOW
+    return last_bad
+
+
+def _summary(answered: list[Answered]) -> dict[str, object]:
+    good = sorted(each.seconds for each in answered if each.code == OK)
+    refused = sorted(each.seconds for each in answered if each.code == REFUSED)
+    return {
+        "codes": dict(Counter(each.code for each in answered)),
+        "p50_ms": round(1000 * good[len(good) // 2], 1),
+        "p99_ms": round(1000 * good[len(good) * 99 // 100], 1),
+        "refused_p50_ms": round(1000 * refused[len(refused) // 2], 1) if refused else None,
+    }
+
+
+def _say(phase: str, **told: object) -> None:
+    sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print a JSON row for each bar; returns 0 if all hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.overload", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the overload lasts")
+    chosen = parser.parse_args(arguments)
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    rows = measure(chosen.repository, chosen.seconds)
+    print("\n".join(map(str, rows)))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,175 @@
+"""More than can be done, or no models: refusals at once, degraded answers in time, nothing left behind."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+import urllib.request
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from served import Served, Stubs, serve
+
+from portrait.client import AsyncClient, Event, EventType, Priority, UnavailableError
+from portrait.v1 import types_pb2 as types
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest
+
+DEADLINE = 3.0
+VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]})
+ASKED = RecommendRequest(shopper=VISIT)
+ALLOWED = RecommendRequest(shopper=VISIT, allow_degraded=True)
+
+
+async def metrics(gateway: Served) -> dict[str, float]:
+    url = gateway.line("ready")["metrics"]
+    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+    pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def retry_seconds(error: grpc.aio.AioRpcError) -> float:
+    status = rpc_status.from_call(error)
+    assert status is not None
+    info = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(info) for detail in status.details)
+    return float(info.retry_delay.ToTimedelta().total_seconds())
+
+
+async def refused(stubs: Stubs, request: RecommendRequest) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stubs.recommendations.Recommend(request, timeout=DEADLINE)
+    return raised.value
+
+
+async def serving(stubs: Stubs) -> None:
+    health = health_pb2_grpc.HealthStub(stubs.channel)
+    async with asyncio.timeout(30):
+        async for answer in health.Watch(health_pb2.HealthCheckRequest()):
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_without_triton_answers_are_degraded_where_that_is_allowed(
+    repository: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    with serve(repository, tmp_path) as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            stubs = Stubs.over(channel)
+            embedding = GetProfileRequest(shopper=VISIT, fields={"paths": ["embedding"]}, allow_degraded=True)
+            full = (await stubs.profiles.GetProfile(embedding)).profile
+            assert not full.degraded
+            triton = gateway.triton_pid()
+            os.kill(triton, how)
+            try:
+                began = time.monotonic()
+                asked = [stubs.recommendations.Recommend(ALLOWED, timeout=DEADLINE) for _ in range(10)]
+                answers = await asyncio.gather(*asked)
+                assert time.monotonic() - began < DEADLINE
+                assert all(answer.degraded and len(answer.items) == 10 for answer in answers)
+                # Others are told to come back, and Triton's silence costs nobody a second time.
+                error = await refused(stubs, ASKED)
+                assert error.code() is grpc.StatusCode.UNAVAILABLE
+                assert retry_seconds(error) > 0
+                if how is signal.SIGSTOP:
+                    began = time.monotonic()
+                    assert (await stubs.recommendations.Recommend(ALLOWED, timeout=DEADLINE)).degraded
+                    assert (await refused(stubs, ASKED)).code() is grpc.StatusCode.UNAVAILABLE
+                    assert time.monotonic() - began < 0.5
+                    profile = (await stubs.profiles.GetProfile(embedding, timeout=DEADLINE)).profile
+                    assert (profile.degraded, profile.embedding.data) == (True, full.embedding.data)
+                assert (await metrics(gateway))['portrait_degraded_answers{cause="unavailable"}'] >= 10
+            finally:
+                if how is signal.SIGSTOP:
+                    os.kill(triton, signal.SIGCONT)
+            await serving(stubs)
+            async with asyncio.timeout(10):
+                while (await stubs.recommendations.Recommend(ALLOWED, timeout=DEADLINE)).degraded:
+                    await asyncio.sleep(0.05)
+            assert (await stubs.recommendations.Recommend(ASKED, timeout=DEADLINE)).items
+
+
+async def test_more_than_can_be_done_is_refused_by_priority_and_by_caller(repository: Path, tmp_path: Path) -> None:
+    visit = [Event(EventType.VIEW, item_id="desk-lamp-red")]
+    with serve(repository, tmp_path, "--max-concurrent-rpcs", "8") as gateway:
+
+        async def ask(caller: str, priority: Priority, count: int) -> Counter[str]:
+            """Calls all at one moment, again and again."""
+            outcomes: Counter[str] = Counter()
+
+            async def one(client: AsyncClient) -> None:
+                try:
+                    await client.recommend(visit)
+                    outcomes["good"] += 1
+                except UnavailableError as error:
+                    outcomes["refused"] += error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and bool(error.retry_after)
+                    outcomes["failed"] += 1
+
+            async with AsyncClient(gateway.address, caller=caller, priority=priority) as client:
+                await client.recommend(visit)
+                for _ in range(40):
+                    await asyncio.gather(*(one(client) for _ in range(count)))
+            assert outcomes["failed"] == outcomes["refused"]
+            return outcomes
+
+        greedy, modest, batch = await asyncio.gather(
+            ask("search", Priority.INTERACTIVE, 40),
+            ask("mail", Priority.INTERACTIVE, 1),
+            ask("ads", Priority.BATCH, 40),
+        )
+        assert greedy["refused"]
+        assert batch["refused"]
+        assert modest["good"] >= 30
+        counted = await metrics(gateway)
+        reasons = {
+            name: value for name, value in counted.items() if name.startswith("portrait_admission_refused_total")
+        }
+        assert {
+            'kind="models",priority="interactive",reason="caller"',
+            'kind="models",priority="batch",reason="limit"',
+        } <= {name.partition("{")[2].rstrip("}") for name in reasons}
+        assert counted['portrait_admission_limit{kind="models"}'] <= 8
+        assert counted['portrait_admission_under_way{kind="models"}'] == 0
+
+
+async def test_a_storm_of_callers_who_leave_costs_little_and_leaves_nothing(repository: Path, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    with serve(repository, tmp_path) as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            stubs = Stubs.over(channel)
+
+            async def storm(leaving: float) -> None:
+                async def one() -> None:
+                    query = f"lamp {chance.random()}"
+                    call = stubs.recommendations.Recommend(RecommendRequest(shopper=VISIT, query=query), timeout=10.0)
+                    if chance.random() < leaving:
+                        await asyncio.sleep(chance.uniform(0, 0.01))
+                        call.cancel()
+                    with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+                        await call
+
+                for _ in range(10):
+                    await asyncio.gather(*(one() for _ in range(40)))
+
+            async def encoded() -> float:
+                return (await metrics(gateway))['portrait_model_rows_total{model="text_encoder"}']
+
+            before = await encoded()
+            await storm(0.0)
+            stayed = await encoded() - before
+            await storm(0.9)
+            left = await encoded() - before - stayed
+            assert stayed == 400
+            assert left < 0.8 * stayed
+            after = await metrics(gateway)
+            assert after['portrait_admission_under_way{kind="models"}'] == 0
+            assert after['portrait_unanswered{model="text_encoder"}'] == 0
+            assert (await stubs.recommendations.Recommend(ASKED, timeout=DEADLINE)).items

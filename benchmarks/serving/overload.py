@@ -81,7 +81,8 @@ def _rows(
     recovered = _recovered(normal, after) - ended
     refused_normally = sum(each.code == REFUSED for each in normal)
     return [
-        Row("overload: goodput", goodput, "answers/s", f"capacity, {most:.1f} answers/s", goodput / most, "ratio >= 0.85"),
+        Row("overload: goodput", goodput, "answers/s", f"capacity, {most:.1f} answers/s", goodput / most,
+            "ratio >= 0.85"),
         Row("overload: admitted calls that keep their deadline", kept, "share", "", None, "value >= 0.99"),
         Row("overload: memory", settled[-1] / 2**20, "MiB", f"{settled[0] / 2**20:.1f} MiB after {_SETTLING:g} s",
             settled[-1] / settled[0], "ratio <= 1.05"),

@@ -69,6 +69,10 @@ class Liveness:
             task.cancel()
             self._calls.discard(task)
 
+    def found(self) -> None:
+        """Say that Triton has the models."""
+        self._down = False
+
     def lost(self) -> None:
         """Say that Triton could not be reached, or has not the models."""
         self._down = True
@@ -87,7 +91,8 @@ class Liveness:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._down:
-                self._down = not await self._is_ready()
+                if await self._is_ready():
+                    self.found()
             elif self._is_silent(loop.time()) and not await self._is_alive():
                 self.lost()
 

@@ -44,11 +44,13 @@ class TritonModels:
     async def ready(self) -> bool:
         """Whether all graphs are loaded."""
         try:
-            return all(
-                [await self._client.is_model_ready(model, self._version, client_timeout=1.0) for model in MODELS]
-            )
+            for model in MODELS:
+                if not await self._client.is_model_ready(model, self._version, client_timeout=1.0):
+                    return False
         except InferenceServerException:
             return False
+        self._liveness.found()
+        return True
 
     async def _alive(self) -> bool:
         """Whether Triton answers at all."""

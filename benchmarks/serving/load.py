@@ -6,11 +6,14 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import grpc
 import uvloop
 
 _CHANNELS = 4
+
+_Methods: TypeAlias = "dict[str, list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]]]"
 
 OK, LATE, REFUSED, LEFT = "OK", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"
 
@@ -81,24 +84,26 @@ class _Sender:
         options = [("grpc.use_local_subchannel_pool", 1)]  # a connection each
         channels = [grpc.aio.insecure_channel(self._load.address, options) for _ in range(_CHANNELS)]
         await asyncio.gather(*(channel.channel_ready() for channel in channels))
-        methods = {call.path: [channel.unary_unary(call.path) for channel in channels] for call in self._load.calls}
+        methods = {
+            call.path: [channel.unary_unary(call.path, None, None) for channel in channels] for call in self._load.calls
+        }
         end = time.monotonic() + self._load.seconds
         if self._load.in_flight:
             await asyncio.gather(*(self._loop(methods, end) for _ in range(self._load.in_flight)))
         else:
             await self._open(methods, end)
         for channel in channels:
-            await channel.close()
+            await channel.close(None)
         return self._answered
 
     def _more(self, end: float) -> bool:
         return time.monotonic() < end and not (self._load.count and self._sent >= self._load.count)
 
-    async def _loop(self, methods: dict[str, list[grpc.aio.UnaryUnaryMultiCallable]], end: float) -> None:
+    async def _loop(self, methods: _Methods, end: float) -> None:
         while self._more(end):
             await self._call(methods)
 
-    async def _open(self, methods: dict[str, list[grpc.aio.UnaryUnaryMultiCallable]], end: float) -> None:
+    async def _open(self, methods: _Methods, end: float) -> None:
         """Arrivals of a Poisson process; one that comes late is caught up with."""
         due = time.monotonic()
         calls: set[asyncio.Task[None]] = set()
@@ -110,7 +115,7 @@ class _Sender:
             task.add_done_callback(calls.discard)
         await asyncio.gather(*calls)
 
-    async def _call(self, methods: dict[str, list[grpc.aio.UnaryUnaryMultiCallable]]) -> None:
+    async def _call(self, methods: _Methods) -> None:
         load, chance = self._load, self._chance
         made = load.calls[self._sent % len(load.calls)]
         self._sent += 1

@@ -97,47 +97,92 @@ async def test_without_triton_answers_are_degraded_where_that_is_allowed(
             assert (await stubs.recommendations.Recommend(ASKED, timeout=DEADLINE)).items
 
 
+class Crowd:
+    """Calls of one caller, and what became of them."""
+
+    def __init__(self, gateway: Served, caller: str, priority: Priority = Priority.INTERACTIVE) -> None:
+        self.client = AsyncClient(gateway.address, caller=caller, priority=priority)
+        self.outcomes: Counter[str] = Counter()
+
+    async def ask(self, count: int) -> None:
+        """So many calls at one moment."""
+        await asyncio.gather(*(self._one() for _ in range(count)))
+
+    async def _one(self) -> None:
+        try:
+            await self.client.recommend([Event(EventType.VIEW, item_id="desk-lamp-red")])
+            self.outcomes["good"] += 1
+        except UnavailableError as error:
+            refused = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and bool(error.retry_after)
+            self.outcomes["refused" if refused else "failed"] += 1
+
+
+async def admission(gateway: Served) -> dict[str, float]:
+    """What the gate of the models shows, by name and the labels beside its kind."""
+    found = {}
+    for name, value in (await metrics(gateway)).items():
+        if name.startswith("portrait_admission_") and 'kind="models"' in name:
+            found[name.removeprefix("portrait_admission_").replace('kind="models"', "").replace("{,", "{")] = value
+    return found
+
+
 async def test_more_than_can_be_done_is_refused_by_priority_and_by_caller(repository: Path, tmp_path: Path) -> None:
-    visit = [Event(EventType.VIEW, item_id="desk-lamp-red")]
     with serve(repository, tmp_path, "--max-concurrent-rpcs", "8") as gateway:
+        greedy, modest, batch = Crowd(gateway, "search"), Crowd(gateway, "mail"), Crowd(gateway, "ads", Priority.BATCH)
+        crowds = (greedy, modest, batch)
+        for crowd in crowds:
+            await crowd.ask(1)
 
-        async def ask(caller: str, priority: Priority, count: int) -> Counter[str]:
-            """Calls all at one moment, again and again."""
-            outcomes: Counter[str] = Counter()
+        async def again(crowd: Crowd, count: int) -> None:
+            for _ in range(40):
+                await crowd.ask(count)
 
-            async def one(client: AsyncClient) -> None:
-                try:
-                    await client.recommend(visit)
-                    outcomes["good"] += 1
-                except UnavailableError as error:
-                    outcomes["refused"] += error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and bool(error.retry_after)
-                    outcomes["failed"] += 1
+        await asyncio.gather(again(greedy, 40), again(modest, 1), again(batch, 40))
+        assert greedy.outcomes["refused"]
+        assert batch.outcomes["refused"]
+        assert modest.outcomes["good"] >= 30
+        assert not any(crowd.outcomes["failed"] for crowd in crowds)
+        shown = await admission(gateway)
+        assert shown["limit{}"] <= 8
+        assert shown["under_way{}"] == 0
+        for crowd in crowds:
+            await crowd.client.close()
 
-            async with AsyncClient(gateway.address, caller=caller, priority=priority) as client:
-                await client.recommend(visit)
-                for _ in range(40):
-                    await asyncio.gather(*(one(client) for _ in range(count)))
-            assert outcomes["failed"] == outcomes["refused"]
-            return outcomes
 
-        greedy, modest, batch = await asyncio.gather(
-            ask("search", Priority.INTERACTIVE, 40),
-            ask("mail", Priority.INTERACTIVE, 1),
-            ask("ads", Priority.BATCH, 40),
-        )
-        assert greedy["refused"]
-        assert batch["refused"]
-        assert modest["good"] >= 30
-        counted = await metrics(gateway)
-        reasons = {
-            name: value for name, value in counted.items() if name.startswith("portrait_admission_refused_total")
-        }
-        assert {
-            'kind="models",priority="interactive",reason="caller"',
-            'kind="models",priority="batch",reason="limit"',
-        } <= {name.partition("{")[2].rstrip("}") for name in reasons}
-        assert counted['portrait_admission_limit{kind="models"}'] <= 8
-        assert counted['portrait_admission_under_way{kind="models"}'] == 0
+async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_path: Path) -> None:
+    """Of 8 places a caller gets 4, and batch work those up to the 6th: told exactly, as no answer frees a place."""
+    with serve(repository, tmp_path, "--max-concurrent-rpcs", "8") as gateway:
+        greedy, modest, batch = Crowd(gateway, "search"), Crowd(gateway, "mail"), Crowd(gateway, "ads", Priority.BATCH)
+        for crowd in (greedy, modest, batch):
+            await crowd.ask(1)
+
+        async def until(name: str, value: float) -> dict[str, float]:
+            async with asyncio.timeout(5):
+                while (shown := await admission(gateway)).get(name) != value:
+                    await asyncio.sleep(0.005)
+            return shown
+
+        triton = gateway.triton_pid()
+        os.kill(triton, signal.SIGSTOP)
+        try:
+            held = [asyncio.create_task(modest.ask(1))]
+            await until("under_way{}", 1)
+            held.append(asyncio.create_task(greedy.ask(20)))
+            await until('refused_total{priority="interactive",reason="caller"}', 16)
+            held.append(asyncio.create_task(batch.ask(20)))
+            shown = await until('refused_total{priority="batch",reason="limit"}', 19)
+            assert shown["under_way{}"] == 6
+            assert {name for name in shown if name.startswith("refused_total")} == {
+                'refused_total{priority="interactive",reason="caller"}',
+                'refused_total{priority="batch",reason="limit"}',
+            }
+        finally:
+            os.kill(triton, signal.SIGCONT)
+        await asyncio.gather(*held)
+        assert (greedy.outcomes["refused"], batch.outcomes["refused"], modest.outcomes["refused"]) == (16, 19, 0)
+        assert (await admission(gateway))["under_way{}"] == 0
+        for crowd in (greedy, modest, batch):
+            await crowd.client.close()
 
 
 async def test_a_storm_of_callers_who_leave_costs_little_and_leaves_nothing(repository: Path, tmp_path: Path) -> None:

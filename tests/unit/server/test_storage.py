@@ -73,6 +73,12 @@ async def test_an_event_id_is_stored_once_across_calls_batches_and_shoppers(stor
     assert await ids(store, "bob") == ["e3"]
 
 
+async def test_an_event_id_of_any_letters_is_stored_once(store: SqliteStore) -> None:
+    strange = of("ann", event("a\x00b"), event("a"), event("\x00"), event("灯 \ufffe'\""))
+    assert await store.record(strange) == [True] * 4
+    assert await store.record(strange) == [False] * 4
+
+
 async def test_concurrent_writers_store_everything_once(store: SqliteStore) -> None:
     batches = [of("ann", *(event(f"e{n}", n) for n in range(start, start + 20))) for start in range(0, 100, 10)]
     new = await asyncio.gather(*(store.record(batch) for batch in batches))

@@ -44,7 +44,7 @@ CREATE TABLE item_changes (
 
 _EVENT_COLUMNS = tuple(field.name for field in dataclasses.fields(Event))
 _COLUMN_LIST = ", ".join(_EVENT_COLUMNS)
-_KNOWN = "SELECT event_id FROM events WHERE event_id IN (SELECT value FROM json_each(?))"
+_KNOWN = "SELECT event_id FROM events WHERE event_id IN ({})"
 _RECORD = (
     f"INSERT INTO events (shopper_id, {_COLUMN_LIST}) "  # noqa: S608 - names of a dataclass's fields
     f"VALUES (?{', ?' * len(_EVENT_COLUMNS)})"
@@ -74,8 +74,10 @@ class SqliteStore:
     async def record(self, events: Sequence[RecordedEvent]) -> list[bool]:
         """Store events; for each whether it was new."""
         async with self._transaction() as connection:
-            ids = json.dumps([recorded.event.event_id for recorded in events])
-            known = {event_id for (event_id,) in await connection.execute_fetchall(_KNOWN, (ids,))}
+            # Bound one by one: SQLite's JSON functions end a text at its first NUL.
+            ids = [recorded.event.event_id for recorded in events]
+            query = _KNOWN.format(", ".join("?" * len(ids)))
+            known = {event_id for (event_id,) in await connection.execute_fetchall(query, ids)}
             new = []
             for recorded in events:
                 new.append(recorded.event.event_id not in known)

@@ -43,7 +43,11 @@ def main() -> None:
 
     for entry in _wanted():
         try:
-            app.command(entry.name)(_guarded(entry, entry.load()))
+            loaded = entry.load()
+            if isinstance(loaded, typer.Typer):
+                app.add_typer(loaded, name=entry.name)
+            else:
+                app.command(entry.name)(_guarded(entry, loaded))
         except ModuleNotFoundError as error:
             app.command(entry.name, context_settings=_ANY_ARGUMENTS)(_refusing(entry, error))
     app()

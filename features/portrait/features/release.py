@@ -86,6 +86,17 @@ class Manifest:
         except (OSError, ValueError, TypeError) as error:
             raise ReleaseError(f"{folder} holds no release: {error}") from error
 
+    def check_files(self, repository: Path) -> None:
+        """Read every file of the release.
+
+        Raises:
+            ReleaseError: one is missing, or is not what it was when the release was made.
+        """
+        for name, expected in self.hashes.items():
+            path = repository / name
+            if not path.exists() or sha256(path) != expected:
+                raise ReleaseError(f"release {self.release} is damaged: {name} is not what the manifest says")
+
 
 def sha256(path: Path) -> str:
     """The hash of a file, in hexadecimal."""

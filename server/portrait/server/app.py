@@ -14,11 +14,12 @@ from grpc_reflection.v1alpha import reflection
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release import ReleaseError, releases
+from portrait.features.release import ReleaseError
 from portrait.server import logs, tls
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.engine import Engine
+from portrait.server.errors import PortraitError
 from portrait.server.health import Health
 from portrait.server.interceptors.access_log import access_log
 from portrait.server.interceptors.admission import admission
@@ -28,8 +29,9 @@ from portrait.server.interceptors.errors import errors
 from portrait.server.interceptors.measuring import measuring
 from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
+from portrait.server.loaded import Loaded
 from portrait.server.metrics import Metrics
-from portrait.server.replay import replay
+from portrait.server.rollout import Rollout
 from portrait.server.services.catalogues import CatalogueService
 from portrait.server.services.events import EventService
 from portrait.server.services.profiles import ProfileService
@@ -37,7 +39,8 @@ from portrait.server.services.recommendations import RecommendationService
 from portrait.server.settings import Settings
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
-from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.server.traffic import Traffic, TrafficError
+from portrait.server.triton import EmbeddedTriton, RemoteTriton, TritonError
 from portrait.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
@@ -76,7 +79,7 @@ def run(settings: Settings, *, check: bool = False) -> int:
     logs.configure(settings.log_level, sys.stderr)
     try:
         uvloop.run(_run(settings, check))
-    except (OSError, ReleaseError, StoreError, TritonError) as error:
+    except (OSError, PortraitError, ReleaseError, StoreError, TrafficError, TritonError) as error:
         _log.error("failed", reason=str(error))
         return 1
     except asyncio.CancelledError:
@@ -90,33 +93,32 @@ async def _run(settings: Settings, check: bool) -> None:
     assert starting is not None
     _on_signals(starting.cancel)
     async with AsyncExitStack() as closing:
-        release = _release(settings)
+        if settings.release is None:
+            Traffic.of(settings.repository)  # before anything is started
         store = await open_store(settings.state)
         closing.push_async_callback(store.close)
-        triton_url = settings.triton_url or await _triton(settings, release, closing)
-        version = await _triton_version(triton_url)
-        engine = await _engine(settings, release, triton_url)
-        closing.push_async_callback(engine.close)
-        changes = await replay(store, engine)
-        _log.info("loaded", release=engine.release.number, triton=version, item_changes=changes)
+        triton = await _triton(settings, closing)
+        version = await _triton_version(triton.url)
+        cache_bytes = settings.text_cache_mib * 1024 * 1024
+
+        async def open_engine(release: int) -> Engine:
+            return await Engine.open(settings.repository, release, triton.url, cache_bytes)
+
+        rollout = Rollout(settings.repository, store, triton, open_engine)
+        await rollout.begin(settings.release)
+        closing.push_async_callback(rollout.loaded.close)
+        _log.info("loaded", release=rollout.loaded.routes.traffic.serving, triton=version)
         if not check:
-            await _serve(settings, store, engine, version)
+            await _serve(settings, store, rollout, version)
+        for release, refusal in rollout.refused.items() if check else ():
+            raise ReleaseError(f"release {release}: {refusal.reason}")
 
 
-def _release(settings: Settings) -> int:
-    if settings.release is not None:
-        return settings.release
-    found = releases(settings.repository)
-    if not found:
-        raise ReleaseError(f"{settings.repository} holds no release: run `portrait export` first")
-    return found[-1]
-
-
-async def _triton(settings: Settings, release: int, closing: AsyncExitStack) -> str:
-    """Start Triton with the release loaded; returns where it listens."""
-    triton = await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
-    await triton.load(release)
-    return triton.url
+async def _triton(settings: Settings, closing: AsyncExitStack) -> EmbeddedTriton | RemoteTriton:
+    """The Triton that runs, or one that is started here."""
+    if settings.triton_url:
+        return RemoteTriton(settings.triton_url, settings.repository)
+    return await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
 
 
 async def _triton_version(url: str) -> str:
@@ -128,35 +130,29 @@ async def _triton_version(url: str) -> str:
     return str(metadata.version)
 
 
-async def _engine(settings: Settings, release: int, triton_url: str) -> Engine:
-    cache_bytes = settings.text_cache_mib * 1024 * 1024
-    engine = await Engine.open(settings.repository, release, triton_url, cache_bytes)
-    if not await engine.ready():
-        await engine.close()
-        raise TritonError(f"the Triton at {triton_url} has not all models of release {release} loaded")
-    return engine
-
-
-async def _serve(settings: Settings, store: Store, engine: Engine, triton_version: str) -> None:
+async def _serve(settings: Settings, store: Store, rollout: Rollout, triton_version: str) -> None:
     """Answer calls until a signal comes, then let those that run end."""
     stop = asyncio.Event()
     _on_signals(stop.set)
     metrics = Metrics()
-    metrics.watch(engine)
+    loaded = rollout.loaded
+    metrics.watch(rollout)
     gates = {kind: Gate(settings.max_concurrent_rpcs, settings.caller_share) for kind in Kind}
     metrics.watch_gates(gates)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
     health = Health(_SERVICES)
-    server = _server(settings, store, engine, metrics, health, gates)
+    server = _server(settings, store, loaded, metrics, health, gates)
     port = _listen(server, settings)
-    await health.look(engine)
+    await health.look(loaded)
     await server.start()
-    following = asyncio.create_task(health.follow(engine), name="health")
+    following = [asyncio.create_task(health.follow(loaded), name="health")]
+    if settings.release is None:
+        following.append(asyncio.create_task(rollout.follow(), name="rollout"))
     _log.info(
         "ready",
         address=f"{settings.host}:{port}",
         metrics=f"http://{settings.metrics_host}:{metrics_port}/metrics",
-        release=engine.release.number,
+        release=loaded.routes.traffic.serving,
         triton=triton_version,
     )
     await stop.wait()
@@ -166,13 +162,15 @@ async def _serve(settings: Settings, store: Store, engine: Engine, triton_versio
     announced = min(_ANNOUNCE_SECONDS, settings.drain_seconds)
     await asyncio.sleep(announced)
     await server.stop(settings.drain_seconds - announced)
-    following.cancel()
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)
     stop_metrics()
     _log.info("stopped")
 
 
 def _server(
-    settings: Settings, store: Store, engine: Engine, metrics: Metrics, health: Health, gates: Mapping[Kind, Gate]
+    settings: Settings, store: Store, loaded: Loaded, metrics: Metrics, health: Health, gates: Mapping[Kind, Gate]
 ) -> grpc.aio.Server:
     chain = Chain(
         [
@@ -194,11 +192,11 @@ def _server(
         ],
         maximum_concurrent_rpcs=len(gates) * settings.max_concurrent_rpcs + _UNCOUNTED_RPCS,
     )
-    catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(engine, store), server)
+    catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
     event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
-    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(engine, store), server)
+    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(loaded, store), server)
     recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
-        RecommendationService(engine, store), server
+        RecommendationService(loaded, store), server
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = [*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]

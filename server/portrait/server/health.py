@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
 from portrait.server.interceptors.chain import Context
+from portrait.server.loaded import Loaded
 
 _LOOK_SECONDS = 0.5
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -52,17 +52,17 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             else:
                 await changed.wait()
 
-    async def look(self, engine: Engine) -> None:
-        """Make the status true."""
-        ready = await engine.ready()
+    async def look(self, loaded: Loaded) -> None:
+        """Make the status true: that of the release that serves, whatever becomes of a canary."""
+        ready = await loaded.routes.serving.ready()
         if not self._draining:
             self._set(_SERVING if ready else _NOT_SERVING)
 
-    async def follow(self, engine: Engine) -> None:
+    async def follow(self, loaded: Loaded) -> None:
         """Keep the status true, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            await self.look(engine)
+            await self.look(loaded)
 
     def drain(self) -> None:
         """Say NOT_SERVING from now on, and let go of the watchers."""

@@ -1,16 +1,18 @@
 """Prometheus metrics of the gateway, and the HTTP endpoint that shows them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from portrait.features.release import MODELS
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
-from portrait.server.engine import Engine
 from portrait.server.fallback import Cause
+from portrait.server.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
+from portrait.server.loaded import Loaded
+from portrait.server.rollout import Rollout
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -30,21 +32,10 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch(self, engine: Engine) -> None:
-        """Show what the engine counts."""
-        release = Gauge("portrait_release", "The release that is served.", registry=self.registry)
-        release.set(engine.release.number)
-        texts = engine.texts.cache
-        hits = Gauge("portrait_text_cache_hits", "Texts whose embedding was known.", registry=self.registry)
-        hits.set_function(lambda: texts.hits)
-        misses = Gauge("portrait_text_cache_misses", "Texts that were encoded.", registry=self.registry)
-        misses.set_function(lambda: texts.misses)
-        size = Gauge("portrait_text_cache_bytes", "Memory of known embeddings.", registry=self.registry)
-        size.set_function(lambda: texts.bytes)
-        self.registry.register(_Models(engine))
-        degraded = Gauge("portrait_degraded_answers", "Answers without the models.", ["cause"], registry=self.registry)
-        for cause in Cause:
-            degraded.labels(cause).set_function(partial(engine.fallback.answers.__getitem__, cause))
+    def watch(self, rollout: Rollout) -> None:
+        """Show what is loaded, which release serves whom, and what the engines count."""
+        self.registry.register(_Releases(rollout))
+        self.registry.register(_Engines(rollout.loaded))
 
     def watch_gates(self, gates: Mapping[Kind, Gate]) -> None:
         """Show what the gates let in and refuse."""
@@ -69,22 +60,58 @@ class Metrics:
         return server.server_port, stop
 
 
-class _Models(Collector):
-    """Reads the batchers when it is asked."""
+class _Releases(Collector):
+    """Reads the rollout when it is asked."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, rollout: Rollout) -> None:
+        self._rollout = rollout
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Batches and rows that models ran, and what waits for them."""
+        """Which release serves whom, what else is loaded, and what could not be."""
+        rollout, traffic = self._rollout, self._rollout.loaded.routes.traffic
+        yield GaugeMetricFamily(SERVING, "The release that is served.", traffic.serving)
+        yield GaugeMetricFamily(CANARY, "The release that is tried on some shoppers, 0 for none.", traffic.canary or 0)
+        yield GaugeMetricFamily(PERCENT, "How many shoppers it is tried on, in percent.", traffic.percent)
+        loaded = GaugeMetricFamily(LOADED, "1 for each release in memory.", labels=["release"])
+        for release in tuple(rollout.loaded.engines):
+            loaded.add_metric([str(release)], 1)
+        refused = GaugeMetricFamily(REFUSED, "1 for each wanted release that could not be loaded.", labels=["release"])
+        for release in tuple(rollout.refused):
+            refused.add_metric([str(release)], 1)
+        yield from (loaded, refused)
+        yield GaugeMetricFamily(
+            "portrait_traffic_file_misread", "1 if releases/traffic.json is not what it may be.", int(rollout.misread)
+        )
+        yield CounterMetricFamily(
+            "portrait_release_switches", "Changes of which release serves whom.", rollout.switches
+        )
+
+
+class _Engines(Collector):
+    """Reads the engines when it is asked."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Batches and rows that models ran, what waits for them, answers without them, and known texts."""
         batches = CounterMetricFamily("portrait_model_batches", "Batches that a model ran.", labels=["model"])
         rows = CounterMetricFamily("portrait_model_rows", "Texts, histories, rankings in them.", labels=["model"])
         unanswered = GaugeMetricFamily("portrait_unanswered", "Rows that wait or run.", labels=["model"])
-        for model, batcher in self._engine.batchers.items():
-            batches.add_metric([model], batcher.batches)
-            rows.add_metric([model], batcher.items)
-            unanswered.add_metric([model], batcher.unanswered)
-        yield from (batches, rows, unanswered)
+        degraded = GaugeMetricFamily("portrait_degraded_answers", "Answers without the models.", labels=["cause"])
+        engines, counts = tuple(self._loaded.engines.values()), self._loaded.counts()
+        for model in MODELS:
+            batches.add_metric([model], counts["batches", model])
+            rows.add_metric([model], counts["rows", model])
+            unanswered.add_metric([model], sum(engine.batchers[model].unanswered for engine in engines))
+        for cause in Cause:
+            degraded.add_metric([cause], counts["degraded", cause])
+        yield from (batches, rows, unanswered, degraded)
+        name = "portrait_text_cache"
+        yield GaugeMetricFamily(f"{name}_hits", "Texts whose embedding was known.", counts["texts", "known"])
+        yield GaugeMetricFamily(f"{name}_misses", "Texts that were encoded.", counts["texts", "encoded"])
+        size = sum(engine.texts.cache.bytes for engine in engines)
+        yield GaugeMetricFamily(f"{name}_bytes", "Memory of known embeddings, of all releases.", size)
 
 
 class _Gates(Collector):

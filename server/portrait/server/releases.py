@@ -109,10 +109,7 @@ def _check(repository: Path, manifest: Manifest) -> None:
     ):
         if list(wanted) != list(made):
             raise ReleaseError(f"release {manifest.release} was trained with other {name}: {made}")
-    for name, expected in manifest.hashes.items():
-        path = repository / name
-        if not path.exists() or files.sha256(path) != expected:
-            raise ReleaseError(f"release {manifest.release} is damaged: {name} is not what the manifest says")
+    manifest.check_files(repository)
 
 
 def _items(path: Path) -> list[Item]:

@@ -10,14 +10,25 @@ from portrait.server.storage.store import Store
 
 _BATCH = 512
 
+Changes = dict[tuple[str, str], Item | None]
+"""The last change of each item, by catalogue and item id."""
 
-async def replay(store: Store, engine: Engine) -> int:
-    """Tell the engine every stored change of an item; returns how many there were."""
+
+async def replay(store: Store, engine: Engine, told: Changes) -> None:
+    """Tell the engine every stored change of an item that it was not told yet.
+
+    Args:
+        store: holds the changes.
+        engine: is told.
+        told: what it was told before; what it is told now is added.
+    """
     upserted: dict[str, list[Item]] = defaultdict(list)
     deleted: dict[str, list[str]] = defaultdict(list)
-    changes = 0
     async for change in store.item_changes():
-        changes += 1
+        key = (change.catalogue, change.item_id)
+        if key in told and told[key] == change.item:
+            continue
+        told[key] = change.item
         if change.item is None:
             deleted[change.catalogue].append(change.item_id)
         else:
@@ -29,4 +40,3 @@ async def replay(store: Store, engine: Engine) -> int:
         # A catalogue that this release does not bring, and of which every item was removed again.
         with contextlib.suppress(NotFound):
             engine.delete_items(catalogue, item_ids)
-    return changes

@@ -25,7 +25,12 @@ class Settings(BaseSettings):
     repository: Path = Field(
         Path("model_repository"), description="Folder of models and releases that `portrait export` wrote."
     )
-    release: int | None = Field(None, ge=1, description="Release to serve; unset means the newest.")
+    release: int | None = Field(
+        None,
+        ge=1,
+        description="Release to serve, whatever `portrait release` says, until the end; unset means what "
+        "`portrait release` says, and the newest before it was ever called.",
+    )
     host: str = Field(
         "127.0.0.1", description="Address to listen on; 0.0.0.0 or [::] for all. Use TLS beyond loopback."
     )

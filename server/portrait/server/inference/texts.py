@@ -2,6 +2,7 @@
 
 import asyncio
 import bisect
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -55,6 +56,10 @@ class TextCache:
             self.hits += 1
             self._entries.move_to_end(text)
         return vector
+
+    def latest(self, count: int) -> list[str]:
+        """The texts used last, at most so many, the latest first."""
+        return list(itertools.islice(reversed(self._entries), count))
 
     def put(self, text: str, vector: NDArray[np.float32]) -> None:
         """Remember an embedding; the ones not used for longest make room."""

@@ -1,13 +1,11 @@
 """CatalogueService: keeps catalogues between releases."""
 
-import asyncio
-
 import structlog
 
 from portrait.features.events import Item
-from portrait.server.engine import Engine
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.loaded import Loaded
 from portrait.server.services.translation import catalogue_name, entry_violations, item_message, item_of
 from portrait.server.storage.store import ItemChange, Store
 from portrait.server.validation import violations
@@ -18,15 +16,13 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
     """Adds, replaces, removes and shows items.
 
     Args:
-        engine: recommends them.
+        loaded: the engines that recommend them.
         store: remembers what changed since the release.
     """
 
-    def __init__(self, engine: Engine, store: Store) -> None:
-        self._engine = engine
+    def __init__(self, loaded: Loaded, store: Store) -> None:
+        self._loaded = loaded
         self._store = store
-        self._changing = asyncio.Lock()
-        """Engine and store see the changes in the same order."""
 
     async def UpsertItems(  # noqa: N802 - the contract's name
         self, request: catalogue_service_pb2.UpsertItemsRequest, context: Context
@@ -42,8 +38,8 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
             else:
                 items.append(item_of(sent, catalogue))
         if items:
-            async with self._changing:
-                await self._engine.upsert_items(catalogue, items, deadline=current_deadline())
+            async with self._loaded.changing:
+                await self._loaded.upsert_items(catalogue, items, deadline=current_deadline())
                 await self._store.change_items([ItemChange(catalogue, item.item_id, item) for item in items])
         structlog.contextvars.bind_contextvars(stored=len(items), rejected=len(errors))
         return catalogue_service_pb2.UpsertItemsResponse(stored=len(items), errors=errors)
@@ -53,8 +49,8 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
     ) -> catalogue_service_pb2.DeleteItemsResponse:
         """Remove items."""
         catalogue = catalogue_name(request.catalogue)
-        async with self._changing:
-            deleted = self._engine.delete_items(catalogue, request.item_ids)
+        async with self._loaded.changing:
+            deleted = self._loaded.delete_items(catalogue, request.item_ids)
             await self._store.change_items([ItemChange(catalogue, each, None) for each in request.item_ids])
         structlog.contextvars.bind_contextvars(deleted=deleted)
         return catalogue_service_pb2.DeleteItemsResponse(deleted=deleted)
@@ -63,5 +59,5 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
         self, request: catalogue_service_pb2.GetItemRequest, context: Context
     ) -> catalogue_service_pb2.GetItemResponse:
         """Show one item."""
-        item = self._engine.get_item(catalogue_name(request.catalogue), request.item_id)
+        item = self._loaded.routes.serving.get_item(catalogue_name(request.catalogue), request.item_id)
         return catalogue_service_pb2.GetItemResponse(item=item_message(item))

@@ -10,6 +10,7 @@ from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, NotFound, PortraitError
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of
 from portrait.server.services.translation import entry_error, profile_fields, profile_message
 from portrait.server.statuses import is_expected
@@ -22,12 +23,12 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     """Serves profiles.
 
     Args:
-        engine: computes them.
+        loaded: the engines that compute them.
         store: holds the histories of named shoppers.
     """
 
-    def __init__(self, engine: Engine, store: Store) -> None:
-        self._engine = engine
+    def __init__(self, loaded: Loaded, store: Store) -> None:
+        self._loaded = loaded
         self._store = store
 
     async def GetProfile(  # noqa: N802 - the contract's name
@@ -35,8 +36,12 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.GetProfileResponse:
         """Serve one profile."""
         as_of = request.as_of if request.HasField("as_of") else None
-        profile = await self._profile(request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded)
-        structlog.contextvars.bind_contextvars(release=self._engine.release.number, degraded=profile.degraded)
+        with self._loaded.routes as routes:
+            engine = routes.of(request.shopper.shopper_id)
+            profile = await self._profile(
+                engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded
+            )
+        structlog.contextvars.bind_contextvars(release=engine.release.number, degraded=profile.degraded)
         return profile_service_pb2.GetProfileResponse(profile=profile)
 
     async def BatchGetProfiles(  # noqa: N802 - the contract's name
@@ -44,18 +49,23 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.BatchGetProfilesResponse:
         """Serve many profiles at one time; each is served or fails by itself."""
         as_of = request.as_of if request.HasField("as_of") else None
-        async with asyncio.TaskGroup() as group:
-            results = [
-                group.create_task(
-                    self._result(shopper, f"shoppers[{place}]", as_of, request.fields.paths, request.allow_degraded)
-                )
-                for place, shopper in enumerate(request.shoppers)
-            ]
-        structlog.contextvars.bind_contextvars(shoppers=len(request.shoppers), release=self._engine.release.number)
+        paths, allow_degraded = request.fields.paths, request.allow_degraded
+        with self._loaded.routes as routes:
+            async with asyncio.TaskGroup() as group:
+                results = [
+                    group.create_task(
+                        self._result(
+                            routes.of(shopper.shopper_id), shopper, f"shoppers[{place}]", as_of, paths, allow_degraded
+                        )
+                    )
+                    for place, shopper in enumerate(request.shoppers)
+                ]
+        structlog.contextvars.bind_contextvars(shoppers=len(request.shoppers), release=routes.traffic.serving)
         return profile_service_pb2.BatchGetProfilesResponse(results=[task.result() for task in results])
 
     async def _result(
         self,
+        engine: Engine,
         shopper: types_pb2.ShopperRef,
         path: str,
         as_of: Timestamp | None,
@@ -65,7 +75,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         try:
             if broken := list(violations(shopper, path)):
                 raise InvalidRequest(broken)
-            profile = await self._profile(shopper, path, as_of, paths, allow_degraded)
+            profile = await self._profile(engine, shopper, path, as_of, paths, allow_degraded)
         except PortraitError as error:
             if not is_expected(error):
                 raise
@@ -74,6 +84,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
 
     async def _profile(
         self,
+        engine: Engine,
         shopper: types_pb2.ShopperRef,
         path: str,
         as_of: Timestamp | None,
@@ -84,7 +95,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         if not behaviour.history and shopper.shopper_id:
             raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
         fields = profile_fields(paths)
-        profile = await self._engine.profile(
+        profile = await engine.profile(
             behaviour.history,
             behaviour.as_of,
             embed="embedding" in fields,

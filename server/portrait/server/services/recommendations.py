@@ -3,9 +3,10 @@
 import structlog
 
 from portrait.server import engine as core
-from portrait.server.engine import Engine, Ranking
+from portrait.server.engine import Ranking
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of
 from portrait.server.services.translation import catalogue_name, filter_of, item_of, ranked_messages
 from portrait.server.storage.store import Store
@@ -18,33 +19,34 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     """Ranks items.
 
     Args:
-        engine: ranks them.
+        loaded: the engines that rank them.
         store: holds the histories of named shoppers.
     """
 
-    def __init__(self, engine: Engine, store: Store) -> None:
-        self._engine = engine
+    def __init__(self, loaded: Loaded, store: Store) -> None:
+        self._loaded = loaded
         self._store = store
 
     async def Recommend(  # noqa: N802 - the contract's name
         self, request: recommendation_service_pb2.RecommendRequest, context: Context
     ) -> recommendation_service_pb2.RecommendResponse:
         """The best items of a catalogue."""
-        as_of = request.as_of if request.HasField("as_of") else None
-        behaviour = await behaviour_of(self._store, request.shopper, as_of)
-        ranking = await self._engine.recommend(
-            core.RecommendRequest(
-                history=behaviour.history,
-                as_of=behaviour.as_of,
-                catalogue=catalogue_name(request.catalogue),
-                query=request.query,
-                k=request.k or DEFAULT_K,
-                filter=filter_of(request.filter),
-                exclude_seen=request.exclude_seen,
-                allow_degraded=request.allow_degraded,
-            ),
-            deadline=current_deadline(),
-        )
+        with self._loaded.routes as routes:
+            as_of = request.as_of if request.HasField("as_of") else None
+            behaviour = await behaviour_of(self._store, request.shopper, as_of)
+            ranking = await routes.of(request.shopper.shopper_id).recommend(
+                core.RecommendRequest(
+                    history=behaviour.history,
+                    as_of=behaviour.as_of,
+                    catalogue=catalogue_name(request.catalogue),
+                    query=request.query,
+                    k=request.k or DEFAULT_K,
+                    filter=filter_of(request.filter),
+                    exclude_seen=request.exclude_seen,
+                    allow_degraded=request.allow_degraded,
+                ),
+                deadline=current_deadline(),
+            )
         _count(ranking)
         return recommendation_service_pb2.RecommendResponse(
             items=ranked_messages(ranking.items),
@@ -57,20 +59,21 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         self, request: recommendation_service_pb2.RankRequest, context: Context
     ) -> recommendation_service_pb2.RankResponse:
         """The caller's candidates in order."""
-        as_of = request.as_of if request.HasField("as_of") else None
-        behaviour = await behaviour_of(self._store, request.shopper, as_of)
-        catalogue = catalogue_name(request.catalogue)
-        ranking = await self._engine.rank(
-            core.RankRequest(
-                history=behaviour.history,
-                as_of=behaviour.as_of,
-                catalogue=catalogue,
-                query=request.query,
-                candidates=[item_of(candidate.item, catalogue) for candidate in request.candidates],
-                allow_degraded=request.allow_degraded,
-            ),
-            deadline=current_deadline(),
-        )
+        with self._loaded.routes as routes:
+            as_of = request.as_of if request.HasField("as_of") else None
+            behaviour = await behaviour_of(self._store, request.shopper, as_of)
+            catalogue = catalogue_name(request.catalogue)
+            ranking = await routes.of(request.shopper.shopper_id).rank(
+                core.RankRequest(
+                    history=behaviour.history,
+                    as_of=behaviour.as_of,
+                    catalogue=catalogue,
+                    query=request.query,
+                    candidates=[item_of(candidate.item, catalogue) for candidate in request.candidates],
+                    allow_degraded=request.allow_degraded,
+                ),
+                deadline=current_deadline(),
+            )
         _count(ranking)
         return recommendation_service_pb2.RankResponse(
             items=ranked_messages(ranking.items),

@@ -4,11 +4,12 @@
         await triton.load(release)
         ...  # call triton.url
 
-`EmbeddedTriton` restarts a server that died and loads its releases again. `TritonError` says why a server can't
-start or a release can't be loaded.
+`EmbeddedTriton` restarts a server that died and loads its releases again; `RemoteTriton` is one that others run.
+`TritonError` says why a server can't start or a release can't be loaded.
 """
 
 from portrait.server.triton.embedded import EmbeddedTriton
 from portrait.server.triton.errors import TritonError
+from portrait.server.triton.remote import RemoteTriton
 
-__all__ = ["EmbeddedTriton", "TritonError"]
+__all__ = ["EmbeddedTriton", "RemoteTriton", "TritonError"]

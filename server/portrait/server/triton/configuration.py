@@ -1,12 +1,16 @@
-"""Model configurations as Triton loads them: the repository's config.pbtxt, with the versions of some releases."""
+"""Models as Triton loads them: by the repository's config.pbtxt, with the versions of some releases."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from portrait.server.triton.errors import TritonError
+
+LOAD_SECONDS = 180.0
 
 
 def load_options(repository: Path, model: str, releases: Sequence[int]) -> str:
@@ -22,3 +26,16 @@ def load_options(repository: Path, model: str, releases: Sequence[int]) -> str:
         raise TritonError(f"{path} can't be read: {error}") from error
     config.version_policy.specific.versions[:] = releases
     return json_format.MessageToJson(config, preserving_proto_field_name=True, indent=None)
+
+
+async def load_model(client: InferenceServerClient, repository: Path, model: str, releases: Sequence[int]) -> None:
+    """Have Triton hold exactly the given versions of a model. What it holds of them already goes on answering.
+
+    Raises:
+        TritonError: it can't; it holds what it held before.
+    """
+    options = load_options(repository, model, releases)
+    try:
+        await client.load_model(model, config=options, client_timeout=LOAD_SECONDS)
+    except InferenceServerException as error:
+        raise TritonError(f"Triton can't load {model} {list(releases)}: {error.message()}") from error

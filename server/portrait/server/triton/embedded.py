@@ -11,10 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tritonclient.utils import InferenceServerException
-
 from portrait.features.release import MODELS
-from portrait.server.triton.configuration import load_options
+from portrait.server.triton.configuration import load_model
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
 from portrait.server.triton.process import ServerProcess, connect
@@ -22,10 +20,9 @@ from portrait.server.triton.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
-LOAD_SECONDS = 180.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
-_STABLE_SECONDS = 60.0
-"""A server that ran this long is restarted at once, one that keeps dying after growing pauses."""
+_STABLE_SECONDS = 5.0
+"""A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
 _PORTS = range(20_000, 32_000)
 """Below those that Linux gives to outgoing connections: one of these could hold the port when Triton restarts."""
 
@@ -95,10 +92,32 @@ class EmbeddedTriton:
             TritonError: a model can't be loaded; those that were loaded before still are.
         """
         async with self._changing:
-            wanted = sorted({*self._releases, release})
-            await self._load(wanted)
-            self._releases = wanted
+            if release in self._releases:
+                return
+            try:
+                await self._load([*self._releases, release])
+            except TritonError:
+                # The models before the one that failed.
+                with contextlib.suppress(TritonError):
+                    await self._load(self._releases)
+                raise
+            self._releases = [*self._releases, release]
             self.ready = True
+
+    async def unload(self, release: int) -> None:
+        """Let go of a release that nobody asks any more; the others go on answering.
+
+        Raises:
+            TritonError: the server does not answer; it is not loaded again when the server restarts.
+        """
+        async with self._changing:
+            if release in self._releases:
+                self._releases = [other for other in self._releases if other != release]
+                await self._load(self._releases)
+
+    def prefer(self, release: int) -> None:
+        """Have a release loaded before the others when the server is started again."""
+        self._releases = sorted(self._releases, key=lambda other: other != release)
 
     async def stop(self) -> None:
         """Stop the server and all it started, and leave nothing behind."""
@@ -155,26 +174,28 @@ class EmbeddedTriton:
                 _log.exception("triton could not be restarted")
 
     async def _restart(self, process: ServerProcess, workspace: Workspace) -> None:
-        """Start the server again with all its releases; after a failure it is dead."""
+        """Start the server again with all its releases; without the first of them it is dead."""
         async with self._changing:
             await process.end()
             workspace.clear_shared_memory()
             try:
                 await process.start()
-                await self._load(self._releases)
+                await self._load(self._releases[:1])
             except TritonError:
                 await process.end()
                 raise
+            try:
+                await self._load(self._releases)
+            except TritonError:
+                # A folder that was cleared away, perhaps: the release that matters most answers.
+                _log.exception("triton is back without some of its releases")
             self.ready = bool(self._releases)
 
     async def _load(self, releases: list[int]) -> None:
+        """Have the server hold these releases."""
         async with connect(self.url) as client:
             for model in MODELS if releases else ():
-                options = load_options(self._repository, model, releases)
-                try:
-                    await client.load_model(model, config=options, client_timeout=LOAD_SECONDS)
-                except InferenceServerException as error:
-                    raise TritonError(f"Triton can't load {model} {releases}: {error.message()}") from error
+                await load_model(client, self._repository, model, releases)
 
 
 def _free_ports(count: int) -> list[int]:

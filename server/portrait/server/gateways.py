@@ -1,0 +1,64 @@
+"""What a running gateway says of its releases, as its metrics show it: this is how an operator sees a swap arrive."""
+
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+SERVING = "portrait_release"
+CANARY = "portrait_release_canary"
+PERCENT = "portrait_release_canary_percent"
+LOADED = "portrait_release_loaded"
+REFUSED = "portrait_release_refused"
+
+_SECONDS = 5.0
+
+
+class GatewayError(Exception):
+    """A gateway does not show its metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The releases of one gateway."""
+
+    serving: int
+    canary: int | None
+    percent: float
+    loaded: frozenset[int]
+    refused: frozenset[int]
+    """Wanted releases that it could not load; its log says why."""
+
+    @classmethod
+    def ask(cls, url: str) -> "Gateway":
+        """Read a gateway's metrics.
+
+        Args:
+            url: for example `http://127.0.0.1:9464/metrics`.
+
+        Raises:
+            GatewayError: nobody answers there, or no gateway.
+        """
+        if not url.startswith(("http://", "https://")):
+            raise GatewayError(f"{url} is no address of metrics: http://HOST:PORT/metrics")
+        try:
+            with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - the scheme is looked at above
+                text = answer.read().decode()
+            samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        except (OSError, ValueError) as error:
+            raise GatewayError(f"{url} does not answer: {error}") from error
+        single = {sample.name: sample.value for sample in samples if not sample.labels}
+        labelled = {
+            name: frozenset(int(sample.labels["release"]) for sample in samples if sample.name == name)
+            for name in (LOADED, REFUSED)
+        }
+        if SERVING not in single:
+            raise GatewayError(f"{url} is no gateway of Portrait")
+        return cls(
+            int(single[SERVING]),
+            int(single[CANARY]) or None,
+            single[PERCENT],
+            labelled[LOADED],
+            labelled[REFUSED],
+        )

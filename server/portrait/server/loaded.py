@@ -1,0 +1,101 @@
+"""What is loaded: the engines of all releases in memory, and the routes of requests to them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from portrait.features.events import Item
+from portrait.server.engine import Engine
+from portrait.server.errors import NotFound
+from portrait.server.routes import Routes
+from portrait.server.traffic import Traffic
+
+
+class Loaded:
+    """Engines by release. Changes of items reach all of them, so that each can take over at any time.
+
+    Args:
+        engine: of the release that serves first.
+        traffic: says that it serves all.
+    """
+
+    def __init__(self, engine: Engine, traffic: Traffic) -> None:
+        self._engines = {engine.release.number: engine}
+        self._left: list[Routes] = []
+        self._ended: Counter[tuple[str, str]] = Counter()
+        self.routes = Routes(traffic, self._engines)
+        """Where requests go from now on."""
+        self.changing = asyncio.Lock()
+        """Held while items change, so that all engines and the store see the changes in one order."""
+
+    @property
+    def engines(self) -> Mapping[int, Engine]:
+        """By release."""
+        return self._engines
+
+    @property
+    def in_use(self) -> set[int]:
+        """The releases that requests go to, and those that requests under way went to."""
+        self._left = [routes for routes in self._left if routes.under_way]
+        return {number for routes in (self.routes, *self._left) for number in routes.traffic.routed}
+
+    def add(self, engine: Engine) -> None:
+        """Have one more release at hand; it knows every change of an item so far."""
+        self._engines[engine.release.number] = engine
+
+    def switch(self, traffic: Traffic) -> None:
+        """Send requests elsewhere from now on; those under way end where they began."""
+        self._left.append(self.routes)
+        self.routes = Routes(traffic, self._engines)
+
+    def remove(self, release: int) -> Engine:
+        """Forget a release that is not in use; returns its engine, for the caller to close."""
+        engine = self._engines.pop(release)
+        self._ended = self._ended + _counts(engine)
+        return engine
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """What all engines counted since the start, those that are gone among them.
+
+        Keys: `("batches", model)` and `("rows", model)` of models' batches, `("degraded", cause)` of answers without
+        the models, `("texts", "known")` and `("texts", "encoded")` of texts.
+        """
+        return sum(map(_counts, tuple(self._engines.values())), self._ended)
+
+    async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
+        """Add or replace items in every release; see `Engine.upsert_items`. Called with `changing` held."""
+        changes = (engine.upsert_items(catalogue, items, deadline=deadline) for engine in tuple(self._engines.values()))
+        # All are waited for, so that no change is still on its way when the next one comes.
+        for outcome in await asyncio.gather(*changes, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    def delete_items(self, catalogue: str, item_ids: Sequence[str]) -> int:
+        """Remove items from every release; returns how many the serving one held. Called with `changing` held.
+
+        Raises:
+            NotFound: the serving release has no such catalogue.
+        """
+        serving = self.routes.serving
+        deleted = serving.delete_items(catalogue, item_ids)
+        for engine in self._engines.values():
+            if engine is not serving:
+                with suppress(NotFound):  # a catalogue that only some releases bring
+                    engine.delete_items(catalogue, item_ids)
+        return deleted
+
+    async def close(self) -> None:
+        """Close all engines."""
+        for engine in self._engines.values():
+            await engine.close()
+
+
+def _counts(engine: Engine) -> Counter[tuple[str, str]]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for model, batcher in engine.batchers.items():
+        counts["batches", model], counts["rows", model] = batcher.batches, batcher.items
+    for cause, answers in engine.fallback.answers.items():
+        counts["degraded", cause] = answers
+    counts["texts", "known"], counts["texts", "encoded"] = engine.texts.cache.hits, engine.texts.cache.misses
+    return counts

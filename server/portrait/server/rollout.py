@@ -1,0 +1,236 @@
+"""The rollout: brings what is loaded to what the operator wants, while requests flow.
+
+A release is loaded beside those that serve, checked, told of changed items, warmed, and only then are requests
+switched to it, all at once. Those under way end on the release that they began with; only when the last of them has
+ended is that release unloaded. A release that can't be loaded changes nothing: it is refused, and tried again later.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from portrait.features.release import ReleaseError
+from portrait.server.engine import Engine
+from portrait.server.errors import PortraitError
+from portrait.server.loaded import Loaded
+from portrait.server.replay import Changes, replay
+from portrait.server.storage.store import Store
+from portrait.server.traffic import Traffic, TrafficError, file_of
+from portrait.server.triton import TritonError
+from portrait.server.warming import TEXTS, warm
+
+LOOK_SECONDS = 0.2
+"""How often the operator's file is looked at."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+"""Before a refused release is tried again; doubled each time. A change of the file lets it be tried at once."""
+
+_log = structlog.get_logger(__name__)
+
+_Stamp = tuple[int, int, int]
+
+
+class Triton(Protocol):
+    """What holds the graphs of releases."""
+
+    async def load(self, release: int) -> None:
+        """Load a release beside those that are loaded, unless it is; raises TritonError."""
+        ...
+
+    async def unload(self, release: int) -> None:
+        """Let go of a release that nobody asks any more; raises TritonError."""
+        ...
+
+    def prefer(self, release: int) -> None:
+        """Say which release must be back first after a restart."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a release is not loaded."""
+
+    reason: str
+    pause: float
+    """Seconds until it is tried again."""
+    until: float
+    """The `loop.time()` of that."""
+
+
+class Rollout:
+    """Follows the operator's file.
+
+    Args:
+        repository: holds the file and the releases.
+        store: holds changes of items.
+        triton: loads graphs.
+        open_engine: opens a release whose files are as the manifest says; raises ReleaseError.
+    """
+
+    def __init__(
+        self, repository: Path, store: Store, triton: Triton, open_engine: Callable[[int], Awaitable[Engine]]
+    ) -> None:
+        self._repository, self._store, self._triton = repository, store, triton
+        self._open_engine = open_engine
+        self._stamp: _Stamp | None
+        self._wanted: Traffic
+        self.loaded: Loaded
+        """Set by `begin`."""
+        self._job: asyncio.Task[None] | None = None
+        self.refused: dict[int, Refusal] = {}
+        """Releases that are wanted and could not be loaded."""
+        self.misread = False
+        """Whether the file is there and is not what it may be."""
+        self.switches = 0
+        """How often requests were sent to another release, or other shares of them."""
+
+    async def begin(self, pinned: int | None = None) -> None:
+        """Load the release that serves; if it can't be, the one that did before.
+
+        Args:
+            pinned: a release to serve whatever the file says; then there is nothing to follow.
+
+        Raises:
+            TrafficError: the file is not what it may be.
+            OSError: it can't be read.
+            ReleaseError, TritonError, PortraitError: neither release can be loaded; the error is that of the first.
+        """
+        self._stamp = _stamp(self._repository)
+        self._wanted = wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
+        traffic = Traffic(wanted.serving, wanted.previous)
+        try:
+            engine = await self._open(wanted.serving, {})
+        except (ReleaseError, TritonError, PortraitError) as error:
+            if wanted.previous is None:
+                raise
+            self._refuse(wanted.serving, str(error))
+            traffic = Traffic(wanted.previous)
+            try:
+                engine = await self._open(wanted.previous, {})
+            except (ReleaseError, TritonError, PortraitError):
+                raise error from None
+        self.loaded = Loaded(engine, traffic)
+        self._triton.prefer(traffic.serving)
+
+    async def follow(self) -> None:
+        """Do what the file says, whenever it changes, until cancelled."""
+        try:
+            while True:
+                await self._look()
+                self._step()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            if self._job is not None:
+                self._job.cancel()
+                await asyncio.gather(self._job, return_exceptions=True)
+
+    async def _look(self) -> None:
+        """Read the file if it is another one than before."""
+        # Off the event loop: the repository may be on a network.
+        stamp = await asyncio.to_thread(_stamp, self._repository)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            wanted = await asyncio.to_thread(Traffic.read, self._repository)
+        except (OSError, TrafficError) as error:
+            self.misread = True
+            _log.error("traffic file misread", reason=str(error), release=self.loaded.routes.traffic.serving)
+            return
+        self.misread = False
+        if wanted is None:
+            _log.warning("traffic file gone", release=self.loaded.routes.traffic.serving)
+            return
+        _log.info("traffic wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
+        self._wanted = wanted
+        self.refused.clear()
+
+    def _step(self) -> None:
+        """Switch if all is there; then begin the next thing that is missing or superfluous, one at a time."""
+        loaded, wanted = self.loaded, self._wanted
+        if wanted != loaded.routes.traffic and loaded.engines.keys() >= set(wanted.routed):
+            self._switch(wanted)
+        if self._job is not None and not self._job.done():
+            return
+        now = asyncio.get_running_loop().time()
+        for release in wanted.routed:
+            refusal = self.refused.get(release)
+            if release not in loaded.engines and (refusal is None or refusal.until <= now):
+                self._job = asyncio.create_task(self._bring(release), name=f"release {release}")
+                return
+        for release in loaded.engines.keys() - wanted.kept - loaded.in_use:
+            self._job = asyncio.create_task(self._remove(release), name=f"release {release}")
+            return
+
+    def _switch(self, traffic: Traffic) -> None:
+        self.loaded.switch(traffic)
+        self._triton.prefer(traffic.serving)
+        self.switches += 1
+        _log.info("traffic switched", serving=traffic.serving, canary=traffic.canary, percent=traffic.percent)
+
+    async def _bring(self, release: int) -> None:
+        """Load a release, or refuse it; never fails."""
+        told: Changes = {}
+        try:
+            engine = await self._open(release, told)
+            try:
+                await warm(engine, self.loaded.routes.serving.texts.cache.latest(TEXTS))
+                async with self.loaded.changing:
+                    await replay(self._store, engine, told)
+                    self.loaded.add(engine)
+            except BaseException:
+                await self._close(engine)
+                raise
+        except (ReleaseError, TritonError, PortraitError) as error:
+            self._refuse(release, str(error))
+        except Exception as error:  # whatever is wrong with a release: the others go on
+            # Not its text, which could quote what a shopper typed.
+            self._refuse(release, f"unexpected {type(error).__qualname__}")
+        else:
+            self.refused.pop(release, None)
+            _log.info("release loaded", release=release, item_changes=len(told))
+
+    async def _open(self, release: int, told: Changes) -> Engine:
+        """The engine of a release, its graphs loaded, told of the changed items."""
+        engine = await self._open_engine(release)
+        try:
+            await self._triton.load(release)
+            if not await engine.ready():
+                raise TritonError(f"Triton has not all models of release {release} loaded")
+            await replay(self._store, engine, told)
+        except BaseException:
+            await self._close(engine)
+            raise
+        return engine
+
+    async def _remove(self, release: int) -> None:
+        async with self.loaded.changing:
+            engine = self.loaded.remove(release)
+        await self._close(engine)
+        _log.info("release unloaded", release=release)
+
+    async def _close(self, engine: Engine) -> None:
+        await engine.close()
+        try:
+            await self._triton.unload(engine.release.number)
+        except TritonError as error:
+            _log.warning("release not unloaded", release=engine.release.number, reason=str(error))
+
+    def _refuse(self, release: int, reason: str) -> None:
+        before = self.refused.get(release)
+        pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _LONGEST_PAUSE)
+        self.refused[release] = Refusal(reason, pause, asyncio.get_running_loop().time() + pause)
+        _log.error("release refused", release=release, reason=reason, retry_in_seconds=pause)
+
+
+def _stamp(repository: Path) -> _Stamp | None:
+    """What tells one state of the file from the next; None if there is none."""
+    try:
+        status = os.stat(file_of(repository))
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -1,0 +1,55 @@
+"""A Triton that others run, as NVIDIA's container: asked to load a release where it has not done so by itself."""
+
+from pathlib import Path
+
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from portrait.features.release import MODELS
+from portrait.server.triton.configuration import load_model
+from portrait.server.triton.errors import TritonError
+
+_SECONDS = 5.0
+
+
+class RemoteTriton:
+    """A Triton that other gateways may use too, so that nothing of it is ever unloaded from here.
+
+    Args:
+        url: host:port of its gRPC endpoint.
+        repository: the model repository that it reads.
+    """
+
+    def __init__(self, url: str, repository: Path) -> None:
+        self.url = url
+        self._repository = repository
+
+    async def load(self, release: int) -> None:
+        """Have it load a release, unless it has, beside all that it has loaded.
+
+        Raises:
+            TritonError: it does not answer, or can't, or its model control is not explicit.
+        """
+        async with InferenceServerClient(self.url) as client:
+            try:
+                held = await self._held(client)
+            except InferenceServerException as error:
+                raise TritonError(f"no Triton answers at {self.url}: {error.message()}") from error
+            for model in MODELS:
+                if release not in held[model]:
+                    await load_model(client, self._repository, model, sorted({*held[model], release}))
+
+    async def unload(self, release: int) -> None:
+        """Leave it as it is: another gateway may need the release."""
+
+    def prefer(self, release: int) -> None:
+        """Leave it as it is: whoever runs it decides what it starts with."""
+
+    async def _held(self, client: InferenceServerClient) -> dict[str, set[int]]:
+        """The versions of each model that answer."""
+        index = await client.get_model_repository_index(client_timeout=_SECONDS)
+        held: dict[str, set[int]] = {model: set() for model in MODELS}
+        for entry in index.models:
+            if entry.name in held and entry.state == "READY":
+                held[entry.name].add(int(entry.version))
+        return held

@@ -17,12 +17,14 @@ from portrait.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from portrait.v1.event_service_pb2_grpc import EventServiceStub
 from portrait.v1.profile_service_pb2_grpc import ProfileServiceStub
 from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
+from portrait.v1.text_service_pb2_grpc import TextServiceStub
 
 if TYPE_CHECKING:
     from portrait.v1.catalogue_service_pb2_grpc import CatalogueServiceAsyncStub
     from portrait.v1.event_service_pb2_grpc import EventServiceAsyncStub
     from portrait.v1.profile_service_pb2_grpc import ProfileServiceAsyncStub
     from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceAsyncStub
+    from portrait.v1.text_service_pb2_grpc import TextServiceAsyncStub
 
 _READY_SECONDS = 60.0
 _END_SECONDS = 40.0
@@ -83,6 +85,7 @@ class Stubs:
     events: "EventServiceAsyncStub"
     profiles: "ProfileServiceAsyncStub"
     recommendations: "RecommendationServiceAsyncStub"
+    texts: "TextServiceAsyncStub"
 
     @classmethod
     def over(cls, channel: grpc.aio.Channel) -> Self:
@@ -92,6 +95,7 @@ class Stubs:
             EventServiceStub(channel),
             ProfileServiceStub(channel),
             RecommendationServiceStub(channel),
+            TextServiceStub(channel),
         )
 
 

@@ -14,6 +14,7 @@ from portrait.v1 import (
     event_service_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    text_service_pb2,
     types_pb2,
 )
 
@@ -22,6 +23,7 @@ CONTRACT = (
     event_service_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    text_service_pb2,
     types_pb2,
 )
 

@@ -20,6 +20,7 @@ from portrait.client.errors import (
     UnavailableError,
 )
 from portrait.client.results import (
+    Embeddings,
     Event,
     EventType,
     Filter,
@@ -41,6 +42,7 @@ __all__ = [
     "AsyncClient",
     "Client",
     "DeadlineExceededError",
+    "Embeddings",
     "Event",
     "EventType",
     "FieldViolation",

@@ -12,6 +12,7 @@ from portrait.client.calls import Call, Stubs
 from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, OPTIONS, Priority, Tls, metadata
 from portrait.client.errors import from_rpc
 from portrait.client.results import (
+    Embeddings,
     Event,
     Filter,
     Item,
@@ -174,6 +175,10 @@ class AsyncClient:
     ) -> Ranking:
         """Candidates in order for a shopper; those with a title are ranked by their own words."""
         return await self._run(calls.rank(shopper, candidates, catalogue, query, as_of, allow_degraded), timeout)
+
+    async def encode_texts(self, texts: Sequence[str], *, timeout: float | None = None) -> Embeddings:
+        """Up to 256 texts as vectors, for an index or a model of your own; of each the first 64 tokens count."""
+        return await self._run(calls.encode_texts(texts), timeout)
 
     async def upsert_items(
         self, items: Sequence[Item], *, catalogue: str = "", timeout: float | None = None

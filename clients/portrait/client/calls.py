@@ -14,6 +14,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from portrait.client import messages
 from portrait.client.results import (
+    Embeddings,
     Event,
     Filter,
     Item,
@@ -32,11 +33,13 @@ from portrait.v1 import (
     profile_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
+    text_service_pb2,
+    text_service_pb2_grpc,
 )
 
 R = TypeVar("R")
 
-EVENTS_PER_CALL, ITEMS_PER_CALL = 1000, 500
+EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL = 1000, 500, 256
 """The contract's limits."""
 
 
@@ -64,6 +67,7 @@ class Stubs:
             "BatchGetProfiles": profiles.BatchGetProfiles,
             "Recommend": recommendations.Recommend,
             "Rank": recommendations.Rank,
+            "EncodeTexts": text_service_pb2_grpc.TextServiceStub(channel).EncodeTexts,
             "UpsertItems": catalogues.UpsertItems,
             "DeleteItems": catalogues.DeleteItems,
             "GetItem": catalogues.GetItem,
@@ -161,6 +165,11 @@ def rank(
         allow_degraded=allow_degraded,
     )
     return Call("Rank", request, messages.read_ranking)
+
+
+def encode_texts(texts: Sequence[str]) -> Call[Embeddings]:
+    """Texts as vectors."""
+    return Call("EncodeTexts", text_service_pb2.EncodeTextsRequest(texts=texts), messages.read_embeddings)
 
 
 def upsert_items(items: Sequence[Item], catalogue: str) -> Call[UpsertSummary]:

@@ -1,4 +1,4 @@
-"""The commands that call a gateway: `portrait record`, `profile`, `recommend`, `rank`, `upsert`."""
+"""The commands that call a gateway: `portrait record`, `profile`, `recommend`, `rank`, `upsert`, `encode`."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from portrait.client import files, tables
-from portrait.client.calls import EVENTS_PER_CALL, ITEMS_PER_CALL
+from portrait.client.calls import EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL
 from portrait.client.connection import calling
 from portrait.client.results import Filter, Item, Profile, Rejection
 from portrait.client.sync import Client
@@ -148,6 +148,20 @@ def rank(
         _print_json(ranking)
     else:
         tables.print_ranking(Console(), ranking, f"{len(ranking.items)} candidates")
+
+
+@calling(_FILE_TIMEOUT)
+def encode(
+    client: Client, file: Annotated[str, typer.Argument(help="Texts, one a line; - for standard input.")]
+) -> None:
+    """Print the embedding of each line, as JSON lines. Empty lines are left out."""
+    with _opened(file) as (lines, name):
+        texts = files.read_texts(lines, name)
+        while part := list(islice(texts, TEXTS_PER_CALL)):
+            encoded = client.encode_texts(part)
+            for text, vector in zip(part, encoded.vectors, strict=True):
+                told = {"text": text, "release": encoded.release, "embedding": vector.tolist()}
+                typer.echo(json.dumps(told, ensure_ascii=False))
 
 
 @contextmanager

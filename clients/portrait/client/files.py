@@ -1,4 +1,4 @@
-"""Events and items from files: CSV with a header, or JSON lines, by the rules of docs/data.md."""
+"""Events and items from files: CSV with a header, or JSON lines, by the rules of docs/data.md. Texts: one a line."""
 
 import csv
 import hashlib
@@ -31,6 +31,9 @@ _ITEM_COLUMNS: dict[str, Callable[[Any], Any]] = {
     "attributes": values.attributes,
     "price": values.number,
 }
+TEXT_CHARACTERS = 1000
+"""The contract's limit of a text to encode."""
+
 _DELIMITERS = ",;\t|"
 
 
@@ -125,6 +128,24 @@ def read_items(lines: Iterable[bytes], file: str) -> Iterator[ListedItem]:
         further = [column for column in row.cells if column not in {"", "catalogue", *_ITEM_COLUMNS}]
         said["attributes"] = said.get("attributes", {}) | {column: row.read_text(column) for column in further}
         yield ListedItem(row.line, row.read_text("catalogue"), Item(**said))
+
+
+def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
+    """Texts, one a line; blank lines are left out.
+
+    Args:
+        lines: the file's lines with their ends, UTF-8.
+        file: its name, for messages.
+
+    Raises:
+        FileError: a line is not UTF-8, or longer than a text may be.
+    """
+    for number, line in enumerate(_decoded(lines, file), start=1):
+        text = line.strip()
+        if len(text) > TEXT_CHARACTERS:
+            raise FileError(file, number, f"has {len(text)} characters; the limit is {TEXT_CHARACTERS}")
+        if text:
+            yield text
 
 
 def _made_id(shopper_id: str, said: Mapping[str, Any]) -> str:

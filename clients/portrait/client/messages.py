@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.client.results import (
+    Embeddings,
     Event,
     EventType,
     Filter,
@@ -30,11 +31,13 @@ from portrait.v1 import (
     event_service_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    text_service_pb2,
     types_pb2,
 )
 
 _TYPES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
+_UNREADABLE = "the server sent a vector that this client can't read; update the client"
 _ENTRY = re.compile(r"(events|items)\[\d+\]\.(event\.)?")
 """What a rejected field's path begins with: the entry's place in one call, which a caller may not know."""
 
@@ -192,10 +195,31 @@ def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list
     ]
 
 
+def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:
+    """Texts as vectors."""
+    numbers, width = _numbers(message.data, message.dtype), message.dimension
+    if not width or len(numbers) % width:
+        raise ValueError(_UNREADABLE)
+    rows = tuple(numbers[begin : begin + width] for begin in range(0, len(numbers), width))
+    return Embeddings(rows, message.release)
+
+
 def _vector(message: types_pb2.Vector) -> "array[float]":
-    if message.dtype != types_pb2.VECTOR_DTYPE_FLOAT32 or len(message.data) != 4 * message.dimension:
-        raise ValueError("the server sent a vector that this client can't read; update the client")
-    numbers = array("f", message.data)
+    numbers = _numbers(message.data, message.dtype)
+    if len(numbers) != message.dimension:
+        raise ValueError(_UNREADABLE)
+    return numbers
+
+
+def _numbers(data: bytes, dtype: types_pb2.VectorDtype) -> "array[float]":
+    """Packed numbers.
+
+    Raises:
+        ValueError: they are packed in another way.
+    """
+    if dtype != types_pb2.VECTOR_DTYPE_FLOAT32 or len(data) % 4:
+        raise ValueError(_UNREADABLE)
+    numbers = array("f", data)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers

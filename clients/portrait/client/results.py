@@ -91,6 +91,15 @@ class UpsertSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Texts as vectors. Compare them with vectors of the same release only."""
+
+    vectors: "tuple[array[float], ...]"
+    """One for each text, in their order: unit length, float32; `numpy.asarray` reads it without a copy."""
+    release: int
+
+
+@dataclass(frozen=True, slots=True)
 class Interest:
     """An interest in one node of the taxonomy."""
 

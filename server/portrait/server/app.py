@@ -36,6 +36,7 @@ from portrait.server.services.catalogues import CatalogueService
 from portrait.server.services.events import EventService
 from portrait.server.services.profiles import ProfileService
 from portrait.server.services.recommendations import RecommendationService
+from portrait.server.services.texts import TextService
 from portrait.server.settings import Settings
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
@@ -50,6 +51,8 @@ from portrait.v1 import (
     profile_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
+    text_service_pb2,
+    text_service_pb2_grpc,
 )
 
 _SERVICES = [
@@ -59,6 +62,7 @@ _SERVICES = [
         event_service_pb2,
         profile_service_pb2,
         recommendation_service_pb2,
+        text_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]
@@ -198,6 +202,7 @@ def _server(
     recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
         RecommendationService(loaded, store), server
     )
+    text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(engine), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = [*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)

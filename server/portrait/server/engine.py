@@ -85,6 +85,15 @@ class Ranking:
     """Whether the models had no part in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Texts as vectors."""
+
+    embeddings: Vector
+    """`[texts, dimension]`, unit length."""
+    release: int
+
+
 class Engine:
     """Serves one release.
 
@@ -255,6 +264,15 @@ class Engine:
         ]
         ranked.sort(key=lambda each: (each.item.item_id not in score, -each.score))
         return self._ranking(ranked, request, degraded=True)
+
+    async def encode_texts(self, texts: Sequence[str], *, deadline: float | None) -> Encoded:
+        """Encode texts.
+
+        Args:
+            texts: at least one.
+            deadline: `loop.time()` at which the caller's time is up; None if never.
+        """
+        return Encoded(await self.texts.encode(texts, deadline), self.release.number)
 
     async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
         """Add or replace items; they are recommendable when this returns. The first item makes a catalogue.

@@ -53,6 +53,7 @@ LIMITS: dict[str, Limit] = {
     "GetItemRequest.item_id": _ITEM_ID,
     "GetProfileRequest.as_of": Moment(),
     "GetProfileRequest.fields": _PROFILE_FIELDS,
+    "EncodeTextsRequest.texts": Entries(1, 256, Characters(1, 1000)),
     "History.events": Entries(0, HISTORY_EVENTS),
     "Item.attributes": Pairs(50, Characters(1, 500)),
     "Item.brand": Characters(0, 200),

@@ -1,5 +1,6 @@
 """The client library against a real gateway, and the examples of its documentation."""
 
+import math
 import re
 import subprocess
 import sys
@@ -92,6 +93,15 @@ def test_errors_are_typed(client: Client) -> None:
         client.recommend("nobody", timeout=1e-6)
 
 
+def test_texts_become_vectors_in_their_order(client: Client) -> None:
+    texts = ["wool rug", "desk lamp", "wool  rug", "台灯"]
+    encoded = client.encode_texts(texts)
+    assert encoded.release == 1
+    assert encoded.vectors[0] == encoded.vectors[2] != encoded.vectors[1]
+    assert client.encode_texts(texts[3:]).vectors == encoded.vectors[3:]
+    assert all(math.isclose(math.hypot(*vector), 1.0, abs_tol=1e-3) for vector in encoded.vectors)
+
+
 def test_a_gateway_that_is_not_there() -> None:
     with Client("127.0.0.1:1", timeout=1.0) as client, pytest.raises((UnavailableError, DeadlineExceededError)):
         client.get_profile("nobody")
@@ -103,6 +113,7 @@ async def test_the_asynchronous_client_does_the_same(gateway: Served, shopper: s
         assert (await client.get_profile(shopper)).event_count == 3
         history = [Event(EventType.SEARCH, query="台灯"), Event(EventType.VIEW, item_id="desk-lamp-red")]
         assert (await client.recommend(history, k=2)).event_count == 2
+        assert len((await client.encode_texts(["台灯", "wool rug"])).vectors) == 2
         with pytest.raises(NotFoundError):
             await client.get_item("no such item")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import tiny_release
 from served import Served
 from typer import Typer
 from typer.testing import CliRunner, Result
@@ -21,7 +22,7 @@ class Cli:
 
     def __init__(self, address: str) -> None:
         self._app = Typer()
-        for name in ("record", "profile", "recommend", "rank", "upsert"):
+        for name in ("record", "profile", "recommend", "rank", "upsert", "encode"):
             self._app.command(name)(getattr(commands, name))
         self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "200"}
 
@@ -53,6 +54,13 @@ def test_the_command_line_from_a_file_to_recommendations(cli: Cli, shopper: str,
     items = tmp_path / "items.jsonl"
     items.write_text('{"item_id": "x", "title": "Ein Stuhl", "category_path": ["Home", "Chairs"], "price": 9}\n')
     assert "1 stored, 0 rejected" in cli("upsert", str(items), "--catalogue", uuid4().hex).output
+
+
+def test_texts_are_encoded_line_by_line(cli: Cli) -> None:
+    texts = ["wool rug", "台灯", *(f"lamp {number}" for number in range(300))]
+    printed = [json.loads(line) for line in cli("encode", "-", input="\n".join(texts)).output.splitlines()]
+    assert [each["text"] for each in printed] == texts
+    assert {(each["release"], len(each["embedding"])) for each in printed} == {(1, tiny_release.DIMENSION)}
 
 
 @pytest.mark.parametrize(

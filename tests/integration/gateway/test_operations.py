@@ -37,7 +37,9 @@ async def test_reflection_lists_the_services(stubs: Stubs) -> None:
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     [answer] = [answer async for answer in reflect.ServerReflectionInfo(iter([request]))]
     names = {service.name for service in answer.list_services_response.service}
-    assert {f"portrait.v1.{name}Service" for name in ("Event", "Profile", "Recommendation", "Catalogue")} <= names
+    assert {
+        f"portrait.v1.{name}Service" for name in ("Event", "Profile", "Recommendation", "Catalogue", "Text")
+    } <= names
     assert "grpc.health.v1.Health" in names
 
 

@@ -16,6 +16,7 @@ from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
+from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 NOBODY = types.ShopperRef(shopper_id="nobody")
 LAMP = {"item": {"item_id": "desk-lamp-red"}}
@@ -163,3 +164,17 @@ async def test_a_request_that_is_too_long(gateway: Served) -> None:
 async def test_a_method_that_there_is_not(stubs: Stubs) -> None:
     call = stubs.channel.unary_unary("/portrait.v1.ProfileService/Nothing")(b"")
     await refused(call, grpc.StatusCode.UNIMPLEMENTED)
+
+
+async def test_texts_that_are_none_too_long_or_too_many(stubs: Stubs) -> None:
+    async def fields(*texts: str) -> list[str]:
+        return await fields_refused(stubs.texts.EncodeTexts(EncodeTextsRequest(texts=texts)))
+
+    assert await fields() == ["texts"]
+    assert await fields(*["rug"] * 257) == ["texts"]
+    assert await fields("rug", "", "a" * 1001) == ["texts[1]", "texts[2]"]
+
+
+async def test_texts_of_nothing_that_can_be_read(stubs: Stubs) -> None:
+    answer = await stubs.texts.EncodeTexts(EncodeTextsRequest(texts=[" ", "\u200b", "🛋" * 1000]))
+    assert len(answer.data) == 3 * 4 * answer.dimension

@@ -7,7 +7,17 @@ from portrait.client import Event, EventType, Rejection, calls
 from portrait.client.results import RecordSummary
 
 PUBLIC = [
-    *("AsyncClient", "Client", "DeadlineExceededError", "Event", "EventType", "FieldViolation", "Filter", "Interest"),
+    *(
+        "AsyncClient",
+        "Client",
+        "DeadlineExceededError",
+        "Embeddings",
+        "Event",
+        "EventType",
+        "FieldViolation",
+        "Filter",
+        "Interest",
+    ),
     *("InvalidRequestError", "Item", "Keyword", "NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile"),
     *("ProfileError", "RankedItem", "Ranking", "RecordSummary", "Rejection", "ServerError", "Tls", "UnavailableError"),
     "UpsertSummary",

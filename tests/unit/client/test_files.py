@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from portrait.client.files import FileError, ListedItem, RecordedEvent, read_events, read_items
+from portrait.client.files import FileError, ListedItem, RecordedEvent, read_events, read_items, read_texts
 from portrait.client.results import Event, EventType, Item
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,3 +119,14 @@ def test_attributes_that_are_none_name_the_place() -> None:
 
 def test_an_empty_file_holds_nothing() -> None:
     assert events("") == events("\n\n") == events("shopper_id,type\n") == []
+
+
+def test_texts_stand_one_a_line() -> None:
+    lines = ["\ufeffred lamp\n".encode(), b"\n", "  台灯\r\n".encode(), b"rug"]
+    assert list(read_texts(lines, "texts")) == ["red lamp", "台灯", "rug"]
+
+
+@pytest.mark.parametrize("line", [b"a" * 1001, b"\xff"])
+def test_a_text_that_can_not_be_sent_names_the_line(line: bytes) -> None:
+    with pytest.raises(FileError, match="texts, line 2"):
+        list(read_texts([b"rug\n", line], "texts"))

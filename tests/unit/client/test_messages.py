@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.client import Event, EventType, Filter, Item, Profile, ProfileError, messages
-from portrait.v1 import catalogue_service_pb2, event_service_pb2, profile_service_pb2, types_pb2
+from portrait.client import Embeddings, Event, EventType, Filter, Item, Profile, ProfileError, messages
+from portrait.v1 import catalogue_service_pb2, event_service_pb2, profile_service_pb2, text_service_pb2, types_pb2
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 prices = st.none() | st.floats(allow_nan=False)
@@ -118,3 +118,17 @@ def test_a_rejection_names_the_place_among_all_and_the_field_within() -> None:
     upserted.errors.add(index=4).error.field = "items[4].category_path[0]"
     [rejection] = messages.read_upserted(upserted).rejected
     assert (rejection.index, rejection.field) == (4, "category_path[0]")
+
+
+def test_embeddings_come_as_one_vector_for_each_text() -> None:
+    message = text_service_pb2.EncodeTextsResponse(
+        data=array("f", [1.0, 0.0, 0.0, 1.0]).tobytes(), dtype=types_pb2.VECTOR_DTYPE_FLOAT32, dimension=2, release=7
+    )
+    assert messages.read_embeddings(message) == Embeddings((array("f", [1.0, 0.0]), array("f", [0.0, 1.0])), 7)
+
+
+@pytest.mark.parametrize("broken", [{"dtype": 9}, {"dimension": 0}, {"dimension": 3}, {"data": b"12345"}])
+def test_embeddings_of_another_kind_are_refused(broken: dict[str, Any]) -> None:
+    whole = {"data": bytes(16), "dtype": types_pb2.VECTOR_DTYPE_FLOAT32, "dimension": 2}
+    with pytest.raises(ValueError, match="update the client"):
+        messages.read_embeddings(text_service_pb2.EncodeTextsResponse(**whole | broken))

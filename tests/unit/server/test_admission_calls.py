@@ -22,6 +22,7 @@ from portrait.v1 import (
     event_service_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    text_service_pb2,
 )
 
 RECOMMEND = "portrait.v1.RecommendationService/Recommend"
@@ -159,7 +160,9 @@ async def test_a_caller_who_leaves_gives_its_place_back(server: Server, channel:
 
 
 def test_every_method_of_ours_has_a_cost_and_no_other_has() -> None:
-    modules = (catalogue_service_pb2, event_service_pb2, profile_service_pb2, recommendation_service_pb2)
+    modules = (
+        catalogue_service_pb2, event_service_pb2, profile_service_pb2, recommendation_service_pb2, text_service_pb2
+    )  # fmt: skip
     methods = [
         f"{service.full_name}/{method.name}"
         for module in modules

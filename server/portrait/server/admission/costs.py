@@ -34,6 +34,8 @@ _COSTS = {
     "CatalogueService/UpsertItems": Cost(Kind.MODELS, 1_024),
     "CatalogueService/DeleteItems": Cost(Kind.STORE, 16_384),
     "CatalogueService/GetItem": Cost(Kind.STORE, 16_384),
+    # As many bytes are some eight titles.
+    "TextService/EncodeTexts": Cost(Kind.MODELS, 512),
     "EventService/RecordEvents": Cost(Kind.STORE, 16_384),
 }
 _PACKAGE = "portrait.v1."

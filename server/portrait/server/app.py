@@ -202,7 +202,7 @@ def _server(
     recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
         RecommendationService(loaded, store), server
     )
-    text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(engine), server)
+    text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(loaded), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = [*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)

@@ -2,9 +2,9 @@
 
 import structlog
 
-from portrait.server.engine import Engine
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.loaded import Loaded
 from portrait.v1 import text_service_pb2, text_service_pb2_grpc, types_pb2
 
 
@@ -12,17 +12,18 @@ class TextService(text_service_pb2_grpc.TextServiceServicer):
     """Serves embeddings of texts.
 
     Args:
-        engine: computes them.
+        loaded: the engines; that of the serving release computes them.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
 
     async def EncodeTexts(  # noqa: N802 - the contract's name
         self, request: text_service_pb2.EncodeTextsRequest, context: Context
     ) -> text_service_pb2.EncodeTextsResponse:
         """Encode texts, all by one release."""
-        encoded = await self._engine.encode_texts(request.texts, deadline=current_deadline())
+        with self._loaded.routes as routes:
+            encoded = await routes.serving.encode_texts(request.texts, deadline=current_deadline())
         structlog.contextvars.bind_contextvars(texts=len(request.texts), release=encoded.release)
         return text_service_pb2.EncodeTextsResponse(
             data=encoded.embeddings.astype("<f4", copy=False).tobytes(),

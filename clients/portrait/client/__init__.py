@@ -22,6 +22,7 @@ from portrait.client.errors import (
 from portrait.client.results import (
     Embeddings,
     Event,
+    EventEffect,
     EventType,
     Filter,
     Interest,
@@ -30,11 +31,14 @@ from portrait.client.results import (
     PriceBand,
     Profile,
     ProfileError,
+    ProfileExplanation,
     RankedItem,
     Ranking,
+    RankingExplanation,
     RecordSummary,
     Rejection,
     UpsertSummary,
+    WordEffect,
 )
 from portrait.client.sync import Client
 
@@ -44,6 +48,7 @@ __all__ = [
     "DeadlineExceededError",
     "Embeddings",
     "Event",
+    "EventEffect",
     "EventType",
     "FieldViolation",
     "Filter",
@@ -57,12 +62,15 @@ __all__ = [
     "Priority",
     "Profile",
     "ProfileError",
+    "ProfileExplanation",
     "RankedItem",
     "Ranking",
+    "RankingExplanation",
     "RecordSummary",
     "Rejection",
     "ServerError",
     "Tls",
     "UnavailableError",
     "UpsertSummary",
+    "WordEffect",
 ]

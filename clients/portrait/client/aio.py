@@ -18,7 +18,9 @@ from portrait.client.results import (
     Item,
     Profile,
     ProfileError,
+    ProfileExplanation,
     Ranking,
+    RankingExplanation,
     RecordSummary,
     Shopper,
     UpsertSummary,
@@ -179,6 +181,38 @@ class AsyncClient:
     async def encode_texts(self, texts: Sequence[str], *, timeout: float | None = None) -> Embeddings:
         """Up to 256 texts as vectors, for an index or a model of your own; of each the first 64 tokens count."""
         return await self._run(calls.encode_texts(texts), timeout)
+
+    async def explain_recommendation(
+        self,
+        shopper: Shopper,
+        item_id: str,
+        *,
+        catalogue: str = "",
+        query: str = "",
+        as_of: datetime | None = None,
+        timeout: float | None = None,
+    ) -> RankingExplanation:
+        """Why an item has its score for a shopper: what each event, and each word of its title, adds.
+
+        Raises:
+            NotFoundError: there is no such catalogue or item.
+        """
+        return await self._run(calls.explain_recommendation(shopper, item_id, catalogue, query, as_of), timeout)
+
+    async def explain_profile(
+        self,
+        shopper: Shopper,
+        *,
+        interest: Sequence[str] = (),
+        as_of: datetime | None = None,
+        timeout: float | None = None,
+    ) -> ProfileExplanation:
+        """What a profile rests on, or, with the path of one of its interests, what that does.
+
+        Raises:
+            NotFoundError: nothing is known of the shopper, or the profile has no such interest.
+        """
+        return await self._run(calls.explain_profile(shopper, interest, as_of), timeout)
 
     async def upsert_items(
         self, items: Sequence[Item], *, catalogue: str = "", timeout: float | None = None

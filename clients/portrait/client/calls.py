@@ -20,7 +20,9 @@ from portrait.client.results import (
     Item,
     Profile,
     ProfileError,
+    ProfileExplanation,
     Ranking,
+    RankingExplanation,
     RecordSummary,
     Shopper,
     UpsertSummary,
@@ -29,6 +31,8 @@ from portrait.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
     event_service_pb2_grpc,
+    explanation_service_pb2,
+    explanation_service_pb2_grpc,
     profile_service_pb2,
     profile_service_pb2_grpc,
     recommendation_service_pb2,
@@ -61,6 +65,7 @@ class Stubs:
         profiles = profile_service_pb2_grpc.ProfileServiceStub(channel)
         recommendations = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
         catalogues = catalogue_service_pb2_grpc.CatalogueServiceStub(channel)
+        explanations = explanation_service_pb2_grpc.ExplanationServiceStub(channel)
         self.methods: dict[str, Callable[..., Any]] = {
             "RecordEvents": events.RecordEvents,
             "GetProfile": profiles.GetProfile,
@@ -68,6 +73,8 @@ class Stubs:
             "Recommend": recommendations.Recommend,
             "Rank": recommendations.Rank,
             "EncodeTexts": text_service_pb2_grpc.TextServiceStub(channel).EncodeTexts,
+            "ExplainRecommendation": explanations.ExplainRecommendation,
+            "ExplainProfile": explanations.ExplainProfile,
             "UpsertItems": catalogues.UpsertItems,
             "DeleteItems": catalogues.DeleteItems,
             "GetItem": catalogues.GetItem,
@@ -170,6 +177,30 @@ def rank(
 def encode_texts(texts: Sequence[str]) -> Call[Embeddings]:
     """Texts as vectors."""
     return Call("EncodeTexts", text_service_pb2.EncodeTextsRequest(texts=texts), messages.read_embeddings)
+
+
+def explain_recommendation(
+    shopper: Shopper, item_id: str, catalogue: str, query: str, as_of: datetime | None
+) -> Call[RankingExplanation]:
+    """Why an item has its score."""
+    request = explanation_service_pb2.ExplainRecommendationRequest(
+        shopper=messages.shopper(shopper),
+        catalogue=catalogue,
+        query=query,
+        item_id=item_id,
+        as_of=messages.timestamp(as_of),
+    )
+    return Call("ExplainRecommendation", request, messages.read_ranking_explanation)
+
+
+def explain_profile(shopper: Shopper, interest: Sequence[str], as_of: datetime | None) -> Call[ProfileExplanation]:
+    """What a profile rests on."""
+    request = explanation_service_pb2.ExplainProfileRequest(
+        shopper=messages.shopper(shopper),
+        as_of=messages.timestamp(as_of),
+        interest=recommendation_service_pb2.CategoryPath(names=interest) if interest else None,
+    )
+    return Call("ExplainProfile", request, messages.read_profile_explanation)
 
 
 def upsert_items(items: Sequence[Item], catalogue: str) -> Call[UpsertSummary]:

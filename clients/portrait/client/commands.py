@@ -1,4 +1,4 @@
-"""The commands that call a gateway: `portrait record`, `profile`, `recommend`, `rank`, `upsert`, `encode`."""
+"""What calls a gateway: `portrait record`, `upsert`, `profile`, `recommend`, `rank`, `explain`, `encode`."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from rich.console import Console
 from portrait.client import files, tables
 from portrait.client.calls import EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL
 from portrait.client.connection import calling
-from portrait.client.results import Filter, Item, Profile, Rejection
+from portrait.client.results import Filter, Item, Profile, ProfileExplanation, RankingExplanation, Rejection
 from portrait.client.sync import Client
 
 _FILE_TIMEOUT = 30.0
@@ -162,6 +162,36 @@ def encode(
             for text, vector in zip(part, encoded.vectors, strict=True):
                 told = {"text": text, "release": encoded.release, "embedding": vector.tolist()}
                 typer.echo(json.dumps(told, ensure_ascii=False))
+
+
+@calling()
+def explain(
+    client: Client,
+    shopper_id: ShopperId,
+    item: Annotated[str, typer.Option(help="Id of the item whose score to explain; default: the profile.")] = "",
+    interest: Annotated[
+        str, typer.Option(help="Without --item: an interest of the profile; parts of the path joined by >.")
+    ] = "",
+    query: Query = "",
+    catalogue: Catalogue = "",
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why: what each event, and each word of the item's title, adds."""
+    if item and interest:
+        raise typer.BadParameter("an item's score or an interest can be explained, not both", param_hint="--interest")
+    if (query or catalogue) and not item:
+        raise typer.BadParameter("--query and --catalogue go with --item", param_hint="--item")
+    path = [part.strip() for part in interest.split(">")] if interest else []
+    explanation: RankingExplanation | ProfileExplanation
+    if item:
+        explanation = client.explain_recommendation(shopper_id, item, catalogue=catalogue, query=query, as_of=as_of)
+    else:
+        explanation = client.explain_profile(shopper_id, interest=path, as_of=as_of)
+    if as_json:
+        _print_json(explanation)
+    else:
+        tables.print_explanation(Console(), explanation, path)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from portrait.client.results import (
     Embeddings,
     Event,
+    EventEffect,
     EventType,
     Filter,
     Interest,
@@ -19,16 +20,20 @@ from portrait.client.results import (
     PriceBand,
     Profile,
     ProfileError,
+    ProfileExplanation,
     RankedItem,
     Ranking,
+    RankingExplanation,
     RecordSummary,
     Rejection,
     Shopper,
     UpsertSummary,
+    WordEffect,
 )
 from portrait.v1 import (
     catalogue_service_pb2,
     event_service_pb2,
+    explanation_service_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
     text_service_pb2,
@@ -148,14 +153,35 @@ def read_ranking(
 ) -> Ranking:
     """A ranking of a response."""
     return Ranking(
-        tuple(
-            RankedItem(read_item(each.item), each.score, each.click_probability, each.purchase_probability)
-            for each in message.items
-        ),
+        tuple(map(_ranked, message.items)),
         message.release,
         message.event_count,
         message.degraded,
     )
+
+
+def _ranked(message: recommendation_service_pb2.RankedItem) -> RankedItem:
+    return RankedItem(read_item(message.item), message.score, message.click_probability, message.purchase_probability)
+
+
+def read_ranking_explanation(message: explanation_service_pb2.ExplainRecommendationResponse) -> RankingExplanation:
+    """Why an item has its score."""
+    return RankingExplanation(
+        _ranked(message.ranked),
+        _effects(message.events),
+        tuple(WordEffect(each.word, each.effect) for each in message.words),
+        message.release,
+        message.event_count,
+    )
+
+
+def read_profile_explanation(message: explanation_service_pb2.ExplainProfileResponse) -> ProfileExplanation:
+    """What a profile rests on."""
+    return ProfileExplanation(_effects(message.events), message.weight, message.release, message.event_count)
+
+
+def _effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[EventEffect, ...]:
+    return tuple(EventEffect(each.event_id, each.effect) for each in messages)
 
 
 def read_profile(message: profile_service_pb2.Profile) -> Profile:

@@ -172,6 +172,44 @@ class RankedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class EventEffect:
+    """What one event adds to what is explained."""
+
+    event_id: str
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class WordEffect:
+    """What one word of a title adds to the score."""
+
+    word: str
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankingExplanation:
+    """Why an item has its score: of each event and word, the score with it minus the score without it."""
+
+    ranked: RankedItem
+    events: tuple[EventEffect, ...]
+    words: tuple[WordEffect, ...]
+    release: int
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileExplanation:
+    """What a profile, or one interest of it, rests on, the largest effect first."""
+
+    events: tuple[EventEffect, ...]
+    weight: float
+    """Of the interest; 0 where the profile as a whole is explained."""
+    release: int
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """Ranked items, the best first."""
 

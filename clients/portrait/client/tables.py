@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from portrait.client.results import Event, Keyword, Profile, Ranking
+from portrait.client.results import (
+    Event,
+    Keyword,
+    Profile,
+    ProfileExplanation,
+    Ranking,
+    RankingExplanation,
+)
 
 _BAR = 20
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "�")
@@ -51,6 +58,31 @@ def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
         what = (each.item.item_id, each.item.title, _path(each.item.category_path))
         _add(table, str(place), *what, price, f"{each.score:.2f}", *chances)
     console.print(table)
+
+
+def print_explanation(
+    console: Console, explanation: RankingExplanation | ProfileExplanation, interest: Iterable[str] = ()
+) -> None:
+    """Print what speaks for an item or a profile, and what against.
+
+    Args:
+        console: where to.
+        explanation: what is said.
+        interest: path of the interest that a ProfileExplanation is about; empty for the whole profile.
+    """
+    if isinstance(explanation, RankingExplanation):
+        what = f"{explanation.ranked.item.title}: score {explanation.ranked.score:.2f}"
+    else:
+        what = f"{_path(interest)}: {explanation.weight:.0%}" if interest else "the profile as a whole"
+    table = _table(f"{what}; release {explanation.release}", "event", "adds")
+    for each in explanation.events:
+        _add(table, each.event_id, f"{each.effect:+.3f}")
+    console.print(table)
+    if isinstance(explanation, RankingExplanation) and explanation.words:
+        words = _table("words of the title", "word", "adds")
+        for word in explanation.words:
+            _add(words, word.word, f"{word.effect:+.3f}")
+        console.print(words)
 
 
 def print_events(console: Console, events: list[tuple[Event, str]], title: str) -> None:

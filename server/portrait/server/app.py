@@ -34,6 +34,7 @@ from portrait.server.metrics import Metrics
 from portrait.server.rollout import Rollout
 from portrait.server.services.catalogues import CatalogueService
 from portrait.server.services.events import EventService
+from portrait.server.services.explanations import ExplanationService
 from portrait.server.services.profiles import ProfileService
 from portrait.server.services.recommendations import RecommendationService
 from portrait.server.services.texts import TextService
@@ -47,6 +48,8 @@ from portrait.v1 import (
     catalogue_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    explanation_service_pb2,
+    explanation_service_pb2_grpc,
     profile_service_pb2,
     profile_service_pb2_grpc,
     recommendation_service_pb2,
@@ -60,6 +63,7 @@ _SERVICES = [
     for module in (
         catalogue_service_pb2,
         event_service_pb2,
+        explanation_service_pb2,
         profile_service_pb2,
         recommendation_service_pb2,
         text_service_pb2,
@@ -199,6 +203,7 @@ def _server(
     catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
     event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
     profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(loaded, store), server)
+    explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(ExplanationService(loaded, store), server)
     recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
         RecommendationService(loaded, store), server
     )

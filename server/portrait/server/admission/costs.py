@@ -18,10 +18,12 @@ class Cost:
     kind: Kind
     bytes_per_unit: int
     """Every so many bytes of a request are one unit more: entries of a batch, events of an inline history."""
+    least: int = 1
+    """Units of the smallest request."""
 
     def units(self, size: int) -> int:
         """Units of a request of so many bytes."""
-        return 1 + size // self.bytes_per_unit
+        return self.least + size // self.bytes_per_unit
 
 
 _COSTS = {
@@ -30,6 +32,9 @@ _COSTS = {
     "ProfileService/BatchGetProfiles": Cost(Kind.MODELS, 40),
     "RecommendationService/Recommend": Cost(Kind.MODELS, 16_384),
     "RecommendationService/Rank": Cost(Kind.MODELS, 16_384),
+    # Asked again without each of up to 64 events.
+    "ExplanationService/ExplainRecommendation": Cost(Kind.MODELS, 16_384, 32),
+    "ExplanationService/ExplainProfile": Cost(Kind.MODELS, 16_384, 32),
     # An item's words are encoded, about eight items in the time of a recommendation.
     "CatalogueService/UpsertItems": Cost(Kind.MODELS, 1_024),
     "CatalogueService/DeleteItems": Cost(Kind.STORE, 16_384),

@@ -1,0 +1,78 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from portrait.v1 import recommendation_service_pb2 as _recommendation_service_pb2
+from portrait.v1 import types_pb2 as _types_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ExplainRecommendationRequest(_message.Message):
+    __slots__ = ("shopper", "catalogue", "query", "item_id", "as_of")
+    SHOPPER_FIELD_NUMBER: _ClassVar[int]
+    CATALOGUE_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    shopper: _types_pb2.ShopperRef
+    catalogue: str
+    query: str
+    item_id: str
+    as_of: _timestamp_pb2.Timestamp
+    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., item_id: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class EventEffect(_message.Message):
+    __slots__ = ("event_id", "effect")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    effect: float
+    def __init__(self, event_id: _Optional[str] = ..., effect: _Optional[float] = ...) -> None: ...
+
+class WordEffect(_message.Message):
+    __slots__ = ("word", "effect")
+    WORD_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    word: str
+    effect: float
+    def __init__(self, word: _Optional[str] = ..., effect: _Optional[float] = ...) -> None: ...
+
+class ExplainRecommendationResponse(_message.Message):
+    __slots__ = ("ranked", "events", "words", "release", "event_count")
+    RANKED_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ranked: _recommendation_service_pb2.RankedItem
+    events: _containers.RepeatedCompositeFieldContainer[EventEffect]
+    words: _containers.RepeatedCompositeFieldContainer[WordEffect]
+    release: int
+    event_count: int
+    def __init__(self, ranked: _Optional[_Union[_recommendation_service_pb2.RankedItem, _Mapping]] = ..., events: _Optional[_Iterable[_Union[EventEffect, _Mapping]]] = ..., words: _Optional[_Iterable[_Union[WordEffect, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...
+
+class ExplainProfileRequest(_message.Message):
+    __slots__ = ("shopper", "as_of", "interest")
+    SHOPPER_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    INTEREST_FIELD_NUMBER: _ClassVar[int]
+    shopper: _types_pb2.ShopperRef
+    as_of: _timestamp_pb2.Timestamp
+    interest: _recommendation_service_pb2.CategoryPath
+    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interest: _Optional[_Union[_recommendation_service_pb2.CategoryPath, _Mapping]] = ...) -> None: ...
+
+class ExplainProfileResponse(_message.Message):
+    __slots__ = ("events", "weight", "release", "event_count")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[EventEffect]
+    weight: float
+    release: int
+    event_count: int
+    def __init__(self, events: _Optional[_Iterable[_Union[EventEffect, _Mapping]]] = ..., weight: _Optional[float] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...

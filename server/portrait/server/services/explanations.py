@@ -1,0 +1,83 @@
+"""ExplanationService: why an item was recommended, and what a profile rests on."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from portrait.server.engine import RankRequest
+from portrait.server.errors import NotFound
+from portrait.server.explaining import Effect, explain_profile, explain_recommendation
+from portrait.server.interceptors.chain import Context
+from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.loaded import Loaded
+from portrait.server.services.shoppers import behaviour_of
+from portrait.server.services.translation import catalogue_name, ranked_messages
+from portrait.server.storage.store import Store
+from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
+
+
+class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer):
+    """Explains answers.
+
+    Args:
+        loaded: the engines that give them.
+        store: holds the histories of named shoppers.
+    """
+
+    def __init__(self, loaded: Loaded, store: Store) -> None:
+        self._loaded = loaded
+        self._store = store
+
+    async def ExplainRecommendation(  # noqa: N802 - the contract's name
+        self, request: explanation_service_pb2.ExplainRecommendationRequest, context: Context
+    ) -> explanation_service_pb2.ExplainRecommendationResponse:
+        """Why an item has its score."""
+        behaviour = await behaviour_of(
+            self._store, request.shopper, request.as_of if request.HasField("as_of") else None
+        )
+        catalogue = catalogue_name(request.catalogue)
+        with self._loaded.routes as routes:
+            engine = routes.of(request.shopper.shopper_id)
+            explained = await explain_recommendation(
+                engine,
+                RankRequest(behaviour.history, behaviour.as_of, catalogue, request.query),
+                engine.get_item(catalogue, request.item_id),
+                deadline=current_deadline(),
+            )
+        structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
+        return explanation_service_pb2.ExplainRecommendationResponse(
+            ranked=ranked_messages([explained.ranked])[0],
+            events=_event_effects(explained.events),
+            words=[explanation_service_pb2.WordEffect(word=each.of, effect=each.effect) for each in explained.words],
+            release=explained.release,
+            event_count=explained.event_count,
+        )
+
+    async def ExplainProfile(  # noqa: N802 - the contract's name
+        self, request: explanation_service_pb2.ExplainProfileRequest, context: Context
+    ) -> explanation_service_pb2.ExplainProfileResponse:
+        """What a profile rests on."""
+        behaviour = await behaviour_of(
+            self._store, request.shopper, request.as_of if request.HasField("as_of") else None
+        )
+        if not behaviour.history and request.shopper.shopper_id:
+            raise NotFound("shopper.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
+        with self._loaded.routes as routes:
+            explained = await explain_profile(
+                routes.of(request.shopper.shopper_id),
+                behaviour.history,
+                behaviour.as_of,
+                tuple(request.interest.names),
+                deadline=current_deadline(),
+            )
+        structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
+        return explanation_service_pb2.ExplainProfileResponse(
+            events=_event_effects(explained.events),
+            weight=explained.weight,
+            release=explained.release,
+            event_count=explained.event_count,
+        )
+
+
+def _event_effects(effects: Iterable[Effect]) -> list[explanation_service_pb2.EventEffect]:
+    return [explanation_service_pb2.EventEffect(event_id=each.of, effect=each.effect) for each in effects]

@@ -89,8 +89,9 @@ def call(
     try:
         answer = channel.unary_unary(any_message.path_of(method))(request, timeout=DEADLINE, metadata=metadata)
     except grpc.RpcError as error:
-        assert isinstance(error, grpc.Call)
-        return error
+        if isinstance(error, grpc.Call):
+            return error
+        raise
     return GetMessageClass(method.output_type).FromString(answer)
 
 

@@ -7,20 +7,28 @@ from portrait.client import Event, EventType, Rejection, calls
 from portrait.client.results import RecordSummary
 
 PUBLIC = [
+    *("AsyncClient", "Client", "DeadlineExceededError", "Embeddings", "Event", "EventEffect", "EventType"),
     *(
-        "AsyncClient",
-        "Client",
-        "DeadlineExceededError",
-        "Embeddings",
-        "Event",
-        "EventType",
         "FieldViolation",
         "Filter",
         "Interest",
+        "InvalidRequestError",
+        "Item",
+        "Keyword",
+        "NotFoundError",
+        "PortraitError",
     ),
-    *("InvalidRequestError", "Item", "Keyword", "NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile"),
-    *("ProfileError", "RankedItem", "Ranking", "RecordSummary", "Rejection", "ServerError", "Tls", "UnavailableError"),
-    "UpsertSummary",
+    *(
+        "PriceBand",
+        "Priority",
+        "Profile",
+        "ProfileError",
+        "ProfileExplanation",
+        "RankedItem",
+        "Ranking",
+        "RankingExplanation",
+    ),
+    *("RecordSummary", "Rejection", "ServerError", "Tls", "UnavailableError", "UpsertSummary", "WordEffect"),
 ]
 
 

@@ -18,6 +18,7 @@ from portrait.server.limits import HISTORY_EVENTS, LIMITS, REQUIRED
 from portrait.server.validation import violations
 from portrait.v1 import catalogue_service_pb2 as catalogue
 from portrait.v1 import event_service_pb2 as event
+from portrait.v1 import explanation_service_pb2 as explanation
 from portrait.v1 import profile_service_pb2 as profile
 from portrait.v1 import recommendation_service_pb2 as recommendation
 from portrait.v1 import types_pb2 as types
@@ -27,6 +28,8 @@ REQUESTS: list[type[Message]] = [
     catalogue.DeleteItemsRequest,
     catalogue.GetItemRequest,
     event.RecordEventsRequest,
+    explanation.ExplainRecommendationRequest,
+    explanation.ExplainProfileRequest,
     profile.GetProfileRequest,
     profile.BatchGetProfilesRequest,
     recommendation.RecommendRequest,
@@ -55,6 +58,8 @@ MINIMAL: dict[str, Message] = {
     "CategoryPath": recommendation.CategoryPath(names=["Home"]),
     "DeleteItemsRequest": catalogue.DeleteItemsRequest(item_ids=["lamp"]),
     "Event": viewed(),
+    "ExplainProfileRequest": explanation.ExplainProfileRequest(shopper=ANN),
+    "ExplainRecommendationRequest": explanation.ExplainRecommendationRequest(shopper=ANN, item_id="lamp"),
     "GetItemRequest": catalogue.GetItemRequest(item_id="lamp"),
     "GetProfileRequest": profile.GetProfileRequest(shopper=ANN),
     "History": types.History(),

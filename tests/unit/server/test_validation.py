@@ -21,6 +21,7 @@ from portrait.v1 import event_service_pb2 as event
 from portrait.v1 import explanation_service_pb2 as explanation
 from portrait.v1 import profile_service_pb2 as profile
 from portrait.v1 import recommendation_service_pb2 as recommendation
+from portrait.v1 import text_service_pb2 as text
 from portrait.v1 import types_pb2 as types
 
 REQUESTS: list[type[Message]] = [
@@ -34,6 +35,7 @@ REQUESTS: list[type[Message]] = [
     profile.BatchGetProfilesRequest,
     recommendation.RecommendRequest,
     recommendation.RankRequest,
+    text.EncodeTextsRequest,
     event.ShopperEvent,
     types.Item,
     types.ShopperRef,
@@ -57,6 +59,7 @@ MINIMAL: dict[str, Message] = {
     "BatchGetProfilesRequest": profile.BatchGetProfilesRequest(shoppers=[ANN]),
     "CategoryPath": recommendation.CategoryPath(names=["Home"]),
     "DeleteItemsRequest": catalogue.DeleteItemsRequest(item_ids=["lamp"]),
+    "EncodeTextsRequest": text.EncodeTextsRequest(texts=["lamp"]),
     "Event": viewed(),
     "ExplainProfileRequest": explanation.ExplainProfileRequest(shopper=ANN),
     "ExplainRecommendationRequest": explanation.ExplainRecommendationRequest(shopper=ANN, item_id="lamp"),

@@ -6,16 +6,16 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import partial
 
-import grpc
 import uvloop
 
-_CHANNELS = 4
+from benchmarks.serving import wire
+from benchmarks.serving.wire import LATE, LEFT, OK, REFUSED
 
-_Methods: TypeAlias = "dict[str, list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]]]"
+__all__ = ["LATE", "LEFT", "OK", "REFUSED", "Answered", "Call", "Load", "run", "start"]
 
-OK, LATE, REFUSED, LEFT = "OK", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"
+_CONNECTIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,59 +74,61 @@ def _run(load: Load) -> list[Answered]:
 
 
 class _Sender:
+    """Sends a load by callbacks alone: a task a call would take more than the call."""
+
     def __init__(self, load: Load) -> None:
         self._load = load
         self._chance = random.Random(1)
         self._answered: list[Answered] = []
-        self._sent = 0
+        self._sent = self._under_way = 0
+        self._ended = asyncio.Event()
 
     async def send(self) -> list[Answered]:
-        options = [("grpc.use_local_subchannel_pool", 1)]  # a connection each
-        channels = [grpc.aio.insecure_channel(self._load.address, options) for _ in range(_CHANNELS)]
-        await asyncio.gather(*(channel.channel_ready() for channel in channels))
-        methods = {
-            call.path: [channel.unary_unary(call.path, None, None) for channel in channels] for call in self._load.calls
-        }
-        end = time.monotonic() + self._load.seconds
-        if self._load.in_flight:
-            await asyncio.gather(*(self._loop(methods, end) for _ in range(self._load.in_flight)))
+        load = self._load
+        self._connections = [await wire.connect(load.address) for _ in range(_CONNECTIONS)]
+        paths = {call.path for call in load.calls}
+        self._heads = {path: wire.head(load.address, path, load.deadline, load.metadata) for path in paths}
+        self._end = time.monotonic() + load.seconds
+        if load.in_flight:
+            for _ in range(load.in_flight):
+                self._call()
         else:
-            await self._open(methods, end)
-        for channel in channels:
-            await channel.close(None)
+            await self._arrive()
+        while self._under_way:
+            self._ended.clear()
+            await self._ended.wait()
+        for connection in self._connections:
+            connection.close()
         return self._answered
 
-    def _more(self, end: float) -> bool:
-        return time.monotonic() < end and not (self._load.count and self._sent >= self._load.count)
+    def _more(self) -> bool:
+        return time.monotonic() < self._end and not (self._load.count and self._sent >= self._load.count)
 
-    async def _loop(self, methods: _Methods, end: float) -> None:
-        while self._more(end):
-            await self._call(methods)
-
-    async def _open(self, methods: _Methods, end: float) -> None:
+    async def _arrive(self) -> None:
         """Arrivals of a Poisson process; one that comes late is caught up with."""
         due = time.monotonic()
-        calls: set[asyncio.Task[None]] = set()
-        while self._more(end):
+        while self._more():
             due += self._chance.expovariate(self._load.rate)
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            task = asyncio.create_task(self._call(methods))
-            calls.add(task)
-            task.add_done_callback(calls.discard)
-        await asyncio.gather(*calls)
+            if (early := due - time.monotonic()) > 0:
+                await asyncio.sleep(early)
+            self._call()
 
-    async def _call(self, methods: _Methods) -> None:
+    def _call(self) -> None:
         load, chance = self._load, self._chance
         made = load.calls[self._sent % len(load.calls)]
+        connection = self._connections[self._sent % _CONNECTIONS]
         self._sent += 1
-        sent, code = time.monotonic(), OK
-        call = methods[made.path][self._sent % _CHANNELS](made.request, timeout=load.deadline, metadata=load.metadata)
+        self._under_way += 1
+        sent = time.monotonic()
+        ended = partial(self._note, sent)
+        stream = connection.call(self._heads[made.path], made.request, load.deadline, ended)
         if load.leaving and chance.random() < load.leaving:
-            asyncio.get_running_loop().call_later(chance.uniform(0.0, load.leave_seconds), call.cancel)
-        try:
-            await call
-        except grpc.aio.AioRpcError as error:
-            code = error.code().name
-        except asyncio.CancelledError:
-            code = LEFT
+            asyncio.get_running_loop().call_later(chance.uniform(0.0, load.leave_seconds), connection.cancel, stream)
+
+    def _note(self, sent: float, code: str) -> None:
+        self._under_way -= 1
         self._answered.append(Answered(sent, time.monotonic() - sent, code))
+        if self._load.in_flight and self._more():
+            asyncio.get_running_loop().call_soon(self._call)
+        else:
+            self._ended.set()

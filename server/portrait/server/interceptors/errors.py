@@ -21,7 +21,6 @@ def errors(method: Method, proceed: Behaviour) -> Behaviour:
     """Answer an expected error with its status and details, any other with INTERNAL and the request's id."""
 
     async def behaviour(request: bytes, context: Context) -> Message:
-        request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
         try:
             return await proceed(request, context)
         except grpc.aio.AbortError:
@@ -31,16 +30,20 @@ def errors(method: Method, proceed: Behaviour) -> Behaviour:
             if task is None or task.cancelling():
                 raise  # the caller is gone, or the server ends
             # A part that this call waited for was cancelled, not the call: a caller without deadline would hang.
-            status = status_of(Unavailable("the work was cancelled", _RETRY_SECONDS), request_id)
+            status = status_of(Unavailable("the work was cancelled", _RETRY_SECONDS), _request_id())
         except Exception as error:
             if isinstance(error, PortraitError) and is_expected(error):
-                status = status_of(error, request_id)
+                status = status_of(error, _request_id())
             else:
                 _log_fault(method, error)
-                status = internal(request_id)
+                status = internal(_request_id())
         return await _abort(context, status)
 
     return behaviour
+
+
+def _request_id() -> str:
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 async def _abort(context: Context, status: Status) -> NoReturn:

@@ -133,7 +133,7 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
 
 def _write_manifest(repository: Path, release: int) -> None:
     folder = files.folder(repository, release)
-    written = [*(files.model_file(repository, name, release) for name in MODELS), *folder.iterdir()]
+    written = [*(files.model_file(repository, name, release) for name in MODELS), *files.written(folder)]
     Manifest(
         release=release,
         created_at="2026-01-01T00:00:00+00:00",

@@ -24,6 +24,7 @@ def export(
 ) -> None:
     """Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and item index."""
     from portrait.export.errors import ExportError
+    from portrait.export.nearest import Retrieval
     from portrait.export.release import make
     from portrait.training.errors import TrainingError
     from portrait.training.run import load
@@ -43,6 +44,8 @@ def export(
     for check in checks:
         table.add_row(check.graph, check.runtime, f"{check.difference:.1e}", f"{check.bound:.0e}")
     console.print(table)
+    retrieval = Retrieval(**manifest.export["retrieval"])
+    console.print(f"nearest of {manifest.data['items']} items: {retrieval}", highlight=False)
     console.print(f"release {manifest.release} is in {repository}")
 
 

@@ -2,33 +2,51 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from portrait.export import nearest
+from portrait.export.nearest import Retrieval
 from portrait.features import release as files
 from portrait.features.events import Item
+from portrait.features.items import ItemTable, mapped, write_lines
 from portrait.features.keywords import keywords
+from portrait.features.prices import PriceScale
 from portrait.features.text import item_text
+from portrait.training.corpus import NO_ITEM
+from portrait.training.retrieval import encode_targets
 from portrait.training.run import TrainedRun
 
 
-def write(trained: TrainedRun, folder: Path) -> None:
-    """Write the index of a release into its folder."""
-    items = trained.corpus.items
-    with (folder / files.ITEMS).open("w", encoding="utf-8") as lines:
-        for item in items:
-            lines.write(json.dumps(_fields(item), ensure_ascii=False) + "\n")
-    np.save(folder / files.ITEM_VECTORS, trained.index.vectors)
+def write(trained: TrainedRun, folder: Path) -> Retrieval:
+    """Write the index of a release into its folder; returns how the nearest items are found."""
+    items, scale = trained.corpus.items, trained.corpus.price_scale
+    write_items(items, scale, folder)
     np.save(folder / files.ITEM_POPULARITY, trained.index.popularity)
     trained.index.lenders.save(folder / files.LENDERS)
     trained.associations.save(folder / files.ASSOCIATIONS)
-    (folder / files.PRICE_SCALE).write_text(json.dumps(trained.corpus.price_scale.to_json(), ensure_ascii=False))
+    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False))
     (folder / files.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False))
+    return nearest.write(
+        trained.index.vectors, lambda count: _profiles(trained, count), folder, exact=nearest.EXACT_ITEMS
+    )
 
 
-def _fields(item: Item) -> dict[str, object]:
-    return {name: getattr(item, name) for name in Item.__slots__}
+def write_items(items: Sequence[Item], scale: PriceScale, folder: Path) -> None:
+    """Write items and their columns into a release's folder."""
+    write_lines(items, folder / files.ITEMS)
+    ItemTable.of(mapped(folder / files.ITEMS), scale).save(folder)
+
+
+def _profiles(trained: TrainedRun, count: int) -> NDArray[np.float32]:
+    """Profiles at moments that training knows; fewer where events have none before them."""
+    learnt = np.flatnonzero(trained.holdout.train & (trained.corpus.event_item != NO_ITEM))
+    random = np.random.default_rng(trained.settings.seed)
+    moments = np.sort(random.choice(learnt, min(count, len(learnt)), replace=False))
+    return encode_targets(trained.model, trained.cache, trained.corpus, moments, trained.index.vectors).profiles
 
 
 def _words(items: list[Item]) -> dict[str, object]:

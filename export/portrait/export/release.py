@@ -1,6 +1,7 @@
 """A run to a release: exported, checked, and named by a manifest that is written last."""
 
 import asyncio
+import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from tritonclient.utils import np_to_triton_dtype
 from portrait.export import index, parity
 from portrait.export.errors import ExportError
 from portrait.export.graphs import OPSET, Graph, export, graphs
+from portrait.export.nearest import Retrieval
 from portrait.export.parity import Infer, Parity
 from portrait.export.precision import Precision
 from portrait.features import release as files
@@ -70,11 +72,11 @@ def make(
         report("item index")
         folder = files.folder(staging, number)
         folder.mkdir(parents=True)
-        index.write(trained, folder)
+        retrieval = index.write(trained, folder)
         shutil.copy(trained.folder / files.TOKENIZER, folder / files.TOKENIZER)
         if (trained.folder / files.REPORT).exists():
             shutil.copy(trained.folder / files.REPORT, folder / files.REPORT)
-        manifest = _manifest(trained, metrics, staging, number, precision, checks)
+        manifest = _manifest(trained, metrics, staging, number, precision, checks, retrieval)
         _move(staging, repository, number)
     manifest.write(files.folder(repository, number))
     return manifest, checks
@@ -138,10 +140,11 @@ def _manifest(
     number: int,
     precision: Precision,
     checks: list[Parity],
+    retrieval: Retrieval,
 ) -> Manifest:
     written = [
         *(files.model_file(staging, model, number) for model in MODELS),
-        *files.folder(staging, number).iterdir(),
+        *files.written(files.folder(staging, number)),
     ]
     settings = trained.settings
     return Manifest(
@@ -167,6 +170,7 @@ def _manifest(
             "opset": OPSET,
             "precision": precision.value,
             "parity": {f"{check.graph} in {check.runtime}": check.difference for check in checks},
+            "retrieval": dataclasses.asdict(retrieval),
         },
     )
 

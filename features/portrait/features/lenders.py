@@ -58,10 +58,21 @@ class Lenders:
             part = slice(begin, begin + block)
             cosines = np.where(known, words[part] @ vectors.T, -np.inf)
             places = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-            weights = np.exp(_SHARPNESS * np.take_along_axis(cosines, places, 1))
-            lenders.rows[part, :count] = places
-            lenders.shares[part, :count] = weights / weights.sum(1, keepdims=True)
+            near = cls.near(places, np.take_along_axis(cosines, places, 1))
+            lenders.rows[part, :count], lenders.shares[part, :count] = near.rows, near.shares
         return lenders
+
+    @classmethod
+    def near(cls, rows: NDArray[np.int64], cosines: NDArray[np.float32]) -> "Lenders":
+        """Known items that are near to newcomers, each with a share that grows with its nearness.
+
+        Args:
+            rows: `[newcomers, lenders]`; -1 where there is none.
+            cosines: `[newcomers, lenders]`.
+        """
+        weights = np.where(rows >= 0, np.exp(_SHARPNESS * cosines), np.float32(0.0))
+        shares = weights / np.maximum(weights.sum(1, keepdims=True), np.float32(1e-12))
+        return cls(rows.astype(np.int32), shares.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -49,14 +49,18 @@ class PriceScale:
         """Share of the category's items that are cheaper, 0 to 1; NaN if price or scale is unknown."""
         if price is None or not np.isfinite(price):
             return float("nan")
+        return float(self.percentiles(path, np.array([price]))[0])
+
+    def percentiles(self, path: Sequence[str], prices: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same for many prices of one category, each finite: `[prices]`."""
         for depth in range(len(path), -1, -1):
             quantiles = self.quantiles.get(category_key(path[:depth]))
             if quantiles is not None:
                 # Equal quantiles (many items at one price) count half, as in a mid-rank percentile.
-                below = int(np.searchsorted(quantiles, price, side="left"))
-                above = int(np.searchsorted(quantiles, price, side="right"))
+                below = np.searchsorted(quantiles, prices, side="left")
+                above = np.searchsorted(quantiles, prices, side="right")
                 return (below + above) / (2 * len(QUANTILES))
-        return float("nan")
+        return np.full(len(prices), np.nan)
 
     def to_json(self) -> dict[str, list[float]]:
         """As plain lists, for a release's file."""

@@ -4,8 +4,11 @@
 <model_repository>/releases/<n>/
     manifest.json                             written last: a release without it does not exist
     tokenizer.json                            of the text encoder
-    items.jsonl                               one item a line: the rows of the next two
-    item_vectors.npy                          float32 [items, dimension], unit length
+    items.jsonl                               one item a line: the rows of what follows
+    item_columns/                             what is in these lines, to be mapped into memory; see `items`
+    item_vectors.npy                          float32 [items, dimension], unit length; float16 beside an index
+    item_index.faiss                          finds the nearest of many items; only of catalogues too large to look at
+                                              every item
     item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its lenders' mean
     lenders.npz                               which items lend to those without events; see `lenders`
     associations.npz                          which items follow which; see `associations`
@@ -28,7 +31,9 @@ MODEL_FILE = "model.onnx"
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 ITEMS = "items.jsonl"
+ITEM_COLUMNS = "item_columns"
 ITEM_VECTORS = "item_vectors.npy"
+ITEM_INDEX = "item_index.faiss"
 ITEM_POPULARITY = "item_popularity.npy"
 LENDERS = "lenders.npz"
 ASSOCIATIONS = "associations.npz"
@@ -66,7 +71,7 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=dict)
     """What `portrait evaluate` measured of the run."""
     export: dict[str, Any] = field(default_factory=dict)
-    """Opset, precision and the worst difference of each parity check."""
+    """Opset, precision, the worst difference of each parity check, and how the nearest items are found."""
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a release's folder, all of it or nothing."""
@@ -112,6 +117,11 @@ def folder(repository: Path, release: int) -> Path:
 def model_file(repository: Path, model: str, release: int) -> Path:
     """Where a release keeps a model."""
     return repository / model / str(release) / MODEL_FILE
+
+
+def written(folder: Path) -> list[Path]:
+    """All files of a release's folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def releases(repository: Path) -> list[int]:

@@ -1,165 +1,238 @@
-"""Catalogues: a release's items and those changed since, as arrays that a request reads without being disturbed."""
+"""Catalogues: a release's items and those changed since, as a request sees them without being disturbed."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.lenders import LENDERS, Lenders
+from portrait.features.items import ItemTable
+from portrait.features.lenders import Lenders
+from portrait.server import bits
+from portrait.server.added import Added
+from portrait.server.bits import Bits
 from portrait.server.described import CandidateSet
 from portrait.server.errors import NotFound
-from portrait.server.growing import Growing
+from portrait.server.filters import Filter
 from portrait.server.releases import Release
+from portrait.server.retrieval.exact import best
+from portrait.server.stock import Stock
 
-_ROW = np.dtype(
-    [
-        ("popularity", np.float32),
-        ("newcomer", np.bool_),
-        ("lenders", np.int32, (LENDERS,)),
-        ("shares", np.float32, (LENDERS,)),
-        ("percentile", np.float64),
-        ("price", np.float64),
-        ("path", np.int64),
-        ("brand", np.int64),
-    ]
-)
-"""What is known of an item in numbers: category path and brand as codes, lenders by row of the release, NaN for an
-unknown price."""
+T = TypeVar("T", bound=np.generic)
+
 _TOLERATED_DEAD_ROWS = 1_000
 """Rows of replaced and removed items are swept out when there are more of them than this, and than of living ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which items may be shown."""
+class Selection:
+    """Some rows of a snapshot."""
 
-    categories: Sequence[tuple[str, ...]] = ()
-    """Only items under one of these paths; empty for all."""
-    brands: Sequence[str] = ()
-    """Only items of these brands, whatever their case; empty for all."""
-    min_price: float | None = None
-    max_price: float | None = None
-    """Items without a price pass neither bound."""
-    exclude_item_ids: Sequence[str] = ()
+    stock: Bits
+    """Those of the release."""
+    added: NDArray[np.bool_]
+    """`[added]`: which of those added since."""
 
+    def holds(self, rows: NDArray[np.int64], stock: int) -> NDArray[np.bool_]:
+        """`[rows]`: which of some rows are among these.
 
-class _Codes:
-    """Category paths and brands as numbers, so that filters compare numbers. A code is never given up."""
+        Args:
+            rows: of the snapshot.
+            stock: how many of its rows are the release's.
+        """
+        held = np.empty(len(rows), dtype=bool)
+        of_stock = rows < stock
+        held[of_stock] = bits.holds(self.stock, rows[of_stock])
+        held[~of_stock] = self.added[rows[~of_stock] - stock]
+        return held
 
-    def __init__(self) -> None:
-        self._paths: dict[tuple[str, ...], int] = {}
-        self._brands: dict[str, int] = {}
-
-    def path(self, path: tuple[str, ...]) -> int:
-        return self._paths.setdefault(path, len(self._paths))
-
-    def brand(self, brand: str | None) -> int:
-        return self._brands.setdefault((brand or "").casefold(), len(self._brands))
-
-    def under(self, categories: Sequence[tuple[str, ...]]) -> NDArray[np.bool_]:
-        """By code: whether a path begins with one of the categories."""
-        # One step, since other threads look while new paths come in.
-        paths = tuple(self._paths)
-        return np.array([any(path[: len(each)] == each for each in categories) for path in paths], dtype=bool)
-
-    def of_brands(self, brands: Sequence[str]) -> list[int]:
-        """Codes of the brands that any item has."""
-        return [self._brands[brand] for brand in map(str.casefold, brands) if brand in self._brands]
+    def within(self, other: "Selection") -> "Selection":
+        """The rows that are in both."""
+        return Selection(self.stock & other.stock, self.added & other.added)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A catalogue at one moment. What a row holds never changes, and every row lives or is dead."""
+    """A catalogue at one moment: the rows of the release, if any is of this catalogue, then those added since.
+
+    What a row holds never changes, and every row lives or is dead.
+    """
 
     name: str
-    _items: list[Item]
-    _own: NDArray[np.float32]
-    """Vectors of the release's rows, which come first."""
-    _added: NDArray[np.float32]
-    """Vectors of the others."""
-    _numbers: NDArray[np.void]
-    _alive: NDArray[np.bool_]
-    _rows: Mapping[str, int]
-    _codes: _Codes
+    _stock: Stock
+    _added: Added
+    _stock_alive: Bits
+    _added_alive: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return len(self._alive)
-
-    @property
-    def popularity(self) -> NDArray[np.float32]:
-        """`[rows]`, 0 to 1."""
-        return self._numbers["popularity"]
-
-    @property
-    def newcomer(self) -> NDArray[np.bool_]:
-        """`[rows]`: whether the release knows no event of the item."""
-        return self._numbers["newcomer"]
+        return self._stock.rows + len(self._added_alive)
 
     def row(self, item_id: str) -> int | None:
         """Row of an item, None if the catalogue does not hold it."""
-        row = self._rows.get(item_id)
-        return row if row is not None and self._alive[row] else None
+        place = self._added.place(item_id, len(self._added_alive))
+        if place >= 0:
+            return self._stock.rows + place if self._added_alive[place] else None
+        row = self._stock.release.items.row(self.name, item_id)
+        return row if row >= 0 and self._stock_alive[row >> 3] >> (row & 7) & 1 else None
 
     def row_of(self, event: Event) -> int | None:
         """Row of the item that an event was done to, None if the catalogue does not hold it."""
         return self.row(event.item_id) if event.item_id is not None and event.is_of(self.name) else None
 
+    def rows_of(self, events: Sequence[Event]) -> NDArray[np.int64]:
+        """Rows of the items that events were done to, each once, the latest first."""
+        rows = dict.fromkeys(self.row_of(event) for event in reversed(events))
+        return np.array([row for row in rows if row is not None], dtype=np.int64)
+
+    def rows_of_release(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows where items of the release stand now, in their order; those that are gone are left out.
+
+        Args:
+            rows: of the release, of items of this catalogue.
+        """
+        now, moved = rows.copy(), np.flatnonzero(~bits.holds(self._stock_alive, rows))
+        for place in moved.tolist():
+            row = self.row(self._stock.release.items.item_id(int(rows[place])))
+            now[place] = -1 if row is None else row
+        return now[now >= 0]
+
     def item(self, item_id: str) -> Item | None:
         """An item by its id."""
         row = self.row(item_id)
-        return None if row is None else self._items[row]
+        return None if row is None else self._item(row)
 
     def item_of(self, event: Event) -> Item | None:
         """The item that an event was done to."""
         row = self.row_of(event)
-        return None if row is None else self._items[row]
+        return None if row is None else self._item(row)
+
+    def _item(self, row: int) -> Item:
+        stock = self._stock.rows
+        return self._stock.release.items[row] if row < stock else self._added.item(row - stock)
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """`[rows, dimension]`."""
-        own = rows < len(self._own)
-        vectors = np.empty((len(rows), self._own.shape[1]), dtype=np.float32)
-        vectors[own] = self._own[rows[own]]
-        vectors[~own] = self._added[rows[~own] - len(self._own)]
-        return vectors
+        return self._column(rows, self._stock.release.vectors, self._added.vectors).astype(np.float32, copy=False)
 
     def take(self, rows: NDArray[np.int64]) -> CandidateSet:
         """Some rows."""
-        numbers = self._numbers[rows]
-        items = [self._items[row] for row in rows.tolist()]
+        release, numbers, stock = self._stock.release, self._added.numbers, self._stock.rows
+        lenders = release.lenders
+        item_id = release.items.item_id
+        items = _Shown(rows.tolist(), release.items, self._added, stock)
         return CandidateSet(
+            [item_id(row) if row < stock else self._added.item(row - stock).item_id for row in rows.tolist()],
             items,
             self.vectors(rows),
-            numbers["popularity"],
-            numbers["newcomer"],
-            Lenders(numbers["lenders"], numbers["shares"]),
-            numbers["percentile"],
+            self._column(rows, release.popularity, numbers["popularity"]),
+            self._column(rows, release.newcomer, numbers["newcomer"]),
+            Lenders(
+                self._column(rows, lenders.rows, numbers["lenders"]),
+                self._column(rows, lenders.shares, numbers["shares"]),
+            ),
+            self._column(rows, release.items.columns.percentile, numbers["percentile"]),
         )
 
-    def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`[rows]`: inner products with all vectors."""
-        return np.concatenate([self._own @ vector, self._added @ vector])
+    def _column(self, rows: NDArray[np.int64], stock: NDArray[T], added: NDArray[T]) -> NDArray[T]:
+        """Values of some rows, from those of the release's rows and those of the added ones."""
+        of_stock = rows < self._stock.rows
+        if of_stock.all():
+            return np.asarray(stock[rows])
+        values = np.empty((len(rows), *stock.shape[1:]), dtype=added.dtype)
+        values[of_stock] = stock[rows[of_stock]]
+        values[~of_stock] = added[rows[~of_stock] - self._stock.rows]
+        return values
 
-    def allowed(self, wanted: Filter) -> NDArray[np.bool_]:
-        """`[rows]`: which items live and pass a filter; the caller may change the array."""
-        numbers, allowed = self._numbers, self._alive.copy()
-        if wanted.categories:
-            allowed &= self._codes.under(wanted.categories)[numbers["path"]]
-        if wanted.brands:
-            allowed &= np.isin(numbers["brand"], self._codes.of_brands(wanted.brands))
-        if wanted.min_price is not None:
-            allowed &= numbers["price"] >= wanted.min_price
-        if wanted.max_price is not None:
-            allowed &= numbers["price"] <= wanted.max_price
+    def select(self, wanted: Filter, left_out: NDArray[np.int64], *, newcomers: bool = False) -> Selection:
+        """The living rows that pass a filter.
+
+        Args:
+            wanted: what may be shown.
+            left_out: rows that may not.
+            newcomers: only items that the release knows no event of.
+        """
         excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
-        allowed[excluded] = False
-        return allowed
+        rows, first = np.concatenate([left_out, np.array(excluded, dtype=np.int64)]), self._stock.rows
+        stock = bits.without(self._stock_alive, rows[rows < first])
+        for passing in self._stock.passing(wanted) if first else ():
+            stock &= passing
+        if newcomers:
+            stock &= self._stock.newcomers
+        added = self._added_alive & self._added.passing(wanted, len(self._added_alive))
+        added[rows[rows >= first] - first] = False
+        if newcomers:
+            added &= self._added.numbers["newcomer"][: len(added)]
+        return Selection(stock, added)
+
+    def holds(self, selection: Selection, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """`[rows]`: which of some rows are in a selection."""
+        return selection.holds(rows, self._stock.rows)
+
+    def nearest(self, vector: NDArray[np.float32], wants: Sequence[tuple[int, Selection]]) -> list[NDArray[np.int64]]:
+        """Rows whose vectors have the largest inner products with another one, best first.
+
+        Those of the release may come from its index, which misses a few; those added since are all looked at.
+
+        Args:
+            vector: `[dimension]`.
+            wants: how many at most, of which rows; each is answered.
+        """
+        of_stock = self._stock.nearest(vector, [(k, selection.stock) for k, selection in wants])
+        count = len(self._added_alive)
+        if not count:
+            return [rows for rows, _ in of_stock]
+        scores, answers = self._added.vectors[:count] @ vector, []
+        for (k, selection), found in zip(wants, of_stock, strict=True):
+            places = best(scores, k, selection.added)
+            answers.append(self._merged(k, found, (places, scores[places])))
+        return answers
+
+    def popular(self, k: int, selection: Selection) -> NDArray[np.int64]:
+        """The most popular of some rows, at most `k`; equally popular ones by row."""
+        rows = self._stock.popular(k, selection.stock)
+        popularity = self._added.numbers["popularity"][: len(self._added_alive)]
+        places = best(popularity, k, selection.added)
+        return self._merged(k, (rows, self._stock.release.popularity[rows]), (places, popularity[places]))
+
+    def _merged(
+        self,
+        k: int,
+        stock: tuple[NDArray[np.int64], NDArray[np.float32]],
+        added: tuple[NDArray[np.int64], NDArray[np.float32]],
+    ) -> NDArray[np.int64]:
+        """The best of the release's rows and of added places, each with its scores; equal ones by row."""
+        rows = np.concatenate([stock[0], added[0] + self._stock.rows])
+        return rows[np.argsort(-np.concatenate([stock[1], added[1]]), kind="stable")[:k]]
+
+
+class _Shown(Sequence[Item]):
+    """Items of some rows, each made when it is asked for."""
+
+    def __init__(self, rows: list[int], items: ItemTable, added: Added, stock: int) -> None:
+        self._rows, self._items, self._added, self._stock = rows, items, added, stock
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | list[Item]:
+        if isinstance(place, slice):
+            return [self._item(row) for row in self._rows[place]]
+        return self._item(self._rows[place])
+
+    def _item(self, row: int) -> Item:
+        return self._items[row] if row < self._stock else self._added.item(row - self._stock)
 
 
 class Catalogue:
     """A named set of items.
+
+    A change costs what it changes, and a bit for each item of the catalogue: 125 KB copied for a million.
 
     Args:
         name: its name.
@@ -168,90 +241,49 @@ class Catalogue:
 
     def __init__(self, name: str, release: Release) -> None:
         self._name = name
-        self._codes = _Codes()
-        own = [row for row, item in enumerate(release.items) if item.catalogue == name]
-        self._items = [release.items[row] for row in own]
-        # A release's vectors stay in its file unless it holds other catalogues too.
-        self._own = np.asarray(release.vectors if len(own) == len(release.items) else release.vectors[own])
-        self._added = Growing(np.empty((0, release.dimension), dtype=np.float32))
-        self._numbers = Growing(self._rows_of(_held(release, self._items, own, self._own)))
-        self._alive = np.ones(len(own), dtype=bool)
-        self._rows = {item.item_id: row for row, item in enumerate(self._items)}
+        self._stock, self._added = Stock(name, release), Added(release.dimension)
+        self._stock_alive = self._stock.items
+        self._added_alive = np.empty(0, dtype=bool)
         self._publish()
 
     def upsert(self, described: CandidateSet) -> None:
         """Add or replace items; of two with one id the last counts."""
-        places = list({item.item_id: place for place, item in enumerate(described.items)}.values())
-        added = [described.items[place] for place in places]
-        replaced = [row for item in added if (row := self._rows.get(item.item_id)) is not None]
-        first = len(self._alive)
-        alive = np.append(self._alive, np.ones(len(added), dtype=bool))
-        alive[replaced] = False
-        self._alive = alive
-        self._items.extend(added)  # readers know nothing of rows beyond their own
-        self._added.append(described.vectors[places])
-        self._numbers.append(self._rows_of(described)[places])
-        self._rows = self._rows | {item.item_id: first + place for place, item in enumerate(added)}
+        places = np.array(list({each: place for place, each in enumerate(described.item_ids)}.values()), dtype=np.int64)
+        added = described.take(places)
+        self._bury(added.item_ids)
+        self._added.append(added)
+        self._added_alive = np.append(self._added_alive, np.ones(len(places), dtype=bool))
         self._sweep()
         self._publish()
 
     def delete(self, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many were there."""
-        rows = [row for item_id in set(item_ids) if (row := self.now.row(item_id)) is not None]
-        self._alive = self._alive.copy()
-        self._alive[rows] = False
+        gone = self._bury(item_ids)
         self._publish()
+        return gone
+
+    def _bury(self, item_ids: Sequence[str]) -> int:
+        """Let the rows of items be dead, if there are any; returns how many there were."""
+        rows = np.array([row for each in set(item_ids) if (row := self.now.row(each)) is not None], dtype=np.int64)
+        first = self._stock.rows
+        if (rows < first).any():
+            self._stock_alive = bits.without(self._stock_alive, rows[rows < first])
+        self._added_alive = self._added_alive.copy()
+        self._added_alive[rows[rows >= first] - first] = False
         return len(rows)
 
     def _publish(self) -> None:
-        self.now = Snapshot(
-            self._name,
-            self._items,
-            self._own,
-            self._added.rows,
-            self._numbers.rows,
-            self._alive,
-            self._rows,
-            self._codes,
-        )
+        self.now = Snapshot(self._name, self._stock, self._added, self._stock_alive, self._added_alive)
         """The catalogue as it is now."""
 
     def _sweep(self) -> None:
         """Give up the dead rows beyond the release's own, if there are many."""
-        first = len(self._own)
-        living = np.flatnonzero(self._alive[first:])
+        living = np.flatnonzero(self._added_alive)
         if len(self._added) - len(living) <= max(_TOLERATED_DEAD_ROWS, len(living)):
             return
-        kept = np.concatenate([np.arange(first), first + living])
-        self._items = [self._items[row] for row in kept.tolist()]
-        self._added = Growing(self._added.rows[living])
-        self._numbers = Growing(self._numbers.rows[kept])
-        self._alive = self._alive[kept]
-        self._rows = {item.item_id: row for row, item in enumerate(self._items)}
-
-    def _rows_of(self, described: CandidateSet) -> NDArray[np.void]:
-        """`[items]` of `_ROW`."""
-        rows, items = np.empty(len(described.items), dtype=_ROW), described.items
-        rows["popularity"], rows["newcomer"] = described.popularity, described.newcomer
-        rows["lenders"], rows["shares"] = described.lenders.rows, described.lenders.shares
-        rows["percentile"] = described.percentile
-        rows["price"] = [math.nan if item.price is None else item.price for item in items]
-        rows["path"] = [self._codes.path(item.category_path) for item in items]
-        rows["brand"] = [self._codes.brand(item.brand) for item in items]
-        return rows
-
-
-def _held(release: Release, items: list[Item], rows: list[int], vectors: NDArray[np.float32]) -> CandidateSet:
-    """Items of a release as it holds them."""
-    scale = release.price_scale
-    return CandidateSet(
-        items,
-        vectors,
-        release.popularity[rows],
-        release.newcomer[rows],
-        release.lenders.take(np.array(rows, dtype=np.int64)),
-        np.array([scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
-    )
+        swept = Added(self._stock.release.dimension)
+        swept.append(self._added.take(living))
+        self._added, self._added_alive = swept, np.ones(len(living), dtype=bool)
 
 
 class Catalogues:
@@ -263,7 +295,7 @@ class Catalogues:
 
     def __init__(self, release: Release) -> None:
         self._release = release
-        names = {DEFAULT_CATALOGUE, *(item.catalogue for item in release.items)}
+        names = {DEFAULT_CATALOGUE, *release.items.codes.catalogues}
         self._by_name = {name: Catalogue(name, release) for name in sorted(names)}
 
     def __getitem__(self, name: str) -> Catalogue:

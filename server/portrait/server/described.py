@@ -15,7 +15,9 @@ from portrait.server.releases import Release
 class CandidateSet:
     """Items as the ranker sees them; all of one length."""
 
-    items: list[Item]
+    item_ids: list[str]
+    items: Sequence[Item]
+    """May be made only when they are asked for."""
     vectors: NDArray[np.float32]
     """`[items, dimension]`."""
     popularity: NDArray[np.float32]
@@ -25,9 +27,22 @@ class CandidateSet:
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""
 
+    def take(self, places: NDArray[np.int64]) -> "CandidateSet":
+        """Some of these."""
+        return CandidateSet(
+            [self.item_ids[place] for place in places.tolist()],
+            [self.items[place] for place in places.tolist()],
+            self.vectors[places],
+            self.popularity[places],
+            self.newcomer[places],
+            self.lenders.take(places),
+            self.percentile[places],
+        )
+
     def joined(self, other: "CandidateSet") -> "CandidateSet":
         """These and others after them."""
         return CandidateSet(
+            [*self.item_ids, *other.item_ids],
             [*self.items, *other.items],
             np.concatenate([self.vectors, other.vectors]),
             np.concatenate([self.popularity, other.popularity]),
@@ -49,14 +64,17 @@ def described(release: Release, catalogue: str, items: Sequence[Item], words: ND
         items: some items, of the release or not.
         words: `[items, dimension]`, embeddings of their texts.
     """
-    known = release.rows if catalogue == DEFAULT_CATALOGUE else {}
-    rows = np.array([known.get(item.item_id, -1) for item in items], dtype=np.int64)
+    if catalogue == DEFAULT_CATALOGUE:
+        rows = np.array([release.items.row(catalogue, item.item_id) for item in items], dtype=np.int64)
+    else:
+        rows = np.full(len(items), -1, dtype=np.int64)
     newcomer = (rows < 0) | release.newcomer[rows]
     lenders = Lenders.themselves(np.where(newcomer, -1, rows))
     if catalogue == DEFAULT_CATALOGUE:
-        lent = Lenders.nearest(words[newcomer], release.vectors, ~release.newcomer)
+        lent = release.lenders_to(words[newcomer])
         lenders.rows[newcomer], lenders.shares[newcomer] = lent.rows, lent.shares
     return CandidateSet(
+        [item.item_id for item in items],
         list(items),
         with_lent(words, lenders, release.vectors, release.manifest.towers),
         lenders.mean(release.popularity),

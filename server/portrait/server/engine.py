@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.features.text import item_text
-from portrait.server.catalogue import Catalogues, Filter, Snapshot
+from portrait.server.catalogue import Catalogues, Snapshot
 from portrait.server.described import CandidateSet, described
 from portrait.server.errors import NotFound
 from portrait.server.fallback import Fallback
+from portrait.server.filters import Filter
 from portrait.server.inference.batcher import Batcher
 from portrait.server.inference.encoders import Ranker
 from portrait.server.inference.shoppers import Shopper, ShopperEncoder
@@ -205,8 +206,7 @@ class Engine:
             chosen = retrieve(*arguments)
         else:
             chosen = await asyncio.to_thread(retrieve, *arguments)
-        ranked = await self._ordered(chosen, shopper, request, deadline)
-        return self._ranking(ranked[: request.k], request)
+        return self._ranking(await self._ordered(chosen, shopper, request, request.k, deadline), request)
 
     def _recommend_without_models(self, request: RecommendRequest) -> Ranking | None:
         """None if nothing is known of the query: what does not answer it is no answer."""
@@ -242,7 +242,7 @@ class Engine:
         catalogue, shelves = self._catalogues[request.catalogue].now, self._catalogues.now()
         shopper = await self._shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
         known, unknown = await self._described(catalogue, request.candidates, deadline)
-        ranked = await self._ordered(known, shopper, request, deadline)
+        ranked = await self._ordered(known, shopper, request, len(known.items), deadline)
         ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
         return self._ranking(ranked, request)
 
@@ -254,8 +254,7 @@ class Engine:
         if shopper is not None:
             rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]
             held = catalogue.take(np.array(rows, dtype=np.int64))
-            names = [item.item_id for item in held.items]
-            score = dict(zip(names, scores(held, catalogue, shopper).tolist(), strict=True))
+            score = dict(zip(held.item_ids, scores(held, catalogue, shopper).tolist(), strict=True))
         ranked = [
             RankedItem(
                 item if item.title else catalogue.item(item.item_id) or item, score.get(item.item_id, 0.0), 0.0, 0.0
@@ -322,14 +321,14 @@ class Engine:
         return await asyncio.to_thread(described, self.release, catalogue, items, words)
 
     async def _ordered(
-        self, chosen: CandidateSet, shopper: Shopper, request: Request, deadline: float | None
+        self, chosen: CandidateSet, shopper: Shopper, request: Request, k: int, deadline: float | None
     ) -> list[RankedItem]:
-        """The best first; equal scores by item id."""
+        """The best `k` first; equal scores by item id."""
         told = features(chosen, shopper, request.catalogue, request.as_of)
         scores = await self._ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
-        numbers = (scores.score.tolist(), scores.click.tolist(), scores.purchase.tolist())
-        ranked = [RankedItem(*each) for each in zip(chosen.items, *numbers, strict=True)]
-        return sorted(ranked, key=lambda each: (-each.score, each.item.item_id))
+        score, click, purchase = scores.score.tolist(), scores.click.tolist(), scores.purchase.tolist()
+        order = sorted(range(len(score)), key=lambda place: (-score[place], chosen.item_ids[place]))
+        return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 
     def _ranking(self, items: list[RankedItem], request: Request, *, degraded: bool = False) -> Ranking:
         return Ranking(items, self.release.number, min(len(request.history), REMEMBERED_EVENTS), degraded)

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,16 @@ from numpy.typing import NDArray
 from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES
-from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
+from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.lenders import Lenders
+from portrait.features.items import ItemTable, mapped_array
+from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest, ReleaseError
 from portrait.features.tokens import TextTokenizer
+from portrait.server import bits
+from portrait.server.bits import Bits
+from portrait.server.retrieval.approximate import Approximate
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,11 @@ class Release:
     number: int
     manifest: Manifest
     tokenizer: TextTokenizer
-    items: list[Item]
+    items: ItemTable
     vectors: NDArray[np.float32]
-    """`[items, dimension]`, unit length."""
+    """`[items, dimension]`, unit length; float16 in a release with an index."""
+    index: Approximate | None
+    """Finds the nearest of the items, where they are too many to look at each."""
     popularity: NDArray[np.float32]
     """`[items]`, 0 to 1."""
     lenders: Lenders
@@ -43,20 +48,35 @@ class Release:
     """In how many of them each stem occurs."""
 
     @cached_property
-    def rows(self) -> dict[str, int]:
-        """Row of each item of the default catalogue: those that associations know."""
-        return {item.item_id: row for row, item in enumerate(self.items) if item.catalogue == DEFAULT_CATALOGUE}
-
-    @cached_property
     def newcomer(self) -> NDArray[np.bool_]:
         """`[items]`: whether training had no event of the item, so that others lend to it."""
         return self.lenders.rows[:, 0] != np.arange(len(self.items))
+
+    @cached_property
+    def by_popularity(self) -> NDArray[np.int64]:
+        """`[items]`: the rows, the most popular first, equally popular ones in their order."""
+        return np.argsort(-self.popularity, kind="stable")
+
+    @cached_property
+    def _known(self) -> Bits:
+        return bits.packed(~self.newcomer)
+
+    def lenders_to(self, words: NDArray[np.float32]) -> Lenders:
+        """Who lends to newcomers.
+
+        Args:
+            words: `[newcomers, dimension]`, embeddings of their texts.
+        """
+        if self.index is None or not len(words):
+            return Lenders.nearest(words, self.vectors, ~self.newcomer)
+        share = float(1.0 - self.newcomer.mean())
+        return Lenders.near(*self.index.search(words, LENDERS, self._known, share))
 
     def row_of(self, event: Event) -> int:
         """Row of the item that an event was done to, -1 if the release does not hold it."""
         if event.item_id is None or not event.is_of(DEFAULT_CATALOGUE):
             return -1
-        return self.rows.get(event.item_id, -1)
+        return self.items.row(DEFAULT_CATALOGUE, event.item_id)
 
     @property
     def dimension(self) -> int:
@@ -75,30 +95,25 @@ class Release:
         _check(repository, manifest)
         try:
             words = json.loads((folder / files.KEYWORDS).read_text())
+            scale = PriceScale.from_json(json.loads((folder / files.PRICE_SCALE).read_text()))
+            index = folder / files.ITEM_INDEX
             loaded = cls(
                 number=number,
                 manifest=manifest,
                 tokenizer=TextTokenizer.load(folder / files.TOKENIZER),
-                items=_items(folder / files.ITEMS),
-                vectors=np.load(folder / files.ITEM_VECTORS, mmap_mode="r"),
-                popularity=np.load(folder / files.ITEM_POPULARITY),
+                items=ItemTable.load(folder, scale),
+                vectors=mapped_array(folder / files.ITEM_VECTORS),
+                index=Approximate.open(index) if index.exists() else None,
+                popularity=mapped_array(folder / files.ITEM_POPULARITY),
                 lenders=Lenders.load(folder / files.LENDERS),
                 associations=Associations.load(folder / files.ASSOCIATIONS),
-                price_scale=PriceScale.from_json(json.loads((folder / files.PRICE_SCALE).read_text())),
+                price_scale=scale,
                 documents=words["documents"],
                 document_frequencies=words["frequencies"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ReleaseError(f"release {number} is damaged: {error}") from error
-        held = (
-            loaded.vectors.shape, len(loaded.popularity), len(loaded.lenders), len(loaded.associations.starts) - 1
-        )  # fmt: skip
-        count = len(loaded.items)
-        if held != ((count, manifest.dimension), count, count, count):
-            raise ReleaseError(
-                f"release {number} is damaged: {count} items, but vectors, popularity, lenders and "
-                f"associations of {held}"
-            )
+        _check_lengths(loaded)
         return loaded
 
 
@@ -112,10 +127,14 @@ def _check(repository: Path, manifest: Manifest) -> None:
     manifest.check_files(repository)
 
 
-def _items(path: Path) -> list[Item]:
-    with path.open(encoding="utf-8") as lines:
-        return [_item(json.loads(line)) for line in lines]
-
-
-def _item(fields: dict[str, Any]) -> Item:
-    return Item(**(fields | {"category_path": tuple(fields["category_path"])}))
+def _check_lengths(loaded: Release) -> None:
+    count, found = len(loaded.items), loaded.index
+    held = (
+        loaded.vectors.shape, len(loaded.popularity), len(loaded.lenders), len(loaded.associations.starts) - 1,
+        count if found is None else len(found), loaded.dimension if found is None else found.dimension,
+    )  # fmt: skip
+    if held != ((count, loaded.dimension), count, count, count, count, loaded.dimension):
+        raise ReleaseError(
+            f"release {loaded.number} is damaged: {count} items, but vectors, popularity, lenders, associations and "
+            f"index of {held}"
+        )

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
+from portrait.features.items import ItemTable, line
 from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
-from portrait.server.catalogue import Catalogue, Catalogues, Filter, Snapshot
+from portrait.server.catalogue import Catalogue, Catalogues, Snapshot
 from portrait.server.described import CandidateSet
 from portrait.server.errors import NotFound
+from portrait.server.filters import Filter
 from portrait.server.releases import Release
 
 ITEMS = [
@@ -29,15 +31,19 @@ ITEMS = [
 
 def release_of(items: Sequence[Item]) -> Release:
     prices = np.array([np.nan if item.price is None else item.price for item in items])
+    scale = PriceScale.fit([item.category_path for item in items], prices)
+    popularity = np.linspace(1.0, 0.0, len(items), dtype=np.float32)
     return cast(
         Release,
         SimpleNamespace(
-            items=list(items),
+            items=ItemTable.of("".join(map(line, items)).encode(), scale),
+            index=None,
             vectors=vectors(*range(len(items))),
-            popularity=np.linspace(1.0, 0.0, len(items), dtype=np.float32),
+            popularity=popularity,
+            by_popularity=np.argsort(-popularity, kind="stable"),
             newcomer=np.zeros(len(items), dtype=bool),
             lenders=Lenders.themselves(np.arange(len(items))),
-            price_scale=PriceScale.fit([item.category_path for item in items], prices),
+            price_scale=scale,
             dimension=2,
         ),
     )
@@ -52,6 +58,7 @@ def newcomers(items: Sequence[Item], *values: float) -> CandidateSet:
     """Items that nobody lends to, with a vector for each value."""
     count = len(items)
     return CandidateSet(
+        [item.item_id for item in items],
         list(items),
         vectors(*values),
         np.zeros(count, dtype=np.float32),
@@ -67,7 +74,12 @@ def catalogue() -> Catalogue:
 
 
 def passing(snapshot: Snapshot, wanted: Filter) -> list[str]:
-    return [item.item_id for item in snapshot.take(np.flatnonzero(snapshot.allowed(wanted))).items]
+    return snapshot.take(living(snapshot, wanted)).item_ids
+
+
+def living(snapshot: Snapshot, wanted: Filter = Filter()) -> NDArray[np.int64]:  # noqa: B008 - it never changes
+    rows = np.arange(len(snapshot))
+    return rows[snapshot.holds(snapshot.select(wanted, rows[:0]), rows)]
 
 
 @pytest.mark.parametrize(
@@ -99,12 +111,15 @@ def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
     row = now.row("pan")
     assert row is not None
     assert passing(now, Filter(categories=[("Kitchen",)], brands=["acme"])) == ["pan"]
-    assert now.scores(np.array([1.0, 0.0], dtype=np.float32)).tolist() == [0, 1, 2, 3, 4, 7]
+    everything = now.select(Filter(), np.empty(0, dtype=np.int64))
+    nearest = now.nearest(np.array([1.0, 0.0], dtype=np.float32), [(9, everything), (2, everything)])
+    assert [rows.tolist() for rows in nearest] == [[row, 4, 3, 2, 1, 0], [row, 4]]
+    assert now.popular(2, everything).tolist() == [0, 1]
     chosen = now.take(np.array([row, 0]))
     assert [item.item_id for item in chosen.items] == ["pan", "desk"]
     assert chosen.vectors.tolist() == vectors(7, 0).tolist()
     assert chosen.popularity.tolist() == [0.0, 1.0]
-    assert chosen.newcomer.tolist() == now.newcomer[[row, 0]].tolist() == [True, False]
+    assert chosen.newcomer.tolist() == [True, False]
     assert chosen.lenders.rows[:, 0].tolist() == [-1, 0]
 
 
@@ -148,8 +163,7 @@ class Reference:
         }
 
     def agrees_with(self, snapshot: Snapshot) -> bool:
-        rows = np.flatnonzero(snapshot.allowed(Filter()))
-        chosen = snapshot.take(rows)
+        chosen = snapshot.take(living(snapshot))
         found = {item.item_id: (item, float(v)) for item, v in zip(chosen.items, chosen.vectors[:, 0], strict=True)}
         looked_up = {item_id: snapshot.item(item_id) for item_id in self.items}
         return found == self.items and looked_up == {item_id: item for item_id, (item, _) in self.items.items()}
@@ -210,4 +224,6 @@ def test_catalogues_are_apart() -> None:
 def test_a_catalogue_without_items_answers_with_none() -> None:
     empty = Catalogue("products", release_of([])).now
     assert passing(empty, Filter(categories=[("Home",)], brands=["Acme"], min_price=1.0)) == []
-    assert empty.scores(np.zeros(2, dtype=np.float32)).tolist() == []
+    nothing = empty.select(Filter(), np.empty(0, dtype=np.int64))
+    assert [rows.tolist() for rows in empty.nearest(np.zeros(2, dtype=np.float32), [(3, nothing)])] == [[]]
+    assert empty.popular(3, nothing).tolist() == []

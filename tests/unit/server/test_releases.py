@@ -27,7 +27,7 @@ def edit_manifest(repository: Path, edit: Callable[[dict[str, Any]], object]) ->
 
 def test_a_release_is_loaded_as_it_was_made(repository: Path) -> None:
     release = Release.load(repository, 1)
-    assert release.items == tiny_release.ITEMS
+    assert list(release.items) == tiny_release.ITEMS
     assert release.vectors.shape == (len(release.items), release.dimension)
     assert np.allclose(np.linalg.norm(release.vectors, axis=1), 1.0, atol=1e-6)
     assert release.documents == len(release.items)

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES, RETRIEVED
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.features.items import ItemTable, line
 from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest
-from portrait.server.catalogue import Catalogue, Filter
+from portrait.server.catalogue import Catalogue
 from portrait.server.described import described
+from portrait.server.filters import Filter
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
@@ -50,12 +52,14 @@ def release() -> Release:
     """Items on a quarter of a circle: the first is what the shopper likes, the last is far from it."""
     items = [Item(str(row), f"Item {row}", brand="Acme" if row == FAR else None) for row in range(COUNT)]
     angles = np.linspace(0.0, np.pi / 2, COUNT)
+    scale = PriceScale({})
     held = {
-        "items": items,
+        "items": ItemTable.of("".join(map(line, items)).encode(), scale),
+        "index": None,
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "popularity": np.zeros(COUNT, dtype=np.float32),
         "lenders": Lenders.themselves(np.arange(COUNT)),
-        "price_scale": PriceScale.fit([()] * COUNT, np.full(COUNT, np.nan)),
+        "price_scale": scale,
         "associations": Associations(
             np.minimum(np.arange(COUNT + 1), 1), np.array([FAR], dtype=np.int32), np.array([0.5], np.float32), 0.7
         ),

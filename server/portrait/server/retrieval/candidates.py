@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates import ASSOCIATED, FAMILIAR, NEWEST, RETRIEVED, candidate_features, memory
 from portrait.features.events import DEFAULT_CATALOGUE, Event
-from portrait.server.catalogue import Filter, Snapshot
+from portrait.server.catalogue import Selection, Snapshot
 from portrait.server.described import CandidateSet
+from portrait.server.filters import Filter
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.retrieval.exact import best
 
 
 def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left_out: Sequence[Event]) -> CandidateSet:
@@ -27,34 +26,28 @@ def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left
         wanted: what may be shown.
         left_out: events whose items may not.
     """
-    allowed = catalogue.allowed(wanted)
-    allowed[_rows(catalogue, left_out)] = False
+    unwanted = catalogue.rows_of(left_out)
+    allowed = catalogue.select(wanted, unwanted)
+    newcomers = catalogue.select(wanted, unwanted, newcomers=True)
     count = max(RETRIEVED, k)
     wishes = [vector for vector in (shopper.profile, shopper.query) if vector.any()]
     found = []
-    for scores in map(catalogue.scores, wishes):
-        found += [best(scores, count, allowed), best(scores, NEWEST, allowed & catalogue.newcomer)]
+    for wish in wishes:
+        found += catalogue.nearest(wish, [(count, allowed), (NEWEST, newcomers)])
     if not wishes:
-        found.append(best(catalogue.popularity, count, allowed))
+        found.append(catalogue.popular(count, allowed))
     found.append(_associated(catalogue, shopper, allowed))
-    familiar = _rows(catalogue, shopper.events)
-    found.append(familiar[allowed[familiar]][:FAMILIAR])
+    familiar = catalogue.rows_of(shopper.events)
+    found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR])
     return catalogue.take(np.unique(np.concatenate(found)))
 
 
-def _associated(catalogue: Snapshot, shopper: Shopper, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> NDArray[np.int64]:
     """Rows of the catalogue that the history leads to, at most `ASSOCIATED`."""
     if catalogue.name != DEFAULT_CATALOGUE:
         return np.empty(0, dtype=np.int64)
-    best = (catalogue.row(shopper.release.items[row].item_id) for row in shopper.associated.best_first().tolist())
-    rows = islice((row for row in best if row is not None and allowed[row]), ASSOCIATED)
-    return np.fromiter(rows, dtype=np.int64)
-
-
-def _rows(catalogue: Snapshot, events: Sequence[Event]) -> NDArray[np.int64]:
-    """Rows of the events' items, each once, the latest first."""
-    rows = dict.fromkeys(catalogue.row_of(event) for event in reversed(events))
-    return np.array([row for row in rows if row is not None], dtype=np.int64)
+    rows = catalogue.rows_of_release(shopper.associated.best_first())
+    return rows[catalogue.holds(allowed, rows)][:ASSOCIATED]
 
 
 def features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
@@ -71,9 +64,8 @@ def features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: date
         shopper.times.tolist(),
         shopper.percentiles,
     )
-    item_ids = [item.item_id for item in chosen.items]
     return candidate_features(
-        item_ids,
+        chosen.item_ids,
         chosen.popularity,
         chosen.newcomer,
         chosen.percentile,

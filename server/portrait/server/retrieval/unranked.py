@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates import RETRIEVED
 from portrait.features.events import Event
-from portrait.server.catalogue import Filter, Snapshot
+from portrait.server.catalogue import Snapshot
 from portrait.server.described import CandidateSet
+from portrait.server.filters import Filter
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.retrieval.candidates import retrieve
-from portrait.server.retrieval.exact import best
 
 _NEARNESS, _POPULARITY, _LIKED = 0.1, 0.01, 4.0
 
@@ -28,13 +28,16 @@ def unranked(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left
         left_out: events whose items may not.
     """
     retrieved = retrieve(catalogue, shopper, k, wanted, left_out)
-    held = [catalogue.row(item.item_id) for item in retrieved.items]
-    allowed = catalogue.allowed(wanted)
-    allowed[[row for event in left_out if (row := catalogue.row_of(event)) is not None]] = False
+    held = [catalogue.row(item_id) for item_id in retrieved.item_ids]
+    unwanted = catalogue.rows_of(left_out)
+    allowed = catalogue.select(wanted, unwanted)
     found = [np.array([row for row in held if row is not None], dtype=np.int64)]
     liked = list(liked_categories(catalogue, shopper.events))
-    for within in (allowed, allowed & catalogue.allowed(Filter(categories=liked))) if liked else (allowed,):
-        found.append(best(catalogue.popularity, max(RETRIEVED, k), within))
+    count = max(RETRIEVED, k)
+    found.append(catalogue.popular(count, allowed))
+    if liked:
+        within = allowed.within(catalogue.select(Filter(categories=liked), unwanted))
+        found.append(catalogue.popular(count, within))
     return catalogue.take(np.unique(np.concatenate(found)))
 
 

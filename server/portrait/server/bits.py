@@ -1,0 +1,35 @@
+"""Sets of rows as one bit a row, the lowest bit of a byte first, as faiss reads them: 125 KB for a million rows."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bits: TypeAlias = NDArray[np.uint8]
+
+
+def packed(mask: NDArray[np.bool_]) -> Bits:
+    """`[rows]` as bits."""
+    return np.packbits(mask, bitorder="little")
+
+
+def unpacked(bits: Bits, count: int) -> NDArray[np.bool_]:
+    """The inverse of `packed` for so many rows."""
+    return np.unpackbits(bits, count=count, bitorder="little").view(np.bool_)
+
+
+def holds(bits: Bits, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """`[rows]`: which of some rows are in the set."""
+    return (bits[rows >> 3] >> (rows & 7) & 1).astype(bool)
+
+
+def without(bits: Bits, rows: NDArray[np.int64]) -> Bits:
+    """The set without some rows; it is copied."""
+    left = bits.copy()
+    np.bitwise_and.at(left, rows >> 3, ~(1 << (rows & 7)).astype(np.uint8))
+    return left
+
+
+def size(bits: Bits) -> int:
+    """How many rows are in the set."""
+    return int(np.count_nonzero(unpacked(bits, 8 * len(bits))))

@@ -1,0 +1,23 @@
+"""Which items a caller wants shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which items may be shown."""
+
+    categories: Sequence[tuple[str, ...]] = ()
+    """Only items under one of these paths; empty for all."""
+    brands: Sequence[str] = ()
+    """Only items of these brands, whatever their case; empty for all."""
+    min_price: float | None = None
+    max_price: float | None = None
+    """Items without a price pass neither bound."""
+    exclude_item_ids: Sequence[str] = ()
+
+
+def under(paths: Sequence[tuple[str, ...]], category: tuple[str, ...]) -> list[bool]:
+    """Which paths begin with a category."""
+    return [path[: len(category)] == category for path in paths]

@@ -28,6 +28,12 @@ def mixed(repository: Path, count: int, seed: int = 1) -> list[Call]:
     return [makers[place % len(makers)](chance, items) for place in range(count)]
 
 
+def recommendations(repository: Path, count: int, seed: int = 1) -> list[Call]:
+    """The ten best items for a visit each."""
+    chance, items = random.Random(seed), _items(repository)
+    return [_recommend(chance, items) for _ in range(count)]
+
+
 def searches(repository: Path, count: int, seed: int = 1) -> list[Call]:
     """Recommendations for queries, each of its own words: all of them cost the text encoder something."""
     chance, items = random.Random(seed), _items(repository)

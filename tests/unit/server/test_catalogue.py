@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from portrait.export.nearest import inverted_file
 from portrait.features.events import Event, EventType, Item
 from portrait.features.items import ItemTable, line
 from portrait.features.lenders import Lenders
@@ -18,6 +19,7 @@ from portrait.server.described import CandidateSet
 from portrait.server.errors import NotFound
 from portrait.server.filters import Filter
 from portrait.server.releases import Release
+from portrait.server.retrieval.approximate import Approximate
 
 ITEMS = [
     Item("desk", "Desk lamp", category_path=("Home", "Lamps"), brand="Acme", price=20.0),
@@ -168,31 +170,106 @@ class Reference:
         looked_up = {item_id: snapshot.item(item_id) for item_id in self.items}
         return found == self.items and looked_up == {item_id: item for item_id, (item, _) in self.items.items()}
 
+    def passing(self, wanted: Filter) -> set[str]:
+        return {item_id for item_id, (item, _) in self.items.items() if passes(item, wanted)}
+
+
+def passes(item: Item, wanted: Filter) -> bool:
+    return (
+        (not wanted.categories or any(item.category_path[: len(each)] == each for each in wanted.categories))
+        and (not wanted.brands or (item.brand or "").casefold() in [brand.casefold() for brand in wanted.brands])
+        and (wanted.min_price is None or (item.price is not None and item.price >= wanted.min_price))
+        and (wanted.max_price is None or (item.price is not None and item.price <= wanted.max_price))
+        and item.item_id not in wanted.exclude_item_ids
+    )
+
 
 ids = st.sampled_from(["desk", "floor", "rug", "a", "b", "c"])
-changes = st.lists(st.tuples(st.booleans(), st.lists(ids, min_size=1, max_size=4)), max_size=30)
+paths = st.sampled_from([(), ("Home",), ("Home", "Lamps"), ("Homely",)])
+brands = st.sampled_from(["acme", "Acme", "NORDEN"])
+prices = st.none() | st.sampled_from([5.0, 20.0, 50.0])
+filters = st.builds(
+    Filter,
+    categories=st.lists(paths, max_size=2),
+    brands=st.lists(brands, max_size=2),
+    min_price=prices,
+    max_price=prices,
+    exclude_item_ids=st.lists(ids, max_size=2),
+)
+new_items = st.builds(
+    Item, ids, st.text("xyz", max_size=3), category_path=paths, brand=st.none() | brands, price=prices
+)
+changes = st.lists(st.lists(new_items, min_size=1, max_size=4) | st.frozensets(ids, min_size=1), max_size=30)
 
 
-@given(changes)
-def test_after_any_changes_it_holds_what_a_dictionary_would(changes: list[tuple[bool, list[str]]]) -> None:
+@given(changes, filters)
+def test_after_any_changes_it_holds_what_a_dictionary_would(
+    changes: list[list[Item] | frozenset[str]], wanted: Filter
+) -> None:
+    """And so does every snapshot of an earlier moment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("portrait.server.catalogue._TOLERATED_DEAD_ROWS", 2)
         catalogue, reference = Catalogue("products", release_of(ITEMS)), Reference()
-        for number, (adds, item_ids) in enumerate(changes, start=10):
-            before, held = catalogue.now, Reference()
-            held.items = dict(reference.items)
-            if adds:
-                items = [Item(item_id, f"{number}, {place}") for place, item_id in enumerate(item_ids)]
-                values = [number + place / 8 for place in range(len(items))]
-                catalogue.upsert(newcomers(items, *values))
-                reference.items |= {item.item_id: (item, v) for item, v in zip(items, values, strict=True)}
+        seen = [(catalogue.now, Reference())]
+        for number, change in enumerate(changes, start=10):
+            if isinstance(change, list):
+                values = [number + place / 8 for place in range(len(change))]
+                catalogue.upsert(newcomers(change, *values))
+                reference.items |= {item.item_id: (item, v) for item, v in zip(change, values, strict=True)}
             else:
-                gone = set(item_ids) & reference.items.keys()
-                assert catalogue.delete(item_ids) == len(gone)
+                gone = change & reference.items.keys()
+                assert catalogue.delete(list(change)) == len(gone)
                 for item_id in gone:
                     del reference.items[item_id]
-            assert reference.agrees_with(catalogue.now)
-            assert held.agrees_with(before)
+            held = Reference()
+            held.items = dict(reference.items)
+            seen.append((catalogue.now, held))
+        for snapshot, held in seen:
+            assert held.agrees_with(snapshot)
+            assert set(passing(snapshot, wanted)) == held.passing(wanted)
+
+
+COUNT, DIMENSION = 3_000, 8
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[Catalogue, Catalogue]:
+    """The same items, searched exactly, and by an index that looks at every list; some were changed since."""
+    random = np.random.default_rng(0)
+    items = [Item(str(row), "", category_path=("A" if row % 3 else "B",), brand=f"{row % 40}") for row in range(COUNT)]
+    drawn = random.normal(size=(COUNT, DIMENSION))
+    vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    exact = release_of(items)
+    exact.__dict__.update(vectors=vectors, dimension=DIMENSION, newcomer=np.arange(COUNT) % 5 == 0)
+    index = inverted_file(vectors)
+    index.nprobe = index.nlist
+    indexed = cast(Release, SimpleNamespace(**(vars(exact) | {"index": Approximate(index)})))
+    made = Catalogue("products", exact), Catalogue("products", indexed)
+    for catalogue in made:
+        new = newcomers(items[:40], *range(40))
+        catalogue.upsert(replace(new, vectors=vectors[100:140]))
+        catalogue.delete([str(row) for row in range(200, 300)])
+    return made
+
+
+@pytest.mark.parametrize("wanted", [Filter(), Filter(categories=[("A",)]), Filter(brands=["7"])])
+@pytest.mark.parametrize("newcomers", [False, True])
+def test_an_index_finds_what_looking_at_each_finds(
+    both: tuple[Catalogue, Catalogue], wanted: Filter, newcomers: bool
+) -> None:
+    # Else nothing is looked up in the index.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("portrait.server.stock._GATHERED", 50)
+        left_out = np.arange(400, 450)
+        wish, found = np.ones(DIMENSION, dtype=np.float32), []
+        for catalogue in both:
+            selection = catalogue.now.select(wanted, left_out, newcomers=newcomers)
+            [rows] = catalogue.now.nearest(wish, [(30, selection)])
+            assert catalogue.now.holds(selection, rows).all()
+            found.append(set(catalogue.now.take(rows).item_ids))
+    exactly, approximately = found
+    assert len(exactly & approximately) >= 0.9 * len(exactly)
+    assert len(exactly) == len(approximately)
 
 
 def test_one_item_changed_again_and_again_takes_no_more_room(catalogue: Catalogue) -> None:

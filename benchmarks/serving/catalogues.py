@@ -1,0 +1,141 @@
+"""How the cost grows with the catalogue: `python -m benchmarks.serving.catalogues REPOSITORY`.
+
+Catalogues are made of the newest release of the repository; see `synthetic`. Gateway, Triton and caller share the
+machine; calls come one by one.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import grpc
+
+from benchmarks.machine import machine
+from benchmarks.serving import synthetic
+from benchmarks.serving.calls import recommendations
+from benchmarks.serving.gateway import Gateway, serve
+from benchmarks.serving.load import OK, Load, run
+from benchmarks.serving.memory import resident
+from benchmarks.serving.rows import Row
+from portrait.v1 import types_pb2 as types
+from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
+from portrait.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from portrait.v1.recommendation_service_pb2 import RecommendRequest
+from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
+
+SIZES = (10_000, 100_000, 1_000_000)
+DIMENSION = 384
+"""Of the vectors whose memory is measured: that of the default base model."""
+UPSERTED = (1, 500)
+_CALLS, _WARM = 2_000, 300
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one size of catalogue costs."""
+
+    items: int
+    retrieval: str
+    recall_at_100: float
+    start_seconds: float
+    """From the start of the process, Triton's with it, to the first call answered."""
+    p50_ms: float
+    p99_ms: float
+    rss_mib: float
+    """Of the gateway's process after the load."""
+    upsert_seconds: dict[int, float]
+    """By number of items in the request: from its sending until all of them were recommended, median."""
+
+
+def measure(repository: Path, sizes: Sequence[int] = SIZES) -> list[Row]:
+    """A row for each bar; the curve goes to stderr, a line of JSON each size."""
+    points = []
+    with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".catalogues-") as name:
+        for size in sizes:
+            points.append(_point(repository, Path(name) / str(size), size))
+            _say(asdict(points[-1]))
+        wide = Path(name) / "wide"
+        synthetic.write(repository, wide, sizes[-1], DIMENSION)
+        return _rows(points, resident(wide) / 2**20)
+
+
+def _point(source: Path, repository: Path, size: int) -> Point:
+    told = synthetic.write(source, repository, size)
+    began = time.monotonic()
+    with serve(repository) as gateway:
+        started = time.monotonic() - began
+        load = Load(gateway.address, recommendations(repository, _WARM, seed=2), 60.0, 10.0, in_flight=1, count=_WARM)
+        run(load)
+        calls = recommendations(repository, _CALLS)
+        answered = run(Load(gateway.address, calls, 60.0, 10.0, in_flight=1, count=_CALLS))
+        if any(each.code != OK for each in answered):
+            raise RuntimeError("not every call was answered")
+        quantiles = statistics.quantiles([1000 * each.seconds for each in answered], n=100)
+        rss = gateway.rss / 2**20
+        upserts = {count: _upsert_seconds(gateway, count) for count in UPSERTED}
+    return Point(size, told.kind, told.recall_at_100, started, quantiles[49], quantiles[98], rss, upserts)
+
+
+def _upsert_seconds(gateway: Gateway, count: int) -> float:
+    with grpc.insecure_channel(gateway.address) as channel:
+        return statistics.median(_until_shown(channel, f"{count}-{number}", count) for number in range(_TRIES))
+
+
+def _until_shown(channel: grpc.Channel, name: str, count: int) -> float:
+    """Upsert items of words of their own, and ask for these words."""
+    items = [
+        types.Item(item_id=f"{name}-{place}", title=f"Novelty {name}, number {place}", category_path=[f"new {name}"])
+        for place in range(count)
+    ]
+    request = RecommendRequest(shopper=types.ShopperRef(history={}), k=count)
+    request.filter.categories.add(names=[f"new {name}"])
+    began = time.monotonic()
+    CatalogueServiceStub(channel).UpsertItems(UpsertItemsRequest(items=items), timeout=60)
+    recommend = RecommendationServiceStub(channel).Recommend
+    while len(recommend(request, timeout=60).items) < count:
+        pass
+    return time.monotonic() - began
+
+
+def _rows(points: Sequence[Point], wide_mib: float) -> list[Row]:
+    small, large = points[0], points[-1]
+    named = f"{large.items:,} items"
+    return [
+        Row(f"catalogue: Recommend of {named}", large.p50_ms, "ms", f"{small.items:,} items, {small.p50_ms:.2f} ms",
+            large.p50_ms / small.p50_ms, "ratio <= 3"),
+        Row(f"catalogue: memory, {named}, {DIMENSION} numbers each, all read", wide_mib, "MiB", "", None,
+            "value <= 2048"),
+        Row(f"catalogue: memory of the gateway, {named}", large.rss_mib, "MiB", "", None, "value <= 2048"),
+        Row(f"catalogue: recall@100, {named}", large.recall_at_100, "share", "exact search", None, "value >= 0.95"),
+        *(
+            Row(f"catalogue: {count} upserted of {named} shown", seconds, "s", "", None, "value <= 1")
+            for count, seconds in large.upsert_seconds.items()
+        ),
+        Row(f"catalogue: start with {named}", large.start_seconds, "s", "", None, "value <= 60"),
+    ]  # fmt: skip
+
+
+def _say(told: dict[str, object]) -> None:
+    sys.stderr.write(json.dumps(told) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print a JSON row for each bar; returns 0 if all hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.catalogues", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    rows = measure(parser.parse_args(arguments).repository)
+    print("\n".join(map(str, rows)))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""What a release takes of a gateway's memory when every page of it has been read; in a process of its own."""
+
+import multiprocessing
+import re
+from pathlib import Path
+
+import numpy as np
+
+from portrait.features import release as files
+from portrait.server import bits
+from portrait.server.catalogue import Catalogues
+from portrait.server.releases import Release
+
+_BLOCK = 10_000
+
+
+def resident(repository: Path) -> int:
+    """Bytes of a process that holds the newest release of a repository and its catalogues, and has read all of it."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_resident, (repository,))
+
+
+def _resident(repository: Path) -> int:
+    release = Release.load(repository, files.releases(repository)[-1])
+    catalogues = Catalogues(release).now()
+    every = np.arange(len(release.items))
+    for begin in range(0, len(every), _BLOCK):
+        catalogues.by_name["products"].take(every[begin : begin + _BLOCK])
+    if release.index is not None:
+        wish = np.asarray(release.vectors[:1], dtype=np.float32)
+        release.index.search(wish, 1, bits.packed(np.ones(len(every), dtype=bool)), 1.0 / len(every))
+    _ = [item.title for item in release.items]
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return 1024 * int(found[1])

@@ -1,0 +1,136 @@
+"""Releases of as many items as one likes, made of a real one: its items, and then variations of them.
+
+A variation is a real item's vector moved as far as two of its like are apart, so that vectors lie as thick and as thin
+as the real ones do. Its category is the item it varies, its brand and price are drawn. A fifth of the variations are
+newcomers. Real items keep their associations.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.export import nearest
+from portrait.export.index import write_items
+from portrait.export.nearest import Retrieval
+from portrait.features import release as files
+from portrait.features.associations import Associations
+from portrait.features.candidates import popularity_scale
+from portrait.features.events import Item
+from portrait.features.lenders import LENDERS, Lenders
+from portrait.features.prices import PriceScale
+from portrait.features.release import MODELS
+from portrait.server.releases import Release
+
+_STEP = 0.5
+"""A variation is moved by so much of the difference of two other real items."""
+_NEW = 0.2
+_CATEGORIES, _BRANDS = 200, 20_000
+_HISTORY = 5
+
+
+def write(source: Path, target: Path, count: int, dimension: int | None = None) -> Retrieval:
+    """Write a model repository whose release 1 has so many items; returns how the nearest are found.
+
+    Args:
+        source: the model repository whose newest release is varied.
+        target: the new one's folder.
+        count: items.
+        dimension: of the vectors, turned into a larger space in which all of them are as near as before; the graphs do
+            not fit it. None for the release's own.
+    """
+    real = Release.load(source, files.releases(source)[-1])
+    folder = files.folder(target, 1)
+    folder.mkdir(parents=True)
+    for name in (files.TOKENIZER, files.KEYWORDS):
+        shutil.copy(files.folder(source, real.number) / name, folder)
+    random = np.random.default_rng(count)
+    varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
+    items = list(_items(real, varied, random))
+    scale = PriceScale.fit([item.category_path for item in items], np.array([item.price for item in items]))
+    write_items(items, scale, folder)
+    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()))
+    new = random.random(count) < _NEW
+    new[: len(real.items)] = False
+    _lenders(new, random).save(folder / files.LENDERS)
+    np.save(folder / files.ITEM_POPULARITY, popularity_scale(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))))
+    _associations(real.associations, count).save(folder / files.ASSOCIATIONS)
+    vectors = _vectors(real, varied, random)
+    if dimension is not None:
+        turned, _ = np.linalg.qr(random.normal(size=(dimension, vectors.shape[1])))
+        vectors = vectors @ turned.T.astype(np.float32)
+    told = nearest.write(vectors, lambda n: _profiles(vectors, n, random), folder, exact=nearest.EXACT_ITEMS)
+    written = files.written(folder)
+    if dimension is None:
+        written += _link_models(source, target, real.number)
+    replace(
+        real.manifest, release=1, created_at=datetime.now(UTC).isoformat(), dimension=vectors.shape[1],
+        hashes={str(path.relative_to(target)): files.sha256(path) for path in written},
+    ).write(folder)  # fmt: skip
+    return told
+
+
+def _items(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> Iterator[Item]:
+    prices = np.round(random.lognormal(3.0, 1.0, len(varied)), 2).tolist()
+    brands = random.zipf(1.2, len(varied)) % _BRANDS
+    for row, (of, price, brand) in enumerate(zip(varied.tolist(), prices, brands.tolist(), strict=True)):
+        item = real.items[of]
+        path = (f"Department {of % _CATEGORIES}", f"Shelf {of}")
+        item_id, title = (item.item_id, item.title) if row == of else (f"v{row}", f"{item.title}, number {row}")
+        yield Item(item_id, title, category_path=path, brand=f"Brand {brand}", price=price)
+
+
+def _vectors(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
+    """Each item's own, moved where it is a variation."""
+    own = np.asarray(real.vectors, dtype=np.float32)
+    vectors, moved = own[varied], np.arange(len(varied)) >= len(own)
+    one, other = random.integers(len(own), size=(2, int(moved.sum())))
+    vectors[moved] += _STEP * (own[one] - own[other])
+    towers = vectors.reshape(len(vectors), real.manifest.towers, -1)
+    towers /= np.linalg.norm(towers, axis=-1, keepdims=True) * np.float32(real.manifest.towers**0.5)
+    return vectors
+
+
+def _profiles(vectors: NDArray[np.float32], count: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Between the items of a history, as profiles are."""
+    histories = random.integers(len(vectors), size=(count, _HISTORY))
+    weights = random.dirichlet(np.full(_HISTORY, 0.5), count).astype(np.float32)
+    profiles = np.einsum("nh,nhd->nd", weights, vectors[histories])
+    return profiles / np.linalg.norm(profiles, axis=1, keepdims=True)
+
+
+def _lenders(new: NDArray[np.bool_], random: np.random.Generator) -> Lenders:
+    lenders = Lenders.themselves(np.arange(len(new)))
+    lenders.rows[new] = random.choice(np.flatnonzero(~new), (int(new.sum()), LENDERS))
+    lenders.shares[new] = 1.0 / LENDERS
+    return lenders
+
+
+def _associations(real: Associations, count: int) -> Associations:
+    """The real ones between items that are there; none of the others."""
+    of = np.repeat(np.arange(len(real.starts) - 1), np.diff(real.starts))
+    there = (of < count) & (real.items < count)
+    starts = np.zeros(count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(of[there], minlength=count), out=starts[1:])
+    return Associations(starts, real.items[there], real.weights[there], real.decay)
+
+
+def _link_models(source: Path, target: Path, release: int) -> list[Path]:
+    """The same graphs, by hard links where the file system has them."""
+    made = []
+    for model in MODELS:
+        path, graph = files.model_file(target, model, 1), files.model_file(source, model, release)
+        path.parent.mkdir(parents=True)
+        shutil.copy(source / model / "config.pbtxt", target / model)
+        try:
+            os.link(graph, path)
+        except OSError:
+            shutil.copy(graph, path)
+        made.append(path)
+    return made

@@ -1,0 +1,98 @@
+"""Indexes: built of many vectors, measured, and as good among few of them as among all."""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from portrait.export import nearest
+from portrait.export.nearest import RECALL_AT, recall_of
+from portrait.features import release as files
+from portrait.server import bits
+from portrait.server.retrieval.approximate import Approximate
+
+COUNT, DIMENSION = 20_000, 16
+
+
+@pytest.fixture(scope="module")
+def vectors() -> NDArray[np.float32]:
+    """Clusters of unit vectors."""
+    random = np.random.default_rng(0)
+    made = random.normal(size=(200, DIMENSION))[random.integers(200, size=COUNT)]
+    return unit(made + 0.3 * random.normal(size=made.shape))
+
+
+@pytest.fixture(scope="module")
+def profiles(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows = np.random.default_rng(1).integers(COUNT, size=(50, 2))
+    return unit(vectors[rows].sum(1))
+
+
+@pytest.fixture(scope="module")
+def index(
+    vectors: NDArray[np.float32], profiles: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory
+) -> Approximate:
+    folder = tmp_path_factory.mktemp("index")
+    nearest.write(vectors, lambda _: profiles, folder, exact=COUNT - 1)
+    return Approximate.open(folder / files.ITEM_INDEX)
+
+
+def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def exact(profiles: NDArray[np.float32], vectors: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    rows = np.flatnonzero(mask)
+    _, places = faiss.knn(profiles, vectors[rows], RECALL_AT, faiss.METRIC_INNER_PRODUCT)
+    return rows[places]
+
+
+def test_few_items_need_no_index(vectors: NDArray[np.float32], tmp_path: Path) -> None:
+    told = nearest.write(vectors, pytest.fail, tmp_path, exact=COUNT)
+    assert str(told) == "exact"
+    assert [path.name for path in files.written(tmp_path)] == [files.ITEM_VECTORS]
+    assert np.array_equal(np.load(tmp_path / files.ITEM_VECTORS), vectors)
+
+
+def test_an_index_says_what_it_finds(
+    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: Approximate, tmp_path: Path
+) -> None:
+    told = nearest.write(vectors, lambda _: profiles, tmp_path, exact=0)
+    assert told.kind == f"IVF{index.lists},SQ8"
+    assert (told.looked_at, told.profiles) == (index.looked_at, len(profiles))
+    every = np.ones(COUNT, dtype=bool)
+    found, scores = index.search(profiles, RECALL_AT, bits.packed(every), 1.0)
+    assert recall_of(found, exact(profiles, vectors, every)) == pytest.approx(told.recall_at_100)
+    assert told.recall_at_100 >= 0.95
+    assert (np.diff(scores, axis=1) <= 0).all()
+    kept = np.load(tmp_path / files.ITEM_VECTORS)
+    assert kept.dtype == np.float16
+    assert np.abs(kept - vectors).max() < 1e-3
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
+def test_a_filter_costs_no_recall(
+    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: Approximate, share: float
+) -> None:
+    mask = np.random.default_rng(2).random(COUNT) < share
+    found, _ = index.search(profiles, RECALL_AT, bits.packed(mask), mask.mean())
+    assert mask[found].all()
+    assert recall_of(found, exact(profiles, vectors, mask)) >= 0.95
+
+
+def test_what_is_far_from_all_that_passes_finds_it_all_the_same(
+    vectors: NDArray[np.float32], index: Approximate
+) -> None:
+    wish = vectors[:1]
+    mask = (vectors @ wish[0]) < np.quantile(vectors @ wish[0], 0.02)
+    found, _ = index.search(wish, RECALL_AT, bits.packed(mask), 1.0)
+    assert recall_of(found, exact(wish, vectors, mask)) >= 0.9
+
+
+def test_where_fewer_pass_than_are_wanted_all_come(vectors: NDArray[np.float32], index: Approximate) -> None:
+    mask = np.zeros(COUNT, dtype=bool)
+    mask[[3, 77, 19_999]] = True
+    found, _ = index.search(vectors[:2], 5, bits.packed(mask), 3 / COUNT)
+    assert [sorted(rows.tolist()) for rows in found] == [[-1, -1, 3, 77, 19_999]] * 2

@@ -37,7 +37,9 @@ _CANCEL = 8
 _FRAME = struct.Struct(">IBI")
 _SETTING = struct.Struct(">HI")
 _DEFAULT_WINDOW, _WHOLE_WINDOW, _FRAME_BYTES = 65_535, 2**31 - 1, 16_384
-_STATUS = b"grpc-status"
+_STATUS = b"\x0bgrpc-status"
+"""With its length before it: there is `grpc-status-details-bin`, too."""
+_UNKNOWN = grpc.StatusCode.UNKNOWN.name
 _NAMES = {str(code.value[0]).encode(): code.name for code in grpc.StatusCode}
 
 
@@ -215,8 +217,8 @@ class Connection(asyncio.Protocol):
 
 def _status(block: bytes) -> str:
     """Name of the status in a block of headers; gRPC's C core writes it plain where the header table is of size 0."""
-    at = block.rfind(_STATUS) + len(_STATUS)
-    return _NAMES.get(block[at + 1 : at + 1 + block[at]], "UNKNOWN") if at >= len(_STATUS) else "UNKNOWN"
+    at = block.find(_STATUS) + len(_STATUS)
+    return _NAMES.get(block[at + 1 : at + 1 + block[at]], _UNKNOWN) if at >= len(_STATUS) else _UNKNOWN
 
 
 async def connect(address: str) -> Connection:

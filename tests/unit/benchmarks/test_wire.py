@@ -31,7 +31,7 @@ class Server:
         return request
 
     async def _refuse(self, request: bytes, context: "Context[bytes, bytes]") -> bytes:
-        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no", (("x-request-id", "a"),))
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no", (("grpc-status-details-bin", b"details"),))
         raise AssertionError
 
     async def _hang(self, request: bytes, context: "Context[bytes, bytes]") -> bytes:

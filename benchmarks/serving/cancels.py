@@ -1,0 +1,147 @@
+"""A storm of callers who leave before their answer: `python -m benchmarks.serving.cancels REPOSITORY`.
+
+The same load runs without and with nine of ten callers leaving at a random moment; every call has a query of its own, so
+that each asks something of each model. Work is counted in rows that Triton ran. Callers leave within the first tenth of
+the usual time of an answer, while their calls wait. (They also leave at any moment of it, which is told, but is no bar:
+what was done for a call before it was taken back can't be spared.) Then calls go on for as long as memory is looked at.
+The cache of texts is small and full before that: what it keeps on purpose would look like a leak.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+from benchmarks.machine import machine
+from benchmarks.serving.calls import searches
+from benchmarks.serving.gateway import Gateway, serve
+from benchmarks.serving.load import LATE, OK, Answered, Call, Load, run
+from benchmarks.serving.rows import Row
+
+DEADLINE = 5.0
+IN_FLIGHT = 32
+LEAVING = 0.9
+EARLY = 0.1
+"""Of the usual time of an answer; callers leave within it."""
+COMPARED = 3_000
+"""Calls whose work is counted, without and with callers who leave."""
+_FILLING = 10_000
+"""Calls until the cache is full and pools have come to their size."""
+_TEXT_CACHE_MIB = 4
+_LONGEST_SECONDS = 3_600.0
+
+
+def measure(repository: Path, requests: int = 100_000) -> list[Row]:
+    """Run all phases.
+
+    Args:
+        repository: holds the release that is served.
+        requests: calls of the storm in which memory is looked at.
+    """
+    with serve(repository, "--text-cache-mib", str(_TEXT_CACHE_MIB)) as gateway:
+        _storm(gateway, searches(repository, 500, seed=1), leaving=0.0, leave_seconds=0.0)  # warm
+        calm, calm_work = _worked(gateway, searches(repository, COMPARED, seed=2), 0.0, 0.0)
+        usual = statistics.median(each.seconds for each in calm if each.code == OK)
+        stormy, stormy_work = _worked(gateway, searches(repository, COMPARED, seed=3), LEAVING, EARLY * usual)
+        _worked(gateway, searches(repository, COMPARED, seed=4), LEAVING, usual)
+        pool = searches(repository, 20_000, seed=5)  # more than the cache holds
+        _storm(gateway, pool[:_FILLING], LEAVING, usual)
+        before = gateway.rss
+        _storm(gateway, pool, LEAVING, usual, requests)
+        after = gateway.rss
+        left = _left(gateway)
+    _say("gateway", **left)
+    return _rows(calm, stormy, calm_work, stormy_work, before, after, requests, left)
+
+
+def _storm(
+    gateway: Gateway, calls: list[Call], leaving: float, leave_seconds: float, count: int | None = None
+) -> list[Answered]:
+    return run(
+        Load(
+            gateway.address,
+            calls,
+            _LONGEST_SECONDS,
+            DEADLINE,
+            in_flight=IN_FLIGHT,
+            count=count or len(calls),
+            leaving=leaving,
+            leave_seconds=leave_seconds,
+        )
+    )
+
+
+def _worked(
+    gateway: Gateway, calls: list[Call], leaving: float, leave_seconds: float
+) -> tuple[list[Answered], dict[str, float]]:
+    """What became of calls, and the rows that each model ran for them."""
+    before = _model_rows(gateway)
+    answered = _storm(gateway, calls, leaving, leave_seconds)
+    ran = {model: rows - before[model] for model, rows in _model_rows(gateway).items()}
+    _say(f"{leaving:.0%} leave", leave_seconds=leave_seconds, codes=Counter(each.code for each in answered), rows=ran)
+    return answered, ran
+
+
+def _model_rows(gateway: Gateway) -> dict[str, float]:
+    shown = gateway.metrics()
+    prefix = 'portrait_model_rows_total{model="'
+    return {name.removeprefix(prefix)[:-2]: value for name, value in shown.items() if name.startswith(prefix)}
+
+
+def _left(gateway: Gateway) -> dict[str, float]:
+    """What is still counted as under way or waiting when nobody calls any more."""
+    wanted = ("portrait_admission_under_way", "portrait_unanswered")
+    return {name: value for name, value in gateway.metrics().items() if name.startswith(wanted)}
+
+
+def _rows(
+    calm: list[Answered],
+    stormy: list[Answered],
+    calm_work: dict[str, float],
+    stormy_work: dict[str, float],
+    before: int,
+    after: int,
+    requests: int,
+    left: dict[str, float],
+) -> list[Row]:
+    stayed = _answered(stormy) / _answered(calm)
+    rows = [
+        Row(f"cancel storm: work of the {model}", work, "share of the rows without cancels",
+            f"share of the calls that were not cancelled, {stayed:.3f}", work / stayed, "ratio <= 1.25")
+        for model, work in ((model, stormy_work[model] / calm_work[model]) for model in calm_work)
+    ]  # fmt: skip
+    failed = sum(each.code == LATE for each in stormy)
+    return [
+        *rows,
+        Row("cancel storm: calls late", failed, "calls", f"{len(stormy)} calls", None, "value <= 0"),
+        Row("cancel storm: memory", after / 2**20, "MiB", f"{before / 2**20:.1f} MiB {requests} requests before",
+            after / before, "ratio <= 1.05"),
+        Row("cancel storm: work left behind", sum(left.values()), "units and rows", "", None, "value <= 0"),
+    ]  # fmt: skip
+
+
+def _answered(answered: list[Answered]) -> int:
+    return sum(each.code == OK for each in answered)
+
+
+def _say(phase: str, **told: object) -> None:
+    sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print a JSON row for each bar; returns 0 if all hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.cancels", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    parser.add_argument("--requests", type=int, default=100_000, help="calls in which memory is looked at")
+    chosen = parser.parse_args(arguments)
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    rows = measure(chosen.repository, chosen.requests)
+    print("\n".join(map(str, rows)))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

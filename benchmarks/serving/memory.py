@@ -1,7 +1,8 @@
 """What a release takes of a gateway's memory when every page of it has been read; in a process of its own."""
 
-import multiprocessing
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ _BLOCK = 10_000
 
 def resident(repository: Path) -> int:
     """Bytes of a process that holds the newest release of a repository and its catalogues, and has read all of it."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_resident, (repository,))
+    command = [sys.executable, "-m", "benchmarks.serving.memory", str(repository)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def _resident(repository: Path) -> int:
@@ -33,3 +34,7 @@ def _resident(repository: Path) -> int:
     found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return 1024 * int(found[1])
+
+
+if __name__ == "__main__":
+    print(_resident(Path(sys.argv[1])))

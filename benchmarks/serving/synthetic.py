@@ -1,11 +1,13 @@
 """Releases of as many items as one likes, made of a real one: its items, and then variations of them.
 
-A variation is a real item's vector moved as far as two of its like are apart, so that vectors lie as thick and as thin
-as the real ones do. Its category is the item it varies, its brand and price are drawn. A fifth of the variations are
-newcomers. Real items keep their associations.
+A variation is a real item's vector moved as far and in such a direction as two of its neighbours lie apart, so that
+vectors lie as thick and as thin as the real ones do, in as few dimensions. Its category is the item it varies, its
+brand and price are drawn. A fifth of the variations are newcomers. Real items keep their associations, and profiles are
+what the release's own graph says of histories that follow these.
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +15,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import faiss
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from portrait.export import nearest
@@ -22,17 +26,18 @@ from portrait.export.nearest import Retrieval
 from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.candidates import popularity_scale
-from portrait.features.events import Item
+from portrait.features.events import Event, EventType, Item
+from portrait.features.histories import columns_of, encode, pad
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.prices import PriceScale
 from portrait.features.release import MODELS
 from portrait.server.releases import Release
 
-_STEP = 0.5
-"""A variation is moved by so much of the difference of two other real items."""
+_NEIGHBOURS = 20
+_NOW = datetime.now(UTC)
 _NEW = 0.2
 _CATEGORIES, _BRANDS = 200, 20_000
-_HISTORY = 5
+_HISTORY = 6
 
 
 def write(source: Path, target: Path, count: int, dimension: int | None = None) -> Retrieval:
@@ -61,11 +66,13 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
     _lenders(new, random).save(folder / files.LENDERS)
     np.save(folder / files.ITEM_POPULARITY, popularity_scale(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))))
     _associations(real.associations, count).save(folder / files.ASSOCIATIONS)
-    vectors = _vectors(real, varied, random)
-    if dimension is not None:
-        turned, _ = np.linalg.qr(random.normal(size=(dimension, vectors.shape[1])))
-        vectors = vectors @ turned.T.astype(np.float32)
-    told = nearest.write(vectors, lambda n: _profiles(vectors, n, random), folder, exact=nearest.EXACT_ITEMS)
+    turned = _turned(real.dimension, dimension or real.dimension, random)
+    vectors = _vectors(real, varied, random) @ turned
+
+    def profiles(count: int) -> NDArray[np.float32]:
+        return _profiles(source, real, count, random) @ turned
+
+    told = nearest.write(vectors, profiles, folder, exact=nearest.EXACT_ITEMS)
     written = files.written(folder)
     if dimension is None:
         written += _link_models(source, target, real.number)
@@ -74,6 +81,14 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
         hashes={str(path.relative_to(target)): files.sha256(path) for path in written},
     ).write(folder)  # fmt: skip
     return told
+
+
+def _turned(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """`[own, dimension]`: turns vectors into a larger space, and leaves them as they are for their own."""
+    if own == dimension:
+        return np.eye(own, dtype=np.float32)
+    turned, _ = np.linalg.qr(random.normal(size=(dimension, own)))
+    return np.ascontiguousarray(turned.T, dtype=np.float32)
 
 
 def _items(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> Iterator[Item]:
@@ -90,19 +105,28 @@ def _vectors(real: Release, varied: NDArray[np.int64], random: np.random.Generat
     """Each item's own, moved where it is a variation."""
     own = np.asarray(real.vectors, dtype=np.float32)
     vectors, moved = own[varied], np.arange(len(varied)) >= len(own)
-    one, other = random.integers(len(own), size=(2, int(moved.sum())))
-    vectors[moved] += _STEP * (own[one] - own[other])
+    _, near = faiss.knn(own, own, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+    one, other = random.integers(1, _NEIGHBOURS, size=(2, int(moved.sum())))
+    of = varied[moved]
+    vectors[moved] += own[near[of, one]] - own[near[of, other]]
     towers = vectors.reshape(len(vectors), real.manifest.towers, -1)
     towers /= np.linalg.norm(towers, axis=-1, keepdims=True) * np.float32(real.manifest.towers**0.5)
     return vectors
 
 
-def _profiles(vectors: NDArray[np.float32], count: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Between the items of a history, as profiles are."""
-    histories = random.integers(len(vectors), size=(count, _HISTORY))
-    weights = random.dirichlet(np.full(_HISTORY, 0.5), count).astype(np.float32)
-    profiles = np.einsum("nh,nhd->nd", weights, vectors[histories])
-    return profiles / np.linalg.norm(profiles, axis=1, keepdims=True)
+def _profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Of histories in which each item is one that follows the item before."""
+    session = onnxruntime.InferenceSession(files.model_file(source, "profile_encoder", real.number))
+    starts, follow = real.associations.starts, real.associations.items
+    profiles = []
+    for first in random.choice(np.flatnonzero(np.diff(starts)), count).tolist():
+        rows = [first]
+        while len(rows) < _HISTORY and starts[rows[-1]] < starts[rows[-1] + 1]:
+            rows.append(int(follow[random.integers(starts[rows[-1]], starts[rows[-1] + 1])]))
+        told = encode(columns_of([Event("", EventType.VIEW)] * len(rows), lambda _: math.nan), _NOW)
+        inputs = {"event_embedding": np.asarray(real.vectors)[rows][None], **vars(pad([told], len(rows)))}
+        profiles.append(session.run(["profile"], inputs)[0][0])
+    return np.stack(profiles)
 
 
 def _lenders(new: NDArray[np.bool_], random: np.random.Generator) -> Lenders:

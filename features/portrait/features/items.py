@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from portrait.features import release as files
 from portrait.features.events import Item
 from portrait.features.prices import PriceScale
+
+T = TypeVar("T", str, tuple[str, ...])
 
 KEPT_ITEMS = 1 << 14
 """So many of the items that were asked for last are kept as they were made; about a kilobyte each."""
@@ -53,7 +55,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Codes:
-    """What the codes stand for."""
+    """What the codes stand for, each list in ascending order."""
 
     catalogues: list[str]
     paths: list[tuple[str, ...]]
@@ -100,7 +102,7 @@ class ItemTable(Sequence[Item]):
         if code < 0:
             return -1
         wanted, mask = item_id.encode(), len(self._slots) - 1
-        slot = _hash(code, wanted) & mask
+        slot = _hash(catalogue, wanted) & mask
         while (row := self._slots[slot]) >= 0:
             known = self._ids[self._id_start[row] : self._id_start[row + 1]]
             if known == wanted and self._catalogue[row] == code:
@@ -172,8 +174,8 @@ def _item(told: dict[str, Any]) -> Item:
     return Item(**(told | {"category_path": tuple(told["category_path"])}))
 
 
-def _hash(catalogue: int, item_id: bytes) -> int:
-    return zlib.crc32(item_id, catalogue)
+def _hash(catalogue: str, item_id: bytes) -> int:
+    return zlib.crc32(item_id, zlib.crc32(catalogue.encode()))
 
 
 def _columns(lines: bytes | mmap.mmap, scale: PriceScale) -> tuple[Columns, Codes]:
@@ -195,10 +197,14 @@ def _columns(lines: bytes | mmap.mmap, scale: PriceScale) -> tuple[Columns, Code
         coded["path"].append(paths.setdefault(item.category_path, len(paths)))
         coded["brand"].append(brands.setdefault((item.brand or "").casefold(), len(brands)))
         prices.append(float("nan") if item.price is None else item.price)
-        hashes.append(_hash(coded["catalogue"][-1], key))
+        hashes.append(_hash(item.catalogue, key))
         begin = end
-    codes = Codes(list(catalogues), list(paths), list(brands))
-    numbers = {name: np.array(values, dtype=np.int32) for name, values in coded.items()}
+    codes = Codes(sorted(catalogues), sorted(paths), sorted(brands))
+    numbers = {
+        "catalogue": _ranked(catalogues, coded["catalogue"]),
+        "path": _ranked(paths, coded["path"]),
+        "brand": _ranked(brands, coded["brand"]),
+    }
     price = np.array(prices, dtype=np.float64)
     columns = Columns(
         np.array(line_start, dtype=np.int64), np.frombuffer(bytes(ids), dtype=np.uint8),
@@ -206,6 +212,13 @@ def _columns(lines: bytes | mmap.mmap, scale: PriceScale) -> tuple[Columns, Code
         percentile=_percentiles(scale, codes.paths, numbers["path"], price),
     )  # fmt: skip
     return columns, codes
+
+
+def _ranked(known: dict[T, int], codes: "array[int]") -> NDArray[np.int32]:
+    """Codes in the order of what they stand for, of codes in the order in which it came."""
+    rank = np.empty(len(known), dtype=np.int32)
+    rank[[known[each] for each in sorted(known)]] = np.arange(len(known))
+    return rank[np.array(codes, dtype=np.int64)]
 
 
 def _slots(hashes: NDArray[np.int64]) -> NDArray[np.int32]:

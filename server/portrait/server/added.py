@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from portrait.features.events import Item
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.server.described import CandidateSet
-from portrait.server.filters import Filter, under
+from portrait.server.filters import Filter
 from portrait.server.growing import Growing
 
 _NUMBERS = np.dtype(
@@ -90,8 +90,8 @@ class Added:
         if wanted.categories:
             # One step, since other threads look while new paths come in.
             paths = tuple(self._paths)
-            inside = np.any([under(paths, tuple(category)) for category in wanted.categories], axis=0)
-            passing &= inside[numbers["path"]]
+            inside = [any(path[: len(each)] == each for each in wanted.categories) for path in paths]
+            passing &= np.array(inside, dtype=bool)[numbers["path"]]
         if wanted.brands:
             known = [code for brand in wanted.brands if (code := self._brands.get(_folded(brand))) is not None]
             passing &= np.isin(numbers["brand"], known)

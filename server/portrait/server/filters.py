@@ -16,8 +16,3 @@ class Filter:
     max_price: float | None = None
     """Items without a price pass neither bound."""
     exclude_item_ids: Sequence[str] = ()
-
-
-def under(paths: Sequence[tuple[str, ...]], category: tuple[str, ...]) -> list[bool]:
-    """Which paths begin with a category."""
-    return [path[: len(category)] == category for path in paths]

@@ -1,5 +1,6 @@
 """Stock: what of a release a catalogue begins with. It never changes, so that what was worked out of it is kept."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from portrait.server import bits
 from portrait.server.bits import Bits
-from portrait.server.filters import Filter, under
+from portrait.server.filters import Filter
 from portrait.server.releases import Release
 from portrait.server.retrieval.exact import best
 
@@ -99,11 +100,15 @@ def _any(sets: Sequence[Bits]) -> Bits:
 
 
 def _of_category(codes: NDArray[np.int32], paths: Sequence[tuple[str, ...]], category: tuple[str, ...]) -> Bits:
-    return bits.packed(np.array(under(paths, category), dtype=bool)[codes])
+    """The paths under a category stand together, since they are in order."""
+    first = bisect_left(paths, category)
+    end = bisect_right(paths, category, lo=first, key=lambda path: path[: len(category)])
+    return bits.packed((codes >= first) & (codes < end))
 
 
 def _of_brand(codes: NDArray[np.int32], brands: Sequence[str], brand: str) -> Bits:
-    return bits.packed(codes == (brands.index(brand) if brand in brands else -1))
+    code = bisect_left(brands, brand)
+    return bits.packed(codes == (code if brands[code : code + 1] == [brand] else -1))
 
 
 def _of_prices(prices: NDArray[np.float64], least: float | None, most: float | None) -> Bits:

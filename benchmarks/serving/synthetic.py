@@ -67,7 +67,7 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
     np.save(folder / files.ITEM_POPULARITY, popularity_scale(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))))
     _associations(real.associations, count).save(folder / files.ASSOCIATIONS)
     turned = _turned(real.dimension, dimension or real.dimension, random)
-    vectors = _vectors(real, varied, random) @ turned
+    vectors = _vectors(real, varied, np.arange(count) >= len(real.items), random) @ turned
 
     def profiles(count: int) -> NDArray[np.float32]:
         return _profiles(source, real, count, random) @ turned
@@ -81,6 +81,13 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
         hashes={str(path.relative_to(target)): files.sha256(path) for path in written},
     ).write(folder)  # fmt: skip
     return told
+
+
+def drawn(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Vectors of so many items, and profiles."""
+    real, random = Release.load(source, files.releases(source)[-1]), np.random.default_rng(count)
+    vectors = _vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
+    return vectors, _profiles(source, real, profiles, random)
 
 
 def _turned(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
@@ -101,10 +108,12 @@ def _items(real: Release, varied: NDArray[np.int64], random: np.random.Generator
         yield Item(item_id, title, category_path=path, brand=f"Brand {brand}", price=price)
 
 
-def _vectors(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
-    """Each item's own, moved where it is a variation."""
+def _vectors(
+    real: Release, varied: NDArray[np.int64], moved: NDArray[np.bool_], random: np.random.Generator
+) -> NDArray[np.float32]:
+    """The vectors of the items that are varied, moved where they are."""
     own = np.asarray(real.vectors, dtype=np.float32)
-    vectors, moved = own[varied], np.arange(len(varied)) >= len(own)
+    vectors = own[varied]
     _, near = faiss.knn(own, own, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
     one, other = random.integers(1, _NEIGHBOURS, size=(2, int(moved.sum())))
     of = varied[moved]

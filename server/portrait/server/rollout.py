@@ -120,8 +120,12 @@ class Rollout:
         """Do what the file says, whenever it changes, until cancelled."""
         try:
             while True:
-                await self._look()
-                self._step()
+                try:
+                    await self._look()
+                    await self._switch()
+                    self._work()
+                except Exception as error:  # a fault of ours must not end the following
+                    _log.error("rollout fault", exception=type(error).__qualname__)
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             if self._job is not None:
@@ -149,13 +153,27 @@ class Rollout:
         self._wanted = wanted
         self.refused.clear()
 
-    def _step(self) -> None:
-        """Switch if all is there; then begin the next thing that is missing or superfluous, one at a time."""
+    async def _switch(self) -> None:
+        """Send requests where they are wanted, if all is there for it; else they go on as before."""
         loaded, wanted = self.loaded, self._wanted
-        if wanted != loaded.routes.traffic and loaded.engines.keys() >= set(wanted.routed):
-            self._switch(wanted)
+        engines = [loaded.engines.get(release) for release in wanted.routed]
+        if wanted == loaded.routes.traffic or None in engines:
+            return
+        # A Triton that was started again may still lack a release that nobody asked for.
+        if not all([await engine.ready() for engine in engines if engine is not None]):
+            return
+        if not loaded.engines.keys() >= set(wanted.routed):
+            return  # removed meanwhile: it is loaded again
+        loaded.switch(wanted)
+        self._triton.prefer(wanted.serving)
+        self.switches += 1
+        _log.info("traffic switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
+
+    def _work(self) -> None:
+        """Begin the next thing that is missing or superfluous, one at a time."""
         if self._job is not None and not self._job.done():
             return
+        loaded, wanted = self.loaded, self._wanted
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
             refusal = self.refused.get(release)
@@ -165,12 +183,6 @@ class Rollout:
         for release in loaded.engines.keys() - wanted.kept - loaded.in_use:
             self._job = asyncio.create_task(self._remove(release), name=f"release {release}")
             return
-
-    def _switch(self, traffic: Traffic) -> None:
-        self.loaded.switch(traffic)
-        self._triton.prefer(traffic.serving)
-        self.switches += 1
-        _log.info("traffic switched", serving=traffic.serving, canary=traffic.canary, percent=traffic.percent)
 
     async def _bring(self, release: int) -> None:
         """Load a release, or refuse it; never fails."""
@@ -209,6 +221,8 @@ class Rollout:
 
     async def _remove(self, release: int) -> None:
         async with self.loaded.changing:
+            if release in self._wanted.kept | self.loaded.in_use:
+                return  # wanted again while this waited
             engine = self.loaded.remove(release)
         await self._close(engine)
         _log.info("release unloaded", release=release)

@@ -1,0 +1,289 @@
+"""Releases are promoted, taken back and tried on some shoppers while requests flow; broken ones change nothing."""
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from served import Served, Stubs, serve
+from typer.testing import CliRunner, Result
+
+from portrait.features import release as files
+from portrait.features.release import MODELS, Manifest
+from portrait.server.release_commands import release
+from portrait.server.traffic import Traffic, file_of
+from portrait.v1 import types_pb2 as types
+from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
+from portrait.v1.event_service_pb2 import RecordEventsRequest
+from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
+
+DEADLINE = 5.0
+HISTORY = types.ShopperRef(
+    history={
+        "events": [
+            {"type": types.EVENT_TYPE_VIEW, "item_id": item}
+            for item in ("desk-lamp-red", "frying-pan-blue", "wool-rug-green", "garden-spade-black")
+        ]
+    }
+)
+
+Ask = Callable[[Stubs], Awaitable[tuple[int, list[float]]]]
+"""One request: the release that the answer names, and numbers that tell which release computed them."""
+
+
+@pytest.fixture
+def repository(two_releases: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    shutil.copytree(two_releases, folder)
+    Traffic(1).write(folder)
+    return folder
+
+
+def gone_wrong(repository: Path, number: int, broken: str) -> None:
+    """A release like the first, but for one file, of which its manifest has the right hash."""
+    folder = files.folder(repository, number)
+    shutil.copytree(files.folder(repository, 1), folder)
+    for model in MODELS:
+        shutil.copytree(repository / model / "1", repository / model / str(number))
+    paths = [*(files.model_file(repository, model, number) for model in MODELS)]
+    paths += [path for path in folder.iterdir() if path.name != files.MANIFEST]
+    next(path for path in paths if broken in str(path)).write_bytes(b"nothing that can be read")
+    manifest = Manifest.read(folder)
+    hashes = {str(path.relative_to(repository)): files.sha256(path) for path in paths}
+    Manifest(**{**vars(manifest), "release": number, "hashes": hashes}).write(folder)
+
+
+@asynccontextmanager
+async def serving(repository: Path, folder: Path, *arguments: str) -> AsyncIterator[tuple[Served, Stubs]]:
+    folder.mkdir(exist_ok=True)
+    with serve(repository, folder, *arguments) as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            yield gateway, Stubs.over(channel)
+
+
+async def command(repository: Path, *arguments: str, gateways: tuple[Served, ...] = ()) -> Result:
+    urls = [word for each in gateways for word in ("--gateway", str(each.line("ready")["metrics"]))]
+    words = [*arguments, "--repository", str(repository), *urls]
+    return await asyncio.to_thread(CliRunner().invoke, release, words, env={"COLUMNS": "300"})
+
+
+async def swap(repository: Path, *arguments: str, gateways: tuple[Served, ...]) -> None:
+    done = await command(repository, *arguments, gateways=gateways)
+    assert done.exit_code == 0, done.output
+
+
+async def metric(gateway: Served, name: str) -> float | None:
+    url = str(gateway.line("ready")["metrics"])
+    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return float(values[name]) if name in values else None
+
+
+async def until(seen: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await seen():
+            await asyncio.sleep(0.05)
+
+
+async def recommend(stubs: Stubs, query: str = "") -> tuple[int, list[float]]:
+    answer = await stubs.recommendations.Recommend(RecommendRequest(shopper=HISTORY, query=query), timeout=DEADLINE)
+    return answer.release, [item.score for item in answer.items]
+
+
+async def search(stubs: Stubs) -> tuple[int, list[float]]:
+    return await recommend(stubs, "red lamp")
+
+
+async def rank(stubs: Stubs) -> tuple[int, list[float]]:
+    candidates = [{"item": {"item_id": item}} for item in ("desk-lamp-red", "hedge-shears-blue")]
+    candidates.append({"item": {"item_id": "mine", "title": "Green lamp"}})
+    answer = await stubs.recommendations.Rank(RankRequest(shopper=HISTORY, candidates=candidates), timeout=DEADLINE)
+    return answer.release, [item.score for item in answer.items]
+
+
+async def profile(stubs: Stubs) -> tuple[int, list[float]]:
+    request = GetProfileRequest(shopper=HISTORY, fields={"paths": ["embedding", "release"]})
+    answer = (await stubs.profiles.GetProfile(request, timeout=DEADLINE)).profile
+    return answer.release, np.frombuffer(answer.embedding.data, dtype="<f4").tolist()
+
+
+ASKS: tuple[Ask, ...] = (recommend, search, rank, profile)
+
+
+class Load:
+    """Callers that ask without a pause, and compare each answer with what the release that it names should say."""
+
+    def __init__(self, stubs: Stubs, expected: dict[tuple[int, Ask], list[float]]) -> None:
+        self._stubs, self._expected = stubs, expected
+        self._going = True
+        self.failures: list[BaseException] = []
+        self.mixed: list[tuple[str, int]] = []
+        self.answered = {1: 0, 2: 0}
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._ask(ask) for ask in 2 * ASKS))
+
+    def stop(self) -> None:
+        self._going = False
+
+    async def _ask(self, ask: Ask) -> None:
+        while self._going:
+            try:
+                named, numbers = await ask(self._stubs)
+            except grpc.aio.AioRpcError as error:
+                self.failures.append(error)
+                continue
+            self.answered[named] += 1
+            if not np.allclose(numbers, self._expected[named, ask], atol=1e-4):
+                self.mixed.append((ask.__name__, named))
+
+
+async def test_requests_never_fail_nor_mix_while_releases_are_swapped(repository: Path, tmp_path: Path) -> None:
+    async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
+        expected = {(1, ask): (await ask(stubs))[1] for ask in ASKS}
+        await swap(repository, "promote", "2", gateways=(gateway,))
+        expected |= {(2, ask): (await ask(stubs))[1] for ask in ASKS}
+        for ask in ASKS:
+            assert not np.allclose(expected[1, ask], expected[2, ask], atol=1e-2)
+        load = Load(stubs, expected)
+        running = asyncio.create_task(load.run())
+        for _ in range(6):
+            await swap(repository, "rollback", gateways=(gateway,))
+        load.stop()
+        await running
+        assert not load.failures
+        assert not load.mixed
+        assert min(load.answered.values()) > 10
+        assert await metric(gateway, "portrait_release_switches_total") == 7
+
+
+async def test_a_canary_is_seen_by_its_shoppers_only(repository: Path, tmp_path: Path) -> None:
+    shoppers = [f"shopper-{number}" for number in range(40)]
+    now = datetime.now(UTC)
+    view = {"type": types.EVENT_TYPE_VIEW, "item_id": "wool-rug-red", "time": now}
+    events = [{"shopper_id": each, "event": {"event_id": each, **view}} for each in shoppers]
+    refs = [types.ShopperRef(shopper_id=each) for each in shoppers]
+    async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
+        await stubs.events.RecordEvents(RecordEventsRequest(events=events))
+
+        async def releases() -> list[int]:
+            many = await stubs.profiles.BatchGetProfiles(BatchGetProfilesRequest(shoppers=refs))
+            one_by_one = [
+                (await stubs.recommendations.Recommend(RecommendRequest(shopper=ref))).release for ref in refs
+            ]
+            assert [result.profile.release for result in many.results] == one_by_one
+            return one_by_one
+
+        for percent in (30.0, 60.0):
+            await swap(repository, "canary", "2", "--percent", str(percent), gateways=(gateway,))
+            drawn = Traffic(1, canary=2, percent=percent)
+            assert await releases() == [drawn.release_of(each) for each in shoppers]
+            assert (await recommend(stubs))[0] == 1
+        assert await metric(gateway, "portrait_release_canary") == 2
+        assert await metric(gateway, "portrait_release_canary_percent") == 60
+        await swap(repository, "canary", "2", "--percent", "0", gateways=(gateway,))
+        assert set(await releases()) == {1}
+
+        async def unloaded() -> bool:
+            return await metric(gateway, 'portrait_release_loaded{release="2"}') is None
+
+        await until(unloaded)
+        assert await metric(gateway, "portrait_release_canary") == 0
+
+
+async def test_changes_of_items_reach_every_release(repository: Path, tmp_path: Path) -> None:
+    async def finds(stubs: Stubs, query: str, item: str) -> bool:
+        request = RecommendRequest(shopper=types.ShopperRef(shopper_id="nobody"), query=query, k=3)
+        return item in [each.item.item_id for each in (await stubs.recommendations.Recommend(request)).items]
+
+    async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
+        early = {"item_id": "early", "title": "Purple hammock", "category_path": ["Garden"]}
+        await stubs.catalogue.UpsertItems(UpsertItemsRequest(items=[early]))
+        await stubs.catalogue.DeleteItems(DeleteItemsRequest(item_ids=["desk-lamp-red"]))
+        await swap(repository, "promote", "2", gateways=(gateway,))
+        assert await finds(stubs, "purple hammock", "early")
+        assert not await finds(stubs, "red desk lamp", "desk-lamp-red")
+        late = {"item_id": "late", "title": "Yellow parasol", "category_path": ["Garden"]}
+        await stubs.catalogue.UpsertItems(UpsertItemsRequest(items=[late]))
+        assert (await stubs.catalogue.DeleteItems(DeleteItemsRequest(item_ids=["early"]))).deleted == 1
+        await swap(repository, "rollback", gateways=(gateway,))
+        assert await finds(stubs, "yellow parasol", "late")
+        assert not await finds(stubs, "purple hammock", "early")
+
+
+async def test_a_broken_release_changes_nothing(repository: Path, tmp_path: Path) -> None:
+    gone_wrong(repository, 3, "ranker")
+    gone_wrong(repository, 4, files.TOKENIZER)
+    async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
+        for number in (3, 4):
+            done = await command(repository, "promote", str(number), gateways=(gateway,))
+            assert done.exit_code == 1, done.output
+            assert f"refused release {number}" in done.output
+            assert (await recommend(stubs))[0] == 1
+            assert await metric(gateway, f'portrait_release_refused{{release="{number}"}}') == 1
+        assert "refused: 4" in (await command(repository, "list", gateways=(gateway,))).output
+        file_of(repository).write_text("{")
+
+        async def misread() -> bool:
+            return await metric(gateway, "portrait_traffic_file_misread") == 1
+
+        await until(misread)
+        assert (await recommend(stubs))[0] == 1
+        # Triton let go of what it had loaded of the broken ones.
+        Traffic(2, 1).write(repository)
+
+        async def swapped() -> bool:
+            return (await recommend(stubs))[0] == 2
+
+        await until(swapped)
+        assert await metric(gateway, 'portrait_release_refused{release="4"}') is None
+
+    Traffic(3, 2).write(repository)
+    async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
+        assert (await recommend(stubs))[0] == 2
+        assert await metric(gateway, 'portrait_release_refused{release="3"}') == 1
+
+
+async def test_all_gateways_of_a_repository_follow_but_a_pinned_one(repository: Path, tmp_path: Path) -> None:
+    async with (
+        serving(repository, tmp_path / "one") as (one, at_one),
+        serving(repository, tmp_path / "two") as (two, at_two),
+        serving(repository, tmp_path / "three", "--release", "1") as (pinned, at_pinned),
+    ):
+        await swap(repository, "promote", "2", gateways=(one, two))
+        assert [(await recommend(stubs))[0] for stubs in (at_one, at_two, at_pinned)] == [2, 2, 1]
+        assert await metric(pinned, "portrait_release") == 1
+    async with serving(repository, tmp_path / "one") as (_, stubs):
+        assert (await recommend(stubs))[0] == 2
+
+
+async def test_a_killed_triton_comes_back_with_every_release(repository: Path, tmp_path: Path) -> None:
+    async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
+        await swap(repository, "promote", "2", gateways=(gateway,))
+        expected = await search(stubs)
+        os.kill(gateway.triton_pid(), signal.SIGKILL)
+
+        async def answers() -> bool:
+            try:
+                return await search(stubs) == expected
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                return False
+
+        await asyncio.sleep(0.5)
+        await until(answers)
+        began = time.monotonic()
+        await swap(repository, "rollback", gateways=(gateway,))
+        assert (await profile(stubs))[0] == 1
+        assert time.monotonic() - began < DEADLINE

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+import tiny_release
+from prometheus_client import start_http_server
+from typer.testing import CliRunner, Result
+
+from portrait.features import release as files
+from portrait.server.release_commands import release
+from portrait.server.traffic import Traffic, file_of
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    for number in (1, 2, 3):
+        tiny_release.build(tmp_path, number)
+    return tmp_path
+
+
+def run(repository: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(release, [*arguments, "--repository", str(repository)], env={"COLUMNS": "300"})
+
+
+def test_releases_are_promoted_and_taken_back(repository: Path) -> None:
+    assert run(repository, "promote", "2").exit_code == 0
+    # Nobody had promoted anything: gateways served the newest beside it.
+    assert Traffic.read(repository) == Traffic(2, 3)
+    assert run(repository, "promote", "1").exit_code == 0
+    assert Traffic.read(repository) == Traffic(1, 2)
+    done = run(repository, "rollback")
+    assert (done.exit_code, Traffic.read(repository)) == (0, Traffic(2, 1))
+    assert "2 serves" in done.output
+    assert "before: 1" in done.output
+
+
+def test_a_canary_is_begun_changed_and_ended(repository: Path) -> None:
+    assert run(repository, "canary", "3", "--percent", "5").exit_code == 0
+    assert Traffic.read(repository) == Traffic(2, None, 3, 5.0)
+    assert run(repository, "canary", "3", "--percent", "50").exit_code == 0
+    assert Traffic.read(repository) == Traffic(2, None, 3, 50.0)
+    assert run(repository, "canary", "3", "--percent", "0").exit_code == 0
+    assert Traffic.read(repository) == Traffic(2)
+
+
+def test_the_list_shows_what_serves_and_what_is_damaged(repository: Path) -> None:
+    Traffic(1, 2, 3, 2.5).write(repository)
+    (files.folder(repository, 3) / files.ITEMS).write_text("")
+    shown = run(repository, "list")
+    assert shown.exit_code == 0
+    _, one, two, three = shown.output.splitlines()
+    assert one.split() == ["1", "2026-01-01T00:00:00+00:00", "serving", "whole"]
+    assert two.split()[2:] == ["before", "whole"]
+    assert three.split(maxsplit=3)[:3] == ["3", "canary", "2.5%"]
+    assert "items.jsonl is not what the manifest says" in three
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["promote", "7"], "holds no release 7; those there are: 1, 2, 3"),
+        (["promote", "0"], "'RELEASE'"),
+        (["promote", "one"], "'RELEASE'"),
+        (["canary", "2", "--percent", "101"], "'--percent'"),
+        (["canary", "2", "--percent", "nan"], "'--percent'"),
+        (["canary", "2", "--percent", "0"], "release 2 is no canary"),
+        (["canary", "1", "--percent", "5"], "its own canary"),
+        (["promote", "3"], "release 3 is damaged"),
+        (["rollback"], "nothing to return to"),
+        (["promote", "2", "--gateway", "ftp://x"], "no address of metrics"),
+        (["promote", "2", "--gateway", "http://127.0.0.1:1/metrics"], "does not answer"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(repository: Path, arguments: list[str], said: str) -> None:
+    Traffic(1).write(repository)
+    (files.folder(repository, 3) / files.ITEMS).write_text("")
+    done = run(repository, *arguments)
+    assert done.exit_code == 2, done.output
+    assert said in done.output
+    assert Traffic.read(repository) == Traffic(1)
+
+
+def test_a_file_that_is_none_is_named(repository: Path) -> None:
+    file_of(repository).write_text("{")
+    for arguments in (["list"], ["promote", "1"], ["rollback"]):
+        done = run(repository, *arguments)
+        assert done.exit_code == 2
+        assert "traffic.json" in done.output
+
+
+def test_metrics_of_something_else_are_no_gateway(repository: Path) -> None:
+    server, thread = start_http_server(0, addr="127.0.0.1")
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/metrics"
+        done = run(repository, "promote", "2", "--gateway", url)
+        assert done.exit_code == 2
+        assert "no gateway of Portrait" in done.output
+        assert f"{url}: unknown" in run(repository, "list", "--gateway", url).output
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

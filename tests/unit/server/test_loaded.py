@@ -76,7 +76,8 @@ def test_a_request_that_fails_has_ended_too() -> None:
             held.switch(Traffic(2, 1))
             raise KeyError
 
-    pytest.raises(KeyError, fail)
+    with pytest.raises(KeyError):
+        fail()
     assert held.in_use == {2}
 
 

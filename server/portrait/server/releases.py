@@ -88,7 +88,7 @@ class Release:
                 documents=words["documents"],
                 document_frequencies=words["frequencies"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # the readers of tokenizers and archives raise nothing narrower
             raise ReleaseError(f"release {number} is damaged: {error}") from error
         held = (
             loaded.vectors.shape, len(loaded.popularity), len(loaded.lenders), len(loaded.associations.starts) - 1

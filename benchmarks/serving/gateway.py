@@ -32,6 +32,13 @@ class Gateway:
         assert found is not None
         return 1024 * int(found[1])
 
+    @property
+    def triton_pid(self) -> int:
+        """Process id of the Triton that the gateway started."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        [triton] = [child for child in children if "tritonserver" in Path(f"/proc/{child}/cmdline").read_text()]
+        return int(triton)
+
     def metrics(self) -> dict[str, float]:
         """All metrics, by name with labels."""
         text = urllib.request.urlopen(self.metrics_url, timeout=5).read().decode()

@@ -95,11 +95,14 @@ class Manifest:
         """Read every file of the release.
 
         Raises:
-            ReleaseError: one is missing, or is not what it was when the release was made.
+            ReleaseError: one can't be read, or is not what it was when the release was made.
         """
         for name, expected in self.hashes.items():
-            path = repository / name
-            if not path.exists() or sha256(path) != expected:
+            try:
+                whole = sha256(repository / name) == expected
+            except OSError as error:
+                raise ReleaseError(f"release {self.release} is damaged: {name} can't be read: {error}") from error
+            if not whole:
                 raise ReleaseError(f"release {self.release} is damaged: {name} is not what the manifest says")
 
 

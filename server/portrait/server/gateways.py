@@ -1,8 +1,8 @@
 """What a running gateway says of its releases, as its metrics show it: this is how an operator sees a swap arrive."""
 
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -46,15 +46,15 @@ class Gateway:
             with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - the scheme is looked at above
                 text = answer.read().decode()
             samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-        except (OSError, ValueError) as error:
+        except (HTTPException, OSError, ValueError) as error:
             raise GatewayError(f"{url} does not answer: {error}") from error
         single = {sample.name: sample.value for sample in samples if not sample.labels}
+        if not {SERVING, CANARY, PERCENT} <= single.keys():
+            raise GatewayError(f"{url} is no gateway of Portrait, or one of an earlier version")
         labelled = {
             name: frozenset(int(sample.labels["release"]) for sample in samples if sample.name == name)
             for name in (LOADED, REFUSED)
         }
-        if SERVING not in single:
-            raise GatewayError(f"{url} is no gateway of Portrait")
         return cls(
             int(single[SERVING]),
             int(single[CANARY]) or None,

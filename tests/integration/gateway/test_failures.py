@@ -103,17 +103,17 @@ async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> Non
             load = Load(stubs)
             running = asyncio.create_task(load.run())
             await asyncio.sleep(1.0)
-            before = load.answered
-            assert before
-            os.kill(gateway.triton_pid(), signal.SIGKILL)
-            await serving(stubs, health_pb2.HealthCheckResponse.NOT_SERVING)
-            await serving(stubs, health_pb2.HealthCheckResponse.SERVING)
-            after = load.answered
-            await asyncio.sleep(1.0)
+            assert load.answered
+            for _ in range(2):
+                os.kill(gateway.triton_pid(), signal.SIGKILL)
+                await serving(stubs, health_pb2.HealthCheckResponse.NOT_SERVING)
+                await serving(stubs, health_pb2.HealthCheckResponse.SERVING)
+                after = load.answered
+                await asyncio.sleep(1.0)
+                assert load.answered > after
             load.stop()
             await running
 
-            assert load.answered > after
             assert load.refused
             assert {error.code() for error in load.refused} == {grpc.StatusCode.UNAVAILABLE}
             assert all(retry_seconds(error) > 0 for error in load.refused)

@@ -15,12 +15,14 @@ import grpc
 import numpy as np
 import pytest
 from served import Served, Stubs, serve
+from tritonclient.grpc.aio import InferenceServerClient
 from typer.testing import CliRunner, Result
 
 from portrait.features import release as files
 from portrait.features.release import MODELS, Manifest
 from portrait.server.release_commands import release
 from portrait.server.traffic import Traffic, file_of
+from portrait.server.triton import EmbeddedTriton
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
@@ -287,3 +289,23 @@ async def test_a_killed_triton_comes_back_with_every_release(repository: Path, t
         await swap(repository, "rollback", gateways=(gateway,))
         assert (await profile(stubs))[0] == 1
         assert time.monotonic() - began < DEADLINE
+
+
+async def test_a_triton_that_others_run_is_asked_to_load_and_never_to_unload(repository: Path, tmp_path: Path) -> None:
+    async with EmbeddedTriton(repository, tmp_path / "triton.log") as triton:
+        await triton.load(1)
+        async with (
+            InferenceServerClient(triton.url) as client,
+            serving(repository, tmp_path / "gateway", "--triton-url", triton.url) as (gateway, stubs),
+        ):
+            await swap(repository, "canary", "2", "--percent", "100", gateways=(gateway,))
+            await swap(repository, "canary", "2", "--percent", "0", gateways=(gateway,))
+
+            async def unloaded() -> bool:
+                return await metric(gateway, 'portrait_release_loaded{release="2"}') is None
+
+            await until(unloaded)
+            for model in MODELS:
+                assert [await client.is_model_ready(model, version) for version in ("1", "2")] == [True, True]
+            await swap(repository, "promote", "2", gateways=(gateway,))
+            assert (await recommend(stubs))[0] == 2

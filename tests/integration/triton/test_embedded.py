@@ -130,6 +130,7 @@ async def test_a_release_that_cannot_be_loaded_leaves_the_others(
     for loaded in (1, 2):
         await infer(client, "text_encoder", loaded, text_inputs(1, 4))
         await infer(client, "ranker", loaded, ranker_inputs(1, 4))
+    await _unloaded(client, release)
 
 
 async def test_killed_it_comes_back_with_all_its_releases(
@@ -150,6 +151,35 @@ async def test_killed_it_comes_back_with_all_its_releases(
         for model in MODELS:
             for release in (1, 2):
                 await infer(again, model, release, INPUTS[model](1, 4))
+
+
+async def _unloaded(client: InferenceServerClient, release: int) -> None:
+    async with asyncio.timeout(10):
+        for model in MODELS:
+            while await client.is_model_ready(model, str(release)):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_release_is_unloaded_and_the_others_go_on(
+    triton: EmbeddedTriton, client: InferenceServerClient
+) -> None:
+    await triton.load(2)
+    asking = asyncio.create_task(_ask_until(client, unloaded := asyncio.Event()))
+    await triton.unload(2)
+    await _unloaded(client, 2)
+    unloaded.set()
+    assert await asking
+    await triton.unload(2)  # nothing more
+    await triton.load(2)
+    await infer(client, "ranker", 2, ranker_inputs(1, 4))
+
+
+async def _ask_until(client: InferenceServerClient, end: asyncio.Event) -> int:
+    answered = 0
+    while not answered or not end.is_set():
+        await infer(client, "ranker", 1, ranker_inputs(1, 4))
+        answered += 1
+    return answered
 
 
 async def test_stopped_it_leaves_nothing_behind(two_releases: Path, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import socketserver
+import threading
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,23 @@ def test_metrics_of_something_else_are_no_gateway(repository: Path) -> None:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _NoHttp(socketserver.BaseRequestHandler):
+    """What a gateway's gRPC port might say to a browser."""
+
+    def handle(self) -> None:
+        self.request.recv(1024)
+        self.request.sendall(b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00")
+
+
+def test_the_port_of_calls_is_not_that_of_metrics(repository: Path) -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), _NoHttp) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        done = run(repository, "promote", "2", "--gateway", f"http://127.0.0.1:{server.server_address[1]}/metrics")
+        server.shutdown()
+        thread.join()
+    assert done.exit_code == 2, done.output
+    assert "does not answer" in done.output
+    assert not file_of(repository).exists()

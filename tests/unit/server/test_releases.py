@@ -47,6 +47,21 @@ def test_a_file_that_changed_is_refused(repository: Path, name: str) -> None:
         Release.load(repository, 1)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [files.ITEMS, files.ITEM_VECTORS, files.TOKENIZER, files.LENDERS, files.ASSOCIATIONS, files.PRICE_SCALE],
+)
+def test_a_file_that_was_never_whole_is_refused(repository: Path, name: str) -> None:
+    path = files.folder(repository, 1) / name
+    path.write_bytes(b"nothing that can be read")
+    edit_manifest(
+        repository,
+        lambda manifest: manifest["hashes"].update({str(path.relative_to(repository)): files.sha256(path)}),
+    )
+    with pytest.raises(ReleaseError, match="release 1 is damaged"):
+        Release.load(repository, 1)
+
+
 def test_a_file_that_is_missing_is_refused(repository: Path) -> None:
     files.model_file(repository, "ranker", 1).unlink()
     with pytest.raises(ReleaseError, match=r"ranker/1/model\.onnx"):

@@ -22,7 +22,7 @@ _CHANNEL = [
     ("grpc.max_receive_message_length", -1),
     # gRPC's default would leave a Triton that is back alone for up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 200),
 ]
 
 Arrays = Mapping[str, NDArray[np.generic]]

@@ -194,8 +194,11 @@ class EmbeddedTriton:
     async def _load(self, releases: list[int]) -> None:
         """Have the server hold these releases."""
         async with connect(self.url) as client:
-            for model in MODELS if releases else ():
-                await load_model(client, self._repository, model, releases)
+            # At the same time: most of it is each model's process that imports its runtime.
+            loads = (load_model(client, self._repository, model, releases) for model in MODELS if releases)
+            for failure in await asyncio.gather(*loads, return_exceptions=True):
+                if failure is not None:
+                    raise failure
 
 
 def _free_ports(count: int) -> list[int]:

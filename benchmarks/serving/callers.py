@@ -1,0 +1,98 @@
+"""Callers in a closed loop who read what they are answered, and wait where they are told to.
+
+Unlike `load`, which only counts: here every answer can be looked at.
+"""
+
+import asyncio
+import multiprocessing
+import multiprocessing.pool
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+import uvloop
+
+from benchmarks.serving.load import Call
+
+OK = "OK"
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Some callers who do the same."""
+
+    name: str
+    calls: Sequence[Call]
+    """Made in this order, each by the next caller who is free, over and over."""
+    in_flight: int
+    pause: float = 0.0
+    """Seconds between a caller's answer and the next call."""
+    patience: float = 1.0
+    """Seconds that a caller waits after a refusal: what `RetryInfo` says while Triton restarts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one call."""
+
+    callers: str
+    call: int
+    """Its place in the calls."""
+    sent: float
+    """`time.monotonic()`, as all processes of a machine see it."""
+    seconds: float
+    code: str
+    response: bytes
+
+
+def start(
+    address: str, callers: Sequence[Callers], seconds: float, deadline: float
+) -> "multiprocessing.pool.AsyncResult[list[Answer]]":
+    """Begin to call from a process of its own.
+
+    Args:
+        address: of the gateway.
+        callers: who calls.
+        seconds: how long.
+        deadline: of each call, in seconds.
+    """
+    pool = multiprocessing.get_context("spawn").Pool(1)
+    running = pool.apply_async(_run, (address, callers, seconds, deadline))
+    pool.close()
+    return running
+
+
+def _run(address: str, callers: Sequence[Callers], seconds: float, deadline: float) -> list[Answer]:
+    return uvloop.run(_call_all(address, callers, seconds, deadline))
+
+
+async def _call_all(address: str, callers: Sequence[Callers], seconds: float, deadline: float) -> list[Answer]:
+    answers: list[Answer] = []
+    end = time.monotonic() + seconds
+    async with grpc.aio.insecure_channel(address) as channel:
+        await asyncio.gather(
+            *(
+                _call(channel, each, place, end, deadline, answers)
+                for each in callers
+                for place in range(each.in_flight)
+            )
+        )
+    return answers
+
+
+async def _call(
+    channel: grpc.aio.Channel, callers: Callers, place: int, end: float, deadline: float, answers: list[Answer]
+) -> None:
+    """One caller of several, who makes each so-manieth call."""
+    methods = {call.path: channel.unary_unary(call.path, bytes, bytes) for call in callers.calls}
+    while time.monotonic() < end:
+        call = callers.calls[place % len(callers.calls)]
+        sent, code, response = time.monotonic(), OK, b""
+        try:
+            response = await methods[call.path](call.request, timeout=deadline)
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+        answers.append(Answer(callers.name, place % len(callers.calls), sent, time.monotonic() - sent, code, response))
+        place += callers.in_flight
+        await asyncio.sleep(callers.pause if code == OK else callers.patience)

@@ -1,0 +1,75 @@
+"""Other releases, made of a given one, that answer differently: so an answer's numbers tell which release made it."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from portrait.features import release as files
+from portrait.features.release import MODELS, Manifest
+
+_GAIN = 1.1
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+
+
+def copy_beside(repository: Path, folder: Path, count: int) -> list[int]:
+    """Copy the newest release of a repository and make others of it, with the numbers that follow.
+
+    Args:
+        repository: is not changed.
+        folder: becomes the copy; files that are equal are hard links if they can be.
+        count: how many releases it holds in the end.
+
+    Returns:
+        their numbers, the copied one first.
+    """
+    first = files.releases(repository)[-1]
+    for model in MODELS:
+        _copy(repository / model / str(first), folder / model / str(first))
+        shutil.copy(repository / model / "config.pbtxt", folder / model)
+    _copy(files.folder(repository, first), files.folder(folder, first))
+    numbers = [first + place for place in range(count)]
+    for place, number in enumerate(numbers[1:], start=1):
+        _make(folder, first, number, _GAIN**place)
+    return numbers
+
+
+def _make(repository: Path, first: int, number: int, gain: float) -> None:
+    """Every graph has other weights, and the items' vectors point elsewhere."""
+    source, target = files.folder(repository, first), files.folder(repository, number)
+    _copy(source, target)
+    (target / files.MANIFEST).unlink()
+    for model in MODELS:
+        path = files.model_file(repository, model, number)
+        path.parent.mkdir()
+        onnx.save(_amplified(onnx.load(files.model_file(repository, model, first)), gain), path)
+    vectors = np.load(source / files.ITEM_VECTORS)
+    (target / files.ITEM_VECTORS).unlink()  # a link to the first release's
+    np.save(target / files.ITEM_VECTORS, vectors[:, ::-1] if number - first == 1 else -vectors)
+    manifest = json.loads((source / files.MANIFEST).read_text())
+    written = [*(files.model_file(repository, model, number) for model in MODELS), *target.iterdir()]
+    hashes = {str(path.relative_to(repository)): files.sha256(path) for path in written}
+    Manifest(**{**manifest, "release": number, "hashes": hashes}).write(target)
+
+
+def _amplified(model: onnx.ModelProto, gain: float) -> onnx.ModelProto:
+    for weights in model.graph.initializer:
+        if weights.data_type in _FLOATS and len(weights.dims) == 2:
+            values = numpy_helper.to_array(weights)
+            weights.CopyFrom(numpy_helper.from_array((gain * values).astype(values.dtype), weights.name))
+    return model
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)

@@ -1,0 +1,296 @@
+"""Releases swapped and Triton killed, under load: `python -m benchmarks.serving.swaps REPOSITORY`.
+
+Another release is made of the given one, with other weights in every graph and other vectors of items. What each of
+them answers is asked before, so that under load every answer is compared with what the release that it names says:
+one that was made of two releases is neither's.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.machine import machine
+from benchmarks.serving.callers import OK, Answer, Callers, start
+from benchmarks.serving.calls import PROFILE, mixed, searches
+from benchmarks.serving.gateway import Gateway, serve
+from benchmarks.serving.load import Call
+from benchmarks.serving.others import copy_beside
+from benchmarks.serving.rows import Row
+from portrait.features import release as files
+from portrait.server.traffic import Traffic
+from portrait.server.triton import EmbeddedTriton
+from portrait.v1 import types_pb2 as types
+from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
+from portrait.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
+from portrait.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
+from portrait.v1.recommendation_service_pb2 import RecommendResponse
+
+DEADLINE = 5.0
+HUNG = DEADLINE + 1.0
+IN_FLIGHT, DISTINCT = 8, 200
+MIXED = 0.2
+"""An answer that is so far from what its release says, as a share of how far the releases are apart, is of neither.
+Answers of one release differ by up to 0.05 of it: bfloat16 rounds a text otherwise in another batch."""
+SHOPPERS = 50
+RECORD = "/portrait.v1.EventService/RecordEvents"
+UPSERT = "/portrait.v1.CatalogueService/UpsertItems"
+_STARTS, _SETTLING = 3, 3.0
+
+_KILL_SECONDS = 15.0
+"""From one death of Triton to the next."""
+
+Numbers = NDArray[np.float64]
+Said = dict[int, list[Numbers]]
+"""What each release says to each of the calls."""
+
+
+def measure(repository: Path, seconds: float = 60.0, swaps: int = 20, kills: int = 5) -> list[Row]:
+    """Run all phases."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "model_repository"
+        releases = copy_beside(repository, copy, 3)
+        return [*_swaps(copy, releases, seconds, swaps), *_kills(copy, releases, kills)]
+
+
+def _swaps(repository: Path, releases: list[int], seconds: float, swaps: int) -> list[Row]:
+    one, two, three = releases
+    calls = [_naming(call) for call in mixed(repository, DISTINCT)]
+    order = random.Random(1).choices(range(DISTINCT), k=20_000)
+    callers = [
+        Callers("readers", [calls[place] for place in order], IN_FLIGHT),
+        Callers("writers", _writes(repository), 1, pause=0.05),
+    ]
+    Traffic(one).write(repository)
+    # Too small for the texts of all searches: some are known, others encoded anew, on either release.
+    with serve(repository, "--text-cache-mib", "1") as gateway:
+        said: Said = {}
+        for release in (three, two, one):
+            _command(gateway, repository, "promote", str(release))
+            said[release] = asyncio.run(_ask(gateway.address, calls, release))
+        steady = start(gateway.address, callers, 10.0, DEADLINE).get()
+        # `two` served before `one` and is kept: a swap is a switch.
+        running = start(gateway.address, callers, seconds + 5.0, DEADLINE)
+        time.sleep(_SETTLING)
+        began = time.monotonic()
+        for place in range(1, swaps + 1):
+            _command(gateway, repository, "rollback")
+            time.sleep(max(0.0, began + place * seconds / swaps - time.monotonic()))
+        took = time.monotonic() - began
+        swapped = running.get()
+        # With three releases in turn, a swap loads one and unloads another.
+        running = start(gateway.address, callers, seconds, DEADLINE)
+        began, loads = time.monotonic(), 0
+        while time.monotonic() < began + 0.8 * seconds:
+            _command(gateway, repository, "promote", str((three, two, one)[loads % 3]))
+            loads += 1
+        loaded = running.get()
+    told = {"steady load": steady, "swaps": swapped, f"swaps that load and unload ({loads})": loaded}
+    rows = [row for name, answers in told.items() for row in _rows(name, answers, calls, order, said)]
+    return [Row("swaps", swaps * 60.0 / took, "swaps/min", f"{took:.1f} s of load", None, "value >= 20"), *rows]
+
+
+def _rows(name: str, answers: Sequence[Answer], calls: Sequence[Call], order: Sequence[int], said: Said) -> list[Row]:
+    failed = sum(answer.code != OK for answer in answers)
+    mixes, farthest, seen = 0, 0.0, Counter[int]()
+    for answer in answers:
+        if answer.callers == "readers" and answer.code == OK:
+            call = order[answer.call]
+            release, numbers = _told(calls[call], answer.response)
+            far = strangeness(release, numbers, {each: said[each][call] for each in said})
+            seen[release] += 1
+            farthest = max(farthest, far)
+            mixes += far > MIXED
+    of = ", ".join(f"{count} of release {release}" for release, count in sorted(seen.items()))
+    _say(name, **_summary(answers), farthest=round(farthest, 4))
+    return [
+        Row(f"{name}: failed requests", failed, "requests", f"{len(answers)} requests", None, "value <= 0"),
+        Row(f"{name}: answers that mix releases", mixes, "answers", of, None, "value <= 0"),
+    ]
+
+
+def strangeness(release: int, numbers: Numbers, said: Mapping[int, Numbers]) -> float:
+    """How far an answer is from what its release says, as a share of how far the nearest other release is from that."""
+    own = said[release]
+    apart = min(_distance(own, other) for number, other in said.items() if number != release)
+    return _distance(numbers, own) / apart
+
+
+def _distance(one: Numbers, other: Numbers) -> float:
+    return float(np.linalg.norm(one - other)) if one.shape == other.shape else np.inf
+
+
+def _told(call: Call, response: bytes) -> tuple[int, Numbers]:
+    """The release that an answer names, and the numbers that its models made."""
+    if call.path == PROFILE:
+        profile = GetProfileResponse.FromString(response).profile
+        return profile.release, np.frombuffer(profile.embedding.data, dtype="<f4").astype(np.float64)
+    ranking = RecommendResponse.FromString(response)
+    return ranking.release, np.array([ranked.score for ranked in ranking.items])
+
+
+def _naming(call: Call) -> Call:
+    """The call, with the release among the fields that it asks for."""
+    if call.path != PROFILE:
+        return call
+    request = GetProfileRequest.FromString(call.request)
+    request.fields.paths.append("release")
+    return Call(call.path, request.SerializeToString())
+
+
+async def _ask(address: str, calls: Sequence[Call], release: int) -> list[Numbers]:
+    """What a release says to each call, while it serves alone."""
+    said = []
+    async with grpc.aio.insecure_channel(address) as channel:
+        for call in calls:
+            named, numbers = _told(call, await channel.unary_unary(call.path, bytes, bytes)(call.request))
+            assert named == release
+            said.append(numbers)
+    return said
+
+
+def _writes(repository: Path, events_each: int = 5) -> list[Call]:
+    """Events of some shoppers, each with an id of its own, and now and then an item of another catalogue."""
+    path = files.folder(repository, files.releases(repository)[0]) / files.ITEMS
+    items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    chance, now, calls = random.Random(2), datetime.now(UTC), []
+    for place in range(5_000):
+        shopper = f"shopper-{place % SHOPPERS}"
+        view = {"type": types.EVENT_TYPE_VIEW, "time": now}
+        views = [
+            {"event_id": f"{place}-{nth}", "item_id": item["item_id"], **view}
+            for nth, item in enumerate(chance.choices(items, k=events_each))
+        ]
+        events = [{"shopper_id": shopper, "event": view} for view in views]
+        calls.append(Call(RECORD, RecordEventsRequest(events=events).SerializeToString()))
+        if place % 20 == 19:
+            title = chance.choice(items)["title"]
+            item = {"item_id": f"ad-{place % 200}", "title": title}
+            calls.append(Call(UPSERT, UpsertItemsRequest(catalogue="ads", items=[item]).SerializeToString()))
+    return calls
+
+
+def _kills(repository: Path, releases: list[int], kills: int) -> list[Row]:
+    one, two, _ = releases
+    own = statistics.median(asyncio.run(_start_seconds(repository, two)) for _ in range(_STARTS))
+    records = [call for call in _writes(repository) if call.path == RECORD]
+    callers = [
+        Callers("readers", mixed(repository, 20_000), IN_FLIGHT),
+        Callers("writers", records, 1, pause=0.05),
+        # Words that nobody used before: no answer without Triton.
+        Callers("prober", searches(repository, 20_000), 1, patience=0.05),
+    ]
+    Traffic(one).write(repository)
+    with serve(repository) as gateway:
+        _command(gateway, repository, "promote", str(two))
+        running = start(gateway.address, callers, (kills + 1) * _KILL_SECONDS, DEADLINE)
+        time.sleep(_SETTLING + 2.0)
+        killed = []
+        for _ in range(kills):
+            os.kill(gateway.triton_pid, signal.SIGKILL)
+            killed.append(time.monotonic())
+            time.sleep(_KILL_SECONDS)
+        answers = running.get()
+        # The release that did not serve is back too.
+        _command(gateway, repository, "rollback")
+        lost = asyncio.run(_lost(gateway.address, answers, records))
+    probes = [answer for answer in answers if answer.callers == "prober" and answer.code == OK]
+    recovered = [min(each.sent + each.seconds for each in probes if each.sent > death) - death for death in killed]
+    _say("kills", **_summary(answers), own_start=round(own, 2), recovered=[round(each, 2) for each in recovered])
+    hung = sum(answer.seconds > HUNG for answer in answers)
+    of = f"{len(answers)} requests, {kills} deaths"
+    started = f"its own start, {own:.2f} s"
+    return [
+        Row("Triton killed: hung requests", hung, "requests", of, None, "value <= 0"),
+        Row("Triton killed: accepted events lost", lost, "events", f"{len(records)} at most", None, "value <= 0"),
+        Row("Triton killed: longest recovery", max(recovered), "s", started, max(recovered) / own,
+            f"value <= {own + 1.0:.2f}"),
+    ]  # fmt: skip
+
+
+async def _start_seconds(repository: Path, release: int) -> float:
+    """How long Triton takes from nothing until it has a release loaded, with nothing else to do."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
+            await triton.load(release)
+            return time.monotonic() - began
+
+
+async def _lost(address: str, answers: Iterable[Answer], records: Sequence[Call]) -> int:
+    """Events that were accepted and that the profiles do not count."""
+    accepted = Counter[str]()
+    for answer in answers:
+        if answer.callers == "writers" and answer.code == OK:
+            [shopper] = {
+                each.shopper_id for each in RecordEventsRequest.FromString(records[answer.call].request).events
+            }
+            accepted[shopper] += RecordEventsResponse.FromString(answer.response).accepted
+    async with grpc.aio.insecure_channel(address) as channel:
+        ask = channel.unary_unary(PROFILE, bytes, bytes)
+        lost = 0
+        for shopper, count in accepted.items():
+            request = GetProfileRequest(shopper={"shopper_id": shopper}, fields={"paths": ["event_count"]})
+            answered = GetProfileResponse.FromString(await ask(request.SerializeToString()))
+            lost += max(0, count - answered.profile.event_count)
+    _say("events", accepted=accepted.total(), lost=lost)
+    return lost
+
+
+def _command(gateway: Gateway, repository: Path, *words: str) -> None:
+    """`portrait release …`, as an operator calls it; returns when the gateway has switched.
+
+    Raises:
+        CalledProcessError: it has not.
+    """
+    program = str(Path(sys.executable).parent / "portrait")
+    options = ("--repository", str(repository), "--gateway", gateway.metrics_url)
+    subprocess.run([program, "release", *words, *options], check=True, stdout=subprocess.DEVNULL)
+
+
+def _summary(answers: Sequence[Answer]) -> dict[str, object]:
+    good = sorted(answer.seconds for answer in answers if answer.code == OK and answer.callers == "readers")
+    return {
+        "codes": dict(Counter(answer.code for answer in answers)),
+        "rate": round(len(good) / (max(e.sent for e in answers) - min(e.sent for e in answers)), 1),
+        "p50_ms": round(1000 * good[len(good) // 2], 1),
+        "p99_ms": round(1000 * good[len(good) * 99 // 100], 1),
+        "longest_s": round(max(answer.seconds for answer in answers), 2),
+    }
+
+
+def _say(phase: str, **told: object) -> None:
+    sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print a JSON row for each bar; returns 0 if all hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.swaps", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long releases are swapped")
+    parser.add_argument("--swaps", type=int, default=20, help="how often, in that time")
+    parser.add_argument("--kills", type=int, default=5, help="how often Triton is killed")
+    chosen = parser.parse_args(arguments)
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    rows = measure(chosen.repository, chosen.seconds, chosen.swaps, chosen.kills)
+    print("\n".join(map(str, rows)))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -18,11 +18,13 @@ from portrait.features.release import ReleaseError
 from portrait.server import logs, tls
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
+from portrait.server.answers import Answers
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.health import Health
 from portrait.server.interceptors.access_log import access_log
 from portrait.server.interceptors.admission import admission
+from portrait.server.interceptors.answers import answers
 from portrait.server.interceptors.chain import Chain
 from portrait.server.interceptors.deadlines import deadlines
 from portrait.server.interceptors.errors import errors
@@ -147,9 +149,11 @@ async def _serve(settings: Settings, store: Store, rollout: Rollout, triton_vers
     metrics.watch(rollout)
     gates = {kind: Gate(settings.max_concurrent_rpcs, settings.caller_share) for kind in Kind}
     metrics.watch_gates(gates)
+    given = Answers(settings.answer_cache_mib * 1024 * 1024)
+    metrics.watch_answers(given)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
     health = Health(_SERVICES)
-    server = _server(settings, store, loaded, metrics, health, gates)
+    server = _server(settings, store, loaded, metrics, health, gates, given)
     port = _listen(server, settings)
     await health.look(loaded)
     await server.start()
@@ -178,7 +182,13 @@ async def _serve(settings: Settings, store: Store, rollout: Rollout, triton_vers
 
 
 def _server(
-    settings: Settings, store: Store, loaded: Loaded, metrics: Metrics, health: Health, gates: Mapping[Kind, Gate]
+    settings: Settings,
+    store: Store,
+    loaded: Loaded,
+    metrics: Metrics,
+    health: Health,
+    gates: Mapping[Kind, Gate],
+    given: Answers,
 ) -> grpc.aio.Server:
     chain = Chain(
         [
@@ -186,6 +196,7 @@ def _server(
             access_log,
             measuring(metrics),
             errors,
+            answers(given, settings.answer_seconds, store, lambda: loaded.state),
             deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
             admission(gates),
             requests,

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from portrait.features.release import MODELS
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
+from portrait.server.answers import Answers
 from portrait.server.fallback import Cause
 from portrait.server.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.loaded import Loaded
@@ -40,6 +41,15 @@ class Metrics:
     def watch_gates(self, gates: Mapping[Kind, Gate]) -> None:
         """Show what the gates let in and refuse."""
         self.registry.register(_Gates(gates))
+
+    def watch_answers(self, given: Answers) -> None:
+        """Show how often an answer was given again."""
+        hits = Gauge("portrait_answer_cache_hits", "Answers that were given again.", registry=self.registry)
+        hits.set_function(lambda: given.hits)
+        misses = Gauge("portrait_answer_cache_misses", "Answers that had to be made.", registry=self.registry)
+        misses.set_function(lambda: given.misses)
+        size = Gauge("portrait_answer_cache_bytes", "Memory of answers.", registry=self.registry)
+        size.set_function(lambda: given.bytes)
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Show the metrics at `http://host:port/metrics`, from a thread of its own.

@@ -45,6 +45,12 @@ class Settings(BaseSettings):
         Path("var/triton.log"), description="Where the Triton that is started here writes its log."
     )
     text_cache_mib: int = Field(256, ge=0, description="Memory for embeddings of texts seen before, in MiB.")
+    answer_cache_mib: int = Field(64, ge=0, description="Memory for answers that may be given again, in MiB.")
+    answer_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="How old an answer to a request without as_of may be while nothing has changed, in seconds.",
+    )
     max_concurrent_rpcs: int = Field(
         1000,
         ge=4,

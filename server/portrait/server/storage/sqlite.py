@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import aiosqlite
 
 from portrait.features.events import Event, EventType, Item
+from portrait.server.storage.arrivals import Arrivals
 from portrait.server.storage.store import ItemChange, RecordedEvent, StoreError
 
 SCHEMA_VERSION = 1
@@ -66,9 +67,10 @@ _MICROSECOND = timedelta(microseconds=1)
 class SqliteStore:
     """A `Store` in a file of this machine. Open it with `open_store`."""
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, arrivals: Arrivals) -> None:
         self._writer = writer
         self._reader = reader
+        self._arrivals = arrivals
         self._writing = asyncio.Lock()
 
     async def record(self, events: Sequence[RecordedEvent]) -> list[bool]:
@@ -91,6 +93,10 @@ class SqliteStore:
         rows = await self._reader.execute_fetchall(_HISTORY, (shopper_id, _microseconds(as_of), limit))
         return [_event(row) for row in reversed(list(rows))]
 
+    def version(self, shopper_id: str) -> Hashable:
+        """Another value after every event of the shopper."""
+        return self._arrivals.version(shopper_id)
+
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed."""
         rows = [(change.catalogue, change.item_id, _item_json(change.item)) for change in changes]
@@ -108,6 +114,7 @@ class SqliteStore:
         async with self._writing:
             await self._writer.close()
         await self._reader.close()
+        self._arrivals.close()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -135,7 +142,7 @@ async def open_store(path: Path) -> SqliteStore:
         raise StoreError(f"{path} can't be opened: {error}") from error
     try:
         await _prepare(writer, path)
-        return SqliteStore(writer, await _connect(path))
+        return SqliteStore(writer, await _connect(path), Arrivals(path, _LOCK_SECONDS))
     except sqlite3.Error as error:
         await writer.close()
         raise StoreError(f"{path} is no state file of Portrait: {error}") from error

@@ -1,6 +1,6 @@
 """What the gateway asks of a store. One file beside this one is one kind of store."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -45,6 +45,13 @@ class Store(Protocol):
         """The latest `limit` events of a shopper that are not later than `as_of`, oldest first.
 
         Events of one time come in the order in which they arrived. Empty if nothing is known of the shopper.
+        """
+        ...
+
+    def version(self, shopper_id: str) -> Hashable:
+        """Another value after every event of the shopper, whatever process recorded it.
+
+        Cheap, and of the moment: an event is in it when `record` returns.
         """
         ...
 

@@ -1,9 +1,10 @@
 """The one place that wires the gateway: every part gets what it needs here, and is closed here."""
 
 import asyncio
+import json
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 
 import grpc
@@ -22,6 +23,7 @@ from portrait.server.answers import Answers
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.health import Health
+from portrait.server.held import HeldReleases
 from portrait.server.interceptors.access_log import access_log
 from portrait.server.interceptors.admission import admission
 from portrait.server.interceptors.answers import answers
@@ -32,7 +34,9 @@ from portrait.server.interceptors.measuring import measuring
 from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
 from portrait.server.loaded import Loaded
-from portrait.server.metrics import Metrics
+from portrait.server.metrics import Metrics, of_processes, show
+from portrait.server.processes import ProcessError, Processes, hold
+from portrait.server.replay import follow
 from portrait.server.rollout import Rollout
 from portrait.server.services.catalogues import CatalogueService
 from portrait.server.services.events import EventService
@@ -44,7 +48,7 @@ from portrait.server.settings import Settings
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
 from portrait.server.traffic import Traffic, TrafficError
-from portrait.server.triton import EmbeddedTriton, RemoteTriton, TritonError
+from portrait.server.triton import EmbeddedTriton, RemoteTriton, SupervisedTriton, TritonError
 from portrait.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
@@ -78,6 +82,9 @@ _TRITON_SECONDS = 5.0
 _UNCOUNTED_RPCS = 1_000
 """Room beyond what admission lets in: calls that are just being refused, health and its watchers, reflection."""
 
+_GRACE_SECONDS = 5.0
+"""What processes may take beyond the longest deadline until none of them asks an old release any more."""
+
 _ANNOUNCE_SECONDS = 1.0
 """How long calls are still taken up after health said NOT_SERVING; counts as part of the drain."""
 
@@ -86,10 +93,26 @@ _log = structlog.get_logger(__name__)
 
 def run(settings: Settings, *, check: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
+    several = settings.processes > 1 and not check
+    return _end_of(_run_processes(settings) if several else _run(settings, check=check), settings)
+
+
+def run_shared(settings: Settings, *, supervised: bool) -> int:
+    """Serve as one of several processes on the port; where its metrics are goes to stdout when it serves.
+
+    Args:
+        settings: with the address of a Triton.
+        supervised: whether another process loads releases into it.
+    """
+    return _end_of(_run(settings, shared=True, supervised=supervised), settings)
+
+
+def _end_of(running: Coroutine[None, None, None], settings: Settings) -> int:
+    """Run; returns the exit code."""
     logs.configure(settings.log_level, sys.stderr)
     try:
-        uvloop.run(_run(settings, check))
-    except (OSError, PortraitError, ReleaseError, StoreError, TrafficError, TritonError) as error:
+        uvloop.run(running)
+    except (OSError, PortraitError, ProcessError, ReleaseError, StoreError, TrafficError, TritonError) as error:
         _log.error("failed", reason=str(error))
         return 1
     except asyncio.CancelledError:
@@ -98,16 +121,14 @@ def run(settings: Settings, *, check: bool = False) -> int:
     return 0
 
 
-async def _run(settings: Settings, check: bool) -> None:
-    starting = asyncio.current_task()
-    assert starting is not None
-    _on_signals(starting.cancel)
+async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:
+    _end_on_signals()
     async with AsyncExitStack() as closing:
         if settings.release is None:
             Traffic.of(settings.repository)  # before anything is started
         store = await open_store(settings.state)
         closing.push_async_callback(store.close)
-        triton = await _triton(settings, closing)
+        triton = await _triton(settings, supervised, closing)
         version = await _triton_version(triton.url)
         cache_bytes = settings.text_cache_mib * 1024 * 1024
 
@@ -115,17 +136,62 @@ async def _run(settings: Settings, check: bool) -> None:
             return await Engine.open(settings.repository, release, triton.url, cache_bytes)
 
         rollout = Rollout(settings.repository, store, triton, open_engine)
+        last_change = await store.last_item_change()
         await rollout.begin(settings.release)
         closing.push_async_callback(rollout.loaded.close)
         _log.info("loaded", release=rollout.loaded.routes.traffic.serving, triton=version)
         if not check:
-            await _serve(settings, store, rollout, version)
+            await _serve(settings, store, rollout, version, last_change, shared)
         for release, refusal in rollout.refused.items() if check else ():
             raise ReleaseError(f"release {release}: {refusal.reason}")
 
 
-async def _triton(settings: Settings, closing: AsyncExitStack) -> EmbeddedTriton | RemoteTriton:
+async def _run_processes(settings: Settings) -> None:
+    """Start Triton and the processes, keep them running until a signal comes, then have them drain."""
+    _end_on_signals()
+    async with AsyncExitStack() as closing:
+        held_port = closing.enter_context(hold(settings.host, settings.port))
+        own = {"port": held_port.getsockname()[1], "metrics_host": "127.0.0.1", "metrics_port": 0}
+        store = await open_store(settings.state)  # brings the file up to date before they all open it
+        await store.close()
+        following = []
+        if settings.triton_url is None:
+            Traffic.of(settings.repository)  # before anything is started
+            triton = await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
+            held = HeldReleases(settings.repository, triton, settings.max_deadline_seconds + _GRACE_SECONDS)
+            await held.begin(settings.release)
+            own["triton_url"] = triton.url
+            if settings.release is None:
+                following.append(asyncio.create_task(held.follow(), name="releases"))
+        processes = Processes(
+            settings.model_copy(update=own), settings.processes, supervised=settings.triton_url is None
+        )
+        closing.push_async_callback(processes.stop)
+        await processes.start()
+        stop = asyncio.Event()
+        _on_signals(stop.set)
+        metrics_port, stop_metrics = show(of_processes(processes), settings.metrics_host, settings.metrics_port)
+        closing.callback(stop_metrics)
+        _log.info(
+            "ready",
+            address=f"{settings.host}:{own['port']}",
+            metrics=f"http://{settings.metrics_host}:{metrics_port}/metrics",
+            processes=settings.processes,
+        )
+        await stop.wait()
+        _log.info("draining", seconds=settings.drain_seconds)
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+    _log.info("stopped")
+
+
+async def _triton(
+    settings: Settings, supervised: bool, closing: AsyncExitStack
+) -> EmbeddedTriton | RemoteTriton | SupervisedTriton:
     """The Triton that runs, or one that is started here."""
+    if settings.triton_url and supervised:
+        return SupervisedTriton(settings.triton_url)
     if settings.triton_url:
         return RemoteTriton(settings.triton_url, settings.repository)
     return await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
@@ -140,8 +206,19 @@ async def _triton_version(url: str) -> str:
     return str(metadata.version)
 
 
-async def _serve(settings: Settings, store: Store, rollout: Rollout, triton_version: str) -> None:
-    """Answer calls until a signal comes, then let those that run end."""
+async def _serve(
+    settings: Settings, store: Store, rollout: Rollout, triton_version: str, last_change: int, shared: bool
+) -> None:
+    """Answer calls until a signal comes, then let those that run end.
+
+    Args:
+        settings: of the gateway.
+        store: events and changes of items.
+        rollout: holds engines that know the changes up to `last_change`.
+        triton_version: for the log.
+        last_change: number of a change.
+        shared: whether other processes serve at the same port.
+    """
     stop = asyncio.Event()
     _on_signals(stop.set)
     metrics = Metrics()
@@ -153,17 +230,24 @@ async def _serve(settings: Settings, store: Store, rollout: Rollout, triton_vers
     metrics.watch_answers(given)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
     health = Health(_SERVICES)
-    server = _server(settings, store, loaded, metrics, health, gates, given)
+    server = _server(settings, store, loaded, metrics, health, gates, given, shared)
     port = _listen(server, settings)
     await health.look(loaded)
     await server.start()
-    following = [asyncio.create_task(health.follow(loaded), name="health")]
+    following = [
+        asyncio.create_task(health.follow(loaded), name="health"),
+        asyncio.create_task(follow(store, loaded, last_change), name="item changes"),
+    ]
     if settings.release is None:
         following.append(asyncio.create_task(rollout.follow(), name="rollout"))
+    metrics_url = f"http://{settings.metrics_host}:{metrics_port}/metrics"
+    if shared:
+        sys.stdout.write(json.dumps({"metrics": metrics_url}) + "\n")
+        sys.stdout.flush()
     _log.info(
-        "ready",
+        "serving" if shared else "ready",
         address=f"{settings.host}:{port}",
-        metrics=f"http://{settings.metrics_host}:{metrics_port}/metrics",
+        metrics=metrics_url,
         release=loaded.routes.traffic.serving,
         triton=triton_version,
     )
@@ -189,6 +273,7 @@ def _server(
     health: Health,
     gates: Mapping[Kind, Gate],
     given: Answers,
+    shared: bool,
 ) -> grpc.aio.Server:
     chain = Chain(
         [
@@ -206,8 +291,8 @@ def _server(
         interceptors=[chain],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
-            # A second gateway on the same port is a mistake, not a way to share it.
-            ("grpc.so_reuseport", 0),
+            # Unless it is one of ours, a second gateway on the same port is a mistake, not a way to share it.
+            ("grpc.so_reuseport", int(shared)),
         ],
         maximum_concurrent_rpcs=len(gates) * settings.max_concurrent_rpcs + _UNCOUNTED_RPCS,
     )
@@ -239,6 +324,13 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise OSError(f"can't listen on {address}: the port is taken, or the address is not of this machine") from error
+
+
+def _end_on_signals() -> None:
+    """Until calls are served, a signal ends what is being started."""
+    starting = asyncio.current_task()
+    assert starting is not None
+    _on_signals(starting.cancel)
 
 
 def _on_signals(action: Callable[[], object]) -> None:

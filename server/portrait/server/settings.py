@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Address to listen on; 0.0.0.0 or [::] for all. Use TLS beyond loopback."
     )
     port: int = Field(50051, ge=0, le=65_535, description="Port to listen on; 0 means a free one.")
+    processes: int = Field(
+        1, ge=1, le=64, description="Gateway processes that share the port and one Triton: about one for each core."
+    )
     state: Path = Field(
         Path("var/portrait.db"), description="SQLite file of recorded events and changed items; made if missing."
     )

@@ -101,5 +101,5 @@ async def test_both_say_the_same_whatever_happens(gateways: list[Served]) -> Non
 
 def hits(gateway: Served) -> float:
     text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
-    [line] = [line for line in text.splitlines() if line.startswith("portrait_answer_cache_hits ")]
+    [line] = [line for line in text.splitlines() if line.startswith("portrait_answer_cache_hits_total ")]
     return float(line.split()[1])

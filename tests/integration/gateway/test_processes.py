@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,10 +18,12 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from served import Served, Stubs, command, serve
 
+from portrait.server.traffic import Traffic
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest, RecommendResponse
 
 CONNECTIONS = 12
 """Enough that the kernel gives some to either process."""
@@ -136,11 +139,42 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
         assert set(failed) <= {grpc.StatusCode.UNAVAILABLE}
         # What failed may have been stored all the same: its answer was lost.
         assert len(accepted) <= await count(all_stubs[0], shopper) <= len(accepted) + len(failed)
-    async with asyncio.timeout(60):
-        while metrics(gateway)["portrait_processes"] < 2:
-            await asyncio.sleep(0.2)
+    await until(gateway, "portrait_processes", 2)
     assert len(set(processes(gateway)) - set(before)) == 1
     assert metrics(gateway)["portrait_process_restarts_total"] == 1
+
+
+async def test_all_switch_to_a_promoted_release_and_keep_it_when_triton_dies(
+    two_releases: Path, tmp_path: Path
+) -> None:
+    repository = Path(shutil.copytree(two_releases, tmp_path / "repository"))
+    Traffic(1).write(repository)
+    with serve(repository, tmp_path, "--processes", "2") as served:
+        Traffic(1).promoted(2).write(repository)
+        await until(served, "portrait_release", 2)
+        request = RecommendRequest(shopper={"history": {"events": [{"type": 2, "item_id": "wool-rug-red"}]}})
+        async with connected(served.address) as all_stubs:
+            answers = [await stubs.recommendations.Recommend(request, timeout=5) for stubs in all_stubs]
+            assert {answer.release for answer in answers} == {2}
+            os.kill(served.triton_pid(), signal.SIGKILL)
+            for stubs in all_stubs:
+                assert (await patient(stubs, request)).release == 2
+
+
+async def until(served: Served, metric: str, value: float) -> None:
+    async with asyncio.timeout(60):
+        while metrics(served).get(metric) != value:
+            await asyncio.sleep(0.2)
+
+
+async def patient(stubs: Stubs, request: RecommendRequest) -> RecommendResponse:
+    """An answer that was not given before, when Triton is back."""
+    async with asyncio.timeout(60):
+        while True:
+            request.k += 1
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                return await stubs.recommendations.Recommend(request, timeout=5)
+            await asyncio.sleep(0.2)
 
 
 def test_all_end_on_sigterm_and_nothing_is_left(repository: Path, tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 
 import grpc
@@ -23,7 +22,6 @@ from portrait.server.answers import Answers
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.health import Health
-from portrait.server.held import HeldReleases
 from portrait.server.interceptors.access_log import access_log
 from portrait.server.interceptors.admission import admission
 from portrait.server.interceptors.answers import answers
@@ -34,8 +32,8 @@ from portrait.server.interceptors.measuring import measuring
 from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
 from portrait.server.loaded import Loaded
-from portrait.server.metrics import Metrics, of_processes, show
-from portrait.server.processes import ProcessError, Processes, hold
+from portrait.server.metrics import Metrics
+from portrait.server.processes import ProcessError
 from portrait.server.replay import follow
 from portrait.server.rollout import Rollout
 from portrait.server.services.catalogues import CatalogueService
@@ -45,8 +43,10 @@ from portrait.server.services.profiles import ProfileService
 from portrait.server.services.recommendations import RecommendationService
 from portrait.server.services.texts import TextService
 from portrait.server.settings import Settings
+from portrait.server.signals import end_on_signals, on_signals
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
+from portrait.server.supervisor import supervise
 from portrait.server.traffic import Traffic, TrafficError
 from portrait.server.triton import EmbeddedTriton, RemoteTriton, SupervisedTriton, TritonError
 from portrait.v1 import (
@@ -82,9 +82,6 @@ _TRITON_SECONDS = 5.0
 _UNCOUNTED_RPCS = 1_000
 """Room beyond what admission lets in: calls that are just being refused, health and its watchers, reflection."""
 
-_GRACE_SECONDS = 5.0
-"""What processes may take beyond the longest deadline until none of them asks an old release any more."""
-
 _ANNOUNCE_SECONDS = 1.0
 """How long calls are still taken up after health said NOT_SERVING; counts as part of the drain."""
 
@@ -94,7 +91,7 @@ _log = structlog.get_logger(__name__)
 def run(settings: Settings, *, check: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
     several = settings.processes > 1 and not check
-    return _end_of(_run_processes(settings) if several else _run(settings, check=check), settings)
+    return _end_of(supervise(settings) if several else _run(settings, check=check), settings)
 
 
 def run_shared(settings: Settings, *, supervised: bool) -> int:
@@ -122,7 +119,7 @@ def _end_of(running: Coroutine[None, None, None], settings: Settings) -> int:
 
 
 async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:
-    _end_on_signals()
+    end_on_signals()
     async with AsyncExitStack() as closing:
         if settings.release is None:
             Traffic.of(settings.repository)  # before anything is started
@@ -144,46 +141,6 @@ async def _run(settings: Settings, *, check: bool = False, shared: bool = False,
             await _serve(settings, store, rollout, version, last_change, shared)
         for release, refusal in rollout.refused.items() if check else ():
             raise ReleaseError(f"release {release}: {refusal.reason}")
-
-
-async def _run_processes(settings: Settings) -> None:
-    """Start Triton and the processes, keep them running until a signal comes, then have them drain."""
-    _end_on_signals()
-    async with AsyncExitStack() as closing:
-        held_port = closing.enter_context(hold(settings.host, settings.port))
-        own = {"port": held_port.getsockname()[1], "metrics_host": "127.0.0.1", "metrics_port": 0}
-        store = await open_store(settings.state)  # brings the file up to date before they all open it
-        await store.close()
-        following = []
-        if settings.triton_url is None:
-            Traffic.of(settings.repository)  # before anything is started
-            triton = await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
-            held = HeldReleases(settings.repository, triton, settings.max_deadline_seconds + _GRACE_SECONDS)
-            await held.begin(settings.release)
-            own["triton_url"] = triton.url
-            if settings.release is None:
-                following.append(asyncio.create_task(held.follow(), name="releases"))
-        processes = Processes(
-            settings.model_copy(update=own), settings.processes, supervised=settings.triton_url is None
-        )
-        closing.push_async_callback(processes.stop)
-        await processes.start()
-        stop = asyncio.Event()
-        _on_signals(stop.set)
-        metrics_port, stop_metrics = show(of_processes(processes), settings.metrics_host, settings.metrics_port)
-        closing.callback(stop_metrics)
-        _log.info(
-            "ready",
-            address=f"{settings.host}:{own['port']}",
-            metrics=f"http://{settings.metrics_host}:{metrics_port}/metrics",
-            processes=settings.processes,
-        )
-        await stop.wait()
-        _log.info("draining", seconds=settings.drain_seconds)
-        for task in following:
-            task.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
-    _log.info("stopped")
 
 
 async def _triton(
@@ -220,7 +177,7 @@ async def _serve(
         shared: whether other processes serve at the same port.
     """
     stop = asyncio.Event()
-    _on_signals(stop.set)
+    on_signals(stop.set)
     metrics = Metrics()
     loaded = rollout.loaded
     metrics.watch(rollout)
@@ -324,15 +281,3 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise OSError(f"can't listen on {address}: the port is taken, or the address is not of this machine") from error
-
-
-def _end_on_signals() -> None:
-    """Until calls are served, a signal ends what is being started."""
-    starting = asyncio.current_task()
-    assert starting is not None
-    _on_signals(starting.cancel)
-
-
-def _on_signals(action: Callable[[], object]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, action)

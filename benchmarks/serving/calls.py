@@ -23,7 +23,7 @@ def mixed(repository: Path, count: int, seed: int = 1) -> list[Call]:
         count: how many calls.
         seed: other calls for another one.
     """
-    chance, items = random.Random(seed), _items(repository)
+    chance, items = random.Random(seed), items_of(repository)
     makers = (*(7 * (_recommend,)), *(2 * (_profile,)), _search)
     return [makers[place % len(makers)](chance, items) for place in range(count)]
 
@@ -36,11 +36,12 @@ def recommendations(repository: Path, count: int, seed: int = 1) -> list[Call]:
 
 def searches(repository: Path, count: int, seed: int = 1) -> list[Call]:
     """Recommendations for queries, each of its own words: all of them cost the text encoder something."""
-    chance, items = random.Random(seed), _items(repository)
+    chance, items = random.Random(seed), items_of(repository)
     return [_search(chance, items) for _ in range(count)]
 
 
-def _items(repository: Path) -> list[dict[str, str]]:
+def items_of(repository: Path) -> list[dict[str, str]]:
+    """The items of the newest release."""
     number = files.releases(repository)[-1]
     lines = (files.folder(repository, number) / files.ITEMS).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

@@ -1,9 +1,9 @@
 """The one place that wires the gateway: every part gets what it needs here, and is closed here."""
 
 import asyncio
-import signal
+import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 
 import grpc
@@ -18,11 +18,13 @@ from portrait.features.release import ReleaseError
 from portrait.server import logs, tls
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
+from portrait.server.answers import Answers
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.health import Health
 from portrait.server.interceptors.access_log import access_log
 from portrait.server.interceptors.admission import admission
+from portrait.server.interceptors.answers import answers
 from portrait.server.interceptors.chain import Chain
 from portrait.server.interceptors.deadlines import deadlines
 from portrait.server.interceptors.errors import errors
@@ -31,6 +33,8 @@ from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
 from portrait.server.loaded import Loaded
 from portrait.server.metrics import Metrics
+from portrait.server.processes import ProcessError
+from portrait.server.replay import follow
 from portrait.server.rollout import Rollout
 from portrait.server.services.catalogues import CatalogueService
 from portrait.server.services.events import EventService
@@ -39,10 +43,12 @@ from portrait.server.services.profiles import ProfileService
 from portrait.server.services.recommendations import RecommendationService
 from portrait.server.services.texts import TextService
 from portrait.server.settings import Settings
+from portrait.server.signals import end_on_signals, on_signals
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
+from portrait.server.supervisor import supervise
 from portrait.server.traffic import Traffic, TrafficError
-from portrait.server.triton import EmbeddedTriton, RemoteTriton, TritonError
+from portrait.server.triton import EmbeddedTriton, RemoteTriton, SupervisedTriton, TritonError
 from portrait.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
@@ -84,10 +90,26 @@ _log = structlog.get_logger(__name__)
 
 def run(settings: Settings, *, check: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
+    several = settings.processes > 1 and not check
+    return _end_of(supervise(settings) if several else _run(settings, check=check), settings)
+
+
+def run_shared(settings: Settings, *, supervised: bool) -> int:
+    """Serve as one of several processes on the port; where its metrics are goes to stdout when it serves.
+
+    Args:
+        settings: with the address of a Triton.
+        supervised: whether another process loads releases into it.
+    """
+    return _end_of(_run(settings, shared=True, supervised=supervised), settings)
+
+
+def _end_of(running: Coroutine[None, None, None], settings: Settings) -> int:
+    """Run; returns the exit code."""
     logs.configure(settings.log_level, sys.stderr)
     try:
-        uvloop.run(_run(settings, check))
-    except (OSError, PortraitError, ReleaseError, StoreError, TrafficError, TritonError) as error:
+        uvloop.run(running)
+    except (OSError, PortraitError, ProcessError, ReleaseError, StoreError, TrafficError, TritonError) as error:
         _log.error("failed", reason=str(error))
         return 1
     except asyncio.CancelledError:
@@ -96,16 +118,14 @@ def run(settings: Settings, *, check: bool = False) -> int:
     return 0
 
 
-async def _run(settings: Settings, check: bool) -> None:
-    starting = asyncio.current_task()
-    assert starting is not None
-    _on_signals(starting.cancel)
+async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:
+    end_on_signals()
     async with AsyncExitStack() as closing:
         if settings.release is None:
             Traffic.of(settings.repository)  # before anything is started
         store = await open_store(settings.state)
         closing.push_async_callback(store.close)
-        triton = await _triton(settings, closing)
+        triton = await _triton(settings, supervised, closing)
         version = await _triton_version(triton.url)
         cache_bytes = settings.text_cache_mib * 1024 * 1024
 
@@ -113,17 +133,22 @@ async def _run(settings: Settings, check: bool) -> None:
             return await Engine.open(settings.repository, release, triton.url, cache_bytes)
 
         rollout = Rollout(settings.repository, store, triton, open_engine)
+        last_change = await store.last_item_change()
         await rollout.begin(settings.release)
         closing.push_async_callback(rollout.loaded.close)
         _log.info("loaded", release=rollout.loaded.routes.traffic.serving, triton=version)
         if not check:
-            await _serve(settings, store, rollout, version)
+            await _serve(settings, store, rollout, version, last_change, shared)
         for release, refusal in rollout.refused.items() if check else ():
             raise ReleaseError(f"release {release}: {refusal.reason}")
 
 
-async def _triton(settings: Settings, closing: AsyncExitStack) -> EmbeddedTriton | RemoteTriton:
+async def _triton(
+    settings: Settings, supervised: bool, closing: AsyncExitStack
+) -> EmbeddedTriton | RemoteTriton | SupervisedTriton:
     """The Triton that runs, or one that is started here."""
+    if settings.triton_url and supervised:
+        return SupervisedTriton(settings.triton_url)
     if settings.triton_url:
         return RemoteTriton(settings.triton_url, settings.repository)
     return await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
@@ -138,28 +163,48 @@ async def _triton_version(url: str) -> str:
     return str(metadata.version)
 
 
-async def _serve(settings: Settings, store: Store, rollout: Rollout, triton_version: str) -> None:
-    """Answer calls until a signal comes, then let those that run end."""
+async def _serve(
+    settings: Settings, store: Store, rollout: Rollout, triton_version: str, last_change: int, shared: bool
+) -> None:
+    """Answer calls until a signal comes, then let those that run end.
+
+    Args:
+        settings: of the gateway.
+        store: events and changes of items.
+        rollout: holds engines that know the changes up to `last_change`.
+        triton_version: for the log.
+        last_change: number of a change.
+        shared: whether other processes serve at the same port.
+    """
     stop = asyncio.Event()
-    _on_signals(stop.set)
+    on_signals(stop.set)
     metrics = Metrics()
     loaded = rollout.loaded
     metrics.watch(rollout)
     gates = {kind: Gate(settings.max_concurrent_rpcs, settings.caller_share) for kind in Kind}
     metrics.watch_gates(gates)
+    given = Answers(settings.answer_cache_mib * 1024 * 1024)
+    metrics.watch_answers(given)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
     health = Health(_SERVICES)
-    server = _server(settings, store, loaded, metrics, health, gates)
+    server = _server(settings, store, loaded, metrics, health, gates, given, shared)
     port = _listen(server, settings)
     await health.look(loaded)
     await server.start()
-    following = [asyncio.create_task(health.follow(loaded), name="health")]
+    following = [
+        asyncio.create_task(health.follow(loaded), name="health"),
+        asyncio.create_task(follow(store, loaded, last_change), name="item changes"),
+    ]
     if settings.release is None:
         following.append(asyncio.create_task(rollout.follow(), name="rollout"))
+    metrics_url = f"http://{settings.metrics_host}:{metrics_port}/metrics"
+    if shared:
+        sys.stdout.write(json.dumps({"metrics": metrics_url}) + "\n")
+        sys.stdout.flush()
     _log.info(
-        "ready",
+        "serving" if shared else "ready",
         address=f"{settings.host}:{port}",
-        metrics=f"http://{settings.metrics_host}:{metrics_port}/metrics",
+        metrics=metrics_url,
         release=loaded.routes.traffic.serving,
         triton=triton_version,
     )
@@ -178,7 +223,14 @@ async def _serve(settings: Settings, store: Store, rollout: Rollout, triton_vers
 
 
 def _server(
-    settings: Settings, store: Store, loaded: Loaded, metrics: Metrics, health: Health, gates: Mapping[Kind, Gate]
+    settings: Settings,
+    store: Store,
+    loaded: Loaded,
+    metrics: Metrics,
+    health: Health,
+    gates: Mapping[Kind, Gate],
+    given: Answers,
+    shared: bool,
 ) -> grpc.aio.Server:
     chain = Chain(
         [
@@ -186,6 +238,7 @@ def _server(
             access_log,
             measuring(metrics),
             errors,
+            answers(given, settings.answer_seconds, store, lambda: loaded.state),
             deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
             admission(gates),
             requests,
@@ -195,8 +248,8 @@ def _server(
         interceptors=[chain],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
-            # A second gateway on the same port is a mistake, not a way to share it.
-            ("grpc.so_reuseport", 0),
+            # Unless it is one of ours, a second gateway on the same port is a mistake, not a way to share it.
+            ("grpc.so_reuseport", int(shared)),
         ],
         maximum_concurrent_rpcs=len(gates) * settings.max_concurrent_rpcs + _UNCOUNTED_RPCS,
     )
@@ -228,8 +281,3 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise OSError(f"can't listen on {address}: the port is taken, or the address is not of this machine") from error
-
-
-def _on_signals(action: Callable[[], object]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, action)

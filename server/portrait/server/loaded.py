@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 
 from portrait.features.events import Item
@@ -28,11 +28,17 @@ class Loaded:
         """Where requests go from now on."""
         self.changing = asyncio.Lock()
         """Held while items change, so that all engines and the store see the changes in one order."""
+        self._item_changes = 0
 
     @property
     def engines(self) -> Mapping[int, Engine]:
         """By release."""
         return self._engines
+
+    @property
+    def state(self) -> Hashable:
+        """Another value after every change of items or routes: while it is the same, so are answers."""
+        return self._item_changes, self.routes.traffic
 
     @property
     def in_use(self) -> set[int]:
@@ -67,7 +73,9 @@ class Loaded:
         """Add or replace items in every release; see `Engine.upsert_items`. Called with `changing` held."""
         changes = (engine.upsert_items(catalogue, items, deadline=deadline) for engine in tuple(self._engines.values()))
         # All are waited for, so that no change is still on its way when the next one comes.
-        for outcome in await asyncio.gather(*changes, return_exceptions=True):
+        outcomes = await asyncio.gather(*changes, return_exceptions=True)
+        self._item_changes += 1
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
 
@@ -83,6 +91,7 @@ class Loaded:
             if engine is not serving:
                 with suppress(NotFound):  # a catalogue that only some releases bring
                     engine.delete_items(catalogue, item_ids)
+        self._item_changes += 1
         return deleted
 
     async def close(self) -> None:

@@ -9,10 +9,13 @@ from prometheus_client.registry import Collector
 from portrait.features.release import MODELS
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
+from portrait.server.answers import Answers
 from portrait.server.fallback import Cause
 from portrait.server.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.loaded import Loaded
+from portrait.server.processes import Processes
 from portrait.server.rollout import Rollout
+from portrait.server.summed import Summed
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -41,23 +44,70 @@ class Metrics:
         """Show what the gates let in and refuse."""
         self.registry.register(_Gates(gates))
 
+    def watch_answers(self, given: Answers) -> None:
+        """Show how often an answer was given again."""
+        self.registry.register(_Answers(given))
+
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Show the metrics at `http://host:port/metrics`, from a thread of its own.
+        """Show the metrics; see `show`."""
+        return show(self.registry, host, port)
 
-        Returns:
-            the port, and what ends it.
 
-        Raises:
-            OSError: the port is taken.
-        """
-        server, thread = start_http_server(port, addr=host, registry=self.registry)
+def show(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callable[[], None]]:
+    """Show metrics at `http://host:port/metrics`, from a thread of its own.
 
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+    Returns:
+        the port, and what ends it.
 
-        return server.server_port, stop
+    Raises:
+        OSError: the port is taken.
+    """
+    server, thread = start_http_server(port, addr=host, registry=registry)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return server.server_port, stop
+
+
+def of_processes(processes: Processes) -> CollectorRegistry:
+    """The sums of all gateway processes, and how many there are."""
+    registry = CollectorRegistry()
+    registry.register(Summed(lambda: processes.metrics_urls))
+    registry.register(_Processes(processes))
+    return registry
+
+
+class _Processes(Collector):
+    """Reads the processes when it is asked."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """How many serve, and how many had to be started again."""
+        yield GaugeMetricFamily(
+            "portrait_processes", "Gateway processes that serve.", len(self._processes.metrics_urls)
+        )
+        yield CounterMetricFamily(
+            "portrait_process_restarts", "Processes that were started again.", self._processes.restarts
+        )
+
+
+class _Answers(Collector):
+    """Reads the answers that are kept when it is asked."""
+
+    def __init__(self, given: Answers) -> None:
+        self._given = given
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """How often an answer was given again, and the memory of answers."""
+        name, given = "portrait_answer_cache", self._given
+        yield CounterMetricFamily(f"{name}_hits", "Answers that were given again.", given.hits)
+        yield CounterMetricFamily(f"{name}_misses", "Answers that had to be made.", given.misses)
+        yield GaugeMetricFamily(f"{name}_bytes", "Memory of answers.", given.bytes)
 
 
 class _Releases(Collector):

@@ -1,14 +1,23 @@
-"""Brings an engine up to date with what changed in the catalogues since its release."""
+"""Brings engines up to date with what changed in the catalogues: since their release, and in other processes."""
 
+import asyncio
 import contextlib
 from collections import defaultdict
+from collections.abc import Iterable
+
+import structlog
 
 from portrait.features.events import Item
 from portrait.server.engine import Engine
-from portrait.server.errors import NotFound
-from portrait.server.storage.store import Store
+from portrait.server.errors import NotFound, PortraitError
+from portrait.server.loaded import Loaded
+from portrait.server.storage.store import ItemChange, Store
 
+LOOK_SECONDS = 0.25
+"""How often changes of other processes are looked for."""
 _BATCH = 512
+
+_log = structlog.get_logger(__name__)
 
 Changes = dict[tuple[str, str], Item | None]
 """The last change of each item, by catalogue and item id."""
@@ -22,13 +31,38 @@ async def replay(store: Store, engine: Engine, told: Changes) -> None:
         engine: is told.
         told: what it was told before; what it is told now is added.
     """
-    upserted: dict[str, list[Item]] = defaultdict(list)
-    deleted: dict[str, list[str]] = defaultdict(list)
+    changes = []
     async for change in store.item_changes():
         key = (change.catalogue, change.item_id)
-        if key in told and told[key] == change.item:
-            continue
-        told[key] = change.item
+        if key not in told or told[key] != change.item:
+            told[key] = change.item
+            changes.append(change)
+    await _tell(engine, changes)
+
+
+async def follow(store: Store, loaded: Loaded, after: int) -> None:
+    """Tell the engines what other processes change, until cancelled.
+
+    Args:
+        store: holds the changes.
+        loaded: knows the changes of this process.
+        after: number of the last change that it knows.
+    """
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            async with loaded.changing:
+                last, changes = await store.item_changes_of_others(after)
+                await _tell(loaded, changes)
+            after = last
+        except PortraitError as error:  # Triton is down, say: the next look tries again
+            _log.warning("item changes wait", reason=str(error))
+
+
+async def _tell(engine: Engine | Loaded, changes: Iterable[ItemChange]) -> None:
+    upserted: dict[str, list[Item]] = defaultdict(list)
+    deleted: dict[str, list[str]] = defaultdict(list)
+    for change in changes:
         if change.item is None:
             deleted[change.catalogue].append(change.item_id)
         else:

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Address to listen on; 0.0.0.0 or [::] for all. Use TLS beyond loopback."
     )
     port: int = Field(50051, ge=0, le=65_535, description="Port to listen on; 0 means a free one.")
+    processes: int = Field(
+        1, ge=1, le=64, description="Gateway processes that share the port and one Triton: about one for each core."
+    )
     state: Path = Field(
         Path("var/portrait.db"), description="SQLite file of recorded events and changed items; made if missing."
     )
@@ -45,6 +48,12 @@ class Settings(BaseSettings):
         Path("var/triton.log"), description="Where the Triton that is started here writes its log."
     )
     text_cache_mib: int = Field(256, ge=0, description="Memory for embeddings of texts seen before, in MiB.")
+    answer_cache_mib: int = Field(64, ge=0, description="Memory for answers that may be given again, in MiB.")
+    answer_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="How old an answer to a request without as_of may be while nothing has changed, in seconds.",
+    )
     max_concurrent_rpcs: int = Field(
         1000,
         ge=4,

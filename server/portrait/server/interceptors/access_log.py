@@ -5,9 +5,8 @@ import time
 
 import grpc
 import structlog
-from google.protobuf.message import Message
 
-from portrait.server.interceptors.chain import Behaviour, Context, Method, outcome
+from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method, outcome
 
 _REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED.name
 
@@ -19,7 +18,7 @@ def access_log(method: Method, proceed: Behaviour) -> Behaviour:
     # Load balancers ask for health all day long.
     level = logging.DEBUG if method.name.startswith("grpc.health.") else logging.INFO
 
-    async def behaviour(request: bytes, context: Context) -> Message:
+    async def behaviour(request: bytes, context: Context) -> Answer:
         started = time.perf_counter()
         error: BaseException | None = None
         try:

@@ -5,12 +5,10 @@ import math
 import re
 from collections.abc import Mapping
 
-from google.protobuf.message import Message
-
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import End, Gate, Priority, Work
 from portrait.server.errors import DeadlineExceeded, InvalidRequest, Violation
-from portrait.server.interceptors.chain import Behaviour, Context, Interceptor, Method
+from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.interceptors.deadlines import current_deadline
 
 PRIORITY, CALLER = "x-priority", "x-caller"
@@ -30,7 +28,7 @@ def admission(gates: Mapping[Kind, Gate]) -> Interceptor:
             return proceed
         gate = gates[cost.kind]
 
-        async def behaviour(request: bytes, context: Context) -> Message:
+        async def behaviour(request: bytes, context: Context) -> Answer:
             priority, caller = _said(context)
             deadline = current_deadline()
             ticket = await gate.enter(

@@ -9,7 +9,9 @@ from google.protobuf.message import Message
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context = grpc.aio.ServicerContext[Any, Any]
-Behaviour = Callable[[Any, Context], Awaitable[Message]]
+Answer: TypeAlias = Message | bytes
+"""A message, or one that is serialised already."""
+Behaviour = Callable[[Any, Context], Awaitable[Answer]]
 """Answers a request."""
 
 
@@ -60,7 +62,11 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in 
         behaviour = cast("Behaviour", handler.unary_unary)
         for intercept in reversed(self._interceptors):
             behaviour = intercept(method, behaviour)
-        return grpc.unary_unary_rpc_method_handler(behaviour, None, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(behaviour, None, _wire)
+
+
+def _wire(answer: Answer) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
 
 def outcome(context: Context, error: BaseException | None) -> str:

@@ -3,10 +3,8 @@
 import asyncio
 from contextvars import ContextVar
 
-from google.protobuf.message import Message
-
 from portrait.server.errors import DeadlineExceeded
-from portrait.server.interceptors.chain import Behaviour, Context, Interceptor, Method
+from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 
 _current: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -25,7 +23,7 @@ def deadlines(default: float, maximum: float) -> Interceptor:
     """
 
     def intercept(method: Method, proceed: Behaviour) -> Behaviour:
-        async def behaviour(request: bytes, context: Context) -> Message:
+        async def behaviour(request: bytes, context: Context) -> Answer:
             remaining = context.time_remaining()
             seconds = min(default if remaining is None else remaining, maximum)
             if seconds <= 0:

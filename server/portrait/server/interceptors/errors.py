@@ -6,10 +6,9 @@ from typing import NoReturn
 
 import grpc
 import structlog
-from google.protobuf.message import Message
 
 from portrait.server.errors import PortraitError, Unavailable
-from portrait.server.interceptors.chain import Behaviour, Context, Method
+from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
 from portrait.server.statuses import DETAILS_KEY, Status, internal, is_expected, status_of
 
 _RETRY_SECONDS = 1.0
@@ -20,7 +19,8 @@ _log = structlog.get_logger(__name__)
 def errors(method: Method, proceed: Behaviour) -> Behaviour:
     """Answer an expected error with its status and details, any other with INTERNAL and the request's id."""
 
-    async def behaviour(request: bytes, context: Context) -> Message:
+    async def behaviour(request: bytes, context: Context) -> Answer:
+        request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
         try:
             return await proceed(request, context)
         except grpc.aio.AbortError:

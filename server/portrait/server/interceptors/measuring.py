@@ -2,9 +2,7 @@
 
 import time
 
-from google.protobuf.message import Message
-
-from portrait.server.interceptors.chain import Behaviour, Context, Interceptor, Method, outcome
+from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method, outcome
 from portrait.server.metrics import Metrics
 
 
@@ -14,7 +12,7 @@ def measuring(metrics: Metrics) -> Interceptor:
     def intercept(method: Method, proceed: Behaviour) -> Behaviour:
         seconds = metrics.rpc_seconds.labels(method.name)
 
-        async def behaviour(request: bytes, context: Context) -> Message:
+        async def behaviour(request: bytes, context: Context) -> Answer:
             started = time.perf_counter()
             error: BaseException | None = None
             try:

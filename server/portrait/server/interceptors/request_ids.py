@@ -4,9 +4,8 @@ import re
 import uuid
 
 import structlog
-from google.protobuf.message import Message
 
-from portrait.server.interceptors.chain import Behaviour, Context, Method
+from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
 
 HEADER = "x-request-id"
 
@@ -16,7 +15,7 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 def request_ids(method: Method, proceed: Behaviour) -> Behaviour:
     """Take the id from the metadata `x-request-id`, and send it back in the trailing metadata."""
 
-    async def behaviour(request: bytes, context: Context) -> Message:
+    async def behaviour(request: bytes, context: Context) -> Answer:
         request_id = _sent(context) or uuid.uuid4().hex
         context.set_trailing_metadata(((HEADER, request_id),))
         # Nothing to unbind: grpc.aio runs each call in a task, whose context ends with it.

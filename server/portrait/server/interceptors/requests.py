@@ -1,16 +1,16 @@
 """Bytes become a request that keeps the contract: here, so that what breaks it gets a status of ours."""
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from portrait.server.errors import InvalidRequest, Violation
-from portrait.server.interceptors.chain import Behaviour, Context, Method
+from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
 from portrait.server.validation import violations
 
 
 def requests(method: Method, proceed: Behaviour) -> Behaviour:
     """Parse the request and hold it against the limits. To grpc itself, bytes that can't be read are INTERNAL."""
 
-    async def behaviour(request: bytes, context: Context) -> Message:
+    async def behaviour(request: bytes, context: Context) -> Answer:
         try:
             message = method.parse(request)
         except DecodeError:

@@ -1,5 +1,6 @@
 """Keywords: the words that set a history apart from the catalogue."""
 
+import heapq
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -50,26 +51,28 @@ def keywords(
     """
     latest = history[-READ_EVENTS:]
     mass: dict[str, float] = defaultdict(float)
-    spellings: dict[str, Counter[str]] = defaultdict(Counter)
-    evidence: dict[str, list[str]] = defaultdict(list)
+    carriers: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    """Spelling and event id of each time that a stem was read, oldest first."""
     for event, weight in zip(latest, weights(latest, as_of), strict=True):
         if weight <= 0.0:
             continue
+        event_id = event.event_id
         for word in _distinct_words(_text(event, item)):
             mass[word.stem] += weight
-            spellings[word.stem][word.surface] += 1
-            evidence[word.stem].append(event.event_id)
+            carriers[word.stem].append((word.surface, event_id))
     weighted = {
         stem: value * math.log((1 + documents) / (1 + frequencies.get(stem, 0))) for stem, value in mass.items()
     }
-    strongest = sorted((stem for stem in weighted if weighted[stem] > 0), key=lambda stem: (-weighted[stem], stem))
+    strongest = heapq.nsmallest(
+        MOST_KEYWORDS, (stem for stem in weighted if weighted[stem] > 0), key=lambda stem: (-weighted[stem], stem)
+    )
     return [
         WeightedKeyword(
-            spellings[stem].most_common(1)[0][0],
+            Counter(surface for surface, _ in carriers[stem]).most_common(1)[0][0],
             weighted[stem] / weighted[strongest[0]],
-            tuple(evidence[stem][: -MOST_EVIDENCE - 1 : -1]),
+            tuple(event_id for _, event_id in carriers[stem][: -MOST_EVIDENCE - 1 : -1]),
         )
-        for stem in strongest[:MOST_KEYWORDS]
+        for stem in strongest
     ]
 
 

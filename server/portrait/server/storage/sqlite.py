@@ -3,8 +3,9 @@
 import asyncio
 import dataclasses
 import json
+import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import Any
 import aiosqlite
 
 from portrait.features.events import Event, EventType, Item
+from portrait.server.storage.arrivals import Arrivals
 from portrait.server.storage.store import ItemChange, RecordedEvent, StoreError
 
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
+_MIGRATIONS = (
+    """
 CREATE TABLE events (
     arrival INTEGER PRIMARY KEY,
     event_id TEXT NOT NULL UNIQUE,
@@ -40,7 +41,15 @@ CREATE TABLE item_changes (
     item TEXT, -- JSON; NULL: removed
     PRIMARY KEY (catalogue, item_id)
 ) WITHOUT ROWID;
-"""
+""",
+    """
+ALTER TABLE item_changes ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE item_changes ADD COLUMN writer TEXT NOT NULL DEFAULT '';
+CREATE INDEX item_changes_by_number ON item_changes (number);
+""",
+)
+"""What makes a file of each version, from 0, one of the next."""
+SCHEMA_VERSION = len(_MIGRATIONS)
 
 _EVENT_COLUMNS = tuple(field.name for field in dataclasses.fields(Event))
 _COLUMN_LIST = ", ".join(_EVENT_COLUMNS)
@@ -54,9 +63,13 @@ _HISTORY = (
     "WHERE shopper_id = ? AND time <= ? ORDER BY time DESC, arrival DESC LIMIT ?"
 )
 _CHANGE = (
-    "INSERT INTO item_changes (catalogue, item_id, item) VALUES (?, ?, ?) "
-    "ON CONFLICT DO UPDATE SET item = excluded.item"
+    "INSERT INTO item_changes (catalogue, item_id, item, writer, number) "
+    "VALUES (?, ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM item_changes)) "
+    "ON CONFLICT DO UPDATE SET item = excluded.item, writer = excluded.writer, number = excluded.number"
 )
+_CHANGES = "SELECT catalogue, item_id, item, number FROM item_changes"
+_LAST_CHANGE = "SELECT coalesce(max(number), 0) FROM item_changes"
+_CHANGES_OF_OTHERS = f"{_CHANGES} WHERE number > ? AND number <= ? AND writer != ? ORDER BY number"
 
 _LOCK_SECONDS = 5.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,10 +79,13 @@ _MICROSECOND = timedelta(microseconds=1)
 class SqliteStore:
     """A `Store` in a file of this machine. Open it with `open_store`."""
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, arrivals: Arrivals) -> None:
         self._writer = writer
         self._reader = reader
+        self._arrivals = arrivals
         self._writing = asyncio.Lock()
+        self._name = secrets.token_hex(8)
+        """Tells this process's changes from those of others."""
 
     async def record(self, events: Sequence[RecordedEvent]) -> list[bool]:
         """Store events; for each whether it was new."""
@@ -91,23 +107,41 @@ class SqliteStore:
         rows = await self._reader.execute_fetchall(_HISTORY, (shopper_id, _microseconds(as_of), limit))
         return [_event(row) for row in reversed(list(rows))]
 
+    def version(self, shopper_id: str) -> Hashable:
+        """Another value after every event of the shopper."""
+        return self._arrivals.version(shopper_id)
+
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed."""
-        rows = [(change.catalogue, change.item_id, _item_json(change.item)) for change in changes]
+        rows = [(change.catalogue, change.item_id, _item_json(change.item), self._name) for change in changes]
         async with self._transaction() as connection:
             await connection.executemany(_CHANGE, rows)
 
     async def item_changes(self) -> AsyncIterator[ItemChange]:
         """The last change of every item that was ever changed."""
-        async with self._reader.execute("SELECT catalogue, item_id, item FROM item_changes") as cursor:
-            async for catalogue, item_id, item in cursor:
-                yield ItemChange(catalogue, item_id, _item(item))
+        async with self._reader.execute(_CHANGES) as cursor:
+            async for row in cursor:
+                yield _change(row)
+
+    async def last_item_change(self) -> int:
+        """The number of the last change of all; 0 if there was none."""
+        [[last]] = await self._reader.execute_fetchall(_LAST_CHANGE)
+        return int(last)
+
+    async def item_changes_of_others(self, after: int) -> tuple[int, list[ItemChange]]:
+        """The last change of every item that another process changed last."""
+        last = await self.last_item_change()
+        if last <= after:
+            return after, []
+        rows = await self._reader.execute_fetchall(_CHANGES_OF_OTHERS, (after, last, self._name))
+        return last, [_change(row) for row in rows]
 
     async def close(self) -> None:
         """Wait for the transaction that is being written, then close the file."""
         async with self._writing:
             await self._writer.close()
         await self._reader.close()
+        self._arrivals.close()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -135,7 +169,7 @@ async def open_store(path: Path) -> SqliteStore:
         raise StoreError(f"{path} can't be opened: {error}") from error
     try:
         await _prepare(writer, path)
-        return SqliteStore(writer, await _connect(path))
+        return SqliteStore(writer, await _connect(path), Arrivals(path, _LOCK_SECONDS))
     except sqlite3.Error as error:
         await writer.close()
         raise StoreError(f"{path} is no state file of Portrait: {error}") from error
@@ -160,10 +194,10 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
             f"{path} was written by a later version of Portrait (schema {version}; "
             f"this one reads up to {SCHEMA_VERSION})"
         )
-    if version == 0:
-        for statement in _SCHEMA.split(";\n"):
+    for migration in _MIGRATIONS[version:]:
+        for statement in migration.split(";\n"):
             await connection.execute(statement)
-        await connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    await connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     await connection.commit()
 
 
@@ -184,6 +218,11 @@ def _event(row: Sequence[Any]) -> Event:
 
 def _microseconds(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
+
+
+def _change(row: Sequence[Any]) -> ItemChange:
+    catalogue, item_id, item, number = row
+    return ItemChange(catalogue, item_id, _item(item), number)
 
 
 def _item_json(item: Item | None) -> str | None:

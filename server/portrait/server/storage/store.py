@@ -1,7 +1,7 @@
 """What the gateway asks of a store. One file beside this one is one kind of store."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Hashable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -28,6 +28,8 @@ class ItemChange:
     item_id: str
     item: Item | None
     """None: removed."""
+    number: int = field(default=0, compare=False)
+    """Its place among all changes, from 1; the store gives it."""
 
 
 class Store(Protocol):
@@ -48,12 +50,34 @@ class Store(Protocol):
         """
         ...
 
+    def version(self, shopper_id: str) -> Hashable:
+        """Another value after every event of the shopper, whatever process recorded it.
+
+        Cheap, and of the moment: an event is in it when `record` returns.
+        """
+        ...
+
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed, all in one transaction."""
         ...
 
     def item_changes(self) -> AsyncIterator[ItemChange]:
         """The last change of every item that was ever changed."""
+        ...
+
+    async def last_item_change(self) -> int:
+        """The number of the last change of all; 0 if there was none."""
+        ...
+
+    async def item_changes_of_others(self, after: int) -> tuple[int, list[ItemChange]]:
+        """The last change of every item that another process changed last.
+
+        Args:
+            after: only changes with a higher number.
+
+        Returns:
+            the number of the last change of all, from which the next look goes on; and the changes, in their order.
+        """
         ...
 
     async def close(self) -> None:

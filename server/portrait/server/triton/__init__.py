@@ -4,12 +4,14 @@
         await triton.load(release)
         ...  # call triton.url
 
-`EmbeddedTriton` restarts a server that died and loads its releases again; `RemoteTriton` is one that others run.
+`EmbeddedTriton` restarts a server that died and loads its releases again; `RemoteTriton` is one that others run,
+`SupervisedTriton` an embedded one as other processes of ours see it.
 `TritonError` says why a server can't start or a release can't be loaded.
 """
 
 from portrait.server.triton.embedded import EmbeddedTriton
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.remote import RemoteTriton
+from portrait.server.triton.supervised import SupervisedTriton
 
-__all__ = ["EmbeddedTriton", "RemoteTriton", "TritonError"]
+__all__ = ["EmbeddedTriton", "RemoteTriton", "SupervisedTriton", "TritonError"]

@@ -65,7 +65,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_dying_with(os.getpid()),
+                preexec_fn=dying_with(os.getpid()),
             )
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -110,7 +110,7 @@ def connect(url: str) -> InferenceServerClient:
     return InferenceServerClient(url, channel_args=_RECONNECT)
 
 
-def _dying_with(parent: int) -> Callable[[], None]:
+def dying_with(parent: int) -> Callable[[], None]:
     """For a child between fork and exec: have the kernel end it, in good order, when its parent is gone."""
 
     def ask() -> None:

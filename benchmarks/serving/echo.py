@@ -1,0 +1,46 @@
+"""An empty gRPC server: what a call costs in Python before anything is done for it.
+
+`python -m benchmarks.serving.echo` prints its port and serves until it is killed.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import uvloop
+
+from benchmarks.serving.load import Call
+
+PATH = "/benchmarks.Echo/Echo"
+CALL = Call(PATH, b"")
+
+
+async def _echo(request: bytes, _: object) -> bytes:
+    return request
+
+
+async def _serve() -> None:
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(_echo)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("benchmarks.Echo", {"Echo": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(port, flush=True)
+    await server.wait_for_termination()
+
+
+@contextmanager
+def serve() -> Iterator[str]:
+    """Run an echo server in a process of its own; gives its address."""
+    with subprocess.Popen([sys.executable, "-m", __spec__.name], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve())

@@ -1,0 +1,270 @@
+"""What a call costs beside an empty one: `python -m benchmarks.serving.rpcs REPOSITORY`.
+
+An empty echo server, the gateway, and the load generator share the machine; all are measured in one run. Warm means
+that a thousand shoppers come again and again, cold that every history is a new one.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from benchmarks.machine import machine
+from benchmarks.serving import echo
+from benchmarks.serving.calls import PROFILE, RECOMMEND, items_of
+from benchmarks.serving.gateway import Gateway, serve
+from benchmarks.serving.load import OK, Answered, Call, Load, run
+from benchmarks.serving.rows import Row
+from portrait.v1 import types_pb2 as types
+from portrait.v1.event_service_pb2 import RecordEventsRequest
+from portrait.v1.event_service_pb2_grpc import EventServiceStub
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest, RecommendResponse
+from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
+
+SHOPPERS, EVENTS = 1_000, 20
+IN_FLIGHT = 16
+CLIENTS = (1, 4, 16, 64, 256)
+LENGTHS = (5, 20, 50, 200, 500)
+NORMAL = 0.7
+_DEADLINE = 10.0
+_LATER = 60.0
+"""Seconds for which the gateway's default lets an answer be given again."""
+_CACHE = "portrait_answer_cache_"
+
+Maker = Callable[[types.ShopperRef], Call]
+
+
+def profile(shopper: types.ShopperRef) -> Call:
+    """What `GetProfile` fills by default: all but the embedding."""
+    return Call(PROFILE, GetProfileRequest(shopper=shopper).SerializeToString())
+
+
+def embedding(shopper: types.ShopperRef) -> Call:
+    """A profile with its embedding: the profile encoder runs."""
+    fields = {"paths": ["interests", "keywords", "price_bands", "embedding"]}
+    return Call(PROFILE, GetProfileRequest(shopper=shopper, fields=fields).SerializeToString())
+
+
+def recommend(shopper: types.ShopperRef) -> Call:
+    """The ten best items: profile encoder and ranker run."""
+    return Call(RECOMMEND, RecommendRequest(shopper=shopper, k=10).SerializeToString())
+
+
+class Shoppers:
+    """Makes shoppers who visit a release's items, the latest time a minute ago, the earliest about a year.
+
+    Args:
+        repository: holds the release.
+        seed: other shoppers for another one.
+    """
+
+    def __init__(self, repository: Path, seed: int) -> None:
+        self._items, self._chance, self._now = items_of(repository), random.Random(seed), time.time()
+
+    def events(self, count: int) -> list[types.Event]:
+        """A history of views, oldest first."""
+        ages = sorted((60.0 * 500_000 ** self._chance.random() for _ in range(count)), reverse=True)
+        return [
+            types.Event(
+                event_id=f"{self._chance.getrandbits(64):016x}",
+                type=types.EVENT_TYPE_VIEW,
+                time=Timestamp(seconds=int(self._now - age)),
+                item_id=item["item_id"],
+            )
+            for age, item in zip(ages, self._chance.choices(self._items, k=count), strict=True)
+        ]
+
+    def inline(self, count: int) -> types.ShopperRef:
+        """A shopper whose history the request brings."""
+        return types.ShopperRef(history={"events": self.events(count)})
+
+
+def measure(repository: Path, seconds: float) -> list[Row]:
+    """Run everything; rows for the bars, everything else to stderr."""
+    shoppers = Shoppers(repository, 1)
+    warm = [shoppers.inline(EVENTS) for _ in range(SHOPPERS)]
+    empty = _empty(seconds)
+    rows = []
+    with serve(repository) as gateway:
+        for name, make, share in (("GetProfile", profile, 0.25), ("Recommend", recommend, 0.15)):
+            calls = [make(shopper) for shopper in warm]
+            most = _warm(gateway, name, calls, seconds)
+            rows.append(_against(f"warm {name}", most, empty, f"ratio >= {share}"))
+            rows.append(_tail(gateway, name, calls, NORMAL * most, seconds))
+        stored = _stored(gateway, shoppers)
+        for name, make in (("GetProfile", profile), ("Recommend", recommend)):
+            _warm(gateway, f"{name}, stored shoppers", [make(shopper) for shopper in stored], seconds)
+        for name, make in (("GetProfile", profile), ("GetProfile with embedding", embedding), ("Recommend", recommend)):
+            _cold(gateway, name, [make(shoppers.inline(EVENTS)) for _ in range(4 * SHOPPERS)], seconds)
+            rows.append(_growth(gateway, name, make, shoppers))
+        _clients(gateway, [profile(shopper) for shopper in warm], seconds)
+        _drift(gateway, shoppers)
+    return rows
+
+
+def _empty(seconds: float) -> float:
+    """Calls a second of an empty server, by whichever generator gets the most out of it."""
+    with echo.serve() as address:
+        by_python = _rate(run(Load(address, [echo.CALL], seconds, _DEADLINE, in_flight=IN_FLIGHT)))
+        by_h2load = _h2load(address, seconds)
+    _say("empty server", rate=round(by_python), rate_by_h2load=by_h2load and round(by_h2load))
+    return max(by_python, by_h2load or 0.0)
+
+
+def _h2load(address: str, seconds: float) -> float | None:
+    """The same by `h2load` (Debian package `nghttp2-client`), which takes less of the machine; None without it."""
+    program = shutil.which("h2load")
+    if program is None:
+        return None
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(b"\0" + len(echo.CALL.request).to_bytes(4, "big") + echo.CALL.request)
+        body.flush()
+        load = (
+            "--duration",
+            f"{seconds:.0f}",
+            "--warm-up-time",
+            "1",
+            "--clients",
+            "4",
+            "--max-concurrent-streams",
+            "4",
+        )
+        headers = ("--header", "te: trailers", "--header", "content-type: application/grpc")
+        said = subprocess.run(
+            [program, *load, *headers, "--data", body.name, f"http://{address}{echo.PATH}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    [line] = [line for line in said.splitlines() if line.startswith("requests:")]
+    return int(line.split()[1]) / round(seconds)
+
+
+def _warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> float:
+    """Answers a second to calls that come again and again."""
+    run(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
+    before = gateway.metrics()
+    answered = run(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT))
+    after = gateway.metrics()
+    hits, misses = (
+        after[each] - before[each] for each in ("portrait_answer_cache_hits", "portrait_answer_cache_misses")
+    )
+    _say(f"warm {name}", rate=round(_rate(answered)), hit_rate=round(hits / (hits + misses), 4), **_summary(answered))
+    return _rate(answered)
+
+
+def _tail(gateway: Gateway, name: str, calls: Sequence[Call], rate: float, seconds: float) -> Row:
+    """The slowest of a hundred calls in an open loop."""
+    run(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
+    answered = run(Load(gateway.address, calls, seconds, _DEADLINE, rate=rate))
+    p50, p99 = _percentiles(answered)
+    what = f"warm {name}: p99 at {100 * NORMAL:.0f}% of capacity"
+    _say(what, rate=round(_rate(answered)), **_summary(answered))
+    return Row(what, 1000 * p99, "ms", f"p50, {1000 * p50:.2f} ms", p99 / p50, "ratio <= 4")
+
+
+def _stored(gateway: Gateway, shoppers: Shoppers) -> list[types.ShopperRef]:
+    """Shoppers whose events the gateway has."""
+    names = [f"shopper-{place}" for place in range(SHOPPERS)]
+    with grpc.insecure_channel(gateway.address) as channel:
+        stub = EventServiceStub(channel)
+        for name in names:
+            events = [{"shopper_id": name, "event": event} for event in shoppers.events(EVENTS)]
+            stub.RecordEvents(RecordEventsRequest(events=events))
+    return [types.ShopperRef(shopper_id=name) for name in names]
+
+
+def _cold(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> None:
+    """Calls that never came before."""
+    answered = run(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
+    _say(f"cold {name}", rate=round(_rate(answered)), **_summary(answered))
+
+
+def _growth(gateway: Gateway, name: str, make: Maker, shoppers: Shoppers) -> Row:
+    """Latency of one cold call at a time, as histories grow."""
+    p50 = {}
+    for length in LENGTHS:
+        calls = [make(shoppers.inline(length)) for _ in range(120)]
+        answered = run(Load(gateway.address, calls, 60.0, _DEADLINE, in_flight=1, count=len(calls)))
+        p50[length], _ = _percentiles(answered[20:])
+    _say(f"cold {name} by events", **{f"p50_ms_{length}": round(1000 * each, 2) for length, each in p50.items()})
+    what = f"cold {name}: latency with 500 events"
+    return Row(what, 1000 * p50[500], "ms", f"50 events, {1000 * p50[50]:.2f} ms", p50[500] / p50[50], "ratio <= 4")
+
+
+def _clients(gateway: Gateway, calls: Sequence[Call], seconds: float) -> None:
+    """Answers a second as clients grow in number."""
+    for clients in CLIENTS:
+        answered = run(Load(gateway.address, calls, seconds / 2, _DEADLINE, in_flight=clients))
+        _say(f"warm GetProfile, {clients} clients", rate=round(_rate(answered)), **_summary(answered))
+
+
+def _drift(gateway: Gateway, shoppers: Shoppers) -> None:
+    """How the ten best items change in the time for which an answer may be given again."""
+    now = int(time.time())
+    requests = [RecommendRequest(shopper=shoppers.inline(EVENTS), k=10) for _ in range(200)]
+    with grpc.insecure_channel(gateway.address) as channel:
+        ask = RecommendationServiceStub(channel).Recommend
+        lists = [_top(ask, request, moment) for request in requests for moment in (now, now + int(_LATER))]
+    pairs = list(zip(lists[::2], lists[1::2], strict=True))
+    same_order = statistics.mean(first == second for first, second in pairs)
+    same_items = statistics.mean(len({*first} & {*second}) / len(first) for first, second in pairs)
+    _say(f"top 10 after {_LATER:.0f} s", lists_unchanged=same_order, items_unchanged=same_items)
+
+
+def _top(ask: Callable[[RecommendRequest], RecommendResponse], request: RecommendRequest, moment: int) -> list[str]:
+    request.as_of.FromSeconds(moment)
+    return [ranked.item.item_id for ranked in ask(request).items]
+
+
+def _against(bar: str, rate: float, empty: float, asked: str) -> Row:
+    return Row(bar, rate, "answers/s", f"empty server, {empty:.0f} answers/s", rate / empty, asked)
+
+
+def _rate(answered: Sequence[Answered]) -> float:
+    good = [each for each in answered if each.code == OK]
+    return len(good) / (max(each.sent + each.seconds for each in good) - min(each.sent for each in good))
+
+
+def _percentiles(answered: Sequence[Answered]) -> tuple[float, float]:
+    """Median, and the slowest of a hundred, in seconds."""
+    good = sorted(each.seconds for each in answered if each.code == OK)
+    return good[len(good) // 2], good[len(good) * 99 // 100]
+
+
+def _summary(answered: Sequence[Answered]) -> dict[str, object]:
+    p50, p99 = _percentiles(answered)
+    failed = sum(each.code != OK for each in answered)
+    return {"p50_ms": round(1000 * p50, 2), "p99_ms": round(1000 * p99, 2), "failed": failed}
+
+
+def _say(what: str, **told: object) -> None:
+    sys.stderr.write(json.dumps({"what": what, **told}) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print a JSON row for each bar; returns 0 if all hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.rpcs", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    parser.add_argument("--seconds", type=float, default=8.0, help="how long each load lasts")
+    chosen = parser.parse_args(arguments)
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    rows = measure(chosen.repository, chosen.seconds)
+    print("\n".join(map(str, rows)))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

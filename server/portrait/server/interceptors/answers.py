@@ -1,0 +1,66 @@
+"""What was answered before is answered again at once, as long as nothing has changed that the answer is made from."""
+
+import math
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import structlog
+from google.protobuf.message import DecodeError, Message
+
+from portrait.server.answers import Answers
+from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
+from portrait.server.storage.store import Store
+
+_ANSWERED_AGAIN = {
+    "portrait.v1.ProfileService/GetProfile",
+    "portrait.v1.RecommendationService/Recommend",
+    "portrait.v1.RecommendationService/Rank",
+}
+"""Methods that change nothing, and whose requests have `shopper` and `as_of`."""
+
+
+def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Hashable]) -> Interceptor:
+    """Keep answers and give them again. Stands outside of `admission`: what costs nothing is never refused.
+
+    A degraded answer is not kept.
+
+    Args:
+        given: where they are kept.
+        seconds: how old an answer to a request without `as_of`, which means now, may be. One with `as_of` stays right.
+        store: tells when a named shopper has new events.
+        state: of releases and catalogues; another one after every change.
+    """
+
+    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
+        if method.name not in _ANSWERED_AGAIN:
+            return proceed
+
+        async def behaviour(request: bytes, context: Context) -> Answer:
+            try:
+                message = method.parse(request)
+            except DecodeError:
+                return await proceed(request, context)  # which says what is wrong
+            shopper_id = message.shopper.shopper_id  # type: ignore[attr-defined]
+            now, key = time.monotonic(), given.key(method.name, request)
+            # Before the answer is made: what changes meanwhile makes it one of yesterday.
+            made_from = (state(), store.version(shopper_id) if shopper_id else None)
+            known = given.get(key, made_from, now)
+            if known is not None:
+                structlog.contextvars.bind_contextvars(again=True)
+                return known
+            answer = await proceed(request, context)
+            if isinstance(answer, bytes) or _is_degraded(answer):
+                return answer
+            wire = answer.SerializeToString()
+            given.put(key, wire, made_from, math.inf if message.HasField("as_of") else now + seconds)
+            return wire
+
+        return behaviour
+
+    return intercept
+
+
+def _is_degraded(answer: Message) -> bool:
+    profile: Any = getattr(answer, "profile", answer)
+    return bool(profile.degraded)

@@ -1,0 +1,143 @@
+"""Several gateway processes on one port: started, started again when they die, ended together."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from portrait.server.settings import Settings
+from portrait.server.triton.process import dying_with
+
+START_SECONDS = 120.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+_STABLE_SECONDS = 60.0
+"""A process that ran this long is started again at once, one that keeps dying after growing pauses."""
+_LATE_SECONDS = 5.0
+"""What a process may take to end beyond its drain, before it is killed."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ProcessError(Exception):
+    """A gateway process did not come up."""
+
+
+class Processes:
+    """Runs `portrait.server.worker` so many times.
+
+    Each holds its own models' texts and answers, and its own limits of admission; the kernel deals out connections.
+
+    Args:
+        settings: of each process.
+        count: how many.
+        supervised: whether this process loads releases into their Triton.
+    """
+
+    def __init__(self, settings: Settings, count: int, *, supervised: bool) -> None:
+        self._settings, self._count = settings, count
+        self._how = ("--supervised",) if supervised else ()
+        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._metrics: dict[int, str] = {}
+        self._keeping: list[asyncio.Task[None]] = []
+        self.restarts = 0
+        """How often one had to be started again."""
+
+    @property
+    def metrics_urls(self) -> Mapping[int, str]:
+        """Where each process that serves shows its metrics, by process id."""
+        return dict(self._metrics)
+
+    async def start(self) -> None:
+        """Start all and wait until they serve.
+
+        Raises:
+            ProcessError: one does not.
+        """
+        await asyncio.gather(*map(self._start, range(self._count)))
+        self._keeping = [asyncio.create_task(self._keep(place), name="gateway") for place in range(self._count)]
+
+    async def stop(self) -> None:
+        """Have all drain and end."""
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await asyncio.gather(*map(self._end, self._processes.values()))
+
+    async def _start(self, place: int) -> None:
+        began = time.monotonic()
+        process = self._processes[place] = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "portrait.server.worker", self._settings.model_dump_json(exclude_none=True), *self._how),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            preexec_fn=dying_with(os.getpid()),
+        )
+        assert process.stdout is not None
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        except TimeoutError:
+            line = b""
+        if not line:
+            await self._end(process)
+            raise ProcessError(f"a gateway process ended with code {process.returncode} before it served")
+        self._metrics[process.pid] = json.loads(line)["metrics"]
+        _log.info("process ready", pid=process.pid, seconds=round(time.monotonic() - began, 3))
+
+    async def _keep(self, place: int) -> None:
+        """Start a process again whenever it dies, until cancelled."""
+        pause = 0.0
+        while True:
+            began = time.monotonic()
+            process = self._processes[place]
+            code = await process.wait()
+            self._metrics.pop(process.pid, None)
+            stable = time.monotonic() - began > _STABLE_SECONDS
+            pause = 0.0 if stable else min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            _log.error("process died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
+            await asyncio.sleep(pause)
+            self.restarts += 1
+            try:
+                await self._start(place)
+            except (ProcessError, OSError) as error:
+                _log.error("process not started", reason=str(error))
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """End a process: asked first, killed when it takes too long."""
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), self._settings.drain_seconds + _LATE_SECONDS)
+        if process.returncode is None:
+            _log.error("process killed", pid=process.pid)
+            process.kill()
+            await process.wait()
+
+
+def hold(host: str, port: int) -> socket.socket:
+    """Take a port for processes that share it; calls go to them, none to this socket.
+
+    Args:
+        host: as in the settings.
+        port: 0 for a free one.
+
+    Raises:
+        OSError: somebody else listens there, or the address is not of this machine.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family) as probe:
+        # Whoever shares the port is no obstacle to one who shares too: so try alone first.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        address = probe.getsockname()
+    held = socket.socket(family)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(address)
+    return held

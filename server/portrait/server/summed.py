@@ -1,0 +1,82 @@
+"""Metrics of several processes as one."""
+
+import operator
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPException
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from portrait.server.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
+
+_LARGEST = {LOADED, REFUSED, "portrait_traffic_file_misread", "process_start_time_seconds", "process_max_fds"}
+"""What has no sum: the largest is shown."""
+_AGREED = {SERVING, CANARY, PERCENT}
+"""What has neither: it is shown while all processes say the same, else 0."""
+_SECONDS = 2.0
+
+_Labels = tuple[tuple[str, str], ...]
+_Samples = dict[tuple[str, _Labels], float]
+
+
+class Summed(Collector):
+    """Asks each process for its metrics when it is asked, and shows the sums.
+
+    What a process that is gone had counted stays in the sums, as far as it was seen: a counter never falls.
+
+    Args:
+        urls: of the metrics of each process, by process id.
+    """
+
+    def __init__(self, urls: Callable[[], Mapping[int, str]]) -> None:
+        self._urls = urls
+        self._counted: dict[int, dict[str, _Samples]] = {}
+        """The last counts of each process, by metric."""
+
+    def collect(self) -> Iterator[Metric]:
+        """The sums now."""
+        shown: dict[str, Metric] = {}
+        samples: dict[str, _Samples] = {}
+        seen = {pid: families for pid, url in self._urls().items() if (families := _read(url)) is not None}
+        for pid, families in seen.items():
+            self._counted[pid] = {}
+            for family in families:
+                shown.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                values = {(each.name, tuple(sorted(each.labels.items()))): each.value for each in family.samples}
+                _add(samples.setdefault(family.name, {}), values, _JOINS.get(family.name, operator.add))
+                if family.type in ("counter", "histogram"):
+                    self._counted[pid][family.name] = values
+        for pid in self._counted.keys() - seen.keys():
+            for name in self._counted[pid].keys() & shown.keys():
+                _add(samples[name], self._counted[pid][name], operator.add)
+        for name, metric in shown.items():
+            for (sample, labels), value in samples[name].items():
+                metric.add_sample(sample, dict(labels), value)
+            yield metric
+
+
+def _add(sums: _Samples, values: _Samples, join: Callable[[float, float], float]) -> None:
+    for key, value in values.items():
+        sums[key] = join(sums[key], value) if key in sums else value
+
+
+def _agreed(first: float, second: float) -> float:
+    return first if first == second else 0.0
+
+
+_JOINS: dict[str, Callable[[float, float], float]] = {
+    **dict.fromkeys(_LARGEST, max),
+    **dict.fromkeys(_AGREED, _agreed),
+}
+
+
+def _read(url: str) -> list[Metric] | None:
+    """The metrics of one process; None of one that has just died. Times at which metrics were made are left out."""
+    try:
+        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - a process of ours
+            text = answer.read().decode()
+    except (OSError, HTTPException):
+        return None
+    return [family for family in text_string_to_metric_families(text) if not family.name.endswith("_created")]

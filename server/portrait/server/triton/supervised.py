@@ -1,0 +1,53 @@
+"""A Triton that another process of ours started, and loads releases into: here they are only waited for."""
+
+import asyncio
+
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from portrait.features.release import MODELS
+from portrait.server.triton.configuration import LOAD_SECONDS
+from portrait.server.triton.errors import TritonError
+
+_LOOK_SECONDS = 0.1
+_SECONDS = 5.0
+
+
+class SupervisedTriton:
+    """An embedded Triton, as one of several gateway processes sees it.
+
+    Args:
+        url: host:port of its gRPC endpoint.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def load(self, release: int) -> None:
+        """Wait until a release is loaded.
+
+        Raises:
+            TritonError: it takes too long.
+        """
+        until = asyncio.get_running_loop().time() + LOAD_SECONDS
+        async with InferenceServerClient(self.url) as client:
+            while not await _holds(client, release):
+                if asyncio.get_running_loop().time() > until:
+                    raise TritonError(f"release {release} was not loaded in {LOAD_SECONDS:.0f} s")
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def unload(self, release: int) -> None:
+        """Leave it to the other process."""
+
+    def prefer(self, release: int) -> None:
+        """Leave it to the other process."""
+
+
+async def _holds(client: InferenceServerClient, release: int) -> bool:
+    try:
+        for model in MODELS:
+            if not await client.is_model_ready(model, str(release), client_timeout=_SECONDS):
+                return False
+    except InferenceServerException:
+        return False
+    return True

@@ -1,0 +1,12 @@
+"""One of several gateway processes: `python -m portrait.server.worker SETTINGS [--supervised]`, started by `processes`.
+
+Prints one line of JSON to stdout once it serves: where its metrics are.
+"""
+
+import sys
+
+from portrait.server.app import run_shared
+from portrait.server.settings import Settings
+
+if __name__ == "__main__":
+    sys.exit(run_shared(Settings.model_validate_json(sys.argv[1]), supervised="--supervised" in sys.argv))

@@ -1,0 +1,105 @@
+"""Answers that are given again are those that would be made anew: two gateways, one of which forgets everything."""
+
+import random
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from served import Served, Stubs, serve
+
+from portrait.v1 import types_pb2 as types
+from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
+from portrait.v1.event_service_pb2 import RecordEventsRequest
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
+
+AS_OF = datetime.now(UTC)
+ITEMS = ("desk-lamp-red", "floor-lamp-red", "desk-lamp-blue", "wool-rug-red", "new-1", "new-2")
+STEPS = 150
+
+
+@pytest.fixture(scope="module")
+def gateways(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Served]]:
+    with ExitStack() as closing:
+        yield [
+            closing.enter_context(serve(repository, tmp_path_factory.mktemp("answers"), *arguments))
+            for arguments in ((), ("--answer-cache-mib", "0"))
+        ]
+
+
+def shopper(chance: random.Random) -> types.ShopperRef:
+    if chance.random() < 0.5:
+        return types.ShopperRef(shopper_id=f"shopper-{chance.randrange(3)}")
+    events = [{"type": types.EVENT_TYPE_VIEW, "item_id": item} for item in ITEMS[: chance.choice((1, 5))]]
+    return types.ShopperRef(history={"events": events})
+
+
+def question(chance: random.Random) -> tuple[str, Message]:
+    """A question, of few so that they come again."""
+    ref, as_of = shopper(chance), AS_OF
+    match chance.randrange(3):
+        case 0:
+            paths = ["embedding", "event_count"] if chance.random() < 0.5 else []
+            return "profile", GetProfileRequest(shopper=ref, as_of=as_of, fields={"paths": paths})
+        case 1:
+            seen = chance.random() < 0.5
+            return "recommend", RecommendRequest(shopper=ref, as_of=as_of, k=3, exclude_seen=seen)
+    return "rank", RankRequest(shopper=ref, as_of=as_of, candidates=[{"item": {"item_id": item}} for item in ITEMS])
+
+
+def change(chance: random.Random, place: int) -> tuple[str, Message]:
+    item = chance.choice(ITEMS)
+    match chance.randrange(4):
+        case 0:
+            sent = {"item_id": item, "title": f"Lamp {place}", "category_path": ["Light"]}
+            return "upsert", UpsertItemsRequest(items=[sent])
+        case 1:
+            return "delete", DeleteItemsRequest(item_ids=[item])
+    event = types.Event(event_id=f"e{place}", type=types.EVENT_TYPE_VIEW, item_id=item)
+    event.time.FromDatetime(AS_OF - timedelta(hours=chance.uniform(1, 100)))
+    return "record", RecordEventsRequest(events=[{"shopper_id": f"shopper-{chance.randrange(3)}", "event": event}])
+
+
+async def ask(stubs: Stubs, name: str, request: Message) -> Any:
+    calls: dict[str, Any] = {
+        "profile": stubs.profiles.GetProfile,
+        "recommend": stubs.recommendations.Recommend,
+        "rank": stubs.recommendations.Rank,
+        "upsert": stubs.catalogue.UpsertItems,
+        "delete": stubs.catalogue.DeleteItems,
+        "record": stubs.events.RecordEvents,
+    }
+    try:
+        answer = await calls[name](request, timeout=10)
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    if name == "profile":
+        answer.profile.ClearField("computed_at")
+    return answer
+
+
+async def test_both_say_the_same_whatever_happens(gateways: list[Served]) -> None:
+    chance = random.Random(1)
+    channels = [grpc.aio.insecure_channel(gateway.address) for gateway in gateways]
+    both = [Stubs.over(channel) for channel in channels]
+    for place in range(STEPS):
+        name, request = change(chance, place) if chance.random() < 0.15 else question(chance)
+        answers = [await ask(stubs, name, request) for stubs in both]
+        assert answers[0] == answers[1], f"{name}, step {place}"
+    for channel in channels:
+        await channel.close()
+    given_again = [hits(gateway) for gateway in gateways]
+    assert given_again[0] > STEPS / 10
+    assert given_again[1] == 0
+
+
+def hits(gateway: Served) -> float:
+    text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
+    [line] = [line for line in text.splitlines() if line.startswith("portrait_answer_cache_hits_total ")]
+    return float(line.split()[1])

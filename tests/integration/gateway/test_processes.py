@@ -1,0 +1,202 @@
+"""Several gateway processes on one port, as `portrait serve --processes 2` starts them."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from served import Served, Stubs, command, serve
+
+from portrait.server.traffic import Traffic
+from portrait.v1 import types_pb2 as types
+from portrait.v1.catalogue_service_pb2 import GetItemRequest, UpsertItemsRequest
+from portrait.v1.event_service_pb2 import RecordEventsRequest
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest, RecommendResponse
+
+CONNECTIONS = 12
+"""Enough that the kernel gives some to either process."""
+
+
+@pytest.fixture(scope="module")
+def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serve(repository, tmp_path_factory.mktemp("processes"), "--processes", "2") as served:
+        yield served
+
+
+@asynccontextmanager
+async def connected(address: str, count: int = CONNECTIONS) -> AsyncIterator[list[Stubs]]:
+    """Stubs over so many connections."""
+    channels = [
+        grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)])
+        for _ in range(count)
+    ]
+    await asyncio.gather(*(channel.channel_ready() for channel in channels))
+    yield [Stubs.over(channel) for channel in channels]
+    for channel in channels:
+        await channel.close()
+
+
+def processes(served: Served) -> list[int]:
+    """Ids of the gateway processes."""
+    pid = served.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if "portrait.server.worker" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def metrics(served: Served) -> dict[str, float]:
+    text = urllib.request.urlopen(served.line("ready")["metrics"], timeout=5).read().decode()
+    pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+async def record(stubs: Stubs, shopper: str, event_id: str) -> None:
+    event = types.Event(event_id=event_id, type=types.EVENT_TYPE_VIEW, item_id="i0", time=Timestamp())
+    event.time.GetCurrentTime()
+    response = await stubs.events.RecordEvents(
+        RecordEventsRequest(events=[{"shopper_id": shopper, "event": event}]), timeout=5
+    )
+    assert response.accepted == 1
+
+
+async def count(stubs: Stubs, shopper: str) -> int:
+    response = await stubs.profiles.GetProfile(GetProfileRequest(shopper={"shopper_id": shopper}), timeout=5)
+    return response.profile.event_count
+
+
+async def test_both_serve_and_one_scrape_gives_sums(gateway: Served) -> None:
+    async with connected(gateway.address) as all_stubs:
+        before = metrics(gateway)
+        for stubs in all_stubs:
+            await record(stubs, "summed", f"summed-{id(stubs)}")
+        after = metrics(gateway)
+    name = 'portrait_rpcs_total{code="OK",method="portrait.v1.EventService/RecordEvents"}'
+    assert after[name] - before.get(name, 0.0) == CONNECTIONS
+    assert after["portrait_processes"] == 2
+    assert after["portrait_release"] == 1
+    served_by = {line["pid"] for line in gateway.logged if line["event"] == "process ready"}
+    assert len(served_by) == 2
+
+
+async def test_an_event_counts_for_every_process_at_once(gateway: Served, shopper: str) -> None:
+    async with connected(gateway.address) as all_stubs:
+        for place, stubs in enumerate(all_stubs):
+            await record(stubs, shopper, f"{shopper}-{place}")
+            assert [await count(each, shopper) for each in all_stubs] == [place + 1] * CONNECTIONS
+
+
+async def test_an_item_reaches_every_process_within_a_second(gateway: Served) -> None:
+    request = UpsertItemsRequest(catalogue="ads", items=[{"item_id": "new", "title": "A new lamp"}])
+    async with connected(gateway.address) as all_stubs:
+        await all_stubs[0].catalogue.UpsertItems(request, timeout=5)
+        stored = time.monotonic()
+        waiting = list(all_stubs)
+        while waiting:
+            assert time.monotonic() - stored < 1.0
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await waiting[-1].catalogue.GetItem(GetItemRequest(catalogue="ads", item_id="new"), timeout=5)
+                waiting.pop()
+
+
+async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: Served, shopper: str) -> None:
+    accepted: list[str] = []
+    failed: list[grpc.StatusCode] = []
+    stop = asyncio.Event()
+
+    async def send(place: int, stubs: Stubs) -> None:
+        number = 0
+        while not stop.is_set():
+            event_id = f"{shopper}-{place}-{number}"
+            try:
+                await record(stubs, shopper, event_id)
+                accepted.append(event_id)
+            except grpc.aio.AioRpcError as error:
+                failed.append(error.code())
+                await asyncio.sleep(0.05)
+            number += 1
+
+    before = processes(gateway)
+    async with connected(gateway.address) as all_stubs:
+        senders = [asyncio.create_task(send(place, stubs)) for place, stubs in enumerate(all_stubs)]
+        await asyncio.sleep(0.5)
+        os.kill(before[0], signal.SIGKILL)
+        before_kill = len(accepted)
+        await asyncio.sleep(1.0)
+        assert len(accepted) > before_kill  # the port goes on serving
+        stop.set()
+        await asyncio.gather(*senders)
+        assert set(failed) <= {grpc.StatusCode.UNAVAILABLE}
+        # What failed may have been stored all the same: its answer was lost.
+        assert len(accepted) <= await count(all_stubs[0], shopper) <= len(accepted) + len(failed)
+    await until(gateway, "portrait_processes", 2)
+    assert len(set(processes(gateway)) - set(before)) == 1
+    assert metrics(gateway)["portrait_process_restarts_total"] == 1
+
+
+async def test_all_switch_to_a_promoted_release_and_keep_it_when_triton_dies(
+    two_releases: Path, tmp_path: Path
+) -> None:
+    repository = Path(shutil.copytree(two_releases, tmp_path / "repository"))
+    Traffic(1).write(repository)
+    with serve(repository, tmp_path, "--processes", "2") as served:
+        Traffic(1).promoted(2).write(repository)
+        await until(served, "portrait_release", 2)
+        request = RecommendRequest(shopper={"history": {"events": [{"type": 2, "item_id": "wool-rug-red"}]}})
+        async with connected(served.address) as all_stubs:
+            answers = [await stubs.recommendations.Recommend(request, timeout=5) for stubs in all_stubs]
+            assert {answer.release for answer in answers} == {2}
+            os.kill(served.triton_pid(), signal.SIGKILL)
+            for stubs in all_stubs:
+                assert (await patient(stubs, request)).release == 2
+
+
+async def until(served: Served, metric: str, value: float) -> None:
+    async with asyncio.timeout(60):
+        while metrics(served).get(metric) != value:
+            await asyncio.sleep(0.2)
+
+
+async def patient(stubs: Stubs, request: RecommendRequest) -> RecommendResponse:
+    """An answer that was not given before, when Triton is back."""
+    async with asyncio.timeout(60):
+        while True:
+            request.k += 1
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                return await stubs.recommendations.Recommend(request, timeout=5)
+            await asyncio.sleep(0.2)
+
+
+def test_all_end_on_sigterm_and_nothing_is_left(repository: Path, tmp_path: Path) -> None:
+    with serve(repository, tmp_path, "--processes", "2", "--drain-seconds", "2") as served:
+        children = processes(served)
+        port = int(served.address.rsplit(":", 1)[1])
+        assert served.terminate() == 0
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", port))
+
+
+def test_a_port_that_somebody_listens_on_is_refused(repository: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        process = subprocess.Popen(
+            command(repository, tmp_path, "--processes", "2", "--port", port), stderr=subprocess.PIPE, text=True
+        )
+        served = Served(process)
+        served.read()
+    assert served.process.wait(10) == 1
+    assert "in use" in served.line("failed")["reason"]

@@ -21,10 +21,10 @@ from portrait.server.releases import Release
 
 SHAPES = Shapes(
     lengths=(8, 12, 14, 16, 18, 20, 22, 24, 28, 32, 40, 48, MAXIMUM_TOKENS),
-    rows=(1, 2, 3, 4, 6, 8, *range(10, 33, 2), *range(36, 65, 4), 72, 80),
-    budget=640,
+    rows=(1, 2, 3, 4, 6, 8, *range(10, 33, 2), *range(36, 65, 4)),
+    budget=512,
     overhead=80,
-    behind=0.8,
+    behind=0.9,
 )
 """Batches of texts, by numbers of tokens, closest where titles are most. docs/operations/batching.md has the figures
 behind the numbers, and what to change on a GPU."""

@@ -2,16 +2,21 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.serving.load import Call
 from portrait.features import release as files
+from portrait.features.events import Item
+from portrait.features.text import item_text
 from portrait.v1 import types_pb2 as types
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
+from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 EVENTS = 20
 RECOMMEND = "/portrait.v1.RecommendationService/Recommend"
+ENCODE = "/portrait.v1.TextService/EncodeTexts"
 PROFILE = "/portrait.v1.ProfileService/GetProfile"
 
 
@@ -40,8 +45,21 @@ def searches(repository: Path, count: int, seed: int = 1) -> list[Call]:
     return [_search(chance, items) for _ in range(count)]
 
 
-def items_of(repository: Path) -> list[dict[str, str]]:
-    """The items of the newest release."""
+def item_texts(repository: Path) -> list[str]:
+    """The texts of a release's items, as the text encoder reads them, each once."""
+    told = [item_text(Item(**item)) for item in _items(repository)]  # type: ignore[arg-type]
+    return list(dict.fromkeys(told))
+
+
+def encodings(texts: Sequence[str], texts_per_call: int) -> list[Call]:
+    """Calls that encode texts, in their order."""
+    return [
+        Call(ENCODE, EncodeTextsRequest(texts=texts[begin : begin + texts_per_call]).SerializeToString())
+        for begin in range(0, len(texts), texts_per_call)
+    ]
+
+
+def _items(repository: Path) -> list[dict[str, str]]:
     number = files.releases(repository)[-1]
     lines = (files.folder(repository, number) / files.ITEMS).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

@@ -64,8 +64,8 @@ class Loaded:
     def counts(self) -> Counter[tuple[str, str]]:
         """What all engines counted since the start, those that are gone among them.
 
-        Keys: `("batches", model)` and `("rows", model)` of models' batches, `("degraded", cause)` of answers without
-        the models, `("texts", "known")` and `("texts", "encoded")` of texts.
+        Keys: `("batches", model)` of models' batches, and `"rows"`, `"places"`, `"filled"` of what is in them;
+        `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts.
         """
         return sum(map(_counts, tuple(self._engines.values())), self._ended)
 
@@ -104,6 +104,7 @@ def _counts(engine: Engine) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for model, batcher in engine.batchers.items():
         counts["batches", model], counts["rows", model] = batcher.batches, batcher.items
+        counts["places", model], counts["filled", model] = batcher.places, batcher.filled
     for cause, answers in engine.fallback.answers.items():
         counts["degraded", cause] = answers
     counts["texts", "known"], counts["texts", "encoded"] = engine.texts.cache.hits, engine.texts.cache.misses

@@ -147,16 +147,22 @@ class _Engines(Collector):
         """Batches and rows that models ran, what waits for them, answers without them, and known texts."""
         batches = CounterMetricFamily("portrait_model_batches", "Batches that a model ran.", labels=["model"])
         rows = CounterMetricFamily("portrait_model_rows", "Texts, histories, rankings in them.", labels=["model"])
+        places = CounterMetricFamily(
+            "portrait_model_places", "Tokens, events, candidates in them, padding included.", labels=["model"]
+        )
+        filled = CounterMetricFamily("portrait_model_filled", "The same without padding.", labels=["model"])
         unanswered = GaugeMetricFamily("portrait_unanswered", "Rows that wait or run.", labels=["model"])
         degraded = GaugeMetricFamily("portrait_degraded_answers", "Answers without the models.", labels=["cause"])
         engines, counts = tuple(self._loaded.engines.values()), self._loaded.counts()
         for model in MODELS:
             batches.add_metric([model], counts["batches", model])
             rows.add_metric([model], counts["rows", model])
+            places.add_metric([model], counts["places", model])
+            filled.add_metric([model], counts["filled", model])
             unanswered.add_metric([model], sum(engine.batchers[model].unanswered for engine in engines))
         for cause in Cause:
             degraded.add_metric([cause], counts["degraded", cause])
-        yield from (batches, rows, unanswered, degraded)
+        yield from (batches, rows, places, filled, unanswered, degraded)
         name = "portrait_text_cache"
         yield GaugeMetricFamily(f"{name}_hits", "Texts whose embedding was known.", counts["texts", "known"])
         yield GaugeMetricFamily(f"{name}_misses", "Texts that were encoded.", counts["texts", "encoded"])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine, RankRequest, RecommendRequest
-from portrait.server.inference.encoders import CANDIDATES, EVENTS
+from portrait.server.inference.encoders import HISTORIES, RANKINGS
 
 TEXTS = 512
 """Texts that a new release encodes before it serves; at 200 a second it takes about as long as to load it."""
@@ -26,12 +26,13 @@ async def warm(engine: Engine, texts: Sequence[str]) -> None:
     Raises:
         PortraitError: the release does not answer as it should.
     """
+    await engine.texts.warm_up()
     now = datetime.now(UTC)
     for history in _histories(engine, now):
         await engine.profile(history, now, embed=True, deadline=None)
         await engine.recommend(RecommendRequest(history, now), deadline=None)
-    nameless = [replace(item, title="") for item in engine.release.items[: CANDIDATES[-1]]]
-    for count in sorted({min(count, len(nameless)) for count in CANDIDATES}):
+    nameless = [replace(item, title="") for item in engine.release.items[: RANKINGS.lengths[-1]]]
+    for count in sorted({min(count, len(nameless)) for count in RANKINGS.lengths}):
         await engine.rank(RankRequest((), now, candidates=nameless[:count]), deadline=None)
     for text in texts[:_BATCH]:
         await engine.texts.encode([text], None)
@@ -43,7 +44,7 @@ def _histories(engine: Engine, now: datetime) -> Iterator[list[Event]]:
     """Views of the release's own items: of every length that histories are padded to, and of none."""
     items = engine.release.items
     yield []
-    for length in EVENTS if items else ():
+    for length in HISTORIES.lengths if items else ():
         seen = (items[place % len(items)] for place in range(length))
         yield [
             Event(f"warm-{place}", EventType.VIEW, now, item_id=item.item_id, catalogue=item.catalogue)

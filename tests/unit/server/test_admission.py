@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual_time import run
 
+from benchmarks.serving.virtual_time import run
 from portrait.server.admission.gate import End, Gate, Priority, Work
 from portrait.server.admission.limit import MINIMUM, START
 from portrait.server.errors import Overloaded

@@ -1,15 +1,13 @@
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from virtual_time import run
 
+from benchmarks.serving.virtual_time import run
+from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.shapes import Shapes
+from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, Overloaded
-from portrait.server.inference.batcher import Batcher
 
 SECONDS = 1.0
 """How long the model takes for a batch."""
@@ -23,7 +21,7 @@ class Model:
         self.deadlines: list[float | None] = []
         self.running = self.most_running = 0
 
-    async def __call__(self, items: Sequence[int], deadline: float | None) -> list[int]:
+    async def __call__(self, items: Sequence[int], length: int, deadline: float | None) -> list[int]:
         self.batches.append((asyncio.get_running_loop().time(), list(items)))
         self.deadlines.append(deadline)
         self.running += 1
@@ -40,9 +38,11 @@ class Model:
 
 
 def batcher_of(
-    model: Model, concurrency: int = 1, limit: int = 1000, size: int = 4, shape: Callable[[int], int] = lambda _: 0
+    model: Model, concurrency: int = 1, limit: int = 1000, size: int = 4, length: Callable[[int], int] = lambda _: 1
 ) -> Batcher[int, int]:
-    return Batcher(model, shape, lambda _, waiting: min(size, waiting), concurrency, limit)
+    """Batches of up to so many items, of one length each: items of length 2 are as long as a whole batch may be."""
+    shapes = Shapes((1, 2), tuple(range(1, size + 1)), budget=2 * size, overhead=0, behind=0.0)
+    return Batcher(model, length, shapes, concurrency, limit)
 
 
 def test_an_idle_model_is_given_what_there_is_at_once() -> None:
@@ -90,7 +90,7 @@ def test_a_batch_holds_one_shape() -> None:
     model = Model()
 
     async def scenario() -> None:
-        batcher = batcher_of(model, shape=lambda item: item % 2)
+        batcher = batcher_of(model, length=lambda item: 1 + item % 2)
         await asyncio.gather(*(batcher.submit(item, None) for item in range(6)))
 
     run(scenario())
@@ -147,18 +147,18 @@ def test_what_was_taken_back_does_not_pile_up_behind_a_stuck_model() -> None:
         for item in range(1000):
             batcher.submit(item, None).cancel()
             await asyncio.sleep(0)
-        assert sum(map(len, batcher._waiting.values())) <= 20
+        assert len(batcher._queue) + len(batcher._stage) <= 20
         assert await stuck == 0
 
     run(scenario())
 
 
 def test_who_waits_is_told_when_the_run_is_cancelled() -> None:
-    async def cancelled(items: Sequence[int], deadline: float | None) -> list[int]:
+    async def cancelled(items: Sequence[int], length: int, deadline: float | None) -> list[int]:
         raise asyncio.CancelledError
 
     async def scenario() -> None:
-        batcher: Batcher[int, int] = Batcher(cancelled, lambda _: 0, lambda _, waiting: waiting, 1, 10)
+        batcher: Batcher[int, int] = Batcher(cancelled, lambda _: 1, Shapes((1,), (1,), 1, 0, 0.0), 1, 10)
         with pytest.raises(asyncio.CancelledError):
             await batcher.submit(1, None)
         assert batcher.unanswered == 0
@@ -166,63 +166,40 @@ def test_who_waits_is_told_when_the_run_is_cancelled() -> None:
     run(scenario())
 
 
-@dataclass(frozen=True)
-class Call:
-    arrives: float
-    patience: float | None
-    leaves_after: float | None
-    fails: bool
-
-
-seconds = st.floats(0.0, 5.0, allow_nan=False)
-calls = st.builds(
-    Call, arrives=seconds, patience=st.none() | seconds, leaves_after=st.none() | seconds, fails=st.booleans()
-)
-
-
-@given(st.lists(calls, max_size=40), st.integers(1, 3), st.integers(1, 5), st.integers(1, 30))
-def test_every_caller_gets_exactly_its_own_answer(
-    workload: list[Call], concurrency: int, size: int, limit: int
-) -> None:
-    """None is lost, none runs twice, none that left or was late runs, and no bound is broken."""
+def test_what_is_not_full_waits_behind_a_batch_that_runs_and_what_is_full_does_not() -> None:
     model = Model()
-    left: dict[int, float] = {}
-    refused: set[int] = set()
-
-    async def one(batcher: Batcher[int, int], place: int, call: Call) -> None:
-        await asyncio.sleep(call.arrives)
-        loop = asyncio.get_running_loop()
-        # Numbers that tell the calls apart; negative ones make their batch fail.
-        item = -place - 1 if call.fails else place + 1
-        deadline = None if call.patience is None else loop.time() + call.patience
-        assert batcher.unanswered <= limit
-        try:
-            async with asyncio.timeout(call.leaves_after):
-                assert await batcher.submit(item, deadline) == 2 * item
-        except TimeoutError:
-            left[item] = loop.time()
-        except Overloaded:
-            refused.add(item)
-        except DeadlineExceeded:
-            assert deadline is not None
-            assert deadline <= loop.time()
-            assert all(item not in items for items in model.items)
-        except ValueError:
-            assert any(item in items and min(items) < 0 for items in model.items)
 
     async def scenario() -> None:
-        batcher = Batcher(model, lambda item: item % 3, lambda _, waiting: min(size, waiting), concurrency, limit)
-        async with asyncio.timeout(1000), asyncio.TaskGroup() as group:
-            for place, call in enumerate(workload):
-                group.create_task(one(batcher, place, call))
-        await asyncio.sleep(SECONDS)  # what was left behind ends
-        assert batcher.unanswered == 0
-        assert (batcher.batches, batcher.items) == (len(model.batches), sum(map(len, model.items)))
+        shapes = Shapes((1,), (1, 2, 3, 4), budget=4, overhead=0, behind=1.0)
+        batcher: Batcher[int, int] = Batcher(model, lambda _: 1, shapes, concurrency=2, limit=100)
+        answers = [batcher.submit(0, None)]
+        for item in range(1, 10):
+            await asyncio.sleep(0.1)
+            answers.append(batcher.submit(item, None))
+        await asyncio.gather(*answers)
 
     run(scenario())
-    runs = Counter(item for items in model.items for item in items)
-    assert max(runs.values(), default=1) == 1
-    assert not refused & runs.keys()
-    assert all(start <= left[item] for start, items in model.batches for item in items if item in left)
-    assert all(len(items) <= size and len({item % 3 for item in items}) == 1 for items in model.items)
-    assert model.most_running <= concurrency
+    assert [(round(at, 1), items) for at, items in model.batches] == [
+        (0.0, [0]), (0.4, [1, 2, 3, 4]), (1.0, [5, 6, 7, 8]), (2.0, [9])
+    ]  # fmt: skip
+
+
+def test_a_caller_with_little_goes_before_one_with_much_and_background_work_last() -> None:
+    model = Model()
+
+    async def scenario() -> None:
+        batcher = batcher_of(model, size=2)
+        answers = []
+
+        def submit(caller: str, items: range, background: bool = False) -> None:
+            set_share(Share(caller, background))
+            answers.extend(batcher.submit(item, None) for item in items)
+
+        submit("nightly", range(100, 104), background=True)
+        submit("bulk", range(8))
+        await asyncio.sleep(0.1)
+        submit("page", range(50, 52))
+        await asyncio.gather(*answers)
+
+    run(scenario())
+    assert model.items == [[0, 1], [50, 51], [2, 3], [4, 5], [6, 7], [100, 101], [102, 103]]

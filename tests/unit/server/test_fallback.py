@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from virtual_time import run
 
+from benchmarks.serving.virtual_time import run
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, NotFound, Overloaded, PortraitError, Unavailable
 from portrait.server.fallback import Cause, Fallback
 

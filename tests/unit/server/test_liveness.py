@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from virtual_time import run
 
+from benchmarks.serving.virtual_time import run
 from portrait.server.errors import Unavailable
 from portrait.server.inference.liveness import SILENT_SECONDS, Liveness
 

@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
+from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, Unavailable
-from portrait.server.inference.texts import LENGTHS, ROWS, TOKEN_BUDGET, TextCache, TextEncoder, batch_size, bucket
+from portrait.server.inference.texts import SHAPES, TextCache, TextEncoder
+from portrait.server.inference.tokenising import Tokeniser
 from portrait.server.inference.triton import TritonModels
 from portrait.server.releases import Release
 
@@ -99,7 +102,7 @@ async def test_a_text_that_nobody_waits_for_is_not_encoded(encoder: TextEncoder,
         asyncio.create_task(encoder.encode([text], None)) for text in ("red", "red blue green black rug lamp pan a b")
     ]
     await settle()
-    assert len(models.batches) == 2
+    assert len(models.batches) == 1
     leaves = asyncio.create_task(encoder.encode(["rug"], None))
     await settle()
     leaves.cancel()
@@ -143,21 +146,56 @@ async def test_a_failure_is_told_and_not_remembered(encoder: TextEncoder, models
 async def test_batches_keep_to_the_budget_and_to_few_shapes(encoder: TextEncoder, models: Models) -> None:
     await encoder.encode([" ".join(["lamp"] * (1 + place % 60) + [str(place)]) for place in range(1500)], None)
     assert models.texts == 1500
-    assert all(rows * length <= TOKEN_BUDGET for rows, length in models.batches)
-    assert all(rows in ROWS and length in LENGTHS for rows, length in models.batches)
+    assert set(models.batches) <= set(SHAPES.all)
 
 
-@given(st.sampled_from(LENGTHS), st.integers(1, 10_000))
-def test_a_full_batch_fills_its_budget(length: int, waiting: int) -> None:
-    size = batch_size(length, waiting)
-    assert 1 <= size <= waiting
-    assert size * length <= TOKEN_BUDGET
-    if waiting * length >= TOKEN_BUDGET:
-        assert size * length > 0.95 * TOKEN_BUDGET
+@pytest.mark.parametrize("length", SHAPES.lengths)
+def test_a_full_batch_fills_its_budget(length: int) -> None:
+    assert 0.9 * SHAPES.budget <= SHAPES.most_rows(length) * length <= SHAPES.budget
 
 
-def test_a_bucket_holds_its_length() -> None:
-    assert [bucket(length, (8, 16)) for length in (0, 1, 8, 9, 16, 17)] == [8, 8, 8, 16, 16, 17]
+@given(st.integers(1, MAXIMUM_TOKENS))
+def test_a_text_is_padded_by_a_third_at_most(length: int) -> None:
+    padded = SHAPES.padded(length)
+    assert length <= padded <= max(8, 4 * length / 3)
+
+
+async def test_texts_that_come_while_others_are_tokenised_are_read_together(release: Release) -> None:
+    read: list[int] = []
+
+    class Tokenizer:
+        def token_ids(self, texts: list[str]) -> list[list[int]]:
+            read.append(len(texts))
+            return release.tokenizer.token_ids(texts)
+
+    tokeniser = Tokeniser(cast(TextTokenizer, Tokenizer()))
+    waits = [asyncio.create_task(tokeniser.token_ids(["red", f"lamp {place}"])) for place in range(5)]
+    waits[3].cancel()
+    found = await asyncio.gather(*waits, return_exceptions=True)
+    assert isinstance(found.pop(3), asyncio.CancelledError)
+    assert found == [release.tokenizer.token_ids(["red", f"lamp {place}"]) for place in (0, 1, 2, 4)]
+    assert sum(read) == 8
+    assert len(read) < 4
+
+
+async def test_background_work_does_not_hold_up_a_text_that_somebody_waits_for(
+    encoder: TextEncoder, models: Models
+) -> None:
+    models.hold = asyncio.Event()
+
+    def encode(text: str, background: bool) -> "asyncio.Task[NDArray[np.float32]]":
+        set_share(Share("a", background))
+        return asyncio.create_task(encoder.encode([text], None))
+
+    busy = encode("red blue", False)
+    await settle()
+    nightly = encode("rug", True)
+    await settle()
+    page = encode("rug", False)
+    await settle()
+    models.hold.set()
+    assert np.array_equal(*await asyncio.gather(nightly, page))
+    await busy
 
 
 def test_the_cache_forgets_what_was_not_used_for_longest() -> None:

@@ -7,19 +7,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.histories import ENCODED_EVENTS, HistoryArrays, pad
-from portrait.server.inference.batcher import Batcher
-from portrait.server.inference.texts import bucket
+from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.triton import CALLS, TritonModels
 from portrait.server.releases import Release
 
-EVENTS = (8, 16, 32, ENCODED_EVENTS)
-"""Numbers of events that histories are padded to."""
-CANDIDATES = (16, 64, 128, 256, 320, 512, 1024, 2112)
-"""Numbers of candidates that rankings are padded to; what is retrieved and familiar fits 320, with a query 512."""
-HISTORIES = 32
-"""Histories in a batch, at most."""
-CANDIDATE_BUDGET, RANKINGS = 4096, 64
-"""Candidates in a batch, padding included, and rankings in it, at most."""
+HISTORIES = Shapes(
+    lengths=(8, 16, 32, ENCODED_EVENTS),
+    rows=tuple(range(1, 33)),
+    budget=32 * ENCODED_EVENTS,
+    overhead=0,
+    behind=0.0,
+)
+"""Batches of histories, by numbers of events."""
+RANKINGS = Shapes(
+    lengths=(16, 64, 128, 256, 320, 512, 1024, 2112),
+    rows=tuple(range(1, 65)),
+    budget=4096,
+    overhead=0,
+    behind=0.0,
+)
+"""Batches of rankings, by numbers of candidates: what is retrieved and familiar fits 320, with a query 512."""
 QUEUE = 2_000
 """Histories, and rankings, that may be unanswered at one time."""
 
@@ -30,11 +38,7 @@ class ProfileEncoder:
     def __init__(self, models: TritonModels, release: Release) -> None:
         self._models, self._dimension = models, release.dimension
         self.batcher: Batcher[_History, NDArray[np.float32]] = Batcher(
-            self._run,
-            lambda history: bucket(len(history.embeddings), EVENTS),
-            lambda _, waiting: min(waiting, HISTORIES),
-            concurrency=CALLS,
-            limit=QUEUE,
+            self._run, lambda history: len(history.embeddings), HISTORIES, concurrency=CALLS, limit=QUEUE
         )
 
     async def encode(
@@ -49,8 +53,9 @@ class ProfileEncoder:
         """
         return await self.batcher.submit(_History(embeddings, arrays), deadline)
 
-    async def _run(self, histories: Sequence["_History"], deadline: float | None) -> list[NDArray[np.float32]]:
-        length = bucket(max(len(history.embeddings) for history in histories), EVENTS)
+    async def _run(
+        self, histories: Sequence["_History"], length: int, deadline: float | None
+    ) -> list[NDArray[np.float32]]:
         embeddings = np.zeros((len(histories), length, self._dimension), dtype=np.float32)
         for row, history in enumerate(histories):
             embeddings[row, length - len(history.embeddings) :] = history.embeddings
@@ -81,11 +86,7 @@ class Ranker:
     def __init__(self, models: TritonModels) -> None:
         self._models = models
         self.batcher: Batcher[_Candidates, Scores] = Batcher(
-            self._run,
-            lambda candidates: bucket(len(candidates.vectors), CANDIDATES),
-            lambda width, waiting: max(1, min(waiting, RANKINGS, CANDIDATE_BUDGET // width)),
-            concurrency=CALLS,
-            limit=QUEUE,
+            self._run, lambda candidates: len(candidates.vectors), RANKINGS, concurrency=CALLS, limit=QUEUE
         )
 
     async def score(
@@ -110,8 +111,7 @@ class Ranker:
             return Scores(nothing, nothing, nothing)
         return await self.batcher.submit(_Candidates(profile, query, vectors, features), deadline)
 
-    async def _run(self, rankings: Sequence["_Candidates"], deadline: float | None) -> list[Scores]:
-        width = bucket(max(len(each.vectors) for each in rankings), CANDIDATES)
+    async def _run(self, rankings: Sequence["_Candidates"], width: int, deadline: float | None) -> list[Scores]:
         inputs = {
             "profile": np.stack([each.profile for each in rankings]),
             "query_embedding": np.stack([each.query for each in rankings]),

@@ -1,28 +1,33 @@
 """Embeddings of texts: each text once at a time, remembered, in batches of few shapes."""
 
 import asyncio
-import bisect
 import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.text import normalise_text
 from portrait.features.tokens import MAXIMUM_TOKENS
+from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.shapes import Shapes
+from portrait.server.batching.share import current_share
 from portrait.server.errors import DeadlineExceeded
-from portrait.server.inference.batcher import Batcher
+from portrait.server.inference.tokenising import Tokeniser
 from portrait.server.inference.triton import CALLS, TritonModels
 from portrait.server.releases import Release
 
-LENGTHS = (8, 16, 24, 32, 48, MAXIMUM_TOKENS)
-"""Token counts that texts are padded to: few, as some runtimes compile for each shape."""
-TOKEN_BUDGET = 2048
-"""Tokens in a batch, padding included."""
-ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 42, 48, 64, 85, 128, 256)
-"""Numbers of texts in a batch: few again, and the budget of each length among them. No row is padding: what is
-over goes out in the next batch."""
+SHAPES = Shapes(
+    lengths=(8, 12, 14, 16, 18, 20, 22, 24, 28, 32, 40, 48, MAXIMUM_TOKENS),
+    rows=(1, 2, 3, 4, 6, 8, *range(10, 33, 2), *range(36, 65, 4)),
+    budget=512,
+    overhead=80,
+    behind=0.9,
+)
+"""Batches of texts, by numbers of tokens, closest where titles are most. docs/operations/batching.md has the figures
+behind the numbers, and what to change on a GPU."""
 QUEUE = 20_000
 """Texts that may be unanswered at one time."""
 
@@ -61,6 +66,10 @@ class TextCache:
         """The texts used last, at most so many, the latest first."""
         return list(itertools.islice(reversed(self._entries), count))
 
+    def peek(self, text: str) -> NDArray[np.float32] | None:
+        """The same, without counting as a use."""
+        return self._entries.get(text)
+
     def put(self, text: str, vector: NDArray[np.float32]) -> None:
         """Remember an embedding; the ones not used for longest make room."""
         if text in self._entries:
@@ -87,10 +96,11 @@ class TextEncoder:
 
     def __init__(self, models: TritonModels, release: Release, cache_bytes: int) -> None:
         self._models, self._release = models, release
-        self._flights: dict[str, _Flight] = {}
+        self._tokeniser = Tokeniser(release.tokenizer)
+        self._flights: dict[tuple[str, bool], _Flight] = {}
         self.cache = TextCache(cache_bytes)
         self.batcher: Batcher[list[int], NDArray[np.float32]] = Batcher(
-            self._run, lambda tokens: bucket(len(tokens), LENGTHS), batch_size, concurrency=CALLS, limit=QUEUE
+            self._run, len, SHAPES, concurrency=CALLS, limit=QUEUE
         )
 
     async def encode(self, texts: Sequence[str], deadline: float | None) -> NDArray[np.float32]:
@@ -105,47 +115,62 @@ class TextEncoder:
         found = {text: vector for text, vector in known.items() if vector is not None}
         missing = [text for text in known if text not in found]
         if missing:
-            # Off the event loop: the tokenizer releases the GIL.
-            tokens = await asyncio.to_thread(self._release.tokenizer.token_ids, missing)
-            waits = [self._embedding(text, row, deadline) for text, row in zip(missing, tokens, strict=True)]
-            found |= dict(zip(missing, await asyncio.gather(*waits), strict=True))
+            tokens = await self._tokeniser.token_ids(missing)
+            found |= await self._computed(dict(zip(missing, tokens, strict=True)), deadline)
         embeddings = np.empty((len(normal), self._release.dimension), dtype=np.float32)
         for place, text in enumerate(normal):
             embeddings[place] = found[text]
         return embeddings
 
-    async def _embedding(self, text: str, tokens: list[int], deadline: float | None) -> NDArray[np.float32]:
-        """The embedding of one text, shared with all who ask for it at the same time."""
-        while True:
-            begun = self._flights.get(text)
-            if begun is not None and not begun.task.done():
-                flight = begun
-            # Another call may have brought it in while this one was tokenising.
-            elif (vector := self.cache.get(text)) is not None:
-                return vector
-            else:
-                flight = self._flights[text] = _Flight(asyncio.create_task(self._compute(text, tokens, deadline)))
-            flight.waiting += 1
+    async def warm_up(self) -> None:
+        """Run the shapes of single texts, so that the first to ask does not wait for a runtime that compiles them."""
+        for length in SHAPES.lengths:
+            await self._run([[0] * length], length, None)
+
+    async def _computed(self, missing: dict[str, list[int]], deadline: float | None) -> dict[str, NDArray[np.float32]]:
+        """Embeddings of texts that were not in the cache before they were tokenised."""
+        found: dict[str, NDArray[np.float32]] = {}
+        while missing:
+            flights: dict[str, _Flight] = {}
             try:
-                return await asyncio.shield(flight.task)
-            except DeadlineExceeded:
-                # A flight has the deadline of the one who began it; others may have time left.
-                if flight is not begun or (deadline is not None and deadline <= asyncio.get_running_loop().time()):
-                    raise
+                for text, tokens in missing.items():
+                    flights[text] = self._joined(text, tokens, deadline)
+                await _all_done([flight.answer for flight in flights.values()])
+                for text, flight in flights.items():
+                    if not flight.is_late:
+                        found[text] = flight.answer.result()
             finally:
-                flight.waiting -= 1
-                if not flight.waiting:
-                    flight.task.cancel()
-                    if self._flights.get(text) is flight:
-                        del self._flights[text]
+                for flight in flights.values():
+                    flight.leave()
+            missing = {text: tokens for text, tokens in missing.items() if text not in found}
+            # A flight has the deadline of the one who began it; others may have time left.
+            if missing and deadline is not None and deadline <= asyncio.get_running_loop().time():
+                raise DeadlineExceeded("the deadline passed while texts waited to be encoded")
+        return found
 
-    async def _compute(self, text: str, tokens: list[int], deadline: float | None) -> NDArray[np.float32]:
-        vector = await self.batcher.submit(tokens, deadline)
-        self.cache.put(text, vector)
-        return vector
+    def _joined(self, text: str, tokens: list[int], deadline: float | None) -> "_Flight":
+        """A text under way, shared with all who ask for it at the same time and with the same urgency."""
+        key = (text, current_share().background)
+        flight = self._flights.get(key)
+        if flight is None or flight.answer.done():
+            # Another call may have brought it in while this one was tokenising.
+            if (vector := self.cache.peek(text)) is not None:
+                return _Flight.landed(vector)
+            flight = self._flights[key] = _Flight(self.batcher.submit(tokens, deadline))
+            flight.answer.add_done_callback(partial(self._land, key, flight))
+        flight.waiting += 1
+        return flight
 
-    async def _run(self, rows: Sequence[list[int]], deadline: float | None) -> Sequence[NDArray[np.float32]]:
-        batch = self._release.tokenizer.pad(rows, bucket(max(map(len, rows)), LENGTHS))
+    def _land(self, key: tuple[str, bool], flight: "_Flight", answer: "asyncio.Future[NDArray[np.float32]]") -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if not answer.cancelled() and answer.exception() is None:
+            self.cache.put(key[0], answer.result())
+
+    async def _run(
+        self, rows: Sequence[list[int]], length: int, deadline: float | None
+    ) -> Sequence[NDArray[np.float32]]:
+        batch = self._release.tokenizer.pad(rows, length)
         inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         shapes = {"embedding": (len(rows), self._release.dimension)}
         return list((await self._models.run("text_encoder", inputs, shapes, deadline))["embedding"])
@@ -154,18 +179,47 @@ class TextEncoder:
 class _Flight:
     """A text on its way to its embedding, for as long as somebody waits for it."""
 
-    def __init__(self, task: "asyncio.Task[NDArray[np.float32]]") -> None:
-        self.task = task
+    def __init__(self, answer: "asyncio.Future[NDArray[np.float32]]") -> None:
+        self.answer = answer
         self.waiting = 0
 
+    @classmethod
+    def landed(cls, vector: NDArray[np.float32]) -> "_Flight":
+        """One that is over."""
+        answer: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
+        answer.set_result(vector)
+        return cls(answer)
 
-def bucket(length: int, lengths: Sequence[int]) -> int:
-    """The smallest of some ascending lengths that holds the given one; the length itself beyond them."""
-    place = bisect.bisect_left(lengths, length)
-    return lengths[place] if place < len(lengths) else length
+    @property
+    def is_late(self) -> bool:
+        """Whether it ended because the time of the one who began it was up."""
+        return not self.answer.cancelled() and isinstance(self.answer.exception(), DeadlineExceeded)
+
+    def leave(self) -> None:
+        """Wait for it no longer."""
+        self.waiting -= 1
+        if self.waiting <= 0:
+            self.answer.cancel()  # takes it back, unless it is done
 
 
-def batch_size(length: int, waiting: int) -> int:
-    """Texts in the next batch, of those that wait padded to one length: within the budget, one of `ROWS`."""
-    most = max(1, min(waiting, TOKEN_BUDGET // length))
-    return ROWS[bisect.bisect_right(ROWS, most) - 1]
+async def _all_done(answers: Sequence["asyncio.Future[NDArray[np.float32]]"]) -> None:
+    """Wait until all answers are there or failed, without a task for each. Cancels none of them if it is cancelled."""
+    left = [answer for answer in answers if not answer.done()]
+    if not left:
+        return
+    every = asyncio.get_running_loop().create_future()
+    remaining = len(left)
+
+    def count(_: object) -> None:
+        nonlocal remaining
+        remaining -= 1
+        if not remaining and not every.done():
+            every.set_result(None)
+
+    for answer in left:
+        answer.add_done_callback(count)
+    try:
+        await every
+    finally:
+        for answer in left:
+            answer.remove_done_callback(count)

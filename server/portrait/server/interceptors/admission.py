@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import End, Gate, Priority, Work
+from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.interceptors.deadlines import current_deadline
@@ -30,6 +31,7 @@ def admission(gates: Mapping[Kind, Gate]) -> Interceptor:
 
         async def behaviour(request: bytes, context: Context) -> Answer:
             priority, caller = _said(context)
+            set_share(Share(caller, background=priority is Priority.BATCH))
             deadline = current_deadline()
             ticket = await gate.enter(
                 Work(

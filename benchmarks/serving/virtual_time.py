@@ -1,4 +1,4 @@
-"""An event loop whose time passes only while everybody waits, so that tests of time are exact and take none."""
+"""An event loop whose time passes only while everybody waits: tests and simulations of time are exact and take none."""
 
 import asyncio
 import selectors

@@ -1,0 +1,167 @@
+"""Encoding of texts: `python -m benchmarks.serving.encoding REPOSITORY`.
+
+The gateway with Triton against OpenVINO in process, which knows all texts beforehand: it tokenises them in one go,
+sorts them by length and cuts them into batches of the best of some sizes, each padded to its longest text. Both read
+the same file, with the same tokenizer and as many threads; both rates include tokenising. The texts are those of the
+release's items, each once; the gateway keeps no embedding. Repetitions of the two alternate, and the ratio is the
+median of theirs. Gateway, Triton and load generator share the machine.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import openvino  # type: ignore[import-untyped]
+
+from benchmarks.machine import machine
+from benchmarks.serving.calls import encodings, item_texts
+from benchmarks.serving.gateway import Gateway, serve
+from benchmarks.serving.load import OK, Call, Load, run
+from benchmarks.serving.rows import Row
+from portrait.features import release as files
+from portrait.features.tokens import TextTokenizer
+from portrait.server.inference.texts import SHAPES
+
+LOADS = ((64, 1), (24, 8))
+"""Calls in flight, and texts in each. Admission lets no more of the latter in: they would take over 100 ms."""
+PLACES = (512, 1024, 2048, 4096)
+"""Sizes of batches that are tried in process."""
+_DEADLINE = 10.0
+_MODEL = "text_encoder"
+
+Encode = Callable[[Sequence[str]], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One repetition through the gateway."""
+
+    rate: float
+    """Texts a second."""
+    filled: float
+    """Tokens in a batch, on average, without padding."""
+    places: float
+    """The same with padding."""
+    answered: float
+    """Share of the calls that were not refused."""
+
+
+def in_process(repository: Path, places: int) -> Encode:
+    """What encodes texts in this process.
+
+    Args:
+        repository: holds the release.
+        places: of a batch, padding included.
+    """
+    number = files.releases(repository)[-1]
+    tokenizer = TextTokenizer.load(files.folder(repository, number) / files.TOKENIZER)
+    path = repository / _MODEL / str(number) / "model.onnx"
+    request = openvino.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
+
+    def encode(texts: Sequence[str]) -> None:
+        rows = sorted(tokenizer.token_ids(texts), key=len, reverse=True)
+        while rows:
+            count = max(1, places // len(rows[0]))
+            batch = tokenizer.pad(rows[:count])
+            request.infer({"input_ids": batch.input_ids, "attention_mask": batch.attention_mask})
+            rows = rows[count:]
+
+    return encode
+
+
+def _rate(encode: Encode, texts: Sequence[str]) -> float:
+    began = time.perf_counter()
+    encode(texts)
+    return len(texts) / (time.perf_counter() - began)
+
+
+def through(gateway: Gateway, texts: Sequence[str], in_flight: int, texts_per_call: int) -> Measured:
+    """Encode texts through the gateway, in a closed loop; a call that is refused counts as no text."""
+    calls: list[Call] = encodings(texts, texts_per_call)
+    before = gateway.metrics()
+    answered = run(Load(gateway.address, calls, 600.0, _DEADLINE, in_flight=in_flight, count=len(calls)))
+    after = gateway.metrics()
+    codes = Counter(each.code for each in answered)
+    seconds = max(each.sent + each.seconds for each in answered) - min(each.sent for each in answered)
+    counted = {
+        name: after[key] - before[key]
+        for name in ("batches", "filled", "places")
+        for key in (f'portrait_model_{name}_total{{model="{_MODEL}"}}',)
+    }
+    batches = counted["batches"]
+    share = codes[OK] / len(answered)
+    return Measured(share * len(texts) / seconds, counted["filled"] / batches, counted["places"] / batches, share)
+
+
+def measure(repository: Path, repetitions: int = 5) -> list[Row]:
+    """Measure both, by turns."""
+    texts = item_texts(repository)
+    random.Random(1).shuffle(texts)
+    encoders = {places: in_process(repository, places) for places in PLACES}
+    for encode in encoders.values():
+        encode(texts)  # every shape is compiled
+    best = max(PLACES, key=lambda places: _rate(encoders[places], texts))
+    own: list[float] = []
+    ours: dict[tuple[int, int], list[Measured]] = {load: [] for load in LOADS}
+    with serve(repository, "--text-cache-mib", "0") as gateway:
+        for load in LOADS:
+            through(gateway, texts, *load)  # warm
+        for _ in range(repetitions):
+            own.append(_rate(encoders[best], texts))
+            for load, measured in ours.items():
+                measured.append(through(gateway, texts, *load))
+                _say(load, own[-1], measured[-1])
+    return [row for load, measured in ours.items() for row in _rows(load, measured, own, best)]
+
+
+def _rows(load: tuple[int, int], measured: list[Measured], own: list[float], best: int) -> list[Row]:
+    what = f"{load[0]} calls of {load[1]} text{'s' if load[1] > 1 else ''} in flight"
+    rate = statistics.median(each.rate for each in measured)
+    ratio = statistics.median(each.rate / other for each, other in zip(measured, own, strict=True))
+    filled = statistics.median(each.filled for each in measured)
+    waste = statistics.median(1 - each.filled / each.places for each in measured)
+    ideal = f"OpenVINO in process, batches of {best}, {statistics.median(own):.0f} texts/s"
+    return [
+        Row(f"text encoding: rate, {what}", rate, "texts/s", ideal, ratio, "ratio >= 0.9"),
+        Row(f"text encoding: tokens in a batch, {what}", filled, "tokens", f"budget, {SHAPES.budget} tokens",
+            filled / SHAPES.budget, "ratio >= 0.8"),
+        Row(f"text encoding: padding, {what}", waste, "share", "", None, "value <= 0.1"),
+    ]  # fmt: skip
+
+
+def _say(load: tuple[int, int], own: float, measured: Measured) -> None:
+    told = {
+        "in_flight": load[0],
+        "texts_per_call": load[1],
+        "in_process": round(own),
+        "gateway": round(measured.rate),
+        "ratio": round(measured.rate / own, 3),
+        "tokens": round(measured.filled),
+        "padding": round(1 - measured.filled / measured.places, 3),
+        "answered": round(measured.answered, 3),
+    }
+    sys.stderr.write(json.dumps(told) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print a JSON row for each bar; returns 0 if all hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.encoding", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    parser.add_argument("--repetitions", type=int, default=5)
+    chosen = parser.parse_args(arguments)
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    rows = measure(chosen.repository, chosen.repetitions)
+    print("\n".join(map(str, rows)))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

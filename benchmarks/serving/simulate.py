@@ -1,0 +1,238 @@
+"""Policies of batching, simulated on one workload: `python -m benchmarks.serving.simulate REPOSITORY`.
+
+Time is virtual: a simulation is exact, takes no time of its own, and runs the gateway's own batcher. One model instance
+answers batches one after another, in `fixed + per_place * places` seconds; `benchmarks.serving.shapes` measures both.
+Lengths are those of the release's items.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.serving import virtual_time
+from benchmarks.serving.calls import item_texts
+from portrait.features import release as files
+from portrait.features.tokens import TextTokenizer
+from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.shapes import Shapes
+from portrait.server.batching.share import Share, set_share
+from portrait.server.errors import DeadlineExceeded, Overloaded
+from portrait.server.inference.texts import QUEUE, SHAPES
+from portrait.server.inference.triton import CALLS
+
+FIXED, PER_PLACE = 1.4e-3, 16.6e-6
+"""Seconds, by `benchmarks.serving.shapes` with all-MiniLM-L6-v2 in bfloat16 on 2 cores of a Xeon with AMX."""
+DELAY = 2e-3
+"""Seconds that a batcher of fixed delay waits for more."""
+SECONDS = 5.0
+RATES = (500, 1000, 2000, 2500)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text that a caller wants encoded."""
+
+    number: int
+    arrives: float
+    length: int
+    caller: str = ""
+    background: bool = False
+    patience: float = math.inf
+    """Seconds until its deadline."""
+    leaves_after: float = math.inf
+    """Seconds after which its caller goes away."""
+
+
+@dataclass
+class Model:
+    """One instance: runs a batch at a time, the others wait."""
+
+    fixed: float = FIXED
+    per_place: float = PER_PLACE
+    batches: list[tuple[float, list[Text], int]] = field(default_factory=list)
+    """When each was sent, what it holds, and the length that it is padded to."""
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self, texts: Sequence[Text], length: int, deadline: float | None) -> list[int]:
+        """Answer each text with its number."""
+        self.batches.append((asyncio.get_running_loop().time(), list(texts), length))
+        async with self.busy:
+            await asyncio.sleep(self.fixed + self.per_place * len(texts) * length)
+        return [text.number for text in texts]
+
+
+class Policy(Protocol):
+    """What gathers texts into batches."""
+
+    def submit(self, item: Text, deadline: float | None) -> "asyncio.Future[int]":
+        """Have a text answered."""
+
+
+def ours(model: Model, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[Text, int]:
+    """The gateway's batcher."""
+    return Batcher(model.run, lambda text: text.length, shapes, CALLS, limit)
+
+
+class Gathering:
+    """Batches in the order of arrival, padded to the longest text.
+
+    Args:
+        model: what runs them.
+        budget: places of a batch.
+        delay: seconds to wait for more while the model is idle.
+        joins: whether texts of several lengths go together. If not, a text of another length ends the batch, as in
+            Triton's dynamic batcher.
+    """
+
+    def __init__(self, model: Model, budget: int, delay: float, joins: bool) -> None:
+        self._model, self._budget, self._delay, self._joins = model, budget, delay, joins
+        self._waiting: list[tuple[Text, asyncio.Future[int]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    def submit(self, item: Text, deadline: float | None) -> "asyncio.Future[int]":
+        """Have a text answered."""
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return answer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            if self._delay and len(self._batch()) == len(self._waiting):
+                await asyncio.sleep(self._delay)
+            batch = self._batch()
+            del self._waiting[: len(batch)]
+            texts = [text for text, _ in batch]
+            answers = await self._model.run(texts, max(text.length for text in texts), None)
+            for (_, waits), answer in zip(batch, answers, strict=True):
+                if not waits.done():
+                    waits.set_result(answer)
+        self._running = None
+
+    def _batch(self) -> list[tuple[Text, "asyncio.Future[int]"]]:
+        batch: list[tuple[Text, asyncio.Future[int]]] = []
+        longest = 0
+        for text, answer in self._waiting:
+            longest = max(longest, text.length)
+            if batch and longest * (len(batch) + 1) > self._budget:
+                break
+            if batch and not self._joins and text.length != batch[0][0].length:
+                break
+            batch.append((text, answer))
+        return batch
+
+
+@dataclass
+class Outcome:
+    """What became of a workload."""
+
+    model: Model
+    seconds: dict[int, float] = field(default_factory=dict)
+    """What each answered text took."""
+    late: dict[int, float] = field(default_factory=dict)
+    """When each was told that its time was up."""
+    left: dict[int, float] = field(default_factory=dict)
+    """When each caller that went away did so."""
+    refused: set[int] = field(default_factory=set)
+    ended: float = 0.0
+
+    def summary(self) -> dict[str, float]:
+        """Rate, latency, tokens in a batch and padding."""
+        taken = sorted(self.seconds.values())
+        filled = sum(text.length for _, texts, _ in self.model.batches for text in texts)
+        places = sum(len(texts) * length for _, texts, length in self.model.batches)
+        return {
+            "texts_per_second": round(len(taken) / self.ended),
+            "p50_ms": round(1e3 * taken[len(taken) // 2], 1),
+            "p99_ms": round(1e3 * taken[len(taken) * 99 // 100], 1),
+            "tokens_per_batch": round(filled / len(self.model.batches)),
+            "padding": round(1 - filled / places, 3),
+        }
+
+
+def simulate(workload: Sequence[Text], policy: Callable[[Model], Policy], model: Model | None = None) -> Outcome:
+    """Send a workload, and wait for what becomes of all of it."""
+
+    async def scenario() -> Outcome:
+        outcome = Outcome(model or Model())
+        batcher = policy(outcome.model)
+        async with asyncio.TaskGroup() as group:
+            for text in workload:
+                group.create_task(_send(text, batcher, outcome))
+        outcome.ended = asyncio.get_running_loop().time()
+        return outcome
+
+    return virtual_time.run(scenario())
+
+
+async def _send(text: Text, batcher: Policy, outcome: Outcome) -> None:
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(text.arrives)
+    set_share(Share(text.caller, text.background))
+    deadline = None if math.isinf(text.patience) else loop.time() + text.patience
+    try:
+        async with asyncio.timeout(None if math.isinf(text.leaves_after) else text.leaves_after):
+            if await batcher.submit(text, deadline) != text.number:
+                raise AssertionError("the answer of another text")
+            outcome.seconds[text.number] = loop.time() - text.arrives
+    except TimeoutError:
+        outcome.left[text.number] = loop.time()
+    except Overloaded:
+        outcome.refused.add(text.number)
+    except DeadlineExceeded:
+        outcome.late[text.number] = loop.time()
+
+
+def poisson(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float) -> Iterator[Text]:
+    """Texts that come one by one, at random."""
+    now, number = 0.0, 0
+    while (now := now + chance.expovariate(rate)) < seconds:
+        yield Text(number, now, chance.choice(lengths))
+        number += 1
+
+
+def bursts(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float, size: int) -> Iterator[Text]:
+    """Texts that come so many at a time, as calls of many texts do."""
+    calls = poisson(chance, lengths, rate / size, seconds)
+    for call, first in enumerate(calls):
+        for place in range(size):
+            yield Text(call * size + place, first.arrives, chance.choice(lengths))
+
+
+POLICIES: dict[str, Callable[[Model], Policy]] = {
+    "ours": ours,
+    "in order of arrival": lambda model: Gathering(model, SHAPES.budget, 0.0, joins=True),
+    "fixed delay": lambda model: Gathering(model, SHAPES.budget, DELAY, joins=True),
+    "fixed delay, one length": lambda model: Gathering(model, SHAPES.budget, DELAY, joins=False),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Simulate each policy at some rates, and print JSON lines."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.simulate", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    repository = parser.parse_args(arguments).repository
+    tokenizer = TextTokenizer.load(files.folder(repository, files.releases(repository)[-1]) / files.TOKENIZER)
+    lengths = [len(row) for row in tokenizer.token_ids(item_texts(repository))]
+    for rate in RATES:
+        loads = {
+            "one by one": list(poisson(random.Random(1), lengths, rate, SECONDS)),
+            "32 at a time": list(bursts(random.Random(1), lengths, rate, SECONDS, 32)),
+        }
+        for load, workload in loads.items():
+            for name, policy in POLICIES.items():
+                told = {"rate": rate, "load": load, "policy": name}
+                print(json.dumps(told | simulate(workload, policy).summary()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -17,8 +17,8 @@ from hyperframe.frame import (
 )
 
 from benchmarks.serving.contract import methods, path_of
+from benchmarks.serving.http2 import PREFACE, Headers, Sent
 from benchmarks.serving.load import Call
-from benchmarks.serving.wire import PREFACE, Headers, Sent
 
 Chance = random.Random
 

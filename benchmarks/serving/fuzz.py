@@ -22,9 +22,9 @@ from benchmarks.machine import machine
 from benchmarks.serving.bad_input import CONNECTIONS, STREAMS, Chance
 from benchmarks.serving.calls import mixed
 from benchmarks.serving.gateway import serve
+from benchmarks.serving.http2 import End, Sent, exchange, throw
 from benchmarks.serving.load import Call
 from benchmarks.serving.rows import Row
-from benchmarks.serving.wire import End, Sent, exchange, throw
 
 BLOCK = 1_000
 CONNECTED = 32

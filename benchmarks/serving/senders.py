@@ -13,11 +13,14 @@ from pathlib import Path
 import aiohttp
 import grpc
 import uvloop
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from tritonclient.grpc.aio import InferenceServerClient, InferInput
 
 from benchmarks.serving.load import OK, Answered
 from portrait.features.tokens import TextTokenizer
 from portrait.server.inference.texts import LENGTHS, bucket
+from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 SECONDS = 60.0
 """After which a request has failed."""
@@ -69,9 +72,23 @@ async def _to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, ve
 
 
 async def _to_gateway(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", text: str) -> object:
-    from portrait.v1.text_service_pb2 import EncodeTextsRequest
+    """A call that is refused for now comes back when `RetryInfo` says."""
+    request = EncodeTextsRequest(texts=[text]).SerializeToString()
+    until = time.monotonic() + SECONDS
+    while True:
+        try:
+            return await call(request, timeout=until - time.monotonic())
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
+            await asyncio.sleep(_retry_after(error))
 
-    return await call(EncodeTextsRequest(texts=[text]).SerializeToString(), timeout=SECONDS)
+
+def _retry_after(error: grpc.aio.AioRpcError) -> float:
+    status, info = rpc_status.from_call(error), error_details_pb2.RetryInfo()  # type: ignore[arg-type]
+    if status is None or not any(detail.Unpack(info) for detail in status.details):
+        raise error
+    return float(info.retry_delay.ToTimedelta().total_seconds())
 
 
 async def _to_litserve(session: aiohttp.ClientSession, text: str) -> object:
@@ -125,5 +142,5 @@ async def _timed(send: Send, text: str) -> Answered:
     try:
         await send(text)
     except Exception as error:  # of whatever protocol
-        code = type(error).__name__
+        code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else type(error).__name__
     return Answered(sent, time.monotonic() - sent, code)

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from portrait.export import parity
 from portrait.export.errors import ExportError
 from portrait.export.formats import converted
-from portrait.export.graphs import graphs
-from portrait.export.precision import Precision
+from portrait.export.graphs import export, graphs
+from portrait.export.precision import LARGE, Precision
 from portrait.export.release import make
 from portrait.features import release as files
 from portrait.server.releases import Release
@@ -36,16 +36,23 @@ def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp
 
 
 def test_every_number_format_agrees_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:
+    [text] = [graph for graph in graphs(trained) if graph.name == LARGE]
     sizes = {}
     for precision in Precision:
-        manifest, checks = make(trained, {}, tmp_path, precision, lambda _: None)
-        assert manifest.export["precision"] == precision.value
-        assert all(check.holds for check in checks)
-        sizes[precision] = files.model_file(tmp_path, "text_encoder", manifest.release).stat().st_size
+        path = tmp_path / f"{precision}.onnx"
+        export(text, trained.settings.dimension, precision, path)
+        parity.require([parity.check_runtime(text, path, trained.settings.dimension, precision)])
+        sizes[precision] = path.stat().st_size
     assert all(size < sizes[Precision.FP32] for precision, size in sizes.items() if precision is not Precision.FP32)
-    formats = {name: {each.of(name) for each in Precision} for name in files.MODELS}
-    assert formats["text_encoder"] == set(Precision)
-    assert formats["ranker"] == {Precision.FP32, Precision.FP16}
+
+
+def test_only_the_large_graph_is_quantised(trained: TrainedRun, tmp_path: Path) -> None:
+    manifest, checks = make(trained, {}, tmp_path, Precision.INT8, lambda _: None)
+    assert manifest.export["precision"] == "int8"
+    assert all(check.holds for check in checks)
+    bounds = {check.graph: check.bound for check in checks if check.runtime == "onnxruntime"}
+    assert bounds[LARGE] == parity.BOUNDS[Precision.INT8]
+    assert bounds["ranker"] == bounds["profile_encoder"] == parity.BOUNDS[Precision.FP32]
 
 
 def test_bfloat16_rounds_to_the_nearest() -> None:

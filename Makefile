@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-quality benchmark-search benchmark-transfer benchmark-tuning test lint format protos
+.PHONY: help env demo serve benchmark-quality benchmark-search benchmark-transfer benchmark-tuning benchmark-serving test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -58,6 +58,16 @@ benchmark-tuning: env ## Ways of fine-tuning the BERT, on DATA=FOLDER, a source.
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'
 	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
 	$(BIN)/python -W ignore -m benchmarks.tuning $(WORK)/data $(WORK)/tuning
+
+benchmark-serving: env ## All bars of serving, on REPOSITORY=FOLDER or a release made of DATA=FOLDER; ONLY=peers,fuzz.
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[benchmarks]'
+ifndef REPOSITORY
+	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
+	test -e $(WORK)/quick/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/quick \
+	  $(if $(wildcard $(WORK)/quick),--resume)
+	test -e $(WORK)/repository/releases || $(BIN)/portrait export $(WORK)/quick --repository $(WORK)/repository
+endif
+	$(BIN)/python -W ignore -m benchmarks.serving $(or $(REPOSITORY),$(WORK)/repository) $(if $(ONLY),--only $(ONLY))
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest

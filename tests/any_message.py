@@ -1,9 +1,5 @@
 """Strategies for requests, made of the contract's descriptors and limits: new messages are covered by themselves."""
 
-import importlib
-import pkgutil
-from collections.abc import Iterator
-
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
@@ -11,27 +7,12 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
-import portrait.v1
 from portrait.server.bounds import Characters, Entries, FieldNames, Finite, Pairs, Whole
 from portrait.server.limits import LIMITS, REQUIRED
 
 _INT32, _INT64 = (-(2**31), 2**31 - 1), (-(2**63), 2**63 - 1)
 _COMMON = 1_700_000_000
 """A time within the contract, in seconds since 1970."""
-
-
-def methods() -> Iterator[MethodDescriptor]:
-    """All methods of one request and one answer of the contract."""
-    for module in pkgutil.iter_modules(portrait.v1.__path__):
-        if module.name.endswith("_service_pb2"):
-            file = importlib.import_module(f"portrait.v1.{module.name}").DESCRIPTOR
-            for service in file.services_by_name.values():
-                yield from (each for each in service.methods if not each.client_streaming)
-
-
-def path_of(method: MethodDescriptor) -> str:
-    """Where a method is called."""
-    return f"/{method.containing_service.full_name}/{method.name}"
 
 
 def requests(method: MethodDescriptor, words: list[str]) -> st.SearchStrategy[Message]:

@@ -115,7 +115,9 @@ def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
 @contextmanager
 def serve(repository: Path, folder: Path, *arguments: str) -> Iterator[Served]:
     """Run a gateway until the end of the block, if it does not end before."""
-    process = subprocess.Popen(command(repository, folder, *arguments), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(repository, folder, *arguments), stderr=subprocess.PIPE, text=True, errors="replace"
+    )
     served = Served(process)
     reader = threading.Thread(target=served.read)
     reader.start()

@@ -64,7 +64,7 @@ def origin(where: dict[str, str]) -> str:
     return f"`{where['command']}`, {where['date']}, {where['machine']}, commit {where['commit']}."
 
 
-def write(name: str, results: dict[str, Any], text: str) -> None:
+def write(name: str, results: Any, text: str) -> None:
     """Write `<name>.json` and `<name>.md` among the results, each all of it or nothing."""
     for suffix, content in ((".json", json.dumps(results, indent=2) + "\n"), (".md", text)):
         temporary = RESULTS / f".{name}{suffix}.tmp"

@@ -35,7 +35,7 @@ def mixed(repository: Path, count: int, seed: int = 1) -> list[Call]:
 
 def recommendations(repository: Path, count: int, seed: int = 1) -> list[Call]:
     """The ten best items for a visit each."""
-    chance, items = random.Random(seed), _items(repository)
+    chance, items = random.Random(seed), items_of(repository)
     return [_recommend(chance, items) for _ in range(count)]
 
 
@@ -47,7 +47,7 @@ def searches(repository: Path, count: int, seed: int = 1) -> list[Call]:
 
 def item_texts(repository: Path) -> list[str]:
     """The texts of a release's items, as the text encoder reads them, each once."""
-    told = [item_text(Item(**item)) for item in _items(repository)]  # type: ignore[arg-type]
+    told = [item_text(Item(**item)) for item in items_of(repository)]  # type: ignore[arg-type]
     return list(dict.fromkeys(told))
 
 
@@ -59,7 +59,8 @@ def encodings(texts: Sequence[str], texts_per_call: int) -> list[Call]:
     ]
 
 
-def _items(repository: Path) -> list[dict[str, str]]:
+def items_of(repository: Path) -> list[dict[str, str]]:
+    """A release's items, as its file has them."""
     number = files.releases(repository)[-1]
     lines = (files.folder(repository, number) / files.ITEMS).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

@@ -55,7 +55,11 @@ def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
         command = [program, "serve", "--repository", str(repository), *files, "--port", "0", "--metrics-port", "0"]
         # Call by call, a log would be what is measured.
         process = subprocess.Popen(
-            [*command, "--log-level", "info", *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            [*command, "--log-level", "info", *arguments],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            errors="replace",  # gRPC's own log repeats what callers sent
         )
         try:
             ready = _ready(process)

@@ -19,7 +19,11 @@ def export(
         "model_repository"
     ),
     precision: Annotated[
-        Precision, typer.Option(help="fp32, or fp16 for GPUs (weights and products in half precision).")
+        Precision,
+        typer.Option(
+            help="fp32; fp16 for GPUs; bf16 or int8 for the text encoder's weights: docs/operations/triton.md tells "
+            "what they cost and gain."
+        ),
     ] = Precision.FP32,
 ) -> None:
     """Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and item index."""

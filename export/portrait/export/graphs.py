@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from portrait.export.errors import ExportError
+from portrait.export.formats import converted
 from portrait.export.precision import Precision
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
@@ -108,9 +109,7 @@ def export(graph: Graph, dimension: int, precision: Precision, path: Path) -> No
         )
     if program is None:
         raise ExportError(f"{graph.name} could not be exported")
-    model = program.model_proto
-    if precision is Precision.FP16:
-        model = _half(model)
+    model = converted(program.model_proto, precision.of(graph.name))
     _name_outputs(model, graph)
     _name_axes(model, graph)
     onnx.checker.check_model(model, full_check=True)
@@ -128,18 +127,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
-
-
-def _half(model: onnx.ModelProto) -> onnx.ModelProto:
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-    from onnxruntime.transformers.onnx_model import OnnxModel
-
-    # Normalisations and sums of many terms overflow or lose their digits in half precision.
-    kept = ["LayerNormalization", "ReduceSum", "ReduceL2", "Softmax", "Pow"]
-    halved = OnnxModel(convert_float_to_float16(model, keep_io_types=True, op_block_list=kept))
-    halved.topological_sort()
-    del halved.model.graph.value_info[:]  # they still say float32
-    return halved.model
 
 
 def _name_outputs(model: onnx.ModelProto, graph: Graph) -> None:

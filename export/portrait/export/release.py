@@ -59,7 +59,7 @@ def make(
         made = graphs(trained)
         checks = []
         for graph in made:
-            report(f"{graph.name}: ONNX, opset {OPSET}, {precision}")
+            report(f"{graph.name}: ONNX, opset {OPSET}, {precision.of(graph.name)}")
             path = files.model_file(staging, graph.name, number)
             path.parent.mkdir(parents=True)
             _place_config(graph.name, staging)
@@ -67,7 +67,7 @@ def make(
             checks.append(parity.check_runtime(graph, path, dimension, precision))
         parity.require(checks)
         report("Triton: loading and comparing all graphs")
-        checks.extend(_check_triton(made, staging, number, dimension))
+        checks.extend(_check_triton(made, staging, number, dimension, precision))
         parity.require(checks)
         report("item index")
         folder = files.folder(staging, number)
@@ -102,12 +102,12 @@ def _configs() -> Path:
     return inside if inside.exists() else Path(__file__).parents[3] / "model_repository"
 
 
-def _check_triton(made: list[Graph], staging: Path, number: int, dimension: int) -> list[Parity]:
+def _check_triton(made: list[Graph], staging: Path, number: int, dimension: int, precision: Precision) -> list[Parity]:
     async def check() -> list[Parity]:
         async with EmbeddedTriton(staging, staging / "triton.log") as triton:
             await triton.load(number)
             infer = _infer(triton.url, number)
-            return [await asyncio.to_thread(parity.check_triton, graph, infer, dimension) for graph in made]
+            return [await asyncio.to_thread(parity.check_triton, graph, infer, dimension, precision) for graph in made]
 
     try:
         return asyncio.run(check())

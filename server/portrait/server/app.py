@@ -29,6 +29,7 @@ from portrait.server.interceptors.chain import Chain
 from portrait.server.interceptors.deadlines import deadlines
 from portrait.server.interceptors.errors import errors
 from portrait.server.interceptors.measuring import measuring
+from portrait.server.interceptors.reading import reading
 from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
 from portrait.server.loaded import Loaded
@@ -238,6 +239,7 @@ def _server(
             access_log,
             measuring(metrics),
             errors,
+            reading(settings.default_deadline_seconds),
             answers(given, settings.answer_seconds, store, lambda: loaded.state),
             deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
             admission(gates),

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import sys
 import tomllib
 from collections.abc import Callable
@@ -75,7 +76,19 @@ def serve(
 
     Writes one JSON line with "event": "ready" and the address to stderr once calls are served.
     """
+    _silence_grpc()
     # Imported here, so that `portrait --help` does not load all of the gateway.
     from portrait.server.app import run
 
     sys.exit(run(settings, check=check))
+
+
+def _silence_grpc() -> None:
+    """Start this program anew, in this process, without the log of gRPC's C core.
+
+    That log goes to stderr past ours: it breaks into our lines, and repeats what callers sent, line ends and all. The
+    core looks at the variable when grpc is first imported, which the client has done by now.
+    """
+    if "GRPC_VERBOSITY" not in os.environ:
+        os.environ["GRPC_VERBOSITY"] = "NONE"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell is wanted

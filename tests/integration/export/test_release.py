@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from portrait.export import parity
 from portrait.export.errors import ExportError
-from portrait.export.graphs import graphs
-from portrait.export.precision import Precision
+from portrait.export.formats import converted
+from portrait.export.graphs import export, graphs
+from portrait.export.precision import LARGE, Precision
 from portrait.export.release import make
 from portrait.features import release as files
 from portrait.server.releases import Release
@@ -19,7 +24,7 @@ from portrait.training.run import TrainedRun
 def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:
     repository = tmp_path / "model_repository"
     first, checks = make(trained, {"metrics-loo": {}}, repository, Precision.FP32, lambda _: None)
-    second, _ = make(trained, {}, repository, Precision.FP16, lambda _: None)
+    second, _ = make(trained, {}, repository, Precision.FP32, lambda _: None)
     assert (first.release, second.release) == (1, 2)
     assert files.releases(repository) == [1, 2]
     assert {check.runtime for check in checks} == {"onnxruntime", "triton"}
@@ -28,7 +33,43 @@ def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp
     assert [item.item_id for item in loaded.items] == trained.corpus.item_ids
     np.testing.assert_allclose(loaded.vectors, item_vectors(trained.model, trained.cache, trained.corpus), atol=1e-6)
     assert loaded.document_frequencies["lamp"] == 12
-    assert second.export["precision"] == "fp16"
+
+
+def test_every_number_format_agrees_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:
+    [text] = [graph for graph in graphs(trained) if graph.name == LARGE]
+    sizes = {}
+    for precision in Precision:
+        path = tmp_path / f"{precision}.onnx"
+        export(text, trained.settings.dimension, precision, path)
+        parity.require([parity.check_runtime(text, path, trained.settings.dimension, precision)])
+        sizes[precision] = path.stat().st_size
+    assert all(size < sizes[Precision.FP32] for precision, size in sizes.items() if precision is not Precision.FP32)
+
+
+def test_only_the_large_graph_is_quantised(trained: TrainedRun, tmp_path: Path) -> None:
+    manifest, checks = make(trained, {}, tmp_path, Precision.INT8, lambda _: None)
+    assert manifest.export["precision"] == "int8"
+    assert all(check.holds for check in checks)
+    bounds = {check.graph: check.bound for check in checks if check.runtime == "onnxruntime"}
+    assert bounds[LARGE] == parity.BOUNDS[Precision.INT8]
+    assert bounds["ranker"] == bounds["profile_encoder"] == parity.BOUNDS[Precision.FP32]
+
+
+def test_bfloat16_rounds_to_the_nearest() -> None:
+    weight = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "one",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [40, 40])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [40, 30])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    short = converted(model, Precision.BF16)
+    onnx.checker.check_model(short, full_check=True)
+    session = onnxruntime.InferenceSession(short.SerializeToString(), providers=["CPUExecutionProvider"])
+    [found] = session.run(None, {"x": np.eye(40, dtype=np.float32)})
+    np.testing.assert_array_equal(found, torch.from_numpy(weight).bfloat16().float().numpy())
 
 
 def test_a_file_that_was_changed_is_noticed(trained: TrainedRun, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from served import Served, serve
 
+from benchmarks.serving.contract import methods, path_of
 from portrait.v1.types_pb2 import EntryError
 
 ANSWERED = {
@@ -41,7 +42,7 @@ WORDS = [
 DEADLINE = 60.0
 EXAMPLES = 100
 """Of each method."""
-METHODS = list(any_message.methods())
+METHODS = list(methods())
 
 _STEP = re.compile(r"(\w+)(?:\[\d+\])?")
 
@@ -86,7 +87,7 @@ def call(
     channel: grpc.Channel, method: MethodDescriptor, request: bytes, metadata: Sequence[tuple[str, str]] = ()
 ) -> grpc.Call | Message:
     """The answer, or the call that failed."""
-    path = any_message.path_of(method)
+    path = path_of(method)
     made = channel.unary_unary(path).future(request, timeout=DEADLINE, metadata=metadata)
     if made.exception() is not None:
         return made

@@ -15,6 +15,7 @@ from portrait.server.interceptors.admission import admission
 from portrait.server.interceptors.chain import Chain, Context
 from portrait.server.interceptors.deadlines import deadlines
 from portrait.server.interceptors.errors import errors
+from portrait.server.interceptors.reading import reading
 from portrait.server.interceptors.requests import requests
 from portrait.server.metrics import Metrics
 from portrait.v1 import (
@@ -40,7 +41,9 @@ class Server:
         self.gates = {kind: Gate(PLACES, 0.5) for kind in Kind}
         self.metrics = Metrics()
         self.metrics.watch_gates(self.gates)
-        self.grpc = grpc.aio.server(interceptors=[Chain([errors, deadlines(5, 5), admission(self.gates), requests])])
+        self.grpc = grpc.aio.server(
+            interceptors=[Chain([errors, reading(5), deadlines(5, 5), admission(self.gates), requests])]
+        )
         handler = grpc.unary_unary_rpc_method_handler(self._hold, StringValue.FromString, StringValue.SerializeToString)
         for path in (RECOMMEND, RECORD, HEALTH):
             service, _, method = path.partition("/")

@@ -27,6 +27,7 @@ from portrait.server.interceptors.chain import Chain, Context
 from portrait.server.interceptors.deadlines import current_deadline, deadlines
 from portrait.server.interceptors.errors import errors
 from portrait.server.interceptors.measuring import measuring
+from portrait.server.interceptors.reading import reading
 from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
 from portrait.server.metrics import Metrics
@@ -48,6 +49,7 @@ class Server:
             access_log,
             measuring(self.metrics),
             errors,
+            reading(DEFAULT),
             deadlines(DEFAULT, MAXIMUM),
             requests,
         ]
@@ -220,3 +222,24 @@ async def test_an_answer_carries_the_callers_request_id(server: Server, call: Ca
     assert StringValue.FromString(await made).value == "done"
     assert dict(await made.trailing_metadata())["x-request-id"] == "order-17"  # type: ignore[attr-defined]
     assert server.count("OK") == 1
+
+
+async def test_a_call_without_a_message_is_refused(server: Server) -> None:
+    server.answer = raising(AssertionError("never asked"))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await channel.stream_unary(f"/{METHOD}")(iter(()))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert server.count("INVALID_ARGUMENT") == 1
+
+
+async def test_a_message_that_never_comes_is_not_waited_for_longer_than_the_deadline(server: Server) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await channel.stream_unary(f"/{METHOD}")(nothing())
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert server.count("DEADLINE_EXCEEDED") == 1

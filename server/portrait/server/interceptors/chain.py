@@ -32,8 +32,9 @@ Interceptor = Callable[[Method, Behaviour], Behaviour]
 class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in its stubs only
     """Runs interceptors round every method of one request and one answer.
 
-    The innermost gets the request as bytes (see `requests`). Streams, which only health and reflection have,
-    pass by.
+    To grpc every method takes a stream, which on the wire is the same: `reading` takes its one message, so that a call
+    without one is answered too. The innermost gets the request as bytes (see `requests`). Streams, which only health
+    and reflection have, pass by.
 
     Args:
         interceptors: the outermost first.
@@ -62,7 +63,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in 
         behaviour = cast("Behaviour", handler.unary_unary)
         for intercept in reversed(self._interceptors):
             behaviour = intercept(method, behaviour)
-        return grpc.unary_unary_rpc_method_handler(behaviour, None, _wire)
+        return grpc.stream_unary_rpc_method_handler(behaviour, None, _wire)
 
 
 def _wire(answer: Answer) -> bytes:

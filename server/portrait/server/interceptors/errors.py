@@ -20,7 +20,6 @@ def errors(method: Method, proceed: Behaviour) -> Behaviour:
     """Answer an expected error with its status and details, any other with INTERNAL and the request's id."""
 
     async def behaviour(request: bytes, context: Context) -> Answer:
-        request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
         try:
             return await proceed(request, context)
         except grpc.aio.AbortError:

@@ -1,0 +1,23 @@
+"""The methods of the contract, from its descriptors: a new service is measured and tested by itself."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+from google.protobuf.descriptor import MethodDescriptor
+
+import portrait.v1
+
+
+def methods() -> Iterator[MethodDescriptor]:
+    """All methods of one request and one answer."""
+    for module in pkgutil.iter_modules(portrait.v1.__path__):
+        if module.name.endswith("_service_pb2"):
+            file = importlib.import_module(f"portrait.v1.{module.name}").DESCRIPTOR
+            for service in file.services_by_name.values():
+                yield from (each for each in service.methods if not (each.client_streaming or each.server_streaming))
+
+
+def path_of(method: MethodDescriptor) -> str:
+    """Where a method is called."""
+    return f"/{method.containing_service.full_name}/{method.name}"

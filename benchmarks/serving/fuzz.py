@@ -1,0 +1,176 @@
+"""Bad input, on the gateway's own port: `python -m benchmarks.serving.fuzz REPOSITORY --inputs 100000`.
+
+Each input is one thing that no good client does: bytes that are no message, a message cut short or of another length
+than it says, a method or content type that there is not, a stream left midway, frames that are none, bytes that are not
+even HTTP/2. None may bring the gateway down, hang, or be answered with a fault. After each block of inputs a good call
+is made.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import grpc
+
+from benchmarks.machine import machine
+from benchmarks.serving.bad_input import CONNECTIONS, STREAMS, Chance
+from benchmarks.serving.calls import mixed
+from benchmarks.serving.gateway import serve
+from benchmarks.serving.http2 import End, Sent, exchange, throw
+from benchmarks.serving.load import Call
+from benchmarks.serving.rows import Row
+
+BLOCK = 1_000
+CONNECTED = 32
+"""Connections at a time. gRPC keeps a peer that breaks the protocol waiting for up to a second."""
+TOGETHER = 20
+"""Streams of one connection."""
+WHOLE_CONNECTIONS = 0.6
+"""Share of the connections that are one input: about a fifteenth of the inputs."""
+SECONDS = 10.0
+"""In which everything ends; else it hangs."""
+SETTLED = 0.2
+"""Share of the inputs after which memory counts: allocators and pools have come to their size."""
+
+TRANSPORT = (
+    "Error parsing ",
+    "Illegal header ",
+    "Metadata keys cannot",
+    "Compression bit set ",
+    "Decompression failed ",
+)
+"""How the statuses begin that gRPC's own transport gives, before the gateway sees a call: INTERNAL for headers that
+HTTP/2 or gRPC forbid, and for a compressed message without encoding or of bytes that don't unpack, where gRPC's own
+specification asks for it (https://github.com/grpc/grpc/blob/master/doc/compression.md)."""
+
+_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+_FAULTS = {grpc.StatusCode.INTERNAL.value[0], grpc.StatusCode.UNKNOWN.value[0]}
+
+
+@dataclass
+class Report:
+    """What became of the inputs."""
+
+    ends: Counter[str] = field(default_factory=Counter)
+    """By kind of input and how it ended."""
+    faults: list[str] = field(default_factory=list)
+    """Inputs that hung or were answered with a fault of the gateway, in words."""
+    good_calls: int = 0
+    failed_calls: int = 0
+
+
+def fuzz(
+    address: str, calls: Sequence[Call], inputs: int, seed: int, *, between: Callable[[], None] = lambda: None
+) -> Report:
+    """Send bad inputs to a gateway.
+
+    Args:
+        address: host:port.
+        calls: good ones; some inputs are made of them.
+        inputs: how many.
+        seed: other inputs for another one.
+        between: called after each block.
+    """
+    chance, report = Chance(seed), Report()
+    with grpc.insecure_channel(address) as channel, ThreadPoolExecutor(CONNECTED) as pool:
+        for start in range(0, inputs, BLOCK):
+            block = list(_block(chance, calls, min(BLOCK, inputs - start)))
+            for ends in pool.map(lambda send: send(address), block):
+                for kind, end in ends:
+                    _count(kind, end, report)
+            _good_call(channel, chance.choice(calls), report)
+            between()
+    return report
+
+
+Ends = list[tuple[str, End]]
+"""Kind of input and how it ended."""
+
+
+def _block(chance: Chance, calls: Sequence[Call], inputs: int) -> Iterator[Callable[[str], Ends]]:
+    """Connections that together bring so many inputs; each is to be called with the address."""
+    while inputs > 0:
+        if chance.random() < WHOLE_CONNECTIONS:
+            make = chance.choice(CONNECTIONS)
+            yield partial(_throw, make.__name__, make(chance, calls))
+            inputs -= 1
+        else:
+            kinds = [chance.choice(STREAMS) for _ in range(min(inputs, TOGETHER))]
+            yield partial(
+                _exchange, [kind.__name__ for kind in kinds], [kind(chance, chance.choice(calls)) for kind in kinds]
+            )
+            inputs -= len(kinds)
+
+
+def _throw(kind: str, sent: bytes, address: str) -> Ends:
+    return [(kind, throw(address, sent, SECONDS))]
+
+
+def _exchange(kinds: list[str], sent: list[Sent], address: str) -> Ends:
+    return list(zip(kinds, exchange(address, sent, SECONDS), strict=True))
+
+
+def _count(kind: str, end: End, report: Report) -> None:
+    told = end.how if end.status is None else _NAMES.get(end.status, str(end.status))
+    if end.message.startswith(TRANSPORT):
+        report.ends[f"{kind}: {told} from gRPC's transport"] += 1
+        return
+    report.ends[f"{kind}: {told}"] += 1
+    if end.how == "hung" or end.status in _FAULTS or "Traceback" in end.message:
+        report.faults.append(f"{kind}: {told} {end.message[:200]}")
+
+
+def _good_call(channel: grpc.Channel, call: Call, report: Report) -> None:
+    report.good_calls += 1
+    try:
+        channel.unary_unary(call.path, None, None)(call.request, timeout=SECONDS, wait_for_ready=True)
+    except grpc.RpcError:
+        report.failed_calls += 1
+
+
+def measure(repository: Path, inputs: int = 100_000) -> list[Row]:
+    """Fuzz a gateway.
+
+    Args:
+        repository: model repository.
+        inputs: how many.
+    """
+    with serve(repository) as gateway:
+        memory = []
+        report = fuzz(gateway.address, mixed(repository, 200), inputs, 1, between=lambda: memory.append(gateway.rss))
+        counted = {name: value for name, value in gateway.metrics().items() if name.startswith("portrait_rpcs_total")}
+        alive = gateway.process.poll() is None
+    sys.stderr.write("".join(f"{count:8} {end}\n" for end, count in sorted(report.ends.items())))
+    sys.stderr.write("".join(f"fault: {fault}\n" for fault in report.faults[:20]))
+    internal = sum(value for name, value in counted.items() if 'code="INTERNAL"' in name or 'code="UNKNOWN"' in name)
+    settled = memory[int(SETTLED * len(memory))]
+    return [
+        Row("bad input: hangs, crashes and faults", len(report.faults) + internal + (not alive), "inputs",
+            f"{inputs} inputs", None, "value <= 0"),
+        Row("bad input: good calls between that failed", report.failed_calls, "calls", f"{report.good_calls} calls",
+            None, "value <= 0"),
+        Row("bad input: memory", memory[-1] / 2**20, "MiB", f"{settled / 2**20:.1f} MiB after a fifth",
+            memory[-1] / settled, "ratio <= 1.1"),
+    ]  # fmt: skip
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print a JSON row for each bar; returns 0 if all hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.fuzz", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    parser.add_argument("--inputs", type=int, default=100_000, help="how many")
+    chosen = parser.parse_args(arguments)
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    rows = measure(chosen.repository, chosen.inputs)
+    print("\n".join(map(str, rows)))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,179 @@
+"""HTTP/2 by hand, so that anything can be sent: frames of streams, or bytes that are no frames at all."""
+
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from hpack import Decoder, Encoder, HPACKError
+from hyperframe.exceptions import HyperframeError
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HEADER_BYTES = 9
+_READ_BYTES = 1 << 16
+
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass
+class End:
+    """How a stream, or a connection, ended."""
+
+    how: str = "hung"
+    """`answered`, `reset` (RST_STREAM), `closed` (the connection went), `left` (by us), or `hung`: not in time."""
+    status: int | None = None
+    """`grpc-status`, if there was one."""
+    message: str = ""
+    """`grpc-message`."""
+    http: int | None = None
+    """`:status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What goes over one stream."""
+
+    headers: Headers
+    data: bytes = b""
+    reset: bool = False
+    """Leave the stream right after, with RST_STREAM, instead of ending it."""
+
+
+def exchange(address: str, streams: Sequence[Sent], seconds: float) -> list[End]:
+    """Send all streams over one connection at once, then wait until each has ended.
+
+    Args:
+        address: host:port.
+        streams: together within the 65,535 bytes that a server takes at first.
+        seconds: to wait, at most.
+    """
+    ends = [End("left") if sent.reset else End() for sent in streams]
+    with _connect(address, seconds) as connection:
+        encoder = Encoder()
+        out = PREFACE + SettingsFrame(0).serialize()
+        for place, sent in enumerate(streams):
+            out += _stream(encoder, 2 * place + 1, sent)
+        if not _send(connection, out):
+            return [end if end.how == "left" else End("closed") for end in ends]
+        waiting = {2 * place + 1: end for place, end in enumerate(ends) if end.how == "hung"}
+        _read(connection, waiting, time.monotonic() + seconds)
+    return ends
+
+
+def throw(address: str, sent: bytes, seconds: float) -> End:
+    """Send bytes and no more, and wait until the connection is closed.
+
+    Args:
+        address: host:port.
+        sent: anything.
+        seconds: to wait, at most.
+    """
+    with _connect(address, seconds) as connection:
+        if not _send(connection, sent):
+            return End("closed")
+        try:
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(_READ_BYTES):
+                pass
+        except TimeoutError:
+            return End("hung")
+        except OSError:
+            pass
+    return End("closed")
+
+
+def _connect(address: str, seconds: float) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    connection = socket.create_connection((host, int(port)), timeout=seconds)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _send(connection: socket.socket, sent: bytes) -> bool:
+    """Whether the other side took it."""
+    try:
+        connection.sendall(sent)
+    except TimeoutError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _stream(encoder: Encoder, number: int, sent: Sent) -> bytes:
+    headers = HeadersFrame(number, encoder.encode(sent.headers), flags=["END_HEADERS"])
+    data = DataFrame(number, sent.data, flags=[] if sent.reset else ["END_STREAM"])
+    last = RstStreamFrame(number, error_code=8).serialize() if sent.reset else b""  # 8: CANCEL
+    return bytes(headers.serialize() + data.serialize() + last)
+
+
+def _read(connection: socket.socket, waiting: dict[int, End], until: float) -> None:
+    """Read frames until no stream waits any more, the connection ends, or the time is up."""
+    decoder, unread = Decoder(), b""
+    while waiting and time.monotonic() < until:
+        try:
+            connection.settimeout(max(0.001, until - time.monotonic()))
+            got = connection.recv(_READ_BYTES)
+        except TimeoutError:
+            return
+        except OSError:
+            got = b""
+        if not got:
+            _close(waiting)
+            return
+        unread += got
+        while (cut := _frame(unread)) is not None:
+            frame, unread = cut
+            _take(frame, decoder, waiting)
+
+
+def _frame(unread: bytes) -> tuple[Frame | None, bytes] | None:
+    """The next whole frame, None for one of a kind that hyperframe refuses, and what comes after it."""
+    length = HEADER_BYTES + int.from_bytes(unread[:3], "big")
+    if len(unread) < max(HEADER_BYTES, length):
+        return None
+    try:
+        frame, _ = Frame.parse_frame_header(memoryview(unread[:HEADER_BYTES]))
+        frame.parse_body(memoryview(unread[HEADER_BYTES:length]))
+    except HyperframeError:
+        frame = None
+    return frame, unread[length:]
+
+
+def _take(frame: Frame | None, decoder: Decoder, waiting: dict[int, End]) -> None:
+    if isinstance(frame, GoAwayFrame):
+        _close({number: end for number, end in waiting.items() if number > frame.last_stream_id})
+        return
+    headers = _decoded(frame, decoder) if isinstance(frame, HeadersFrame) else []
+    end = waiting.get(frame.stream_id) if frame is not None else None
+    if frame is None or end is None:
+        return
+    for name, value in headers:
+        match name:
+            case ":status":
+                end.http = int(value)
+            case "grpc-status":
+                end.status = int(value)
+            case "grpc-message":
+                end.message = unquote(value)
+    if isinstance(frame, RstStreamFrame):
+        # After an answer, NO_ERROR only says that the rest of the request is not wanted.
+        end.how = "reset" if end.http is None else "answered"
+        del waiting[frame.stream_id]
+    elif "END_STREAM" in frame.flags:
+        end.how = "answered"
+        del waiting[frame.stream_id]
+
+
+def _decoded(frame: HeadersFrame, decoder: Decoder) -> list[tuple[str, str]]:
+    try:
+        return [(str(name), str(value)) for name, value in decoder.decode(frame.data)]
+    except HPACKError:
+        return []
+
+
+def _close(waiting: dict[int, End]) -> None:
+    for end in waiting.values():
+        end.how = "closed"

@@ -1,0 +1,40 @@
+"""LitServe: one worker, its batching, its fast queue, one process of its HTTP server."""
+
+import base64
+
+import litserve
+
+from benchmarks.serving.encoders import Array
+from benchmarks.serving.peer import model
+
+
+class Api(litserve.LitAPI):
+    """Text in JSON, embedding in base64 in JSON."""
+
+    def setup(self, device: str) -> None:
+        """Open the model."""
+        self._encode = model.encoder()
+
+    def decode_request(self, request: dict[str, str]) -> str:
+        """The text."""
+        return request["text"]
+
+    def predict(self, texts: list[str]) -> list[Array]:
+        """A batch of texts."""
+        return list(self._encode(texts))
+
+    def encode_response(self, output: Array) -> dict[str, str]:
+        """The embedding."""
+        return {"embedding": base64.b64encode(output.tobytes()).decode()}
+
+
+if __name__ == "__main__":
+    api = Api(max_batch_size=model.number(model.BATCH), batch_timeout=model.number(model.WAIT_MS) / 1000)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True, timeout=60)
+    server.run(
+        host="127.0.0.1",
+        port=model.number(model.PORT),
+        num_api_servers=1,
+        generate_client_file=False,
+        log_level="warning",
+    )

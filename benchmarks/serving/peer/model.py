@@ -1,0 +1,29 @@
+"""What every peer serves: texts to embeddings by the same graph, runtime, tokenizer and threads.
+
+Within a batch that a peer has gathered, like lengths go together within the gateway's own budget of tokens: what a
+careful team would write into its handler.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.serving.encoders import Array, encode_all, in_openvino
+from portrait.features.tokens import TextTokenizer
+
+MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (
+    f"PEER_{name}" for name in ("MODEL", "TOKENIZER", "THREADS", "BATCH", "WAIT_MS", "PORT")
+)
+"""Variables of the environment by which a peer is told: its workers are processes of their own."""
+
+
+def number(variable: str) -> int:
+    """A number that a peer is told."""
+    return int(os.environ[variable])
+
+
+def encoder() -> Callable[[Sequence[str]], Array]:
+    """Texts → `[texts, dimension]`."""
+    runtime = in_openvino(Path(os.environ[MODEL]), number(THREADS))
+    return partial(encode_all, runtime, TextTokenizer.load(Path(os.environ[TOKENIZER])))

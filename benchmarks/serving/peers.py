@@ -1,0 +1,283 @@
+"""Text encoding beside other servers: `python -m benchmarks.serving.peers REPOSITORY`.
+
+The same graph (the release's text encoder, in OpenVINO), tokenizer, threads and texts: in process, through Triton
+alone, LitServe, mosec, and the gateway. One text a request, 64 in flight; then at random times, at 70% of each
+server's own rate. Of several sizes of batch and waits, each peer gets those that were best in a trial. What the load
+generator takes is missing from all of them alike.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from benchmarks.machine import machine
+from benchmarks.serving import gateway, senders
+from benchmarks.serving.encoders import Encoder, encode_all, in_onnxruntime, in_openvino
+from benchmarks.serving.load import OK, Answered
+from benchmarks.serving.peer import model
+from benchmarks.serving.rows import Row
+from benchmarks.serving.senders import Target
+from portrait.features import release as files
+from portrait.features.events import Item
+from portrait.features.text import item_text
+from portrait.features.tokens import TextTokenizer
+from portrait.server.triton import EmbeddedTriton
+
+TEXTS, TRIED = 6_000, 1_500
+IN_FLIGHT = 64
+LOAD = 0.7
+"""Of a server's own rate, in the open loop."""
+BATCHES = ((16, 0), (32, 2), (64, 5))
+"""Texts in a batch at most, and milliseconds that it waits for them."""
+_MODEL = "text_encoder"
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server under load."""
+
+    rate: float
+    """Texts a second, with 64 in flight."""
+    p50: float
+    """Seconds, with 64 in flight."""
+    p99: float
+    open_p50: float
+    """Seconds, at 70% of its rate."""
+    open_p99: float
+    setting: str
+    """What was best in a trial."""
+
+
+Start = Callable[[], AbstractContextManager[Target]]
+
+
+def texts_of(repository: Path) -> list[str]:
+    """What is encoded: titles, as long as queries may be, and whole items; each text once, in random order."""
+    number = files.releases(repository)[-1]
+    lines = (files.folder(repository, number) / files.ITEMS).read_text(encoding="utf-8").splitlines()
+    items = [Item(**json.loads(line)) for line in lines]
+    together = [*(item.title for item in items), *(item_text(item) for item in items)]
+    texts = list(dict.fromkeys(together))
+    random.Random(1).shuffle(texts)
+    return texts[:TEXTS]
+
+
+@contextmanager
+def _http(kind: str, repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
+    """A peer in processes of its own, from the moment it answers."""
+    number = files.releases(repository)[-1]
+    tokenizer = files.folder(repository, number) / files.TOKENIZER
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = {
+        model.MODEL: files.model_file(repository, _MODEL, number).absolute(),
+        model.TOKENIZER: tokenizer.absolute(),
+        model.THREADS: threads,
+        model.BATCH: batch,
+        model.WAIT_MS: wait,
+        model.PORT: port,
+    }
+    environment = os.environ | {name: str(value) for name, value in told.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"benchmarks.serving.peer.{kind}"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    target = Target(kind, f"127.0.0.1:{port}", tokenizer, number)
+    try:
+        _wait(target)
+        yield target
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)  # workers that did not follow
+        process.wait()
+
+
+def _wait(target: Target) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while any(each.code != OK for each in senders.load(target, ["a"], in_flight=1)):
+        if time.monotonic() > until:
+            raise RuntimeError(f"{target.kind} does not answer")
+        time.sleep(0.2)
+
+
+@contextmanager
+def _triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
+    """The embedded Triton, with its own batching."""
+    number = files.releases(repository)[-1]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for each in files.MODELS:
+            shutil.copytree(repository / each / str(number), folder / each / str(number))
+            shutil.copy(repository / each / "config.pbtxt", folder / each)
+        config = folder / _MODEL / "config.pbtxt"
+        batching = f"dynamic_batching {{ preferred_batch_size: {batch} max_queue_delay_microseconds: {1000 * wait} }}"
+        of_threads = f'parameters {{ key: "intra_op_thread_count" value {{ string_value: "{threads}" }} }}'
+        config.write_text(f"{config.read_text()}\n{batching}\n{of_threads}\n")
+        tokenizer = files.folder(repository, number) / files.TOKENIZER
+        with _running(folder, number) as url:
+            yield Target("triton", url, tokenizer, number)
+
+
+@contextmanager
+def _running(repository: Path, number: int) -> Iterator[str]:
+    """Triton, kept by a loop in a thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    triton = EmbeddedTriton(repository, repository / "triton.log")
+
+    async def start() -> str:
+        await triton.__aenter__()
+        await triton.load(number)
+        return triton.url
+
+    try:
+        yield asyncio.run_coroutine_threadsafe(start(), loop).result(_START_SECONDS)
+    finally:
+        asyncio.run_coroutine_threadsafe(triton.__aexit__(None, None, None), loop).result(_START_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextmanager
+def _gateway(repository: Path) -> Iterator[Target]:
+    number = files.releases(repository)[-1]
+    with gateway.serve(repository, "--text-cache-mib", "0") as served:
+        yield Target("gateway", served.address, files.folder(repository, number) / files.TOKENIZER, number)
+
+
+def under_load(start: Start, texts: Sequence[str], setting: str) -> Served:
+    """A server's rate and latencies."""
+    with start() as target:
+        senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT)  # every shape is compiled
+        closed = senders.load(target, texts, in_flight=IN_FLIGHT)
+        rate = rate_of(closed)
+        opened = senders.load(target, texts, rate=LOAD * rate)
+    served = Served(rate, *_percentiles(closed), *_percentiles(opened), setting)
+    _say(target.kind, served)
+    return served
+
+
+def best(starts: dict[str, Start], texts: Sequence[str]) -> Served:
+    """A server at the best of some settings."""
+    tried = {}
+    for setting, start in starts.items():
+        with start() as target:
+            senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT)
+            tried[setting] = rate_of(senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT))
+        _say(target.kind, setting, tried[setting])
+    chosen = max(tried, key=lambda setting: tried[setting])
+    return under_load(starts[chosen], texts, chosen)
+
+
+def in_process(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> float:
+    """Texts a second of a runtime that knows all texts beforehand."""
+    encode_all(encode, tokenizer, texts[:TRIED])
+    began = time.perf_counter()
+    encode_all(encode, tokenizer, texts)
+    return len(texts) / (time.perf_counter() - began)
+
+
+def rate_of(answered: Sequence[Answered]) -> float:
+    """Answers a second.
+
+    Raises:
+        RuntimeError: a request failed.
+    """
+    if failed := [each.code for each in answered if each.code != OK]:
+        raise RuntimeError(f"{len(failed)} of {len(answered)} requests failed: {failed[0]}")
+    return len(answered) / (max(e.sent + e.seconds for e in answered) - min(e.sent for e in answered))
+
+
+def _percentiles(answered: Sequence[Answered]) -> tuple[float, float]:
+    seconds = sorted(each.seconds for each in answered)
+    return seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100]
+
+
+def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Row]:
+    """Measure all, one after another.
+
+    Args:
+        repository: model repository.
+        threads: of every runtime.
+    """
+    texts = texts_of(repository)
+    number = files.releases(repository)[-1]
+    path = files.model_file(repository, _MODEL, number)
+    tokenizer = TextTokenizer.load(files.folder(repository, number) / files.TOKENIZER)
+    alone = {
+        "ONNX Runtime in process": in_process(in_onnxruntime(path, threads), tokenizer, texts),
+        "OpenVINO in process": in_process(in_openvino(path, threads), tokenizer, texts),
+    }
+    _say("in process", alone)
+
+    def settings(start: Callable[..., AbstractContextManager[Target]]) -> dict[str, Start]:
+        return {f"batches of {batch}, {wait} ms": partial(start, repository, threads, batch, wait)
+                for batch, wait in BATCHES}  # fmt: skip
+
+    peers = {
+        "Triton": best(settings(_triton), texts),
+        "LitServe": best(settings(partial(_http, "litserve")), texts),
+        "mosec": best(settings(partial(_http, "mosec")), texts),
+    }
+    ours = under_load(partial(_gateway, repository), texts, "")
+    ideal = alone["OpenVINO in process"]
+    strongest = max(peers, key=lambda name: peers[name].rate)
+    rows = [Row(f"peers: {name}", rate, "texts/s", "", None, "value >= 0") for name, rate in alone.items()]
+    for name, served in [*peers.items(), ("the gateway", ours)]:
+        told = f"OpenVINO in process; {_worded(served)}"
+        rows.append(Row(f"peers: {name}", served.rate, "texts/s", told, served.rate / ideal, "value >= 0"))
+    against = f"{strongest}, {peers[strongest].rate:.0f} texts/s"
+    ratio = ours.rate / peers[strongest].rate
+    return [
+        Row("peers: the gateway against the best of them", ours.rate, "texts/s", against, ratio, "ratio >= 1.3"),
+        *rows,
+    ]
+
+
+def _worded(served: Served) -> str:
+    closed = f"p50 {1000 * served.p50:.0f} ms, p99 {1000 * served.p99:.0f} ms"
+    opened = f"at {LOAD:.0%} of its rate {1000 * served.open_p50:.0f} and {1000 * served.open_p99:.0f} ms"
+    return "; ".join(filter(None, (served.setting, closed, opened)))
+
+
+def _say(*told: object) -> None:
+    sys.stderr.write(" ".join(map(str, told)) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print a JSON row for each bar; returns 0 if all hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.peers", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    chosen = parser.parse_args(arguments)
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    rows = measure(chosen.repository)
+    print("\n".join(map(str, rows)))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

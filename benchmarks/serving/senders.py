@@ -1,0 +1,146 @@
+"""How one text is sent to each server, and load made of it, in a process of its own."""
+
+import asyncio
+import multiprocessing
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import grpc
+import uvloop
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from tritonclient.grpc.aio import InferenceServerClient, InferInput
+
+from benchmarks.serving.load import OK, Answered
+from portrait.features.tokens import TextTokenizer
+from portrait.server.inference.texts import SHAPES
+from portrait.v1.text_service_pb2 import EncodeTextsRequest
+
+SECONDS = 60.0
+"""After which a request has failed."""
+
+Send = Callable[[str], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where texts are sent, and how."""
+
+    kind: str
+    """`litserve`, `mosec`, `triton` or `gateway`."""
+    address: str
+    """host:port."""
+    tokenizer: Path
+    """For who talks to Triton alone."""
+    version: int
+    """The release."""
+
+
+@asynccontextmanager
+async def opened(target: Target) -> AsyncIterator[Send]:
+    """What sends one text, over connections that stay open."""
+    match target.kind:
+        case "triton":
+            async with InferenceServerClient(target.address) as client:
+                yield partial(_to_triton, client, TextTokenizer.load(target.tokenizer), str(target.version))
+        case "gateway":
+            async with grpc.aio.insecure_channel(target.address) as channel:
+                call = channel.unary_unary("/portrait.v1.TextService/EncodeTexts", None, None)
+                yield partial(_to_gateway, call)
+        case _:
+            connector = aiohttp.TCPConnector(limit=0)
+            async with aiohttp.ClientSession(f"http://{target.address}", connector=connector) as session:
+                yield partial({"litserve": _to_litserve, "mosec": _to_mosec}[target.kind], session)
+
+
+async def _to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, version: str, text: str) -> object:
+    """Triton joins requests of one shape only: texts are padded to the gateway's few lengths."""
+    [row] = tokenizer.token_ids([text])
+    batch = tokenizer.pad([row], SHAPES.padded(len(row)))
+    inputs = []
+    for name, value in (("input_ids", batch.input_ids), ("attention_mask", batch.attention_mask)):
+        inputs.append(InferInput(name, list(value.shape), "INT64"))
+        inputs[-1].set_data_from_numpy(value)
+    answer = await client.infer("text_encoder", inputs, model_version=version, client_timeout=SECONDS)
+    return answer.as_numpy("embedding")
+
+
+async def _to_gateway(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", text: str) -> object:
+    """A call that is refused for now comes back when `RetryInfo` says."""
+    request = EncodeTextsRequest(texts=[text]).SerializeToString()
+    until = time.monotonic() + SECONDS
+    while True:
+        try:
+            return await call(request, timeout=until - time.monotonic())
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
+            await asyncio.sleep(_retry_after(error))
+
+
+def _retry_after(error: grpc.aio.AioRpcError) -> float:
+    status, info = rpc_status.from_call(error), error_details_pb2.RetryInfo()  # type: ignore[arg-type]
+    if status is None or not any(detail.Unpack(info) for detail in status.details):
+        raise error
+    return float(info.retry_delay.ToTimedelta().total_seconds())
+
+
+async def _to_litserve(session: aiohttp.ClientSession, text: str) -> object:
+    async with session.post("/predict", json={"text": text}) as answer:
+        answer.raise_for_status()
+        return await answer.read()
+
+
+async def _to_mosec(session: aiohttp.ClientSession, text: str) -> object:
+    async with session.post("/inference", data=text.encode()) as answer:
+        answer.raise_for_status()
+        return await answer.read()
+
+
+def load(target: Target, texts: Sequence[str], *, in_flight: int = 0, rate: float = 0.0) -> list[Answered]:
+    """Send texts from another process, each once: so many always under way, or at a rate, at random times."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_run, (target, texts, in_flight, rate))
+
+
+def _run(target: Target, texts: Sequence[str], in_flight: int, rate: float) -> list[Answered]:
+    return uvloop.run(_closed(target, texts, in_flight) if in_flight else _open(target, texts, rate))
+
+
+async def _closed(target: Target, texts: Sequence[str], in_flight: int) -> list[Answered]:
+    left = iter(texts)
+    answered: list[Answered] = []
+
+    async def caller(send: Send) -> None:
+        for text in left:
+            answered.append(await _timed(send, text))
+
+    async with opened(target) as send:
+        await asyncio.gather(*(caller(send) for _ in range(in_flight)))
+    return answered
+
+
+async def _open(target: Target, texts: Sequence[str], rate: float) -> list[Answered]:
+    chance, tasks = random.Random(1), []
+    async with opened(target) as send:
+        due = time.monotonic()
+        for text in texts:
+            due += chance.expovariate(rate)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            tasks.append(asyncio.create_task(_timed(send, text)))
+        return await asyncio.gather(*tasks)
+
+
+async def _timed(send: Send, text: str) -> Answered:
+    sent, code = time.monotonic(), OK
+    try:
+        await send(text)
+    except Exception as error:  # of whatever protocol
+        code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else type(error).__name__
+    return Answered(sent, time.monotonic() - sent, code)

@@ -1,0 +1,48 @@
+"""Bad input on the port itself, in short; `python -m benchmarks.serving.fuzz` is the long run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from served import Served, serve
+
+from benchmarks.serving.bad_input import CONNECTIONS, STREAMS
+from benchmarks.serving.fuzz import fuzz
+from benchmarks.serving.load import Call
+from portrait.v1 import types_pb2 as types
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest
+
+VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 5})
+CALLS = [
+    Call("/portrait.v1.ProfileService/GetProfile", GetProfileRequest(shopper=VISIT).SerializeToString()),
+    Call(
+        "/portrait.v1.RecommendationService/Recommend",
+        RecommendRequest(shopper=VISIT, query="red lamp").SerializeToString(),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serve(repository, tmp_path_factory.mktemp("fuzz")) as served:
+        yield served
+
+
+def test_bad_input_of_every_kind(gateway: Served) -> None:
+    report = fuzz(gateway.address, CALLS, 3_000, seed=1)
+    kinds = {end.partition(":")[0] for end in report.ends}
+    assert kinds == {make.__name__ for make in (*STREAMS, *CONNECTIONS)}
+    assert not report.faults
+    assert (report.good_calls, report.failed_calls) == (3, 0)
+    assert gateway.process.poll() is None
+    assert all("level" in line for line in gateway.logged), "something else than our own log wrote a line"
+    assert "fault" not in {line["event"] for line in gateway.logged}, gateway.log_text
+
+
+def test_a_call_that_ends_without_a_message_is_answered(gateway: Served) -> None:
+    with grpc.insecure_channel(gateway.address) as channel:
+        call = channel.stream_unary("/portrait.v1.ProfileService/GetProfile").future(iter(()), timeout=20)
+        assert call.exception() is not None
+    assert call.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -49,9 +49,13 @@ def _make(repository: Path, first: int, number: int, gain: float) -> None:
         onnx.save(_amplified(onnx.load(files.model_file(repository, model, first)), gain), path)
     vectors = np.load(source / files.ITEM_VECTORS)
     (target / files.ITEM_VECTORS).unlink()  # a link to the first release's
+    (target / files.ITEM_INDEX).unlink(missing_ok=True)  # of the first release's vectors
     np.save(target / files.ITEM_VECTORS, vectors[:, ::-1] if number - first == 1 else -vectors)
     manifest = json.loads((source / files.MANIFEST).read_text())
-    written = [*(files.model_file(repository, model, number) for model in MODELS), *target.iterdir()]
+    written = [
+        *(files.model_file(repository, model, number) for model in MODELS),
+        *filter(Path.is_file, target.rglob("*")),
+    ]
     hashes = {str(path.relative_to(repository)): files.sha256(path) for path in written}
     Manifest(**{**manifest, "release": number, "hashes": hashes}).write(target)
 

@@ -58,7 +58,7 @@ def gone_wrong(repository: Path, number: int, broken: str) -> None:
     for model in MODELS:
         shutil.copytree(repository / model / "1", repository / model / str(number))
     paths = [*(files.model_file(repository, model, number) for model in MODELS)]
-    paths += [path for path in folder.iterdir() if path.name != files.MANIFEST]
+    paths += [path for path in folder.rglob("*") if path.is_file() and path.name != files.MANIFEST]
     next(path for path in paths if broken in str(path)).write_bytes(b"nothing that can be read")
     manifest = Manifest.read(folder)
     hashes = {str(path.relative_to(repository)): files.sha256(path) for path in paths}

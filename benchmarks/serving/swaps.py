@@ -77,8 +77,8 @@ def _swaps(repository: Path, releases: list[int], seconds: float, swaps: int) ->
         Callers("writers", _writes(repository), 1, pause=0.05),
     ]
     Traffic(one).write(repository)
-    # Too small for the texts of all searches: some are known, others encoded anew, on either release.
-    with serve(repository, "--text-cache-mib", "1") as gateway:
+    # Too little for all texts and answers: some are known, others made anew, on either release.
+    with serve(repository, "--text-cache-mib", "1", "--answer-seconds", "0.2") as gateway:
         said: Said = {}
         for release in (three, two, one):
             _command(gateway, repository, "promote", str(release))

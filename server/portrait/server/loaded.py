@@ -28,7 +28,7 @@ class Loaded:
         """Where requests go from now on."""
         self.changing = asyncio.Lock()
         """Held while items change, so that all engines and the store see the changes in one order."""
-        self._item_changes = 0
+        self._item_changes = self._switches = 0
 
     @property
     def engines(self) -> Mapping[int, Engine]:
@@ -37,8 +37,12 @@ class Loaded:
 
     @property
     def state(self) -> Hashable:
-        """Another value after every change of items or routes: while it is the same, so are answers."""
-        return self._item_changes, self.routes.traffic
+        """Another value after every change of items or routes: while it is the same, so are answers.
+
+        Routes are counted, not compared: after a rollback they are equal to those before the promotion, but an answer
+        that was begun on these may have been made by the other release.
+        """
+        return self._item_changes, self._switches
 
     @property
     def in_use(self) -> set[int]:
@@ -53,6 +57,7 @@ class Loaded:
     def switch(self, traffic: Traffic) -> None:
         """Send requests elsewhere from now on; those under way end where they began."""
         self._left.append(self.routes)
+        self._switches += 1
         self.routes = Routes(traffic, self._engines)
 
     def remove(self, release: int) -> Engine:

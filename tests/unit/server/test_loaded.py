@@ -93,6 +93,16 @@ def test_shoppers_of_a_canary_have_its_engine() -> None:
     assert held.in_use == {1, 2}
 
 
+def test_no_two_states_are_equal_even_if_routes_are() -> None:
+    held, traffic = loaded(Counting(1), Counting(2)), Traffic(1, 2)
+    held.switch(traffic)
+    states = [held.state]
+    for next_one in (traffic.rolled_back(), traffic):
+        held.switch(next_one)
+        states.append(held.state)
+    assert len(set(states)) == 3
+
+
 async def test_items_change_in_every_release_or_the_change_fails() -> None:
     one, two = Counting(1), Counting(2)
     held = loaded(one, two)

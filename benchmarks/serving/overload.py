@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.machine import machine
 from benchmarks.serving.calls import mixed
 from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import LATE, OK, REFUSED, Answered, Call, Load, run, start
+from benchmarks.serving.load import LATE, OK, REFUSED, Answered, Call, Load, run, start_series
 from benchmarks.serving.rows import Row
 
 DEADLINE = 1.0
@@ -48,16 +48,20 @@ def measure(repository: Path, seconds: float) -> list[Row]:
         normal = run(Load(gateway.address, mixed(repository, 20_000, seed=3), 10.0, DEADLINE, rate=NORMAL * most))
         _say("normal load", **_summary(normal))
         calls = mixed(repository, int(OVERLOAD * most * seconds * 1.1), seed=4)
-        pool, running = start(Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD * most))
+        rest = mixed(repository, 20_000, seed=5)
+        pool, running = start_series(
+            [
+                Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD * most),
+                Load(gateway.address, rest, 10.0, DEADLINE, rate=NORMAL * most),
+            ]
+        )
         memory = []
         while not running.ready():
             running.wait(1.0)
             memory.append((time.monotonic(), gateway.rss))
-        overload = running.get()
+        overload, after = running.get()
         pool.terminate()
-        # The next generator needs a moment to start, which counts as recovery, as it should: nothing is waiting.
         ended = max(each.sent for each in overload)
-        after = run(Load(gateway.address, mixed(repository, 20_000, seed=5), 10.0, DEADLINE, rate=NORMAL * most))
         _say("overload", rate=round(len(overload) / seconds, 1), **_summary(overload))
         _say("after", **_summary(after))
         _say("gateway", **{k: v for k, v in gateway.metrics().items() if "admission" in k and "created" not in k})
@@ -77,7 +81,7 @@ def _rows(
     goodput = codes[OK] / seconds
     kept = codes[OK] / (len(overload) - codes[REFUSED])
     began = min(each.sent for each in overload)
-    settled = [size for at, size in memory if at > began + _SETTLING]
+    settled = [size for at, size in memory if began + _SETTLING < at <= ended]
     recovered = _recovered(normal, after) - ended
     refused_normally = sum(each.code == REFUSED for each in normal)
     return [

@@ -60,8 +60,8 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._count)
 
     def _count(self) -> None:
-        """Note that a turn of the loop has passed."""
-        self._left -= 1
+        """Note that a turn of the loop has passed; they are not waited for where nobody waits for them."""
+        self._left = self._left - 1 if self._waiting else 0
         if self._left:
             asyncio.get_running_loop().call_soon(self._count)
             return

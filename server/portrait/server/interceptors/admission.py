@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import End, Gate, Priority, Work
-from portrait.server.batching.share import Share, set_share
 from portrait.server.admission.turns import Turns
+from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.interceptors.deadlines import current_deadline

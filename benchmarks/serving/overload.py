@@ -21,6 +21,8 @@ from benchmarks.serving.load import LATE, OK, REFUSED, Answered, Call, Load, run
 from benchmarks.serving.rows import Row
 
 DEADLINE = 1.0
+NOT_AGAIN = ("--answer-cache-mib", "0")
+"""No two calls are the same; answers kept in vain would look like memory that grows."""
 IN_FLIGHT = (16, 32, 48)
 OVERLOAD, NORMAL = 3.0, 0.5
 _WINDOW = 0.25
@@ -42,7 +44,7 @@ def capacity(gateway: Gateway, calls: list[Call], seconds: float) -> float:
 def measure(repository: Path, seconds: float) -> list[Row]:
     """Run all phases."""
     calls = mixed(repository, 20_000)
-    with serve(repository) as gateway:
+    with serve(repository, *NOT_AGAIN) as gateway:
         run(Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
         most = capacity(gateway, mixed(repository, 20_000, seed=2), 10.0)
         normal = run(Load(gateway.address, mixed(repository, 20_000, seed=3), 10.0, DEADLINE, rate=NORMAL * most))

@@ -113,3 +113,16 @@ def test_work_that_is_taken_back_ends_and_stops_nobody(works: list[tuple[int, fl
         assert await turns.run(work(1)) == 1
 
     run(scenario())
+
+
+async def test_what_came_first_goes_first() -> None:
+    turns = Turns()
+    steps: list[str] = []
+
+    async def work(name: str, count: int) -> None:
+        for _ in range(count):
+            steps.append(name)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(turns.run(work(name, 3)) for name in "abc"))
+    assert "".join(steps) == "aaabbbccc"

@@ -6,7 +6,8 @@ neither served nor refused before their time is up.
 """
 
 import asyncio
-from collections import deque
+import heapq
+import itertools
 from collections.abc import Awaitable, Generator
 from types import coroutine
 from typing import Any, TypeVar, cast
@@ -18,10 +19,15 @@ APART = 4
 
 
 class Turns:
-    """Lets one step of work go at a time, in the order of asking, with turns of the loop between them."""
+    """Lets one step of work go at a time, with turns of the loop between them.
+
+    Work that came first goes first: what is nearly done is not held up by what has just begun.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._numbers = itertools.count()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        """A heap by the number of the work, and by one that no two entries share."""
         self._left = 0
         """Turns of the loop until the next step may go; 0 if one may go now."""
 
@@ -29,11 +35,12 @@ class Turns:
     def run(self, awaited: Awaitable[R]) -> Generator[Any, Any, R]:
         """The work's result; each of its steps, from one thing that it waits for to the next, waits for its turn."""
         work: Any = awaited.__await__()
+        number = next(self._numbers)
         step = work.send
         sent: Any = None
         while True:
             try:
-                yield from self._turn().__await__()
+                yield from self._turn(number).__await__()
             except BaseException as error:  # taken back: ending costs little, and needs no turn
                 step, sent = work.throw, error
             try:
@@ -46,10 +53,10 @@ class Turns:
             except BaseException as error:
                 step, sent = work.throw, error
 
-    async def _turn(self) -> None:
+    async def _turn(self, number: int) -> None:
         if self._left:
             turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+            heapq.heappush(self._waiting, (number, next(self._numbers), turn))
             await turn
         else:
             self._begin()
@@ -66,7 +73,7 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._count)
             return
         while self._waiting:
-            turn = self._waiting.popleft()
+            *_, turn = heapq.heappop(self._waiting)
             if not turn.done():  # else it was taken back
                 turn.set_result(None)
                 self._begin()

@@ -19,6 +19,7 @@ from benchmarks.machine import machine
 from benchmarks.serving.calls import searches
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import LATE, LEFT, OK, REFUSED, Answered, Call, Load, run
+from benchmarks.serving.overload import NOT_AGAIN
 from benchmarks.serving.rows import Row
 
 DEADLINE = 5.0
@@ -41,7 +42,7 @@ def measure(repository: Path, requests: int = 100_000) -> list[Row]:
         repository: holds the release that is served.
         requests: calls of the storm in which memory is looked at.
     """
-    with serve(repository, "--text-cache-mib", str(_TEXT_CACHE_MIB)) as gateway:
+    with serve(repository, "--text-cache-mib", str(_TEXT_CACHE_MIB), *NOT_AGAIN) as gateway:
         _storm(gateway, searches(repository, 500, seed=1), leaving=0.0, leave_seconds=0.0)  # warm
         calm, calm_work = _worked(gateway, searches(repository, COMPARED, seed=2), 0.0, 0.0)
         usual = statistics.median(each.seconds for each in calm if each.code == OK)

@@ -69,8 +69,26 @@ def start(load: Load) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.
     return pool, pool.apply_async(_run, (load,))
 
 
+def start_series(
+    loads: Sequence[Load],
+) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[list[Answered]]]]":
+    """Loads with a `rate`, each from the moment at which the one before sends no more; answers may be on their way."""
+    pool = multiprocessing.get_context("spawn").Pool(1)
+    return pool, pool.apply_async(_run_series, (loads,))
+
+
 def _run(load: Load) -> list[Answered]:
-    return uvloop.run(_Sender(load).send())
+    return _run_series([load])[0]
+
+
+def _run_series(loads: Sequence[Load]) -> list[list[Answered]]:
+    async def send() -> list[list[Answered]]:
+        senders = [_Sender(load) for load in loads]
+        for sender in senders:
+            await sender.begin()
+        return [await sender.end() for sender in senders]
+
+    return uvloop.run(send())
 
 
 class _Sender:
@@ -83,7 +101,8 @@ class _Sender:
         self._sent = self._under_way = 0
         self._ended = asyncio.Event()
 
-    async def send(self) -> list[Answered]:
+    async def begin(self) -> None:
+        """Send all of it, or with `in_flight` the first of it."""
         load = self._load
         self._connections = [await wire.connect(load.address) for _ in range(_CONNECTIONS)]
         paths = {call.path for call in load.calls}
@@ -94,6 +113,9 @@ class _Sender:
                 self._call()
         else:
             await self._arrive()
+
+    async def end(self) -> list[Answered]:
+        """Wait for what is under way."""
         while self._under_way:
             self._ended.clear()
             await self._ended.wait()

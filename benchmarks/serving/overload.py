@@ -17,10 +17,12 @@ from pathlib import Path
 from benchmarks.machine import machine
 from benchmarks.serving.calls import mixed
 from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import LATE, OK, REFUSED, Answered, Call, Load, run, start
+from benchmarks.serving.load import LATE, OK, REFUSED, Answered, Call, Load, run, start_series
 from benchmarks.serving.rows import Row
 
 DEADLINE = 1.0
+NOT_AGAIN = ("--answer-cache-mib", "0")
+"""No two calls are the same; answers kept in vain would look like memory that grows."""
 IN_FLIGHT = (16, 32, 48)
 OVERLOAD, NORMAL = 3.0, 0.5
 _WINDOW = 0.25
@@ -42,22 +44,26 @@ def capacity(gateway: Gateway, calls: list[Call], seconds: float) -> float:
 def measure(repository: Path, seconds: float) -> list[Row]:
     """Run all phases."""
     calls = mixed(repository, 20_000)
-    with serve(repository) as gateway:
+    with serve(repository, *NOT_AGAIN) as gateway:
         run(Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
         most = capacity(gateway, mixed(repository, 20_000, seed=2), 10.0)
         normal = run(Load(gateway.address, mixed(repository, 20_000, seed=3), 10.0, DEADLINE, rate=NORMAL * most))
         _say("normal load", **_summary(normal))
         calls = mixed(repository, int(OVERLOAD * most * seconds * 1.1), seed=4)
-        pool, running = start(Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD * most))
+        rest = mixed(repository, 20_000, seed=5)
+        pool, running = start_series(
+            [
+                Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD * most),
+                Load(gateway.address, rest, 10.0, DEADLINE, rate=NORMAL * most),
+            ]
+        )
         memory = []
         while not running.ready():
             running.wait(1.0)
             memory.append((time.monotonic(), gateway.rss))
-        overload = running.get()
+        overload, after = running.get()
         pool.terminate()
-        # The next generator needs a moment to start, which counts as recovery, as it should: nothing is waiting.
         ended = max(each.sent for each in overload)
-        after = run(Load(gateway.address, mixed(repository, 20_000, seed=5), 10.0, DEADLINE, rate=NORMAL * most))
         _say("overload", rate=round(len(overload) / seconds, 1), **_summary(overload))
         _say("after", **_summary(after))
         _say("gateway", **{k: v for k, v in gateway.metrics().items() if "admission" in k and "created" not in k})
@@ -77,7 +83,7 @@ def _rows(
     goodput = codes[OK] / seconds
     kept = codes[OK] / (len(overload) - codes[REFUSED])
     began = min(each.sent for each in overload)
-    settled = [size for at, size in memory if at > began + _SETTLING]
+    settled = [size for at, size in memory if began + _SETTLING < at <= ended]
     recovered = _recovered(normal, after) - ended
     refused_normally = sum(each.code == REFUSED for each in normal)
     return [

@@ -23,6 +23,8 @@ from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 DEADLINE = 3.0
+FRESH = ("--answer-seconds", "0")
+"""What is answered again costs nothing, and is never refused nor degraded."""
 VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]})
 ASKED = RecommendRequest(shopper=VISIT)
 ALLOWED = RecommendRequest(shopper=VISIT, allow_degraded=True)
@@ -61,7 +63,7 @@ async def serving(stubs: Stubs) -> None:
 async def test_without_triton_answers_are_degraded_where_that_is_allowed(
     repository: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
-    with serve(repository, tmp_path) as gateway:
+    with serve(repository, tmp_path, *FRESH) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             embedding = GetProfileRequest(shopper=VISIT, fields={"paths": ["embedding"]}, allow_degraded=True)
@@ -127,7 +129,7 @@ async def admission(gateway: Served) -> dict[str, float]:
 
 
 async def test_more_than_can_be_done_is_refused_by_priority_and_by_caller(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path, "--max-concurrent-rpcs", "8") as gateway:
+    with serve(repository, tmp_path, "--max-concurrent-rpcs", "8", *FRESH) as gateway:
         greedy, modest, batch = Crowd(gateway, "search"), Crowd(gateway, "mail"), Crowd(gateway, "ads", Priority.BATCH)
         crowds = (greedy, modest, batch)
         for crowd in crowds:
@@ -151,7 +153,7 @@ async def test_more_than_can_be_done_is_refused_by_priority_and_by_caller(reposi
 
 async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_path: Path) -> None:
     """Of 8 places a caller gets 4, and batch work those up to the 6th: told exactly, as no answer frees a place."""
-    with serve(repository, tmp_path, "--max-concurrent-rpcs", "8") as gateway:
+    with serve(repository, tmp_path, "--max-concurrent-rpcs", "8", *FRESH) as gateway:
         greedy, modest, batch = Crowd(gateway, "search"), Crowd(gateway, "mail"), Crowd(gateway, "ads", Priority.BATCH)
         for crowd in (greedy, modest, batch):
             await crowd.ask(1)
@@ -187,7 +189,7 @@ async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_p
 
 async def test_a_storm_of_callers_who_leave_costs_little_and_leaves_nothing(repository: Path, tmp_path: Path) -> None:
     chance = random.Random(1)
-    with serve(repository, tmp_path) as gateway:
+    with serve(repository, tmp_path, *FRESH) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.serving.virtual_time import run
-from portrait.server.admission.gate import End, Gate, Priority, Work
+from portrait.server.admission.gate import End, Gate, Priority, Refusal, Ticket, Work
 from portrait.server.admission.limit import MINIMUM, START
 from portrait.server.errors import Overloaded
 
@@ -305,6 +305,54 @@ def test_a_large_call_is_let_in_when_there_is_room_and_counts_as_what_it_is() ->
         assert gate.under_way == 0
 
     run(scenario())
+
+
+def test_who_has_its_share_does_not_wait_for_more() -> None:
+    async def scenario() -> None:
+        gate = Gate(8, 0.5)
+        search, mail, ads = (Work("Recommend", 1, Priority.INTERACTIVE, who, 10.0) for who in ("search", "mail", "ads"))
+        tickets = [await gate.enter(work) for work in (*3 * [search], *4 * [mail], ads)]
+        waiting = [asyncio.create_task(gate.enter(search)) for _ in range(3)]  # one of them may
+        await asyncio.sleep(0)
+        assert gate.refused == {(Priority.INTERACTIVE, Refusal.CALLER): 2}
+        gate.leave(tickets.pop(), End.DONE)
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        for ticket in (*tickets, *(each for each in outcomes if isinstance(each, Ticket))):
+            gate.leave(ticket, End.DONE)
+        assert gate.under_way == 0
+        await gate.enter(search)  # nothing is counted twice: its share is free again
+
+    run(scenario())
+
+
+def test_who_waited_in_vain_has_its_share_again() -> None:
+    async def scenario() -> None:
+        gate = Gate(8, 0.5)
+        search, mail, ads = (Work("Recommend", 1, Priority.INTERACTIVE, who, 10.0) for who in ("search", "mail", "ads"))
+        tickets = [await gate.enter(work) for work in (*3 * [search], *4 * [mail], ads)]
+        with pytest.raises(Overloaded):
+            await gate.enter(search)
+        gate.leave(tickets.pop(), End.DONE)
+        await gate.enter(search)
+
+    run(scenario())
+
+
+def test_calls_that_are_slow_while_few_are_under_way_do_not_lower_the_limit() -> None:
+    """What makes them slow is not what is let in: a machine that stalls for a second must not lead to refusals."""
+
+    async def scenario() -> tuple[float, float]:
+        gate = Gate(MAXIMUM, 1.0)
+        before = gate.limit
+        for seconds in (*20 * [0.01], *20 * [1.0]):
+            tickets = [await gate.enter(Work("Recommend", 1, Priority.INTERACTIVE, "shop", math.inf)) for _ in range(5)]
+            await asyncio.sleep(seconds)
+            for ticket in tickets:
+                gate.leave(ticket, End.DONE)
+        return before, gate.limit
+
+    before, after = run(scenario())
+    assert after == before
 
 
 def test_work_that_is_taken_back_while_it_waits_leaves_no_trace() -> None:

@@ -108,6 +108,8 @@ async def test_a_full_gateway_refuses_at_once_and_says_when_to_come_back(
     info = error_details_pb2.RetryInfo()
     assert status.details[1].Unpack(info)
     assert 0 < info.retry_delay.ToTimedelta().total_seconds() < 1
+    pushback = dict(refused.trailing_metadata())["grpc-retry-pushback-ms"]
+    assert int(pushback) == round(1000 * info.retry_delay.ToTimedelta().total_seconds())
     assert server.count("refused_total", kind="models", priority="interactive", reason="limit") == 1
     assert server.count("under_way", kind="models") == PLACES
     # Events wait for the disk, not for models; health is never refused.

@@ -115,13 +115,16 @@ class Gate:
         self._refuse_late(work, now)
         if not self._callers.may(caller, units, self.limit, now):
             raise self._refused(work, Refusal.CALLER, "this caller has its share of what can be done at one time")
-        if work.priority is Priority.BATCH:
-            if self._waiting or self.under_way + units > BATCH_SHARE * self.limit:
-                raise self._refused(work, Refusal.LIMIT, _FULL)
-        elif self._waiting or self.under_way + units > self.limit:
-            await self._wait(work, units)
-            self.under_way -= units  # was kept for it; counted again below
-        return self._let_in(work, units, caller)
+        # Counted from now on, or one caller could wait for more than its share.
+        self._callers.take(caller, units)
+        try:
+            await self._find_place(work, units)
+        except BaseException:
+            self._callers.give_back(caller, units)
+            raise
+        self.admitted[work.priority] += 1
+        alone = self.under_way - units < MINIMUM
+        return Ticket(work, units, caller, asyncio.get_running_loop().time(), alone)
 
     def leave(self, ticket: Ticket, end: End) -> None:
         """Give a place back.
@@ -136,15 +139,15 @@ class Gate:
         self._callers.give_back(ticket.caller, ticket.units)
         self._wake()
 
-    def _let_in(self, work: Work, units: int, caller: str) -> Ticket:
-        # The caller may have been forgotten while the work waited.
-        now = asyncio.get_running_loop().time()
-        caller = self._callers.ask(caller, now)
-        alone = self.under_way < MINIMUM
-        self.under_way += units
-        self.admitted[work.priority] += 1
-        self._callers.take(caller, units)
-        return Ticket(work, units, caller, now, alone)
+    async def _find_place(self, work: Work, units: int) -> None:
+        """Keep a place for work; interactive work may wait for it a little."""
+        most = self.limit if work.priority is Priority.INTERACTIVE else BATCH_SHARE * self.limit
+        if not self._waiting and self.under_way + units <= most:
+            self.under_way += units
+        elif work.priority is Priority.INTERACTIVE:
+            await self._wait(work, units)
+        else:
+            raise self._refused(work, Refusal.LIMIT, _FULL)
 
     async def _wait(self, work: Work, units: int) -> None:
         """Wait for a place in the order of arrival; the units are kept for the work when this returns."""

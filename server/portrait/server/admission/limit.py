@@ -6,8 +6,10 @@ https://netflixtechblog.medium.com/performance-under-load-3e6fa9a60581):
     gradient = tolerated latency / latency
     limit    = limit * gradient + queue
 
-where the queue is the square root of the limit. What is tolerated is not the latency without load alone, see `latency`:
-batches make calls slower and the whole faster, and must not be taken for a queue.
+where the queue is the square root of the limit. From Netflix's own code, the library concurrency-limits, come the
+bounds of the gradient, a half and one (GradientLimit), and that a limit stays while less than half of it is used
+(Gradient2Limit); unlike there, rises are smoothed as drops are. What is tolerated is not the latency without load
+alone, see `latency`: batches make calls slower and the whole faster, and must not be taken for a queue.
 """
 
 import math
@@ -62,9 +64,9 @@ class GradientLimit:
         return True
 
     def _adapt(self, slowness: float) -> None:
+        if self._most < self.value / 2:
+            return  # a limit that is not used is neither too low nor what makes calls slow
         gradient = min(1.0, max(_STEEPEST, 1.0 / max(slowness, 1e-9)))
-        if gradient == 1.0 and self._most < self.value / 2:
-            return  # what is not used says nothing about more
         wanted = self.value * gradient + math.sqrt(self.value)
         self.value += _SMOOTHING * (wanted - self.value)
         self.value = min(self._maximum, max(MINIMUM, self.value))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import End, Gate, Priority, Work
+from portrait.server.admission.turns import Turns
 from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
@@ -22,6 +23,7 @@ _SUBJECTS = ("x509_subject", "x509_common_name")
 
 def admission(gates: Mapping[Kind, Gate]) -> Interceptor:
     """Let every call of ours pass the gate of its kind; health and reflection pass by. Stands inside of `deadlines`."""
+    turns = Turns()
 
     def intercept(method: Method, proceed: Behaviour) -> Behaviour:
         cost = cost_of(method.name)
@@ -40,7 +42,7 @@ def admission(gates: Mapping[Kind, Gate]) -> Interceptor:
             )
             end = End.LOST
             try:
-                answer = await proceed(request, context)
+                answer = await turns.run(proceed(request, context))
                 end = End.DONE
                 return answer
             except DeadlineExceeded:

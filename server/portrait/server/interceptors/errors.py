@@ -52,11 +52,13 @@ async def _abort(context: Context, status: Status) -> NoReturn:
 
 
 def _pushback(context: Context, status: Status) -> list[tuple[str, str]]:
-    """Have gRPC's own retries of UNAVAILABLE wait as long as `RetryInfo` says, and not at all beyond the deadline.
+    """Have gRPC's own retries wait as long as `RetryInfo` says, and not at all beyond the deadline.
+
+    Our clients let gRPC retry UNAVAILABLE only; others may have it retry RESOURCE_EXHAUSTED too.
 
     See gRFC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md.
     """
-    if status.code is not grpc.StatusCode.UNAVAILABLE or status.retry_after is None:
+    if status.retry_after is None:
         return []
     left = context.time_remaining()
     worthwhile = left is None or left > status.retry_after

@@ -1,0 +1,80 @@
+"""Admitted work takes turns, so that calls are accepted, and refused, while it is done.
+
+grpc.aio accepts calls one after the other, each in about four turns of the event loop. Models answer in batches: if all
+the calls of a batch went on in one turn, it would last for tens of milliseconds, and those who call meanwhile would be
+neither served nor refused before their time is up.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable, Generator
+from types import coroutine
+from typing import Any, TypeVar, cast
+
+R = TypeVar("R")
+
+APART = 4
+"""Turns of the loop from one step of admitted work to the next: those in which a call is accepted."""
+
+
+class Turns:
+    """Lets one step of work go at a time, with turns of the loop between them.
+
+    Work that came first goes first: what is nearly done is not held up by what has just begun.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        """A heap by the number of the work, and by one that no two entries share."""
+        self._left = 0
+        """Turns of the loop until the next step may go; 0 if one may go now."""
+
+    @coroutine
+    def run(self, awaited: Awaitable[R]) -> Generator[Any, Any, R]:
+        """The work's result; each of its steps, from one thing that it waits for to the next, waits for its turn."""
+        work: Any = awaited.__await__()
+        number = next(self._numbers)
+        step = work.send
+        sent: Any = None
+        while True:
+            try:
+                yield from self._turn(number).__await__()
+            except BaseException as error:  # taken back: ending costs little, and needs no turn
+                step, sent = work.throw, error
+            try:
+                waits_for = step(sent)
+            except StopIteration as ended:
+                return cast("R", ended.value)
+            try:
+                sent = yield waits_for
+                step = work.send
+            except BaseException as error:
+                step, sent = work.throw, error
+
+    async def _turn(self, number: int) -> None:
+        if self._left:
+            turn = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (number, next(self._numbers), turn))
+            await turn
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Note that a step goes now."""
+        self._left = APART
+        asyncio.get_running_loop().call_soon(self._count)
+
+    def _count(self) -> None:
+        """Note that a turn of the loop has passed; they are not waited for where nobody waits for them."""
+        self._left = self._left - 1 if self._waiting else 0
+        if self._left:
+            asyncio.get_running_loop().call_soon(self._count)
+            return
+        while self._waiting:
+            *_, turn = heapq.heappop(self._waiting)
+            if not turn.done():  # else it was taken back
+                turn.set_result(None)
+                self._begin()
+                return

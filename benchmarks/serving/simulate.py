@@ -27,7 +27,7 @@ from portrait.server.errors import DeadlineExceeded, Overloaded
 from portrait.server.inference.texts import QUEUE, SHAPES
 from portrait.server.inference.triton import CALLS
 
-FIXED, PER_PLACE = 1.4e-3, 16.6e-6
+FIXED, PER_PLACE = 1.1e-3, 16.6e-6
 """Seconds, by `benchmarks.serving.shapes` with all-MiniLM-L6-v2 in bfloat16 on 2 cores of a Xeon with AMX."""
 DELAY = 2e-3
 """Seconds that a batcher of fixed delay waits for more."""

@@ -11,6 +11,7 @@ from grpc_status import rpc_status
 
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import Gate, Priority, Refusal
+from portrait.server.batching.share import Share, current_share
 from portrait.server.interceptors.admission import admission
 from portrait.server.interceptors.chain import Chain, Context
 from portrait.server.interceptors.deadlines import deadlines
@@ -38,6 +39,7 @@ class Server:
     def __init__(self) -> None:
         self.go = asyncio.Event()
         self.held = 0
+        self.shares: list[Share] = []
         self.gates = {kind: Gate(PLACES, 0.5) for kind in Kind}
         self.metrics = Metrics()
         self.metrics.watch_gates(self.gates)
@@ -52,6 +54,7 @@ class Server:
 
     async def _hold(self, request: StringValue, context: Context) -> StringValue:
         self.held += 1
+        self.shares.append(current_share())
         await self.go.wait()
         return StringValue()
 
@@ -154,6 +157,13 @@ async def test_metadata_that_says_nonsense_is_refused(
     assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert key in str(refused.details())
     assert value not in str(refused.details())
+
+
+async def test_what_a_call_makes_counts_for_its_caller_and_method(server: Server, channel: grpc.aio.Channel) -> None:
+    server.go.set()
+    await ask(channel, RECOMMEND, ("x-caller", "search"))
+    await ask(channel, RECOMMEND, ("x-caller", "mail"), ("x-priority", "batch"))
+    assert server.shares == [Share(f"name search {RECOMMEND}"), Share(f"name mail {RECOMMEND}", background=True)]
 
 
 async def test_a_caller_who_leaves_gives_its_place_back(server: Server, channel: grpc.aio.Channel) -> None:

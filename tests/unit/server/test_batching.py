@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.serving.simulate import POLICIES, Model, Outcome, Text, bursts, ours, poisson, simulate
+from benchmarks.serving.simulate import (
+    FIXED,
+    PER_PLACE,
+    POLICIES,
+    Model,
+    Outcome,
+    Text,
+    bursts,
+    ours,
+    poisson,
+    simulate,
+)
 from portrait.server.batching.shapes import Shapes, cut
 from portrait.server.batching.stage import BATCHES
 
@@ -173,4 +184,4 @@ def test_it_is_faster_than_other_policies_under_load(size: int) -> None:
 
 def test_alone_a_text_waits_for_nothing() -> None:
     workload = [Text(0, 0.0, 12)]
-    assert simulate(workload, ours).seconds[0] == pytest.approx(1.4e-3 + 12 * 16.6e-6)
+    assert simulate(workload, ours).seconds[0] == pytest.approx(FIXED + 12 * PER_PLACE)

@@ -9,6 +9,7 @@ class Share:
     """Whose share of the models a piece of work counts for."""
 
     caller: str = ""
+    """Who asks, and by which method."""
     background: bool = False
     """Whether nobody waits for it: it runs when nothing else does."""
 

@@ -33,7 +33,8 @@ def admission(gates: Mapping[Kind, Gate]) -> Interceptor:
 
         async def behaviour(request: bytes, context: Context) -> Answer:
             priority, caller = _said(context)
-            set_share(Share(caller, background=priority is Priority.BATCH))
+            # Apart by method: what a service upserts must not hold up what it recommends.
+            set_share(Share(f"{caller} {method.name}", background=priority is Priority.BATCH))
             deadline = current_deadline()
             ticket = await gate.enter(
                 Work(

@@ -7,11 +7,8 @@ that a thousand shoppers come again and again, cold that every history is a new 
 import argparse
 import json
 import random
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -21,7 +18,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from benchmarks.machine import machine
-from benchmarks.serving import echo
+from benchmarks.serving import echo, h2load
 from benchmarks.serving.calls import PROFILE, RECOMMEND, items_of
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import OK, Answered, Call, Load, run
@@ -41,7 +38,7 @@ NORMAL = 0.7
 _DEADLINE = 10.0
 _LATER = 60.0
 """Seconds for which the gateway's default lets an answer be given again."""
-_CACHE = "portrait_answer_cache_"
+_HITS, _MISSES = "portrait_answer_cache_hits_total", "portrait_answer_cache_misses_total"
 
 Maker = Callable[[types.ShopperRef], Call]
 
@@ -95,14 +92,12 @@ def measure(repository: Path, seconds: float) -> list[Row]:
     """Run everything; rows for the bars, everything else to stderr."""
     shoppers = Shoppers(repository, 1)
     warm = [shoppers.inline(EVENTS) for _ in range(SHOPPERS)]
-    empty = _empty(seconds)
     rows = []
-    with serve(repository) as gateway:
+    with echo.serve() as empty, serve(repository) as gateway:
         for name, make, share in (("GetProfile", profile, 0.25), ("Recommend", recommend, 0.15)):
             calls = [make(shopper) for shopper in warm]
-            most = _warm(gateway, name, calls, seconds)
-            rows.append(_against(f"warm {name}", most, empty, f"ratio >= {share}"))
-            rows.append(_tail(gateway, name, calls, NORMAL * most, seconds))
+            rows += _beside_empty(gateway, empty, name, calls, f"ratio >= {share}", seconds)
+            rows.append(_tail(gateway, name, calls, NORMAL * rows[-1].value, seconds))
         stored = _stored(gateway, shoppers)
         for name, make in (("GetProfile", profile), ("Recommend", recommend)):
             _warm(gateway, f"{name}, stored shoppers", [make(shopper) for shopper in stored], seconds)
@@ -114,42 +109,17 @@ def measure(repository: Path, seconds: float) -> list[Row]:
     return rows
 
 
-def _empty(seconds: float) -> float:
-    """Calls a second of an empty server, by whichever generator gets the most out of it."""
-    with echo.serve() as address:
-        by_python = _rate(run(Load(address, [echo.CALL], seconds, _DEADLINE, in_flight=IN_FLIGHT)))
-        by_h2load = _h2load(address, seconds)
-    _say("empty server", rate=round(by_python), rate_by_h2load=by_h2load and round(by_h2load))
-    return max(by_python, by_h2load or 0.0)
-
-
-def _h2load(address: str, seconds: float) -> float | None:
-    """The same by `h2load` (Debian package `nghttp2-client`), which takes less of the machine; None without it."""
-    program = shutil.which("h2load")
-    if program is None:
-        return None
-    with tempfile.NamedTemporaryFile() as body:
-        body.write(b"\0" + len(echo.CALL.request).to_bytes(4, "big") + echo.CALL.request)
-        body.flush()
-        load = (
-            "--duration",
-            f"{seconds:.0f}",
-            "--warm-up-time",
-            "1",
-            "--clients",
-            "4",
-            "--max-concurrent-streams",
-            "4",
-        )
-        headers = ("--header", "te: trailers", "--header", "content-type: application/grpc")
-        said = subprocess.run(
-            [program, *load, *headers, "--data", body.name, f"http://{address}{echo.PATH}"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    [line] = [line for line in said.splitlines() if line.startswith("requests:")]
-    return int(line.split()[1]) / round(seconds)
+def _beside_empty(
+    gateway: Gateway, empty: str, name: str, calls: Sequence[Call], asked: str, seconds: float
+) -> list[Row]:
+    """Rates of gateway and empty server, by h2load with one of the calls, and then by the generator of all loads."""
+    nothing = _rate(run(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=IN_FLIGHT)))
+    rows = [_against(f"warm {name}", _warm(gateway, name, calls, seconds), nothing, asked)]
+    nothing_by_h2load = h2load.rate(empty, echo.CALL, seconds, IN_FLIGHT)
+    by_h2load = h2load.rate(gateway.address, calls[0], seconds, IN_FLIGHT)
+    if by_h2load is not None and nothing_by_h2load is not None:
+        rows.insert(0, _against(f"warm {name}, one shopper, by h2load", by_h2load, nothing_by_h2load, asked))
+    return rows
 
 
 def _warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> float:
@@ -158,9 +128,7 @@ def _warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) ->
     before = gateway.metrics()
     answered = run(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT))
     after = gateway.metrics()
-    hits, misses = (
-        after[each] - before[each] for each in ("portrait_answer_cache_hits", "portrait_answer_cache_misses")
-    )
+    hits, misses = (after[each] - before[each] for each in (_HITS, _MISSES))
     _say(f"warm {name}", rate=round(_rate(answered)), hit_rate=round(hits / (hits + misses), 4), **_summary(answered))
     return _rate(answered)
 

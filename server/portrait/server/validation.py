@@ -1,8 +1,9 @@
 """Holds requests against the limits of the contract."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -14,15 +15,38 @@ from portrait.v1 import types_pb2
 
 
 @dataclass(frozen=True, slots=True)
-class _FieldRule:
-    """What the limits say of one field, looked up once: a long history has many thousand fields."""
+class _Field:
+    """What the limits say of one field."""
 
     place: str
     """Message and field, for example `ShopperEvent.event`."""
     limit: Limit | None
     enum: EnumDescriptor | None
-    has_messages: bool
-    """Whether it holds messages of the contract that are held against the limits with this one."""
+    is_message: bool
+    """Whether it holds a message of the contract that is held against the limits with this one."""
+    are_messages: bool
+    """The same of a repeated field."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    """A field or oneof that must be set."""
+
+    name: str
+    is_oneof: bool
+    has_presence: bool
+    requirement: Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What the limits say of a message, looked up once: a long history has many thousand fields."""
+
+    needed: tuple[_Needed, ...]
+    filled: tuple[tuple[str, Entries], ...]
+    """Repeated fields that may not be empty."""
+    fields: dict[str, _Field]
+    """Those of which anything is said."""
 
 
 def violations(message: Message, path: str = "", place: str = "") -> Iterator[Violation]:
@@ -33,66 +57,73 @@ def violations(message: Message, path: str = "", place: str = "") -> Iterator[Vi
         path: where the message stands in the request, for example `events[3]`; empty for the request.
         place: the field that holds it, for example `ShopperEvent.event`.
     """
-    yield from _missing(message, path, place)
-    rules = _field_rules(message.DESCRIPTOR)
-    for field, value in message.ListFields():
-        rule = rules[field.name]
-        below = _join(path, field.name)
-        broken = list(_broken(rule, value, below))
-        yield from broken
-        if rule.has_messages and not broken:
-            yield from _within(rule, value, below)
+    for below, description in _broken(message, place):
+        yield Violation(_join(path, below), description)
 
 
-def _missing(message: Message, path: str, place: str) -> Iterator[Violation]:
-    required, filled = _needs(message.DESCRIPTOR)
-    for name, requirement in required:
-        is_oneof = name in message.DESCRIPTOR.oneofs_by_name
-        is_set = message.WhichOneof(name) if is_oneof else _is_set(message, name)
-        if not is_set and requirement.applies(message, place):
+def _broken(message: Message, place: str) -> list[tuple[str, str]]:
+    """Paths below the message, and what is wrong there. A path is made only where something is."""
+    rules = _rules(message.DESCRIPTOR)
+    broken = []
+    for need in rules.needed:
+        if not _is_set(message, need) and need.requirement.applies(message, place):
             # A oneof has no field of its own: the message that lacks it is at fault.
-            yield Violation(path if is_oneof else _join(path, name), f"sent nothing; {requirement.words}")
-    for name, entries in filled:
+            broken.append(("" if need.is_oneof else need.name, f"sent nothing; {need.requirement.words}"))
+    for name, entries in rules.filled:
         if not getattr(message, name):
-            yield Violation(_join(path, name), f"sent 0 entries; the limit is {entries}")
+            broken.append((name, f"sent 0 entries; the limit is {entries}"))
+    for descriptor, value in message.ListFields():
+        field = rules.fields.get(descriptor.name)
+        if field is not None:
+            broken += _broken_field(field, descriptor.name, value)
+    return broken
 
 
-def _broken(rule: _FieldRule, value: object, path: str) -> Iterator[Violation]:
-    if rule.enum is not None and value not in rule.enum.values_by_number:
-        yield Violation(path, f"sent {value}, which is no {rule.enum.name}")
-    if rule.limit is not None:
-        for suffix, sent in rule.limit.broken(value):
-            yield Violation(path + suffix, f"sent {sent}; the limit is {rule.limit}")
-
-
-def _within(rule: _FieldRule, value: object, path: str) -> Iterator[Violation]:
-    if isinstance(value, Message):
-        yield from violations(value, path, rule.place)
-    elif isinstance(value, Iterable):
+def _broken_field(field: _Field, name: str, value: Any) -> list[tuple[str, str]]:
+    broken = []
+    if field.enum is not None and value not in field.enum.values_by_number:
+        broken.append((name, f"sent {value}, which is no {field.enum.name}"))
+    if field.limit is not None:
+        for suffix, sent in field.limit.broken(value):
+            broken.append((name + suffix, f"sent {sent}; the limit is {field.limit}"))
+    if broken:
+        return broken
+    if field.is_message:
+        return [(_join(name, below), description) for below, description in _broken(value, field.place)]
+    if field.are_messages:
         for index, entry in enumerate(value):
-            yield from violations(entry, f"{path}[{index}]", rule.place)
+            for below, description in _broken(entry, field.place):
+                broken.append((_join(f"{name}[{index}]", below), description))
+    return broken
 
 
 @cache
-def _field_rules(descriptor: Descriptor) -> dict[str, _FieldRule]:
-    rules = {}
-    for field in descriptor.fields:
-        place = f"{descriptor.name}.{field.name}"
-        has_messages = _is_ours(field) and place not in SERVED_ONE_BY_ONE
-        rules[field.name] = _FieldRule(place, LIMITS.get(place), field.enum_type, has_messages)
-    return rules
-
-
-@cache
-def _needs(descriptor: Descriptor) -> tuple[list[tuple[str, Requirement]], list[tuple[str, Entries]]]:
-    """What a message must have: required fields and oneofs, and repeated fields that may not be empty."""
-    required = [*descriptor.fields_by_name, *descriptor.oneofs_by_name]
+def _rules(descriptor: Descriptor) -> _Rules:
     prefix = f"{descriptor.name}."
-    filled = [(name, LIMITS.get(prefix + name)) for name in descriptor.fields_by_name]
-    return (
-        [(name, REQUIRED[prefix + name]) for name in required if prefix + name in REQUIRED],
-        [(name, limit) for name, limit in filled if isinstance(limit, Entries) and limit.minimum > 0],
+    fields = {field.name: _field(prefix + field.name, field) for field in descriptor.fields}
+    entries = [(name, LIMITS.get(prefix + name)) for name in descriptor.fields_by_name]
+    needed = [
+        _Needed(name, is_oneof=False, has_presence=field.has_presence, requirement=REQUIRED[prefix + name])
+        for name, field in descriptor.fields_by_name.items()
+        if prefix + name in REQUIRED
+    ]
+    needed += [
+        _Needed(name, is_oneof=True, has_presence=True, requirement=REQUIRED[prefix + name])
+        for name in descriptor.oneofs_by_name
+        if prefix + name in REQUIRED
+    ]
+    return _Rules(
+        tuple(needed),
+        tuple((name, limit) for name, limit in entries if isinstance(limit, Entries) and limit.minimum > 0),
+        {name: field for name, field in fields.items() if field is not None},
     )
+
+
+def _field(place: str, field: FieldDescriptor) -> _Field | None:
+    limit, holds = LIMITS.get(place), _is_ours(field) and place not in SERVED_ONE_BY_ONE
+    if limit is None and field.enum_type is None and not holds:
+        return None
+    return _Field(place, limit, field.enum_type, holds and not field.is_repeated, holds and field.is_repeated)
 
 
 def _is_ours(field: FieldDescriptor) -> bool:
@@ -103,10 +134,11 @@ def _is_ours(field: FieldDescriptor) -> bool:
     )  # fmt: skip
 
 
-def _is_set(message: Message, name: str) -> bool:
-    field = message.DESCRIPTOR.fields_by_name[name]
-    return message.HasField(name) if field.has_presence else bool(getattr(message, name))
+def _is_set(message: Message, need: _Needed) -> bool:
+    if need.is_oneof:
+        return message.WhichOneof(need.name) is not None
+    return message.HasField(need.name) if need.has_presence else bool(getattr(message, need.name))
 
 
 def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return f"{path}.{name}" if path and name else path or name

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.serving.encoders import encode_all, in_onnxruntime
-from benchmarks.serving.precisions import ranks
+from benchmarks.serving.precisions import measure, ranks, table
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
 from portrait.features.tokens import TextTokenizer
@@ -31,3 +31,11 @@ def test_the_ranking_is_made_of_what_the_exported_encoder_says(trained: TrainedR
     nonsense = np.roll(embeddings, 1, axis=0)
     assert (ranks(trained, nonsense, targets) != own_ranks).any()
     assert (text_vectors(trained.model, trained.cache).numpy() == own_vectors).all(), "the run itself is left as it was"
+
+
+def test_every_format_has_its_row(trained: TrainedRun) -> None:
+    content = measure(trained.folder, 1)
+    text = table({"circumstances": dict.fromkeys(("command", "date", "machine", "commit"), "x"), **content})
+    assert [line.split(" | ")[0] for line in text.splitlines()[-4:]] == [f"| {precision}" for precision in Precision]
+    assert content["formats"]["fp32"]["minus_fp32"]["difference"] == 0.0
+    assert all(row["cosine"]["mean"] > 0.9 for row in content["formats"].values())

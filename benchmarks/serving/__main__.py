@@ -20,7 +20,7 @@ NAME = "serving"
 BENCHMARKS: dict[str, dict[str, Any]] = {
     "encoding": {},
     "peers": {},
-    "rpcs": {"seconds": 10.0},
+    "rpcs": {"seconds": 8.0},
     "catalogues": {},
     "overload": {"seconds": 60.0},
     "cancels": {},

@@ -20,6 +20,7 @@ import grpc
 from benchmarks.machine import machine
 from benchmarks.serving import synthetic
 from benchmarks.serving.calls import recommendations
+from benchmarks.serving.curves import Curve, keep
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import OK, Load, run
 from benchmarks.serving.memory import resident
@@ -64,6 +65,8 @@ def measure(repository: Path, sizes: Sequence[int] = SIZES) -> list[Row]:
         for size in sizes:
             points.append(_point(repository, Path(name) / str(size), size))
             _say(asdict(points[-1]))
+        by_size = [(point.items, point.p50_ms) for point in points]
+        keep([Curve("Latency by catalogue", "Recommend", "items", "ms, p50", by_size)])
         wide = Path(name) / "wide"
         synthetic.write(repository, wide, sizes[-1], DIMENSION)
         return _rows(points, resident(wide) / 2**20)

@@ -2,8 +2,9 @@
 
 The same graph (the release's text encoder, in OpenVINO), tokenizer, threads and texts: in process, through Triton
 alone, LitServe, mosec, and the gateway. One text a request, 64 in flight; then at random times, at 70% of each
-server's own rate. Of several sizes of batch and waits, each peer gets those that were best in a trial. What the load
-generator takes is missing from all of them alike.
+server's own rate. Of several sizes of batch and waits, each peer gets those that were best in a trial. All take their
+turn in each of some rounds, and figures are medians of the rounds. What the load generator takes is missing from all of
+them alike.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from benchmarks.machine import machine
 from benchmarks.serving import gateway, senders
@@ -38,10 +40,11 @@ from portrait.features.text import item_text
 from portrait.features.tokens import TextTokenizer
 from portrait.server.triton import EmbeddedTriton
 
-TEXTS, TRIED = 6_000, 1_500
+TEXTS, TRIED, ROUNDS = 3_000, 1_000, 3
 IN_FLIGHT = 64
 LOAD = 0.7
 """Of a server's own rate, in the open loop."""
+OURS = "the gateway"
 BATCHES = ((16, 0), (32, 2), (64, 5))
 """Texts in a batch at most, and milliseconds that it waits for them."""
 _MODEL = "text_encoder"
@@ -60,8 +63,6 @@ class Served:
     open_p50: float
     """Seconds, at 70% of its rate."""
     open_p99: float
-    setting: str
-    """What was best in a trial."""
 
 
 Start = Callable[[], AbstractContextManager[Target]]
@@ -169,28 +170,35 @@ def _gateway(repository: Path) -> Iterator[Target]:
         yield Target("gateway", served.address, files.folder(repository, number) / files.TOKENIZER, number)
 
 
-def under_load(start: Start, texts: Sequence[str], setting: str) -> Served:
+PEERS: dict[str, Callable[[Path, int, int, int], AbstractContextManager[Target]]] = {
+    "Triton": _triton,
+    "LitServe": partial(_http, "litserve"),
+    "mosec": partial(_http, "mosec"),
+}
+"""By repository, threads, texts in a batch and milliseconds to wait for them."""
+
+
+def under_load(start: Start, texts: Sequence[str]) -> Served:
     """A server's rate and latencies."""
     with start() as target:
         senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT)  # every shape is compiled
         closed = senders.load(target, texts, in_flight=IN_FLIGHT)
         rate = rate_of(closed)
         opened = senders.load(target, texts, rate=LOAD * rate)
-    served = Served(rate, *_percentiles(closed), *_percentiles(opened), setting)
+    served = Served(rate, *_percentiles(closed), *_percentiles(opened))
     _say(target.kind, served)
     return served
 
 
-def best(starts: dict[str, Start], texts: Sequence[str]) -> Served:
-    """A server at the best of some settings."""
+def best(starts: dict[str, Start], texts: Sequence[str]) -> str:
+    """The setting with which a server is fastest in a trial."""
     tried = {}
     for setting, start in starts.items():
         with start() as target:
             senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT)
             tried[setting] = rate_of(senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT))
         _say(target.kind, setting, tried[setting])
-    chosen = max(tried, key=lambda setting: tried[setting])
-    return under_load(starts[chosen], texts, chosen)
+    return max(tried, key=lambda setting: tried[setting])
 
 
 def in_process(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> float:
@@ -228,40 +236,56 @@ def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Row]:
     number = files.releases(repository)[-1]
     path = files.model_file(repository, _MODEL, number)
     tokenizer = TextTokenizer.load(files.folder(repository, number) / files.TOKENIZER)
-    alone = {
-        "ONNX Runtime in process": in_process(in_onnxruntime(path, threads), tokenizer, texts),
-        "OpenVINO in process": in_process(in_openvino(path, threads), tokenizer, texts),
+    runtimes = {
+        "ONNX Runtime in process": in_onnxruntime(path, threads),
+        "OpenVINO in process": in_openvino(path, threads),
     }
-    _say("in process", alone)
-
-    def settings(start: Callable[..., AbstractContextManager[Target]]) -> dict[str, Start]:
-        return {f"batches of {batch}, {wait} ms": partial(start, repository, threads, batch, wait)
-                for batch, wait in BATCHES}  # fmt: skip
-
-    peers = {
-        "Triton": best(settings(_triton), texts),
-        "LitServe": best(settings(partial(_http, "litserve")), texts),
-        "mosec": best(settings(partial(_http, "mosec")), texts),
-    }
-    ours = under_load(partial(_gateway, repository), texts, "")
-    ideal = alone["OpenVINO in process"]
-    strongest = max(peers, key=lambda name: peers[name].rate)
-    rows = [Row(f"peers: {name}", rate, "texts/s", "", None, "value >= 0") for name, rate in alone.items()]
-    for name, served in [*peers.items(), ("the gateway", ours)]:
-        told = f"OpenVINO in process; {_worded(served)}"
-        rows.append(Row(f"peers: {name}", served.rate, "texts/s", told, served.rate / ideal, "value >= 0"))
-    against = f"{strongest}, {peers[strongest].rate:.0f} texts/s"
-    ratio = ours.rate / peers[strongest].rate
-    return [
-        Row("peers: the gateway against the best of them", ours.rate, "texts/s", against, ratio, "ratio >= 1.3"),
-        *rows,
-    ]
+    settings: dict[str, str] = {OURS: ""}
+    starts: dict[str, Start] = {OURS: partial(_gateway, repository)}
+    for name, peer in PEERS.items():
+        tried: dict[str, Start] = {
+            f"batches of {batch}, {wait} ms": partial(peer, repository, threads, batch, wait) for batch, wait in BATCHES
+        }
+        settings[name] = best(tried, texts)
+        starts[name] = tried[settings[name]]
+    alone: dict[str, list[float]] = {name: [] for name in runtimes}
+    served: dict[str, list[Served]] = {name: [] for name in starts}
+    for _ in range(ROUNDS):
+        for name, encode in runtimes.items():
+            alone[name].append(in_process(encode, tokenizer, texts))
+            _say(name, alone[name][-1])
+        for name, start in starts.items():
+            served[name].append(under_load(start, texts))
+    return _rows(alone, served, settings)
 
 
-def _worded(served: Served) -> str:
-    closed = f"p50 {1000 * served.p50:.0f} ms, p99 {1000 * served.p99:.0f} ms"
-    opened = f"at {LOAD:.0%} of its rate {1000 * served.open_p50:.0f} and {1000 * served.open_p99:.0f} ms"
-    return "; ".join(filter(None, (served.setting, closed, opened)))
+def _rows(alone: dict[str, list[float]], served: dict[str, list[Served]], settings: dict[str, str]) -> list[Row]:
+    rates = {name: [each.rate for each in rounds] for name, rounds in served.items()}
+    ours, ideal = rates[OURS], alone["OpenVINO in process"]
+    strongest = max(PEERS, key=lambda name: median(rates[name]))
+    rows = [
+        Row("peers: the gateway against the best of them", median(ours), "texts/s",
+            f"{strongest}, {median(rates[strongest]):.0f} texts/s", _ratio(ours, rates[strongest]), "ratio >= 1.3"),
+        *(Row(f"peers: {name}", median(rounds), "texts/s", "OpenVINO in process", _ratio(rounds, ideal), "value >= 0")
+          for name, rounds in alone.items()),
+    ]  # fmt: skip
+    for name, rounds in served.items():
+        told = "; ".join(filter(None, ("OpenVINO in process", settings[name], _latencies(rounds))))
+        ratio = _ratio(rates[name], ideal)
+        rows.append(Row(f"peers: {name}", median(rates[name]), "texts/s", told, ratio, "value >= 0"))
+    return rows
+
+
+def _ratio(rates: Sequence[float], others: Sequence[float]) -> float:
+    """The median of the rounds' own ratios."""
+    return median(rate / other for rate, other in zip(rates, others, strict=True))
+
+
+def _latencies(rounds: Sequence[Served]) -> str:
+    p50, p99, open_p50, open_p99 = (
+        1000 * median(getattr(each, name) for each in rounds) for name in ("p50", "p99", "open_p50", "open_p99")
+    )
+    return f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, at {LOAD:.0%} of its rate {open_p50:.0f} and {open_p99:.0f} ms"
 
 
 def _say(*told: object) -> None:

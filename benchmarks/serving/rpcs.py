@@ -20,6 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from benchmarks.machine import machine
 from benchmarks.serving import echo, h2load
 from benchmarks.serving.calls import PROFILE, RECOMMEND, items_of
+from benchmarks.serving.curves import Curve, keep
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import OK, Answered, Call, Load, run
 from benchmarks.serving.rows import Row
@@ -168,15 +169,20 @@ def _growth(gateway: Gateway, name: str, make: Maker, shoppers: Shoppers) -> Row
         answered = run(Load(gateway.address, calls, 60.0, _DEADLINE, in_flight=1, count=len(calls)))
         p50[length], _ = _percentiles(answered[20:])
     _say(f"cold {name} by events", **{f"p50_ms_{length}": round(1000 * each, 2) for length, each in p50.items()})
+    points = [(length, 1000 * each) for length, each in p50.items()]
+    keep([Curve("Latency of cold calls by history", name, "events", "ms, p50", points)])
     what = f"cold {name}: latency with 500 events"
     return Row(what, 1000 * p50[500], "ms", f"50 events, {1000 * p50[50]:.2f} ms", p50[500] / p50[50], "ratio <= 4")
 
 
 def _clients(gateway: Gateway, calls: Sequence[Call], seconds: float) -> None:
     """Answers a second as clients grow in number."""
+    points = []
     for clients in CLIENTS:
         answered = run(Load(gateway.address, calls, seconds / 2, _DEADLINE, in_flight=clients))
+        points.append((clients, _rate(answered)))
         _say(f"warm GetProfile, {clients} clients", rate=round(_rate(answered)), **_summary(answered))
+    keep([Curve("Rate by clients", "warm GetProfile", "calls in flight", "answers/s", points)])
 
 
 def _drift(gateway: Gateway, shoppers: Shoppers) -> None:

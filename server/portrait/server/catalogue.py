@@ -69,6 +69,16 @@ class Snapshot:
     def __len__(self) -> int:
         return self._stock.rows + len(self._added_alive)
 
+    @property
+    def items(self) -> int:
+        """How many items there are: living rows."""
+        return bits.size(self._stock_alive) + self.added
+
+    @property
+    def added(self) -> int:
+        """How many of them were added or replaced since the release; every request looks at each of these."""
+        return int(np.count_nonzero(self._added_alive))
+
     def row(self, item_id: str) -> int | None:
         """Row of an item, None if the catalogue does not hold it."""
         place = self._added.place(item_id, len(self._added_alive))
@@ -315,7 +325,8 @@ class Catalogues:
 
     def now(self) -> "Shelves":
         """All of them as they are now."""
-        return Shelves({name: catalogue.now for name, catalogue in self._by_name.items()})
+        # One step, since other threads look while new catalogues come in.
+        return Shelves({name: catalogue.now for name, catalogue in tuple(self._by_name.items())})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
-from portrait.server.catalogue import Catalogues, Snapshot
+from portrait.server.catalogue import Catalogues, Shelves, Snapshot
 from portrait.server.described import CandidateSet, described
 from portrait.server.errors import NotFound
 from portrait.server.fallback import Fallback
@@ -113,6 +113,11 @@ class Engine:
         self._shoppers = ShopperEncoder(models, release, self.texts)
         self._ranker = Ranker(models)
         self.fallback = Fallback()
+
+    @property
+    def shelves(self) -> Shelves:
+        """All catalogues as they are now."""
+        return self._catalogues.now()
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:

@@ -39,6 +39,7 @@ class Metrics:
         """Show what is loaded, which release serves whom, and what the engines count."""
         self.registry.register(_Releases(rollout))
         self.registry.register(_Engines(rollout.loaded))
+        self.registry.register(_Catalogues(rollout.loaded))
 
     def watch_gates(self, gates: Mapping[Kind, Gate]) -> None:
         """Show what the gates let in and refuse."""
@@ -135,6 +136,24 @@ class _Releases(Collector):
         yield CounterMetricFamily(
             "portrait_release_switches", "Changes of which release serves whom.", rollout.switches
         )
+
+
+class _Catalogues(Collector):
+    """Reads the engines' catalogues when it is asked."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Items of each catalogue, and how many of them every request looks at."""
+        labels = ["release", "catalogue"]
+        items = GaugeMetricFamily("portrait_catalogue_items", "Items that can be shown.", labels=labels)
+        added = GaugeMetricFamily("portrait_catalogue_added", "Of these, not in the release's index.", labels=labels)
+        for release, engine in tuple(self._loaded.engines.items()):
+            for name, shelf in engine.shelves.by_name.items():
+                items.add_metric([str(release), name], shelf.items)
+                added.add_metric([str(release), name], shelf.added)
+        yield from (items, added)
 
 
 class _Engines(Collector):

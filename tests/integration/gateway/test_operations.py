@@ -89,6 +89,8 @@ async def test_metrics_count_calls(gateway: Served, stubs: Stubs) -> None:
     assert 'portrait_rpcs_total{code="OK",method="portrait.v1.RecommendationService/Recommend"}' in text
     assert "portrait_rpc_seconds_bucket" in text
     assert "portrait_release 1.0" in text
+    assert 'portrait_catalogue_items{catalogue="products",release="1"}' in text
+    assert 'portrait_catalogue_added{catalogue="products",release="1"}' in text
 
 
 async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: Path, tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
     row = now.row("pan")
     assert row is not None
     assert passing(now, Filter(categories=[("Kitchen",)], brands=["acme"])) == ["pan"]
+    assert (now.items, now.added) == (6, 1)
     everything = now.select(Filter(), np.empty(0, dtype=np.int64))
     nearest = now.nearest(np.array([1.0, 0.0], dtype=np.float32), [(9, everything), (2, everything)])
     assert [rows.tolist() for rows in nearest] == [[row, 4, 3, 2, 1, 0], [row, 4]]

@@ -21,6 +21,7 @@ from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES, popularity_scale
 from portrait.features.events import EVENT_TYPES, Item
 from portrait.features.histories import EVENT_NUMBERS
+from portrait.features.items import ItemTable, write_lines
 from portrait.features.keywords import keywords
 from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
@@ -111,10 +112,10 @@ def _encode(tokenizer: TextTokenizer, words: NDArray[np.float32], texts: list[st
 def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float32]) -> None:
     folder.mkdir(parents=True)
     tokenizer.save(folder / files.TOKENIZER)
-    with (folder / files.ITEMS).open("w", encoding="utf-8") as lines:
-        for item in ITEMS:
-            fields = {name: getattr(item, name) for name in Item.__slots__}
-            lines.write(json.dumps(fields, ensure_ascii=False) + "\n")
+    prices = np.array([np.nan if item.price is None else item.price for item in ITEMS])
+    scale = PriceScale.fit([item.category_path for item in ITEMS], prices)
+    write_lines(ITEMS, folder / files.ITEMS)
+    ItemTable.load(folder, scale).save(folder)
     texts = [item_text(item) for item in ITEMS]
     np.save(folder / files.ITEM_VECTORS, _encode(tokenizer, words, texts))
     Lenders.themselves(np.arange(len(ITEMS))).save(folder / files.LENDERS)
@@ -124,8 +125,6 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     Associations(
         np.arange(items + 1), np.roll(np.arange(items, dtype=np.int32), -1), np.full(items, 0.5, np.float32), 0.7
     ).save(folder / files.ASSOCIATIONS)
-    prices = np.array([np.nan if item.price is None else item.price for item in ITEMS])
-    scale = PriceScale.fit([item.category_path for item in ITEMS], prices)
     (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()))
     frequencies = Counter(stem for text in texts for stem in {word.stem for word in keywords(text)})
     (folder / files.KEYWORDS).write_text(json.dumps({"documents": len(texts), "frequencies": frequencies}))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features import release as files
 from portrait.features.associations import Associated
 
 LENDERS = 10
@@ -99,15 +100,21 @@ class Lenders:
 
     def save(self, path: Path) -> None:
         """Write to a file, all of it or nothing."""
+        held = np.empty(len(self), dtype=[("rows", np.int32, (LENDERS,)), ("shares", np.float32, (LENDERS,))])
+        held["rows"], held["shares"] = self.rows, self.shares
         temporary = path.with_name(f".{path.name}.tmp")
         with temporary.open("wb") as file:
-            np.savez(file, rows=self.rows, shares=self.shares)
+            np.save(file, held)
         os.replace(temporary, path)
 
     @classmethod
-    def load(cls, path: Path) -> "Lenders":
-        """The inverse of `save`."""
-        with np.load(path) as arrays:
+    def load(cls, folder: Path) -> "Lenders":
+        """Read those of a release's folder, mapped into memory; earlier versions wrote an archive, which is read."""
+        written = folder / files.LENDERS
+        if written.exists():
+            held = np.asarray(np.load(written, mmap_mode="r"))
+            return cls(held["rows"], held["shares"])
+        with np.load(written.with_suffix(".npz")) as arrays:
             return cls(arrays["rows"], arrays["shares"])
 
 

@@ -10,7 +10,7 @@
     item_index.faiss                          finds the nearest of many items; only of catalogues too large to look at
                                               every item
     item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its lenders' mean
-    lenders.npz                               which items lend to those without events; see `lenders`
+    lenders.npy                               which items lend to those without events; see `lenders`
     associations.npz                          which items follow which; see `associations`
     price_scale.json                          quantiles of prices by category
     keywords.json                             document frequencies of the catalogues' words
@@ -35,7 +35,7 @@ ITEM_COLUMNS = "item_columns"
 ITEM_VECTORS = "item_vectors.npy"
 ITEM_INDEX = "item_index.faiss"
 ITEM_POPULARITY = "item_popularity.npy"
-LENDERS = "lenders.npz"
+LENDERS = "lenders.npy"
 ASSOCIATIONS = "associations.npz"
 PRICE_SCALE = "price_scale.json"
 KEYWORDS = "keywords.json"

@@ -105,7 +105,7 @@ class Release:
                 vectors=mapped_array(folder / files.ITEM_VECTORS),
                 index=Approximate.open(index) if index.exists() else None,
                 popularity=mapped_array(folder / files.ITEM_POPULARITY),
-                lenders=Lenders.load(folder / files.LENDERS),
+                lenders=Lenders.load(folder),
                 associations=Associations.load(folder / files.ASSOCIATIONS),
                 price_scale=scale,
                 documents=words["documents"],

@@ -33,6 +33,8 @@ def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp
     assert [item.item_id for item in loaded.items] == trained.corpus.item_ids
     np.testing.assert_allclose(loaded.vectors, item_vectors(trained.model, trained.cache, trained.corpus), atol=1e-6)
     assert loaded.document_frequencies["lamp"] == 12
+    assert second.export["retrieval"]["kind"] == "exact"
+    assert f"releases/2/{files.ITEM_COLUMNS}/price.npy" in second.hashes
 
 
 def test_every_number_format_agrees_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:

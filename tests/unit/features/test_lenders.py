@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from portrait.features import release as files
 from portrait.features.associations import Associated
 from portrait.features.lenders import LENDERS, Lenders, with_lent
 
@@ -59,10 +60,14 @@ def test_without_lenders_words_stay_what_they_are() -> None:
     assert with_lent(words[:0], Lenders.none(0), vectors, 2).shape == (0, 8)
 
 
-def test_they_are_read_as_they_were_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+def test_they_are_read_as_they_were_written(tmp_path: Path, earlier: bool) -> None:
     random = np.random.default_rng(0)
     lenders = Lenders.nearest(unit(random, NEW), unit(random, KNOWN), np.ones(KNOWN, dtype=bool))
-    lenders.save(tmp_path / "lenders.npz")
-    read = Lenders.load(tmp_path / "lenders.npz")
+    if earlier:
+        np.savez(tmp_path / "lenders.npz", rows=lenders.rows, shares=lenders.shares)
+    else:
+        lenders.save(tmp_path / files.LENDERS)
+    read = Lenders.load(tmp_path)
     assert np.array_equal(read.rows, lenders.rows)
     assert np.array_equal(read.shares, lenders.shares)

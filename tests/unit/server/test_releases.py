@@ -3,12 +3,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 import tiny_release
 
+from portrait.export import nearest
 from portrait.features import release as files
+from portrait.features.events import Item
+from portrait.features.lenders import Lenders
 from portrait.features.release import ReleaseError
+from portrait.server.catalogue import Catalogues
+from portrait.server.described import described
+from portrait.server.filters import Filter
 from portrait.server.releases import Release
 
 
@@ -39,7 +46,7 @@ def test_a_release_that_is_not_there_is_refused(repository: Path) -> None:
         Release.load(repository, 2)
 
 
-@pytest.mark.parametrize("name", [files.ITEMS, files.ITEM_VECTORS, files.TOKENIZER])
+@pytest.mark.parametrize("name", [files.ITEMS, f"{files.ITEM_COLUMNS}/price.npy", files.ITEM_VECTORS, files.TOKENIZER])
 def test_a_file_that_changed_is_refused(repository: Path, name: str) -> None:
     with (files.folder(repository, 1) / name).open("ab") as file:
         file.write(b"\n")
@@ -79,3 +86,46 @@ def test_vectors_of_another_dimension_are_refused(repository: Path) -> None:
     edit_manifest(repository, lambda manifest: manifest.update(dimension=8))
     with pytest.raises(ReleaseError, match="damaged"):
         Release.load(repository, 1)
+
+
+@pytest.fixture
+def indexed(repository: Path) -> Path:
+    """The same release as a larger catalogue has it: with an index, and vectors in half precision."""
+    folder = files.folder(repository, 1)
+    vectors = np.load(folder / files.ITEM_VECTORS)
+    nearest.write(vectors, lambda count: vectors[:count], folder, exact=0)
+    hashes = {str(path.relative_to(repository)): files.sha256(path) for path in files.written(folder)}
+    del hashes[f"releases/1/{files.MANIFEST}"]
+    edit_manifest(repository, lambda manifest: manifest["hashes"].update(hashes))
+    return repository
+
+
+def test_an_index_is_loaded_and_finds_who_lends_to_newcomers(indexed: Path) -> None:
+    release = Release.load(indexed, 1)
+    assert release.index is not None
+    assert release.vectors.dtype == np.float16
+    words = np.asarray(release.vectors[[7, 30]], dtype=np.float32)
+    lent, exact = (
+        release.lenders_to(words),
+        Lenders.nearest(words, release.vectors.astype(np.float32), ~release.newcomer),
+    )
+    assert [set(rows) for rows in lent.rows.tolist()] == [set(rows) for rows in exact.rows.tolist()]
+    np.testing.assert_allclose(np.sort(lent.shares), np.sort(exact.shares), atol=1e-2)
+    new = described(release, "products", [Item("new", "New"), release.items[7]], words)
+    assert new.vectors.dtype == np.float32
+    assert new.newcomer.tolist() == [True, False]
+    catalogue = Catalogues(release)["products"]
+    catalogue.upsert(new)
+    selection = catalogue.now.select(Filter(), np.empty(0, dtype=np.int64))
+    [rows] = catalogue.now.nearest(new.vectors[0], [(5, selection)])
+    assert "new" in catalogue.now.take(rows).item_ids
+
+
+def test_an_index_of_other_items_is_refused(indexed: Path) -> None:
+    folder = files.folder(indexed, 1)
+    vectors = np.load(folder / files.ITEM_VECTORS).astype(np.float32)
+    faiss.write_index(nearest.inverted_file(vectors[:-1]), str(folder / files.ITEM_INDEX))
+    name = f"releases/1/{files.ITEM_INDEX}"
+    edit_manifest(indexed, lambda manifest: manifest["hashes"].update({name: files.sha256(indexed / name)}))
+    with pytest.raises(ReleaseError, match="damaged"):
+        Release.load(indexed, 1)

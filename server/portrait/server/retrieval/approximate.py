@@ -12,7 +12,12 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.server import bits
 from portrait.server.bits import Bits
+
+_SPARE, _MOST_FETCHED = 1.3, 1_000
+"""Of rows that are thrown away where they may not be found: so many times as many are fetched, but no more than this.
+"""
 
 
 class Approximate:
@@ -49,28 +54,43 @@ class Approximate:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The nearest rows to each vector, best first, and their inner products.
 
-        The fewer rows are searched among, the more lists are looked at, so that as many of them are compared; where
-        the lists hold too few, all lists are.
+        Where many rows may be found, a few more than are wanted are fetched and the others thrown away, since asking
+        of each row that is looked at costs more than comparing it. Else they are searched among alone: the fewer they
+        are, the more lists are looked at, and where these hold too few, all lists.
 
         Args:
             vectors: `[vectors, dimension]`.
             k: how many for each.
             among: the rows that may be found.
-            share: of all rows, how many these are.
+            share: of all rows, how many these are at most.
 
         Returns:
             Twice `[vectors, k]`; row -1 where there are no more.
         """
-        lists = min(self.lists, math.ceil(self.looked_at / max(share, 1.0 / len(self))))
-        rows, scores = self._look(vectors, k, among, lists)
-        wanting = np.flatnonzero(rows[:, -1] < 0) if k <= share * len(self) else ()
-        if len(wanting) and lists < self.lists:
-            rows[wanting], scores[wanting] = self._look(vectors[wanting], k, among, self.lists)
+        rows = np.full((len(vectors), k), -1, dtype=np.int64)
+        scores = np.zeros((len(vectors), k), dtype=np.float32)
+        fetched = k if share >= 1.0 else math.ceil(_SPARE * k / max(share, 1e-9))
+        if fetched <= _MOST_FETCHED:
+            rows, scores = _kept(*self._look(vectors, fetched, None, self.looked_at), k, among)
+        for lists in (math.ceil(self.looked_at / max(share, 1.0 / len(self))), self.lists):
+            wanting = np.flatnonzero(rows[:, -1] < 0)
+            if len(wanting):
+                rows[wanting], scores[wanting] = self._look(vectors[wanting], k, among, min(lists, self.lists))
         return rows, scores
 
     def _look(
-        self, vectors: NDArray[np.float32], k: int, among: Bits, lists: int
+        self, vectors: NDArray[np.float32], k: int, among: Bits | None, lists: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        within = faiss.SearchParametersIVF(sel=faiss.IDSelectorBitmap(among), nprobe=lists)
-        scores, rows = self._index.search(vectors, k, params=within)
+        selector = None if among is None else faiss.IDSelectorBitmap(among)
+        scores, rows = self._index.search(vectors, k, params=faiss.SearchParametersIVF(sel=selector, nprobe=lists))
         return rows, scores
+
+
+def _kept(
+    rows: NDArray[np.int64], scores: NDArray[np.float32], k: int, among: Bits
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The first `k` of each that may be found; row -1 behind them."""
+    kept = bits.holds(among, rows) & (rows >= 0)
+    first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
+    found = np.where(np.take_along_axis(kept, first, 1), np.take_along_axis(rows, first, 1), -1)
+    return found, np.take_along_axis(scores, first, 1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from portrait.server import bits
 from portrait.server.bits import Bits
 
-_SPARE, _MOST_FETCHED = 1.3, 1_000
+_SPARE, _MOST_FETCHED = 2.0, 1_000
 """Of rows that are thrown away where they may not be found: so many times as many are fetched, but no more than this.
 """
 

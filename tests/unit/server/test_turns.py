@@ -26,8 +26,10 @@ class Loop:
         asyncio.get_running_loop().call_soon(self._count)
 
 
-async def test_steps_are_apart_and_in_order() -> None:
-    turns, loop = Turns(), Loop()
+@pytest.mark.parametrize(("seconds", "apart"), [(1.0, range(APART, 2 * APART)), (0.0, range(1, APART))])
+async def test_steps_are_apart_and_in_order(seconds: float, apart: range) -> None:
+    """Steps take some time, or none; then nothing is left to others."""
+    turns, loop = Turns(lambda: seconds * len(steps)), Loop()
     ready = asyncio.Event()
     steps: list[tuple[int, int]] = []
 
@@ -44,7 +46,7 @@ async def test_steps_are_apart_and_in_order() -> None:
     assert await asyncio.gather(*tasks) == list(range(5))
     when = [turn for turn, _ in steps]
     for together in (when[:5], when[5:]):
-        assert all(later - sooner >= APART for sooner, later in pairwise(together))
+        assert all(later - sooner in apart for sooner, later in pairwise(together))
     assert [number for _, number in steps] == [0, 1, 2, 3, 4] * 2
 
 
@@ -116,8 +118,8 @@ def test_work_that_is_taken_back_ends_and_stops_nobody(works: list[tuple[int, fl
 
 
 async def test_what_came_first_goes_first() -> None:
-    turns = Turns()
     steps: list[str] = []
+    turns = Turns(lambda: 1.0 * len(steps))
 
     async def work(name: str, count: int) -> None:
         for _ in range(count):

@@ -8,7 +8,8 @@ neither served nor refused before their time is up.
 import asyncio
 import heapq
 import itertools
-from collections.abc import Awaitable, Generator
+import time
+from collections.abc import Awaitable, Callable, Generator
 from types import coroutine
 from typing import Any, TypeVar, cast
 
@@ -16,15 +17,24 @@ R = TypeVar("R")
 
 APART = 4
 """Turns of the loop from one step of admitted work to the next: those in which a call is accepted."""
+LEFT_SHARE = 0.5
+"""But no more time than this share of what the step took: callers who come back at once when they are refused shall not
+keep the gateway from its work."""
 
 
 class Turns:
     """Lets one step of work go at a time, with turns of the loop between them.
 
     Work that came first goes first: what is nearly done is not held up by what has just begun.
+
+    Args:
+        clock: seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._until = 0.0
+        """When the next step may go in any case."""
         self._numbers = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         """A heap by the number of the work, and by one that no two entries share."""
@@ -43,10 +53,14 @@ class Turns:
                 yield from self._turn(number).__await__()
             except BaseException as error:  # taken back: ending costs little, and needs no turn
                 step, sent = work.throw, error
+            began = self._clock()
             try:
                 waits_for = step(sent)
             except StopIteration as ended:
                 return cast("R", ended.value)
+            finally:
+                now = self._clock()
+                self._until = now + LEFT_SHARE * (now - began)
             try:
                 sent = yield waits_for
                 step = work.send
@@ -67,8 +81,8 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._count)
 
     def _count(self) -> None:
-        """Note that a turn of the loop has passed; they are not waited for where nobody waits for them."""
-        self._left = self._left - 1 if self._waiting else 0
+        """Note that a turn of the loop has passed; the others are not waited for where no work waits for them."""
+        self._left = self._left - 1 if self._waiting and self._clock() < self._until else 0
         if self._left:
             asyncio.get_running_loop().call_soon(self._count)
             return

@@ -35,6 +35,8 @@ LOADS = ((64, 1), (24, 8))
 PLACES = (512, 1024, 2048, 4096)
 """Sizes of batches that are tried in process."""
 _DEADLINE = 10.0
+_PAUSE = 0.5
+"""Seconds after a refusal, as `RetryInfo` says on average."""
 _MODEL = "text_encoder"
 
 Encode = Callable[[Sequence[str]], None]
@@ -87,7 +89,8 @@ def through(gateway: Gateway, texts: Sequence[str], in_flight: int, texts_per_ca
     """Encode texts through the gateway, in a closed loop; a call that is refused counts as no text."""
     calls: list[Call] = encodings(texts, texts_per_call)
     before = gateway.metrics()
-    answered = run(Load(gateway.address, calls, 600.0, _DEADLINE, in_flight=in_flight, count=len(calls)))
+    load = Load(gateway.address, calls, 600.0, _DEADLINE, in_flight=in_flight, count=len(calls), after_refusal=_PAUSE)
+    answered = run(load)
     after = gateway.metrics()
     codes = Counter(each.code for each in answered)
     seconds = max(each.sent + each.seconds for each in answered) - min(each.sent for each in answered)

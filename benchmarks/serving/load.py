@@ -49,6 +49,8 @@ class Load:
     deadline: float
     in_flight: int = 0
     rate: float = 0.0
+    after_refusal: float = 0.0
+    """Seconds that a caller of a closed loop waits after it was refused, before it calls again."""
     leaving: float = 0.0
     """Share of the callers that leave before the answer, at a random time within `leave_seconds`."""
     leave_seconds: float = 0.0
@@ -148,9 +150,13 @@ class _Sender:
             asyncio.get_running_loop().call_later(chance.uniform(0.0, load.leave_seconds), connection.cancel, stream)
 
     def _note(self, sent: float, code: str) -> None:
-        self._under_way -= 1
         self._answered.append(Answered(sent, time.monotonic() - sent, code))
+        pause = self._load.after_refusal if code == REFUSED else 0.0
+        asyncio.get_running_loop().call_later(pause, self._end_call)
+
+    def _end_call(self) -> None:
+        self._under_way -= 1
         if self._load.in_flight and self._more():
-            asyncio.get_running_loop().call_soon(self._call)
+            self._call()
         else:
             self._ended.set()

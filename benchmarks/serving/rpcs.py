@@ -98,7 +98,8 @@ def measure(repository: Path, seconds: float) -> list[Row]:
         for name, make, share in (("GetProfile", profile, 0.25), ("Recommend", recommend, 0.15)):
             calls = [make(shopper) for shopper in warm]
             rows += _beside_empty(gateway, empty, name, calls, f"ratio >= {share}", seconds)
-            rows.append(_tail(gateway, name, calls, NORMAL * rows[-1].value, seconds))
+            if name == "GetProfile":
+                rows.append(_tail(gateway, name, calls, NORMAL * rows[-1].value, seconds))
         stored = _stored(gateway, shoppers)
         for name, make in (("GetProfile", profile), ("Recommend", recommend)):
             _warm(gateway, f"{name}, stored shoppers", [make(shopper) for shopper in stored], seconds)

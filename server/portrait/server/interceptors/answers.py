@@ -1,6 +1,7 @@
 """What was answered before is answered again at once, as long as nothing has changed that the answer is made from."""
 
 import math
+import random
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -27,7 +28,8 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
 
     Args:
         given: where they are kept.
-        seconds: how old an answer to a request without `as_of`, which means now, may be. One with `as_of` stays right.
+        seconds: how old an answer to a request without `as_of`, which means now, may be at most. One with `as_of`
+            stays right.
         store: tells when a named shopper has new events.
         state: of releases and catalogues; another one after every change.
     """
@@ -53,7 +55,9 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
             if isinstance(answer, bytes) or _is_degraded(answer):
                 return answer
             wire = answer.SerializeToString()
-            given.put(key, wire, made_from, math.inf if message.HasField("as_of") else now + seconds)
+            # Answers that were made together do not grow old together: all at once would be too much to make anew.
+            lasts = math.inf if message.HasField("as_of") else seconds * random.uniform(0.5, 1.0)  # noqa: S311
+            given.put(key, wire, made_from, now + lasts)
             return wire
 
         return behaviour

@@ -60,7 +60,7 @@ benchmark-tuning: env ## Ways of fine-tuning the BERT, on DATA=FOLDER, a source.
 	$(BIN)/python -W ignore -m benchmarks.tuning $(WORK)/data $(WORK)/tuning
 
 benchmark-serving: env ## All bars of serving, on REPOSITORY=FOLDER or a release made of DATA=FOLDER; ONLY=peers,fuzz.
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[benchmarks]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[benchmarks-serving]'
 ifndef REPOSITORY
 	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
 	test -e $(WORK)/quick/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/quick \

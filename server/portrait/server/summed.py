@@ -11,7 +11,10 @@ from prometheus_client.registry import Collector
 
 from portrait.server.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
 
-_LARGEST = {LOADED, REFUSED, "portrait_traffic_file_misread", "process_start_time_seconds", "process_max_fds"}
+_LARGEST = {
+    LOADED, REFUSED, "portrait_traffic_file_misread", "portrait_catalogue_items", "portrait_catalogue_added",
+    "process_start_time_seconds", "process_max_fds",
+}  # fmt: skip
 """What has no sum: the largest is shown."""
 _AGREED = {SERVING, CANARY, PERCENT}
 """What has neither: it is shown while all processes say the same, else 0."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from portrait.features import release as files
-from portrait.server import bits
-from portrait.server.catalogue import Catalogues
+from portrait.server.catalogues import bits
+from portrait.server.catalogues.catalogue import Catalogues
 from portrait.server.releases import Release
 
 _BLOCK = 10_000

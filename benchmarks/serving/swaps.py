@@ -33,7 +33,7 @@ from benchmarks.serving.load import Call
 from benchmarks.serving.others import copy_beside
 from benchmarks.serving.rows import Row
 from portrait.features import release as files
-from portrait.server.traffic import Traffic
+from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton import EmbeddedTriton
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest

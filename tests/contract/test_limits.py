@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
-from portrait.server.limits import LIMITS, REQUIRED
+from portrait.server.contract.limits import LIMITS, REQUIRED
 from portrait.v1 import (
     catalogue_service_pb2,
     event_service_pb2,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features import release as files
-from portrait.server import bits
+from portrait.server.catalogues import bits
 from portrait.server.retrieval.approximate import Approximate
 
 EXACT_ITEMS = 100_000

@@ -32,11 +32,13 @@ from portrait.server.interceptors.measuring import measuring
 from portrait.server.interceptors.reading import reading
 from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
-from portrait.server.loaded import Loaded
 from portrait.server.metrics import Metrics
-from portrait.server.processes import ProcessError
-from portrait.server.replay import follow
-from portrait.server.rollout import Rollout
+from portrait.server.processes.group import ProcessError
+from portrait.server.processes.supervisor import supervise
+from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.replay import follow
+from portrait.server.rollout.rollout import Rollout
+from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.services.catalogues import CatalogueService
 from portrait.server.services.events import EventService
 from portrait.server.services.explanations import ExplanationService
@@ -47,8 +49,6 @@ from portrait.server.settings import Settings
 from portrait.server.signals import end_on_signals, on_signals
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
-from portrait.server.supervisor import supervise
-from portrait.server.traffic import Traffic, TrafficError
 from portrait.server.triton import EmbeddedTriton, RemoteTriton, SupervisedTriton, TritonError
 from portrait.v1 import (
     catalogue_service_pb2,

@@ -15,11 +15,11 @@ from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
-from portrait.server.catalogue import Catalogues, Shelves, Snapshot
-from portrait.server.described import CandidateSet, described
+from portrait.server.catalogues.catalogue import Catalogues, Shelves, Snapshot
+from portrait.server.catalogues.described import CandidateSet, described
+from portrait.server.catalogues.filters import Filter
 from portrait.server.errors import NotFound
 from portrait.server.fallback import Fallback
-from portrait.server.filters import Filter
 from portrait.server.inference.encoders import Ranker
 from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder

@@ -8,7 +8,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from portrait.server.errors import NotFound
 from portrait.server.interceptors.chain import Context
-from portrait.server.loaded import Loaded
+from portrait.server.rollout.loaded import Loaded
 
 _LOOK_SECONDS = 0.5
 _SERVING = health_pb2.HealthCheckResponse.SERVING

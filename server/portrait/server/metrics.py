@@ -11,11 +11,11 @@ from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.answers import Answers
 from portrait.server.fallback import Cause
-from portrait.server.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
-from portrait.server.loaded import Loaded
-from portrait.server.processes import Processes
-from portrait.server.rollout import Rollout
-from portrait.server.summed import Summed
+from portrait.server.processes.group import Processes
+from portrait.server.processes.summed import Summed
+from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
+from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.rollout import Rollout
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

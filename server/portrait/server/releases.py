@@ -18,8 +18,8 @@ from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest, ReleaseError
 from portrait.features.tokens import TextTokenizer
-from portrait.server import bits
-from portrait.server.bits import Bits
+from portrait.server.catalogues import bits
+from portrait.server.catalogues.bits import Bits
 from portrait.server.retrieval.approximate import Approximate
 
 

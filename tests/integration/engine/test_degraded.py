@@ -11,9 +11,9 @@ import pytest
 from tiny_release import ITEMS
 
 from portrait.features.events import Event, EventType, Item
+from portrait.server.catalogues.filters import Filter
 from portrait.server.engine import Engine, RankRequest, RecommendRequest
 from portrait.server.errors import NotFound, Unavailable
-from portrait.server.filters import Filter
 from portrait.server.triton import EmbeddedTriton
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -14,9 +14,9 @@ from tiny_release import ITEMS
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.text import item_text
+from portrait.server.catalogues.filters import Filter
 from portrait.server.engine import Engine, Ranking, RankRequest, RecommendRequest
 from portrait.server.errors import DeadlineExceeded, NotFound, Unavailable
-from portrait.server.filters import Filter
 from portrait.server.triton import EmbeddedTriton
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

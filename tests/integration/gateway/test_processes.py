@@ -18,7 +18,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from served import Served, Stubs, command, serve
 
-from portrait.server.traffic import Traffic
+from portrait.server.rollout.traffic import Traffic
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
@@ -52,7 +52,8 @@ def processes(served: Served) -> list[int]:
     """Ids of the gateway processes."""
     pid = served.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if "portrait.server.worker" in Path(f"/proc/{child}/cmdline").read_text()]
+    workers = [each for each in children if "processes.worker" in Path(f"/proc/{each}/cmdline").read_text()]
+    return [int(worker) for worker in workers]
 
 
 def metrics(served: Served) -> dict[str, float]:

@@ -20,8 +20,8 @@ from typer.testing import CliRunner, Result
 
 from portrait.features import release as files
 from portrait.features.release import MODELS, Manifest
-from portrait.server.release_commands import release
-from portrait.server.traffic import Traffic, file_of
+from portrait.server.rollout.commands import release
+from portrait.server.rollout.traffic import Traffic, file_of
 from portrait.server.triton import EmbeddedTriton
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest

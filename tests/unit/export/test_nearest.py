@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from portrait.export import nearest
 from portrait.export.nearest import RECALL_AT, recall_of
 from portrait.features import release as files
-from portrait.server import bits
+from portrait.server.catalogues import bits
 from portrait.server.retrieval.approximate import Approximate
 
 COUNT, DIMENSION = 20_000, 16

@@ -10,8 +10,8 @@ import pytest
 
 from portrait.features.events import Item
 from portrait.server.errors import NotFound, Overloaded
-from portrait.server.loaded import Loaded
-from portrait.server.traffic import Traffic
+from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.traffic import Traffic
 
 
 class Counting:

@@ -8,8 +8,8 @@ from prometheus_client import start_http_server
 from typer.testing import CliRunner, Result
 
 from portrait.features import release as files
-from portrait.server.release_commands import release
-from portrait.server.traffic import Traffic, file_of
+from portrait.server.rollout.commands import release
+from portrait.server.rollout.traffic import Traffic, file_of
 
 
 @pytest.fixture

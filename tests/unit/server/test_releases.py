@@ -13,9 +13,9 @@ from portrait.features import release as files
 from portrait.features.events import Item
 from portrait.features.lenders import Lenders
 from portrait.features.release import ReleaseError
-from portrait.server.catalogue import Catalogues
-from portrait.server.described import described
-from portrait.server.filters import Filter
+from portrait.server.catalogues.catalogue import Catalogues
+from portrait.server.catalogues.described import described
+from portrait.server.catalogues.filters import Filter
 from portrait.server.releases import Release
 
 

@@ -16,9 +16,9 @@ from portrait.features.items import ItemTable, line
 from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest
-from portrait.server.catalogue import Catalogue
-from portrait.server.described import described
-from portrait.server.filters import Filter
+from portrait.server.catalogues.catalogue import Catalogue
+from portrait.server.catalogues.described import described
+from portrait.server.catalogues.filters import Filter
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from portrait.server.metrics import show
-from portrait.server.summed import Summed
+from portrait.server.processes.summed import Summed
 
 
 class Process:

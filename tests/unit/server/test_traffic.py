@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from portrait.features.release import ReleaseError
-from portrait.server.traffic import Traffic, TrafficError, file_of
+from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
 
 shopper_ids = some.text(min_size=1, max_size=20)
 shares = some.floats(min_value=0.001, max_value=100)

@@ -13,7 +13,7 @@ from portrait.features import histories
 from portrait.features.associations import Associated
 from portrait.features.events import Event, EventType
 from portrait.features.text import normalise_text, query_text
-from portrait.server.catalogue import Shelves
+from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.inference.encoders import ProfileEncoder
 from portrait.server.inference.remembered import RememberedProfiles
 from portrait.server.inference.texts import TextEncoder

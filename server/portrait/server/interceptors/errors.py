@@ -7,9 +7,9 @@ from typing import NoReturn
 import grpc
 import structlog
 
+from portrait.server.contract.statuses import DETAILS_KEY, Status, internal, is_expected, status_of
 from portrait.server.errors import PortraitError, Unavailable
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
-from portrait.server.statuses import DETAILS_KEY, Status, internal, is_expected, status_of
 
 _RETRY_SECONDS = 1.0
 

@@ -2,9 +2,9 @@
 
 from google.protobuf.message import DecodeError
 
+from portrait.server.contract.validation import violations
 from portrait.server.errors import InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
-from portrait.server.validation import violations
 
 
 def requests(method: Method, proceed: Behaviour) -> Behaviour:

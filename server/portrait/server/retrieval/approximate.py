@@ -12,8 +12,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.server import bits
-from portrait.server.bits import Bits
+from portrait.server.catalogues import bits
+from portrait.server.catalogues.bits import Bits
 
 _SPARE, _MOST_FETCHED = 2.0, 1_000
 """Of rows that are thrown away where they may not be found: so many times as many are fetched, but no more than this.

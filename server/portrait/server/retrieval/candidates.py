@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates import ASSOCIATED, FAMILIAR, NEWEST, RETRIEVED, candidate_features, memory
 from portrait.features.events import DEFAULT_CATALOGUE, Event
-from portrait.server.catalogue import Selection, Snapshot
-from portrait.server.described import CandidateSet
-from portrait.server.filters import Filter
+from portrait.server.catalogues.catalogue import Selection, Snapshot
+from portrait.server.catalogues.described import CandidateSet
+from portrait.server.catalogues.filters import Filter
 from portrait.server.inference.shoppers import Shopper
 
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates import RETRIEVED
 from portrait.features.events import Event
-from portrait.server.catalogue import Snapshot
-from portrait.server.described import CandidateSet
-from portrait.server.filters import Filter
+from portrait.server.catalogues.catalogue import Snapshot
+from portrait.server.catalogues.described import CandidateSet
+from portrait.server.catalogues.filters import Filter
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.retrieval.candidates import retrieve
 

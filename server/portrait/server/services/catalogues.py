@@ -3,12 +3,12 @@
 import structlog
 
 from portrait.features.events import Item
+from portrait.server.contract.validation import violations
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
-from portrait.server.loaded import Loaded
+from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.translation import catalogue_name, entry_violations, item_message, item_of
 from portrait.server.storage.store import ItemChange, Store
-from portrait.server.validation import violations
 from portrait.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
 
 

@@ -4,10 +4,10 @@ from collections import Counter
 
 import structlog
 
+from portrait.server.contract.validation import violations
 from portrait.server.interceptors.chain import Context
 from portrait.server.services.translation import entry_violations, event_of
 from portrait.server.storage.store import RecordedEvent, Store
-from portrait.server.validation import violations
 from portrait.v1 import event_service_pb2, event_service_pb2_grpc
 from portrait.v1.event_service_pb2 import (
     RECORD_STATUS_ACCEPTED,

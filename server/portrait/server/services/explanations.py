@@ -9,7 +9,7 @@ from portrait.server.errors import NotFound
 from portrait.server.explaining import Effect, explain_profile, explain_recommendation
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
-from portrait.server.loaded import Loaded
+from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of
 from portrait.server.services.translation import catalogue_name, ranked_messages
 from portrait.server.storage.store import Store

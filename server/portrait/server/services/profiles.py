@@ -6,16 +6,16 @@ from collections.abc import Sequence
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from portrait.server.contract.statuses import is_expected
+from portrait.server.contract.validation import violations
 from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, NotFound, PortraitError
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
-from portrait.server.loaded import Loaded
+from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of
 from portrait.server.services.translation import entry_error, profile_fields, profile_message
-from portrait.server.statuses import is_expected
 from portrait.server.storage.store import Store
-from portrait.server.validation import violations
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
 
 

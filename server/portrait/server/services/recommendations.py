@@ -6,7 +6,7 @@ from portrait.server import engine as core
 from portrait.server.engine import Ranking
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
-from portrait.server.loaded import Loaded
+from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of
 from portrait.server.services.translation import catalogue_name, filter_of, item_of, ranked_messages
 from portrait.server.storage.store import Store

@@ -8,7 +8,7 @@ from operator import attrgetter
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
-from portrait.server.limits import HISTORY_EVENTS
+from portrait.server.contract.limits import HISTORY_EVENTS
 from portrait.server.services.translation import datetime_of, event_of
 from portrait.server.storage.store import Store
 from portrait.v1 import types_pb2

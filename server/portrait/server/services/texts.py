@@ -4,7 +4,7 @@ import structlog
 
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
-from portrait.server.loaded import Loaded
+from portrait.server.rollout.loaded import Loaded
 from portrait.v1 import text_service_pb2, text_service_pb2_grpc, types_pb2
 
 

@@ -8,11 +8,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.server.catalogues.filters import Filter
+from portrait.server.contract.statuses import code_of, field_of, message_of
 from portrait.server.engine import RankedItem
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
-from portrait.server.filters import Filter
 from portrait.server.profiles.profile import Profile
-from portrait.server.statuses import code_of, field_of, message_of
 from portrait.v1 import profile_service_pb2, recommendation_service_pb2, types_pb2
 
 _EVENT_TYPES = {

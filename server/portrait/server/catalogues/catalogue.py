@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.items import ItemTable
 from portrait.features.lenders import Lenders
-from portrait.server import bits
-from portrait.server.added import Added
-from portrait.server.bits import Bits
-from portrait.server.described import CandidateSet
+from portrait.server.catalogues import bits
+from portrait.server.catalogues.added import Added
+from portrait.server.catalogues.bits import Bits
+from portrait.server.catalogues.described import CandidateSet
+from portrait.server.catalogues.filters import Filter
+from portrait.server.catalogues.stock import Stock
 from portrait.server.errors import NotFound
-from portrait.server.filters import Filter
 from portrait.server.releases import Release
 from portrait.server.retrieval.exact import best
-from portrait.server.stock import Stock
 
 T = TypeVar("T", bound=np.generic)
 

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from portrait.server.engine import Engine
-from portrait.server.traffic import Traffic
+from portrait.server.rollout.traffic import Traffic
 
 
 class Routes:

@@ -1,6 +1,6 @@
-"""One of several gateway processes: `python -m portrait.server.worker SETTINGS [--supervised]`, started by `processes`.
+"""One of several gateway processes, started by the group: `python -m portrait.server.processes.worker`.
 
-Prints one line of JSON to stdout once it serves: where its metrics are.
+Arguments: SETTINGS [--supervised]. Prints one line of JSON to stdout once it serves: where its metrics are.
 """
 
 import sys

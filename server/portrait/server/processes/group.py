@@ -30,7 +30,7 @@ class ProcessError(Exception):
 
 
 class Processes:
-    """Runs `portrait.server.worker` so many times.
+    """Runs `portrait.server.processes.worker` so many times.
 
     Each holds its own models' texts and answers, and its own limits of admission; the kernel deals out connections.
 
@@ -74,7 +74,7 @@ class Processes:
         began = time.monotonic()
         process = self._processes[place] = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "portrait.server.worker", self._settings.model_dump_json(exclude_none=True), *self._how),
+            *("-m", "portrait.server.processes.worker", self._settings.model_dump_json(exclude_none=True), *self._how),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             preexec_fn=dying_with(os.getpid()),

@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from portrait.server.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
+from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
 
 _LARGEST = {
     LOADED, REFUSED, "portrait_traffic_file_misread", "portrait_catalogue_items", "portrait_catalogue_added",

@@ -10,7 +10,7 @@ import structlog
 from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound, PortraitError
-from portrait.server.loaded import Loaded
+from portrait.server.rollout.loaded import Loaded
 from portrait.server.storage.store import ItemChange, Store
 
 LOOK_SECONDS = 0.25

@@ -7,9 +7,9 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.server import bits
-from portrait.server.bits import Bits
-from portrait.server.filters import Filter
+from portrait.server.catalogues import bits
+from portrait.server.catalogues.bits import Bits
+from portrait.server.catalogues.filters import Filter
 from portrait.server.releases import Release
 from portrait.server.retrieval.exact import best
 

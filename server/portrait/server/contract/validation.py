@@ -8,9 +8,9 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from portrait.server.bounds import Entries, Limit, Requirement
+from portrait.server.contract.bounds import Entries, Limit, Requirement
+from portrait.server.contract.limits import LIMITS, REQUIRED, SERVED_ONE_BY_ONE
 from portrait.server.errors import Violation
-from portrait.server.limits import LIMITS, REQUIRED, SERVED_ONE_BY_ONE
 from portrait.v1 import types_pb2
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import structlog
 
-from portrait.server.traffic import Traffic, TrafficError
+from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.triton import EmbeddedTriton, TritonError
 
 LOOK_SECONDS = 0.2

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from portrait.features.release import Manifest, ReleaseError, folder, releases
-from portrait.server.gateways import Gateway, GatewayError
-from portrait.server.traffic import Traffic, TrafficError
+from portrait.server.rollout.gateways import Gateway, GatewayError
+from portrait.server.rollout.traffic import Traffic, TrafficError
 
 _POLL_SECONDS = 0.2
 _SETTLED_SECONDS = 1.0

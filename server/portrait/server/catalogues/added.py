@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from portrait.features.events import Item
 from portrait.features.lenders import LENDERS, Lenders
-from portrait.server.described import CandidateSet
-from portrait.server.filters import Filter
-from portrait.server.growing import Growing
+from portrait.server.catalogues.described import CandidateSet
+from portrait.server.catalogues.filters import Filter
+from portrait.server.catalogues.growing import Growing
 
 _NUMBERS = np.dtype(
     [

@@ -17,12 +17,12 @@ import structlog
 from portrait.features.release import ReleaseError
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
-from portrait.server.loaded import Loaded
-from portrait.server.replay import Changes, replay
+from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.replay import Changes, replay
+from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
+from portrait.server.rollout.warming import TEXTS, warm
 from portrait.server.storage.store import Store
-from portrait.server.traffic import Traffic, TrafficError, file_of
 from portrait.server.triton import TritonError
-from portrait.server.warming import TEXTS, warm
 
 LOOK_SECONDS = 0.2
 """How often the operator's file is looked at."""

@@ -8,8 +8,8 @@ from contextlib import suppress
 from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
-from portrait.server.routes import Routes
-from portrait.server.traffic import Traffic
+from portrait.server.rollout.routes import Routes
+from portrait.server.rollout.traffic import Traffic
 
 
 class Loaded:

@@ -8,7 +8,7 @@ from typing import cast
 
 from google.protobuf.message import Message
 
-from portrait.server.bounds import (
+from portrait.server.contract.bounds import (
     Characters,
     Entries,
     FieldNames,

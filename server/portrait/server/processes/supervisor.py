@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from portrait.server.held import HeldReleases
 from portrait.server.metrics import of_processes, show
-from portrait.server.processes import Processes, hold
+from portrait.server.processes.group import Processes, hold
+from portrait.server.rollout.held import HeldReleases
+from portrait.server.rollout.traffic import Traffic
 from portrait.server.settings import Settings
 from portrait.server.signals import end_on_signals, on_signals
 from portrait.server.storage.sqlite import open_store
-from portrait.server.traffic import Traffic
 from portrait.server.triton import EmbeddedTriton
 
 _GRACE_SECONDS = 5.0

@@ -1,0 +1,1 @@
+"""Which release serves whom, and how that changes while requests flow."""

@@ -36,6 +36,8 @@ class Corpus:
     """`[events]`: row of the text that stands for the event: of the query, or of the item."""
     event_search: NDArray[np.int64]
     """`[events]`: the search that led to the event, -1 if none is known."""
+    event_price: NDArray[np.float64]
+    """`[events]`: price of one unit, in the shop's currency; NaN if unknown."""
     items: list[Item]
     item_text: NDArray[np.int64]
     """`[items]`: row of the item's text."""
@@ -138,6 +140,7 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
         event_item=event_item,
         event_text=event_text,
         event_search=event_search,
+        event_price=events["price"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),
         items=items,
         item_text=item_rows,
         item_percentile=np.array([scale.percentile(item.category_path, item.price) for item in items]),

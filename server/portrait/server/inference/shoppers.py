@@ -96,7 +96,7 @@ class ShopperEncoder:
         told = (events, columns.price_percentile, columns.time, self._release)
         if not events:
             return Shopper(nobody, nobody, *told)
-        vectors = await self._vectors(events[-histories.ENCODED_EVENTS :], shelves, deadline)
+        vectors = await self.vectors(events[-histories.ENCODED_EVENTS :], shelves, deadline)
         profile = await self.profiles.encode(vectors, histories.encode(columns, as_of), deadline)
         if not asks:
             self._remembered.put(events, profile)
@@ -106,7 +106,7 @@ class ShopperEncoder:
         item = shelves.item(event) if event.price is not None else None
         return self._release.price_scale.percentile(item.category_path, event.price) if item else math.nan
 
-    async def _vectors(self, events: Sequence[Event], shelves: Shelves, deadline: float | None) -> NDArray[np.float32]:
+    async def vectors(self, events: Sequence[Event], shelves: Shelves, deadline: float | None) -> NDArray[np.float32]:
         """`[events, dimension]`: the query's embedding for a search, else the item's vector, zeros if unknown."""
         vectors = np.zeros((len(events), self._release.dimension), dtype=np.float32)
         searches = {place: text for place, event in enumerate(events) if (text := query_text(event))}

@@ -148,3 +148,5 @@ _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
     ),
 }
 """How each field is computed."""
+ALL_FIELDS = frozenset({*_PARTS, "summary", "demographics", "embedding"})
+"""All that can be computed without being told labels."""

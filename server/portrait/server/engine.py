@@ -200,6 +200,7 @@ class Engine:
             return Asked(shopper.profile if shopper is not None and known else None, degraded=True)
 
         asked = Asked()
+        labels = labels if "label_interests" in fields else _NO_LABELS
         if history and ("embedding" in fields or labels):
             answer = self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline)
             asked = await answer

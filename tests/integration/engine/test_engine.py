@@ -62,7 +62,7 @@ async def test_a_profile_is_what_the_history_says(engine: Engine) -> None:
 
 async def test_nobody_has_no_embedding(engine: Engine) -> None:
     profile = await engine.profile([], NOW, fields=ALL_FIELDS, deadline=soon())
-    assert (profile.embedding, profile.event_count, profile.interests) == (None, 0, [])
+    assert (profile.embedding, profile.event_count, profile.interests) == (None, 0, ())
 
 
 async def test_a_history_of_many_events_is_taken(engine: Engine) -> None:

@@ -224,7 +224,7 @@ class Engine:
         for name, examples in labels.examples:
             encoded = [self._shoppers.encode(events, "", moment, shelves, deadline) for events, moment in examples]
             alike = [example.profile for example in await asyncio.gather(*encoded)]
-            found.append(Label(name, direction(alike), True))
+            found.append(Label(name, direction(alike, self.release.profiles), True))
         latest = list(history[-ENCODED_EVENTS:])
         seen = Seen([event.event_id for event in latest], await self._shoppers.vectors(latest, shelves, deadline))
         return Asked(shopper.profile, labels=found, seen=seen)

@@ -21,7 +21,7 @@ class Label:
 
     name: str
     vector: NDArray[np.float32]
-    """`[dimension]`, unit length: the embedding of the words, or the direction of the examples' mean profile."""
+    """`[dimension]`, unit length: the embedding of the words, or `direction` of the examples."""
     from_examples: bool
 
 
@@ -78,10 +78,18 @@ def label_interests(
     return [_interest(label, profile, seen, profiles, expires_at) for label in labels]
 
 
-def direction(profiles: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """`[dimension]`, unit length: what example shoppers have in common (a prototype, Snell et al. 2017)."""
-    mean = np.mean(profiles, axis=0)
-    unit: NDArray[np.float32] = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+def direction(examples: Sequence[NDArray[np.float32]], shoppers: Profiles | None) -> NDArray[np.float32]:
+    """`[dimension]`, unit length: what sets example shoppers apart from the others.
+
+    It is their prototype (Snell et al. 2017) less the mean of the release's shoppers: `python -m benchmarks.profiles`
+    measures it.
+
+    Args:
+        examples: profiles, each `[dimension]`.
+        shoppers: of the release; None if it has no statistics.
+    """
+    apart = np.mean(examples, axis=0) - (0.0 if shoppers is None else shoppers.mean)
+    unit: NDArray[np.float32] = (apart / max(float(np.linalg.norm(apart)), 1e-12)).astype(np.float32)
     return unit
 
 

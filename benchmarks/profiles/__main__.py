@@ -84,9 +84,9 @@ def _labels(measured: dict[str, Any]) -> list[str]:
     lines = [
         "", "## Labels that nobody trained for", "",
         f"AUC of who comes to a theme within {labels.HORIZON_DAYS:.0f} days. Mean AUC on the validation by how the "
-        f"label is put: {tried}. Newcomers are shoppers who never came to the theme before. Examples are {labels.EXAMPLES} "
-        "shoppers of the validation who did. Beside them the share of the theme in the history, which needs the "
-        "theme's categories.", "",
+        f"label is put: {tried}. Newcomers are shoppers who never came to the theme before, examples "
+        f"{labels.EXAMPLES} shoppers of the validation who did. Beside them the share of the theme in the history, "
+        "which needs the theme's categories.", "",
         "| label | shoppers who came | by words | by words, newcomers | by examples | share of history |",
         "|---" * 6 + "|",
     ]  # fmt: skip

@@ -180,22 +180,24 @@ def test_what_is_absent_says_why(profile: Profile) -> None:
 
 def test_the_summary_says_what_the_fields_say(profile: Profile) -> None:
     english = {each.field: each.english for each in profile.summary}
-    about = "Lamps and Rugs, after “red lamp” (1 May 2026)."
+    about = "Home › Lamps and Home › Rugs, after “red lamp” (1 May 2026)."
     assert english["session"] == f"Is in a session and has filled the cart: {about}"
     assert english["value"] == (
         "Of high value, loyal: bought on 4 days of the last 90, 87.00 spent; the last purchase was 10 days ago."
     )
-    assert english["purchase_cycles"] == "Likely to buy again within 30 days: Coffee (86%; about every 12 days)."
+    assert (
+        english["purchase_cycles"] == "Likely to buy again within 30 days: Kitchen › Coffee (86%; about every 12 days)."
+    )
     assert english["recent_queries"] == "Asked for “Red lamp” without buying."
-    assert english["aversions"] == "Was let down by Pans and Rugs."
+    assert english["aversions"] == "Was let down by Kitchen › Pans and Home › Rugs."
     assert english["keywords"] == "Words of note: Desk, Floor, red, Bed."
     assert "brands" not in english  # not sure enough
     interests = [each for each in profile.summary if each.field == "interests"]
     assert [each.english for each in interests] == [
-        "Cares most for Lamps (74%) and Coffee (26%).",
-        "Has not met, but is likelier than others to want next: Tools (4×).",
+        "Cares most for Home › Lamps (74%) and Kitchen › Coffee (26%).",
+        "Has not met, but is likelier than others to want next: Garden › Tools (4×).",
     ]
-    assert interests[0].chinese == "最关注Lamps (74%)、Coffee (26%)。"
+    assert interests[0].chinese == "最关注Home › Lamps (74%)、Kitchen › Coffee (26%)。"
     known = {event.event_id for event in HISTORY}
     for each in profile.summary:
         assert each.evidence_event_ids

@@ -84,17 +84,17 @@ def summary(parts: Mapping[str, Any]) -> list[Sentence]:
 def _interests(interests: Sequence[Interest]) -> Iterator[Sentence]:
     observed = _narrowest([each for each in interests if not each.inferred])
     if named := observed[:_NAMED]:
-        shares = [f"{each.path[-1]} ({each.weight:.0%})" for each in named]
+        shares = [f"{_name(each.path)} ({each.weight:.0%})" for each in named]
         yield _sentence(
             "interests", f"Cares most for {_and(shares)}.", f"最关注{_chinese(shares)}。", named
         )  # fmt: skip
     changed = [each for each in observed if max(each.short_weight, each.long_weight) >= _STEADY]
     for rising, english, chinese in ((1, "Turns to", "近期转向"), (-1, "Turns away of late from", "近期减少")):
         if named := [each for each in changed if each.trend * rising >= _TREND][:_NAMED]:
-            names = [each.path[-1] for each in named]
+            names = [_name(each.path) for each in named]
             yield _sentence("interests", f"{english} {_and(names)}.", f"{chinese}{_chinese(names)}。", named)
     if named := [each for each in interests if each.inferred][:_NAMED]:
-        lifts = [f"{each.path[-1]} ({each.lift:.0f}×)" for each in named]
+        lifts = [f"{_name(each.path)} ({each.lift:.0f}×)" for each in named]
         yield _sentence(
             "interests",
             f"Has not met, but is likelier than others to want next: {', '.join(lifts)}.",
@@ -120,7 +120,7 @@ def _keywords(keywords: Sequence[WeightedKeyword], interests: Sequence[Interest]
 def _aversions(aversions: Sequence[Aversion]) -> Iterator[Sentence]:
     above = {each.path[:depth] for each in aversions for depth in range(1, len(each.path))}
     named = [each for each in aversions if each.path not in above][:_NAMED]
-    names = [each.path[-1] for each in named]
+    names = [_name(each.path) for each in named]
     yield _sentence("aversions", f"Was let down by {_and(names)}.", f"对{_chinese(names)}不满意。", named)
 
 
@@ -134,11 +134,13 @@ def _brands(brands: Sequence[BrandAffinity]) -> Iterator[Sentence]:
 
 
 def _prices(bands: Sequence[PriceBand]) -> Iterator[Sentence]:
-    named = [each for each in bands if not _CHEAP < each.percentile < _DEAR][:_NAMED]
+    deep = max((len(each.category_path) for each in bands), default=1) > 1  # then wide categories are mixtures
+    told = [each for each in bands if len(each.category_path) > deep]
+    named = [each for each in told if not _CHEAP < each.percentile < _DEAR][:_NAMED]
     for cheap, english, chinese in ((True, "less", "低于"), (False, "more", "高于")):
         if chosen := [each for each in named if (each.percentile <= _CHEAP) is cheap]:
-            prices = [f"{each.category_path[-1]} (about {each.median:,.2f})" for each in chosen]
-            prices_zh = [f"{each.category_path[-1]}（约{each.median:,.2f}）" for each in chosen]
+            prices = [f"{_name(each.category_path)} (about {each.median:,.2f})" for each in chosen]
+            prices_zh = [f"{_name(each.category_path)}（约{each.median:,.2f}）" for each in chosen]
             yield _sentence(
                 "price_bands",
                 f"Pays {english} than most for {_and(prices)}.",
@@ -167,7 +169,7 @@ def _discount(discount: DiscountSensitivity) -> Iterator[Sentence]:
 
 def _session(session: SessionIntent) -> Iterator[Sentence]:
     english, chinese = _STAGES[session.stage]
-    names = [each.path[-1] for each in session.focus[:_NAMED]]
+    names = [_name(each.path) for each in session.focus[:_NAMED]]
     about, about_zh = (f": {_and(names)}", f"：{_chinese(names)}") if names else ("", "")
     when = ("Is in a session and has", "正在访问，已") if session.active else ("In the last session", "最近一次访问中")
     queries = f", after {_quoted(session.queries[0])}" if session.queries else ""
@@ -194,9 +196,10 @@ def _queries(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
 def _cycles(cycles: Sequence[PurchaseCycle]) -> Iterator[Sentence]:
     if due := [each for each in cycles if each.due_probability >= _DUE][:_NAMED]:
         days = f"{due[0].horizon_days:.0f}"
-        english = [f"{each.path[-1]} ({each.due_probability:.0%}; about every {_days(each)})" for each in due]
+        english = [f"{_name(each.path)} ({each.due_probability:.0%}; about every {_days(each)})" for each in due]
         chinese = [
-            f"{each.path[-1]}（{each.due_probability:.0%}，约每{max(1, round(each.interval_days))}天）" for each in due
+            f"{_name(each.path)}（{each.due_probability:.0%}，约每{max(1, round(each.interval_days))}天）"
+            for each in due
         ]
         yield _sentence(
             "purchase_cycles",
@@ -250,6 +253,11 @@ def _sentence(field: str, english: str, chinese: str, said: Sequence[Any]) -> Se
     longest = max(map(len, cited), default=0)
     turns = (ids[turn] for turn in range(longest) for ids in cited if turn < len(ids))
     return Sentence(field, english, chinese, tuple(dict.fromkeys(turns))[:MOST_EVIDENCE])
+
+
+def _name(path: Sequence[str]) -> str:
+    """The narrowest category with the one above it: alone, many a name says little, or something else."""
+    return " › ".join(path[-2:])
 
 
 def _and(names: Sequence[str]) -> str:

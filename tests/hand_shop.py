@@ -11,6 +11,7 @@ from portrait.features.associations import Associations
 from portrait.features.attention import Decay
 from portrait.features.cycles import CategoryCycle, CycleScale
 from portrait.features.events import Event, EventType, Item
+from portrait.features.items import ItemTable, line
 from portrait.features.lenders import Lenders
 from portrait.features.population import Attention, Cycles, Population, Spending
 from portrait.features.prices import PriceScale
@@ -80,7 +81,8 @@ def release(population: Population | None = POPULATION) -> Release:
         number=1,
         manifest=cast(Manifest, SimpleNamespace(dimension=2)),
         tokenizer=cast(TextTokenizer, None),
-        items=ITEMS,
+        items=ItemTable.of("".join(map(line, ITEMS)).encode(), PriceScale({})),
+        index=None,
         associations=Associations(starts, spade, np.array([0.1, 0.2], dtype=np.float32), 0.5),
         price_scale=PriceScale({}),
         documents=99,

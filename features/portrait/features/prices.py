@@ -57,9 +57,7 @@ class PriceScale:
             return float("nan")
         return float(self.percentiles(path, np.array([price]), widest)[0])
 
-    def percentiles(
-        self, path: Sequence[str], prices: NDArray[np.float64], widest: int = 0
-    ) -> NDArray[np.float64]:
+    def percentiles(self, path: Sequence[str], prices: NDArray[np.float64], widest: int = 0) -> NDArray[np.float64]:
         """The same for many prices of one category, each finite: `[prices]`."""
         for depth in range(len(path), widest - 1, -1):
             quantiles = self.quantiles.get(category_key(path[:depth]))

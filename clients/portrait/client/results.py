@@ -16,6 +16,7 @@ class EventType(StrEnum):
     ADD_TO_CART = "add_to_cart"
     PURCHASE = "purchase"
     RATE = "rate"
+    REFUND = "refund"
 
 
 @dataclass(frozen=True, slots=True)

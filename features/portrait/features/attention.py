@@ -62,7 +62,7 @@ def event_weights(
     """`[events]`, 0 to 1: what each event counts when it happens. A rating counts nothing at 2 of 5, in full at 5.
 
     Args:
-        type_code: `[events]`, codes of `EVENT_TYPE_CODES`.
+        type_code: `[events]`, codes of `EVENT_TYPE_CODES`; 0 of an event that says nothing for its item.
         rating: `[events]`, 1 to 5, NaN if unknown.
         dwell_seconds: `[events]`, NaN if unknown.
     """

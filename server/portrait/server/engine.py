@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS, REMEMBERED_EVENTS
 from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
@@ -225,7 +225,7 @@ class Engine:
             encoded = [self._shoppers.encode(events, "", moment, shelves, deadline) for events, moment in examples]
             alike = [example.profile for example in await asyncio.gather(*encoded)]
             found.append(Label(name, direction(alike, self.release.profiles), True))
-        latest = list(history[-ENCODED_EVENTS:])
+        latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
         seen = Seen([event.event_id for event in latest], await self._shoppers.vectors(latest, shelves, deadline))
         return Asked(shopper.profile, labels=found, seen=seen)
 

@@ -105,6 +105,20 @@ async def test_every_part_of_a_profile_is_there_or_says_why_not(stubs: Stubs, sh
     assert all(sentence.english and sentence.chinese for sentence in profile.summary)
 
 
+async def test_a_refund_speaks_against_an_item_and_the_models_do_not_see_it(stubs: Stubs, shopper: str) -> None:
+    bought = viewed(f"{shopper}-1", "wool-rug-red", 3, type=types.EVENT_TYPE_PURCHASE, price=30.0)
+    await record(stubs, shopper, bought)
+    request = GetProfileRequest(shopper=ref(shopper), fields={"paths": ["embedding", "interests", "aversions"]})
+    before = (await stubs.profiles.GetProfile(request)).profile
+    await record(stubs, shopper, viewed(f"{shopper}-2", "wool-rug-red", 1, type=types.EVENT_TYPE_REFUND, price=30.0))
+    after = (await stubs.profiles.GetProfile(request)).profile
+    observed = [[each for each in profile.interests if not each.inferred] for profile in (before, after)]
+    assert [bool(each) for each in observed] == [True, False]
+    assert list(after.aversions[0].evidence_event_ids) == [f"{shopper}-2"]
+    vectors = [np.frombuffer(profile.embedding.data, "<f4") for profile in (before, after)]
+    assert float(vectors[0] @ vectors[1]) == pytest.approx(1.0, abs=1e-3)
+
+
 async def test_interests_by_words_and_by_example(stubs: Stubs, shopper: str) -> None:
     await record_lamps(stubs, shopper)
     likes = [viewed("", f"garden-spade-{colour}") for colour in ("red", "blue")]

@@ -8,6 +8,7 @@ import pytest
 from portrait.features.events import Event, EventType, Item
 from portrait.features.prices import PriceScale
 from portrait.server.profiles.absence import Absence
+from portrait.server.profiles.aversions import aversions
 from portrait.server.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
 from portrait.server.profiles.interests import interests
 from portrait.server.profiles.prices import price_bands
@@ -87,6 +88,28 @@ def test_a_rating_counts_as_it_is_good(rating: float | None, weight: float) -> N
 def test_a_page_left_at_once_counts_nothing(seconds: float | None, weight: float) -> None:
     [looked] = read([replace(did("v", EventType.VIEW, "pan"), dwell_seconds=seconds)]).events
     assert looked.long == pytest.approx(weight)
+
+
+def test_a_refund_takes_its_purchase_back_and_speaks_against_it() -> None:
+    history = [
+        did("bought", EventType.PURCHASE, "desk", days=3),
+        did("again", EventType.PURCHASE, "desk", days=2),
+        did("back", EventType.REFUND, "desk", days=1),
+        did("later", EventType.PURCHASE, "pan"),
+    ]
+    kept = {each.event.event_id: each.long > 0.0 for each in read(history).events}
+    assert kept == {"bought": True, "again": False, "back": False, "later": True}
+    [home, lamps] = found = aversions(read(history))
+    assert not isinstance(found, Absence)
+    assert (home.path, lamps.path, lamps.evidence_event_ids) == (("Home",), ("Home", "Lamps"), ("back",))
+    assert lamps.weight == pytest.approx(2 ** (-1 / 30) / (2 ** (-1 / 30) + 2 ** (-3 / 30)))
+
+
+def test_a_refund_of_something_else_takes_nothing_back() -> None:
+    history = [did("bought", EventType.PURCHASE, "desk", days=1), did("back", EventType.REFUND, "pan")]
+    assert read(history).events[0].long > 0.0
+    earlier = [did("back", EventType.REFUND, "desk", days=2), did("bought", EventType.PURCHASE, "desk", days=1)]
+    assert read(earlier).events[1].long > 0.0
 
 
 def test_keywords_are_those_the_catalogue_has_few_of() -> None:

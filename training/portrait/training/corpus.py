@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Item
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
 from portrait.features.histories import EventColumns, leading_searches, numbers, search_seconds
 from portrait.features.prices import PriceScale
 from portrait.features.text import item_text, normalise_text
@@ -92,6 +92,7 @@ def load(folder: Path) -> Corpus:
         raise TrainingError(f"{folder} is not a prepared data set ({error}); run `portrait prepare` first") from error
     # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
     events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
+    events = events.filter(pl.col("type").is_in([kind.value for kind in EVENT_TYPES]))
     items = _items(items_table.filter(pl.col("catalogue") == DEFAULT_CATALOGUE))
     if events["item_id"].drop_nulls().is_empty():
         raise TrainingError(f"{folder} holds no event with an item of the catalogue {DEFAULT_CATALOGUE!r}")

@@ -42,6 +42,7 @@ _DID = {
     EventType.ADD_TO_CART: "put into the cart",
     EventType.PURCHASE: "bought",
     EventType.RATE: "rated",
+    EventType.REFUND: "gave back",
 }
 _TYPES = {code: kind for kind, code in EVENT_TYPE_CODES.items()}
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)

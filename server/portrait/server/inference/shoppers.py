@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from portrait.features import histories
 from portrait.features.associations import Associated
-from portrait.features.events import Event, EventType
+from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.text import normalise_text, query_text
 from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.inference.encoders import ProfileEncoder
@@ -43,6 +43,11 @@ class Shopper:
         return self.release.associations.of_history([self.release.row_of(event) for event in self.events], self.times)
 
 
+def _read(history: Sequence[Event]) -> list[Event]:
+    """What the models read of a history."""
+    return [event for event in history[-histories.REMEMBERED_EVENTS :] if event.type in EVENT_TYPE_CODES]
+
+
 class ShopperEncoder:
     """Encodes histories with the release's `text_encoder` and `profile_encoder`.
 
@@ -63,7 +68,7 @@ class ShopperEncoder:
         The arguments are those of `encode`.
         """
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
-        events = list(history[-histories.REMEMBERED_EVENTS :])
+        events = _read(history)
         columns = histories.columns_of(events, lambda event: self._percentile(event, shelves))
         told = (events, columns.price_percentile, columns.time, self._release)
         profile = self._remembered.get(events)
@@ -88,7 +93,7 @@ class ShopperEncoder:
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
         asks = bool(normalise_text(query))
-        events = list(history[-histories.REMEMBERED_EVENTS :])
+        events = _read(history)
         if asks:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
         columns = histories.columns_of(events, lambda event: self._percentile(event, shelves))

@@ -33,8 +33,8 @@ class Aversion:
 def aversions(evidence: Evidence) -> list[Aversion] | Absence:
     """Aversions, the strongest first.
 
-    Low ratings count in proportion, in full at 1 of 5 and nothing at 3; a page that was left at once counts as
-    little as a glance.
+    A refund counts in full, as a purchase does. Low ratings count in proportion, in full at 1 of 5 and nothing at 3;
+    a page that was left at once counts as little as a glance.
     """
     against: dict[tuple[str, ...], float] = defaultdict(float)
     total: dict[tuple[str, ...], float] = defaultdict(float)
@@ -62,12 +62,14 @@ def aversions(evidence: Evidence) -> list[Aversion] | Absence:
         if mass / total[path] >= LEAST_WEIGHT
     ]
     if not found:
-        return Absence(Reason.TOO_LITTLE_EVIDENCE, "nothing is mostly rated low, or left at once")
+        return Absence(Reason.TOO_LITTLE_EVIDENCE, "nothing is mostly rated low, given back or left at once")
     return sorted(found, key=lambda each: (-each.confidence, len(each.path), each.path))[:MOST_AVERSIONS]
 
 
 def _dislike(event: Event) -> float:
     """What an event speaks against its item, 0 to 1."""
+    if event.type is EventType.REFUND:
+        return 1.0
     if event.type is EventType.RATE and event.rating is not None:
         return max(0.0, (_NEUTRAL - event.rating) / (_NEUTRAL - _WORST))
     left_at_once = event.dwell_seconds is not None and event.dwell_seconds <= SKIPPED_SECONDS

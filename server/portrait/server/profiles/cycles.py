@@ -56,7 +56,8 @@ def purchase_cycles(evidence: Evidence, population: Population | None) -> list[P
         )
     bought: dict[tuple[str, ...], list[tuple[int, datetime, str]]] = defaultdict(list)
     for each in evidence.events:
-        if each.event.type is EventType.PURCHASE and each.item and each.item.category_path and each.event.time:
+        kept = each.event.type is EventType.PURCHASE and each.long > 0.0  # not refunded
+        if kept and each.item and each.item.category_path and each.event.time:
             day = int(each.event.time.timestamp() // SECONDS_PER_DAY)
             bought[each.item.category_path].append((day, each.event.time, each.event.event_id))
     found, most = [], 0

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.attention import Decay, decayed, event_weights
-from portrait.features.events import EVENT_TYPE_CODES, Event, Item
+from portrait.features.events import EVENT_TYPE_CODES, Event, EventType, Item
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.features.population import Attention
 
@@ -73,8 +74,9 @@ class Evidence:
         in_days = timed and (attention is None or attention.by_time is not None)
         decay = _decay(in_days, attention)
         age = _days(seen, as_of) if in_days else np.arange(len(seen) - 1, -1, -1, dtype=np.float64)
+        taken_back = _refunded(seen)
         weight = event_weights(
-            np.array([EVENT_TYPE_CODES[event.type] for event in seen], dtype=np.int64),
+            np.array([0 if place in taken_back else _code(event) for place, event in enumerate(seen)], dtype=np.int64),
             np.array([np.nan if event.rating is None else event.rating for event in seen], dtype=np.float64),
             np.array([np.nan if event.dwell_seconds is None else event.dwell_seconds for event in seen], np.float64),
         )
@@ -97,6 +99,34 @@ class Evidence:
     def fades_at(self) -> datetime | None:
         """The same by the long half-life."""
         return self.as_of + timedelta(days=self.decay.long) if self.in_days else None
+
+
+def _code(event: Event) -> int:
+    return EVENT_TYPE_CODES.get(event.type, 0)
+
+
+def _refunded(events: Sequence[Event]) -> set[int]:
+    """Places of purchases that a refund takes back: of each refund the latest of its item that none took back yet.
+
+    Args:
+        events: oldest first; of one moment, a refund takes back what stands behind it too.
+    """
+    refunds = [event for event in events if event.type is EventType.REFUND]
+    taken_back: set[int] = set()
+    for refund in refunds:
+        places = (
+            place
+            for place in range(len(events) - 1, -1, -1)
+            if place not in taken_back and _takes_back(refund, events[place])
+        )
+        taken_back.update(islice(places, 1))
+    return taken_back
+
+
+def _takes_back(refund: Event, event: Event) -> bool:
+    if event.type is not EventType.PURCHASE or (event.item_id, event.catalogue) != (refund.item_id, refund.catalogue):
+        return False
+    return event.time is None or refund.time is None or event.time <= refund.time
 
 
 def _moment_and_id(event: Event) -> tuple[float, str]:

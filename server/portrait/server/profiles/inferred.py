@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.events import EventType
 from portrait.features.population import Attention
 from portrait.features.prices import category_key
 from portrait.server.profiles.evidence import Evidence, strongest
@@ -71,7 +72,7 @@ def _interest(path: Path, chance: float, usual: float, leads: _Leads, category: 
 
 def _leads(evidence: Evidence, release: Release) -> _Leads:
     events = [each.event for each in evidence.events]
-    rows = [release.row_of(event) for event in events]
+    rows = [-1 if event.type is EventType.REFUND else release.row_of(event) for event in events]
     times = [math.nan if event.time is None else event.time.timestamp() for event in events]
     contributions = release.associations.contributions(rows, times)
     of_row, paths = release.items.columns.path, release.items.codes.paths

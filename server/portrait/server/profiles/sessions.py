@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -92,16 +92,22 @@ def session_intent(evidence: Evidence, gap_minutes: float | None) -> SessionInte
 def _focus(events: Sequence[Weighted]) -> tuple[Focus, ...]:
     """Categories by what was done in them; recency counts for nothing within one session."""
     mass: dict[tuple[str, ...], float] = defaultdict(float)
-    for each in events:
-        if each.item is not None and each.item.category_path:
-            mass[each.item.category_path] += TYPE_WEIGHTS[each.event.type]
+    for path, weight in _turns(events):
+        mass[path] += weight
     total = sum(mass.values())
     return tuple(Focus(path, mass[path] / total) for path in sorted(mass, key=lambda path: (-mass[path], path)))
 
 
+def _turns(events: Sequence[Weighted]) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Category and weight of each event that turns to one."""
+    for each in events:
+        if each.item is not None and each.item.category_path and each.event.type in TYPE_WEIGHTS:
+            yield each.item.category_path, TYPE_WEIGHTS[each.event.type]
+
+
 def _concentration(events: Sequence[Weighted], focus: Sequence[Focus]) -> float:
     """0 if every event is of a category of its own, 1 if all are of one; one event alone says nothing."""
-    count = sum(1 for each in events if each.item is not None and each.item.category_path)
+    count = sum(1 for _ in _turns(events))
     if count < 2:
         return 0.0
     entropy = -sum(part.share * math.log(part.share) for part in focus)

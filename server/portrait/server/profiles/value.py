@@ -48,7 +48,7 @@ class Value:
     frequency: int
     """Days with a purchase in the window."""
     monetary: float | None
-    """Spent in the window; None if too few purchases carry a price."""
+    """Spent in the window, less refunds; None if too few purchases carry a price."""
     recency_score: int
     frequency_score: int
     monetary_score: int | None
@@ -84,7 +84,7 @@ def _value(purchases: Sequence[Weighted], evidence: Evidence, spending: Spending
     recency = min(ages)
     within = [each for each, age in zip(purchases, ages, strict=True) if age < spending.window_days]
     frequency = len({int(each.event.time.timestamp() // SECONDS_PER_DAY) for each in within if each.event.time})
-    monetary = _spent(within)
+    monetary = _spent(within, _given_back(evidence, spending.window_days))
     scores = (
         _FIFTHS - bisect_left(spending.recency_days, recency),
         1 + bisect_right(spending.frequency, frequency) if within else 1,
@@ -117,12 +117,18 @@ def _price(each: Weighted) -> float:
     return (each.event.price or 0.0) * quantity
 
 
-def _spent(purchases: Sequence[Weighted]) -> float | None:
-    """None if too few carry a price to say."""
+def _given_back(evidence: Evidence, window_days: float) -> float:
+    """Worth of the refunds in the window that carry a price."""
+    refunds = (each for each in evidence.events if each.event.type is EventType.REFUND)
+    return sum(_price(each) for each in refunds if _age(each, evidence.as_of) < window_days)
+
+
+def _spent(purchases: Sequence[Weighted], given_back: float) -> float | None:
+    """What was spent and not given back; None if too few purchases carry a price to say."""
     priced = [each for each in purchases if each.event.price is not None]
     if len(priced) < _LEAST_PRICED * len(purchases):
         return None
-    return sum(map(_price, priced))
+    return max(0.0, sum(map(_price, priced)) - given_back)
 
 
 def _tier(frequency: int, monetary: int | None) -> Tier:

@@ -21,6 +21,7 @@ _EVENT_TYPES = {
     types_pb2.EVENT_TYPE_ADD_TO_CART: EventType.ADD_TO_CART,
     types_pb2.EVENT_TYPE_PURCHASE: EventType.PURCHASE,
     types_pb2.EVENT_TYPE_RATE: EventType.RATE,
+    types_pb2.EVENT_TYPE_REFUND: EventType.REFUND,
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.profiles import labels
+from benchmarks.profiles import examples, labels
 from benchmarks.quality import results
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.features.population import Population
@@ -76,6 +76,11 @@ def table(content: dict[str, Any]) -> str:
         lines += [f"- {name}: {curve}"]
     if content["labels"]:
         lines += _labels(content["labels"])
+    lines += ["", "## Three shoppers in words", "", "Drawn by lot from the thirds by length of history."]
+    for shopper in content["examples"]:
+        lines += ["", f"Shopper {shopper['shopper']}, {shopper['events']:,} events:", ""]
+        both = zip(shopper["english"], shopper["chinese"], strict=True)
+        lines += [f"- {english}<br>{chinese}" for english, chinese in both]
     return "\n".join(lines) + "\n"
 
 
@@ -115,6 +120,7 @@ def main(arguments: list[str]) -> int:
         known = population.fit(trained)
         measured = chances(trained, known)
         told = labels.measure(trained) if chosen.labels else None
+        shown = examples.told(chosen.data, trained, known)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -125,6 +131,7 @@ def main(arguments: list[str]) -> int:
         "decays": {unit: dataclasses.asdict(decay) for unit, decay in decays.items() if decay is not None},
         "chances": measured,
         "labels": told,
+        "examples": shown,
     }
     results.write(f"profiles-{content['data']}", content, table(content))
     print(table(content))

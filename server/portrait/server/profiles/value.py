@@ -15,7 +15,8 @@ from portrait.server.profiles.evidence import Evidence, Weighted, strongest
 _FIFTHS = 5
 _TOP, _HIGH, _MIDDLE = 5.0, 3.5, 2.5
 """Mean of the scores of frequency and spending from which a tier begins."""
-_LATELY, _OFTEN = 3, 4
+_LATELY, _OFTEN = 3, 3
+"""Scores of recency and frequency from which a segment counts as such."""
 _LEAST_PRICED = 0.5
 
 
@@ -142,7 +143,7 @@ def _segment(recency: int, frequency: int, known: float, spending: Spending) -> 
         return Segment.NEW
     if recency >= _LATELY:
         return Segment.LOYAL if frequency >= _OFTEN else Segment.OCCASIONAL
-    return Segment.AT_RISK if frequency >= _LATELY else Segment.DORMANT
+    return Segment.AT_RISK if frequency >= _OFTEN else Segment.DORMANT
 
 
 def _falls_at(recency: float, as_of: datetime, spending: Spending) -> datetime:

@@ -1,6 +1,6 @@
 """Profiles of a few shoppers in words, for a person to read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -37,7 +37,7 @@ def told(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, A
         rows = log.filter(pl.col("shopper_id") == shopper).sort("sequence").collect()
         history = [_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))]
         times = [event.time for event in history if event.time is not None]
-        as_of = max(times, default=datetime(1970, 1, 1, tzinfo=UTC))
+        as_of = max(times, default=datetime(1970, 1, 1, tzinfo=UTC)) + timedelta(days=1)
         made = build(history, as_of, item, release, ALL_FIELDS, Asked())
         found.append(
             {

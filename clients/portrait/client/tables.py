@@ -51,7 +51,8 @@ def _print_interests(console: Console, profile: Profile) -> None:
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
         _add(interests, _path(turned.path), *numbers, _count(turned.evidence_event_ids))
-    console.print(interests)
+    if profile.interests or profile.aversions:
+        console.print(interests)
 
 
 def _print_labels(console: Console, profile: Profile) -> None:

@@ -223,13 +223,17 @@ def _value(value: Value) -> Iterator[Sentence]:
         "value",
         f"{english}, {segment}: bought on {value.frequency} {'day' if value.frequency == 1 else 'days'} of the last "
         f"{window}{spent}; the last purchase was {_ago(last)}.",
-        f"{chinese}，{segment_zh}：最近{window}天内有{value.frequency}天购买{spent_zh}；上次购买在{last}天前。",
+        f"{chinese}，{segment_zh}：最近{window}天内有{value.frequency}天购买{spent_zh}；上次购买{_ago_zh(last)}。",
         value.evidence_event_ids,
     )
 
 
 def _ago(days: int) -> str:
     return "today" if days == 0 else "a day ago" if days == 1 else f"{days} days ago"
+
+
+def _ago_zh(days: int) -> str:
+    return "就在今天" if days == 0 else f"在{days}天前"
 
 
 def _rhythm(rhythm: Rhythm) -> Iterator[Sentence]:

@@ -17,7 +17,8 @@ from rich.console import Console
 from portrait.client import files, tables
 from portrait.client.calls import EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL
 from portrait.client.connection import calling
-from portrait.client.results import Filter, Item, Profile, ProfileExplanation, RankingExplanation, Rejection
+from portrait.client.profiles import Profile
+from portrait.client.results import Filter, Item, ProfileExplanation, RankingExplanation, Rejection
 from portrait.client.sync import Client
 
 _FILE_TIMEOUT = 30.0
@@ -75,17 +76,29 @@ def profile(
     client: Client,
     shopper_id: ShopperId,
     embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the embedding as well.")] = False,
+    label: Annotated[list[str] | None, typer.Option(help="Words of an interest to ask for; may be repeated.")] = None,
+    like: Annotated[
+        list[str] | None, typer.Option(help="Id of a shopper to compare with; several are taken together.")
+    ] = None,
+    chinese: Annotated[bool, typer.Option("--chinese", help="The summary in Chinese.")] = False,
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
 ) -> None:
     """Print what a shopper's history says."""
     fields = [field.name for field in dataclasses.fields(Profile)] if embedding else None
-    found = client.get_profile(shopper_id, as_of=as_of, fields=fields, allow_degraded=allow_degraded)
+    found = client.get_profile(
+        shopper_id,
+        as_of=as_of,
+        fields=fields,
+        labels=label or (),
+        label_examples={"like these shoppers": like} if like else {},
+        allow_degraded=allow_degraded,
+    )
     if as_json:
         _print_json(found)
     else:
-        tables.print_profile(Console(), found)
+        tables.print_profile(Console(), found, chinese=chinese)
 
 
 @calling()

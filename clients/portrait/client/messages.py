@@ -14,12 +14,7 @@ from portrait.client.results import (
     EventEffect,
     EventType,
     Filter,
-    Interest,
     Item,
-    Keyword,
-    PriceBand,
-    Profile,
-    ProfileError,
     ProfileExplanation,
     RankedItem,
     Ranking,
@@ -34,7 +29,6 @@ from portrait.v1 import (
     catalogue_service_pb2,
     event_service_pb2,
     explanation_service_pb2,
-    profile_service_pb2,
     recommendation_service_pb2,
     text_service_pb2,
     types_pb2,
@@ -54,10 +48,6 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     message = Timestamp()
     message.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
     return message
-
-
-def _time(message: Timestamp, is_set: bool) -> datetime | None:
-    return message.ToDatetime(tzinfo=UTC) if is_set else None
 
 
 def event(value: Event) -> types_pb2.Event:
@@ -184,43 +174,6 @@ def _effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[E
     return tuple(EventEffect(each.event_id, each.effect) for each in messages)
 
 
-def read_profile(message: profile_service_pb2.Profile) -> Profile:
-    """A profile of a response."""
-    return Profile(
-        shopper_id=message.shopper_id,
-        interests=tuple(
-            Interest(tuple(each.path), each.weight, each.confidence, tuple(each.evidence_event_ids))
-            for each in message.interests
-        ),
-        keywords=tuple(Keyword(each.word, each.weight, tuple(each.evidence_event_ids)) for each in message.keywords),
-        price_bands=tuple(
-            PriceBand(
-                tuple(each.category_path), each.percentile, each.low, each.median, each.high, each.event_count,
-                tuple(each.evidence_event_ids),
-            )
-            for each in message.price_bands
-        ),
-        embedding=_vector(message.embedding) if message.HasField("embedding") else None,
-        event_count=message.event_count,
-        first_event_time=_time(message.first_event_time, message.HasField("first_event_time")),
-        last_event_time=_time(message.last_event_time, message.HasField("last_event_time")),
-        release=message.release,
-        as_of=_time(message.as_of, message.HasField("as_of")),
-        computed_at=_time(message.computed_at, message.HasField("computed_at")),
-        degraded=message.degraded,
-    )  # fmt: skip
-
-
-def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list[Profile | ProfileError]:
-    """The results of a batch, in the order of the request."""
-    return [
-        read_profile(each.profile)
-        if each.WhichOneof("result") == "profile"
-        else ProfileError(each.error.code, each.error.field, each.error.message)
-        for each in message.results
-    ]
-
-
 def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:
     """Texts as vectors."""
     numbers, width = _numbers(message.data, message.dtype), message.dimension
@@ -230,7 +183,12 @@ def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings
     return Embeddings(rows, message.release)
 
 
-def _vector(message: types_pb2.Vector) -> "array[float]":
+def vector(message: types_pb2.Vector) -> "array[float]":
+    """A vector's numbers.
+
+    Raises:
+        ValueError: they are packed in a way that this client can't read.
+    """
     numbers = _numbers(message.data, message.dtype)
     if len(numbers) != message.dimension:
         raise ValueError(_UNREADABLE)

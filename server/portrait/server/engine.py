@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.features.histories import ENCODED_EVENTS, REMEMBERED_EVENTS
 from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
 from portrait.server.catalogues.catalogue import Catalogues, Shelves, Snapshot
@@ -24,7 +24,8 @@ from portrait.server.inference.encoders import Ranker
 from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.triton import TritonModels
-from portrait.server.profiles.profile import Profile, build
+from portrait.server.profiles.labels import Label, Seen, direction
+from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
 from portrait.server.retrieval.unranked import scores, unranked
@@ -62,6 +63,21 @@ class RankRequest(Request):
     """Asks to order candidates. One with a title is ranked by its own words, else by what the catalogue holds."""
 
     candidates: Sequence[Item] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelQuestions:
+    """Interests that nobody trained for."""
+
+    words: Sequence[str] = ()
+    examples: Sequence[tuple[str, Sequence[tuple[Sequence[Event], datetime]]]] = ()
+    """Name and example shoppers of each: histories and the moments that they are for."""
+
+    def __bool__(self) -> bool:
+        return bool(self.words or self.examples)
+
+
+_NO_LABELS = LabelQuestions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +174,9 @@ class Engine:
         history: Sequence[Event],
         as_of: datetime,
         *,
-        embed: bool,
+        fields: frozenset[str],
         deadline: float | None,
+        labels: LabelQuestions = _NO_LABELS,
         allow_degraded: bool = False,
     ) -> Profile:
         """What a history says.
@@ -167,25 +184,50 @@ class Engine:
         Args:
             history: oldest first, nothing later than `as_of`.
             as_of: the moment of the profile.
-            embed: compute the embedding as well; without it, nothing is asked of the models.
+            fields: names of the fields to compute. The models are asked for `embedding` and `label_interests` only.
             deadline: `loop.time()` at which the caller's time is up; None if never.
+            labels: what `label_interests` are of.
             allow_degraded: whether an earlier embedding, or none, is better than no profile.
         """
         shelves = self._catalogues.now()
 
-        async def full(deadline: float | None) -> tuple[Vector | None, bool]:
-            return (await self._shoppers.encode(history, "", as_of, shelves, deadline)).profile, False
+        async def full(deadline: float | None) -> Asked:
+            return await self._ask(history, as_of, shelves, labels, deadline)
 
-        def spare() -> tuple[Vector | None, bool]:
+        def spare() -> Asked:
             shopper = self._shoppers.remembered(history, "", as_of, shelves)
-            return shopper.profile if shopper is not None and shopper.profile.any() else None, True
+            known = shopper is not None and shopper.profile.any()
+            return Asked(shopper.profile if shopper is not None and known else None, degraded=True)
 
-        embedding, degraded = None, False
-        if embed and history:
+        asked = Asked()
+        labels = labels if "label_interests" in fields else _NO_LABELS
+        if history and ("embedding" in fields or labels):
             answer = self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline)
-            embedding, degraded = await answer
-        say = partial(build, history, as_of, shelves.item, self.release, embedding, degraded=degraded)
+            asked = await answer
+        say = partial(build, history, as_of, shelves.item, self.release, fields, asked)
         return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
+
+    async def _ask(
+        self,
+        history: Sequence[Event],
+        as_of: datetime,
+        shelves: Shelves,
+        labels: LabelQuestions,
+        deadline: float | None,
+    ) -> Asked:
+        """What the models say of a shopper: the embedding, and the vectors of labels and latest events."""
+        shopper = await self._shoppers.encode(history, "", as_of, shelves, deadline)
+        if not labels:
+            return Asked(shopper.profile)
+        vectors = await self.texts.encode(list(labels.words), deadline)
+        found = [Label(words, vector, False) for words, vector in zip(labels.words, vectors, strict=True)]
+        for name, examples in labels.examples:
+            encoded = [self._shoppers.encode(events, "", moment, shelves, deadline) for events, moment in examples]
+            alike = [example.profile for example in await asyncio.gather(*encoded)]
+            found.append(Label(name, direction(alike, self.release.profiles), True))
+        latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
+        seen = Seen([event.event_id for event in latest], await self._shoppers.vectors(latest, shelves, deadline))
+        return Asked(shopper.profile, labels=found, seen=seen)
 
     async def recommend(self, request: RecommendRequest, *, deadline: float | None) -> Ranking:
         """The best items of a catalogue for a shopper.

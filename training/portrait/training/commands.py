@@ -1,4 +1,4 @@
-"""The commands of training: `portrait prepare`, `portrait train`, `portrait evaluate`.
+"""The commands of training: `portrait prepare`, `train`, `tune`, `evaluate`, `traits`.
 
 Heavy imports stand inside the functions, so that `portrait --help` answers at once.
 """
@@ -173,6 +173,46 @@ def evaluate(
         typer.echo(json.dumps(measured))
     else:
         _print_metrics(measured)
+
+
+def traits(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended, trained with --split time.")],
+    file: Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt and measured as JSON.")] = False,
+) -> None:
+    """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
+    from portrait.training.run import load
+    from portrait.training.traits import learnt
+
+    errors = Console(stderr=True)
+    with _told(), errors.status("loading the run") as status:
+        found = learnt.learn(load(run), file, lambda name: status.update(f"learning {name}"))
+    if as_json:
+        typer.echo(json.dumps(found.declared))
+    else:
+        _print_traits(found.declared)
+
+
+def _print_traits(declared: list[dict[str, Any]]) -> None:
+    console = Console()
+    table = Table(
+        "trait", "AUC", "95% interval", "above RFM", "95% interval", "calibration error", title="traits, test"
+    )
+    for entry in declared:
+        if entry["absent"]:
+            console.print(f"{entry['name']} is absent: {entry['absent']}", markup=False, soft_wrap=True)
+            continue
+        auc, above = entry["test"]["auc"], entry["auc_above_rfm"]
+        table.add_row(
+            entry["name"],
+            f"{auc['value']:.3f}",
+            "{:.3f} to {:.3f}".format(*auc["interval"]),
+            f"{above['value']:+.3f}",
+            "{:+.3f} to {:+.3f}".format(*above["interval"]),
+            f"{entry['test']['calibration_error']['value']:.3f}",
+        )
+    if table.row_count:
+        console.print(table)
 
 
 def _print_report(report: "Report", folder: Path) -> None:

@@ -182,11 +182,11 @@ def traits(
 ) -> None:
     """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
     from portrait.training.run import load
-    from portrait.training.traits import learnt
+    from portrait.training.traits.learning import learn
 
     errors = Console(stderr=True)
     with _told(), errors.status("loading the run") as status:
-        found = learnt.learn(load(run), file, lambda name: status.update(f"learning {name}"))
+        found = learn(load(run), file, lambda name: status.update(f"learning {name}"))
     if as_json:
         typer.echo(json.dumps(found.declared))
     else:

@@ -37,6 +37,7 @@ from portrait.client.results import (
     RankingExplanation,
     RecordSummary,
     Rejection,
+    Trait,
     UpsertSummary,
     WordEffect,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "Rejection",
     "ServerError",
     "Tls",
+    "Trait",
     "UnavailableError",
     "UpsertSummary",
     "WordEffect",

@@ -75,12 +75,15 @@ def profile(
     client: Client,
     shopper_id: ShopperId,
     embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the embedding as well.")] = False,
+    traits: Annotated[bool, typer.Option("--traits", help="The release's traits as well.")] = False,
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
 ) -> None:
     """Print what a shopper's history says."""
-    fields = [field.name for field in dataclasses.fields(Profile)] if embedding else None
+    left_out = {name for name, wanted in (("embedding", embedding), ("traits", traits)) if not wanted}
+    asked = [field.name for field in dataclasses.fields(Profile) if field.name not in left_out]
+    fields = asked if embedding or traits else None
     found = client.get_profile(shopper_id, as_of=as_of, fields=fields, allow_degraded=allow_degraded)
     if as_json:
         _print_json(found)

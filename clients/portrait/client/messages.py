@@ -4,7 +4,7 @@ import re
 import sys
 from array import array
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -27,6 +27,7 @@ from portrait.client.results import (
     RecordSummary,
     Rejection,
     Shopper,
+    Trait,
     UpsertSummary,
     WordEffect,
 )
@@ -37,6 +38,7 @@ from portrait.v1 import (
     profile_service_pb2,
     recommendation_service_pb2,
     text_service_pb2,
+    traits_pb2,
     types_pb2,
 )
 
@@ -208,6 +210,7 @@ def read_profile(message: profile_service_pb2.Profile) -> Profile:
         as_of=_time(message.as_of, message.HasField("as_of")),
         computed_at=_time(message.computed_at, message.HasField("computed_at")),
         degraded=message.degraded,
+        traits=tuple(_trait(each) for each in message.traits),
     )  # fmt: skip
 
 
@@ -228,6 +231,18 @@ def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings
         raise ValueError(_UNREADABLE)
     rows = tuple(numbers[begin : begin + width] for begin in range(0, len(numbers), width))
     return Embeddings(rows, message.release)
+
+
+def _trait(message: traits_pb2.Trait) -> Trait:
+    return Trait(
+        message.name,
+        message.description,
+        message.probability if message.HasField("probability") else None,
+        message.horizon.ToTimedelta() / timedelta(days=1),
+        message.absent_reason,
+        message.auc if message.HasField("auc") else None,
+        message.calibration_error if message.HasField("calibration_error") else None,
+    )
 
 
 def _vector(message: types_pb2.Vector) -> "array[float]":

@@ -132,6 +132,22 @@ class PriceBand:
 
 
 @dataclass(frozen=True, slots=True)
+class Trait:
+    """A named probability of a shopper, as the shop's teams declared it."""
+
+    name: str
+    description: str
+    probability: float | None
+    """That it comes true within the horizon, calibrated; None if absent."""
+    horizon_days: float
+    absent_reason: str
+    """Why there is no probability; empty if there is one."""
+    auc: float | None
+    calibration_error: float | None
+    """What both were on a time that the release had not seen; None if it could not learn the trait."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What a history says about a shopper."""
 
@@ -148,7 +164,9 @@ class Profile:
     as_of: datetime | None
     computed_at: datetime | None
     degraded: bool = False
-    """Whether the embedding was asked for, but the models did not answer: it is of some events ago, or None."""
+    """Whether the models were asked for, but did not answer: the embedding is of some events ago, or None."""
+    traits: tuple[Trait, ...] = ()
+    """Empty unless they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,8 +109,8 @@ class Client:
         Args:
             shopper: an id, or a history.
             as_of: the moment of the profile; None for now.
-            fields: names of fields of Profile to fill; None for all but `embedding`.
-            allow_degraded: take an embedding of some events ago, or none, while the models are down.
+            fields: names of fields of Profile to fill; None for all but `embedding` and `traits`.
+            allow_degraded: take an embedding of some events ago, or none, and absent traits, while the models are down.
             timeout: seconds; None for the client's own.
 
         Raises:

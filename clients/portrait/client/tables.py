@@ -42,6 +42,12 @@ def print_profile(console: Console, profile: Profile) -> None:
         _add(bands, _path(band.category_path), pays, f"{band.percentile:.0%}", f"{band.event_count:,}")
     if profile.price_bands:
         console.print(bands)
+    if profile.traits:
+        traits = _table("traits", "trait", "probability", "within", "what, or why not")
+        for trait in profile.traits:
+            chance = "" if trait.probability is None else f"{trait.probability:.0%}"
+            _add(traits, trait.name, chance, f"{trait.horizon_days:g} days", trait.absent_reason or trait.description)
+        console.print(traits)
 
 
 def print_ranking(console: Console, ranking: Ranking, title: str) -> None:

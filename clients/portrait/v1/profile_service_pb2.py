@@ -24,34 +24,35 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from portrait.v1 import traits_pb2 as portrait_dot_v1_dot_traits__pb2
 from portrait.v1 import types_pb2 as portrait_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!portrait/v1/profile_service.proto\x12\x0bportrait.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17portrait/v1/types.proto\"\xac\x01\n\x11GetProfileRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x16\n\x0e\x61llow_degraded\x18\x04 \x01(\x08\";\n\x12GetProfileResponse\x12%\n\x07profile\x18\x01 \x01(\x0b\x32\x14.portrait.v1.Profile\"\xb3\x01\n\x17\x42\x61tchGetProfilesRequest\x12)\n\x08shoppers\x18\x01 \x03(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x16\n\x0e\x61llow_degraded\x18\x04 \x01(\x08\"u\n\x16\x42\x61tchGetProfilesResult\x12\'\n\x07profile\x18\x01 \x01(\x0b\x32\x14.portrait.v1.ProfileH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.portrait.v1.EntryErrorH\x00\x42\x08\n\x06result\"P\n\x18\x42\x61tchGetProfilesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.portrait.v1.BatchGetProfilesResult\"\xc3\x03\n\x07Profile\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12(\n\tinterests\x18\x02 \x03(\x0b\x32\x15.portrait.v1.Interest\x12&\n\x08keywords\x18\x03 \x03(\x0b\x32\x14.portrait.v1.Keyword\x12+\n\x0bprice_bands\x18\x04 \x03(\x0b\x32\x16.portrait.v1.PriceBand\x12&\n\tembedding\x18\x05 \x01(\x0b\x32\x13.portrait.v1.Vector\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x05\x12\x34\n\x10\x66irst_event_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_event_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07release\x18\t \x01(\x03\x12)\n\x05\x61s_of\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63omputed_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\"X\n\x08Interest\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x04 \x03(\t\"C\n\x07Keyword\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x03 \x03(\t\"\x92\x01\n\tPriceBand\x12\x15\n\rcategory_path\x18\x01 \x03(\t\x12\x12\n\npercentile\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0e\n\x06median\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x05\x12\x1a\n\x12\x65vidence_event_ids\x18\x07 \x03(\t2\xc0\x01\n\x0eProfileService\x12M\n\nGetProfile\x12\x1e.portrait.v1.GetProfileRequest\x1a\x1f.portrait.v1.GetProfileResponse\x12_\n\x10\x42\x61tchGetProfiles\x12$.portrait.v1.BatchGetProfilesRequest\x1a%.portrait.v1.BatchGetProfilesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!portrait/v1/profile_service.proto\x12\x0bportrait.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18portrait/v1/traits.proto\x1a\x17portrait/v1/types.proto\"\xac\x01\n\x11GetProfileRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x16\n\x0e\x61llow_degraded\x18\x04 \x01(\x08\";\n\x12GetProfileResponse\x12%\n\x07profile\x18\x01 \x01(\x0b\x32\x14.portrait.v1.Profile\"\xb3\x01\n\x17\x42\x61tchGetProfilesRequest\x12)\n\x08shoppers\x18\x01 \x03(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x16\n\x0e\x61llow_degraded\x18\x04 \x01(\x08\"u\n\x16\x42\x61tchGetProfilesResult\x12\'\n\x07profile\x18\x01 \x01(\x0b\x32\x14.portrait.v1.ProfileH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.portrait.v1.EntryErrorH\x00\x42\x08\n\x06result\"P\n\x18\x42\x61tchGetProfilesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.portrait.v1.BatchGetProfilesResult\"\xe7\x03\n\x07Profile\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12(\n\tinterests\x18\x02 \x03(\x0b\x32\x15.portrait.v1.Interest\x12&\n\x08keywords\x18\x03 \x03(\x0b\x32\x14.portrait.v1.Keyword\x12+\n\x0bprice_bands\x18\x04 \x03(\x0b\x32\x16.portrait.v1.PriceBand\x12&\n\tembedding\x18\x05 \x01(\x0b\x32\x13.portrait.v1.Vector\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x05\x12\x34\n\x10\x66irst_event_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_event_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07release\x18\t \x01(\x03\x12)\n\x05\x61s_of\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63omputed_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\x12\"\n\x06traits\x18\x1e \x03(\x0b\x32\x12.portrait.v1.Trait\"X\n\x08Interest\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x04 \x03(\t\"C\n\x07Keyword\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x03 \x03(\t\"\x92\x01\n\tPriceBand\x12\x15\n\rcategory_path\x18\x01 \x03(\t\x12\x12\n\npercentile\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0e\n\x06median\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x05\x12\x1a\n\x12\x65vidence_event_ids\x18\x07 \x03(\t2\xc0\x01\n\x0eProfileService\x12M\n\nGetProfile\x12\x1e.portrait.v1.GetProfileRequest\x1a\x1f.portrait.v1.GetProfileResponse\x12_\n\x10\x42\x61tchGetProfiles\x12$.portrait.v1.BatchGetProfilesRequest\x1a%.portrait.v1.BatchGetProfilesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.profile_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETPROFILEREQUEST']._serialized_start=143
-  _globals['_GETPROFILEREQUEST']._serialized_end=315
-  _globals['_GETPROFILERESPONSE']._serialized_start=317
-  _globals['_GETPROFILERESPONSE']._serialized_end=376
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=379
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=558
-  _globals['_BATCHGETPROFILESRESULT']._serialized_start=560
-  _globals['_BATCHGETPROFILESRESULT']._serialized_end=677
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=679
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=759
-  _globals['_PROFILE']._serialized_start=762
-  _globals['_PROFILE']._serialized_end=1213
-  _globals['_INTEREST']._serialized_start=1215
-  _globals['_INTEREST']._serialized_end=1303
-  _globals['_KEYWORD']._serialized_start=1305
-  _globals['_KEYWORD']._serialized_end=1372
-  _globals['_PRICEBAND']._serialized_start=1375
-  _globals['_PRICEBAND']._serialized_end=1521
-  _globals['_PROFILESERVICE']._serialized_start=1524
-  _globals['_PROFILESERVICE']._serialized_end=1716
+  _globals['_GETPROFILEREQUEST']._serialized_start=169
+  _globals['_GETPROFILEREQUEST']._serialized_end=341
+  _globals['_GETPROFILERESPONSE']._serialized_start=343
+  _globals['_GETPROFILERESPONSE']._serialized_end=402
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=405
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=584
+  _globals['_BATCHGETPROFILESRESULT']._serialized_start=586
+  _globals['_BATCHGETPROFILESRESULT']._serialized_end=703
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=705
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=785
+  _globals['_PROFILE']._serialized_start=788
+  _globals['_PROFILE']._serialized_end=1275
+  _globals['_INTEREST']._serialized_start=1277
+  _globals['_INTEREST']._serialized_end=1365
+  _globals['_KEYWORD']._serialized_start=1367
+  _globals['_KEYWORD']._serialized_end=1434
+  _globals['_PRICEBAND']._serialized_start=1437
+  _globals['_PRICEBAND']._serialized_end=1583
+  _globals['_PROFILESERVICE']._serialized_start=1586
+  _globals['_PROFILESERVICE']._serialized_end=1778
 # @@protoc_insertion_point(module_scope)

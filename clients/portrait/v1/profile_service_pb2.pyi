@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from portrait.v1 import traits_pb2 as _traits_pb2
 from portrait.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -56,7 +57,7 @@ class BatchGetProfilesResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[BatchGetProfilesResult, _Mapping]]] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("shopper_id", "interests", "keywords", "price_bands", "embedding", "event_count", "first_event_time", "last_event_time", "release", "as_of", "computed_at", "degraded")
+    __slots__ = ("shopper_id", "interests", "keywords", "price_bands", "embedding", "event_count", "first_event_time", "last_event_time", "release", "as_of", "computed_at", "degraded", "traits")
     SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
     INTERESTS_FIELD_NUMBER: _ClassVar[int]
     KEYWORDS_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +70,7 @@ class Profile(_message.Message):
     AS_OF_FIELD_NUMBER: _ClassVar[int]
     COMPUTED_AT_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    TRAITS_FIELD_NUMBER: _ClassVar[int]
     shopper_id: str
     interests: _containers.RepeatedCompositeFieldContainer[Interest]
     keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
@@ -81,7 +83,8 @@ class Profile(_message.Message):
     as_of: _timestamp_pb2.Timestamp
     computed_at: _timestamp_pb2.Timestamp
     degraded: bool
-    def __init__(self, shopper_id: _Optional[str] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., price_bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., embedding: _Optional[_Union[_types_pb2.Vector, _Mapping]] = ..., event_count: _Optional[int] = ..., first_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., release: _Optional[int] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., computed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degraded: _Optional[bool] = ...) -> None: ...
+    traits: _containers.RepeatedCompositeFieldContainer[_traits_pb2.Trait]
+    def __init__(self, shopper_id: _Optional[str] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., price_bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., embedding: _Optional[_Union[_types_pb2.Vector, _Mapping]] = ..., event_count: _Optional[int] = ..., first_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., release: _Optional[int] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., computed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degraded: _Optional[bool] = ..., traits: _Optional[_Iterable[_Union[_traits_pb2.Trait, _Mapping]]] = ...) -> None: ...
 
 class Interest(_message.Message):
     __slots__ = ("path", "weight", "confidence", "evidence_event_ids")

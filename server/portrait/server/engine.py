@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features import release as files
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.statistics import of_history
 from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
 from portrait.server.catalogues.catalogue import Catalogues, Shelves, Snapshot
@@ -23,8 +25,10 @@ from portrait.server.fallback import Fallback
 from portrait.server.inference.encoders import Ranker
 from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
+from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import TritonModels
 from portrait.server.profiles.profile import Profile, build
+from portrait.server.profiles.traits import values
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
 from portrait.server.retrieval.unranked import scores, unranked
@@ -112,6 +116,8 @@ class Engine:
         self._catalogues = catalogues
         self._shoppers = ShopperEncoder(models, release, self.texts)
         self._ranker = Ranker(models)
+        learnt = sum(not trait.absent for trait in release.traits)
+        self._heads = TraitHeads(models, learnt) if learnt else None
         self.fallback = Fallback()
 
     @property
@@ -126,6 +132,7 @@ class Engine:
             "text_encoder": self.texts.batcher,
             "profile_encoder": self._shoppers.profiles.batcher,
             "ranker": self._ranker.batcher,
+            **({files.TRAIT_HEADS: self._heads.batcher} if self._heads else {}),
         }
 
     @classmethod
@@ -143,7 +150,9 @@ class Engine:
         """
         loaded = await asyncio.to_thread(Release.load, repository, release)
         catalogues = await asyncio.to_thread(Catalogues, loaded)
-        return cls(loaded, TritonModels(triton_url, release), catalogues, text_cache_bytes)
+        return cls(
+            loaded, TritonModels(triton_url, release, files.models(repository, release)), catalogues, text_cache_bytes
+        )
 
     async def close(self) -> None:
         """Close the connection to Triton."""
@@ -160,6 +169,7 @@ class Engine:
         *,
         embed: bool,
         deadline: float | None,
+        traits: bool = False,
         allow_degraded: bool = False,
     ) -> Profile:
         """What a history says.
@@ -167,25 +177,37 @@ class Engine:
         Args:
             history: oldest first, nothing later than `as_of`.
             as_of: the moment of the profile.
-            embed: compute the embedding as well; without it, nothing is asked of the models.
+            embed: compute the embedding as well.
             deadline: `loop.time()` at which the caller's time is up; None if never.
-            allow_degraded: whether an earlier embedding, or none, is better than no profile.
+            traits: compute the traits as well; without these and the embedding, nothing is asked of the models.
+            allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
         """
         shelves = self._catalogues.now()
 
-        async def full(deadline: float | None) -> tuple[Vector | None, bool]:
-            return (await self._shoppers.encode(history, "", as_of, shelves, deadline)).profile, False
+        async def full(deadline: float | None) -> tuple[Vector | None, Vector | None, bool]:
+            embedding = (await self._shoppers.encode(history, "", as_of, shelves, deadline)).profile
+            return embedding, await self._probabilities(history, as_of, embedding, deadline) if traits else None, False
 
-        def spare() -> tuple[Vector | None, bool]:
+        def spare() -> tuple[Vector | None, Vector | None, bool]:
             shopper = self._shoppers.remembered(history, "", as_of, shelves)
-            return shopper.profile if shopper is not None and shopper.profile.any() else None, True
+            return shopper.profile if shopper is not None and shopper.profile.any() else None, None, True
 
-        embedding, degraded = None, False
-        if embed and history:
+        embedding, probabilities, degraded = None, None, False
+        if history and (embed or traits):
             answer = self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline)
-            embedding, degraded = await answer
-        say = partial(build, history, as_of, shelves.item, self.release, embedding, degraded=degraded)
+            embedding, probabilities, degraded = await answer
+        told = values(self.release.traits, probabilities, history, as_of) if traits else ()
+        say = partial(build, history, as_of, shelves.item, self.release, embedding, traits=told, degraded=degraded)
         return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
+
+    async def _probabilities(
+        self, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None
+    ) -> Vector | None:
+        """Of the traits that the release has learnt; None if there are none, or the history has no times."""
+        told = of_history(history, as_of) if self._heads else None
+        if self._heads is None or told is None:
+            return None
+        return await self._heads.probabilities(embedding, told, deadline)
 
     async def recommend(self, request: RecommendRequest, *, deadline: float | None) -> Ranking:
         """The best items of a catalogue for a shopper.

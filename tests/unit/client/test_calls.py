@@ -28,7 +28,7 @@ PUBLIC = [
         "Ranking",
         "RankingExplanation",
     ),
-    *("RecordSummary", "Rejection", "ServerError", "Tls", "UnavailableError", "UpsertSummary", "WordEffect"),
+    *("RecordSummary", "Rejection", "ServerError", "Tls", "Trait", "UnavailableError", "UpsertSummary", "WordEffect"),
 ]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from portrait.features.events import Event, Item
 from portrait.server.profiles.interests import Interest, interests
 from portrait.server.profiles.prices import PriceBand, price_bands
+from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.words import WeightedKeyword, keywords
 from portrait.server.releases import Release
 
@@ -30,7 +31,9 @@ class Profile:
     as_of: datetime
     computed_at: datetime
     degraded: bool
-    """Whether the embedding was asked for, but no model: it is that of the history some events ago, or None."""
+    """Whether the models were asked for, but not there: the embedding is that of some events ago, or None."""
+    traits: Sequence[TraitValue] = ()
+    """Empty if they were not asked for."""
 
 
 def build(
@@ -40,6 +43,7 @@ def build(
     release: Release,
     embedding: NDArray[np.float32] | None,
     *,
+    traits: Sequence[TraitValue] = (),
     degraded: bool = False,
 ) -> Profile:
     """Compute a profile.
@@ -50,7 +54,8 @@ def build(
         item: looks up what an event was done to, None if it is unknown.
         release: what the catalogue's words and prices are compared with.
         embedding: `[dimension]`, what the profile encoder said; None if it was not asked.
-        degraded: whether it should have been asked, but was not there.
+        traits: what the heads said; empty if they were not asked.
+        degraded: whether the models should have been asked, but were not there.
     """
     times = [event.time for event in history if event.time is not None]
     return Profile(
@@ -65,4 +70,5 @@ def build(
         as_of=as_of,
         computed_at=datetime.now(UTC),
         degraded=degraded,
+        traits=traits,
     )

@@ -99,6 +99,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             behaviour.history,
             behaviour.as_of,
             embed="embedding" in fields,
+            traits="traits" in fields,
             deadline=current_deadline(),
             allow_degraded=allow_degraded,
         )

@@ -13,7 +13,8 @@ from portrait.server.contract.statuses import code_of, field_of, message_of
 from portrait.server.engine import RankedItem
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
 from portrait.server.profiles.profile import Profile
-from portrait.v1 import profile_service_pb2, recommendation_service_pb2, types_pb2
+from portrait.server.profiles.traits import TraitValue
+from portrait.v1 import profile_service_pb2, recommendation_service_pb2, traits_pb2, types_pb2
 
 _EVENT_TYPES = {
     types_pb2.EVENT_TYPE_SEARCH: EventType.SEARCH,
@@ -25,7 +26,7 @@ _EVENT_TYPES = {
 }
 
 _ALWAYS = {"degraded"}
-_ALL_BUT_EMBEDDING = frozenset(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding"}
+_WITHOUT_MODELS = frozenset(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding", "traits"}
 
 
 def catalogue_name(sent: str) -> str:
@@ -111,7 +112,7 @@ def ranked_messages(items: Iterable[RankedItem]) -> list[recommendation_service_
 
 def profile_fields(paths: Iterable[str]) -> frozenset[str]:
     """The fields of Profile that are asked for."""
-    return frozenset(paths) or _ALL_BUT_EMBEDDING
+    return frozenset(paths) or _WITHOUT_MODELS
 
 
 def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_service_pb2.Profile:
@@ -153,10 +154,24 @@ def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -
         as_of=profile.as_of,
         computed_at=profile.computed_at,
         degraded=profile.degraded,
+        traits=[trait_message(value) for value in profile.traits],
     )
     for name in set(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - fields - _ALWAYS:
         message.ClearField(name)
     return message
+
+
+def trait_message(value: TraitValue) -> traits_pb2.Trait:
+    """A trait of a shopper."""
+    return traits_pb2.Trait(
+        name=value.trait.name,
+        description=value.trait.description,
+        probability=value.probability,
+        horizon=value.trait.horizon,
+        absent_reason=value.absent,
+        auc=value.trait.auc,
+        calibration_error=value.trait.calibration_error,
+    )
 
 
 def vector_message(vector: NDArray[np.float32]) -> types_pb2.Vector:

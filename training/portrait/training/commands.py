@@ -6,6 +6,7 @@ Heavy imports stand inside the functions, so that `portrait --help` answers at o
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -178,6 +179,13 @@ def evaluate(
 def traits(
     run: Annotated[Path, typer.Argument(help="Folder of a run that has ended, trained with --split time.")],
     file: Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")],
+    complete_until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="The log is complete up to here, UTC; its last event if left out. After it, shoppers leave the log.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt and measured as JSON.")] = False,
 ) -> None:
     """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
@@ -186,7 +194,8 @@ def traits(
 
     errors = Console(stderr=True)
     with _told(), errors.status("loading the run") as status:
-        found = learn(load(run), file, lambda name: status.update(f"learning {name}"))
+        until = complete_until.replace(tzinfo=UTC) if complete_until else None
+        found = learn(load(run), file, until, lambda name: status.update(f"learning {name}"))
     if as_json:
         typer.echo(json.dumps(found.declared))
     else:

@@ -1,6 +1,5 @@
 """Traits files: what they may declare, and what is said of those that declare something else."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,10 +22,9 @@ def read(folder: Path, text: str) -> declarations.Declarations:
 
 
 def test_reads_a_trait(tmp_path: Path) -> None:
-    found = read(tmp_path, "complete_until = 2026-01-31" + TRAIT)
+    found = read(tmp_path, TRAIT)
     (trait,) = found.traits
     assert (trait.name, trait.horizon_days, trait.window_days) == ("buys", 30, 90)
-    assert found.complete_until == datetime(2026, 1, 31, tzinfo=UTC)
 
 
 def test_reads_the_examples() -> None:
@@ -41,7 +39,6 @@ def test_reads_the_examples() -> None:
         ("", None, "trait"),
         ("trait = 3", None, "trait"),
         ("traits = 3" + TRAIT, None, "traits"),
-        ("complete_until = 3" + TRAIT, None, "complete_until"),
         (TRAIT + TRAIT, "buys", "name"),
         (TRAIT.replace("buys", "Will buy"), "Will buy", "name"),
         (TRAIT.replace("30", "0"), "buys", "horizon_days"),

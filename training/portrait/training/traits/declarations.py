@@ -3,7 +3,6 @@
 import re
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,6 @@ class Declarations:
 
     file: Path
     traits: tuple[Trait, ...]
-    complete_until: datetime | None
-    """The log is complete up to here; None if up to its last event."""
 
     def error(self, trait: Trait, message: str) -> DeclarationError:
         """What is wrong with a trait's label."""
@@ -59,8 +56,8 @@ def read(file: Path) -> Declarations:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DeclarationError(str(file), None, None, f"can't be read as TOML: {error}") from error
-    if unknown := sorted(content.keys() - {"trait", "complete_until"}):
-        raise DeclarationError(str(file), None, unknown[0], "there is no such field; there are complete_until, trait")
+    if unknown := sorted(content.keys() - {"trait"}):
+        raise DeclarationError(str(file), None, unknown[0], "there is no such field; declare traits as [[trait]]")
     declared = content.get("trait")
     if not isinstance(declared, list) or not 1 <= len(declared) <= MOST_TRAITS:
         raise DeclarationError(str(file), None, "trait", f"declare 1 to {MOST_TRAITS} traits, each as [[trait]]")
@@ -68,7 +65,7 @@ def read(file: Path) -> Declarations:
     names = [trait.name for trait in traits]
     if twice := [name for name in names if names.count(name) > 1]:
         raise DeclarationError(str(file), twice[0], "name", "two traits have this name")
-    return Declarations(file, traits, _moment(file, content.get("complete_until")))
+    return Declarations(file, traits)
 
 
 def _trait(file: Path, place: int, fields: Any) -> Trait:
@@ -114,13 +111,3 @@ def _table(file: Path, value: Any, wrong: Any) -> Path:
     if not path.is_file():
         raise wrong("table", f"{path} is missing")
     return path
-
-
-def _moment(file: Path, value: Any) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise DeclarationError(str(file), None, "complete_until", "give a date or a time, such as 2026-01-31")

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,11 @@ def fit(train: Part, validation: Part, dimension: int, seed: int) -> list[Fitted
 
 def fit_rfm(train: Part, validation: Part, seed: int) -> Fitted:
     """The baseline: a logistic regression on recency, frequency and monetary value, tuned and calibrated alike."""
-    columns = [STATISTICS.index(name) for name in RFM]
+    return fit_linear([STATISTICS.index(name) for name in RFM], train, validation, seed)
+
+
+def fit_linear(columns: Sequence[int], train: Part, validation: Part, seed: int) -> Fitted:
+    """The logistic regression on some columns of the statistics that validation likes best."""
     fitted = [_fitted(Shape(False, 0), columns, ridge, train, validation, 0, seed) for ridge in _RIDGES]
     return min(fitted, key=lambda each: each.log_loss)
 
@@ -77,7 +82,7 @@ def probabilities(head: TraitHead, known: Known) -> NDArray[np.float64]:
 
 def _fitted(
     shape: Shape,
-    columns: range | list[int],
+    columns: Sequence[int],
     held_back: float,
     train: Part,
     validation: Part,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from portrait.training.errors import TrainingError
 from portrait.training.models.trait_heads import TraitHead, TraitHeads
 from portrait.training.run import TrainedRun
 from portrait.training.traits import declarations, heads, learnt, measures, samples
-from portrait.training.traits.declarations import Declarations, Trait
+from portrait.training.traits.declarations import Trait
 from portrait.training.traits.heads import Fitted, Part
 from portrait.training.traits.labels import Labeller, labeller
 from portrait.training.traits.learnt import Traits
@@ -27,12 +28,14 @@ LEAST_TO_JUDGE = 30
 """The same for validation and test."""
 
 
-def learn(trained: TrainedRun, file: Path, report: Callable[[str], None]) -> Traits:
+def learn(trained: TrainedRun, file: Path, complete_until: datetime | None, report: Callable[[str], None]) -> Traits:
     """Learn the traits of a file as heads of a run's model; those it had before are replaced.
 
     Args:
         trained: a run of `--split time`: one that has not learnt from what its traits foresee.
         file: the declarations.
+        complete_until: the log is complete up to here; None if up to its last event. Where shoppers leave the log
+            before its end, what they did not do there says nothing.
         report: told what is done next.
 
     Raises:
@@ -52,7 +55,7 @@ def learn(trained: TrainedRun, file: Path, report: Callable[[str], None]) -> Tra
         for trait in declared.traits:
             report(trait.name)
             try:
-                fitted, told = _learn(trained, declared, trait, labels, lookup)
+                fitted, told = _learn(trained, complete_until, trait, labels, lookup)
             except Ineligible as reason:
                 entries.append(_entry(trait) | {"absent": str(reason)})
                 continue
@@ -89,13 +92,13 @@ class _Knowledge:
 
 
 def _learn(
-    trained: TrainedRun, declared: Declarations, trait: Trait, labels: Labeller, lookup: _Knowledge
+    trained: TrainedRun, complete_until: datetime | None, trait: Trait, labels: Labeller, lookup: _Knowledge
 ) -> tuple[Fitted, dict[str, Any]]:
     """The best head of a trait by validation, and what the test says of it; the test is read once, here."""
     time = trained.corpus.columns.time
     if np.isnan(time).any():
         raise Ineligible("the log has events without a time")
-    end = declared.complete_until.timestamp() if declared.complete_until else float(time.max())
+    end = complete_until.timestamp() if complete_until else float(time.max())
     moments = schedule(
         float(time.min()), float(time[trained.holdout.train].max()), end, trait.horizon_days, trait.window_days
     )

@@ -85,7 +85,7 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
     fitted = {name: heads.fit_linear(chosen, train, validation, 0) for name, chosen in columns.items()}
     ours = min(("Portrait, affinities", "Portrait, affinities and profile"), key=lambda name: fitted[name].log_loss)
     chances = {name: heads.probabilities(each.head, test.known) for name, each in fitted.items()}
-    chances["popularity"] = _popularity(campaigns, drawn[0], drawn[2])
+    chances["popularity"] = popularity(campaigns, drawn[0], drawn[2])
     label, who = test.label, drawn[2].shopper
     shown = ("popularity", "RFM", "RFM and campaign", ours)
     return {
@@ -199,7 +199,7 @@ def _columns(dimension: int) -> dict[str, list[int]]:
     }
 
 
-def _popularity(campaigns: Sequence[Campaign], train: Pairs, test: Pairs) -> NDArray[np.float64]:
+def popularity(campaigns: Sequence[Campaign], train: Pairs, test: Pairs) -> NDArray[np.float64]:
     """The share of those who redeemed earlier campaigns of the same type: all that is known of one not yet sent."""
     kinds = {campaign.number: campaign.kind for campaign in campaigns}
     earlier = np.array([kinds[number] for number in train.campaign.tolist()])

@@ -7,9 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.release import TRAIT_HEADS
-from portrait.server.inference.batcher import Batcher
-from portrait.server.inference.encoders import HISTORIES, QUEUE
+from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.shapes import Shapes
+from portrait.server.inference.encoders import QUEUE
 from portrait.server.inference.triton import CALLS, TritonModels
+
+PROFILES = Shapes(lengths=(1,), rows=tuple(range(1, 65)), budget=64, overhead=0, behind=0.0)
+"""Batches of profiles; they have no length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class TraitHeads:
     def __init__(self, models: TritonModels, traits: int) -> None:
         self._models, self._traits = models, traits
         self.batcher: Batcher[_Known, NDArray[np.float32]] = Batcher(
-            self._run, lambda _: 0, lambda _, waiting: min(waiting, HISTORIES), concurrency=CALLS, limit=QUEUE
+            self._run, lambda _: 1, PROFILES, concurrency=CALLS, limit=QUEUE
         )
 
     async def probabilities(
@@ -44,7 +48,7 @@ class TraitHeads:
         """
         return await self.batcher.submit(_Known(profile, statistics), deadline)
 
-    async def _run(self, known: Sequence[_Known], deadline: float | None) -> list[NDArray[np.float32]]:
+    async def _run(self, known: Sequence[_Known], _: int, deadline: float | None) -> list[NDArray[np.float32]]:
         inputs = {
             "profile": np.stack([each.profile for each in known]),
             "statistics": np.stack([each.statistics for each in known]),

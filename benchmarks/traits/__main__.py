@@ -15,6 +15,7 @@ from benchmarks.traits import campaigns
 from portrait.training import run as runs
 from portrait.training.errors import TrainingError
 from portrait.training.prepare.sources import complete_journey
+from portrait.training.traits import learnt
 
 NAME = "traits"
 
@@ -104,7 +105,7 @@ def main(arguments: list[str]) -> int:
     content: dict[str, Any] = {"circumstances": results.circumstances("python -m benchmarks.traits")}
     try:
         if chosen.shop:
-            traits = runs.load(chosen.shop).traits
+            traits = learnt.load(chosen.shop)
             if traits is None:
                 raise TrainingError(f"{chosen.shop} has no traits; run `portrait traits {chosen.shop} FILE` first")
             content["shop"] = traits.declared

@@ -239,7 +239,7 @@ def load(folder: Path) -> TrainedRun:
     holdout = hold_out(corpus, settings.split, settings.refit)
     linked = Associations.load(folder / files.ASSOCIATIONS)
     index = indexes.make(model, cache, corpus, holdout.item_counts)
-    traits = learnt.load(folder, settings.dimension)
+    traits = learnt.load(folder)
     return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, data, traits)
 
 

@@ -62,7 +62,7 @@ def learn(trained: TrainedRun, file: Path, complete_until: datetime | None, repo
             entries.append(_entry(trait) | {"absent": None} | told)
             fitted_heads.append(fitted.head)
     traits = Traits(entries, TraitHeads(fitted_heads).eval() if fitted_heads else None)
-    learnt.keep(traits, trained.folder)
+    learnt.keep(traits, trained.folder, trained.settings.dimension)
     return traits
 
 

@@ -39,19 +39,24 @@ class Traits:
         return [{name: entry[name] for name in _DESCRIBED if name in entry} for entry in self.declared]
 
 
-def keep(traits: Traits, folder: Path) -> None:
+def keep(traits: Traits, folder: Path, dimension: int) -> None:
     """Write the traits of a run; the report goes last: heads without it don't count."""
     (folder / REPORT).unlink(missing_ok=True)
     if traits.heads is not None:
         checkpoints.save(traits.heads.state_dict(), folder / HEADS)
     temporary = folder / f".{REPORT}.tmp"
     temporary.write_text(
-        json.dumps({"statistics": list(STATISTICS), "traits": traits.declared}, indent=2, ensure_ascii=False) + "\n"
+        json.dumps(
+            {"dimension": dimension, "statistics": list(STATISTICS), "traits": traits.declared},
+            indent=2,
+            ensure_ascii=False,
+        )
+        + "\n"
     )
     os.replace(temporary, folder / REPORT)
 
 
-def load(folder: Path, dimension: int) -> Traits | None:
+def load(folder: Path) -> Traits | None:
     """The traits of a run; None if it has learnt none.
 
     Raises:
@@ -67,6 +72,7 @@ def load(folder: Path, dimension: int) -> Traits | None:
     ]
     if not shapes:
         return Traits(content["traits"], None)
+    dimension = content["dimension"]
     loaded = TraitHeads([TraitHead(dimension, range(len(STATISTICS)), shape) for shape in shapes])
     loaded.load_state_dict(checkpoints.load(folder / HEADS))
     return Traits(content["traits"], loaded.eval())

@@ -65,7 +65,8 @@ benchmark-traits: env ## Traits on SHOP=FOLDER, the source open-ecommerce, and o
 	test -e .benchmarks/traits/journey/report.json || \
 	  $(BIN)/portrait prepare --source complete-journey .benchmarks/traits/journey
 	for data in shop journey; do test -e .benchmarks/traits/$$data-run/model.pt || \
-	  $(BIN)/portrait train .benchmarks/traits/$$data .benchmarks/traits/$$data-run --split time || exit; done
+	  $(BIN)/portrait train .benchmarks/traits/$$data .benchmarks/traits/$$data-run --split time \
+	    $$(test -e .benchmarks/traits/$$data-run && echo --resume) || exit; done
 	$(BIN)/portrait traits .benchmarks/traits/shop-run docs/examples/traits/shop.toml --complete-until 2022-11-01
 	$(BIN)/python -W ignore -m benchmarks.traits --shop .benchmarks/traits/shop-run \
 	  --campaigns .benchmarks/traits/journey-run

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import Event, EventType
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType
 from portrait.features.histories import REMEMBERED_EVENTS, SECONDS_PER_DAY
 
 SPANS = (30, 90, 365)
@@ -65,9 +65,14 @@ def statistics(
     return told.astype(np.float32)
 
 
+def counted(events: Sequence[Event]) -> list[Event]:
+    """The events that statistics are of: searches, and what was done in the default catalogue, as in training."""
+    return [event for event in events if event.type is EventType.SEARCH or event.is_of(DEFAULT_CATALOGUE)]
+
+
 def of_history(events: Sequence[Event], as_of: datetime) -> NDArray[np.float32] | None:
-    """`statistics` of a history, oldest first, nothing later than `as_of`; None if an event has no time."""
-    latest = events[-REMEMBERED_EVENTS:]
+    """`statistics` of a history, oldest first, nothing later than `as_of`; None if an event that counts has no time."""
+    latest = counted(events)[-REMEMBERED_EVENTS:]
     times = [event.time.timestamp() for event in latest if event.time is not None]
     if len(times) < len(latest):
         return None

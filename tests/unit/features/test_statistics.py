@@ -42,6 +42,11 @@ def test_says_never_of_who_bought_nothing() -> None:
     assert found["monetary_365"] == found["frequency_365"] == 0
 
 
+def test_other_catalogues_do_not_count() -> None:
+    seen = Event("a", EventType.CLICK, NOW, "ad", catalogue="ads")
+    assert told([bought(3), seen]) == told([bought(3)])
+
+
 def test_counts_no_money_where_the_price_is_unknown() -> None:
     assert told([bought(1, None)])["monetary_30"] == 0
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from portrait.features.events import Event
 from portrait.features.release import Manifest
+from portrait.features.statistics import counted
 
 MODELS_AWAY = "the models did not answer"
 
@@ -80,9 +81,10 @@ def values(
 
 def unfit(trait: Trait, history: Sequence[Event], as_of: datetime) -> str:
     """Why a trait that the release has learnt says nothing of a history; empty if it does."""
-    if any(event.time is None for event in history):
+    told = counted(history)
+    if any(event.time is None for event in told):
         return "the history has events without a time"
-    latest = max((event.time for event in history if event.time is not None), default=None)
+    latest = max((event.time for event in told if event.time is not None), default=None)
     if latest is None or latest <= as_of - trait.window:
         return f"no event in the {trait.window.days} days before"
     return ""

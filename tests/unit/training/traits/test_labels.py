@@ -25,10 +25,11 @@ def write(folder: Path, events: list[tuple[str, float, str]]) -> Path:
     """A data set of events: who, days after the start, what."""
     rows = [
         {"event_id": str(place), "shopper_id": who, "time": START + day * DAY, "type": kind, "item_id": "i"}
+        | {"catalogue": "products"}
         for place, (who, day, kind) in enumerate(events)
     ]
     schema = {"event_id": pl.String, "shopper_id": pl.String, "time": pl.Datetime("us", "UTC")}
-    pl.DataFrame(rows, schema=schema | {"type": pl.String, "item_id": pl.String}).write_parquet(
+    pl.DataFrame(rows, schema=schema | dict.fromkeys(("type", "item_id", "catalogue"), pl.String)).write_parquet(
         folder / "events.parquet"
     )
     pl.DataFrame({"item_id": ["i"], "title": ["lamp"]}).write_parquet(folder / "items.parquet")
@@ -61,6 +62,10 @@ def test_sees_the_time_after_the_moment_up_to_the_horizon(tmp_path: Path) -> Non
     # c did nothing in the window of 30 days before the moment.
     assert found.shoppers.tolist() == [0, 1]
     assert found.values.tolist() == [True, False]
+
+
+def test_a_query_may_end_with_a_comment(tmp_path: Path) -> None:
+    assert labels(write(tmp_path, EVENTS), value=f"{BUYS} -- of any kind").values.tolist() == [True, False]
 
 
 def test_shoppers_without_a_label_are_no_samples(tmp_path: Path) -> None:
@@ -124,6 +129,7 @@ def test_says_what_is_wrong_with_a_table(tmp_path: Path, content: str, message: 
         ("COPY past TO 'stolen.csv'", "one SELECT"),
         ("DROP VIEW past", "one SELECT"),
         ("SELECT 1; SELECT 2", "one SELECT"),
+        ("SELECT 1 AS label", "columns shopper_id and label, and gives label"),
         ("SET enable_external_access = true", "one SELECT"),
         ("ATTACH 'other.db'", "one SELECT"),
     ],

@@ -23,10 +23,13 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.events import DEFAULT_CATALOGUE
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.training.prepare.engine import engine, literal
 from portrait.training.traits.declarations import Declarations, Trait
 
+_ENCODED = f"(item_id IS NULL OR catalogue = {literal(DEFAULT_CATALOGUE)})"
+"""Events that the corpus holds: who has no other is unknown to the encoders."""
 _TABLE_COLUMNS = {"shopper_id", "time", "value"}
 
 
@@ -61,8 +64,7 @@ class Labeller:
         self._look_from(trait, as_of)
         query = trait.label if trait.label is not None else _of_table(self._table(trait))
         self._require_select(trait, query)
-        cursor = self._ran(trait, query)
-        columns = [column[0].lower() for column in cursor.description or ()]
+        columns = [row[0].lower() for row in self._ran(trait, f"DESCRIBE {query}").fetchall()]
         if sorted(columns) != ["label", "shopper_id"]:
             raise self._declarations.error(
                 trait, f"must give the columns shopper_id and label, and gives {', '.join(columns) or 'none'}"
@@ -97,7 +99,9 @@ class Labeller:
             trait,
             f"""
             SELECT who.row, max(told.label::DOUBLE) AS label, count(*) AS rows
-            FROM ({query.strip().rstrip(";")}) AS told JOIN shoppers USING (shopper_id)
+            FROM (
+                {query.strip().rstrip(";")}
+            ) AS told JOIN shoppers USING (shopper_id)
             JOIN behind.who AS who USING (shopper_id)
             WHERE told.label IS NOT NULL GROUP BY who.row ORDER BY who.row
             """,
@@ -138,7 +142,7 @@ def labeller(data: Path, shopper_ids: list[str], declarations: Declarations) -> 
         for view, chosen, condition in (
             ("past", "log.*", "time <= as_of"),
             ("future", "log.*", "time > as_of AND time <= until"),
-            ("shoppers", "DISTINCT shopper_id, as_of, until", "time > since AND time <= as_of"),
+            ("shoppers", "DISTINCT shopper_id, as_of, until", f"time > since AND time <= as_of AND {_ENCODED}"),
         ):
             connection.execute(
                 f"CREATE VIEW {view} AS SELECT {chosen} FROM behind.log AS log, behind.moment WHERE {condition}"

@@ -66,7 +66,9 @@ def load(folder: Path) -> Traits | None:
         return None
     content = json.loads((folder / REPORT).read_text())
     if content["statistics"] != list(STATISTICS):
-        raise TrainingError(f"{folder / REPORT} was learnt from other statistics; run `portrait traits` again")
+        raise TrainingError(
+            f"{folder / REPORT} was learnt from other statistics; delete it, and run `portrait traits` again"
+        )
     shapes = [
         Shape(entry["head"]["profile"], entry["head"]["hidden"]) for entry in content["traits"] if not entry["absent"]
     ]

@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos
+.PHONY: help env demo serve benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -53,6 +53,13 @@ benchmark-transfer: env ## The next category, and what profiles tell of who shop
 	test -e $(WORK)/concealed/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/concealed --split time \
 	  --conceal gender,age_band $(if $(wildcard $(WORK)/concealed),--resume)
 	$(BIN)/python -W ignore -m benchmarks.transfer $(WORK)/data $(WORK)/quick --concealed $(WORK)/concealed
+
+benchmark-profiles: env ## The chances and labels of profiles, on DATA=FOLDER, a source: Open e-commerce.
+	$(BIN)/pip install --quiet --editable '.[benchmarks]'
+	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
+	test -e $(WORK)/quick/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/quick --split time \
+	  $(if $(wildcard $(WORK)/quick),--resume)
+	$(BIN)/python -W ignore -m benchmarks.profiles $(WORK)/data $(WORK)/quick --labels
 
 benchmark-tuning: env ## Ways of fine-tuning the BERT, on DATA=FOLDER, a source.
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'

@@ -19,12 +19,15 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from portrait.features import release as files
 from portrait.features.associations import Associations
+from portrait.features.attention import Decay
 from portrait.features.candidates import CANDIDATE_FEATURES, popularity_scale
+from portrait.features.cycles import CategoryCycle, CycleScale
 from portrait.features.events import EVENT_TYPES, Item
 from portrait.features.histories import EVENT_NUMBERS
 from portrait.features.items import ItemTable, write_lines
 from portrait.features.keywords import keywords
 from portrait.features.lenders import Lenders
+from portrait.features.population import Attention, Cycles, Population, Profiles, Spending, write_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.release import MODELS, Manifest
 from portrait.features.statistics import STATISTICS
@@ -146,6 +149,33 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()))
     frequencies = Counter(stem for text in texts for stem in {word.stem for word in keywords(text)})
     (folder / files.KEYWORDS).write_text(json.dumps({"documents": len(texts), "frequencies": frequencies}))
+    _population().write(folder / files.POPULATION)
+    vectors = np.load(folder / files.ITEM_VECTORS)
+    mean = vectors.mean(0)
+    write_profiles(Profiles(mean, np.cov(vectors, rowvar=False).astype(np.float32), mean), folder / files.PROFILES)
+
+
+def _population() -> Population:
+    """What a shop of such items could have estimated."""
+    paths = [" > ".join(path) for path in _KINDS]
+    return Population(
+        window_days=365.0,
+        attention=Attention(
+            by_order=Decay(short=4.0, long=16.0, short_share=0.5, prior=3.0),
+            by_time=Decay(short=5.0, long=30.0, short_share=0.5, prior=3.0),
+            usual=dict.fromkeys(paths, 0.25) | {"Home": 0.5, "Kitchen": 0.25, "Garden": 0.25},
+            inferred=(0.0, 1.0),
+        ),
+        brands={"": {"Acme": 0.3, "Norden": 0.3, "Zhen": 0.4}},
+        session_gap_minutes=30.0,
+        cycles=Cycles(
+            CycleScale(within=0.5, between=0.5, calibration=(0.0, 1.0), horizon_days=30.0),
+            {path: CategoryCycle(log_days=3.0, return_rate=0.8, count=100) for path in paths},
+        ),
+        spending=Spending(180.0, [5.0, 10.0, 20.0, 40.0], [1.0, 2.0, 3.0, 5.0], [20.0, 50.0, 100.0, 200.0]),
+        paid=PriceScale({path: np.linspace(5.0, 100.0, 21) for path in paths}),
+        discounted_shares=np.linspace(0.0, 1.0, 21).tolist(),
+    )
 
 
 def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> None:

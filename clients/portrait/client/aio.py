@@ -1,6 +1,6 @@
 """The asynchronous client."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,13 +11,12 @@ from portrait.client import calls
 from portrait.client.calls import Call, Stubs
 from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, OPTIONS, Priority, Tls, metadata
 from portrait.client.errors import from_rpc
+from portrait.client.profiles import Profile, ProfileError
 from portrait.client.results import (
     Embeddings,
     Event,
     Filter,
     Item,
-    Profile,
-    ProfileError,
     ProfileExplanation,
     Ranking,
     RankingExplanation,
@@ -27,6 +26,8 @@ from portrait.client.results import (
 )
 
 R = TypeVar("R")
+
+_NONE: Mapping[str, Sequence[Shopper]] = {}
 
 
 class AsyncClient:
@@ -103,6 +104,8 @@ class AsyncClient:
         *,
         as_of: datetime | None = None,
         fields: Sequence[str] | None = None,
+        labels: Sequence[str] = (),
+        label_examples: Mapping[str, Sequence[Shopper]] = _NONE,
         allow_degraded: bool = False,
         timeout: float | None = None,
     ) -> Profile:
@@ -111,14 +114,17 @@ class AsyncClient:
         Args:
             shopper: an id, or a history.
             as_of: the moment of the profile; None for now.
-            fields: names of fields of Profile to fill; None for all but `embedding` and `traits`.
+            fields: names of fields of Profile to fill, and to compute; None for all but `embedding` and `traits`.
+            labels: words for interests that nobody trained for, up to 20; answered in `label_interests`.
+            label_examples: interests told by up to 16 shoppers who have them, by name.
             allow_degraded: take an embedding of some events ago, or none, and absent traits, while the models are down.
             timeout: seconds; None for the client's own.
 
         Raises:
             NotFoundError: nothing is known of the shopper.
         """
-        return await self._run(calls.get_profile(shopper, as_of, fields, allow_degraded), timeout)
+        call = calls.get_profile(shopper, as_of, fields, labels, label_examples, allow_degraded)
+        return await self._run(call, timeout)
 
     async def batch_get_profiles(
         self,

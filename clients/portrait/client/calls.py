@@ -3,7 +3,7 @@
 The synchronous and the asynchronous client both run these.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,13 +13,12 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from portrait.client import messages
+from portrait.client.profiles import Profile, ProfileError, read_profile, read_profiles
 from portrait.client.results import (
     Embeddings,
     Event,
     Filter,
     Item,
-    Profile,
-    ProfileError,
     ProfileExplanation,
     Ranking,
     RankingExplanation,
@@ -105,16 +104,26 @@ def _mask(fields: Sequence[str] | None) -> FieldMask | None:
 
 
 def get_profile(
-    shopper: Shopper, as_of: datetime | None, fields: Sequence[str] | None, allow_degraded: bool
+    shopper: Shopper,
+    as_of: datetime | None,
+    fields: Sequence[str] | None,
+    labels: Sequence[str],
+    label_examples: Mapping[str, Sequence[Shopper]],
+    allow_degraded: bool,
 ) -> Call[Profile]:
     """One profile."""
     request = profile_service_pb2.GetProfileRequest(
         shopper=messages.shopper(shopper),
         as_of=messages.timestamp(as_of),
         fields=_mask(fields),
+        labels=labels,
+        label_examples=[
+            profile_service_pb2.LabelExamples(label=label, shoppers=map(messages.shopper, examples))
+            for label, examples in label_examples.items()
+        ],
         allow_degraded=allow_degraded,
     )
-    return Call("GetProfile", request, lambda response: messages.read_profile(response.profile))
+    return Call("GetProfile", request, lambda response: read_profile(response.profile))
 
 
 def batch_get_profiles(
@@ -127,7 +136,7 @@ def batch_get_profiles(
         fields=_mask(fields),
         allow_degraded=allow_degraded,
     )
-    return Call("BatchGetProfiles", request, messages.read_profiles)
+    return Call("BatchGetProfiles", request, read_profiles)
 
 
 def recommend(

@@ -6,7 +6,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -17,7 +17,8 @@ from rich.console import Console
 from portrait.client import files, tables
 from portrait.client.calls import EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL
 from portrait.client.connection import calling
-from portrait.client.results import Filter, Item, Profile, ProfileExplanation, RankingExplanation, Rejection
+from portrait.client.profiles import Profile
+from portrait.client.results import Filter, Item, ProfileExplanation, RankingExplanation, Rejection
 from portrait.client.sync import Client
 
 _FILE_TIMEOUT = 30.0
@@ -75,7 +76,12 @@ def profile(
     client: Client,
     shopper_id: ShopperId,
     embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the embedding as well.")] = False,
+    label: Annotated[list[str] | None, typer.Option(help="Words of an interest to ask for; may be repeated.")] = None,
+    like: Annotated[
+        list[str] | None, typer.Option(help="Id of a shopper to compare with; several are taken together.")
+    ] = None,
     traits: Annotated[bool, typer.Option("--traits", help="The release's traits as well.")] = False,
+    chinese: Annotated[bool, typer.Option("--chinese", help="The summary in Chinese.")] = False,
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
@@ -84,11 +90,18 @@ def profile(
     left_out = {name for name, wanted in (("embedding", embedding), ("traits", traits)) if not wanted}
     asked = [field.name for field in dataclasses.fields(Profile) if field.name not in left_out]
     fields = asked if embedding or traits else None
-    found = client.get_profile(shopper_id, as_of=as_of, fields=fields, allow_degraded=allow_degraded)
+    found = client.get_profile(
+        shopper_id,
+        as_of=as_of,
+        fields=fields,
+        labels=label or (),
+        label_examples={"like these shoppers": like} if like else {},
+        allow_degraded=allow_degraded,
+    )
     if as_json:
         _print_json(found)
     else:
-        tables.print_profile(Console(), found)
+        tables.print_profile(Console(), found, chinese=chinese)
 
 
 @calling()
@@ -225,7 +238,9 @@ def _tell_rejected(name: str, lines: list[int], rejected: tuple[Rejection, ...])
 
 
 def _print_json(value: Any) -> None:
-    def plain(each: "datetime | array[float]") -> str | list[float]:
+    def plain(each: "datetime | timedelta | array[float]") -> str | float | list[float]:
+        if isinstance(each, timedelta):
+            return each.total_seconds()
         return each.isoformat() if isinstance(each, datetime) else each.tolist()
 
     typer.echo(json.dumps(dataclasses.asdict(value), default=plain, ensure_ascii=False))

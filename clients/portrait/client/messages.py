@@ -4,7 +4,7 @@ import re
 import sys
 from array import array
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,12 +14,7 @@ from portrait.client.results import (
     EventEffect,
     EventType,
     Filter,
-    Interest,
     Item,
-    Keyword,
-    PriceBand,
-    Profile,
-    ProfileError,
     ProfileExplanation,
     RankedItem,
     Ranking,
@@ -27,7 +22,6 @@ from portrait.client.results import (
     RecordSummary,
     Rejection,
     Shopper,
-    Trait,
     UpsertSummary,
     WordEffect,
 )
@@ -35,10 +29,8 @@ from portrait.v1 import (
     catalogue_service_pb2,
     event_service_pb2,
     explanation_service_pb2,
-    profile_service_pb2,
     recommendation_service_pb2,
     text_service_pb2,
-    traits_pb2,
     types_pb2,
 )
 
@@ -56,10 +48,6 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     message = Timestamp()
     message.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
     return message
-
-
-def _time(message: Timestamp, is_set: bool) -> datetime | None:
-    return message.ToDatetime(tzinfo=UTC) if is_set else None
 
 
 def event(value: Event) -> types_pb2.Event:
@@ -186,44 +174,6 @@ def _effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[E
     return tuple(EventEffect(each.event_id, each.effect) for each in messages)
 
 
-def read_profile(message: profile_service_pb2.Profile) -> Profile:
-    """A profile of a response."""
-    return Profile(
-        shopper_id=message.shopper_id,
-        interests=tuple(
-            Interest(tuple(each.path), each.weight, each.confidence, tuple(each.evidence_event_ids))
-            for each in message.interests
-        ),
-        keywords=tuple(Keyword(each.word, each.weight, tuple(each.evidence_event_ids)) for each in message.keywords),
-        price_bands=tuple(
-            PriceBand(
-                tuple(each.category_path), each.percentile, each.low, each.median, each.high, each.event_count,
-                tuple(each.evidence_event_ids),
-            )
-            for each in message.price_bands
-        ),
-        embedding=_vector(message.embedding) if message.HasField("embedding") else None,
-        event_count=message.event_count,
-        first_event_time=_time(message.first_event_time, message.HasField("first_event_time")),
-        last_event_time=_time(message.last_event_time, message.HasField("last_event_time")),
-        release=message.release,
-        as_of=_time(message.as_of, message.HasField("as_of")),
-        computed_at=_time(message.computed_at, message.HasField("computed_at")),
-        degraded=message.degraded,
-        traits=tuple(_trait(each) for each in message.traits),
-    )  # fmt: skip
-
-
-def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list[Profile | ProfileError]:
-    """The results of a batch, in the order of the request."""
-    return [
-        read_profile(each.profile)
-        if each.WhichOneof("result") == "profile"
-        else ProfileError(each.error.code, each.error.field, each.error.message)
-        for each in message.results
-    ]
-
-
 def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:
     """Texts as vectors."""
     numbers, width = _numbers(message.data, message.dtype), message.dimension
@@ -233,19 +183,12 @@ def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings
     return Embeddings(rows, message.release)
 
 
-def _trait(message: traits_pb2.Trait) -> Trait:
-    return Trait(
-        message.name,
-        message.description,
-        message.probability if message.HasField("probability") else None,
-        message.horizon.ToTimedelta() / timedelta(days=1),
-        message.absent_reason,
-        message.auc if message.HasField("auc") else None,
-        message.calibration_error if message.HasField("calibration_error") else None,
-    )
+def vector(message: types_pb2.Vector) -> "array[float]":
+    """A vector's numbers.
 
-
-def _vector(message: types_pb2.Vector) -> "array[float]":
+    Raises:
+        ValueError: they are packed in a way that this client can't read.
+    """
     numbers = _numbers(message.data, message.dtype)
     if len(numbers) != message.dimension:
         raise ValueError(_UNREADABLE)

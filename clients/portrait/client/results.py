@@ -16,6 +16,7 @@ class EventType(StrEnum):
     ADD_TO_CART = "add_to_cart"
     PURCHASE = "purchase"
     RATE = "rate"
+    REFUND = "refund"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,86 +98,6 @@ class Embeddings:
     vectors: "tuple[array[float], ...]"
     """One for each text, in their order: unit length, float32; `numpy.asarray` reads it without a copy."""
     release: int
-
-
-@dataclass(frozen=True, slots=True)
-class Interest:
-    """An interest in one node of the taxonomy."""
-
-    path: tuple[str, ...]
-    weight: float
-    confidence: float
-    evidence_event_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Keyword:
-    """A word that sets a history apart."""
-
-    word: str
-    weight: float
-    evidence_event_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PriceBand:
-    """What a shopper pays within one category, in the shop's currency."""
-
-    category_path: tuple[str, ...]
-    percentile: float
-    low: float
-    median: float
-    high: float
-    event_count: int
-    evidence_event_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Trait:
-    """A named probability of a shopper, as the shop's teams declared it."""
-
-    name: str
-    description: str
-    probability: float | None
-    """That it comes true within the horizon, calibrated; None if absent."""
-    horizon_days: float
-    absent_reason: str
-    """Why there is no probability; empty if there is one."""
-    auc: float | None
-    calibration_error: float | None
-    """What both were on a time that the release had not seen; None if it could not learn the trait."""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a history says about a shopper."""
-
-    shopper_id: str
-    interests: tuple[Interest, ...]
-    keywords: tuple[Keyword, ...]
-    price_bands: tuple[PriceBand, ...]
-    embedding: "array[float] | None"
-    """Unit length, float32; `numpy.asarray` reads it without a copy. None unless it was asked for."""
-    event_count: int
-    first_event_time: datetime | None
-    last_event_time: datetime | None
-    release: int
-    as_of: datetime | None
-    computed_at: datetime | None
-    degraded: bool = False
-    """Whether the models were asked for, but did not answer: the embedding is of some events ago, or None."""
-    traits: tuple[Trait, ...] = ()
-    """Empty unless they were asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileError:
-    """Why one shopper of a batch has no profile."""
-
-    code: int
-    """The gRPC status code, as a number."""
-    field: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

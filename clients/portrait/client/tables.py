@@ -9,45 +9,95 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from portrait.client.profiles import Interest, Keyword, Profile
 from portrait.client.results import (
     Event,
-    Keyword,
-    Profile,
     ProfileExplanation,
     Ranking,
     RankingExplanation,
 )
 
 _BAR = 20
+_CHANGE = 0.25
+"""Of a trend: below it, an interest is steady."""
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "�")
 
 
-def print_profile(console: Console, profile: Profile) -> None:
-    """Print a profile."""
+def print_profile(console: Console, profile: Profile, *, chinese: bool = False) -> None:
+    """Print a profile: first in words, then field by field, then what is not there and why."""
     who = f"shopper {profile.shopper_id}" if profile.shopper_id else "this history"
     span, how = "", "; degraded: the models did not answer" if profile.degraded else ""
     if profile.first_event_time and profile.last_event_time:
         span = f", {profile.first_event_time:%Y-%m-%d} to {profile.last_event_time:%Y-%m-%d}"
     console.print(_text(f"{who}: {profile.event_count:,} events{span}; release {profile.release}{how}", "bold"))
-    interests = _table("interests", "interest", "weight", "", "confidence", "evidence")
-    for each in profile.interests:
-        bar = "█" * round(each.weight * _BAR)
-        evidence = f"{len(each.evidence_event_ids)} events"
-        _add(interests, _path(each.path), f"{each.weight:.0%}", bar, f"{each.confidence:.2f}", evidence)
-    console.print(interests)
+    for sentence in profile.summary:
+        console.print(_text(f"- {sentence.chinese if chinese else sentence.english}"))
+    _print_interests(console, profile)
     console.print(_text(f"keywords: {_words(profile.keywords) or 'none'}"))
-    bands = _table("price bands", "category", "pays", "percentile", "prices")
+    for print_part in (_print_labels, _print_spending, _print_cycles, _print_brands):
+        print_part(console, profile)
+    for absent in profile.absent:
+        console.print(_text(f"no {absent.field.replace('_', ' ')}: {absent.explanation}", "dim"))
+
+
+def _print_interests(console: Console, profile: Profile) -> None:
+    columns = ("interest", "weight", "", "trend", "next", "confidence", "evidence")
+    interests = _table("interests", *columns)
+    for each in profile.interests:
+        bar = "inferred" if each.inferred else "█" * round(each.weight * _BAR)
+        chance = "" if each.next_probability is None else _chance(each.next_probability)
+        numbers = (f"{each.weight:.0%}", bar, _trend(each), chance, f"{each.confidence:.2f}")
+        _add(interests, _path(each.path), *numbers, _count(each.evidence_event_ids))
+    for turned in profile.aversions:
+        numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
+        _add(interests, _path(turned.path), *numbers, _count(turned.evidence_event_ids))
+    if profile.interests or profile.aversions:
+        console.print(interests)
+
+
+def _print_labels(console: Console, profile: Profile) -> None:
+    labels = _table("labels", "label", "nearer than", "deviations", "of own events", "evidence")
+    for each in profile.label_interests:
+        numbers = (f"{each.percentile:.0%} of shoppers", f"{each.score:+.1f}", f"{each.confidence:.0%}")
+        _add(labels, each.label, *numbers, _count(each.evidence_event_ids))
+    if profile.label_interests:
+        console.print(labels)
+
+
+def _print_spending(console: Console, profile: Profile) -> None:
+    bands = _table("price bands", "category", "pays", "dearer than", "prices", "confidence")
     for band in profile.price_bands:
         pays = f"{band.low:,.2f} to {band.high:,.2f}, mostly {band.median:,.2f}"
-        _add(bands, _path(band.category_path), pays, f"{band.percentile:.0%}", f"{band.event_count:,}")
+        numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
+        _add(bands, _path(band.category_path), pays, *numbers)
     if profile.price_bands:
         console.print(bands)
     if profile.traits:
         traits = _table("traits", "trait", "probability", "within", "what, or why not")
         for trait in profile.traits:
             chance = "" if trait.probability is None else f"{trait.probability:.0%}"
-            _add(traits, trait.name, chance, f"{trait.horizon_days:g} days", trait.absent_reason or trait.description)
+            _add(traits, trait.name, chance, f"{trait.horizon.days} days", trait.absent_reason or trait.description)
         console.print(traits)
+
+
+def _print_cycles(console: Console, profile: Profile) -> None:
+    cycles = _table("due again", "category", "every", "last", "due", "within", "chance", "evidence")
+    for each in profile.purchase_cycles:
+        dates = (f"{each.last_time:%Y-%m-%d}", f"{each.due_at:%Y-%m-%d}")
+        chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
+        every = f"{each.interval_days:.0f} days"
+        _add(cycles, _path(each.path), every, *dates, *chance, _count(each.evidence_event_ids))
+    if profile.purchase_cycles:
+        console.print(cycles)
+
+
+def _print_brands(console: Console, profile: Profile) -> None:
+    brands = _table("brands", "brand", "lift", "share", "confidence", "evidence")
+    for each in profile.brands:
+        numbers = (f"{each.lift:.1f}×", f"{each.share:.0%}", f"{each.confidence:.2f}")
+        _add(brands, each.brand, *numbers, _count(each.evidence_event_ids))
+    if profile.brands:
+        console.print(brands)
 
 
 def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
@@ -118,6 +168,16 @@ def _text(content: str, style: str = "") -> Text:
 
 def _path(names: Iterable[str]) -> str:
     return " › ".join(names)
+
+
+def _count(evidence: Iterable[str]) -> str:
+    count = len(tuple(evidence))
+    return f"{count} {'event' if count == 1 else 'events'}"
+
+
+def _trend(interest: Interest) -> str:
+    arrows = ((_CHANGE, "↑"), (-_CHANGE, "→"))
+    return "" if interest.inferred else next((arrow for least, arrow in arrows if interest.trend >= least), "↓")
 
 
 def _words(keywords: Iterable[Keyword]) -> str:

@@ -23,6 +23,8 @@ _SYNONYMS = {
     "transaction": EventType.PURCHASE,
     "rating": EventType.RATE,
     "review": EventType.RATE,
+    "return": EventType.REFUND,
+    "returned": EventType.REFUND,
 }
 _TYPES = {kind.value: kind for kind in EventType} | _SYNONYMS
 _GROUPED = re.compile(r"[-+]?[$€£¥￥]?\s?\d{1,3}(,\d{3})*(\.\d+)?")

@@ -19,6 +19,7 @@ class EventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_TYPE_ADD_TO_CART: _ClassVar[EventType]
     EVENT_TYPE_PURCHASE: _ClassVar[EventType]
     EVENT_TYPE_RATE: _ClassVar[EventType]
+    EVENT_TYPE_REFUND: _ClassVar[EventType]
 
 class VectorDtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -31,6 +32,7 @@ EVENT_TYPE_CLICK: EventType
 EVENT_TYPE_ADD_TO_CART: EventType
 EVENT_TYPE_PURCHASE: EventType
 EVENT_TYPE_RATE: EventType
+EVENT_TYPE_REFUND: EventType
 VECTOR_DTYPE_UNSPECIFIED: VectorDtype
 VECTOR_DTYPE_FLOAT32: VectorDtype
 

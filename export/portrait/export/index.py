@@ -1,4 +1,4 @@
-"""What a release knows of the catalogue: items, their vectors, popularity and lenders, prices, words."""
+"""What a release knows of its catalogue (items, vectors, popularity, lenders, prices, words) and of its shoppers."""
 
 import json
 from collections import Counter
@@ -14,9 +14,11 @@ from portrait.features import release as files
 from portrait.features.events import Item
 from portrait.features.items import ItemTable, mapped, write_lines
 from portrait.features.keywords import keywords
+from portrait.features.population import write_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.text import item_text
 from portrait.training.corpus import NO_ITEM
+from portrait.training.population import fit as population
 from portrait.training.retrieval import encode_targets
 from portrait.training.run import TrainedRun
 
@@ -30,6 +32,8 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     trained.associations.save(folder / files.ASSOCIATIONS)
     (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False))
     (folder / files.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False))
+    population.fit(trained).write(folder / files.POPULATION)
+    write_profiles(population.profiles(trained), folder / files.PROFILES)
     return nearest.write(
         trained.index.vectors, lambda count: _profiles(trained, count), folder, exact=nearest.EXACT_ITEMS
     )

@@ -32,7 +32,19 @@ class Associated:
         return self.rows[np.argsort(-self.scores, kind="stable")]
 
 
-_NOTHING = Associated(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """What each event of a history adds to the score of each item that it leads to, one entry for each pair."""
+
+    places: NDArray[np.int64]
+    """Place of the event in the history."""
+    items: NDArray[np.int32]
+    """Row of the item."""
+    values: NDArray[np.float64]
+    """Positive."""
+
+
+_NO_CONTRIBUTIONS = Contributions(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +67,24 @@ class Associations:
             rows: row of each event's item, oldest first; -1 for an event without an item, or with an unknown one.
             times: seconds since 1970 of each event; events of equal times are one moment, NaN equals nothing.
         """
+        parts = self.contributions(rows, times)
+        found, inverse = np.unique(parts.items, return_inverse=True)
+        summed = np.bincount(inverse, parts.values, minlength=len(found))
+        return Associated(found.astype(np.int64), summed.astype(np.float32))
+
+    def contributions(self, rows: ArrayLike, times: ArrayLike) -> "Contributions":
+        """What each event of a history adds to each item; the arguments are those of `of_history`."""
         row = np.asarray(rows, dtype=np.int64)
         known = np.flatnonzero(row >= 0)[-REMEMBERED_ITEMS:]
         if not len(known):
-            return _NOTHING
+            return _NO_CONTRIBUTIONS
         row = row[known]
         share = decayed(np.asarray(times, dtype=np.float64)[known], self.decay)
         counts = self.starts[row + 1] - self.starts[row]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        places = np.repeat(self.starts[row], counts) + within
-        found, inverse = np.unique(self.items[places], return_inverse=True)
-        summed = np.bincount(inverse, self.weights[places] * np.repeat(share, counts), minlength=len(found))
-        return Associated(found.astype(np.int64), summed.astype(np.float32))
+        weights = np.repeat(self.starts[row], counts) + within
+        values = self.weights[weights] * np.repeat(share, counts)
+        return Contributions(np.repeat(known, counts), self.items[weights], values)
 
     def save(self, path: Path) -> None:
         """Write to a file, all of it or nothing."""

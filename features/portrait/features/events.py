@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """What a shopper did. The order is the models' input encoding: append, never reorder."""
+    """What a shopper did."""
 
     SEARCH = "search"
     VIEW = "view"
@@ -14,9 +14,12 @@ class EventType(StrEnum):
     ADD_TO_CART = "add_to_cart"
     PURCHASE = "purchase"
     RATE = "rate"
+    REFUND = "refund"
+    """Gave an item back. The models do not see it; profiles do."""
 
 
-EVENT_TYPES: tuple[EventType, ...] = tuple(EventType)
+EVENT_TYPES: tuple[EventType, ...] = tuple(kind for kind in EventType if kind is not EventType.REFUND)
+"""What the models see. The order is their input encoding: append, never reorder."""
 EVENT_TYPE_CODES: dict[EventType, int] = {kind: code for code, kind in enumerate(EVENT_TYPES, start=1)}
 """Model input code of each event type; 0 is padding."""
 

@@ -45,15 +45,21 @@ class PriceScale:
             }
         )
 
-    def percentile(self, path: Sequence[str], price: float | None) -> float:
-        """Share of the category's items that are cheaper, 0 to 1; NaN if price or scale is unknown."""
+    def percentile(self, path: Sequence[str], price: float | None, widest: int = 0) -> float:
+        """Share of the category's items that are cheaper, 0 to 1; NaN if price or scale is unknown.
+
+        Args:
+            path: the category.
+            price: in the shop's currency.
+            widest: number of names of the widest category whose scale may be borrowed.
+        """
         if price is None or not np.isfinite(price):
             return float("nan")
-        return float(self.percentiles(path, np.array([price]))[0])
+        return float(self.percentiles(path, np.array([price]), widest)[0])
 
-    def percentiles(self, path: Sequence[str], prices: NDArray[np.float64]) -> NDArray[np.float64]:
+    def percentiles(self, path: Sequence[str], prices: NDArray[np.float64], widest: int = 0) -> NDArray[np.float64]:
         """The same for many prices of one category, each finite: `[prices]`."""
-        for depth in range(len(path), -1, -1):
+        for depth in range(len(path), widest - 1, -1):
             quantiles = self.quantiles.get(category_key(path[:depth]))
             if quantiles is not None:
                 # Equal quantiles (many items at one price) count half, as in a mid-rank percentile.

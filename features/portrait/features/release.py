@@ -14,6 +14,8 @@
     associations.npz                          which items follow which; see `associations`
     price_scale.json                          quantiles of prices by category
     keywords.json                             document frequencies of the catalogues' words
+    population.json                           half-lives, cycles, fifths: what is usual among shoppers; see `population`
+    profiles.npz                              mean and covariance of the shoppers' profiles
     report.html                               for people; only if `portrait report` wrote one of the run before
 """
 
@@ -42,6 +44,8 @@ LENDERS = "lenders.npy"
 ASSOCIATIONS = "associations.npz"
 PRICE_SCALE = "price_scale.json"
 KEYWORDS = "keywords.json"
+POPULATION = "population.json"
+PROFILES = "profiles.npz"
 REPORT = "report.html"
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features import release as files
-from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.features.histories import ENCODED_EVENTS, REMEMBERED_EVENTS
 from portrait.features.statistics import of_history
 from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
@@ -27,8 +27,9 @@ from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import TritonModels
-from portrait.server.profiles.profile import Profile, build
-from portrait.server.profiles.traits import values
+from portrait.server.profiles.labels import Label, Seen, direction
+from portrait.server.profiles.profile import Asked, Profile, build
+from portrait.server.profiles.traits import TraitValue, values
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
 from portrait.server.retrieval.unranked import scores, unranked
@@ -66,6 +67,21 @@ class RankRequest(Request):
     """Asks to order candidates. One with a title is ranked by its own words, else by what the catalogue holds."""
 
     candidates: Sequence[Item] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelQuestions:
+    """Interests that nobody trained for."""
+
+    words: Sequence[str] = ()
+    examples: Sequence[tuple[str, Sequence[tuple[Sequence[Event], datetime]]]] = ()
+    """Name and example shoppers of each: histories and the moments that they are for."""
+
+    def __bool__(self) -> bool:
+        return bool(self.words or self.examples)
+
+
+_NO_LABELS = LabelQuestions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +183,9 @@ class Engine:
         history: Sequence[Event],
         as_of: datetime,
         *,
-        embed: bool,
+        fields: frozenset[str],
         deadline: float | None,
-        traits: bool = False,
+        labels: LabelQuestions = _NO_LABELS,
         allow_degraded: bool = False,
     ) -> Profile:
         """What a history says.
@@ -177,28 +193,57 @@ class Engine:
         Args:
             history: oldest first, nothing later than `as_of`.
             as_of: the moment of the profile.
-            embed: compute the embedding as well.
+            fields: names of the fields to compute. The models are asked for `embedding`, `label_interests` and
+                `traits` only.
             deadline: `loop.time()` at which the caller's time is up; None if never.
-            traits: compute the traits as well; without these and the embedding, nothing is asked of the models.
+            labels: what `label_interests` are of.
             allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
         """
         shelves = self._catalogues.now()
 
-        async def full(deadline: float | None) -> tuple[Vector | None, Vector | None, bool]:
-            embedding = (await self._shoppers.encode(history, "", as_of, shelves, deadline)).profile
-            return embedding, await self._probabilities(history, as_of, embedding, deadline) if traits else None, False
+        async def full(deadline: float | None) -> Asked:
+            return await self._ask(history, as_of, shelves, labels, "traits" in fields, deadline)
 
-        def spare() -> tuple[Vector | None, Vector | None, bool]:
+        def spare() -> Asked:
             shopper = self._shoppers.remembered(history, "", as_of, shelves)
-            return shopper.profile if shopper is not None and shopper.profile.any() else None, None, True
+            known = shopper is not None and shopper.profile.any()
+            told = values(self.release.traits, None, history, as_of) if "traits" in fields else ()
+            return Asked(shopper.profile if shopper is not None and known else None, degraded=True, traits=told)
 
-        embedding, probabilities, degraded = None, None, False
-        if history and (embed or traits):
+        asked = Asked(traits=values(self.release.traits, None, history, as_of) if "traits" in fields else ())
+        labels = labels if "label_interests" in fields else _NO_LABELS
+        if history and ("embedding" in fields or "traits" in fields or labels):
             answer = self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline)
-            embedding, probabilities, degraded = await answer
-        told = values(self.release.traits, probabilities, history, as_of) if traits else ()
-        say = partial(build, history, as_of, shelves.item, self.release, embedding, traits=told, degraded=degraded)
+            asked = await answer
+        say = partial(build, history, as_of, shelves.item, self.release, fields, asked)
         return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
+
+    async def _ask(
+        self,
+        history: Sequence[Event],
+        as_of: datetime,
+        shelves: Shelves,
+        labels: LabelQuestions,
+        traits: bool,
+        deadline: float | None,
+    ) -> Asked:
+        """What the models say of a shopper: the embedding, the traits, and the vectors of labels and latest events."""
+        shopper = await self._shoppers.encode(history, "", as_of, shelves, deadline)
+        told: Sequence[TraitValue] = ()
+        if traits:
+            probabilities = await self._probabilities(history, as_of, shopper.profile, deadline)
+            told = values(self.release.traits, probabilities, history, as_of)
+        if not labels:
+            return Asked(shopper.profile, traits=told)
+        vectors = await self.texts.encode(list(labels.words), deadline)
+        found = [Label(words, vector, False) for words, vector in zip(labels.words, vectors, strict=True)]
+        for name, examples in labels.examples:
+            encoded = [self._shoppers.encode(events, "", moment, shelves, deadline) for events, moment in examples]
+            alike = [example.profile for example in await asyncio.gather(*encoded)]
+            found.append(Label(name, direction(alike, self.release.profiles), True))
+        latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
+        seen = Seen([event.event_id for event in latest], await self._shoppers.vectors(latest, shelves, deadline))
+        return Asked(shopper.profile, labels=found, seen=seen, traits=told)
 
     async def _probabilities(
         self, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None

@@ -117,9 +117,10 @@ async def explain_profile(
     Raises:
         NotFound: the profile has no such interest.
     """
+    fields = frozenset({"interests" if interest else "embedding"})
 
     async def profile(events: Sequence[Event]) -> Profile:
-        return await engine.profile(events, as_of, embed=not interest, deadline=deadline)
+        return await engine.profile(events, as_of, fields=fields, deadline=deadline)
 
     whole = await profile(history)
     weight = _weight(whole, interest)

@@ -1,9 +1,11 @@
 """A release in memory: all that the gateway needs of it beside the graphs that Triton serves."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.features.histories import EVENT_NUMBERS
 from portrait.features.items import ItemTable, mapped_array
 from portrait.features.lenders import LENDERS, Lenders
+from portrait.features.population import Population, Profiles, read_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest, ReleaseError
 from portrait.features.statistics import STATISTICS
@@ -23,6 +26,8 @@ from portrait.server.catalogues import bits
 from portrait.server.catalogues.bits import Bits
 from portrait.server.profiles.traits import Trait, declared
 from portrait.server.retrieval.approximate import Approximate
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,10 @@ class Release:
     """How many texts the document frequencies were counted over."""
     document_frequencies: dict[str, int]
     """In how many of them each stem occurs."""
+    population: Population | None = None
+    """What is usual among its shoppers; None if it was exported before there were statistics."""
+    profiles: Profiles | None = None
+    """Mean and covariance of their profiles; None likewise."""
 
     @cached_property
     def newcomer(self) -> NDArray[np.bool_]:
@@ -117,6 +126,8 @@ class Release:
                 price_scale=scale,
                 documents=words["documents"],
                 document_frequencies=words["frequencies"],
+                population=_optional(folder / files.POPULATION, Population.read),
+                profiles=_optional(folder / files.PROFILES, read_profiles),
             )
         except Exception as error:  # the readers of tokenizers and archives raise nothing narrower
             raise ReleaseError(f"release {number} is damaged: {error}") from error
@@ -133,6 +144,11 @@ def _check(repository: Path, manifest: Manifest) -> None:
         if list(wanted) != list(made):
             raise ReleaseError(f"release {manifest.release} was trained with other {name}: {made}")
     manifest.check_files(repository)
+
+
+def _optional(path: Path, read: Callable[[Path], T | None]) -> T | None:
+    """What earlier versions of Portrait did not write."""
+    return read(path) if path.exists() else None
 
 
 def _check_lengths(loaded: Release) -> None:

@@ -14,6 +14,7 @@ from portrait.features.events import Event, EventType, Item
 from portrait.server.catalogues.filters import Filter
 from portrait.server.engine import Engine, RankRequest, RecommendRequest
 from portrait.server.errors import NotFound, Unavailable
+from portrait.server.profiles.profile import ALL_FIELDS
 from portrait.server.triton import EmbeddedTriton
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -88,7 +89,7 @@ async def test_what_was_encoded_before_is_remembered(
     two_releases: Path, embedded_triton: EmbeddedTriton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = await Engine.open(two_releases, 1, embedded_triton.url, 1 << 20)
-    full = await engine.profile(HISTORY, NOW, embed=True, deadline=soon(), allow_degraded=True)
+    full = await engine.profile(HISTORY, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     asked = replace(ASKED, query="jute rug")
     assert not (await engine.recommend(asked, deadline=soon())).degraded
     assert not full.degraded
@@ -98,14 +99,16 @@ async def test_what_was_encoded_before_is_remembered(
 
     monkeypatch.setattr(engine._models, "run", down)
     later = [*HISTORY, bought(NAMES[3], 0.5)]
-    profile = await engine.profile(later, NOW, embed=True, deadline=soon(), allow_degraded=True)
+    profile = await engine.profile(later, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     assert profile.degraded
     assert profile.embedding is not None
     assert full.embedding is not None
     assert np.array_equal(profile.embedding, full.embedding)
-    unknown = await engine.profile([bought(NAMES[7])], NOW, embed=True, deadline=soon(), allow_degraded=True)
+    unknown = await engine.profile([bought(NAMES[7])], NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     assert (unknown.degraded, unknown.embedding) == (True, None)
-    assert not (await engine.profile(later, NOW, embed=False, deadline=soon(), allow_degraded=True)).degraded
+    assert not (
+        await engine.profile(later, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=soon(), allow_degraded=True)
+    ).degraded
     ranking = await engine.recommend(asked, deadline=soon())
     assert ranking.degraded
     assert ranking.items[0].item.category_path == ("Home", "Rugs")

@@ -17,6 +17,7 @@ from portrait.features.text import item_text
 from portrait.server.catalogues.filters import Filter
 from portrait.server.engine import Engine, Ranking, RankRequest, RecommendRequest
 from portrait.server.errors import DeadlineExceeded, NotFound, Unavailable
+from portrait.server.profiles.profile import ALL_FIELDS
 from portrait.server.triton import EmbeddedTriton
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -50,23 +51,23 @@ async def test_item_texts_have_the_vectors_of_the_release(engine: Engine) -> Non
 
 async def test_a_profile_is_what_the_history_says(engine: Engine) -> None:
     history = [bought(SEEN), replace(bought("wool-rug-blue"), type=EventType.VIEW), bought("unheard-of")]
-    profile = await engine.profile(history, NOW, embed=True, deadline=soon())
+    profile = await engine.profile(history, NOW, fields=ALL_FIELDS, deadline=soon())
     vectors = engine.release.vectors
     assert profile.embedding is not None
     assert np.allclose(profile.embedding, unit(vectors[ROWS[SEEN]] + 0.5 * vectors[ROWS["wool-rug-blue"]]), atol=1e-4)
     assert profile.interests[0].path == ("Home",)
     assert (profile.event_count, profile.release) == (3, 1)
-    assert (await engine.profile(history, NOW, embed=False, deadline=None)).embedding is None
+    assert (await engine.profile(history, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=None)).embedding is None
 
 
 async def test_nobody_has_no_embedding(engine: Engine) -> None:
-    profile = await engine.profile([], NOW, embed=True, deadline=soon())
-    assert (profile.embedding, profile.event_count, profile.interests) == (None, 0, [])
+    profile = await engine.profile([], NOW, fields=ALL_FIELDS, deadline=soon())
+    assert (profile.embedding, profile.event_count, profile.interests) == (None, 0, ())
 
 
 async def test_a_history_of_many_events_is_taken(engine: Engine) -> None:
     history = [bought(ITEMS[n % len(ITEMS)].item_id, days=20 - n / 500) for n in range(10_000)]
-    profile = await engine.profile(history, NOW, embed=True, deadline=soon())
+    profile = await engine.profile(history, NOW, fields=ALL_FIELDS, deadline=soon())
     assert profile.event_count == 10_000
     ranking = await engine.recommend(RecommendRequest(history, NOW, exclude_seen=True), deadline=soon())
     assert ranking.items == []

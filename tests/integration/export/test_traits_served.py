@@ -51,7 +51,7 @@ def test_probabilities_are_those_of_training(trained: TrainedRun, tmp_path: Path
             await triton.load(manifest.release)
             engine = await Engine.open(tmp_path, manifest.release, triton.url, 1 << 20)
             profiles = [
-                await engine.profile(history(data, shopper), MOMENT, embed=False, deadline=None, traits=True)
+                await engine.profile(history(data, shopper), MOMENT, fields=frozenset({"traits"}), deadline=None)
                 for shopper in np.array(trained.corpus.shopper_ids)[shoppers].tolist()
             ]
             await engine.close()

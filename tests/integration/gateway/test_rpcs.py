@@ -19,6 +19,7 @@ from portrait.v1.event_service_pb2 import (
     RecordEventsRequest,
     RecordEventsResponse,
 )
+from portrait.v1.profile_pb2 import SESSION_STAGE_SEARCHING
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 
@@ -81,6 +82,75 @@ async def test_a_field_mask_picks_fields(stubs: Stubs, shopper: str) -> None:
     vector = np.frombuffer(profile.embedding.data, "<f4")
     assert len(vector) == profile.embedding.dimension == tiny_release.DIMENSION
     assert float(np.linalg.norm(vector)) == pytest.approx(1.0, abs=1e-4)
+
+
+async def test_every_part_of_a_profile_is_there_or_says_why_not(stubs: Stubs, shopper: str) -> None:
+    bought = [
+        viewed(f"{shopper}-{n}", LAMPS[n % 3], 24 * (60 - 6 * n), type=types.EVENT_TYPE_PURCHASE, price=13.0)
+        for n in range(10)
+    ]
+    search = viewed(f"{shopper}-s", "", 0.2, type=types.EVENT_TYPE_SEARCH, query="green lamp")
+    await record(stubs, shopper, *bought, search, viewed(f"{shopper}-v", "bedside-lamp-green", 0.1))
+    profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ref(shopper)))).profile
+    said = {field.name for field, _ in profile.ListFields()}
+    assert {each.field for each in profile.absent} == {"aversions", "demographics"}
+    assert said >= {
+        *("interests", "keywords", "price_bands", "brands", "discount_sensitivity", "session", "recent_queries"),
+        *("purchase_cycles", "value", "rhythm", "summary", "absent"),
+    }
+    assert (profile.session.stage, profile.session.active) == (SESSION_STAGE_SEARCHING, True)
+    assert [query.query for query in profile.recent_queries] == ["green lamp"]
+    assert list(profile.purchase_cycles[0].path) == ["Home", "Lamps"]
+    assert 0.5 < profile.purchase_cycles[0].due_probability < 1.0
+    assert all(sentence.english and sentence.chinese for sentence in profile.summary)
+
+
+async def test_a_refund_speaks_against_an_item_and_the_models_do_not_see_it(stubs: Stubs, shopper: str) -> None:
+    bought = viewed(f"{shopper}-1", "wool-rug-red", 3, type=types.EVENT_TYPE_PURCHASE, price=30.0)
+    await record(stubs, shopper, bought)
+    request = GetProfileRequest(shopper=ref(shopper), fields={"paths": ["embedding", "interests", "aversions"]})
+    before = (await stubs.profiles.GetProfile(request)).profile
+    await record(stubs, shopper, viewed(f"{shopper}-2", "wool-rug-red", 1, type=types.EVENT_TYPE_REFUND, price=30.0))
+    after = (await stubs.profiles.GetProfile(request)).profile
+    observed = [[each for each in profile.interests if not each.inferred] for profile in (before, after)]
+    assert [bool(each) for each in observed] == [True, False]
+    assert list(after.aversions[0].evidence_event_ids) == [f"{shopper}-2"]
+    vectors = [np.frombuffer(profile.embedding.data, "<f4") for profile in (before, after)]
+    assert float(vectors[0] @ vectors[1]) == pytest.approx(1.0, abs=1e-3)
+
+
+async def test_interests_by_words_and_by_example(stubs: Stubs, shopper: str) -> None:
+    await record_lamps(stubs, shopper)
+    likes = [viewed("", f"garden-spade-{colour}") for colour in ("red", "blue")]
+    request = GetProfileRequest(
+        shopper=ref(shopper),
+        fields={"paths": ["label_interests"]},
+        labels=["desk lamp", "garden spade"],
+        label_examples=[
+            {"label": "gardeners", "shoppers": [{"history": {"events": likes}}]},
+            {"label": "the same", "shoppers": [ref(shopper)]},
+        ],
+    )
+    profile = (await stubs.profiles.GetProfile(request)).profile
+    assert {field.name for field, _ in profile.ListFields()} == {"label_interests"}
+    lamp, spade, gardeners, same = profile.label_interests
+    assert [each.label for each in profile.label_interests] == ["desk lamp", "garden spade", "gardeners", "the same"]
+    assert [each.from_examples for each in profile.label_interests] == [False, False, True, True]
+    assert lamp.score > 1.0 > spade.score
+    assert same.score > gardeners.score
+    assert same.percentile > 0.9
+    assert set(lamp.evidence_event_ids) <= {f"{shopper}-{n}" for n in range(3)}
+    assert lamp.evidence_event_ids
+
+
+async def test_an_example_that_nothing_is_known_of_is_named(stubs: Stubs, shopper: str) -> None:
+    await record_lamps(stubs, shopper)
+    examples = [{"label": "gardeners", "shoppers": [ref(shopper), ref("nobody")]}]
+    request = GetProfileRequest(shopper=ref(shopper), label_examples=examples)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stubs.profiles.GetProfile(request)
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "label_examples[0].shoppers[1].shopper_id" in str(raised.value.details())
 
 
 async def test_as_of_hides_later_events(stubs: Stubs, shopper: str) -> None:

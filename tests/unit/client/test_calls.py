@@ -7,28 +7,13 @@ from portrait.client import Event, EventType, Rejection, calls
 from portrait.client.results import RecordSummary
 
 PUBLIC = [
-    *("AsyncClient", "Client", "DeadlineExceededError", "Embeddings", "Event", "EventEffect", "EventType"),
-    *(
-        "FieldViolation",
-        "Filter",
-        "Interest",
-        "InvalidRequestError",
-        "Item",
-        "Keyword",
-        "NotFoundError",
-        "PortraitError",
-    ),
-    *(
-        "PriceBand",
-        "Priority",
-        "Profile",
-        "ProfileError",
-        "ProfileExplanation",
-        "RankedItem",
-        "Ranking",
-        "RankingExplanation",
-    ),
-    *("RecordSummary", "Rejection", "ServerError", "Tls", "Trait", "UnavailableError", "UpsertSummary", "WordEffect"),
+    *("AbsentField", "AsyncClient", "Aversion", "BrandAffinity", "Client", "DeadlineExceededError"),
+    *("Demographics", "DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType"),
+    *("FieldViolation", "Filter", "Interest", "InvalidRequestError", "Item", "Keyword", "LabelInterest"),
+    *("NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
+    *("ProfileExplanation", "PurchaseCycle", "QueryIntent", "RankedItem", "Ranking", "RankingExplanation"),
+    *("RecordSummary", "Rejection", "Rhythm", "ServerError", "SessionFocus", "SessionIntent", "SummarySentence"),
+    *("Tls", "Trait", "UnavailableError", "UpsertSummary", "Value", "WordEffect"),
 ]
 
 

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.client import Embeddings, Event, EventType, Filter, Item, Profile, ProfileError, messages
-from portrait.v1 import catalogue_service_pb2, event_service_pb2, profile_service_pb2, text_service_pb2, types_pb2
+import portrait.client
+from portrait.client import Embeddings, Event, EventType, Filter, Item, Profile, ProfileError, messages, profiles
+from portrait.v1 import (
+    catalogue_service_pb2,
+    event_service_pb2,
+    profile_pb2,
+    profile_service_pb2,
+    text_service_pb2,
+    types_pb2,
+)
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 prices = st.none() | st.floats(allow_nan=False)
@@ -54,6 +62,8 @@ def test_every_field_of_the_contract_has_one_in_the_client() -> None:
     assert names(types_pb2.Event.DESCRIPTOR) == set(Event.__slots__)
     assert names(types_pb2.Item.DESCRIPTOR) == set(Item.__slots__)
     assert names(profile_service_pb2.Profile.DESCRIPTOR) == set(Profile.__slots__)
+    for part in (*profile_pb2.DESCRIPTOR.message_types_by_name.values(), profile_service_pb2.Interest.DESCRIPTOR):
+        assert names(part) == set(getattr(portrait.client, part.name).__slots__)
     assert names(messages.filter_(Filter()).DESCRIPTOR) == set(Filter.__slots__)
     assert {f"EVENT_TYPE_{kind.name}" for kind in EventType} == set(types_pb2.EventType.keys()[1:])
 
@@ -79,12 +89,23 @@ def test_a_profile_is_read_whole() -> None:
     message.embedding.dimension = 2
     message.as_of.FromDatetime(datetime(2026, 1, 1, tzinfo=UTC))
     message.interests.add(path=["Home", "Lamps"], weight=0.5, confidence=0.25, evidence_event_ids=["1"])
-    profile = messages.read_profile(message)
+    message.session.stage = profile_pb2.SESSION_STAGE_COMPARING
+    message.session.focus.add(path=["Home"], share=0.75)
+    message.value.monetary = 7.0
+    message.value.tier = 99  # of a later contract
+    message.absent.add(field="rhythm", reason=profile_pb2.ABSENCE_REASON_NO_CONSENT, explanation="none")
+    profile = profiles.read_profile(message)
     assert profile.embedding is not None
     assert math.hypot(*profile.embedding) == pytest.approx(1.0)
     assert profile.interests[0].path == ("Home", "Lamps")
     assert profile.as_of == datetime(2026, 1, 1, tzinfo=UTC)
     assert profile.first_event_time is None
+    assert (profile.interests[0].next_probability, profile.rhythm, profile.brands) == (None, None, ())
+    assert profile.session is not None
+    assert (profile.session.stage, profile.session.focus[0].share) == ("comparing", 0.75)
+    assert profile.value is not None
+    assert (profile.value.monetary, profile.value.monetary_score, profile.value.tier) == (7.0, None, "99")
+    assert profile.absent[0].reason == "no_consent"
 
 
 @pytest.mark.parametrize("change", [{"dtype": 0}, {"dimension": 3}])
@@ -94,14 +115,14 @@ def test_a_vector_that_can_not_be_read_is_refused(change: dict[str, int]) -> Non
     for name, value in ({"dtype": types_pb2.VECTOR_DTYPE_FLOAT32, "dimension": 2} | change).items():
         setattr(message.embedding, name, value)
     with pytest.raises(ValueError, match="update the client"):
-        messages.read_profile(message)
+        profiles.read_profile(message)
 
 
 def test_a_batch_of_profiles_keeps_its_order() -> None:
     message = profile_service_pb2.BatchGetProfilesResponse()
     message.results.add().error.code = 5
     message.results.add().profile.shopper_id = "b"
-    unknown, known = messages.read_profiles(message)
+    unknown, known = profiles.read_profiles(message)
     assert isinstance(unknown, ProfileError)
     assert isinstance(known, Profile)
 

@@ -1,10 +1,27 @@
 """Tables show what shops and shoppers wrote as it stands."""
 
 import io
+from datetime import UTC, datetime
 
 from rich.console import Console
 
-from portrait.client import Event, EventType, Item, Keyword, Profile, RankedItem, Ranking, tables
+from portrait.client import (
+    AbsentField,
+    Aversion,
+    BrandAffinity,
+    Event,
+    EventType,
+    Interest,
+    Item,
+    Keyword,
+    LabelInterest,
+    Profile,
+    PurchaseCycle,
+    RankedItem,
+    Ranking,
+    SummarySentence,
+    tables,
+)
 
 
 def shown(width: int = 120) -> Console:
@@ -50,3 +67,29 @@ def test_a_profile_of_nothing_and_one_in_chinese() -> None:
     chinese = Profile("买家", (), (Keyword("台灯", 1.0, ()),), (), None, 1, None, None, 3, None, None)
     tables.print_profile(console, chinese)
     assert "台灯 (1.00)" in text(console)
+
+
+def test_a_profile_for_a_merchandiser() -> None:
+    day = datetime(2026, 5, 1, tzinfo=UTC)
+    lamps = Interest(("Home", "Lamps"), 0.7, 0.6, ("1", "2"), 0.9, 0.4, 0.3, 0.42, 0.1)
+    tools = Interest(("Garden",), 0.0, 0.05, ("1",), next_probability=0.05, usual_weight=0.01, inferred=True)
+    cycle = PurchaseCycle(("Kitchen", "Coffee"), 11.9, 4, day, day, day, day, 0.86, 30.0, ("3",), day)
+    profile = Profile(
+        "s1", (lamps, tools), (), (), None, 12, day, day, 3, day, day,
+        aversions=(Aversion(("Home", "Rugs"), 1.0, 0.13, ("4",), None),),
+        brands=(BrandAffinity("Acme", 1.86, 0.84, 0.75, ("1",), None),),
+        purchase_cycles=(cycle,),
+        label_interests=(LabelInterest("gifts", 1.5, 0.93, 0.5, ("1",), False, None),),
+        summary=(SummarySentence("interests", "Cares most for Lamps.", "最关注Lamps。", ("1",)),),
+        absent=(AbsentField("rhythm", "too_little_evidence", "5 days with events; at least 8 are needed"),),
+    )  # fmt: skip
+    console = shown()
+    tables.print_profile(console, profile)
+    for part in (
+        "- Cares most for Lamps.", "Home › Lamps", "42%", "↑", "inferred", "turns away", "Acme", "1.9×", "86%",
+        "12 days", "93% of shoppers", "no rhythm: 5 days with events",
+    ):  # fmt: skip
+        assert part in text(console), part
+    console = shown()
+    tables.print_profile(console, profile, chinese=True)
+    assert "最关注Lamps。" in text(console)

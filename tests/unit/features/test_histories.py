@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
+from portrait.features.events import EVENT_TYPE_CODES, EVENT_TYPES, Event, EventType
 from portrait.features.histories import EVENT_NUMBERS, columns_of, leading_searches, numbers, search_seconds
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ def test_numbers_tell_whether_the_search_is_known() -> None:
 
 
 _ROWS = st.tuples(
-    st.sampled_from(list(EventType)), st.integers(0, 4000), st.sampled_from([None, "", "halo", "halo 4", "forza"])
+    st.sampled_from(EVENT_TYPES), st.integers(0, 4000), st.sampled_from([None, "", "halo", "halo 4", "forza"])
 )
 
 

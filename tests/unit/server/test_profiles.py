@@ -7,7 +7,9 @@ import pytest
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.prices import PriceScale
-from portrait.server.profiles.evidence import HALF_LIFE_DAYS, HALF_LIFE_EVENTS, weights
+from portrait.server.profiles.absence import Absence
+from portrait.server.profiles.aversions import aversions
+from portrait.server.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
 from portrait.server.profiles.interests import interests
 from portrait.server.profiles.prices import price_bands
 from portrait.server.profiles.words import keywords
@@ -25,12 +27,16 @@ def item(event: Event) -> Item | None:
     return ITEMS.get(event.item_id or "")
 
 
+def read(history: list[Event]) -> Evidence:
+    return Evidence.of(history, NOW, item)
+
+
 def did(name: str, kind: EventType, item_id: str | None = None, days: float = 0.0, price: float | None = None) -> Event:
     return Event(name, kind, NOW - timedelta(days=days), item_id, price=price)
 
 
 HISTORY = [
-    did("old", EventType.PURCHASE, "pan", days=HALF_LIFE_DAYS),  # weighs ½
+    did("old", EventType.PURCHASE, "pan", days=DEFAULT_DECAY_BY_TIME.long),  # weighs ½
     did("look", EventType.VIEW, "rug"),  # weighs 0.3
     did("lost", EventType.VIEW, "unheard-of"),
     did("none", EventType.PURCHASE, "card"),
@@ -41,7 +47,8 @@ HISTORY = [
 
 
 def test_interests_share_the_weight_of_what_was_seen() -> None:
-    found = interests(HISTORY, NOW, item)
+    found = interests(read(HISTORY), None)
+    assert not isinstance(found, Absence)
     assert [(each.path, each.evidence_event_ids) for each in found] == [
         (("Home",), ("bought", "look")),
         (("Home", "Lamps"), ("bought",)),
@@ -49,49 +56,84 @@ def test_interests_share_the_weight_of_what_was_seen() -> None:
         (("Home", "Rugs"), ("look",)),
     ]
     assert [each.weight for each in found] == pytest.approx([1.3 / 1.8, 1.0 / 1.8, 0.5 / 1.8, 0.3 / 1.8])
-    assert [each.confidence for each in found] == pytest.approx([1 - math.exp(-m / 3) for m in (1.3, 1.0, 0.5, 0.3)])
+    assert [each.confidence for each in found] == pytest.approx([m / (m + 3.0) for m in (1.3, 1.0, 0.5, 0.3)])
+    assert {(each.next_probability, each.usual_weight) for each in found} == {(None, None)}  # no statistics
 
 
 def test_more_of_the_same_is_surer_and_names_ten_events() -> None:
-    once = interests([did("0", EventType.PURCHASE, "desk")], NOW, item)[0]
-    often = interests([did(str(n), EventType.PURCHASE, "desk", days=30 - n) for n in range(30)], NOW, item)[0]
-    assert often.confidence > once.confidence
-    assert often.weight == once.weight == 1.0
-    assert often.evidence_event_ids == tuple(str(n) for n in range(29, 19, -1))
+    once = interests(read([did("00", EventType.PURCHASE, "desk")]), None)
+    often = interests(read([did(f"{n:02}", EventType.PURCHASE, "desk", days=30 - n) for n in range(30)]), None)
+    assert not isinstance(once, Absence)
+    assert not isinstance(often, Absence)
+    assert often[0].confidence > once[0].confidence
+    assert often[0].weight == once[0].weight == pytest.approx(1.0)
+    assert often[0].evidence_event_ids == tuple(f"{n:02}" for n in range(29, 19, -1))
 
 
 def test_without_times_the_order_counts() -> None:
-    history = [replace(did(str(n), EventType.PURCHASE, "desk"), time=None) for n in range(int(HALF_LIFE_EVENTS) + 1)]
-    first, *_, last = weights(history, NOW)
-    assert [first, last] == pytest.approx([0.5, 1.0])
+    half_life = int(DEFAULT_DECAY_BY_ORDER.long)
+    history = [replace(did(str(n), EventType.PURCHASE, "desk"), time=None) for n in range(half_life + 1)]
+    evidence = read(history)
+    assert [evidence.events[0].long, evidence.events[-1].long] == pytest.approx([0.5, 1.0])
+    assert evidence.halves_at is None
 
 
 @pytest.mark.parametrize(("rating", "weight"), [(1.0, 0.0), (2.0, 0.0), (3.5, 0.5), (5.0, 1.0), (None, 1.0)])
 def test_a_rating_counts_as_it_is_good(rating: float | None, weight: float) -> None:
-    assert weights([replace(did("r", EventType.RATE, "pan"), rating=rating)], NOW) == [pytest.approx(weight)]
+    [rated] = read([replace(did("r", EventType.RATE, "pan"), rating=rating)]).events
+    assert rated.long == pytest.approx(weight)
 
 
-def test_keywords_are_what_is_frequent_here_and_rare_in_the_catalogue() -> None:
+@pytest.mark.parametrize(("seconds", "weight"), [(1.0, 0.0), (3.0, 0.0), (4.0, 0.3), (None, 0.3)])
+def test_a_page_left_at_once_counts_nothing(seconds: float | None, weight: float) -> None:
+    [looked] = read([replace(did("v", EventType.VIEW, "pan"), dwell_seconds=seconds)]).events
+    assert looked.long == pytest.approx(weight)
+
+
+def test_a_refund_takes_its_purchase_back_and_speaks_against_it() -> None:
+    history = [
+        did("bought", EventType.PURCHASE, "desk", days=3),
+        did("again", EventType.PURCHASE, "desk", days=2),
+        did("back", EventType.REFUND, "desk", days=1),
+        did("later", EventType.PURCHASE, "pan"),
+    ]
+    kept = {each.event.event_id: each.long > 0.0 for each in read(history).events}
+    assert kept == {"bought": True, "again": False, "back": False, "later": True}
+    [home, lamps] = found = aversions(read(history))
+    assert not isinstance(found, Absence)
+    assert (home.path, lamps.path, lamps.evidence_event_ids) == (("Home",), ("Home", "Lamps"), ("back",))
+    assert lamps.weight == pytest.approx(2 ** (-1 / 30) / (2 ** (-1 / 30) + 2 ** (-3 / 30)))
+
+
+def test_a_refund_of_something_else_takes_nothing_back() -> None:
+    history = [did("bought", EventType.PURCHASE, "desk", days=1), did("back", EventType.REFUND, "pan")]
+    assert read(history).events[0].long > 0.0
+    earlier = [did("back", EventType.REFUND, "desk", days=2), did("bought", EventType.PURCHASE, "desk", days=1)]
+    assert read(earlier).events[1].long > 0.0
+
+
+def test_keywords_are_those_the_catalogue_has_few_of() -> None:
     frequencies = {"red": 2, "lamp": 5, "desk": 1, "acm": 5, "acme": 5}
-    found = keywords(HISTORY[-2:], NOW, item, 99, frequencies)
+    found = keywords(read([HISTORY[-2], replace(HISTORY[-1], event_id="zz")]), 99, frequencies)
+    assert not isinstance(found, Absence)
     # red: 1.5 ln(100/3), lamp: 1.5 ln(100/6), desk: ln(100/2)
     assert [each.word for each in found[:3]] == ["Red", "lamp", "desk"]
     strongest = 1.5 * math.log(100 / 3)
     expected = [1.0, 1.5 * math.log(100 / 6) / strongest, math.log(100 / 2) / strongest]
     assert [each.weight for each in found[:3]] == pytest.approx(expected)
-    assert found[1].evidence_event_ids == ("asked", "bought")
+    assert found[1].evidence_event_ids == ("zz", "bought")
 
 
 def test_a_disliked_item_gives_no_keyword() -> None:
-    assert keywords([HISTORY[4]], NOW, item, 99, {}) == []
+    assert isinstance(keywords(read([HISTORY[4]]), 99, {}), Absence)
 
 
 def test_price_bands_say_where_the_shopper_stands() -> None:
-    catalogue_prices = np.arange(1.0, 101.0)
-    scale = PriceScale.fit([("Home", "Lamps")] * 100, catalogue_prices)
+    asked = PriceScale.fit([("Home", "Lamps")] * 100, np.arange(1.0, 101.0))
     history = [did(str(n), EventType.PURCHASE, "desk", price=price) for n, price in enumerate((80.0, 70.0, 90.0))]
     history += [did("few", EventType.PURCHASE, "pan", price=5.0), did("free", EventType.VIEW, "desk")]
-    bands = price_bands(history, item, scale)
+    bands = price_bands(read(history), None, asked)
+    assert not isinstance(bands, Absence)
     assert [band.category_path for band in bands] == [("Home",), ("Home", "Lamps")]
     lamps = bands[1]
     assert (lamps.low, lamps.median, lamps.high, lamps.event_count) == (75.0, 80.0, 85.0, 3)
@@ -99,12 +141,13 @@ def test_price_bands_say_where_the_shopper_stands() -> None:
     assert lamps.evidence_event_ids == ("2", "1", "0")
 
 
-def test_there_are_no_price_bands_without_prices_to_compare_with() -> None:
+def test_a_price_is_never_compared_with_those_of_other_categories() -> None:
     history = [did(str(n), EventType.PURCHASE, "desk", price=9.0) for n in range(5)]
-    assert price_bands(history, item, PriceScale.fit([], np.array([]))) == []
+    everything = PriceScale.fit([("Kitchen",)] * 100, np.arange(1.0, 101.0))
+    assert isinstance(price_bands(read(history), None, everything), Absence)
 
 
 def test_nothing_is_said_of_nobody() -> None:
-    assert interests([], NOW, item) == []
-    assert keywords([], NOW, item, 99, {}) == []
-    assert price_bands([], item, PriceScale.fit([], np.array([]))) == []
+    assert isinstance(interests(read([]), None), Absence)
+    assert isinstance(keywords(read([]), 99, {}), Absence)
+    assert isinstance(price_bands(read([]), None, PriceScale({})), Absence)

@@ -66,6 +66,7 @@ MINIMAL: dict[str, Message] = {
     "GetItemRequest": catalogue.GetItemRequest(item_id="lamp"),
     "GetProfileRequest": profile.GetProfileRequest(shopper=ANN),
     "History": types.History(),
+    "LabelExamples": profile.LabelExamples(label="gardeners", shoppers=[ANN]),
     "Item": LAMP,
     "ItemFilter": recommendation.ItemFilter(),
     "RankCandidate": recommendation.RankCandidate(item=LAMP),

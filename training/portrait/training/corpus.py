@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Item
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
 from portrait.features.histories import EventColumns, leading_searches, numbers, search_seconds
 from portrait.features.prices import PriceScale
 from portrait.features.statistics import spent
@@ -39,6 +39,8 @@ class Corpus:
     """`[events]`: the search that led to the event, -1 if none is known."""
     event_spent: NDArray[np.float64]
     """`[events]`: price times quantity, 0 if the price is unknown."""
+    event_price: NDArray[np.float64]
+    """`[events]`: price of one unit, in the shop's currency; NaN if unknown."""
     items: list[Item]
     item_text: NDArray[np.int64]
     """`[items]`: row of the item's text."""
@@ -93,6 +95,7 @@ def load(folder: Path) -> Corpus:
         raise TrainingError(f"{folder} is not a prepared data set ({error}); run `portrait prepare` first") from error
     # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
     events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
+    events = events.filter(pl.col("type").is_in([kind.value for kind in EVENT_TYPES]))
     items = _items(items_table.filter(pl.col("catalogue") == DEFAULT_CATALOGUE))
     if events["item_id"].drop_nulls().is_empty():
         raise TrainingError(f"{folder} holds no event with an item of the catalogue {DEFAULT_CATALOGUE!r}")
@@ -142,6 +145,7 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
         event_text=event_text,
         event_search=event_search,
         event_spent=spent(_number(events, "price"), _number(events, "quantity")),
+        event_price=events["price"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),
         items=items,
         item_text=item_rows,
         item_percentile=np.array([scale.percentile(item.category_path, item.price) for item in items]),

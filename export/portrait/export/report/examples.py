@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,11 +16,15 @@ from numpy.typing import NDArray
 
 from portrait.export.index import document_frequencies
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event, EventType, Item
+from portrait.features.population import Population
+from portrait.server.profiles.absence import Absence
+from portrait.server.profiles.evidence import Evidence as Weighed
 from portrait.server.profiles.interests import interests
 from portrait.server.profiles.prices import price_bands
 from portrait.server.profiles.words import keywords
 from portrait.training.corpus import NO_ITEM
 from portrait.training.evaluation import Ranked
+from portrait.training.population import fit as population
 from portrait.training.retrieval import ranks_of
 from portrait.training.run import TrainedRun
 
@@ -37,10 +42,13 @@ _DID = {
     EventType.ADD_TO_CART: "put into the cart",
     EventType.PURCHASE: "bought",
     EventType.RATE: "rated",
+    EventType.REFUND: "gave back",
 }
 _TYPES = {code: kind for kind, code in EVENT_TYPE_CODES.items()}
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """Where events have no times, weights count events and the moment means nothing."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -104,12 +112,21 @@ def draw(trained: TrainedRun, ranked: Ranked) -> list[Example]:
     random = np.random.default_rng(trained.settings.seed)
     rows = [int(random.choice(third)) for third in np.array_split(by_length, 3) if len(third)]
     words = document_frequencies(corpus.items)
+    usual = population.fit(trained)
     return [
-        _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", words) for number, row in enumerate(rows)
+        _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", words, usual)
+        for number, row in enumerate(rows)
     ]
 
 
-def _example(trained: TrainedRun, ranked: Ranked, row: int, name: str, words: tuple[int, dict[str, int]]) -> Example:
+def _example(
+    trained: TrainedRun,
+    ranked: Ranked,
+    row: int,
+    name: str,
+    words: tuple[int, dict[str, int]],
+    usual: Population,
+) -> Example:
     corpus = trained.corpus
     target = int(ranked.vectors.targets[row])
     start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
@@ -123,7 +140,7 @@ def _example(trained: TrainedRun, ranked: Ranked, row: int, name: str, words: tu
         events=len(history),
         days=None if first is None or wanted.time is None else (wanted.time - first).total_seconds() / 86_400.0,
         latest=[told.evidence(event.event_id) for event in history[: -_SHOWN_EVENTS - 1 : -1]],
-        statements=_statements(trained, history, as_of, told, words),
+        statements=_statements(trained, history, as_of, told, words, usual),
         recommended=_recommended(trained, ranked, row),
         wanted=Evidence(_did(wanted), told.title(wanted), "next"),
         place=place + 1 if place >= 0 else None,
@@ -213,23 +230,24 @@ def _statements(
     as_of: datetime,
     told: _Teller,
     words: tuple[int, dict[str, int]],
+    usual: Population,
 ) -> list[Statement]:
     def statement(kind: str, what: str, strength: str, evidence: Sequence[str]) -> Statement:
         shown = [told.evidence(event_id) for event_id in evidence[:_MOST_EVIDENCE]]
         return Statement(kind, what, strength, shown, len(evidence) - len(shown))
 
-    bands = price_bands(history, told.item, trained.corpus.price_scale)[: _MOST["price"]]
+    seen = Weighed.of(history, as_of, told.item, usual.attention)
     return [
         *(
             statement(
                 "interest", " › ".join(each.path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
                 each.evidence_event_ids,
             )
-            for each in interests(history, as_of, told.item)[: _MOST["interest"]]
+            for each in _said(interests(seen, usual.attention))[: _MOST["interest"]]
         ),
         *(
             statement("word", each.word, f"{each.weight:.0%} of the strongest word", each.evidence_event_ids)
-            for each in keywords(history, as_of, told.item, *words)[: _MOST["word"]]
+            for each in _said(keywords(seen, *words))[: _MOST["word"]]
         ),
         *(
             statement(
@@ -237,9 +255,14 @@ def _statements(
                 f"pays {each.low:,.2f} to {each.high:,.2f}, dearer than {each.percentile:.0%} of the category",
                 each.evidence_event_ids,
             )
-            for each in bands
+            for each in _said(price_bands(seen, usual.paid, trained.corpus.price_scale))[: _MOST["price"]]
         ),
     ]  # fmt: skip
+
+
+def _said(part: list[T] | Absence) -> list[T]:
+    """What a field says; nothing if it is absent."""
+    return [] if isinstance(part, Absence) else part
 
 
 def _recommended(trained: TrainedRun, ranked: Ranked, row: int) -> list[Recommended]:

@@ -30,7 +30,7 @@ _ITEM_ID = Characters(1, 256)
 _NAME = Characters(1, 200)
 _QUERY = Characters(0, 1000)
 _PRICE = Finite(0, 1e9)
-_PROFILE_FIELDS = FieldNames(20, profile_service_pb2.Profile)
+_PROFILE_FIELDS = FieldNames(40, profile_service_pb2.Profile)
 
 LIMITS: dict[str, Limit] = {
     "BatchGetProfilesRequest.as_of": Moment(),
@@ -59,6 +59,8 @@ LIMITS: dict[str, Limit] = {
     "GetProfileRequest.as_of": Moment(),
     "GetProfileRequest.fields": _PROFILE_FIELDS,
     "EncodeTextsRequest.texts": Entries(1, 256, Characters(1, 1000)),
+    "GetProfileRequest.label_examples": Entries(0, 5),
+    "GetProfileRequest.labels": Entries(0, 20, _NAME),
     "History.events": Entries(0, HISTORY_EVENTS),
     "Item.attributes": Pairs(50, Characters(1, 500)),
     "Item.brand": Characters(0, 200),
@@ -71,6 +73,8 @@ LIMITS: dict[str, Limit] = {
     "ItemFilter.exclude_item_ids": Entries(0, 10_000, _ITEM_ID),
     "ItemFilter.max_price": _PRICE,
     "ItemFilter.min_price": _PRICE,
+    "LabelExamples.label": _NAME,
+    "LabelExamples.shoppers": Entries(1, 16),
     "RankRequest.as_of": Moment(),
     "RankRequest.candidates": Entries(1, 1000),
     "RankRequest.catalogue": _CATALOGUE,
@@ -113,6 +117,7 @@ REQUIRED: dict[str, Requirement] = {
     "GetProfileRequest.shopper": ALWAYS,
     "Item.item_id": ALWAYS,
     "Item.title": EXCEPT_TO_RANK,
+    "LabelExamples.label": ALWAYS,
     "RankCandidate.item": ALWAYS,
     "RankRequest.shopper": ALWAYS,
     "RecommendRequest.shopper": ALWAYS,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from portrait.features import histories
 from portrait.features.associations import Associated
-from portrait.features.events import Event, EventType
+from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.text import normalise_text, query_text
 from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.inference.encoders import ProfileEncoder
@@ -43,6 +43,11 @@ class Shopper:
         return self.release.associations.of_history([self.release.row_of(event) for event in self.events], self.times)
 
 
+def _read(history: Sequence[Event]) -> list[Event]:
+    """What the models read of a history."""
+    return [event for event in history[-histories.REMEMBERED_EVENTS :] if event.type in EVENT_TYPE_CODES]
+
+
 class ShopperEncoder:
     """Encodes histories with the release's `text_encoder` and `profile_encoder`.
 
@@ -63,7 +68,7 @@ class ShopperEncoder:
         The arguments are those of `encode`.
         """
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
-        events = list(history[-histories.REMEMBERED_EVENTS :])
+        events = _read(history)
         columns = histories.columns_of(events, lambda event: self._percentile(event, shelves))
         told = (events, columns.price_percentile, columns.time, self._release)
         profile = self._remembered.get(events)
@@ -88,7 +93,7 @@ class ShopperEncoder:
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
         asks = bool(normalise_text(query))
-        events = list(history[-histories.REMEMBERED_EVENTS :])
+        events = _read(history)
         if asks:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
         columns = histories.columns_of(events, lambda event: self._percentile(event, shelves))
@@ -96,7 +101,7 @@ class ShopperEncoder:
         told = (events, columns.price_percentile, columns.time, self._release)
         if not events:
             return Shopper(nobody, nobody, *told)
-        vectors = await self._vectors(events[-histories.ENCODED_EVENTS :], shelves, deadline)
+        vectors = await self.vectors(events[-histories.ENCODED_EVENTS :], shelves, deadline)
         profile = await self.profiles.encode(vectors, histories.encode(columns, as_of), deadline)
         if not asks:
             self._remembered.put(events, profile)
@@ -106,7 +111,7 @@ class ShopperEncoder:
         item = shelves.item(event) if event.price is not None else None
         return self._release.price_scale.percentile(item.category_path, event.price) if item else math.nan
 
-    async def _vectors(self, events: Sequence[Event], shelves: Shelves, deadline: float | None) -> NDArray[np.float32]:
+    async def vectors(self, events: Sequence[Event], shelves: Shelves, deadline: float | None) -> NDArray[np.float32]:
         """`[events, dimension]`: the query's embedding for a search, else the item's vector, zeros if unknown."""
         vectors = np.zeros((len(events), self._release.dimension), dtype=np.float32)
         searches = {place: text for place, event in enumerate(events) if (text := query_text(event))}

@@ -1,51 +1,162 @@
-"""How much each event counts for what it says of a shopper."""
+"""How much each event of a history counts for what it says of a shopper."""
 
-from collections.abc import Sequence
-from datetime import datetime
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import islice
 
-from portrait.features.events import Event, EventType
+import numpy as np
+from numpy.typing import NDArray
 
-HALF_LIFE_DAYS = 30.0
-"""An event counts half after this long."""
-HALF_LIFE_EVENTS = 20.0
+from portrait.features.attention import Decay, decayed, event_weights
+from portrait.features.events import EVENT_TYPE_CODES, Event, EventType, Item
+from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.population import Attention
+
+DEFAULT_DECAY_BY_TIME = Decay(short=30.0, long=30.0, short_share=0.0, prior=3.0)
+"""Of a release without statistics: an event counts half after a month."""
+DEFAULT_DECAY_BY_ORDER = Decay(short=20.0, long=20.0, short_share=0.0, prior=3.0)
 """The same where events have no times: after this many later events."""
 MOST_EVIDENCE = 10
 """Event ids named for one statement."""
 
-_TYPE_WEIGHTS = {
-    EventType.SEARCH: 0.5,
-    EventType.VIEW: 0.3,
-    EventType.CLICK: 0.4,
-    EventType.ADD_TO_CART: 0.7,
-    EventType.PURCHASE: 1.0,
-    EventType.RATE: 1.0,
-}
-_DISLIKED, _LIKED = 2.0, 5.0
-_SECONDS_PER_DAY = 86_400.0
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """An event, its item, and what it counts."""
+
+    event: Event
+    item: Item | None
+    """None of a search, and of an item that no catalogue holds."""
+    short: float
+    """0 to 1, by the short half-life."""
+    long: float
+    """0 to 1, by the long half-life."""
+    recency: float
+    """What the long half-life leaves of an event of full weight."""
 
 
-def weights(history: Sequence[Event], as_of: datetime) -> list[float]:
-    """Weight of each event, 0 to 1: that of its type, halved for each half-life since.
+@dataclass(frozen=True)
+class Evidence:
+    """A history up to a moment, weighted. What is said of a shopper is read of nothing else."""
 
-    A rating counts in proportion: nothing at 2 of 5 and below, in full at 5.
+    events: Sequence[Weighted]
+    """Oldest first; events of one moment in the order of their ids, so that how they arrived changes nothing."""
+    as_of: datetime
+    decay: Decay
+    timed: bool
+    """Whether every event carries a time."""
+    in_days: bool
+    """Whether half-lives are days, else events."""
+
+    @classmethod
+    def of(
+        cls,
+        history: Iterable[Event],
+        as_of: datetime,
+        item: Callable[[Event], Item | None],
+        attention: Attention | None = None,
+    ) -> "Evidence":
+        """Weigh a history.
+
+        Args:
+            history: oldest first; events later than `as_of` are not seen.
+            as_of: the moment of the profile.
+            item: looks up what an event was done to, None if it is unknown.
+            attention: the release's half-lives; None for the defaults.
+        """
+        seen = [event for event in history if event.time is None or event.time <= as_of]
+        timed = all(event.time is not None for event in seen)
+        if timed:
+            seen.sort(key=_moment_and_id)
+        in_days = timed and (attention is None or attention.by_time is not None)
+        decay = _decay(in_days, attention)
+        age = _days(seen, as_of) if in_days else np.arange(len(seen) - 1, -1, -1, dtype=np.float64)
+        taken_back = _refunded(seen)
+        weight = event_weights(
+            np.array([0 if place in taken_back else _code(event) for place, event in enumerate(seen)], dtype=np.int64),
+            np.array([np.nan if event.rating is None else event.rating for event in seen], dtype=np.float64),
+            np.array([np.nan if event.dwell_seconds is None else event.dwell_seconds for event in seen], np.float64),
+        )
+        recency = decayed(age, decay.long)
+        numbers = np.stack([weight * decayed(age, decay.short), weight * recency, recency], 1).tolist()
+        weighted = [Weighted(event, item(event), *each) for event, each in zip(seen, numbers, strict=True)]
+        return cls(weighted, as_of, decay, timed, in_days)
+
+    @cached_property
+    def latest(self) -> datetime | None:
+        """The time of the latest event that has one."""
+        return max((each.event.time for each in self.events if each.event.time is not None), default=None)
+
+    @property
+    def halves_at(self) -> datetime | None:
+        """When what the short half-life says is worth half; None if the events carry no times."""
+        return self.as_of + timedelta(days=self.decay.short) if self.in_days else None
+
+    @property
+    def fades_at(self) -> datetime | None:
+        """The same by the long half-life."""
+        return self.as_of + timedelta(days=self.decay.long) if self.in_days else None
+
+
+def _code(event: Event) -> int:
+    return EVENT_TYPE_CODES.get(event.type, 0)
+
+
+def _refunded(events: Sequence[Event]) -> set[int]:
+    """Places of purchases that a refund takes back: of each refund the latest of its item that none took back yet.
 
     Args:
-        history: oldest first, nothing later than `as_of`.
-        as_of: the moment from which the ages count back.
+        events: oldest first; of one moment, a refund takes back what stands behind it too.
     """
-    return [
-        _TYPE_WEIGHTS[event.type] * _liking(event) * 0.5 ** _half_lives(event, len(history) - 1 - place, as_of)
-        for place, event in enumerate(history)
-    ]
+    refunds = [event for event in events if event.type is EventType.REFUND]
+    taken_back: set[int] = set()
+    for refund in refunds:
+        places = (
+            place
+            for place in range(len(events) - 1, -1, -1)
+            if place not in taken_back and _takes_back(refund, events[place])
+        )
+        taken_back.update(islice(places, 1))
+    return taken_back
 
 
-def _half_lives(event: Event, later_events: int, as_of: datetime) -> float:
-    if event.time is None:
-        return later_events / HALF_LIFE_EVENTS
-    return max((as_of - event.time).total_seconds(), 0.0) / _SECONDS_PER_DAY / HALF_LIFE_DAYS
+def _takes_back(refund: Event, event: Event) -> bool:
+    if event.type is not EventType.PURCHASE or (event.item_id, event.catalogue) != (refund.item_id, refund.catalogue):
+        return False
+    return event.time is None or refund.time is None or event.time <= refund.time
 
 
-def _liking(event: Event) -> float:
-    if event.type is not EventType.RATE or event.rating is None:
-        return 1.0
-    return max(0.0, (event.rating - _DISLIKED) / (_LIKED - _DISLIKED))
+def _moment_and_id(event: Event) -> tuple[float, str]:
+    return (event.time.timestamp() if event.time else 0.0, event.event_id)
+
+
+def strongest(weighted: Iterable[tuple[float, int, str]]) -> tuple[str, ...]:
+    """Ids of the events that weigh most, of equal ones the latest, each once.
+
+    Args:
+        weighted: weight, place in the history and id of each.
+    """
+    return tuple(event_id for _, _, event_id in heapq.nlargest(MOST_EVIDENCE, weighted))
+
+
+def latest(event_ids: Sequence[str]) -> tuple[str, ...]:
+    """The last of some ids, the latest first.
+
+    Args:
+        event_ids: oldest first.
+    """
+    return tuple(event_ids[: -MOST_EVIDENCE - 1 : -1])
+
+
+def _decay(in_days: bool, attention: Attention | None) -> Decay:
+    if attention is None:
+        return DEFAULT_DECAY_BY_TIME if in_days else DEFAULT_DECAY_BY_ORDER
+    return attention.by_time if in_days and attention.by_time is not None else attention.by_order
+
+
+def _days(events: Sequence[Event], as_of: datetime) -> NDArray[np.float64]:
+    seconds = np.array([event.time.timestamp() for event in events if event.time], dtype=np.float64)
+    return (as_of.timestamp() - seconds) / SECONDS_PER_DAY

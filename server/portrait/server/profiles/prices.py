@@ -1,19 +1,22 @@
-"""Price bands: what a shopper pays, against what the catalogue asks, by category."""
+"""Price bands: what a shopper pays, against what others pay, by category."""
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
-from portrait.features.events import Event, Item
+from portrait.features.events import EventType
 from portrait.features.prices import PriceScale
-from portrait.server.profiles.evidence import MOST_EVIDENCE
+from portrait.server.profiles.absence import Absence, Reason, too_few
+from portrait.server.profiles.evidence import Evidence, latest
 
 MOST_BANDS = 10
 MINIMUM_PRICES = 3
 """Fewer prices in a category say nothing."""
+_HALF_WIDTH = 0.98
+"""Over the root of the number of prices: half the 95% interval of the median's rank among them (binomial, p = ½)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,41 +25,58 @@ class PriceBand:
 
     category_path: tuple[str, ...]
     percentile: float
-    """Where the median stands among the catalogue's prices, 0 the cheapest, 1 the dearest."""
+    """Where the median stands among the prices that shoppers pay in the category, 0 the cheapest, 1 the dearest."""
     low: float
     median: float
     high: float
     """Quartiles of the prices, in the shop's currency."""
     event_count: int
+    confidence: float
+    """One minus half the width of the 95% interval of the median's rank among the shopper's prices, 0 to 1."""
     evidence_event_ids: tuple[str, ...]
     """The latest first."""
+    expires_at: datetime | None
 
 
-def price_bands(history: Sequence[Event], item: Callable[[Event], Item | None], scale: PriceScale) -> list[PriceBand]:
+def price_bands(evidence: Evidence, paid: PriceScale | None, asked: PriceScale) -> list[PriceBand] | Absence:
     """Bands of the categories with `MINIMUM_PRICES` prices or more, the one with the most prices first.
 
-    There are none if the catalogue has no prices to compare with.
+    A band is compared within its own top category at the widest: that groceries are cheaper than sofas says nothing.
 
     Args:
-        history: oldest first.
-        item: looks up what an event was done to, None if it is unknown.
-        scale: the catalogue's prices.
+        evidence: the weighted history.
+        paid: what shoppers pay; None if the release does not know.
+        asked: what the catalogue asks, which takes its place.
     """
     prices: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    evidence: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for event in history:
-        known = item(event)
-        if known is None or event.price is None:
+    cited: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for each in evidence.events:
+        if each.item is None or each.event.price is None or each.event.type is EventType.REFUND:
             continue
-        for depth in range(1, len(known.category_path) + 1):
-            prices[known.category_path[:depth]].append(event.price)
-            evidence[known.category_path[:depth]].append(event.event_id)
+        for depth in range(1, len(each.item.category_path) + 1):
+            prices[each.item.category_path[:depth]].append(each.event.price)
+            cited[each.item.category_path[:depth]].append(each.event.event_id)
     most = sorted((path for path in prices if len(prices[path]) >= MINIMUM_PRICES), key=lambda p: (-len(prices[p]), p))
-    bands = [_band(path, prices[path], evidence[path], scale) for path in most[:MOST_BANDS]]
-    return [band for band in bands if not math.isnan(band.percentile)]
+    if not prices:
+        return Absence(Reason.NOT_RECORDED, "no event of an item with a category carries a price")
+    if not most:
+        return too_few(max(map(len, prices.values())), MINIMUM_PRICES, "prices in one category")
+    bands = [
+        PriceBand(
+            path,
+            *_standing(path, prices[path], asked if paid is None else paid),
+            event_count=len(prices[path]),
+            confidence=max(0.0, 1.0 - _HALF_WIDTH / len(prices[path]) ** 0.5),
+            evidence_event_ids=latest(cited[path]),
+            expires_at=evidence.fades_at,
+        )
+        for path in most[:MOST_BANDS]
+    ]
+    comparable = [band for band in bands if not math.isnan(band.percentile)]
+    return comparable or Absence(Reason.NOT_RECORDED, "the release has no prices of these categories to compare with")
 
 
-def _band(path: tuple[str, ...], prices: list[float], evidence: list[str], scale: PriceScale) -> PriceBand:
+def _standing(path: tuple[str, ...], prices: list[float], scale: PriceScale) -> tuple[float, float, float, float]:
+    """Percentile of the median, lower quartile, median, upper quartile."""
     low, median, high = np.quantile(prices, [0.25, 0.5, 0.75]).tolist()
-    latest = tuple(evidence[: -MOST_EVIDENCE - 1 : -1])
-    return PriceBand(path, scale.percentile(path, median), low, median, high, len(prices), latest)
+    return scale.percentile(path, median, widest=1), low, median, high

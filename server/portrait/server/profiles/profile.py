@@ -1,27 +1,38 @@
 """A profile: everything that is said of one shopper at one moment, by one release."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, Item
+from portrait.server.profiles.absence import Absence, Reason
+from portrait.server.profiles.aversions import Aversion, aversions
+from portrait.server.profiles.brands import BrandAffinity, brand_affinities
+from portrait.server.profiles.cycles import PurchaseCycle, purchase_cycles
+from portrait.server.profiles.discounts import DiscountSensitivity, discount_sensitivity
+from portrait.server.profiles.evidence import Evidence
+from portrait.server.profiles.inferred import inferred
 from portrait.server.profiles.interests import Interest, interests
+from portrait.server.profiles.labels import Label, LabelInterest, Seen, label_interests
 from portrait.server.profiles.prices import PriceBand, price_bands
+from portrait.server.profiles.queries import QueryIntent, recent_queries
+from portrait.server.profiles.rhythm import Rhythm, rhythm
+from portrait.server.profiles.sessions import SessionIntent, session_intent
+from portrait.server.profiles.summary import SOURCES, Sentence, summary
 from portrait.server.profiles.traits import TraitValue
+from portrait.server.profiles.value import Value, value
 from portrait.server.profiles.words import WeightedKeyword, keywords
 from portrait.server.releases import Release
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a history says about a shopper."""
+    """What a history says about a shopper. A field that was not asked for, or is absent, is empty or None."""
 
-    interests: list[Interest]
-    keywords: list[WeightedKeyword]
-    price_bands: list[PriceBand]
     embedding: NDArray[np.float32] | None
     """`[dimension]`, unit length; None if it was not asked for, and of an empty history."""
     event_count: int
@@ -31,9 +42,42 @@ class Profile:
     as_of: datetime
     computed_at: datetime
     degraded: bool
-    """Whether the models were asked for, but not there: the embedding is that of some events ago, or None."""
+    """Whether the embedding was asked for, but no model: it is that of the history some events ago, or None."""
+    absent: Mapping[str, Absence]
+    """Why the fields that were asked for and are not there are not, by name."""
+    interests: Sequence[Interest] = ()
+    keywords: Sequence[WeightedKeyword] = ()
+    price_bands: Sequence[PriceBand] = ()
+    aversions: Sequence[Aversion] = ()
+    brands: Sequence[BrandAffinity] = ()
+    discount_sensitivity: DiscountSensitivity | None = None
+    session: SessionIntent | None = None
+    recent_queries: Sequence[QueryIntent] = ()
+    purchase_cycles: Sequence[PurchaseCycle] = ()
+    value: Value | None = None
+    rhythm: Rhythm | None = None
+    label_interests: Sequence[LabelInterest] = ()
+    summary: Sequence[Sentence] = field(default=())
     traits: Sequence[TraitValue] = ()
     """Empty if they were not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the models say of a shopper, as far as it was asked for."""
+
+    embedding: NDArray[np.float32] | None = None
+    """`[dimension]`; None if it was not asked for, or the models were not there."""
+    degraded: bool = False
+    """Whether it should have been asked for, but the models were not there."""
+    labels: Sequence[Label] = ()
+    seen: Seen = field(default_factory=lambda: Seen((), np.zeros((0, 0), dtype=np.float32)))
+    """The events that labels are held against."""
+    traits: Sequence[TraitValue] = ()
+    """Empty if they were not asked for."""
+
+
+_NO_CONSENT = Absence(Reason.NO_CONSENT, "no consent of the shopper for the purpose `demographics` is recorded")
 
 
 def build(
@@ -41,34 +85,74 @@ def build(
     as_of: datetime,
     item: Callable[[Event], Item | None],
     release: Release,
-    embedding: NDArray[np.float32] | None,
-    *,
-    traits: Sequence[TraitValue] = (),
-    degraded: bool = False,
+    fields: frozenset[str],
+    asked: Asked,
 ) -> Profile:
-    """Compute a profile.
+    """Compute the fields of a profile that are asked for, and nothing else.
 
     Args:
-        history: oldest first, nothing later than `as_of`.
+        history: oldest first; events later than `as_of` are not seen.
         as_of: the moment of the profile.
         item: looks up what an event was done to, None if it is unknown.
-        release: what the catalogue's words and prices are compared with.
-        embedding: `[dimension]`, what the profile encoder said; None if it was not asked.
-        traits: what the heads said; empty if they were not asked.
-        degraded: whether the models should have been asked, but were not there.
+        release: what it is compared with.
+        fields: names of fields.
+        asked: what the models say.
     """
-    times = [event.time for event in history if event.time is not None]
+    population = release.population
+    evidence = Evidence.of(history, as_of, item, population.attention if population else None)
+    needed = fields | set(SOURCES) if "summary" in fields else fields
+    parts: dict[str, Any] = {name: say(evidence, release) for name, say in _PARTS.items() if name in needed}
+    if asked.labels:
+        arguments = (asked.labels, asked.embedding, asked.seen, release.profiles, evidence.halves_at)
+        parts["label_interests"] = label_interests(*arguments)
+    if "summary" in fields:
+        parts["summary"] = summary(parts)
+    if "demographics" in fields:
+        parts["demographics"] = _NO_CONSENT
+    absent = {name: part for name, part in parts.items() if isinstance(part, Absence) and name in fields}
+    times = [each.event.time for each in evidence.events if each.event.time is not None]
     return Profile(
-        interests=interests(history, as_of, item),
-        keywords=keywords(history, as_of, item, release.documents, release.document_frequencies),
-        price_bands=price_bands(history, item, release.price_scale),
-        embedding=embedding,
-        event_count=len(history),
+        embedding=asked.embedding,
+        event_count=len(evidence.events),
         first_event_time=min(times, default=None),
         last_event_time=max(times, default=None),
         release=release.number,
         as_of=as_of,
         computed_at=datetime.now(UTC),
-        degraded=degraded,
-        traits=traits,
+        degraded=asked.degraded,
+        absent=absent,
+        traits=asked.traits,
+        **{name: part for name, part in parts.items() if name in fields and not isinstance(part, Absence)},
     )
+
+
+def _interests(evidence: Evidence, release: Release) -> list[Interest] | Absence:
+    attention = release.population.attention if release.population else None
+    observed = interests(evidence, attention)
+    if attention is None or isinstance(observed, Absence):
+        return observed
+    return [*observed, *inferred(evidence, release, attention)]
+
+
+_PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
+    "interests": _interests,
+    "keywords": lambda evidence, release: keywords(evidence, release.documents, release.document_frequencies),
+    "price_bands": lambda evidence, release: price_bands(
+        evidence, release.population.paid if release.population else None, release.price_scale
+    ),
+    "aversions": lambda evidence, _: aversions(evidence),
+    "brands": lambda evidence, release: brand_affinities(evidence, release.population),
+    "discount_sensitivity": lambda evidence, release: discount_sensitivity(evidence, release.population),
+    "session": lambda evidence, release: session_intent(
+        evidence, release.population.session_gap_minutes if release.population else None
+    ),
+    "recent_queries": lambda evidence, _: recent_queries(evidence),
+    "purchase_cycles": lambda evidence, release: purchase_cycles(evidence, release.population),
+    "value": lambda evidence, release: value(evidence, release.population),
+    "rhythm": lambda evidence, release: rhythm(
+        evidence, release.population.times_are_days if release.population else False
+    ),
+}
+"""How each field is computed."""
+ALL_FIELDS = frozenset({*_PARTS, "summary", "demographics", "embedding"})
+"""All that can be computed without being told labels."""

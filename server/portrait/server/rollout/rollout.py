@@ -6,6 +6,7 @@ ended is that release unloaded. A release that can't be loaded changes nothing: 
 """
 
 import asyncio
+import gc
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ class Rollout:
                 raise error from None
         self.loaded = Loaded(engine, traffic)
         self._triton.prefer(traffic.serving)
+        _spare_what_stays()
 
     async def follow(self) -> None:
         """Do what the file says, whenever it changes, until cancelled."""
@@ -204,6 +206,7 @@ class Rollout:
             self._refuse(release, f"unexpected {type(error).__qualname__}")
         else:
             self.refused.pop(release, None)
+            gc.freeze()
             _log.info("release loaded", release=release, item_changes=len(told))
 
     async def _open(self, release: int, told: Changes) -> Engine:
@@ -225,6 +228,8 @@ class Rollout:
                 return  # wanted again while this waited
             engine = self.loaded.remove(release)
         await self._close(engine)
+        del engine
+        _spare_what_stays()
         _log.info("release unloaded", release=release)
 
     async def _close(self, engine: Engine) -> None:
@@ -239,6 +244,17 @@ class Rollout:
         pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _LONGEST_PAUSE)
         self.refused[release] = Refusal(reason, pause, asyncio.get_running_loop().time() + pause)
         _log.error("release refused", release=release, reason=reason, retry_in_seconds=pause)
+
+
+def _spare_what_stays() -> None:
+    """Have the garbage collector look at what is loaded once, now, and not again.
+
+    A release is some hundred thousand objects that live as long as it does. To walk them took 65 ms every few seconds,
+    for which every call waited.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _stamp(repository: Path) -> _Stamp | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine, RankRequest, RecommendRequest
 from portrait.server.inference.encoders import HISTORIES, RANKINGS
+from portrait.server.profiles.profile import ALL_FIELDS
 
 TEXTS = 512
 """Texts that a new release encodes before it serves; at 200 a second it takes about as long as to load it."""
@@ -29,7 +30,7 @@ async def warm(engine: Engine, texts: Sequence[str]) -> None:
     await engine.texts.warm_up()
     now = datetime.now(UTC)
     for history in _histories(engine, now):
-        await engine.profile(history, now, embed=True, deadline=None)
+        await engine.profile(history, now, fields=ALL_FIELDS, deadline=None)
         await engine.recommend(RecommendRequest(history, now), deadline=None)
     nameless = [replace(item, title="") for item in engine.release.items[: RANKINGS.lengths[-1]]]
     for count in sorted({min(count, len(nameless)) for count in RANKINGS.lengths}):

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from portrait.features.events import Event
 from portrait.server.contract.statuses import is_expected
 from portrait.server.contract.validation import violations
-from portrait.server.engine import Engine
+from portrait.server.engine import Engine, LabelQuestions
 from portrait.server.errors import InvalidRequest, NotFound, PortraitError
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
-from portrait.server.services.shoppers import behaviour_of
-from portrait.server.services.translation import entry_error, profile_fields, profile_message
+from portrait.server.services.profile_messages import profile_fields, profile_message
+from portrait.server.services.shoppers import Behaviour, behaviour_of
+from portrait.server.services.translation import entry_error
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
 
@@ -36,10 +39,11 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.GetProfileResponse:
         """Serve one profile."""
         as_of = request.as_of if request.HasField("as_of") else None
+        labels = LabelQuestions(request.labels, await self._examples(request, as_of))
         with self._loaded.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
             profile = await self._profile(
-                engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded
+                engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded, labels
             )
         structlog.contextvars.bind_contextvars(release=engine.release.number, degraded=profile.degraded)
         return profile_service_pb2.GetProfileResponse(profile=profile)
@@ -82,6 +86,25 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             return profile_service_pb2.BatchGetProfilesResult(error=entry_error(error))
         return profile_service_pb2.BatchGetProfilesResult(profile=profile)
 
+    async def _examples(
+        self, request: profile_service_pb2.GetProfileRequest, as_of: Timestamp | None
+    ) -> list[tuple[str, list[tuple[Sequence[Event], datetime]]]]:
+        """The histories of the example shoppers of each label."""
+        found = []
+        for place, each in enumerate(request.label_examples):
+            path = f"label_examples[{place}].shoppers"
+            behaviours = [
+                await self._behaviour(shopper, f"{path}[{nth}]", as_of) for nth, shopper in enumerate(each.shoppers)
+            ]
+            found.append((each.label, [(behaviour.history, behaviour.as_of) for behaviour in behaviours]))
+        return found
+
+    async def _behaviour(self, shopper: types_pb2.ShopperRef, path: str, as_of: Timestamp | None) -> Behaviour:
+        behaviour = await behaviour_of(self._store, shopper, as_of)
+        if not behaviour.history and shopper.shopper_id:
+            raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
+        return behaviour
+
     async def _profile(
         self,
         engine: Engine,
@@ -90,17 +113,16 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         as_of: Timestamp | None,
         paths: Sequence[str],
         allow_degraded: bool,
+        labels: LabelQuestions | None = None,
     ) -> profile_service_pb2.Profile:
-        behaviour = await behaviour_of(self._store, shopper, as_of)
-        if not behaviour.history and shopper.shopper_id:
-            raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
+        behaviour = await self._behaviour(shopper, path, as_of)
         fields = profile_fields(paths)
         profile = await engine.profile(
             behaviour.history,
             behaviour.as_of,
-            embed="embedding" in fields,
-            traits="traits" in fields,
+            fields=fields,
             deadline=current_deadline(),
+            labels=labels or LabelQuestions(),
             allow_degraded=allow_degraded,
         )
         return profile_message(profile, shopper.shopper_id, fields)

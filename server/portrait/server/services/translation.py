@@ -12,9 +12,7 @@ from portrait.server.catalogues.filters import Filter
 from portrait.server.contract.statuses import code_of, field_of, message_of
 from portrait.server.engine import RankedItem
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
-from portrait.server.profiles.profile import Profile
-from portrait.server.profiles.traits import TraitValue
-from portrait.v1 import profile_service_pb2, recommendation_service_pb2, traits_pb2, types_pb2
+from portrait.v1 import recommendation_service_pb2, types_pb2
 
 _EVENT_TYPES = {
     types_pb2.EVENT_TYPE_SEARCH: EventType.SEARCH,
@@ -23,10 +21,8 @@ _EVENT_TYPES = {
     types_pb2.EVENT_TYPE_ADD_TO_CART: EventType.ADD_TO_CART,
     types_pb2.EVENT_TYPE_PURCHASE: EventType.PURCHASE,
     types_pb2.EVENT_TYPE_RATE: EventType.RATE,
+    types_pb2.EVENT_TYPE_REFUND: EventType.REFUND,
 }
-
-_ALWAYS = {"degraded"}
-_WITHOUT_MODELS = frozenset(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding", "traits"}
 
 
 def catalogue_name(sent: str) -> str:
@@ -108,70 +104,6 @@ def ranked_messages(items: Iterable[RankedItem]) -> list[recommendation_service_
         )
         for ranked in items
     ]
-
-
-def profile_fields(paths: Iterable[str]) -> frozenset[str]:
-    """The fields of Profile that are asked for."""
-    return frozenset(paths) or _WITHOUT_MODELS
-
-
-def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_service_pb2.Profile:
-    """The asked fields of a profile."""
-    message = profile_service_pb2.Profile(
-        shopper_id=shopper_id,
-        interests=[
-            profile_service_pb2.Interest(
-                path=interest.path,
-                weight=interest.weight,
-                confidence=interest.confidence,
-                evidence_event_ids=interest.evidence_event_ids,
-            )
-            for interest in profile.interests
-        ],
-        keywords=[
-            profile_service_pb2.Keyword(
-                word=keyword.word, weight=keyword.weight, evidence_event_ids=keyword.evidence_event_ids
-            )
-            for keyword in profile.keywords
-        ],
-        price_bands=[
-            profile_service_pb2.PriceBand(
-                category_path=band.category_path,
-                percentile=band.percentile,
-                low=band.low,
-                median=band.median,
-                high=band.high,
-                event_count=band.event_count,
-                evidence_event_ids=band.evidence_event_ids,
-            )
-            for band in profile.price_bands
-        ],
-        embedding=None if profile.embedding is None else vector_message(profile.embedding),
-        event_count=profile.event_count,
-        first_event_time=profile.first_event_time,
-        last_event_time=profile.last_event_time,
-        release=profile.release,
-        as_of=profile.as_of,
-        computed_at=profile.computed_at,
-        degraded=profile.degraded,
-        traits=[trait_message(value) for value in profile.traits],
-    )
-    for name in set(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - fields - _ALWAYS:
-        message.ClearField(name)
-    return message
-
-
-def trait_message(value: TraitValue) -> traits_pb2.Trait:
-    """A trait of a shopper."""
-    return traits_pb2.Trait(
-        name=value.trait.name,
-        description=value.trait.description,
-        probability=value.probability,
-        horizon=value.trait.horizon,
-        absent_reason=value.absent,
-        auc=value.trait.auc,
-        calibration_error=value.trait.calibration_error,
-    )
 
 
 def vector_message(vector: NDArray[np.float32]) -> types_pb2.Vector:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from portrait.features.events import EVENT_TYPES, EventType
+from portrait.features.events import EventType
 from portrait.training.prepare.engine import literal
 from portrait.training.prepare.schema import EVENTS
 
@@ -69,7 +69,7 @@ def _make_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _reason(limits: Limits) -> str:
     """An SQL expression: why a row is impossible, null if it is not."""
-    types = ", ".join(literal(kind) for kind in EVENT_TYPES)
+    types = ", ".join(literal(kind) for kind in EventType)
 
     def outside(column: str, low: float, high: float) -> str:
         # NaN compares as greater than any number.

@@ -27,6 +27,8 @@ SYNONYMS = {
     "transaction": EventType.PURCHASE,
     "rating": EventType.RATE,
     "review": EventType.RATE,
+    "return": EventType.REFUND,
+    "returned": EventType.REFUND,
 }
 """Other names of event types. Upper and lower case are the same."""
 

@@ -1,0 +1,78 @@
+"""Profiles of a few shoppers in words, for a person to read."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+
+from portrait.export.index import document_frequencies
+from portrait.features.events import Event, EventType, Item
+from portrait.features.items import ItemTable, line
+from portrait.features.population import Population
+from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
+from portrait.server.releases import Release
+from portrait.training.run import TrainedRun
+
+_NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
+
+
+def told(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, Any]]:
+    """One shopper by lot of each third by length of history, a day after the shopper's last event."""
+    corpus = trained.corpus
+    release, items = _release(trained, known), {item.item_id: item for item in corpus.items}
+    lengths = np.diff(corpus.starts)
+    random = np.random.default_rng(trained.settings.seed)
+    thirds = np.array_split(np.argsort(lengths, kind="stable"), 3)
+    log = pl.scan_parquet(data / "events.parquet")
+
+    def item(event: Event) -> Item | None:
+        return items.get(event.item_id or "")
+
+    found = []
+    for number, third in enumerate(thirds):
+        shopper = corpus.shopper_ids[int(random.choice(third))]
+        rows = log.filter(pl.col("shopper_id") == shopper).sort("sequence").collect()
+        history = [_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))]
+        times = [event.time for event in history if event.time is not None]
+        as_of = max(times, default=datetime(1970, 1, 1, tzinfo=UTC)) + timedelta(days=1)
+        made = build(history, as_of, item, release, ALL_FIELDS, Asked())
+        found.append(
+            {
+                "shopper": chr(ord("A") + number),
+                "events": len(history),
+                "english": [sentence.english for sentence in made.summary],
+                "chinese": [sentence.chinese for sentence in made.summary],
+                "absent": {name: absence.explanation for name, absence in made.absent.items()},
+            }
+        )
+    return found
+
+
+def _event(place: int, row: dict[str, Any]) -> Event:
+    numbers = {name: row[name] for name in _NUMBERS}
+    return Event(str(place), EventType(row["type"]), row["time"], row["item_id"], query=row["query"], **numbers)
+
+
+def _release(trained: TrainedRun, known: Population) -> Release:
+    """As far as profiles need it: without models."""
+    corpus = trained.corpus
+    documents, frequencies = document_frequencies(corpus.items)
+    nothing: Any = None
+    return Release(
+        number=1,
+        manifest=cast(Any, SimpleNamespace(dimension=trained.settings.dimension)),
+        tokenizer=nothing,
+        items=ItemTable.of("".join(map(line, corpus.items)).encode(), corpus.price_scale),
+        vectors=nothing,
+        index=None,
+        popularity=nothing,
+        lenders=nothing,
+        associations=trained.associations,
+        price_scale=corpus.price_scale,
+        documents=documents,
+        document_frequencies=frequencies,
+        population=known,
+    )

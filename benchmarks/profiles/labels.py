@@ -1,0 +1,127 @@
+"""How well labels tell who comes to their categories next, by words and by a few example shoppers."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.profiles.themes import TEMPLATES, THEMES, is_of
+from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.population import Profiles
+from portrait.features.tokens import TextTokenizer
+from portrait.training import run as runs
+from portrait.training.corpus import NO_ITEM
+from portrait.training.metrics import auc
+from portrait.training.model import TextCache
+from portrait.training.population import fit as population
+from portrait.training.retrieval import encode_targets, text_vectors
+from portrait.training.run import TrainedRun
+
+HORIZON_DAYS = 90.0
+EXAMPLES = 16
+_DRAWS = 20
+
+
+def measure(trained: TrainedRun) -> dict[str, Any]:
+    """AUC of each theme: who buys of it within the horizon, over all shoppers, and over those who never did before.
+
+    The template is chosen on the validation targets, from which the example shoppers come too; figures are of the test.
+    """
+    shoppers = population.profiles(trained)
+    validation, test = (_Moments(trained, targets) for targets in (trained.holdout.validation, trained.holdout.test))
+    words = {template: _vectors(trained, [template.format(theme) for theme in THEMES]) for template in TEMPLATES}
+    on_validation = {
+        template: float(
+            np.nanmean([validation.auc(theme, row, shoppers) for theme, row in zip(THEMES, rows, strict=True)])
+        )
+        for template, rows in words.items()
+    }
+    chosen = max(TEMPLATES, key=lambda template: on_validation[template])
+    random = np.random.default_rng(trained.settings.seed)
+    rows = {}
+    for theme, vector in zip(THEMES, words[chosen], strict=True):
+        rows[theme] = {
+            "buyers": int(test.buys(theme).sum()),
+            "shoppers": len(test.profiles),
+            "words": test.auc(theme, vector, shoppers),
+            "words_newcomers": test.auc(theme, vector, shoppers, newcomers=True),
+            "examples": _by_examples(theme, validation, test, shoppers, random),
+            "share_of_history": auc(test.shares(theme), test.buys(theme), np.ones(len(test.profiles))),
+        }
+    return {"templates_on_validation": on_validation, "template": chosen, "themes": rows}
+
+
+def _by_examples(
+    theme: str, validation: "_Moments", test: "_Moments", shoppers: Profiles, random: np.random.Generator
+) -> float:
+    """Mean over draws of example shoppers, of whom none is asked about; the label is their mean less that of all."""
+    buyers = np.flatnonzero(validation.buys(theme))
+    values = []
+    for _ in range(_DRAWS):
+        examples = random.choice(buyers, min(EXAMPLES, len(buyers)), replace=False)
+        vector = validation.profiles[examples].mean(0) - shoppers.mean
+        others = ~np.isin(test.shopper, validation.shopper[examples])
+        values.append(test.auc(theme, vector, shoppers, among=others))
+    return float(np.nanmean(values))
+
+
+class _Moments:
+    """Shoppers at the time of some targets: profiles, what came before, and what came after."""
+
+    def __init__(self, trained: TrainedRun, targets: NDArray[np.int64]) -> None:
+        vectors = encode_targets(trained.model, trained.cache, trained.corpus, targets, trained.index.vectors)
+        self.profiles, self._targets, self._corpus = vectors.profiles, vectors.targets, trained.corpus
+        self.shopper = trained.corpus.event_shopper[vectors.targets]
+
+    def buys(self, theme: str) -> NDArray[np.bool_]:
+        """`[targets]`: whether the shopper comes to the theme within the horizon."""
+        corpus, of_theme = self._corpus, self._of_theme(theme)
+        end = np.append(corpus.starts[1:], 0)[self.shopper]
+        return np.array(
+            [
+                (of_theme[target:last] & self._soon(target, last)).any()
+                for target, last in zip(self._targets.tolist(), end.tolist(), strict=True)
+            ]
+        )
+
+    def _soon(self, target: int, last: int) -> NDArray[np.bool_]:
+        time = self._corpus.columns.time
+        return time[target:last] <= time[target] + HORIZON_DAYS * SECONDS_PER_DAY
+
+    def shares(self, theme: str) -> NDArray[np.float64]:
+        """`[targets]`: share of the theme in the history."""
+        of_theme, corpus = np.append(0, np.cumsum(self._of_theme(theme))), self._corpus
+        begin, end = corpus.shopper_start[self._targets], corpus.context_end[self._targets]
+        return (of_theme[end] - of_theme[begin]) / np.maximum(1, end - begin)
+
+    def auc(
+        self,
+        theme: str,
+        vector: NDArray[np.float32],
+        shoppers: Profiles,
+        *,
+        newcomers: bool = False,
+        among: NDArray[np.bool_] | None = None,
+    ) -> float:
+        """AUC of the served score, over all or over those who have never come to the theme."""
+        deviation = float(vector @ shoppers.covariance @ vector) ** 0.5
+        scores = ((self.profiles - shoppers.mean) @ vector / deviation).astype(np.float64)
+        kept = np.ones(len(scores), dtype=bool) if among is None else among
+        if newcomers:
+            kept = kept & (self.shares(theme) == 0.0)
+        return auc(scores[kept], self.buys(theme)[kept], np.ones(int(kept.sum())))
+
+    def _of_theme(self, theme: str) -> NDArray[np.bool_]:
+        items = np.array([is_of(theme, item.title) for item in self._corpus.items])
+        row = self._corpus.event_item
+        return np.where(row == NO_ITEM, False, items[row])
+
+
+@torch.no_grad()
+def _vectors(trained: TrainedRun, texts: list[str]) -> NDArray[np.float32]:
+    tokenizer = TextTokenizer.load(trained.folder / runs.TOKENIZER)
+    cache = TextCache(trained.model.text, tokenizer, texts)
+    cache.refill()
+    vectors: NDArray[np.float32] = text_vectors(trained.model, cache).numpy()
+    return vectors

@@ -1,0 +1,356 @@
+"""Profiles as the client gives them; the fields of each part are those of its message in the contract."""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from portrait.client.messages import vector
+from portrait.v1 import profile_service_pb2, types_pb2
+
+Path = tuple[str, ...]
+Ids = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """An interest in one node of the taxonomy."""
+
+    path: Path
+    weight: float
+    confidence: float
+    evidence_event_ids: Ids
+    short_weight: float = 0.0
+    long_weight: float = 0.0
+    trend: float = 0.0
+    next_probability: float | None = None
+    usual_weight: float | None = None
+    inferred: bool = False
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A word that sets a history apart."""
+
+    word: str
+    weight: float
+    evidence_event_ids: Ids
+    confidence: float = 0.0
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """What a shopper pays within one category, in the shop's currency."""
+
+    category_path: Path
+    percentile: float
+    low: float
+    median: float
+    high: float
+    event_count: int
+    evidence_event_ids: Ids
+    confidence: float = 0.0
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aversion:
+    """A node of the taxonomy that the shopper turns away from."""
+
+    path: Path
+    weight: float
+    confidence: float
+    evidence_event_ids: Ids
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrandAffinity:
+    """How much more a shopper turns to a brand than others do."""
+
+    brand: str
+    lift: float
+    share: float
+    confidence: float
+    evidence_event_ids: Ids
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiscountSensitivity:
+    """How much of what a shopper buys is bought below the usual price."""
+
+    discounted_share: float
+    mean_discount: float
+    percentile: float
+    confidence: float
+    purchase_count: int
+    evidence_event_ids: Ids
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFocus:
+    """A share of a session that one category has."""
+
+    path: Path
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionIntent:
+    """What the shopper's latest session is about."""
+
+    stage: str
+    """`browsing`, `searching`, `comparing`, `cart` or `bought`."""
+    active: bool
+    focus: tuple[SessionFocus, ...]
+    queries: tuple[str, ...]
+    started_at: datetime
+    event_count: int
+    confidence: float
+    evidence_event_ids: Ids
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueryIntent:
+    """Something that the shopper asked for."""
+
+    query: str
+    count: int
+    last_time: datetime | None
+    outcome: str
+    """`none`, `looked` or `bought`."""
+    path: Path
+    confidence: float
+    evidence_event_ids: Ids
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseCycle:
+    """When a category that the shopper buys again and again is due."""
+
+    path: Path
+    interval_days: float
+    purchase_count: int
+    last_time: datetime
+    due_at: datetime
+    earliest: datetime
+    latest: datetime
+    due_probability: float
+    horizon_days: float
+    evidence_event_ids: Ids
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Recency, frequency and spending."""
+
+    tier: str
+    """`low`, `middle`, `high` or `top`."""
+    segment: str
+    """`loyal`, `occasional`, `new`, `at_risk` or `dormant`."""
+    recency_days: float
+    frequency: int
+    monetary: float | None
+    recency_score: int
+    frequency_score: int
+    monetary_score: int | None
+    window_days: float
+    confidence: float
+    evidence_event_ids: Ids
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a shopper is active."""
+
+    hour_shares: tuple[float, ...]
+    weekday_shares: tuple[float, ...]
+    peak_hours: tuple[int, ...]
+    peak_weekdays: tuple[int, ...]
+    days_between: float
+    confidence: float
+    evidence_event_ids: Ids
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Demographics:
+    """What the shopper declared, in bands."""
+
+    age_band: str
+    gender: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelInterest:
+    """How near a shopper is to a label that nobody trained for."""
+
+    label: str
+    score: float
+    percentile: float
+    confidence: float
+    evidence_event_ids: Ids
+    from_examples: bool
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SummarySentence:
+    """One sentence of a summary."""
+
+    field: str
+    english: str
+    chinese: str
+    evidence_event_ids: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentField:
+    """A field that was asked for and is not there."""
+
+    field: str
+    reason: str
+    """`too_little_evidence`, `not_recorded`, `no_statistics` or `no_consent`."""
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A named probability of a shopper, as the shop's teams declared it."""
+
+    name: str
+    description: str
+    probability: float | None
+    """That it comes true within the horizon, calibrated; None if absent."""
+    horizon: timedelta
+    absent_reason: str
+    """Why there is no probability; empty if there is one."""
+    auc: float | None
+    calibration_error: float | None
+    """What both were on a time that the release had not seen; None if it could not learn the trait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a history says about a shopper."""
+
+    shopper_id: str
+    interests: tuple[Interest, ...]
+    keywords: tuple[Keyword, ...]
+    price_bands: tuple[PriceBand, ...]
+    embedding: "array[float] | None"
+    """Unit length, float32; `numpy.asarray` reads it without a copy. None unless it was asked for."""
+    event_count: int
+    first_event_time: datetime | None
+    last_event_time: datetime | None
+    release: int
+    as_of: datetime | None
+    computed_at: datetime | None
+    degraded: bool = False
+    """Whether embedding or labels were asked for, but the models did not answer: the embedding is old, or None."""
+    aversions: tuple[Aversion, ...] = ()
+    brands: tuple[BrandAffinity, ...] = ()
+    discount_sensitivity: DiscountSensitivity | None = None
+    session: SessionIntent | None = None
+    recent_queries: tuple[QueryIntent, ...] = ()
+    purchase_cycles: tuple[PurchaseCycle, ...] = ()
+    value: Value | None = None
+    rhythm: Rhythm | None = None
+    demographics: Demographics | None = None
+    label_interests: tuple[LabelInterest, ...] = ()
+    summary: tuple[SummarySentence, ...] = ()
+    absent: tuple[AbsentField, ...] = ()
+    traits: tuple[Trait, ...] = ()
+    """Empty unless they were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileError:
+    """Why one shopper of a batch has no profile."""
+
+    code: int
+    """The gRPC status code, as a number."""
+    field: str
+    message: str
+
+
+_KINDS: dict[str, Callable[..., Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Interest, Keyword, PriceBand, Aversion, BrandAffinity, DiscountSensitivity, SessionFocus, SessionIntent,
+        QueryIntent, PurchaseCycle, Value, Rhythm, Demographics, LabelInterest, SummarySentence, AbsentField, Trait,
+        Profile,
+    )
+}  # fmt: skip
+"""What each message is read as, by its name."""
+
+
+def read_profile(message: profile_service_pb2.Profile) -> Profile:
+    """A profile of a response."""
+    profile: Profile = _read(message)
+    return profile
+
+
+def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list[Profile | ProfileError]:
+    """The results of a batch, in the order of the request."""
+    return [
+        read_profile(each.profile)
+        if each.WhichOneof("result") == "profile"
+        else ProfileError(each.error.code, each.error.field, each.error.message)
+        for each in message.results
+    ]
+
+
+def _read(message: Message) -> Any:
+    """A message as the dataclass of its name; what a later server adds is passed over."""
+    name = message.DESCRIPTOR.name
+    known = _names(name)
+    return _KINDS[name](
+        **{field.name: _value(message, field) for field in message.DESCRIPTOR.fields if field.name in known}
+    )
+
+
+@cache
+def _names(name: str) -> frozenset[str]:
+    return frozenset(field.name for field in fields(_KINDS[name]))  # type: ignore[arg-type]
+
+
+def _value(message: Message, field: Any) -> Any:
+    """The value of a field; `field` is its descriptor, whose type depends on protobuf's implementation."""
+    value = getattr(message, field.name)
+    if field.is_repeated:
+        return tuple(map(_read, value)) if field.message_type else tuple(value)
+    if field.has_presence and not message.HasField(field.name):
+        return None
+    if isinstance(value, Timestamp):
+        return value.ToDatetime(tzinfo=UTC)
+    if isinstance(value, Duration):
+        return value.ToTimedelta()
+    if isinstance(value, types_pb2.Vector):
+        return vector(value)
+    if field.message_type:
+        return _read(value)
+    return _choice(field.enum_type, value) if field.enum_type else value
+
+
+def _choice(choices: EnumDescriptor, number: int) -> str:
+    """The name of a value of an enum, without what all of them begin with; the number, if it is of a later contract."""
+    names = choices.values_by_number
+    prefix = names[0].name.removesuffix("UNSPECIFIED")
+    return names[number].name.removeprefix(prefix).lower() if number in names else str(number)

@@ -1,0 +1,34 @@
+"""Why a field of a profile is not there."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Reason(Enum):
+    """For programs."""
+
+    TOO_LITTLE_EVIDENCE = auto()
+    """The history holds too few events of the kind."""
+    NOT_RECORDED = auto()
+    """The log does not record what the field is made of."""
+    NO_STATISTICS = auto()
+    """The release has no statistics, or its training window was too short for these."""
+    NO_CONSENT = auto()
+    """The shopper has not consented."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Takes the place of a field's value."""
+
+    reason: Reason
+    explanation: str
+    """For people: what there is, and what is needed."""
+
+
+NO_STATISTICS = Absence(Reason.NO_STATISTICS, "the release has no statistics; export it again")
+
+
+def too_few(there: int, needed: int, what: str) -> Absence:
+    """Too little evidence."""
+    return Absence(Reason.TOO_LITTLE_EVIDENCE, f"{there} {what}; at least {needed} are needed")

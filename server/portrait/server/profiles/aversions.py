@@ -1,0 +1,76 @@
+"""Aversions: what a shopper turns away from."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from portrait.features.attention import SKIPPED_SECONDS
+from portrait.features.events import Event, EventType
+from portrait.server.profiles.absence import Absence, Reason
+from portrait.server.profiles.evidence import Evidence, strongest
+
+MOST_AVERSIONS = 10
+LEAST_WEIGHT = 0.5
+"""Of the evidence under a node, so much must speak against it: one bad buy among many good ones is no aversion."""
+
+_NEUTRAL, _WORST = 3.0, 1.0
+_SKIP = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Aversion:
+    """A node of the taxonomy that the shopper turns away from."""
+
+    path: tuple[str, ...]
+    weight: float
+    """Share of the recency-weighted evidence under the node that speaks against it, 0 to 1."""
+    confidence: float
+    """Evidence against over itself plus the prior, 0 to 1."""
+    evidence_event_ids: tuple[str, ...]
+    expires_at: datetime | None
+
+
+def aversions(evidence: Evidence) -> list[Aversion] | Absence:
+    """Aversions, the strongest first.
+
+    A refund counts in full, as a purchase does. Low ratings count in proportion, in full at 1 of 5 and nothing at 3;
+    a page that was left at once counts as little as a glance.
+    """
+    against: dict[tuple[str, ...], float] = defaultdict(float)
+    total: dict[tuple[str, ...], float] = defaultdict(float)
+    cited: dict[tuple[str, ...], list[tuple[float, int, str]]] = defaultdict(list)
+    for place, each in enumerate(evidence.events):
+        if each.item is None:
+            continue
+        dislike = _dislike(each.event)
+        weight = dislike * each.recency
+        for depth in range(1, len(each.item.category_path) + 1):
+            path = each.item.category_path[:depth]
+            total[path] += weight if dislike > 0.0 else each.long
+            if weight > 0.0:
+                against[path] += weight
+                cited[path].append((weight, place, each.event.event_id))
+    found = [
+        Aversion(
+            path=path,
+            weight=mass / total[path],
+            confidence=mass / (mass + evidence.decay.prior),
+            evidence_event_ids=strongest(cited[path]),
+            expires_at=evidence.fades_at,
+        )
+        for path, mass in against.items()
+        if mass / total[path] >= LEAST_WEIGHT
+    ]
+    if not found:
+        return Absence(Reason.TOO_LITTLE_EVIDENCE, "nothing is mostly rated low, given back or left at once")
+    return sorted(found, key=lambda each: (-each.confidence, len(each.path), each.path))[:MOST_AVERSIONS]
+
+
+def _dislike(event: Event) -> float:
+    """What an event speaks against its item, 0 to 1."""
+    if event.type is EventType.REFUND:
+        return 1.0
+    if event.type is EventType.RATE and event.rating is not None:
+        return max(0.0, (_NEUTRAL - event.rating) / (_NEUTRAL - _WORST))
+    left_at_once = event.dwell_seconds is not None and event.dwell_seconds <= SKIPPED_SECONDS
+    return _SKIP if left_at_once and event.type in (EventType.VIEW, EventType.CLICK) else 0.0

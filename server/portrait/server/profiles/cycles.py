@@ -1,0 +1,104 @@
+"""Purchase cycles: what a shopper buys again and again, and when it is due."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from portrait.features.cycles import CategoryCycle, cycle, due_probability
+from portrait.features.events import EventType
+from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.population import Cycles, Population
+from portrait.features.prices import category_key
+from portrait.server.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
+from portrait.server.profiles.evidence import Evidence, latest
+
+MOST_CYCLES = 10
+LEAST_DAYS = 3
+"""On so many days the shopper must have bought in a category: two purchases are no habit yet."""
+_EARLY, _LATE = 0.1, 0.9
+_LONGEST_DAYS = 3650.0
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseCycle:
+    """When a category is due."""
+
+    path: tuple[str, ...]
+    interval_days: float
+    purchase_count: int
+    last_time: datetime
+    due_at: datetime
+    earliest: datetime
+    latest: datetime
+    due_probability: float
+    """Of a purchase within the horizon, calibrated."""
+    horizon_days: float
+    evidence_event_ids: tuple[str, ...]
+    expires_at: datetime
+
+
+def purchase_cycles(evidence: Evidence, population: Population | None) -> list[PurchaseCycle] | Absence:
+    """Cycles of the narrowest categories, the likeliest next first.
+
+    Args:
+        evidence: the weighted history.
+        population: how the categories are bought by all.
+    """
+    if population is None:
+        return NO_STATISTICS
+    if not evidence.timed:
+        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+    if population.cycles is None:
+        return Absence(
+            Reason.NO_STATISTICS, "the release's window is shorter than three horizons, or nobody buys again"
+        )
+    bought: dict[tuple[str, ...], list[tuple[int, datetime, str]]] = defaultdict(list)
+    for each in evidence.events:
+        kept = each.event.type is EventType.PURCHASE and each.long > 0.0  # not refunded
+        if kept and each.item and each.item.category_path and each.event.time:
+            day = int(each.event.time.timestamp() // SECONDS_PER_DAY)
+            bought[each.item.category_path].append((day, each.event.time, each.event.event_id))
+    found, most = [], 0
+    for path, purchases in bought.items():
+        days = list(dict.fromkeys(day for day, _, _ in purchases))
+        most = max(most, len(days))
+        category = population.cycles.categories.get(category_key(path))
+        if category is not None and len(days) >= LEAST_DAYS:
+            cycle_ = _cycle(path, days, purchases, category, population.cycles, evidence.as_of)
+            if cycle_.latest > evidence.as_of:  # else the habit has ended
+                found.append(cycle_)
+    if not found:
+        return too_few(most, LEAST_DAYS, "days with a purchase in one category that is usually bought again")
+    return sorted(found, key=lambda each: (-each.due_probability, each.path))[:MOST_CYCLES]
+
+
+def _cycle(
+    path: tuple[str, ...],
+    days: Sequence[int],
+    purchases: Sequence[tuple[int, datetime, str]],
+    category: CategoryCycle,
+    cycles: Cycles,
+    as_of: datetime,
+) -> PurchaseCycle:
+    intervals = [float(later - earlier) for earlier, later in itertools.pairwise(days)]
+    known, last = cycle(intervals, category, cycles.scale), purchases[-1][1]
+
+    def after(quantile: float) -> datetime:
+        return last + timedelta(days=min(known.days(quantile), _LONGEST_DAYS))
+
+    elapsed = (as_of - last).total_seconds() / SECONDS_PER_DAY
+    return PurchaseCycle(
+        path=path,
+        interval_days=known.days(),
+        purchase_count=len(days),
+        last_time=last,
+        due_at=after(0.5),
+        earliest=after(_EARLY),
+        latest=after(_LATE),
+        due_probability=due_probability(known, elapsed, cycles.scale),
+        horizon_days=cycles.scale.horizon_days,
+        evidence_event_ids=latest([event_id for _, _, event_id in purchases]),
+        expires_at=as_of + timedelta(days=cycles.scale.horizon_days),
+    )

@@ -1,0 +1,88 @@
+"""Inferred interests: categories that a shopper has not met, but that what was met leads to."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.events import EventType
+from portrait.features.population import Attention
+from portrait.features.prices import category_key
+from portrait.server.profiles.evidence import Evidence, strongest
+from portrait.server.profiles.interests import Interest, Path
+from portrait.server.releases import Release
+
+MOST_INFERRED = 5
+LEAST_LIFT = 3.0
+"""A category is inferred only if it is so much likelier for this shopper than for all: else it is merely popular."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leads:
+    """Associations of a history with categories that it does not hold, one entry for each pair of event and item."""
+
+    place: NDArray[np.int64]
+    category: NDArray[np.int32]
+    value: NDArray[np.float64]
+
+
+def inferred(evidence: Evidence, release: Release, attention: Attention) -> list[Interest]:
+    """Inferred interests, the likeliest first.
+
+    The chance is σ(a + b log s), s the sum of the release's associations from the history's items to those of the
+    category; each event's part in s is exact, and those with the largest are its evidence.
+
+    Args:
+        evidence: the weighted history.
+        release: its associations.
+        attention: a and b, and what is usual.
+    """
+    if attention.inferred is None:
+        return []
+    leads = _leads(evidence, release)
+    if not len(leads.value):
+        return []
+    paths = release.items.codes.paths
+    total = np.bincount(leads.category, leads.value, minlength=len(paths))
+    best = np.argsort(-total, kind="stable")[: 4 * MOST_INFERRED]
+    found = []
+    for category in best.tolist():
+        path = paths[category]
+        usual = attention.usual.get(category_key(path), 0.0)
+        if total[category] <= 0.0:
+            break
+        chance = _sigmoid(attention.inferred[0] + attention.inferred[1] * math.log(total[category]))
+        if chance >= LEAST_LIFT * usual:
+            found.append(_interest(path, chance, usual, leads, category, evidence))
+    return sorted(found, key=lambda each: -each.confidence)[:MOST_INFERRED]
+
+
+def _interest(path: Path, chance: float, usual: float, leads: _Leads, category: int, evidence: Evidence) -> Interest:
+    of_category = leads.category == category
+    parts = zip(leads.value[of_category].tolist(), leads.place[of_category].tolist(), strict=True)
+    by_event: dict[int, float] = {}
+    for value, place in parts:
+        by_event[place] = by_event.get(place, 0.0) + value
+    cited = ((value, place, evidence.events[place].event.event_id) for place, value in by_event.items())
+    return Interest(
+        path, 0.0, chance, strongest(cited), 0.0, 0.0, chance, usual, evidence.halves_at, inferred=True
+    )  # fmt: skip
+
+
+def _leads(evidence: Evidence, release: Release) -> _Leads:
+    events = [each.event for each in evidence.events]
+    rows = [-1 if event.type is EventType.REFUND else release.row_of(event) for event in events]
+    times = [math.nan if event.time is None else event.time.timestamp() for event in events]
+    contributions = release.associations.contributions(rows, times)
+    of_row, paths = release.items.columns.path, release.items.codes.paths
+    category = of_row[contributions.items]
+    met = np.zeros(len(paths), dtype=bool)
+    met[:1] = paths[:1] == [()]  # items without a category; the paths are in ascending order
+    met[of_row[[row for row in rows if row >= 0]]] = True
+    new = ~met[category]
+    return _Leads(contributions.places[new], category[new], contributions.values[new])
+
+
+def _sigmoid(value: float) -> float:
+    return 1.0 / (1.0 + math.exp(-value))

@@ -1,0 +1,84 @@
+"""Recent queries: what a shopper asked for, and what became of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from portrait.features.events import EventType
+from portrait.features.text import normalise_text
+from portrait.server.profiles.absence import Absence, Reason
+from portrait.server.profiles.evidence import Evidence, Weighted, latest
+
+MOST_QUERIES = 10
+
+
+class Outcome(IntEnum):
+    """What became of a query, from nothing to a purchase."""
+
+    NONE = 0
+    LOOKED = 1
+    BOUGHT = 2
+
+
+_OUTCOMES = {EventType.SEARCH: Outcome.NONE, EventType.PURCHASE: Outcome.BOUGHT}
+
+
+@dataclass(frozen=True, slots=True)
+class QueryIntent:
+    """Something that the shopper asked for."""
+
+    query: str
+    """As it was typed the last time."""
+    count: int
+    """Searches, or where the log keeps none, events that it led to."""
+    last_time: datetime | None
+    outcome: Outcome
+    path: tuple[str, ...]
+    """The narrowest category of what it led to most; empty if it led to nothing."""
+    confidence: float
+    """How much of the need is left: it halves with each short half-life since, and with a purchase."""
+    evidence_event_ids: tuple[str, ...]
+    """The latest first."""
+    expires_at: datetime | None
+
+
+def recent_queries(evidence: Evidence) -> list[QueryIntent] | Absence:
+    """The last queries, whatever their case and spacing each once, the latest first."""
+    asked: dict[str, list[int]] = {}
+    for place, each in enumerate(evidence.events):
+        if each.event.query and (key := normalise_text(each.event.query).casefold()):
+            asked.setdefault(key, []).append(place)
+    if not asked:
+        return Absence(Reason.NOT_RECORDED, "no event carries a query")
+    latest_first = sorted(asked.values(), key=lambda places: -places[-1])
+    return [_intent(evidence, places) for places in latest_first[:MOST_QUERIES]]
+
+
+def _intent(evidence: Evidence, places: Sequence[int]) -> QueryIntent:
+    events = [evidence.events[place] for place in places]
+    outcome = max(_OUTCOMES.get(each.event.type, Outcome.LOOKED) for each in events)
+    searches = sum(each.event.type is EventType.SEARCH for each in events)
+    last = events[-1]
+    left = _left(last, evidence)
+    return QueryIntent(
+        query=normalise_text(last.event.query or ""),
+        count=searches or len(events),
+        last_time=last.event.time,
+        outcome=outcome,
+        path=_led_to(events),
+        confidence=left / 2.0 if outcome is Outcome.BOUGHT else left,
+        evidence_event_ids=latest([each.event.event_id for each in events]),
+        expires_at=evidence.halves_at,
+    )
+
+
+def _led_to(events: Sequence[Weighted]) -> tuple[str, ...]:
+    paths = Counter(each.item.category_path for each in events if each.item is not None and each.item.category_path)
+    return paths.most_common(1)[0][0] if paths else ()
+
+
+def _left(last: Weighted, evidence: Evidence) -> float:
+    """What the short half-life leaves: the long one's part to the power of how much longer it is."""
+    return last.recency ** (evidence.decay.long / evidence.decay.short)

@@ -1,0 +1,115 @@
+"""Rhythm: when a shopper is active, in the log's own clock."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import NormalDist, median
+
+from portrait.server.profiles.absence import Absence, Reason, too_few
+from portrait.server.profiles.evidence import Evidence, latest
+
+LEAST_DAYS = 8
+"""Days with events that there must be: with fewer, every week looks like a habit."""
+MOST_PEAKS = 3
+_HOURS, _WEEKDAYS = 24, 7
+_STANDS_OUT = 0.01
+"""A count stands out if one that high has at most this chance where all hours, or weekdays, are alike."""
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a shopper is active."""
+
+    hour_shares: tuple[float, ...]
+    """Of the shopper's moments, from hour 0 to 23; empty if times are days."""
+    weekday_shares: tuple[float, ...]
+    """Monday first."""
+    peak_hours: tuple[int, ...]
+    """Hours that stand out, the strongest first."""
+    peak_weekdays: tuple[int, ...]
+    """Weekdays that stand out, 1 for Monday to 7, the strongest first."""
+    days_between: float
+    """From one day with events to the next, the median."""
+    confidence: float
+    """Probability that the weekdays are not all alike."""
+    evidence_event_ids: tuple[str, ...]
+    """The latest first."""
+    expires_at: datetime | None
+
+
+def rhythm(evidence: Evidence, times_are_days: bool) -> Rhythm | Absence:
+    """The rhythm of the shopper's moments; events of one moment, such as a basket's, count once.
+
+    Args:
+        evidence: the weighted history.
+        times_are_days: whether the log tells no hours.
+    """
+    if not evidence.timed:
+        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+    moments = sorted({each.event.time for each in evidence.events if each.event.time is not None})
+    days = sorted({moment.date() for moment in moments})
+    if len(days) < LEAST_DAYS:
+        return too_few(len(days), LEAST_DAYS, "days with events")
+    weekdays = Counter(day.isoweekday() for day in days)
+    hours = Counter() if times_are_days else Counter(moment.hour for moment in moments)
+    peak_weekdays = _peaks(weekdays, range(1, _WEEKDAYS + 1))
+    peak_hours = _peaks(hours, range(_HOURS))
+    return Rhythm(
+        hour_shares=_shares(hours, range(_HOURS)) if hours else (),
+        weekday_shares=_shares(weekdays, range(1, _WEEKDAYS + 1)),
+        peak_hours=peak_hours,
+        peak_weekdays=peak_weekdays,
+        days_between=float(median((later - earlier).days for earlier, later in itertools.pairwise(days))),
+        confidence=_unlike([weekdays[day] for day in range(1, _WEEKDAYS + 1)]),
+        evidence_event_ids=_at_peaks(evidence, peak_hours, peak_weekdays),
+        expires_at=evidence.fades_at,
+    )
+
+
+def _shares(counts: Counter[int], places: range) -> tuple[float, ...]:
+    total = sum(counts.values())
+    return tuple(counts[place] / total for place in places)
+
+
+def _peaks(counts: Counter[int], places: range) -> tuple[int, ...]:
+    """Places that stand out, by the binomial tail; the test is repeated for each place (Bonferroni)."""
+    total, chance = sum(counts.values()), 1.0 / len(places)
+    found = [
+        place
+        for place in places
+        if counts[place] > total * chance and _tail(counts[place], total, chance) * len(places) <= _STANDS_OUT
+    ]
+    return tuple(sorted(found, key=lambda place: (-counts[place], place))[:MOST_PEAKS])
+
+
+def _tail(count: int, total: int, chance: float) -> float:
+    """P(X ≥ count) of a binomial distribution, summed from the top."""
+    log_odds = math.log(chance / (1.0 - chance))
+    log_none = total * math.log1p(-chance)
+    return sum(
+        math.exp(math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) + k * log_odds + log_none)
+        for k in range(count, total + 1)
+    )
+
+
+def _unlike(counts: Sequence[int]) -> float:
+    """One minus the p-value of Pearson's chi-squared test that all are alike (Wilson & Hilferty 1931)."""
+    expected, freedom = sum(counts) / len(counts), len(counts) - 1
+    statistic = sum((count - expected) ** 2 for count in counts) / expected
+    variance = 2.0 / (9.0 * freedom)
+    return _NORMAL.cdf(((statistic / freedom) ** (1.0 / 3.0) - (1.0 - variance)) / variance**0.5)
+
+
+def _at_peaks(evidence: Evidence, hours: Sequence[int], weekdays: Sequence[int]) -> tuple[str, ...]:
+    ids = [
+        each.event.event_id
+        for each in evidence.events
+        if each.event.time is not None
+        and (not hours or each.event.time.hour in hours)
+        and (not weekdays or each.event.time.isoweekday() in weekdays)
+    ]
+    return latest(ids or [each.event.event_id for each in evidence.events])

@@ -1,0 +1,133 @@
+"""Session intent: what a shopper's latest session is about."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from portrait.features.attention import TYPE_WEIGHTS
+from portrait.features.events import EventType
+from portrait.features.text import normalise_text
+from portrait.server.profiles.absence import Absence, Reason, too_few
+from portrait.server.profiles.evidence import Evidence, Weighted, latest
+
+DEFAULT_GAP_MINUTES = 30.0
+"""Of a release without statistics."""
+MOST_FOCUS, MOST_QUERIES = 5, 5
+_COMPARED = 3
+"""Items of one category that are looked at by who compares."""
+_LOOKS = (EventType.VIEW, EventType.CLICK)
+
+
+class Stage(Enum):
+    """How far a session has come."""
+
+    BROWSING = auto()
+    SEARCHING = auto()
+    COMPARING = auto()
+    CART = auto()
+    BOUGHT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """A share of a session that one category has."""
+
+    path: tuple[str, ...]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionIntent:
+    """What the latest session is about."""
+
+    stage: Stage
+    active: bool
+    """Whether it may still go on."""
+    focus: tuple[Focus, ...]
+    """The narrowest categories, the largest share first."""
+    queries: tuple[str, ...]
+    """The latest first, each once."""
+    started_at: datetime
+    event_count: int
+    confidence: float
+    """One minus the entropy of the categories' shares over the logarithm of the number of their events, 0 to 1."""
+    evidence_event_ids: tuple[str, ...]
+    expires_at: datetime
+
+
+def session_intent(evidence: Evidence, gap_minutes: float | None) -> SessionIntent | Absence:
+    """The events after the last pause longer than the gap.
+
+    Args:
+        evidence: the weighted history.
+        gap_minutes: the release's session gap; None for half an hour.
+    """
+    if not evidence.events:
+        return too_few(0, 1, "events")
+    if not evidence.timed:
+        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+    gap = timedelta(minutes=DEFAULT_GAP_MINUTES if gap_minutes is None else gap_minutes)
+    times = [each.event.time for each in evidence.events if each.event.time is not None]
+    first = len(times) - 1
+    while first > 0 and times[first] - times[first - 1] <= gap:
+        first -= 1
+    events = evidence.events[first:]
+    focus = _focus(events)
+    return SessionIntent(
+        stage=_stage(events),
+        active=evidence.as_of - times[-1] <= gap,
+        focus=focus[:MOST_FOCUS],
+        queries=_queries(events),
+        started_at=times[first],
+        event_count=len(events),
+        confidence=_concentration(events, focus),
+        evidence_event_ids=latest([each.event.event_id for each in events]),
+        expires_at=times[-1] + gap,
+    )
+
+
+def _focus(events: Sequence[Weighted]) -> tuple[Focus, ...]:
+    """Categories by what was done in them; recency counts for nothing within one session."""
+    mass: dict[tuple[str, ...], float] = defaultdict(float)
+    for path, weight in _turns(events):
+        mass[path] += weight
+    total = sum(mass.values())
+    return tuple(Focus(path, mass[path] / total) for path in sorted(mass, key=lambda path: (-mass[path], path)))
+
+
+def _turns(events: Sequence[Weighted]) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Category and weight of each event that turns to one."""
+    for each in events:
+        if each.item is not None and each.item.category_path and each.event.type in TYPE_WEIGHTS:
+            yield each.item.category_path, TYPE_WEIGHTS[each.event.type]
+
+
+def _concentration(events: Sequence[Weighted], focus: Sequence[Focus]) -> float:
+    """0 if every event is of a category of its own, 1 if all are of one; one event alone says nothing."""
+    count = sum(1 for _ in _turns(events))
+    if count < 2:
+        return 0.0
+    entropy = -sum(part.share * math.log(part.share) for part in focus)
+    return max(0.0, 1.0 - entropy / math.log(count))
+
+
+def _queries(events: Sequence[Weighted]) -> tuple[str, ...]:
+    typed = (normalise_text(each.event.query) for each in reversed(events) if each.event.query)
+    return tuple({query.casefold(): query for query in typed if query}.values())[:MOST_QUERIES]
+
+
+def _stage(events: Sequence[Weighted]) -> Stage:
+    kinds = {each.event.type for each in events}
+    looked = {
+        (each.item.category_path, each.item.item_id) for each in events if each.item and each.event.type in _LOOKS
+    }
+    if EventType.PURCHASE in kinds:
+        return Stage.BOUGHT
+    if EventType.ADD_TO_CART in kinds:
+        return Stage.CART
+    if max(Counter(path for path, _ in looked).values(), default=0) >= _COMPARED:
+        return Stage.COMPARING
+    return Stage.SEARCHING if EventType.SEARCH in kinds else Stage.BROWSING

@@ -1,0 +1,152 @@
+"""Value: recency, frequency and spending (RFM), in fifths of the release's shoppers (Hughes 1994)."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from portrait.features.events import EventType
+from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.population import Population, Spending
+from portrait.server.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
+from portrait.server.profiles.evidence import Evidence, Weighted, strongest
+
+_FIFTHS = 5
+_TOP, _HIGH, _MIDDLE = 5.0, 3.5, 2.5
+"""Mean of the scores of frequency and spending from which a tier begins."""
+_LATELY, _OFTEN = 3, 3
+"""Scores of recency and frequency from which a segment counts as such."""
+_LEAST_PRICED = 0.5
+
+
+class Tier(Enum):
+    """What a shopper is worth."""
+
+    LOW = auto()
+    MIDDLE = auto()
+    HIGH = auto()
+    TOP = auto()
+
+
+class Segment(Enum):
+    """Where a shopper stands."""
+
+    LOYAL = auto()
+    OCCASIONAL = auto()
+    NEW = auto()
+    AT_RISK = auto()
+    DORMANT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A shopper's value; scores are 1 to 5, 5 the best."""
+
+    tier: Tier
+    segment: Segment
+    recency_days: float
+    frequency: int
+    """Days with a purchase in the window."""
+    monetary: float | None
+    """Spent in the window, less refunds; None if too few purchases carry a price."""
+    recency_score: int
+    frequency_score: int
+    monetary_score: int | None
+    window_days: float
+    confidence: float
+    """Share of the window that lies behind the first event, 0 to 1."""
+    evidence_event_ids: tuple[str, ...]
+    """The most spent first."""
+    expires_at: datetime
+
+
+def value(evidence: Evidence, population: Population | None) -> Value | Absence:
+    """A shopper's value at the moment of the profile.
+
+    Args:
+        evidence: the weighted history.
+        population: the fifths.
+    """
+    if population is None:
+        return NO_STATISTICS
+    if not evidence.timed:
+        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+    if population.spending is None:
+        return Absence(Reason.NO_STATISTICS, "too few of the release's shoppers have bought, or its times are unknown")
+    purchases = [each for each in evidence.events if each.event.type is EventType.PURCHASE]
+    if not purchases:
+        return too_few(0, 1, "purchases")
+    return _value(purchases, evidence, population.spending)
+
+
+def _value(purchases: Sequence[Weighted], evidence: Evidence, spending: Spending) -> Value:
+    ages = [_age(each, evidence.as_of) for each in purchases]
+    recency = min(ages)
+    within = [each for each, age in zip(purchases, ages, strict=True) if age < spending.window_days]
+    frequency = len({int(each.event.time.timestamp() // SECONDS_PER_DAY) for each in within if each.event.time})
+    monetary = _spent(within, _given_back(evidence, spending.window_days))
+    scores = (
+        _FIFTHS - bisect_left(spending.recency_days, recency),
+        1 + bisect_right(spending.frequency, frequency) if within else 1,
+        None if monetary is None or spending.monetary is None else 1 + bisect_right(spending.monetary, monetary),
+    )
+    known = max(_age(each, evidence.as_of) for each in evidence.events) / spending.window_days
+    spent = ((_price(each), place, each.event.event_id) for place, each in enumerate(within or purchases))
+    return Value(
+        tier=_tier(scores[1], scores[2]),
+        segment=_segment(scores[0], scores[1], known, spending),
+        recency_days=recency,
+        frequency=frequency,
+        monetary=None if spending.monetary is None else monetary,
+        recency_score=scores[0],
+        frequency_score=scores[1],
+        monetary_score=scores[2],
+        window_days=spending.window_days,
+        confidence=min(1.0, known),
+        evidence_event_ids=strongest(spent),
+        expires_at=_falls_at(recency, evidence.as_of, spending),
+    )
+
+
+def _age(each: Weighted, as_of: datetime) -> float:
+    return (as_of - each.event.time).total_seconds() / SECONDS_PER_DAY if each.event.time else 0.0
+
+
+def _price(each: Weighted) -> float:
+    quantity = 1.0 if each.event.quantity is None else each.event.quantity
+    return (each.event.price or 0.0) * quantity
+
+
+def _given_back(evidence: Evidence, window_days: float) -> float:
+    """Worth of the refunds in the window that carry a price."""
+    refunds = (each for each in evidence.events if each.event.type is EventType.REFUND)
+    return sum(_price(each) for each in refunds if _age(each, evidence.as_of) < window_days)
+
+
+def _spent(purchases: Sequence[Weighted], given_back: float) -> float | None:
+    """What was spent and not given back; None if too few purchases carry a price to say."""
+    priced = [each for each in purchases if each.event.price is not None]
+    if len(priced) < _LEAST_PRICED * len(purchases):
+        return None
+    return max(0.0, sum(map(_price, priced)) - given_back)
+
+
+def _tier(frequency: int, monetary: int | None) -> Tier:
+    mean = frequency if monetary is None else (frequency + monetary) / 2
+    tiers = ((_TOP, Tier.TOP), (_HIGH, Tier.HIGH), (_MIDDLE, Tier.MIDDLE))
+    return next((tier for least, tier in tiers if mean >= least), Tier.LOW)
+
+
+def _segment(recency: int, frequency: int, known: float, spending: Spending) -> Segment:
+    if known * spending.window_days <= spending.recency_days[-1]:
+        return Segment.NEW
+    if recency >= _LATELY:
+        return Segment.LOYAL if frequency >= _OFTEN else Segment.OCCASIONAL
+    return Segment.AT_RISK if frequency >= _OFTEN else Segment.DORMANT
+
+
+def _falls_at(recency: float, as_of: datetime, spending: Spending) -> datetime:
+    """When the next cut of recency is reached."""
+    cut = next((cut for cut in spending.recency_days if cut > recency), recency + spending.window_days)
+    return as_of + timedelta(days=cut - recency)

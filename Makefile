@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-tuning benchmark-serving test lint format protos
+.PHONY: help env demo serve benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -65,6 +65,18 @@ benchmark-tuning: env ## Ways of fine-tuning the BERT, on DATA=FOLDER, a source.
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'
 	test -e $(WORK)/data/report.json || $(BIN)/portrait prepare $(DATA) $(WORK)/data
 	$(BIN)/python -W ignore -m benchmarks.tuning $(WORK)/data $(WORK)/tuning
+
+benchmark-traits: env ## Traits on SHOP=FOLDER, the source open-ecommerce, and on complete-journey.
+	$(BIN)/pip install --quiet --editable '.[benchmarks,demo]'
+	test -e .benchmarks/traits/shop/report.json || $(BIN)/portrait prepare $(SHOP) .benchmarks/traits/shop
+	test -e .benchmarks/traits/journey/report.json || \
+	  $(BIN)/portrait prepare --source complete-journey .benchmarks/traits/journey
+	for data in shop journey; do test -e .benchmarks/traits/$$data-run/model.pt || \
+	  $(BIN)/portrait train .benchmarks/traits/$$data .benchmarks/traits/$$data-run --split time \
+	    $$(test -e .benchmarks/traits/$$data-run && echo --resume) || exit; done
+	$(BIN)/portrait traits .benchmarks/traits/shop-run docs/examples/traits/shop.toml --complete-until 2022-11-01
+	$(BIN)/python -W ignore -m benchmarks.traits --shop .benchmarks/traits/shop-run \
+	  --campaigns .benchmarks/traits/journey-run
 
 benchmark-serving: env ## All bars of serving, on REPOSITORY=FOLDER or a release made of DATA=FOLDER; ONLY=peers,fuzz.
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[benchmarks-serving]'

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,6 +30,7 @@ from portrait.features.lenders import Lenders
 from portrait.features.population import Attention, Cycles, Population, Profiles, Spending, write_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.release import MODELS, Manifest
+from portrait.features.statistics import STATISTICS
 from portrait.features.text import item_text
 from portrait.features.tokens import TextTokenizer
 
@@ -43,6 +45,20 @@ _KINDS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 _COLOURS = ("red", "blue", "green", "black")
 _BRANDS = ("Acme", "Norden", "Zhen")
+
+TRAITS: list[dict[str, Any]] = [
+    {
+        "name": name,
+        "description": f"{name}, in 30 days.",
+        "horizon_days": 30,
+        "window_days": 90,
+        "absent": None,
+        "test": {"auc": {"value": 0.75}, "calibration_error": {"value": 0.02}},
+    }
+    for name in ("lapses", "buys")
+]
+TRAITS.insert(1, {"name": "rare", "description": "", "horizon_days": 30, "window_days": 90, "absent": "too few"})
+"""Two that are learnt, and between them one that is not."""
 
 _OPSET, _IR_VERSION = 18, 10
 _NUDGE = np.full(DIMENSION, 1e-3, dtype=np.float32)
@@ -74,20 +90,22 @@ ITEMS = _items()
 """50 items; one has a Chinese title, one neither category nor brand nor price."""
 
 
-def build(repository: Path, release: int = 1) -> None:
-    """Write a release into a model repository, beside those that are there."""
+def build(repository: Path, release: int = 1, traits: bool = False) -> None:
+    """Write a release into a model repository, beside those that are there; with traits it has `TRAITS`."""
     tokenizer = _tokenizer()
     random = np.random.default_rng(release)
     words = random.normal(size=(tokenizer.get_vocab_size(), DIMENSION)).astype(np.float32)
     graphs = {"text_encoder": _text_encoder(words), "profile_encoder": _profile_encoder(), "ranker": _ranker()}
-    for name in MODELS:
+    names = (*MODELS, files.TRAIT_HEADS) if traits else MODELS
+    graphs |= {files.TRAIT_HEADS: _trait_heads()}
+    for name in names:
         path = files.model_file(repository, name, release)
         path.parent.mkdir(parents=True)
         shutil.copy(CONFIGS / name / "config.pbtxt", repository / name)
         onnx.checker.check_model(graphs[name], full_check=True)
         onnx.save_model(graphs[name], str(path))
     _write_index(files.folder(repository, release), TextTokenizer(tokenizer), words)
-    _write_manifest(repository, release)
+    _write_manifest(repository, release, names)
 
 
 def _tokenizer() -> Tokenizer:
@@ -160,9 +178,10 @@ def _population() -> Population:
     )
 
 
-def _write_manifest(repository: Path, release: int) -> None:
+def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> None:
     folder = files.folder(repository, release)
-    written = [*(files.model_file(repository, name, release) for name in MODELS), *files.written(folder)]
+    written = [*(files.model_file(repository, name, release) for name in names), *files.written(folder)]
+    traits = files.TRAIT_HEADS in names
     Manifest(
         release=release,
         created_at="2026-01-01T00:00:00+00:00",
@@ -171,6 +190,8 @@ def _write_manifest(repository: Path, release: int) -> None:
         towers=1,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
+        statistics=list(STATISTICS) if traits else [],
+        traits=TRAITS if traits else [],
         hashes={str(path.relative_to(repository)): files.sha256(path) for path in sorted(written)},
     ).write(folder)
 
@@ -231,6 +252,23 @@ def _ranker() -> onnx.ModelProto:
     ]
     outputs = [_value(name, "n", "c") for name in ("score", "click", "purchase")]
     return _model("ranker", nodes, inputs, outputs, taste=taste)
+
+
+def _trait_heads() -> onnx.ModelProto:
+    """Two traits: the more probable the longer ago the last purchase, and the other way round."""
+    slope = np.zeros((len(STATISTICS), 2), dtype=np.float32)
+    slope[STATISTICS.index("recency")] = (0.5, -0.5)
+    nodes = [
+        helper.make_node("MatMul", ["statistics", "slope"], ["logits"]),
+        # The profile has no part in it, but is an input.
+        helper.make_node("ReduceSum", ["profile", "last"], ["summed"], keepdims=1),
+        helper.make_node("Mul", ["summed", "nothing"], ["none"]),
+        helper.make_node("Add", ["logits", "none"], ["told"]),
+        helper.make_node("Sigmoid", ["told"], ["probability"]),
+    ]
+    inputs = [_value("profile", "n", DIMENSION), _value("statistics", "n", len(STATISTICS))]
+    nothing = np.zeros(1, dtype=np.float32)
+    return _model(files.TRAIT_HEADS, nodes, inputs, [_value("probability", "n", 2)], slope=slope, nothing=nothing)
 
 
 def _weighted_sum(values: str, weight: str, output: str) -> list[onnx.NodeProto]:

@@ -39,7 +39,7 @@ def test_the_wheel_holds_all_parts_and_nothing_else(wheel: Path) -> None:
     for proto in (ROOT / "protos" / "portrait" / "v1").glob("*.proto"):
         assert f"portrait/protos/portrait/v1/{proto.name}" in names
         assert f"portrait/v1/{proto.stem}_pb2.py" in names
-    for model in ("text_encoder", "profile_encoder", "ranker"):
+    for model in ("text_encoder", "profile_encoder", "ranker", "trait_heads"):
         assert f"portrait/model_repository/{model}/config.pbtxt" in names
     assert "portrait/server/triton/backends/onnxruntime/model.py" in names
     assert "portrait/export/report/page.html.jinja" in names

@@ -4,18 +4,18 @@ from pathlib import Path
 import pytest
 import tiny_release
 
-from portrait.features.release import MODELS
+from portrait.features.release import MODELS, TRAIT_HEADS
 from portrait.server.triton import EmbeddedTriton
 
 
 @pytest.fixture(scope="session")
 def two_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model repository with the tiny releases 1 and 2, which answer differently. Not to be changed."""
+    """A model repository with the tiny releases 1 and 2, which answer differently, 2 with traits. Not to be changed."""
     repository = tmp_path_factory.mktemp("two_releases")
-    for model in MODELS:
+    for model in (*MODELS, TRAIT_HEADS):
         (repository / model).mkdir()
     for release in (1, 2):
-        tiny_release.build(repository, release)
+        tiny_release.build(repository, release, traits=release == 2)
     return repository
 
 

@@ -37,6 +37,7 @@ from portrait.client.profiles import (
     SessionFocus,
     SessionIntent,
     SummarySentence,
+    Trait,
     Value,
 )
 from portrait.client.results import (
@@ -97,6 +98,7 @@ __all__ = [
     "SessionIntent",
     "SummarySentence",
     "Tls",
+    "Trait",
     "UnavailableError",
     "UpsertSummary",
     "Value",

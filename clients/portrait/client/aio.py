@@ -114,10 +114,10 @@ class AsyncClient:
         Args:
             shopper: an id, or a history.
             as_of: the moment of the profile; None for now.
-            fields: names of fields of Profile to fill, and to compute; None for all but `embedding`.
+            fields: names of fields of Profile to fill, and to compute; None for all but `embedding` and `traits`.
             labels: words for interests that nobody trained for, up to 20; answered in `label_interests`.
             label_examples: interests told by up to 16 shoppers who have them, by name.
-            allow_degraded: take an embedding of some events ago, or none, while the models are down.
+            allow_degraded: take an embedding of some events ago, or none, and absent traits, while the models are down.
             timeout: seconds; None for the client's own.
 
         Raises:

@@ -6,7 +6,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -80,13 +80,16 @@ def profile(
     like: Annotated[
         list[str] | None, typer.Option(help="Id of a shopper to compare with; several are taken together.")
     ] = None,
+    traits: Annotated[bool, typer.Option("--traits", help="The release's traits as well.")] = False,
     chinese: Annotated[bool, typer.Option("--chinese", help="The summary in Chinese.")] = False,
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
 ) -> None:
     """Print what a shopper's history says."""
-    fields = [field.name for field in dataclasses.fields(Profile)] if embedding else None
+    left_out = {name for name, wanted in (("embedding", embedding), ("traits", traits)) if not wanted}
+    asked = [field.name for field in dataclasses.fields(Profile) if field.name not in left_out]
+    fields = asked if embedding or traits else None
     found = client.get_profile(
         shopper_id,
         as_of=as_of,
@@ -235,7 +238,9 @@ def _tell_rejected(name: str, lines: list[int], rejected: tuple[Rejection, ...])
 
 
 def _print_json(value: Any) -> None:
-    def plain(each: "datetime | array[float]") -> str | list[float]:
+    def plain(each: "datetime | timedelta | array[float]") -> str | float | list[float]:
+        if isinstance(each, timedelta):
+            return each.total_seconds()
         return each.isoformat() if isinstance(each, datetime) else each.tolist()
 
     typer.echo(json.dumps(dataclasses.asdict(value), default=plain, ensure_ascii=False))

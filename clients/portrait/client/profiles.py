@@ -3,11 +3,12 @@
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -230,6 +231,22 @@ class AbsentField:
 
 
 @dataclass(frozen=True, slots=True)
+class Trait:
+    """A named probability of a shopper, as the shop's teams declared it."""
+
+    name: str
+    description: str
+    probability: float | None
+    """That it comes true within the horizon, calibrated; None if absent."""
+    horizon: timedelta
+    absent_reason: str
+    """Why there is no probability; empty if there is one."""
+    auc: float | None
+    calibration_error: float | None
+    """What both were on a time that the release had not seen; None if it could not learn the trait."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What a history says about a shopper."""
 
@@ -259,6 +276,8 @@ class Profile:
     label_interests: tuple[LabelInterest, ...] = ()
     summary: tuple[SummarySentence, ...] = ()
     absent: tuple[AbsentField, ...] = ()
+    traits: tuple[Trait, ...] = ()
+    """Empty unless they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +294,8 @@ _KINDS: dict[str, Callable[..., Any]] = {
     kind.__name__: kind
     for kind in (
         Interest, Keyword, PriceBand, Aversion, BrandAffinity, DiscountSensitivity, SessionFocus, SessionIntent,
-        QueryIntent, PurchaseCycle, Value, Rhythm, Demographics, LabelInterest, SummarySentence, AbsentField, Profile,
+        QueryIntent, PurchaseCycle, Value, Rhythm, Demographics, LabelInterest, SummarySentence, AbsentField, Trait,
+        Profile,
     )
 }  # fmt: skip
 """What each message is read as, by its name."""
@@ -320,6 +340,8 @@ def _value(message: Message, field: Any) -> Any:
         return None
     if isinstance(value, Timestamp):
         return value.ToDatetime(tzinfo=UTC)
+    if isinstance(value, Duration):
+        return value.ToTimedelta()
     if isinstance(value, types_pb2.Vector):
         return vector(value)
     if field.message_type:

@@ -72,6 +72,12 @@ def _print_spending(console: Console, profile: Profile) -> None:
         _add(bands, _path(band.category_path), pays, *numbers)
     if profile.price_bands:
         console.print(bands)
+    if profile.traits:
+        traits = _table("traits", "trait", "probability", "within", "what, or why not")
+        for trait in profile.traits:
+            chance = "" if trait.probability is None else f"{trait.probability:.0%}"
+            _add(traits, trait.name, chance, f"{trait.horizon.days} days", trait.absent_reason or trait.description)
+        console.print(traits)
 
 
 def _print_cycles(console: Console, profile: Profile) -> None:

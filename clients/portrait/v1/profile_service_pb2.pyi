@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from portrait.v1 import profile_pb2 as _profile_pb2
+from portrait.v1 import traits_pb2 as _traits_pb2
 from portrait.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -69,7 +70,7 @@ class BatchGetProfilesResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[BatchGetProfilesResult, _Mapping]]] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("shopper_id", "interests", "keywords", "price_bands", "embedding", "event_count", "first_event_time", "last_event_time", "release", "as_of", "computed_at", "degraded", "aversions", "brands", "discount_sensitivity", "session", "recent_queries", "purchase_cycles", "value", "rhythm", "demographics", "label_interests", "summary", "absent")
+    __slots__ = ("shopper_id", "interests", "keywords", "price_bands", "embedding", "event_count", "first_event_time", "last_event_time", "release", "as_of", "computed_at", "degraded", "aversions", "brands", "discount_sensitivity", "session", "recent_queries", "purchase_cycles", "value", "rhythm", "demographics", "label_interests", "summary", "absent", "traits")
     SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
     INTERESTS_FIELD_NUMBER: _ClassVar[int]
     KEYWORDS_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +95,7 @@ class Profile(_message.Message):
     LABEL_INTERESTS_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     ABSENT_FIELD_NUMBER: _ClassVar[int]
+    TRAITS_FIELD_NUMBER: _ClassVar[int]
     shopper_id: str
     interests: _containers.RepeatedCompositeFieldContainer[Interest]
     keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
@@ -118,7 +120,8 @@ class Profile(_message.Message):
     label_interests: _containers.RepeatedCompositeFieldContainer[_profile_pb2.LabelInterest]
     summary: _containers.RepeatedCompositeFieldContainer[_profile_pb2.SummarySentence]
     absent: _containers.RepeatedCompositeFieldContainer[_profile_pb2.AbsentField]
-    def __init__(self, shopper_id: _Optional[str] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., price_bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., embedding: _Optional[_Union[_types_pb2.Vector, _Mapping]] = ..., event_count: _Optional[int] = ..., first_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., release: _Optional[int] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., computed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degraded: _Optional[bool] = ..., aversions: _Optional[_Iterable[_Union[_profile_pb2.Aversion, _Mapping]]] = ..., brands: _Optional[_Iterable[_Union[_profile_pb2.BrandAffinity, _Mapping]]] = ..., discount_sensitivity: _Optional[_Union[_profile_pb2.DiscountSensitivity, _Mapping]] = ..., session: _Optional[_Union[_profile_pb2.SessionIntent, _Mapping]] = ..., recent_queries: _Optional[_Iterable[_Union[_profile_pb2.QueryIntent, _Mapping]]] = ..., purchase_cycles: _Optional[_Iterable[_Union[_profile_pb2.PurchaseCycle, _Mapping]]] = ..., value: _Optional[_Union[_profile_pb2.Value, _Mapping]] = ..., rhythm: _Optional[_Union[_profile_pb2.Rhythm, _Mapping]] = ..., demographics: _Optional[_Union[_profile_pb2.Demographics, _Mapping]] = ..., label_interests: _Optional[_Iterable[_Union[_profile_pb2.LabelInterest, _Mapping]]] = ..., summary: _Optional[_Iterable[_Union[_profile_pb2.SummarySentence, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[_profile_pb2.AbsentField, _Mapping]]] = ...) -> None: ...
+    traits: _containers.RepeatedCompositeFieldContainer[_traits_pb2.Trait]
+    def __init__(self, shopper_id: _Optional[str] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., price_bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., embedding: _Optional[_Union[_types_pb2.Vector, _Mapping]] = ..., event_count: _Optional[int] = ..., first_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., release: _Optional[int] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., computed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degraded: _Optional[bool] = ..., aversions: _Optional[_Iterable[_Union[_profile_pb2.Aversion, _Mapping]]] = ..., brands: _Optional[_Iterable[_Union[_profile_pb2.BrandAffinity, _Mapping]]] = ..., discount_sensitivity: _Optional[_Union[_profile_pb2.DiscountSensitivity, _Mapping]] = ..., session: _Optional[_Union[_profile_pb2.SessionIntent, _Mapping]] = ..., recent_queries: _Optional[_Iterable[_Union[_profile_pb2.QueryIntent, _Mapping]]] = ..., purchase_cycles: _Optional[_Iterable[_Union[_profile_pb2.PurchaseCycle, _Mapping]]] = ..., value: _Optional[_Union[_profile_pb2.Value, _Mapping]] = ..., rhythm: _Optional[_Union[_profile_pb2.Rhythm, _Mapping]] = ..., demographics: _Optional[_Union[_profile_pb2.Demographics, _Mapping]] = ..., label_interests: _Optional[_Iterable[_Union[_profile_pb2.LabelInterest, _Mapping]]] = ..., summary: _Optional[_Iterable[_Union[_profile_pb2.SummarySentence, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[_profile_pb2.AbsentField, _Mapping]]] = ..., traits: _Optional[_Iterable[_Union[_traits_pb2.Trait, _Mapping]]] = ...) -> None: ...
 
 class Interest(_message.Message):
     __slots__ = ("path", "weight", "confidence", "evidence_event_ids", "short_weight", "long_weight", "trend", "next_probability", "usual_weight", "inferred", "expires_at")

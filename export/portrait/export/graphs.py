@@ -1,4 +1,4 @@
-"""The three graphs as ONNX: dynamic batch and lengths, one opset."""
+"""The graphs as ONNX: dynamic batch and lengths, one opset."""
 
 import logging
 import warnings
@@ -19,6 +19,8 @@ from portrait.export.precision import Precision
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
 from portrait.features.histories import ENCODED_EVENTS, EVENT_NUMBERS
+from portrait.features.release import TRAIT_HEADS
+from portrait.features.statistics import STATISTICS
 from portrait.features.tokens import MAXIMUM_TOKENS
 from portrait.training.models.text_encoder import TextEncoder
 from portrait.training.run import TrainedRun
@@ -48,9 +50,9 @@ class Graph:
 
 
 def graphs(trained: TrainedRun) -> list[Graph]:
-    """The graphs of a trained run."""
+    """The graphs of a trained run; `trait_heads` is one of them if it has traits."""
     d = "dimension"
-    return [
+    made = [
         Graph(
             "text_encoder",
             trained.model.text,
@@ -81,9 +83,13 @@ def graphs(trained: TrainedRun) -> list[Graph]:
             dict.fromkeys(("score", "click", "purchase"), ("n", "candidates")),
         ),
     ]
+    if trained.traits and trained.traits.heads:
+        inputs: dict[str, tuple[str, ...]] = {"profile": ("n", d), "statistics": ("n", "statistics")}
+        made.append(Graph(TRAIT_HEADS, trained.traits.heads, inputs, {"probability": ("n", "traits")}))
+    return made
 
 
-FIXED_AXES = {"numbers": len(EVENT_NUMBERS), "features": len(CANDIDATE_FEATURES)}
+FIXED_AXES = {"numbers": len(EVENT_NUMBERS), "features": len(CANDIDATE_FEATURES), "statistics": len(STATISTICS)}
 LONGEST = {"n": 1024, "tokens": MAXIMUM_TOKENS, "events": ENCODED_EVENTS, "candidates": 4096}
 
 

@@ -25,7 +25,8 @@ from portrait.export.precision import Precision
 from portrait.features import release as files
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.release import MODELS, Manifest
+from portrait.features.release import MODELS, TRAIT_HEADS, Manifest
+from portrait.features.statistics import STATISTICS
 from portrait.server.triton import EmbeddedTriton, TritonError
 from portrait.training.run import TrainedRun
 
@@ -76,15 +77,16 @@ def make(
         shutil.copy(trained.folder / files.TOKENIZER, folder / files.TOKENIZER)
         if (trained.folder / files.REPORT).exists():
             shutil.copy(trained.folder / files.REPORT, folder / files.REPORT)
-        manifest = _manifest(trained, metrics, staging, number, precision, checks, retrieval)
-        _move(staging, repository, number)
+        names = [graph.name for graph in made]
+        manifest = _manifest(trained, metrics, staging, number, precision, names, checks, retrieval)
+        _move(staging, repository, number, names)
     manifest.write(files.folder(repository, number))
     return manifest, checks
 
 
 def _model_versions(repository: Path) -> list[int]:
     """Versions that stand there, even of a release that was never finished."""
-    folders = (path for model in MODELS for path in (repository / model).glob("*/"))
+    folders = (path for model in (*MODELS, TRAIT_HEADS) for path in (repository / model).glob("*/"))
     return [int(path.name) for path in folders if path.name.isdigit()]
 
 
@@ -139,11 +141,12 @@ def _manifest(
     staging: Path,
     number: int,
     precision: Precision,
+    names: list[str],
     checks: list[Parity],
     retrieval: Retrieval,
 ) -> Manifest:
     written = [
-        *(files.model_file(staging, model, number) for model in MODELS),
+        *(files.model_file(staging, model, number) for model in names),
         *files.written(files.folder(staging, number)),
     ]
     settings = trained.settings
@@ -166,6 +169,8 @@ def _manifest(
             "seed": settings.seed,
         },
         metrics=metrics,
+        statistics=list(STATISTICS) if TRAIT_HEADS in names else [],
+        traits=trained.traits.described if trained.traits else [],
         export={
             "opset": OPSET,
             "precision": precision.value,
@@ -175,8 +180,8 @@ def _manifest(
     )
 
 
-def _move(staging: Path, repository: Path, number: int) -> None:
-    for model in MODELS:
+def _move(staging: Path, repository: Path, number: int, names: list[str]) -> None:
+    for model in names:
         (repository / model).mkdir(exist_ok=True)
         _place_config(model, repository)
         (staging / model / str(number)).rename(repository / model / str(number))

@@ -1,6 +1,6 @@
 """What a release is on disk: the files' names and the manifest. `export` writes it, `server` reads it.
 
-<model_repository>/<model>/<n>/model.onnx     the three graphs, for Triton
+<model_repository>/<model>/<n>/model.onnx     the three graphs, for Triton, and `trait_heads` if it has traits
 <model_repository>/releases/<n>/
     manifest.json                             written last: a release without it does not exist
     tokenizer.json                            of the text encoder
@@ -28,6 +28,9 @@ from pathlib import Path
 from typing import Any
 
 MODELS = ("text_encoder", "profile_encoder", "ranker")
+"""The graphs of every release."""
+TRAIT_HEADS = "trait_heads"
+"""The graph of those with traits."""
 
 MODEL_FILE = "model.onnx"
 MANIFEST = "manifest.json"
@@ -74,6 +77,11 @@ class Manifest:
     """Base model, tuning, preset, split, seed."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """What `portrait evaluate` measured of the run."""
+    statistics: list[str] = field(default_factory=list)
+    """Columns that heads of traits were trained with; must equal `statistics.STATISTICS` if it has such."""
+    traits: list[dict[str, Any]] = field(default_factory=list)
+    """What was declared, in order: name, description, horizon and window in days, why it is absent or null; and of
+    those that are not absent, the columns of `trait_heads`, calibration and what the test says."""
     export: dict[str, Any] = field(default_factory=dict)
     """Opset, precision, the worst difference of each parity check, and how the nearest items are found."""
 
@@ -129,6 +137,11 @@ def model_file(repository: Path, model: str, release: int) -> Path:
 def written(folder: Path) -> list[Path]:
     """All files of a release's folder."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def models(repository: Path, release: int) -> tuple[str, ...]:
+    """The graphs of a release."""
+    return (*MODELS, TRAIT_HEADS) if model_file(repository, TRAIT_HEADS, release).exists() else MODELS
 
 
 def releases(repository: Path) -> list[int]:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features import release as files
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS, REMEMBERED_EVENTS
+from portrait.features.statistics import of_history
 from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
 from portrait.server.catalogues.catalogue import Catalogues, Shelves, Snapshot
@@ -23,9 +25,11 @@ from portrait.server.fallback import Fallback
 from portrait.server.inference.encoders import Ranker
 from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
+from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import TritonModels
 from portrait.server.profiles.labels import Label, Seen, direction
 from portrait.server.profiles.profile import Asked, Profile, build
+from portrait.server.profiles.traits import TraitValue, values
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
 from portrait.server.retrieval.unranked import scores, unranked
@@ -128,6 +132,8 @@ class Engine:
         self._catalogues = catalogues
         self._shoppers = ShopperEncoder(models, release, self.texts)
         self._ranker = Ranker(models)
+        learnt = sum(not trait.absent for trait in release.traits)
+        self._heads = TraitHeads(models, learnt) if learnt else None
         self.fallback = Fallback()
 
     @property
@@ -142,6 +148,7 @@ class Engine:
             "text_encoder": self.texts.batcher,
             "profile_encoder": self._shoppers.profiles.batcher,
             "ranker": self._ranker.batcher,
+            **({files.TRAIT_HEADS: self._heads.batcher} if self._heads else {}),
         }
 
     @classmethod
@@ -159,7 +166,9 @@ class Engine:
         """
         loaded = await asyncio.to_thread(Release.load, repository, release)
         catalogues = await asyncio.to_thread(Catalogues, loaded)
-        return cls(loaded, TritonModels(triton_url, release), catalogues, text_cache_bytes)
+        return cls(
+            loaded, TritonModels(triton_url, release, files.models(repository, release)), catalogues, text_cache_bytes
+        )
 
     async def close(self) -> None:
         """Close the connection to Triton."""
@@ -184,24 +193,26 @@ class Engine:
         Args:
             history: oldest first, nothing later than `as_of`.
             as_of: the moment of the profile.
-            fields: names of the fields to compute. The models are asked for `embedding` and `label_interests` only.
+            fields: names of the fields to compute. The models are asked for `embedding`, `label_interests` and
+                `traits` only.
             deadline: `loop.time()` at which the caller's time is up; None if never.
             labels: what `label_interests` are of.
-            allow_degraded: whether an earlier embedding, or none, is better than no profile.
+            allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
         """
         shelves = self._catalogues.now()
 
         async def full(deadline: float | None) -> Asked:
-            return await self._ask(history, as_of, shelves, labels, deadline)
+            return await self._ask(history, as_of, shelves, labels, "traits" in fields, deadline)
 
         def spare() -> Asked:
             shopper = self._shoppers.remembered(history, "", as_of, shelves)
             known = shopper is not None and shopper.profile.any()
-            return Asked(shopper.profile if shopper is not None and known else None, degraded=True)
+            told = values(self.release.traits, None, history, as_of) if "traits" in fields else ()
+            return Asked(shopper.profile if shopper is not None and known else None, degraded=True, traits=told)
 
-        asked = Asked()
+        asked = Asked(traits=values(self.release.traits, None, history, as_of) if "traits" in fields else ())
         labels = labels if "label_interests" in fields else _NO_LABELS
-        if history and ("embedding" in fields or labels):
+        if history and ("embedding" in fields or "traits" in fields or labels):
             answer = self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline)
             asked = await answer
         say = partial(build, history, as_of, shelves.item, self.release, fields, asked)
@@ -213,12 +224,17 @@ class Engine:
         as_of: datetime,
         shelves: Shelves,
         labels: LabelQuestions,
+        traits: bool,
         deadline: float | None,
     ) -> Asked:
-        """What the models say of a shopper: the embedding, and the vectors of labels and latest events."""
+        """What the models say of a shopper: the embedding, the traits, and the vectors of labels and latest events."""
         shopper = await self._shoppers.encode(history, "", as_of, shelves, deadline)
+        told: Sequence[TraitValue] = ()
+        if traits:
+            probabilities = await self._probabilities(history, as_of, shopper.profile, deadline)
+            told = values(self.release.traits, probabilities, history, as_of)
         if not labels:
-            return Asked(shopper.profile)
+            return Asked(shopper.profile, traits=told)
         vectors = await self.texts.encode(list(labels.words), deadline)
         found = [Label(words, vector, False) for words, vector in zip(labels.words, vectors, strict=True)]
         for name, examples in labels.examples:
@@ -227,7 +243,16 @@ class Engine:
             found.append(Label(name, direction(alike, self.release.profiles), True))
         latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
         seen = Seen([event.event_id for event in latest], await self._shoppers.vectors(latest, shelves, deadline))
-        return Asked(shopper.profile, labels=found, seen=seen)
+        return Asked(shopper.profile, labels=found, seen=seen, traits=told)
+
+    async def _probabilities(
+        self, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None
+    ) -> Vector | None:
+        """Of the traits that the release has learnt; None if there are none, or the history has no times."""
+        told = of_history(history, as_of) if self._heads else None
+        if self._heads is None or told is None:
+            return None
+        return await self._heads.probabilities(embedding, told, deadline)
 
     async def recommend(self, request: RecommendRequest, *, deadline: float | None) -> Ranking:
         """The best items of a catalogue for a shopper.

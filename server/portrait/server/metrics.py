@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from portrait.features.release import MODELS
+from portrait.features.release import MODELS, TRAIT_HEADS
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.answers import Answers
@@ -173,12 +173,13 @@ class _Engines(Collector):
         unanswered = GaugeMetricFamily("portrait_unanswered", "Rows that wait or run.", labels=["model"])
         degraded = GaugeMetricFamily("portrait_degraded_answers", "Answers without the models.", labels=["cause"])
         engines, counts = tuple(self._loaded.engines.values()), self._loaded.counts()
-        for model in MODELS:
+        for model in (*MODELS, TRAIT_HEADS):
             batches.add_metric([model], counts["batches", model])
             rows.add_metric([model], counts["rows", model])
             places.add_metric([model], counts["places", model])
             filled.add_metric([model], counts["filled", model])
-            unanswered.add_metric([model], sum(engine.batchers[model].unanswered for engine in engines))
+            held = [engine.batchers[model] for engine in engines if model in engine.batchers]
+            unanswered.add_metric([model], sum(batcher.unanswered for batcher in held))
         for cause in Cause:
             degraded.add_metric([cause], counts["degraded", cause])
         yield from (batches, rows, places, filled, unanswered, degraded)

@@ -20,9 +20,11 @@ from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.population import Population, Profiles, read_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.release import Manifest, ReleaseError
+from portrait.features.statistics import STATISTICS
 from portrait.features.tokens import TextTokenizer
 from portrait.server.catalogues import bits
 from portrait.server.catalogues.bits import Bits
+from portrait.server.profiles.traits import Trait, declared
 from portrait.server.retrieval.approximate import Approximate
 
 T = TypeVar("T")
@@ -81,6 +83,11 @@ class Release:
         share = float(1.0 - self.newcomer.mean())
         return Lenders.near(*self.index.search(words, LENDERS, self._known, share))
 
+    @cached_property
+    def traits(self) -> list[Trait]:
+        """What it declares of shoppers."""
+        return declared(self.manifest)
+
     def row_of(self, event: Event) -> int:
         """Row of the item that an event was done to, -1 if the release does not hold it."""
         if event.item_id is None or not event.is_of(DEFAULT_CATALOGUE):
@@ -132,6 +139,7 @@ def _check(repository: Path, manifest: Manifest) -> None:
     for name, wanted, made in (
         ("event numbers", EVENT_NUMBERS, manifest.event_numbers),
         ("candidate features", CANDIDATE_FEATURES, manifest.candidate_features),
+        ("statistics", STATISTICS if manifest.statistics else (), manifest.statistics),
     ):
         if list(wanted) != list(made):
             raise ReleaseError(f"release {manifest.release} was trained with other {name}: {made}")

@@ -1,5 +1,6 @@
 """Exporting a trained run: parity in ONNX Runtime and Triton, nothing half made, and a release that serves."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,12 @@ from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
 from portrait.export.release import make
 from portrait.features import release as files
+from portrait.features.statistics import STATISTICS
 from portrait.server.releases import Release
+from portrait.training.models.trait_heads import Shape, TraitHead, TraitHeads
 from portrait.training.retrieval import item_vectors
 from portrait.training.run import TrainedRun
+from portrait.training.traits.learnt import Traits
 
 
 def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:
@@ -72,6 +76,27 @@ def test_bfloat16_rounds_to_the_nearest() -> None:
     session = onnxruntime.InferenceSession(short.SerializeToString(), providers=["CPUExecutionProvider"])
     [found] = session.run(None, {"x": np.eye(40, dtype=np.float32)})
     np.testing.assert_array_equal(found, torch.from_numpy(weight).bfloat16().float().numpy())
+
+
+def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) -> None:
+    dimension = trained.settings.dimension
+    shapes = (Shape(False, 0), Shape(True, 4))
+    heads = TraitHeads([TraitHead(dimension, range(len(STATISTICS)), shape) for shape in shapes]).eval()
+    declared: list[dict[str, object]] = [
+        {"name": "one", "absent": None},
+        {"name": "two", "absent": "too few positives"},
+        {"name": "three", "absent": None},
+    ]
+    plain, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
+    manifest, checks = make(
+        dataclasses.replace(trained, traits=Traits(declared, heads)), {}, tmp_path, Precision.FP32, lambda _: None
+    )
+    assert {check.runtime for check in checks if check.graph == files.TRAIT_HEADS} == {"onnxruntime", "triton"}
+    assert [trait["name"] for trait in manifest.traits] == ["one", "two", "three"]
+    assert (plain.statistics, manifest.statistics) == ([], list(STATISTICS))
+    assert files.models(tmp_path, plain.release) == files.MODELS
+    assert files.models(tmp_path, manifest.release) == (*files.MODELS, files.TRAIT_HEADS)
+    assert Release.load(tmp_path, manifest.release).number == 2
 
 
 def test_a_file_that_was_changed_is_noticed(trained: TrainedRun, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from portrait.export.report import page
 from portrait.export.report.figures import Figures, gather
 from portrait.features import release as files
 from portrait.training.run import TrainedRun
+from portrait.training.traits.learnt import Traits
 
 HOSTILE = """<script>alert("1")</script>'&"""
 
@@ -24,7 +25,17 @@ HOSTILE = """<script>alert("1")</script>'&"""
 def figures(trained: TrainedRun) -> Figures:
     items = [replace(item, title=f"{HOSTILE} {item.title}") for item in trained.corpus.items]
     hostile = replace(trained, corpus=replace(trained.corpus, items=items))
-    return gather(hostile, [])
+    shape = {"profile": True, "hidden": 0}
+    figure = {"value": 0.7, "interval": [0.6, 0.8]}
+    learnt = {
+        "name": "buys", "description": HOSTILE, "horizon_days": 30, "absent": None, "head": shape,
+        "samples": {"test": {"samples": 20, "positives": 8, "first": "2026-01-01", "last": "2026-03-01"}},
+        "test": {"auc": figure, "calibration_error": figure}, "rfm": {"auc": figure}, "auc_above_rfm": figure,
+        "reliability": [
+            {"samples": 10, "predicted": 0.1, "rate": 0.0}, {"samples": 10, "predicted": 0.9, "rate": 0.8}
+        ],
+    }  # fmt: skip
+    return gather(replace(hostile, traits=Traits([learnt, {"name": "rare", "absent": "too few"}], None)), [])
 
 
 def report(*arguments: str | Path) -> Result:
@@ -54,6 +65,17 @@ class _Tags(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_traits_are_told_with_their_curves_or_reasons(figures: Figures) -> None:
+    text = page.render(figures)
+    assert "20 samples, 8 came true" in text
+    assert "buys: probabilities given against shares that came true" in text
+    assert "rare is absent: too few" in text
+    [trait] = figures.traits
+    assert [point.count for point in trait.reliability] == [0, 8]
+    assert trait.reliability[0].rate.low == 0.0
+    assert trait.reliability[1].rate.high < 1.0
 
 
 def test_the_page_loads_nothing_and_titles_are_escaped(figures: Figures) -> None:

@@ -15,7 +15,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model_repository")
     for model in MODELS:
         (folder / model).mkdir()
-    tiny_release.build(folder)
+    tiny_release.build(folder, traits=True)
     return folder
 
 

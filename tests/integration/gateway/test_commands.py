@@ -12,7 +12,7 @@ from served import Served
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from portrait.client import Client, commands
+from portrait.client import Client, Event, EventType, commands
 
 NOW = datetime.now(UTC)
 
@@ -156,3 +156,16 @@ def test_a_certificate_that_is_not_there_is_named(cli: Cli) -> None:
 def test_arguments_that_are_not_utf_8(cli: Cli) -> None:
     result = cli("recommend", "\udcff")
     assert (result.exit_code, result.stderr) == (2, "error: an argument is not UTF-8\n")
+
+
+def test_traits_are_printed_where_they_are_asked_for(gateway: Served, cli: Cli, shopper: str) -> None:
+    with Client(gateway.address) as client:
+        client.record_events([(shopper, Event(EventType.PURCHASE, "1", NOW, "desk-lamp-red"))])
+        assert client.get_profile(shopper, fields=["traits"]).traits[1].absent_reason == "too few"
+    printed = cli("profile", shopper, "--traits").output
+    assert "lapses, in 30 days." in printed
+    assert "too few" in printed
+    assert "lapses" not in cli("profile", shopper).output
+    assert [trait["name"] for trait in json.loads(cli("profile", shopper, "--traits", "--json").output)["traits"]] == [
+        "lapses", "rare", "buys",
+    ]  # fmt: skip

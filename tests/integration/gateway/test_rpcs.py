@@ -277,3 +277,14 @@ async def test_items_come_are_replaced_and_go(stubs: Stubs) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as error_info:
         await stubs.catalogue.GetItem(GetItemRequest(catalogue="help", item_id="h1"))
     assert error_info.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_traits_are_served_to_who_asks_for_them(stubs: Stubs, shopper: str) -> None:
+    await record_lamps(stubs, shopper)
+    plain = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ref(shopper)))).profile
+    assert not plain.traits
+    asked = GetProfileRequest(shopper=ref(shopper), fields={"paths": ["traits"]})
+    lapses, rare, buys = (await stubs.profiles.GetProfile(asked)).profile.traits
+    assert lapses.probability + buys.probability == pytest.approx(1.0)
+    assert (lapses.name, lapses.horizon.ToTimedelta(), lapses.auc) == ("lapses", timedelta(days=30), 0.75)
+    assert (rare.HasField("probability"), rare.HasField("auc"), rare.absent_reason) == (False, False, "too few")

@@ -13,7 +13,7 @@ PUBLIC = [
     *("NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
     *("ProfileExplanation", "PurchaseCycle", "QueryIntent", "RankedItem", "Ranking", "RankingExplanation"),
     *("RecordSummary", "Rejection", "Rhythm", "ServerError", "SessionFocus", "SessionIntent", "SummarySentence"),
-    *("Tls", "UnavailableError", "UpsertSummary", "Value", "WordEffect"),
+    *("Tls", "Trait", "UnavailableError", "UpsertSummary", "Value", "WordEffect"),
 ]
 
 

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import pytest
 
 from portrait.export.report import plots
-from portrait.export.report.estimates import Estimate
-from portrait.export.report.figures import Gained, ReliabilityPoint
+from portrait.export.report.estimates import Estimate, ReliabilityPoint
+from portrait.export.report.figures import Gained
 from portrait.export.report.plots import Row
 
 HOSTILE = """</text><script src="http://x">'&"""

@@ -1,4 +1,4 @@
-"""The commands of training: `portrait prepare`, `portrait train`, `portrait evaluate`.
+"""The commands of training: `portrait prepare`, `train`, `tune`, `evaluate`, `traits`.
 
 Heavy imports stand inside the functions, so that `portrait --help` answers at once.
 """
@@ -6,6 +6,7 @@ Heavy imports stand inside the functions, so that `portrait --help` answers at o
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -173,6 +174,54 @@ def evaluate(
         typer.echo(json.dumps(measured))
     else:
         _print_metrics(measured)
+
+
+def traits(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended, trained with --split time.")],
+    file: Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")],
+    complete_until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="The log is complete up to here, UTC; its last event if left out. After it, shoppers leave the log.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt and measured as JSON.")] = False,
+) -> None:
+    """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
+    from portrait.training.run import load
+    from portrait.training.traits.learning import learn
+
+    errors = Console(stderr=True)
+    with _told(), errors.status("loading the run") as status:
+        until = complete_until.replace(tzinfo=UTC) if complete_until else None
+        found = learn(load(run), file, until, lambda name: status.update(f"learning {name}"))
+    if as_json:
+        typer.echo(json.dumps(found.declared))
+    else:
+        _print_traits(found.declared)
+
+
+def _print_traits(declared: list[dict[str, Any]]) -> None:
+    console = Console()
+    table = Table(
+        "trait", "AUC", "95% interval", "above RFM", "95% interval", "calibration error", title="traits, test"
+    )
+    for entry in declared:
+        if entry["absent"]:
+            console.print(f"{entry['name']} is absent: {entry['absent']}", markup=False, soft_wrap=True)
+            continue
+        auc, above = entry["test"]["auc"], entry["auc_above_rfm"]
+        table.add_row(
+            entry["name"],
+            f"{auc['value']:.3f}",
+            "{:.3f} to {:.3f}".format(*auc["interval"]),
+            f"{above['value']:+.3f}",
+            "{:+.3f} to {:+.3f}".format(*above["interval"]),
+            f"{entry['test']['calibration_error']['value']:.3f}",
+        )
+    if table.row_count:
+        console.print(table)
 
 
 def _print_report(report: "Report", folder: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
 from portrait.features.histories import EventColumns, leading_searches, numbers, search_seconds
 from portrait.features.prices import PriceScale
+from portrait.features.statistics import spent
 from portrait.features.text import item_text, normalise_text
 from portrait.training.errors import TrainingError
 
@@ -36,6 +37,8 @@ class Corpus:
     """`[events]`: row of the text that stands for the event: of the query, or of the item."""
     event_search: NDArray[np.int64]
     """`[events]`: the search that led to the event, -1 if none is known."""
+    event_spent: NDArray[np.float64]
+    """`[events]`: price times quantity, 0 if the price is unknown."""
     event_price: NDArray[np.float64]
     """`[events]`: price of one unit, in the shop's currency; NaN if unknown."""
     items: list[Item]
@@ -141,6 +144,7 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
         event_item=event_item,
         event_text=event_text,
         event_search=event_search,
+        event_spent=spent(_number(events, "price"), _number(events, "quantity")),
         event_price=events["price"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),
         items=items,
         item_text=item_rows,
@@ -152,10 +156,6 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
 
 def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale) -> EventColumns:
     """What the table says of each event by itself; which search led to it is not known yet."""
-
-    def number(name: str) -> NDArray[np.float64]:
-        return events[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
-
     prices = events["price"].to_list()
     percentiles = [
         scale.percentile(items[item].category_path, price) if item != NO_ITEM else float("nan")
@@ -167,9 +167,14 @@ def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[It
         type_code=events["type"].cast(pl.String).replace_strict(codes, return_dtype=pl.Int64).to_numpy(),
         time=(microseconds / 1e6).fill_null(float("nan")).to_numpy().astype(np.float64),
         price_percentile=np.array(percentiles, dtype=np.float64),
-        dwell_seconds=number("dwell_seconds"),
-        position=number("position"),
+        dwell_seconds=_number(events, "dwell_seconds"),
+        position=_number(events, "position"),
         search_seconds=np.full(len(events), np.nan),
-        rating=number("rating"),
-        quantity=number("quantity"),
+        rating=_number(events, "rating"),
+        quantity=_number(events, "quantity"),
     )
+
+
+def _number(events: pl.DataFrame, name: str) -> NDArray[np.float64]:
+    """`[events]`: a column of numbers, NaN where it is null."""
+    return events[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)

@@ -19,3 +19,19 @@ class DataError(TrainingError):
         self.file, self.row, self.column = file, row, column
         place = [file, *([f"row {row}"] if row else []), *([f"column {column!r}"] if column else [])]
         super().__init__(f"{', '.join(place)}: {message}")
+
+
+class DeclarationError(TrainingError):
+    """A traits file declares something that can't be learnt from.
+
+    Args:
+        file: the traits file.
+        trait: name of the trait at fault, None if none is.
+        field: the field at fault, None if no single one is.
+        message: what is wrong with it.
+    """
+
+    def __init__(self, file: str, trait: str | None, field: str | None, message: str) -> None:
+        self.file, self.trait, self.field = file, trait, field
+        place = [file, *([f"trait {trait}"] if trait else []), *([f"field {field!r}"] if field else [])]
+        super().__init__(f"{', '.join(place)}: {message}")

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from portrait.features.histories import ENCODED_EVENTS, ages
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.metrics import MISSED
 from portrait.training.model import PortraitModel, TextCache
@@ -121,3 +122,35 @@ def ranks_of(ranked: NDArray[np.int64], target_items: NDArray[np.int64]) -> NDAr
     """0-based rank of each row's target, `MISSED` where the row does not hold it."""
     hits = ranked == target_items[:, None]
     return np.where(hits.any(1), hits.argmax(1), MISSED)
+
+
+@torch.no_grad()
+def encode_moments(
+    model: PortraitModel, cache: TextCache, corpus: Corpus, ends: NDArray[np.int64], as_of: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Profiles of shoppers at moments, `[moments, dimension]`, as serving computes them.
+
+    Args:
+        model: the encoders.
+        cache: the corpus' texts.
+        corpus: events and items.
+        ends: `[moments]`: the end of each history; it has at least one event.
+        as_of: `[moments]`, seconds since 1970; no event of the history is later.
+    """
+    model.eval()
+    starts = np.maximum(corpus.shopper_start[ends - 1], ends - ENCODED_EVENTS)
+    order = np.argsort(ends - starts, kind="stable")
+    profiles = np.zeros((len(ends), model.residual.embedding_dim), dtype=np.float32)
+    for rows in np.array_split(order, max(1, len(order) * ENCODED_EVENTS // _PLACES)):
+        width = int((ends[rows] - starts[rows]).max(initial=1))
+        event = ends[rows, None] - width + np.arange(width)
+        real = event >= starts[rows, None]
+        event = np.where(real, event, -1)
+        profiles[rows] = model.profile(
+            model.event_vectors(cache, corpus, event),
+            torch.from_numpy(np.where(real, corpus.columns.type_code[event], 0)),
+            torch.from_numpy(np.where(real, ages(corpus.columns.time[event], as_of[rows, None]), np.float32(0.0))),
+            torch.from_numpy(np.where(real[..., None], corpus.event_numbers[event], np.float32(0.0))),
+            torch.from_numpy(real.astype(np.int64)),
+        ).numpy()
+    return profiles

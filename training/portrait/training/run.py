@@ -8,6 +8,7 @@
 <run>/tensorboard/      scalars
 <run>/tracking.json     where its course is told beside TensorBoard, if anywhere
 <run>/metrics-<split>.json   what `portrait evaluate` measured
+<run>/traits.json, traits.pt  what `portrait traits` learnt
 <run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
 """
 
@@ -39,6 +40,8 @@ from portrait.training.models.text_encoder import base_tokenizer
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout, hold_out
 from portrait.training.tracking import Tracking
+from portrait.training.traits import learnt
+from portrait.training.traits.learnt import Traits
 from portrait.training.tuning import merge, remains
 
 SETTINGS, DATA, MODEL, TOKENIZER = "settings.json", "data.json", "model.pt", "tokenizer.json"
@@ -68,6 +71,8 @@ class TrainedRun:
     cache: TextCache
     data: dict[str, Any]
     """Path and report of the data set."""
+    traits: Traits | None
+    """What `portrait traits` learnt; None if it was not asked."""
 
 
 def train(
@@ -234,7 +239,8 @@ def load(folder: Path) -> TrainedRun:
     holdout = hold_out(corpus, settings.split, settings.refit)
     linked = Associations.load(folder / files.ASSOCIATIONS)
     index = indexes.make(model, cache, corpus, holdout.item_counts)
-    return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, data)
+    traits = learnt.load(folder)
+    return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, data, traits)
 
 
 def _plain(settings: TrainSettings) -> TrainSettings:

@@ -41,3 +41,15 @@ class Estimate:
     def is_clear(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.low > 0.0 or self.high < 0.0
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    """Chances that are about alike: what they said and what came true."""
+
+    predicted: float
+    """Mean chance."""
+    rate: Estimate
+    """Share that came true, with an exact interval of the count."""
+    count: float
+    """How many came true."""

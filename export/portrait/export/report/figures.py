@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-from portrait.export.report import comparisons, examples, slices
+from portrait.export.report import comparisons, examples, slices, traits
 from portrait.export.report.comparisons import Comparison
-from portrait.export.report.estimates import Estimate
+from portrait.export.report.estimates import Estimate, ReliabilityPoint
 from portrait.export.report.examples import Example
 from portrait.export.report.slices import Slice, Slicing
+from portrait.export.report.traits import AbsentTrait, Trait
 from portrait.training import evaluation, metrics
 from portrait.training import run as runs
 from portrait.training.evaluation import Foreseen, Ranked
@@ -85,18 +86,6 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class ReliabilityPoint:
-    """Chances that are about alike: what they said and what came true."""
-
-    predicted: float
-    """Mean chance."""
-    rate: Estimate
-    """Share that came true, with the exact Poisson interval of the count (Garwood 1936)."""
-    count: float
-    """How many came true."""
-
-
-@dataclass(frozen=True)
 class Gained:
     """What the likeliest pairs of shopper and item hold, if so many are shown."""
 
@@ -139,6 +128,8 @@ class Figures:
     """Only kinds that came true in the test."""
     only_purchases: bool
     """Whether every event of the test is a purchase, so that to act on an item is to buy it."""
+    traits: list[Trait]
+    absent_traits: list[AbsentTrait]
     slices: list[Slicing]
     groups: list[Slicing]
     examples: list[Example]
@@ -178,6 +169,7 @@ def gather(trained: TrainedRun, results: Sequence[Path]) -> Figures:
     measured = evaluation.measure(trained, ranked)
     evaluation.keep(measured, trained.folder)
     hits = metrics.hit_rate(ranks_of(ranked.items, targets), 10)
+    learnt, absent = traits.gather(trained.traits)
     popular_hits = metrics.hit_rate(ranks_of(evaluation.popular_items(trained, ranked), targets), 10)
     return Figures(
         written_at=datetime.now(UTC),
@@ -190,6 +182,8 @@ def gather(trained: TrainedRun, results: Sequence[Path]) -> Figures:
         comparisons=compared,
         chances=_chances(trained, ranked, measured["probabilities"]),
         only_purchases=bool(ranked.chosen.bought.all()),
+        traits=learnt,
+        absent_traits=absent,
         slices=slices.by_behaviour(trained, ranked, hits, popular_hits),
         groups=slices.by_declaration(trained, ranked, hits, popular_hits),
         examples=examples.draw(trained, ranked),
@@ -285,6 +279,7 @@ def _chances(trained: TrainedRun, ranked: Ranked, measured: dict[str, dict[str, 
 
 
 def _reliability(foreseen: Foreseen) -> list[ReliabilityPoint]:
+    """With the exact Poisson interval of each count (Garwood 1936)."""
     points = []
     for each in metrics.reliability(foreseen.chances, foreseen.labels, foreseen.weights):
         low, high = chi2.ppf([0.025, 0.975], [2 * each.observed, 2 * each.observed + 2]) / 2

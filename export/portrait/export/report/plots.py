@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from portrait.export.report.estimates import Estimate
-from portrait.export.report.figures import Gained, ReliabilityPoint
+from portrait.export.report.estimates import Estimate, ReliabilityPoint
+from portrait.export.report.figures import Gained
 
 WIDTH = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 14, 14, 46
@@ -61,17 +61,20 @@ class Row:
     """In colour."""
 
 
-def reliability(points: Sequence[ReliabilityPoint], label: str) -> Markup:
-    """What was predicted against what came true, both on a logarithmic axis; on the diagonal they agree.
+def reliability(points: Sequence[ReliabilityPoint], label: str, logarithmic: bool = True) -> Markup:
+    """What was predicted against what came true; on the diagonal they agree.
 
     Args:
         points: with ascending chances.
         label: what the plot shows, for who can't see it.
+        logarithmic: axes for small chances, as far as these go; else both go from 0 to 1.
     """
-    positive = [value for point in points for value in (point.predicted, point.rate.low, point.rate.high) if value > 0]
-    low, high = min(positive) / 1.3, min(1.0, max(positive) * 1.3)
-    x = _Scale(low, high, _LEFT, WIDTH - _RIGHT, logarithmic=True)
-    y = _Scale(low, high, _HEIGHT - _BOTTOM, _TOP + _LEGEND, logarithmic=True)
+    low, high = 0.0, 1.0
+    if logarithmic:
+        shown = [value for point in points for value in (point.predicted, point.rate.low, point.rate.high) if value > 0]
+        low, high = min(shown) / 1.3, min(1.0, max(shown) * 1.3)
+    x = _Scale(low, high, _LEFT, WIDTH - _RIGHT, logarithmic)
+    y = _Scale(low, high, _HEIGHT - _BOTTOM, _TOP + _LEGEND, logarithmic)
     parts = [
         *_axes(x, y, mark, mark, "chance that the model gave", "share that came true"),
         _line(x.at(low), y.at(low), x.at(high), y.at(high), OTHERS, "5 4"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,17 +34,18 @@ class TritonModels:
     Args:
         url: host:port of Triton's gRPC endpoint.
         release: version of every model.
+        models: their names.
     """
 
-    def __init__(self, url: str, release: int) -> None:
+    def __init__(self, url: str, release: int, models: Sequence[str] = MODELS) -> None:
         self._client = InferenceServerClient(url, channel_args=_CHANNEL)
-        self._version = str(release)
+        self._version, self._models = str(release), models
         self._liveness = Liveness(self._alive, self.ready)
 
     async def ready(self) -> bool:
         """Whether all graphs are loaded."""
         try:
-            for model in MODELS:
+            for model in self._models:
                 if not await self._client.is_model_ready(model, self._version, client_timeout=1.0):
                     return False
         except InferenceServerException:

@@ -23,6 +23,7 @@ from portrait.server.profiles.queries import QueryIntent, recent_queries
 from portrait.server.profiles.rhythm import Rhythm, rhythm
 from portrait.server.profiles.sessions import SessionIntent, session_intent
 from portrait.server.profiles.summary import SOURCES, Sentence, summary
+from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Value, value
 from portrait.server.profiles.words import WeightedKeyword, keywords
 from portrait.server.releases import Release
@@ -57,6 +58,8 @@ class Profile:
     rhythm: Rhythm | None = None
     label_interests: Sequence[LabelInterest] = ()
     summary: Sequence[Sentence] = field(default=())
+    traits: Sequence[TraitValue] = ()
+    """Empty if they were not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Asked:
     labels: Sequence[Label] = ()
     seen: Seen = field(default_factory=lambda: Seen((), np.zeros((0, 0), dtype=np.float32)))
     """The events that labels are held against."""
+    traits: Sequence[TraitValue] = ()
+    """Empty if they were not asked for."""
 
 
 _NO_CONSENT = Absence(Reason.NO_CONSENT, "no consent of the shopper for the purpose `demographics` is recorded")
@@ -116,6 +121,7 @@ def build(
         computed_at=datetime.now(UTC),
         degraded=asked.degraded,
         absent=absent,
+        traits=asked.traits,
         **{name: part for name, part in parts.items() if name in fields and not isinstance(part, Absence)},
     )
 

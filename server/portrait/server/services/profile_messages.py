@@ -18,13 +18,14 @@ from portrait.server.profiles.queries import Outcome, QueryIntent
 from portrait.server.profiles.rhythm import Rhythm
 from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
 from portrait.server.profiles.summary import Sentence
+from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Segment, Tier, Value
 from portrait.server.profiles.words import WeightedKeyword
 from portrait.server.services.translation import vector_message
-from portrait.v1 import profile_pb2, profile_service_pb2
+from portrait.v1 import profile_pb2, profile_service_pb2, traits_pb2
 
 _ALWAYS = frozenset({"degraded", "absent"})
-_ALL_BUT_EMBEDDING = frozenset(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding"}
+_BY_DEFAULT = frozenset(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding", "traits"}
 
 _STAGES = {stage: f"SESSION_STAGE_{stage.name}" for stage in Stage}
 _OUTCOMES = {outcome: f"QUERY_OUTCOME_{outcome.name}" for outcome in Outcome}
@@ -35,7 +36,7 @@ _REASONS = {reason: f"ABSENCE_REASON_{reason.name}" for reason in Reason}
 
 def profile_fields(paths: Iterable[str]) -> frozenset[str]:
     """The fields of Profile that are asked for."""
-    return frozenset(paths) or _ALL_BUT_EMBEDDING
+    return frozenset(paths) or _BY_DEFAULT
 
 
 def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_service_pb2.Profile:
@@ -69,6 +70,19 @@ def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -
 
 def _absent(field: str, absence: Absence) -> profile_pb2.AbsentField:
     return profile_pb2.AbsentField(field=field, reason=_REASONS[absence.reason], explanation=absence.explanation)
+
+
+def _trait(value: TraitValue) -> traits_pb2.Trait:
+    """A trait of a shopper."""
+    return traits_pb2.Trait(
+        name=value.trait.name,
+        description=value.trait.description,
+        probability=value.probability,
+        horizon=value.trait.horizon,
+        absent_reason=value.absent,
+        auc=value.trait.auc,
+        calibration_error=value.trait.calibration_error,
+    )
 
 
 def _interest(each: Interest) -> profile_service_pb2.Interest:
@@ -256,4 +270,5 @@ _PARTS: dict[str, Callable[[Any], Message]] = {
     "rhythm": _rhythm,
     "label_interests": _label,
     "summary": _sentence,
+    "traits": _trait,
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from portrait.features.release import MODELS
+from portrait.features.release import MODELS, TRAIT_HEADS, models
 from portrait.server.triton.configuration import load_model
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
@@ -194,8 +194,12 @@ class EmbeddedTriton:
     async def _load(self, releases: list[int]) -> None:
         """Have the server hold these releases."""
         async with connect(self.url) as client:
+            held = {
+                model: [number for number in releases if model in models(self._repository, number)]
+                for model in (*MODELS, TRAIT_HEADS)
+            }
             # At the same time: most of it is each model's process that imports its runtime.
-            loads = (load_model(client, self._repository, model, releases) for model in MODELS if releases)
+            loads = (load_model(client, self._repository, *each) for each in held.items() if each[1])
             for failure in await asyncio.gather(*loads, return_exceptions=True):
                 if failure is not None:
                     raise failure

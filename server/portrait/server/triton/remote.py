@@ -5,7 +5,7 @@ from pathlib import Path
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release import MODELS
+from portrait.features.release import MODELS, TRAIT_HEADS, models
 from portrait.server.triton.configuration import load_model
 from portrait.server.triton.errors import TritonError
 
@@ -35,7 +35,7 @@ class RemoteTriton:
                 held = await self._held(client)
             except InferenceServerException as error:
                 raise TritonError(f"no Triton answers at {self.url}: {error.message()}") from error
-            for model in MODELS:
+            for model in models(self._repository, release):
                 if release not in held[model]:
                     await load_model(client, self._repository, model, sorted({*held[model], release}))
 
@@ -48,7 +48,7 @@ class RemoteTriton:
     async def _held(self, client: InferenceServerClient) -> dict[str, set[int]]:
         """The versions of each model that answer."""
         index = await client.get_model_repository_index(client_timeout=_SECONDS)
-        held: dict[str, set[int]] = {model: set() for model in MODELS}
+        held: dict[str, set[int]] = {model: set() for model in (*MODELS, TRAIT_HEADS)}
         for entry in index.models:
             if entry.name in held and entry.state == "READY":
                 held[entry.name].add(int(entry.version))

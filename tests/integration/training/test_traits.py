@@ -1,0 +1,84 @@
+"""`portrait traits`: declared traits become heads of a run, or are absent with a reason."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_data
+import torch
+from typer import Typer
+from typer.testing import CliRunner
+
+from portrait.features.statistics import STATISTICS
+from portrait.training import commands
+from portrait.training import run as runs
+from portrait.training.choices import Preset, Split
+from portrait.training.settings import TrainSettings
+
+APP = Typer()
+APP.command("traits")(commands.traits)
+
+BUYS = "SELECT shopper_id, shopper_id IN (SELECT shopper_id FROM future WHERE type = 'purchase') AS label FROM shoppers"
+FILE = f"""
+[[trait]]
+name = "buys_2d"
+description = "Buys in the next two days."
+horizon_days = 2
+label = "{BUYS}"
+
+[[trait]]
+name = "never"
+horizon_days = 2
+label = "SELECT shopper_id, false AS label FROM shoppers"
+
+[[trait]]
+name = "buys_90d"
+horizon_days = 90
+label = "{BUYS}"
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("traits")
+    data = tiny_data.write(folder / "data", shoppers=500)
+    settings = TrainSettings.of(
+        Preset.QUICK, base_model=str(tiny_data.write_bert(folder / "bert")), dimension=16, maximum_epochs=1,
+        places=512, split=Split.TIME,
+    )  # fmt: skip
+    runs.train(data, folder / "run", settings)
+    return folder / "run"
+
+
+def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "traits.toml"
+    file.write_text(FILE)
+    answer = CliRunner().invoke(APP, [str(run), str(file), "--json"])
+    assert answer.exit_code == 0, answer.output
+    buys, never, too_long = json.loads(answer.stdout)
+    assert buys["absent"] is None
+    assert "too few positives: 0 of" in never["absent"]
+    assert "window too short" in too_long["absent"]
+    assert set(buys["test"]) == {"auc", "calibration_error", "brier"}
+    assert sum(point["samples"] for point in buys["reliability"]) == buys["samples"]["test"]["samples"]
+
+    traits = runs.load(run).traits
+    assert traits is not None
+    assert traits.heads is not None
+    assert traits.names == ["buys_2d"]
+    assert "reliability" not in traits.described[0]
+    with torch.no_grad():
+        found = traits.heads(torch.zeros(3, 16), torch.zeros(3, len(STATISTICS))).numpy()
+    assert found.shape == (3, 1)
+    assert ((found > 0) & (found < 1)).all()
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_what_is_wrong_is_told_in_one_line(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "traits.toml"
+    file.write_text(FILE.replace("FROM future", "FROM futures"))
+    answer = CliRunner().invoke(APP, [str(run), str(file)])
+    assert answer.exit_code == 2
+    assert "trait buys_2d, field 'label': can't be evaluated" in answer.output
+    assert len(answer.output.strip().splitlines()) == 1

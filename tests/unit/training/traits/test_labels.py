@@ -1,0 +1,143 @@
+"""Labels: by SQL over what comes after a moment, or by a table; never by anything else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portrait.training.errors import DeclarationError
+from portrait.training.traits import declarations
+from portrait.training.traits.labels import Labeller, Labels, labeller
+
+DAY = timedelta(days=1)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+AS_OF = START + 40 * DAY
+BUYS = "SELECT shopper_id, shopper_id IN (SELECT shopper_id FROM future WHERE type = 'purchase') AS label FROM shoppers"
+IDS = ["a", "b", "c"]
+
+
+def write(folder: Path, events: list[tuple[str, float, str]]) -> Path:
+    """A data set of events: who, days after the start, what."""
+    rows = [
+        {"event_id": str(place), "shopper_id": who, "time": START + day * DAY, "type": kind, "item_id": "i"}
+        | {"catalogue": "products"}
+        for place, (who, day, kind) in enumerate(events)
+    ]
+    schema = {"event_id": pl.String, "shopper_id": pl.String, "time": pl.Datetime("us", "UTC")}
+    pl.DataFrame(rows, schema=schema | dict.fromkeys(("type", "item_id", "catalogue"), pl.String)).write_parquet(
+        folder / "events.parquet"
+    )
+    pl.DataFrame({"item_id": ["i"], "title": ["lamp"]}).write_parquet(folder / "items.parquet")
+    return folder
+
+
+@contextmanager
+def opened(folder: Path, field: str = "label", value: str = BUYS) -> Iterator[tuple[Labeller, declarations.Trait]]:
+    file = folder / "traits.toml"
+    file.write_text(f'[[trait]]\nname = "buys"\nhorizon_days = 10\n{field} = """{value}"""\n')
+    declared = declarations.read(file)
+    with labeller(folder, IDS, declared) as made:
+        yield made, declared.traits[0]
+
+
+def labels(folder: Path, field: str = "label", value: str = BUYS) -> Labels:
+    with opened(folder, field, value) as (made, trait):
+        return made.labels(trait, AS_OF.timestamp())
+
+
+EVENTS = [
+    ("a", 39.0, "view"), ("a", 45.0, "purchase"),
+    ("b", 40.0, "purchase"), ("b", 50.001, "purchase"),
+    ("c", 9.0, "purchase"), ("c", 41.0, "purchase"),
+]  # fmt: skip
+
+
+def test_sees_the_time_after_the_moment_up_to_the_horizon(tmp_path: Path) -> None:
+    found = labels(write(tmp_path, EVENTS))
+    # c did nothing in the window of 30 days before the moment.
+    assert found.shoppers.tolist() == [0, 1]
+    assert found.values.tolist() == [True, False]
+
+
+def test_a_query_may_end_with_a_comment(tmp_path: Path) -> None:
+    assert labels(write(tmp_path, EVENTS), value=f"{BUYS} -- of any kind").values.tolist() == [True, False]
+
+
+def test_shoppers_without_a_label_are_no_samples(tmp_path: Path) -> None:
+    found = labels(
+        write(tmp_path, EVENTS), value="SELECT shopper_id, CASE shopper_id WHEN 'a' THEN 1 END AS label FROM shoppers"
+    )
+    assert (found.shoppers.tolist(), found.values.tolist()) == ([0], [True])
+
+
+@given(st.lists(st.tuples(st.sampled_from(IDS), st.floats(0, 200), st.sampled_from(["purchase", "view"]))))
+def test_only_events_of_the_window_count(drawn: list[tuple[str, float, str]]) -> None:
+    import tempfile
+
+    kept = [*EVENTS, ("a", 30.0, "view"), *drawn]
+    inside = {who for who, day, kind in kept if kind == "purchase" and AS_OF < START + day * DAY <= AS_OF + 10 * DAY}
+    since = {who for who, day, _ in kept if AS_OF - 30 * DAY < START + day * DAY <= AS_OF}
+    with tempfile.TemporaryDirectory() as folder:
+        found = labels(write(Path(folder), kept))
+    assert [IDS[row] for row in found.shoppers] == sorted(since)
+    assert {IDS[row] for row, value in zip(found.shoppers, found.values, strict=True) if value} == inside & since
+
+
+def test_a_table_of_labels_counts_within_the_horizon(tmp_path: Path) -> None:
+    write(tmp_path, EVENTS)
+    rows = [("a", 41, 0), ("a", 50, 1), ("a", 60, 0), ("b", 51, 1), ("b", 40, 1), ("c", 41, 1)]
+    lines = [f"{who},{(START + day * DAY).isoformat()},{value}" for who, day, value in rows]
+    (tmp_path / "risk.csv").write_text("\n".join(["shopper_id,time,value", *lines]))
+    found = labels(tmp_path, "table", "risk.csv")
+    assert (found.shoppers.tolist(), found.values.tolist()) == ([0], [True])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("shopper_id,value\na,1", "no column 'time'"),
+        ("shopper_id,time,value\na,yesterday,1", "can't be read"),
+        ("shopper_id,time,value\nz,2026-02-12,1", "names no shopper"),
+        ("shopper_id,time,value\na,2026-02-12,7", "boolean, or 0 and 1"),
+    ],
+)
+def test_says_what_is_wrong_with_a_table(tmp_path: Path, content: str, message: str) -> None:
+    write(tmp_path, EVENTS)
+    (tmp_path / "risk.csv").write_text(content)
+    with pytest.raises(DeclarationError, match=message) as caught:
+        labels(tmp_path, "table", "risk.csv")
+    assert (caught.value.trait, caught.value.field) == ("buys", "table")
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELECT", "can't be evaluated|no SQL"),
+        ("SELECT shopper_id FROM shoppers", "columns shopper_id and label"),
+        ("SELECT shopper_id, true AS label, 1 AS more FROM shoppers", "columns shopper_id and label"),
+        ("SELECT shopper_id, 2 AS label FROM shoppers", "boolean, or 0 and 1"),
+        ("SELECT shopper_id, 'x' AS label FROM shoppers", "can't be evaluated"),
+        ("SELECT shopper_id, true AS label FROM past WHERE shopper_id = 'a' UNION ALL SELECT 'a', true", "several"),
+        ("SELECT shopper_id, true AS label FROM log", "log does not exist"),
+        ("SELECT shopper_id, true AS label FROM read_csv('traits.toml')", "disabled"),
+        ("SELECT content AS shopper_id, true AS label FROM read_text('traits.toml')", "disabled"),
+        ("COPY past TO 'stolen.csv'", "one SELECT"),
+        ("DROP VIEW past", "one SELECT"),
+        ("SELECT 1; SELECT 2", "one SELECT"),
+        ("SELECT 1 AS label", "columns shopper_id and label, and gives label"),
+        ("SET enable_external_access = true", "one SELECT"),
+        ("ATTACH 'other.db'", "one SELECT"),
+    ],
+)
+def test_refuses_what_is_no_label(tmp_path: Path, query: str, message: str) -> None:
+    write(tmp_path, EVENTS)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(DeclarationError, match=message) as caught:
+        labels(tmp_path, value=query)
+    assert (caught.value.trait, caught.value.field) == ("buys", "label")
+    assert sorted(path for path in tmp_path.iterdir() if path.name != "traits.toml") == before

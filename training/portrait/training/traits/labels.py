@@ -1,0 +1,186 @@
+"""Labels: what became of shoppers after a moment, by SQL over the log or by a table of the team's own.
+
+A label's SQL is one SELECT over the views
+
+    past      the events up to the moment
+    future    the events after it, up to the horizon
+    shoppers  `shopper_id`, `as_of`, `until`: who is a sample at the moment, and the ends of `future`
+    items     the catalogue
+
+and gives `shopper_id` and `label`, a boolean or 0 and 1, one row for each shopper. Shoppers without a row, or with a
+null, are no samples. The query runs in an engine of its own in memory that reaches no file and takes no statement but
+one SELECT; the tables behind the views stand in a schema that no query names by mistake.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.events import DEFAULT_CATALOGUE
+from portrait.features.histories import SECONDS_PER_DAY
+from portrait.training.prepare.engine import engine, literal
+from portrait.training.traits.declarations import Declarations, Trait
+
+_ENCODED = f"(item_id IS NULL OR catalogue = {literal(DEFAULT_CATALOGUE)})"
+"""Events that the corpus holds: who has no other is unknown to the encoders."""
+_TABLE_COLUMNS = {"shopper_id", "time", "value"}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of one moment."""
+
+    shoppers: NDArray[np.int64]
+    """`[samples]`: rows of the corpus' shoppers, ascending."""
+    values: NDArray[np.bool_]
+    """`[samples]`."""
+
+
+class Labeller:
+    """Evaluates labels over a prepared data set.
+
+    Args:
+        connection: holds the views, and the tables behind them.
+        declarations: the traits.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, declarations: Declarations) -> None:
+        self._connection = connection
+        self._declarations = declarations
+
+    def labels(self, trait: Trait, as_of: float) -> Labels:
+        """Labels of a trait after a moment, seconds since 1970.
+
+        Raises:
+            DeclarationError: the label can't be evaluated.
+        """
+        self._look_from(trait, as_of)
+        query = trait.label if trait.label is not None else _of_table(self._table(trait))
+        self._require_select(trait, query)
+        columns = [row[0].lower() for row in self._ran(trait, f"DESCRIBE {query}").fetchall()]
+        if sorted(columns) != ["label", "shopper_id"]:
+            raise self._declarations.error(
+                trait, f"must give the columns shopper_id and label, and gives {', '.join(columns) or 'none'}"
+            )
+        return self._checked(trait, query)
+
+    def _look_from(self, trait: Trait, as_of: float) -> None:
+        """Point the views at a moment."""
+        moments = [as_of, as_of + trait.horizon_days * SECONDS_PER_DAY, as_of - trait.window_days * SECONDS_PER_DAY]
+        self._connection.execute("DELETE FROM behind.moment")
+        self._connection.execute(
+            "INSERT INTO behind.moment VALUES (?, ?, ?)", [datetime.fromtimestamp(each, UTC) for each in moments]
+        )
+
+    def _require_select(self, trait: Trait, query: str) -> None:
+        try:
+            statements = self._connection.extract_statements(query)
+        except duckdb.Error as error:
+            raise self._declarations.error(trait, f"is no SQL: {_told(error)}") from error
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise self._declarations.error(trait, "must be one SELECT")
+
+    def _ran(self, trait: Trait, query: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(query)
+        except duckdb.Error as error:
+            raise self._declarations.error(trait, f"can't be evaluated: {_told(error)}") from error
+
+    def _checked(self, trait: Trait, query: str) -> Labels:
+        """Those of the moment's shoppers, each once, each false or true."""
+        found = self._ran(
+            trait,
+            f"""
+            SELECT who.row, max(told.label::DOUBLE) AS label, count(*) AS rows
+            FROM (
+                {query.strip().rstrip(";")}
+            ) AS told JOIN shoppers USING (shopper_id)
+            JOIN behind.who AS who USING (shopper_id)
+            WHERE told.label IS NOT NULL GROUP BY who.row ORDER BY who.row
+            """,
+        ).fetchnumpy()
+        if (found["rows"] > 1).any():
+            raise self._declarations.error(trait, "must give one row for each shopper, and gives several for some")
+        values = np.asarray(found["label"], dtype=np.float64)
+        if not np.isin(values, (0.0, 1.0)).all():
+            raise self._declarations.error(trait, "label must be a boolean, or 0 and 1")
+        return Labels(np.asarray(found["row"], dtype=np.int64), values > 0.5)
+
+    def _table(self, trait: Trait) -> str:
+        return f"behind.labels_{self._declarations.traits.index(trait)}"
+
+
+@contextmanager
+def labeller(data: Path, shopper_ids: list[str], declarations: Declarations) -> Iterator[Labeller]:
+    """Open an engine that holds a prepared data set and the teams' tables, and nothing else.
+
+    Args:
+        data: the data set's folder.
+        shopper_ids: in the corpus' order.
+        declarations: the traits.
+
+    Raises:
+        DeclarationError: a table of labels can't be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="portrait-traits-") as scratch, engine(Path(scratch)) as connection:
+        connection.execute("CREATE SCHEMA behind")
+        for table, file in (("behind.log", "events.parquet"), ("items", "items.parquet")):
+            connection.execute(f"CREATE TABLE {table} AS SELECT * FROM read_parquet({literal(data / file)})")
+        connection.execute(
+            "CREATE TABLE behind.who AS SELECT shopper_id, row - 1 AS row FROM "
+            "(SELECT unnest($ids::VARCHAR[]) AS shopper_id, generate_subscripts($ids::VARCHAR[], 1) AS row)",
+            {"ids": shopper_ids},
+        )
+        connection.execute("CREATE TABLE behind.moment (as_of TIMESTAMPTZ, until TIMESTAMPTZ, since TIMESTAMPTZ)")
+        for view, chosen, condition in (
+            ("past", "log.*", "time <= as_of"),
+            ("future", "log.*", "time > as_of AND time <= until"),
+            ("shoppers", "DISTINCT shopper_id, as_of, until", f"time > since AND time <= as_of AND {_ENCODED}"),
+        ):
+            connection.execute(
+                f"CREATE VIEW {view} AS SELECT {chosen} FROM behind.log AS log, behind.moment WHERE {condition}"
+            )
+        for place, trait in enumerate(declarations.traits):
+            if trait.table:
+                _load_table(connection, declarations, trait, f"behind.labels_{place}")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield Labeller(connection, declarations)
+
+
+def _load_table(connection: duckdb.DuckDBPyConnection, declarations: Declarations, trait: Trait, name: str) -> None:
+    reader = "read_parquet" if trait.table and trait.table.suffix == ".parquet" else "read_csv"
+    types = ", all_varchar = true" if reader == "read_csv" else ""
+    try:
+        relation = f"{reader}({literal(trait.table)}{types})"
+        held = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+        if missing := sorted(_TABLE_COLUMNS - held):
+            raise declarations.error(trait, f"{trait.table} has no column {missing[0]!r}")
+        connection.execute(
+            f"CREATE TABLE {name} AS SELECT shopper_id::VARCHAR AS shopper_id, time::TIMESTAMPTZ AS time, "
+            f"value::DOUBLE AS value FROM {relation} WHERE value IS NOT NULL"
+        )
+    except duckdb.Error as error:
+        raise declarations.error(trait, f"{trait.table} can't be read: {_told(error)}") from error
+    known = connection.execute(f"SELECT count(*) FROM {name} JOIN behind.who USING (shopper_id)").fetchone()
+    if known is None or not known[0]:
+        raise declarations.error(trait, f"{trait.table} names no shopper of the data set")
+
+
+def _of_table(name: str) -> str:
+    """Shoppers with a label in the horizon; of several the highest."""
+    return (
+        f"SELECT shopper_id, max(value) AS label FROM {name} JOIN shoppers USING (shopper_id) "
+        "WHERE time > as_of AND time <= until GROUP BY shopper_id"
+    )
+
+
+def _told(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0]

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES, Event, EventType
 from portrait.features.histories import REMEMBERED_EVENTS, SECONDS_PER_DAY
 
 SPANS = (30, 90, 365)
@@ -66,8 +66,12 @@ def statistics(
 
 
 def counted(events: Sequence[Event]) -> list[Event]:
-    """The events that statistics are of: searches, and what was done in the default catalogue, as in training."""
-    return [event for event in events if event.type is EventType.SEARCH or event.is_of(DEFAULT_CATALOGUE)]
+    """The events that statistics are of, as in training: searches, and what was done in the default catalogue.
+
+    Refunds are none of them: the corpus has none.
+    """
+    told = (event for event in events if event.type in EVENT_TYPES)
+    return [event for event in told if event.type is EventType.SEARCH or event.is_of(DEFAULT_CATALOGUE)]
 
 
 def of_history(events: Sequence[Event], as_of: datetime) -> NDArray[np.float32] | None:

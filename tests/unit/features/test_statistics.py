@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.events import Event, EventType
+from portrait.features.events import EVENT_TYPES, Event, EventType
 from portrait.features.histories import REMEMBERED_EVENTS, SECONDS_PER_DAY
 from portrait.features.statistics import RFM, STATISTICS, of_history, spent, statistics
 
@@ -47,6 +47,11 @@ def test_other_catalogues_do_not_count() -> None:
     assert told([bought(3), seen]) == told([bought(3)])
 
 
+def test_refunds_do_not_count() -> None:
+    back = Event("r", EventType.REFUND, NOW - timedelta(days=1), "i", price=10.0)
+    assert told([bought(20), back]) == told([bought(20)])
+
+
 def test_counts_no_money_where_the_price_is_unknown() -> None:
     assert told([bought(1, None)])["monetary_30"] == 0
 
@@ -64,7 +69,7 @@ ages = st.lists(st.floats(0, 1000), min_size=1, max_size=30).map(lambda drawn: s
 
 @given(ages, st.data())
 def test_are_the_same_from_columns_as_from_a_history(drawn: list[float], data: st.DataObject) -> None:
-    kinds = data.draw(st.lists(st.sampled_from(list(EventType)), min_size=len(drawn), max_size=len(drawn)))
+    kinds = data.draw(st.lists(st.sampled_from(EVENT_TYPES), min_size=len(drawn), max_size=len(drawn)))
     events = [
         Event("e", kind, NOW - timedelta(days=age), "i", price=age, quantity=2.0)
         for kind, age in zip(kinds, drawn, strict=True)

@@ -64,6 +64,11 @@ def test_sees_the_time_after_the_moment_up_to_the_horizon(tmp_path: Path) -> Non
     assert found.values.tolist() == [True, False]
 
 
+def test_who_only_gave_back_in_the_window_is_no_sample(tmp_path: Path) -> None:
+    events = [("a", 1.0, "purchase"), ("a", 39.0, "refund"), ("b", 39.0, "view")]
+    assert labels(write(tmp_path, events)).shoppers.tolist() == [1]
+
+
 def test_a_query_may_end_with_a_comment(tmp_path: Path) -> None:
     assert labels(write(tmp_path, EVENTS), value=f"{BUYS} -- of any kind").values.tolist() == [True, False]
 

@@ -23,12 +23,13 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import DEFAULT_CATALOGUE
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.training.prepare.engine import engine, literal
 from portrait.training.traits.declarations import Declarations, Trait
 
-_ENCODED = f"(item_id IS NULL OR catalogue = {literal(DEFAULT_CATALOGUE)})"
+_TYPES = ", ".join(literal(kind.value) for kind in EVENT_TYPES)
+_ENCODED = f"(item_id IS NULL OR catalogue = {literal(DEFAULT_CATALOGUE)}) AND type IN ({_TYPES})"
 """Events that the corpus holds: who has no other is unknown to the encoders."""
 _TABLE_COLUMNS = {"shopper_id", "time", "value"}
 

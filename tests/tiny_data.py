@@ -85,13 +85,14 @@ def write_gpt(folder: Path) -> Path:
 
 
 def write_base_model(folder: Path, config: "PreTrainedConfig", bare: bool = False) -> Path:
-    """Write a base model of a configuration with random weights, and a tokenizer that knows the data set's words.
+    """Write a base model with random weights, the same each time, and a tokenizer that knows the data set's words.
 
     Args:
         folder: where.
         config: of the model; its vocabulary is the tokenizer's.
         bare: a tokenizer as GPTs have it, which adds no tokens to a text and has none for padding.
     """
+    import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import AutoModel, PreTrainedTokenizerFast
 
@@ -105,5 +106,7 @@ def write_base_model(folder: Path, config: "PreTrainedConfig", bare: bool = Fals
             single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
         )
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokens).save_pretrained(folder)
-    AutoModel.from_config(config).save_pretrained(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        AutoModel.from_config(config).save_pretrained(folder)
     return folder

@@ -39,5 +39,15 @@ def configure(level: str, stream: TextIO) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
+    handler.addFilter(_is_no_parting)
     logging.getLogger("portrait").setLevel(level.upper())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _is_no_parting(record: logging.LogRecord) -> bool:
+    """Whether a library's line is about something else than a caller who did not take the answer.
+
+    grpc.aio logs that as an error, with a traceback; it is the caller's business, and the access log has the call.
+    """
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != "ExecuteBatchError"

@@ -54,6 +54,7 @@ def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield served
         assert served.process.poll() is None
     assert "fault" not in {line["event"] for line in served.logged}, served.log_text
+    assert "Traceback" not in served.log_text
 
 
 @pytest.fixture(scope="module")

@@ -243,3 +243,18 @@ async def test_a_message_that_never_comes_is_not_waited_for_longer_than_the_dead
             await channel.stream_unary(f"/{METHOD}")(nothing())
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert server.count("DEADLINE_EXCEEDED") == 1
+
+
+async def test_a_caller_who_does_not_take_the_answer_is_no_error_of_ours(server: Server, log: io.StringIO) -> None:
+    async def long() -> str:
+        return "x" * 20_000_000
+
+    server.answer = long
+    options = [("grpc.max_receive_message_length", 1000)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options) as channel:
+        for _ in range(5):
+            refused = await refusal(channel.unary_unary(f"/{METHOD}"))
+            assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await server.grpc.stop(1.0)
+    assert log.getvalue().count('"event": "rpc"') == 5
+    assert "Traceback" not in log.getvalue()

@@ -40,7 +40,6 @@ EXPORTED = [
 
 @pytest.fixture(scope="module")
 def base_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("base_models")
     words = len(tiny_data.VOCABULARY)
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}

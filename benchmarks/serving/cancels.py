@@ -7,15 +7,13 @@ bar: what was done for a call before it was taken back can't be spared.) Then ca
 cache of texts is small and full before that: what it keeps on purpose would look like a leak.
 """
 
-import argparse
 import json
 import statistics
 import sys
 from collections import Counter
-from datetime import date
 from pathlib import Path
 
-from benchmarks.machine import machine
+from benchmarks.serving.alone import alone
 from benchmarks.serving.calls import searches
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import LATE, LEFT, OK, REFUSED, Answered, Call, Load, run
@@ -139,17 +137,5 @@ def _say(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print a JSON row for each bar; returns 0 if all hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.cancels", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    parser.add_argument("--requests", type=int, default=100_000, help="calls in which memory is looked at")
-    chosen = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    rows = measure(chosen.repository, chosen.requests)
-    print("\n".join(map(str, rows)))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(alone("cancels", __doc__, measure, requests=(100_000, "calls in which memory is looked at")))

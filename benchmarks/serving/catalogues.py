@@ -4,7 +4,6 @@ Catalogues are made of the newest release of the repository; see `synthetic`. Ga
 machine; calls come one by one.
 """
 
-import argparse
 import json
 import statistics
 import sys
@@ -12,13 +11,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 
 import grpc
 
-from benchmarks.machine import machine
 from benchmarks.serving import synthetic
+from benchmarks.serving.alone import alone
 from benchmarks.serving.calls import recommendations
 from benchmarks.serving.curves import Curve, keep
 from benchmarks.serving.gateway import Gateway, serve
@@ -136,15 +134,5 @@ def _say(told: dict[str, object]) -> None:
     sys.stderr.write(json.dumps(told) + "\n")
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print a JSON row for each bar; returns 0 if all hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.catalogues", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    rows = measure(parser.parse_args(arguments).repository)
-    print("\n".join(map(str, rows)))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(alone("catalogues", __doc__, measure))

@@ -7,7 +7,6 @@ release's items, each once; the gateway keeps no embedding. Repetitions of the t
 median of theirs. Gateway, Triton and load generator share the machine.
 """
 
-import argparse
 import json
 import random
 import statistics
@@ -16,12 +15,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import openvino  # type: ignore[import-untyped]
 
-from benchmarks.machine import machine
+from benchmarks.serving.alone import alone
 from benchmarks.serving.calls import encodings, item_texts
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import OK, Call, Load, run
@@ -155,17 +153,5 @@ def _say(load: tuple[int, int], own: float, measured: Measured) -> None:
     sys.stderr.write(json.dumps(told) + "\n")
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print a JSON row for each bar; returns 0 if all hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.encoding", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    parser.add_argument("--repetitions", type=int, default=5)
-    chosen = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    rows = measure(chosen.repository, chosen.repetitions)
-    print("\n".join(map(str, rows)))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(alone("encoding", __doc__, measure, repetitions=(5, "how often each load is measured")))

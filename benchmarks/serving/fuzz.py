@@ -6,19 +6,17 @@ even HTTP/2. None may bring the gateway down, hang, or be answered with a fault.
 is made.
 """
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 import grpc
 
-from benchmarks.machine import machine
+from benchmarks.serving.alone import alone
 from benchmarks.serving.bad_input import CONNECTIONS, STREAMS, Chance
 from benchmarks.serving.calls import mixed
 from benchmarks.serving.gateway import serve
@@ -160,17 +158,5 @@ def measure(repository: Path, inputs: int = 100_000) -> list[Row]:
     ]  # fmt: skip
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print a JSON row for each bar; returns 0 if all hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.fuzz", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    parser.add_argument("--inputs", type=int, default=100_000, help="how many")
-    chosen = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    rows = measure(chosen.repository, chosen.inputs)
-    print("\n".join(map(str, rows)))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(alone("fuzz", __doc__, measure, inputs=(100_000, "how many")))

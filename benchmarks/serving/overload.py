@@ -5,16 +5,14 @@ Gateway, Triton and load generator share the machine: what the generator takes a
 from the goodput.
 """
 
-import argparse
 import json
 import statistics
 import sys
 import time
 from collections import Counter
-from datetime import date
 from pathlib import Path
 
-from benchmarks.machine import machine
+from benchmarks.serving.alone import alone
 from benchmarks.serving.calls import mixed
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import LATE, OK, REFUSED, Answered, Call, Load, run, start_series
@@ -127,17 +125,5 @@ def _say(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print a JSON row for each bar; returns 0 if all hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.overload", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long the overload lasts")
-    chosen = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    rows = measure(chosen.repository, chosen.seconds)
-    print("\n".join(map(str, rows)))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(alone("overload", __doc__, measure, seconds=(60.0, "how long the overload lasts")))

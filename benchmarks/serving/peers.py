@@ -7,7 +7,6 @@ turn in each of some rounds, and figures are medians of the rounds. What the loa
 them alike.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -22,13 +21,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.machine import machine
 from benchmarks.serving import gateway, senders
+from benchmarks.serving.alone import alone
 from benchmarks.serving.encoders import Encoder, encode_all, in_onnxruntime, in_openvino
 from benchmarks.serving.load import OK, Answered
 from benchmarks.serving.peer import model
@@ -292,16 +290,5 @@ def _say(*told: object) -> None:
     sys.stderr.write(" ".join(map(str, told)) + "\n")
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print a JSON row for each bar; returns 0 if all hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.peers", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    chosen = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    rows = measure(chosen.repository)
-    print("\n".join(map(str, rows)))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(alone("peers", __doc__, measure))

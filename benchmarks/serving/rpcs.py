@@ -4,21 +4,19 @@ An empty echo server, the gateway, and the load generator share the machine; all
 that a thousand shoppers come again and again, cold that every history is a new one.
 """
 
-import argparse
 import json
 import random
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
 from pathlib import Path
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from benchmarks.machine import machine
 from benchmarks.serving import echo, h2load
+from benchmarks.serving.alone import alone
 from benchmarks.serving.calls import PROFILE, RECOMMEND, items_of
 from benchmarks.serving.curves import Curve, keep
 from benchmarks.serving.gateway import Gateway, serve
@@ -229,17 +227,5 @@ def _say(what: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"what": what, **told}) + "\n")
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print a JSON row for each bar; returns 0 if all hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.rpcs", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    parser.add_argument("--seconds", type=float, default=8.0, help="how long each load lasts")
-    chosen = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    rows = measure(chosen.repository, chosen.seconds)
-    print("\n".join(map(str, rows)))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(alone("rpcs", __doc__, measure, seconds=(8.0, "how long each load lasts")))

@@ -5,7 +5,6 @@ them answers is asked before, so that under load every answer is compared with w
 one that was made of two releases is neither's.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -18,14 +17,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import machine
+from benchmarks.serving.alone import alone
 from benchmarks.serving.callers import OK, Answer, Callers, start
 from benchmarks.serving.calls import PROFILE, mixed, searches
 from benchmarks.serving.gateway import Gateway, serve
@@ -278,19 +277,14 @@ def _say(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print a JSON row for each bar; returns 0 if all hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.swaps", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long releases are swapped")
-    parser.add_argument("--swaps", type=int, default=20, help="how often, in that time")
-    parser.add_argument("--kills", type=int, default=5, help="how often Triton is killed")
-    chosen = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    rows = measure(chosen.repository, chosen.seconds, chosen.swaps, chosen.kills)
-    print("\n".join(map(str, rows)))
-    return 0 if all(row.holds for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(
+        alone(
+            "swaps",
+            __doc__,
+            measure,
+            seconds=(60.0, "how long releases are swapped"),
+            swaps=(20, "how often, in that time"),
+            kills=(5, "how often Triton is killed"),
+        )
+    )

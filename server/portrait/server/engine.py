@@ -207,14 +207,17 @@ class Engine:
         def spare() -> Asked:
             shopper = self._shoppers.remembered(history, "", as_of, shelves)
             known = shopper is not None and shopper.profile.any()
-            told = values(self.release.traits, None, history, as_of) if "traits" in fields else ()
-            return Asked(shopper.profile if shopper is not None and known else None, degraded=True, traits=told)
+            embedding = shopper.profile if shopper is not None and known else None
+            return Asked(embedding, degraded=True, traits=without_probabilities())
 
-        asked = Asked(traits=values(self.release.traits, None, history, as_of) if "traits" in fields else ())
+        def without_probabilities() -> Sequence[TraitValue]:
+            return values(self.release.traits, None, history, as_of) if "traits" in fields else ()
+
         labels = labels if "label_interests" in fields else _NO_LABELS
-        if history and ("embedding" in fields or "traits" in fields or labels):
-            answer = self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline)
-            asked = await answer
+        if not history or not ("embedding" in fields or "traits" in fields or labels):
+            asked = Asked(traits=without_probabilities())
+        else:
+            asked = await (self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
         say = partial(build, history, as_of, shelves.item, self.release, fields, asked)
         return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
 

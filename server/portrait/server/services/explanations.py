@@ -5,12 +5,11 @@ from collections.abc import Iterable
 import structlog
 
 from portrait.server.engine import RankRequest
-from portrait.server.errors import NotFound
 from portrait.server.explaining import Effect, explain_profile, explain_recommendation
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
-from portrait.server.services.shoppers import behaviour_of
+from portrait.server.services.shoppers import behaviour_of, known_behaviour_of
 from portrait.server.services.translation import catalogue_name, ranked_messages
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
@@ -57,11 +56,9 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         self, request: explanation_service_pb2.ExplainProfileRequest, context: Context
     ) -> explanation_service_pb2.ExplainProfileResponse:
         """What a profile rests on."""
-        behaviour = await behaviour_of(
+        behaviour = await known_behaviour_of(
             self._store, request.shopper, request.as_of if request.HasField("as_of") else None
         )
-        if not behaviour.history and request.shopper.shopper_id:
-            raise NotFound("shopper.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
         with self._loaded.routes as routes:
             explained = await explain_profile(
                 routes.of(request.shopper.shopper_id),

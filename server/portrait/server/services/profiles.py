@@ -11,12 +11,12 @@ from portrait.features.events import Event
 from portrait.server.contract.statuses import is_expected
 from portrait.server.contract.validation import violations
 from portrait.server.engine import Engine, LabelQuestions
-from portrait.server.errors import InvalidRequest, NotFound, PortraitError
+from portrait.server.errors import InvalidRequest, PortraitError
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.profile_messages import profile_fields, profile_message
-from portrait.server.services.shoppers import Behaviour, behaviour_of
+from portrait.server.services.shoppers import known_behaviour_of
 from portrait.server.services.translation import entry_error
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
@@ -94,16 +94,11 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         for place, each in enumerate(request.label_examples):
             path = f"label_examples[{place}].shoppers"
             behaviours = [
-                await self._behaviour(shopper, f"{path}[{nth}]", as_of) for nth, shopper in enumerate(each.shoppers)
+                await known_behaviour_of(self._store, shopper, as_of, f"{path}[{nth}]")
+                for nth, shopper in enumerate(each.shoppers)
             ]
             found.append((each.label, [(behaviour.history, behaviour.as_of) for behaviour in behaviours]))
         return found
-
-    async def _behaviour(self, shopper: types_pb2.ShopperRef, path: str, as_of: Timestamp | None) -> Behaviour:
-        behaviour = await behaviour_of(self._store, shopper, as_of)
-        if not behaviour.history and shopper.shopper_id:
-            raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
-        return behaviour
 
     async def _profile(
         self,
@@ -115,7 +110,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         allow_degraded: bool,
         labels: LabelQuestions | None = None,
     ) -> profile_service_pb2.Profile:
-        behaviour = await self._behaviour(shopper, path, as_of)
+        behaviour = await known_behaviour_of(self._store, shopper, as_of, path)
         fields = profile_fields(paths)
         profile = await engine.profile(
             behaviour.history,

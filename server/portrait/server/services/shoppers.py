@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
 from portrait.server.contract.limits import HISTORY_EVENTS
+from portrait.server.errors import NotFound
 from portrait.server.services.translation import datetime_of, event_of
 from portrait.server.storage.store import Store
 from portrait.v1 import types_pb2
@@ -41,6 +42,26 @@ async def behaviour_of(store: Store, shopper: types_pb2.ShopperRef, as_of: Times
     else:
         history = _inline(shopper.history, latest)
     return Behaviour(history, latest if as_of is not None else _now_or_last(history))
+
+
+async def known_behaviour_of(
+    store: Store, shopper: types_pb2.ShopperRef, as_of: Timestamp | None, path: str = "shopper"
+) -> Behaviour:
+    """The history that a request brings, or that of a shopper of whom something is recorded; see `behaviour_of`.
+
+    Args:
+        store: holds the histories of named shoppers.
+        shopper: keeps the contract.
+        as_of: the moment; None means now.
+        path: where `shopper` stands in the request.
+
+    Raises:
+        NotFound: nothing is recorded of the named shopper.
+    """
+    behaviour = await behaviour_of(store, shopper, as_of)
+    if not behaviour.history and shopper.shopper_id:
+        raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
+    return behaviour
 
 
 def _inline(message: types_pb2.History, latest: datetime) -> list[Event]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# `portrait serve` would start its program anew without it, and a test that calls it in this process is that program.
+# `portrait serve` would start its program anew without them, and a test that calls it in this process is that program.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # No test depends on the clock: the first example of a test may pay for imports and shared fixtures.
 settings.register_profile("portrait", deadline=None)

@@ -10,6 +10,11 @@ _ENTRY_BYTES = 600
 """An entry's memory beside its bytes: key, tuple, numbers, state and dictionary entry."""
 
 
+_WORTH = 0.05
+"""An answer given again saves over twenty times what it takes to read a request and look for its answer."""
+_SMOOTHING = 0.01
+
+
 class _Answer(NamedTuple):
     wire: bytes
     state: Hashable
@@ -32,9 +37,16 @@ class Answers:
         self.bytes = 0
         self.hits = 0
         self.misses = 0
+        self._share = 1.0
+        """Of the latest looks, how many found an answer."""
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def worth_looking(self) -> bool:
+        """Whether of late an answer was found often enough to pay for reading the requests."""
+        return self._share > _WORTH
 
     def key(self, method: str, request: bytes) -> bytes:
         """What a request is known by.
@@ -56,9 +68,11 @@ class Answers:
         found = self._entries.get(key)
         if found is not None and found.state == state and now <= found.until:
             self.hits += 1
+            self._share += _SMOOTHING * (1.0 - self._share)
             self._entries.move_to_end(key)
             return found.wire
         self.misses += 1
+        self._share -= _SMOOTHING * self._share
         if found is not None:
             self._drop(key)
         return None

@@ -18,6 +18,7 @@ from portrait.features.release import ReleaseError
 from portrait.server import logs, tls
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
+from portrait.server.admission.turns import Turns
 from portrait.server.answers import Answers
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
@@ -32,6 +33,7 @@ from portrait.server.interceptors.measuring import measuring
 from portrait.server.interceptors.reading import reading
 from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
+from portrait.server.interceptors.shedding import shedding
 from portrait.server.metrics import Metrics
 from portrait.server.processes.group import ProcessError
 from portrait.server.processes.supervisor import supervise
@@ -233,16 +235,18 @@ def _server(
     given: Answers,
     shared: bool,
 ) -> grpc.aio.Server:
+    turns = Turns()
     chain = Chain(
         [
             request_ids,
             access_log,
             measuring(metrics),
             errors,
-            reading(settings.default_deadline_seconds),
-            answers(given, settings.answer_seconds, store, lambda: loaded.state),
+            shedding(gates, turns, given),
             deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
-            admission(gates),
+            reading,
+            answers(given, settings.answer_seconds, store, lambda: loaded.state),
+            admission(gates, turns),
             requests,
         ]
     )

@@ -76,19 +76,28 @@ def serve(
 
     Writes one JSON line with "event": "ready" and the address to stderr once calls are served.
     """
-    _silence_grpc()
+    _in_environment()
     # Imported here, so that `portrait --help` does not load all of the gateway.
     from portrait.server.app import run
 
     sys.exit(run(settings, check=check))
 
 
-def _silence_grpc() -> None:
-    """Start this program anew, in this process, without the log of gRPC's C core.
+_ENVIRONMENT = {
+    # gRPC's core logs to stderr past our log: it breaks into our lines, and repeats what callers sent.
+    "GRPC_VERBOSITY": "NONE",
+    # Requests share the cores already. Threads for the small products of one request wait for each other, busily.
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""What libraries read when they are imported; what is set already is left."""
 
-    That log goes to stderr past ours: it breaks into our lines, and repeats what callers sent, line ends and all. The
-    core looks at the variable when grpc is first imported, which the client has done by now.
+
+def _in_environment() -> None:
+    """Start this program anew, in this process, in the environment that the gateway's libraries need.
+
+    The client has imported grpc by now, and gRPC's core looks at its variable only then.
     """
-    if "GRPC_VERBOSITY" not in os.environ:
-        os.environ["GRPC_VERBOSITY"] = "NONE"
+    missing = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    if missing:
+        os.environ.update(missing)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell is wanted

@@ -11,6 +11,8 @@ from grpc_status import rpc_status
 
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import Gate, Priority, Refusal
+from portrait.server.admission.turns import Turns
+from portrait.server.answers import Answers
 from portrait.server.batching.share import Share, current_share
 from portrait.server.interceptors.admission import admission
 from portrait.server.interceptors.chain import Chain, Context
@@ -18,6 +20,7 @@ from portrait.server.interceptors.deadlines import deadlines
 from portrait.server.interceptors.errors import errors
 from portrait.server.interceptors.reading import reading
 from portrait.server.interceptors.requests import requests
+from portrait.server.interceptors.shedding import shedding
 from portrait.server.metrics import Metrics
 from portrait.v1 import (
     catalogue_service_pb2,
@@ -43,9 +46,19 @@ class Server:
         self.gates = {kind: Gate(PLACES, 0.5) for kind in Kind}
         self.metrics = Metrics()
         self.metrics.watch_gates(self.gates)
-        self.grpc = grpc.aio.server(
-            interceptors=[Chain([errors, reading(5), deadlines(5, 5), admission(self.gates), requests])]
+        self.given = Answers(1_000)
+        turns = Turns()
+        chain = Chain(
+            [
+                errors,
+                shedding(self.gates, turns, self.given),
+                deadlines(5, 5),
+                reading,
+                admission(self.gates, turns),
+                requests,
+            ]
         )
+        self.grpc = grpc.aio.server(interceptors=[chain])
         handler = grpc.unary_unary_rpc_method_handler(self._hold, StringValue.FromString, StringValue.SerializeToString)
         for path in (RECOMMEND, RECORD, HEALTH):
             service, _, method = path.partition("/")
@@ -147,6 +160,31 @@ async def test_a_caller_gets_its_share_while_others_call_and_all_of_it_while_non
     assert server.gates[Kind.MODELS].refused == {(Priority.INTERACTIVE, Refusal.CALLER): PLACES // 2}
     server.go.set()
     await asyncio.gather(first, *greedy, return_exceptions=True)
+
+
+@pytest.mark.parametrize("often_given_again", [False, True])
+async def test_a_full_gateway_reads_no_calls_unless_many_are_answered_from_memory(
+    server: Server, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch, often_given_again: bool
+) -> None:
+    monkeypatch.setattr("portrait.server.admission.gate.WAIT_SECONDS", 60.0)
+    key = server.given.key(RECOMMEND, b"request")
+    for _ in range(1_000):
+        server.given.get(key, None, 0.0)
+    if often_given_again:
+        server.given.put(key, b"answer", None, 1.0)
+        for _ in range(100):
+            server.given.get(key, None, 0.0)
+    taken = [ask(channel, RECOMMEND, ("x-caller", f"c{n}")) for n in range(PLACES + 2)]
+    await until(lambda: server.gates[Kind.MODELS].is_full)
+    unread = channel.stream_unary(f"/{RECOMMEND}")(metadata=(("x-caller", "late"), ("x-priority", "batch")))
+    if often_given_again:
+        await asyncio.sleep(0.05)
+        assert not unread.done()
+        await unread.write(b"")
+    assert await unread.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert server.count("refused_total", kind="models", priority="batch", reason="limit") == 1
+    server.go.set()
+    await asyncio.gather(*taken)
 
 
 @pytest.mark.parametrize(("key", "value"), [("x-priority", "urgent"), ("x-caller", "a name"), ("x-caller", "n" * 129)])

@@ -49,8 +49,8 @@ class Server:
             access_log,
             measuring(self.metrics),
             errors,
-            reading(DEFAULT),
             deadlines(DEFAULT, MAXIMUM),
+            reading,
             requests,
         ]
         self.grpc = grpc.aio.server(interceptors=[Chain(interceptors)])

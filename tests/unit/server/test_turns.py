@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.serving.virtual_time import run
-from portrait.server.admission.turns import APART, Turns
+from portrait.server.admission.turns import QUIET_TURNS, ROOM_SHARE, WORKED_SECONDS, Turns
 
 R = TypeVar("R")
 
@@ -26,7 +26,9 @@ class Loop:
         asyncio.get_running_loop().call_soon(self._count)
 
 
-@pytest.mark.parametrize(("seconds", "apart"), [(1.0, range(APART, 2 * APART)), (0.0, range(1, APART))])
+@pytest.mark.parametrize(
+    ("seconds", "apart"), [(WORKED_SECONDS, range(QUIET_TURNS, 2 * QUIET_TURNS)), (0.0, range(1, QUIET_TURNS))]
+)
 async def test_steps_are_apart_and_in_order(seconds: float, apart: range) -> None:
     """Steps take some time, or none; then nothing is left to others."""
     turns, loop = Turns(lambda: seconds * len(steps)), Loop()
@@ -48,6 +50,27 @@ async def test_steps_are_apart_and_in_order(seconds: float, apart: range) -> Non
     for together in (when[:5], when[5:]):
         assert all(later - sooner in apart for sooner, later in pairwise(together))
     assert [number for _, number in steps] == [0, 1, 2, 3, 4] * 2
+
+
+async def test_calls_that_come_keep_the_room_open_for_a_while() -> None:
+    """A turn of the loop takes as long as a step here, and a call comes in each."""
+    loop, worked = Loop(), 0
+    turns = Turns(lambda: WORKED_SECONDS * (loop.turns + worked))
+    when: list[int] = []
+
+    async def work() -> None:
+        nonlocal worked
+        worked += 1
+        when.append(loop.turns)
+
+    async def call() -> None:
+        while len(when) < 3:
+            turns.came()
+            await asyncio.sleep(0)
+
+    await asyncio.gather(call(), *(turns.run(work()) for _ in range(3)))
+    assert all(later - sooner >= ROOM_SHARE for sooner, later in pairwise(when))
+    assert when[-1] < 3 * QUIET_TURNS
 
 
 async def _task(turns: Turns, work: Awaitable[R]) -> R:

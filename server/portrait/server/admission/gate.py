@@ -103,6 +103,16 @@ class Gate:
         """Units that may be under way at one time, at present."""
         return self._limit.value
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no work whatever would be let in now: as many as may wait for a place do."""
+        return len(self._waiting) >= max(1.0, _WAITING_SHARE * self.limit)
+
+    def shed(self, priority: Priority, caller: str) -> Overloaded:
+        """Refuse work of which no more is known; the gate is full."""
+        self._callers.ask(caller, asyncio.get_running_loop().time())
+        return self._refused(priority, Refusal.LIMIT, _FULL)
+
     async def enter(self, work: Work) -> Ticket:
         """Let work in; whoever gets a ticket gives it back by `leave`.
 
@@ -114,7 +124,9 @@ class Gate:
         caller = self._callers.ask(work.caller, now)
         self._refuse_late(work, now)
         if not self._callers.may(caller, units, self.limit, now):
-            raise self._refused(work, Refusal.CALLER, "this caller has its share of what can be done at one time")
+            raise self._refused(
+                work.priority, Refusal.CALLER, "this caller has its share of what can be done at one time"
+            )
         # Counted from now on, or one caller could wait for more than its share.
         self._callers.take(caller, units)
         try:
@@ -147,12 +159,12 @@ class Gate:
         elif work.priority is Priority.INTERACTIVE:
             await self._wait(work, units)
         else:
-            raise self._refused(work, Refusal.LIMIT, _FULL)
+            raise self._refused(work.priority, Refusal.LIMIT, _FULL)
 
     async def _wait(self, work: Work, units: int) -> None:
         """Wait for a place in the order of arrival; the units are kept for the work when this returns."""
-        if len(self._waiting) >= _WAITING_SHARE * self.limit:
-            raise self._refused(work, Refusal.LIMIT, _FULL)
+        if self.is_full:
+            raise self._refused(work.priority, Refusal.LIMIT, _FULL)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, units, place))
         try:
@@ -164,7 +176,7 @@ class Gate:
             place.cancel()
             self._wake()
             if isinstance(error, TimeoutError):
-                raise self._refused(work, Refusal.LIMIT, _FULL) from None
+                raise self._refused(work.priority, Refusal.LIMIT, _FULL) from None
             raise
 
     def _wake(self) -> None:
@@ -187,11 +199,11 @@ class Gate:
         needed = latency.at_most(now) if full else latency.at_least(now)
         if work.deadline - now < needed:
             message = f"such calls take {1000 * needed:.0f} ms at present, longer than the time left"
-            raise self._refused(work, Refusal.DEADLINE, message)
+            raise self._refused(work.priority, Refusal.DEADLINE, message)
 
-    def _refused(self, work: Work, reason: Refusal, message: str) -> Overloaded:
-        self.refused[work.priority, reason] += 1
-        seconds = _RETRY_SECONDS if work.priority is Priority.INTERACTIVE else _BATCH_RETRY_SECONDS
+    def _refused(self, priority: Priority, reason: Refusal, message: str) -> Overloaded:
+        self.refused[priority, reason] += 1
+        seconds = _RETRY_SECONDS if priority is Priority.INTERACTIVE else _BATCH_RETRY_SECONDS
         return Overloaded(message, seconds * self._random.uniform(0.5, 1.5))
 
     def _learn(self, ticket: Ticket, end: End) -> None:

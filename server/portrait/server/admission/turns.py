@@ -1,8 +1,8 @@
 """Admitted work takes turns, so that calls are accepted, and refused, while it is done.
 
-grpc.aio accepts calls one after the other, each in about four turns of the event loop. Models answer in batches: if all
-the calls of a batch went on in one turn, it would last for tens of milliseconds, and those who call meanwhile would be
-neither served nor refused before their time is up.
+grpc.aio accepts calls one after the other, each in four or five turns of the event loop. Models answer in batches: if
+all the calls of a batch went on in one turn, it would last for tens of milliseconds, and those who call meanwhile would
+be neither served nor refused before their time is up.
 """
 
 import asyncio
@@ -15,10 +15,12 @@ from typing import Any, TypeVar, cast
 
 R = TypeVar("R")
 
-APART = 4
-"""Turns of the loop from one step of admitted work to the next: those in which a call is accepted."""
-LEFT_SHARE = 0.5
-"""But no more time than this share of what the step took: callers who come back at once when they are refused shall not
+WORKED_SECONDS = 0.002
+"""After so much work there is room for calls."""
+QUIET_TURNS = 12
+"""The room lasts until no call has come for so many turns of the loop: one that came takes four or five to be seen."""
+ROOM_SHARE = 3.0
+"""But no longer than so many times the work before it: callers who come back at once when they are refused shall not
 keep the gateway from its work."""
 
 
@@ -33,13 +35,17 @@ class Turns:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
+        self._worked = 0.0
+        """Seconds of work since there was room."""
         self._until = 0.0
         """When the next step may go in any case."""
         self._numbers = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         """A heap by the number of the work, and by one that no two entries share."""
-        self._left = 0
-        """Turns of the loop until the next step may go; 0 if one may go now."""
+        self._quiet = 0
+        """Turns of the loop since the last call came."""
+        self._busy = False
+        """Whether a step goes in this turn of the loop, or there is room for calls."""
 
     @coroutine
     def run(self, awaited: Awaitable[R]) -> Generator[Any, Any, R]:
@@ -59,8 +65,7 @@ class Turns:
             except StopIteration as ended:
                 return cast("R", ended.value)
             finally:
-                now = self._clock()
-                self._until = now + LEFT_SHARE * (now - began)
+                self._worked += self._clock() - began
             try:
                 sent = yield waits_for
                 step = work.send
@@ -68,7 +73,7 @@ class Turns:
                 step, sent = work.throw, error
 
     async def _turn(self, number: int) -> None:
-        if self._left:
+        if self._busy:
             turn = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting, (number, next(self._numbers), turn))
             await turn
@@ -77,15 +82,24 @@ class Turns:
 
     def _begin(self) -> None:
         """Note that a step goes now."""
-        self._left = APART
+        self._busy = True
         asyncio.get_running_loop().call_soon(self._count)
+
+    def came(self) -> None:
+        """A call has come: others may have come with it, which are let in or refused first."""
+        self._quiet = 0
 
     def _count(self) -> None:
         """Note that a turn of the loop has passed; the others are not waited for where no work waits for them."""
-        self._left = self._left - 1 if self._waiting and self._clock() < self._until else 0
-        if self._left:
+        now = self._clock()
+        self._quiet += 1
+        if self._worked >= WORKED_SECONDS:
+            self._until, self._quiet = now + ROOM_SHARE * self._worked, 0
+            self._worked = 0.0
+        if self._waiting and now < self._until and self._quiet < QUIET_TURNS:
             asyncio.get_running_loop().call_soon(self._count)
             return
+        self._busy = False
         while self._waiting:
             *_, turn = heapq.heappop(self._waiting)
             if not turn.done():  # else it was taken back

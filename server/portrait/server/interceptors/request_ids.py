@@ -1,7 +1,7 @@
 """Every call has an id: the caller's, or a new one. Log lines carry it, and so does the answer."""
 
 import re
-import uuid
+import secrets
 
 import structlog
 
@@ -16,7 +16,7 @@ def request_ids(method: Method, proceed: Behaviour) -> Behaviour:
     """Take the id from the metadata `x-request-id`, and send it back in the trailing metadata."""
 
     async def behaviour(request: bytes, context: Context) -> Answer:
-        request_id = _sent(context) or uuid.uuid4().hex
+        request_id = _sent(context) or secrets.token_hex(16)
         context.set_trailing_metadata(((HEADER, request_id),))
         # Nothing to unbind: grpc.aio runs each call in a task, whose context ends with it.
         structlog.contextvars.bind_contextvars(request_id=request_id)

@@ -26,24 +26,30 @@ class Gateway:
 
     @property
     def rss(self) -> int:
-        """Resident memory of the gateway's process, in bytes; Triton's is not in it."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        assert found is not None
-        return 1024 * int(found[1])
+        """Resident memory of the gateway's processes, in bytes; Triton's is not in it."""
+        own = [self.process.pid, *(child for child in self._children() if not _is_triton(child))]
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in own]
+        return sum(1024 * int(found[1]) for each in statuses if (found := re.search(r"VmRSS:\s+(\d+) kB", each)))
 
     @property
     def triton_pid(self) -> int:
         """Process id of the Triton that the gateway started."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        [triton] = [child for child in children if "tritonserver" in Path(f"/proc/{child}/cmdline").read_text()]
-        return int(triton)
+        [triton] = filter(_is_triton, self._children())
+        return triton
+
+    def _children(self) -> list[int]:
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def metrics(self) -> dict[str, float]:
         """All metrics, by name with labels."""
         text = urllib.request.urlopen(self.metrics_url, timeout=5).read().decode()
         pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
+
+
+def _is_triton(pid: int) -> bool:
+    return "tritonserver" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.serving.alone import alone
@@ -22,6 +23,7 @@ DEADLINE = 1.0
 NOT_AGAIN = ("--answer-cache-mib", "0")
 """No two calls are the same; answers kept in vain would look like memory that grows."""
 IN_FLIGHT = (16, 32, 48)
+PROCESSES = (1, 2)
 OVERLOAD, NORMAL = 3.0, 0.5
 _WINDOW = 0.25
 _SETTLING = 5.0
@@ -40,9 +42,13 @@ def capacity(gateway: Gateway, calls: list[Call], seconds: float) -> float:
 
 
 def measure(repository: Path, seconds: float) -> list[Row]:
-    """Run all phases."""
+    """Run all phases, with one process of the gateway and with two."""
+    return [row for processes in PROCESSES for row in _measure(repository, seconds, processes)]
+
+
+def _measure(repository: Path, seconds: float, processes: int) -> list[Row]:
     calls = mixed(repository, 20_000)
-    with serve(repository, *NOT_AGAIN) as gateway:
+    with serve(repository, *NOT_AGAIN, "--processes", str(processes)) as gateway:
         run(Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
         most = capacity(gateway, mixed(repository, 20_000, seed=2), 10.0)
         normal = run(Load(gateway.address, mixed(repository, 20_000, seed=3), 10.0, DEADLINE, rate=NORMAL * most))
@@ -65,7 +71,8 @@ def measure(repository: Path, seconds: float) -> list[Row]:
         _say("overload", rate=round(len(overload) / seconds, 1), **_summary(overload))
         _say("after", **_summary(after))
         _say("gateway", **{k: v for k, v in gateway.metrics().items() if "admission" in k and "created" not in k})
-    return _rows(most, normal, overload, after, memory, seconds, ended)
+    rows = _rows(most, normal, overload, after, memory, seconds, ended)
+    return rows if processes == 1 else [replace(row, bar=f"{row.bar}, {processes} processes") for row in rows]
 
 
 def _rows(

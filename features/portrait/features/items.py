@@ -78,6 +78,7 @@ class ItemTable(Sequence[Item]):
         self._ids, self._slots, self._catalogue = columns.ids.data, columns.slots.data, columns.catalogue.data
         self._code_of = {name: code for code, name in enumerate(codes.catalogues)}
         self._item = lru_cache(KEPT_ITEMS)(partial(_read, lines, self._line_start))
+        self._row = lru_cache(KEPT_ITEMS)(self._look_up)
 
     def __len__(self) -> int:
         return len(self._line_start) - 1
@@ -90,7 +91,7 @@ class ItemTable(Sequence[Item]):
         """One item, or some."""
         if isinstance(row, slice):
             return [self._item(each) for each in range(len(self))[row]]
-        return self._item(range(len(self))[row])
+        return self._item(row if row >= 0 else range(len(self))[row])
 
     def item_id(self, row: int) -> str:
         """The id of an item, without making the item."""
@@ -98,6 +99,9 @@ class ItemTable(Sequence[Item]):
 
     def row(self, catalogue: str, item_id: str) -> int:
         """Row of an item, -1 if there is none."""
+        return self._row(catalogue, item_id)
+
+    def _look_up(self, catalogue: str, item_id: str) -> int:
         code = self._code_of.get(catalogue, -1)
         if code < 0:
             return -1

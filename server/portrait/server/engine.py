@@ -1,6 +1,7 @@
 """The engine: histories, queries and items in, profiles and rankings out. It knows neither gRPC nor the stores."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,7 +37,7 @@ from portrait.server.retrieval.unranked import scores, unranked
 
 Vector = NDArray[np.float32]
 
-_SHORT_ROWS, _SHORT_EVENTS = 20_000, 200
+_SHORT_ROWS, _SHORT_EVENTS = 20_000, 600
 """Work over more rows or events than these goes to a thread, so that it does not hold up other requests."""
 
 
@@ -402,7 +403,9 @@ class Engine:
         told = features(chosen, shopper, request.catalogue, request.as_of)
         scores = await self._ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
         score, click, purchase = scores.score.tolist(), scores.click.tolist(), scores.purchase.tolist()
-        order = sorted(range(len(score)), key=lambda place: (-score[place], chosen.item_ids[place]))
+        least = np.partition(scores.score, -k)[-k] if k < len(score) else -math.inf
+        contenders = np.flatnonzero(scores.score >= least).tolist()  # more than k if some tie with the last
+        order = sorted(contenders, key=lambda place: (-score[place], chosen.item_ids[place]))
         return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 
     def _ranking(self, items: list[RankedItem], request: Request, *, degraded: bool = False) -> Ranking:

@@ -34,7 +34,6 @@ class _Needed:
 
     name: str
     is_oneof: bool
-    has_presence: bool
     requirement: Requirement
 
 
@@ -64,18 +63,19 @@ def violations(message: Message, path: str = "", place: str = "") -> Iterator[Vi
 def _broken(message: Message, place: str) -> list[tuple[str, str]]:
     """Paths below the message, and what is wrong there. A path is made only where something is."""
     rules = _rules(message.DESCRIPTOR)
+    sent = [(descriptor.name, value) for descriptor, value in message.ListFields()]
+    names = {name for name, _ in sent}
     broken = []
     for need in rules.needed:
-        if not _is_set(message, need) and need.requirement.applies(message, place):
+        if not _is_set(message, need, names) and need.requirement.applies(message, place):
             # A oneof has no field of its own: the message that lacks it is at fault.
             broken.append(("" if need.is_oneof else need.name, f"sent nothing; {need.requirement.words}"))
     for name, entries in rules.filled:
-        if not getattr(message, name):
+        if name not in names:
             broken.append((name, f"sent 0 entries; the limit is {entries}"))
-    for descriptor, value in message.ListFields():
-        field = rules.fields.get(descriptor.name)
-        if field is not None:
-            broken += _broken_field(field, descriptor.name, value)
+    for name, value in sent:
+        if (field := rules.fields.get(name)) and (wrong := _broken_field(field, name, value)):
+            broken += wrong
     return broken
 
 
@@ -103,12 +103,12 @@ def _rules(descriptor: Descriptor) -> _Rules:
     fields = {field.name: _field(prefix + field.name, field) for field in descriptor.fields}
     entries = [(name, LIMITS.get(prefix + name)) for name in descriptor.fields_by_name]
     needed = [
-        _Needed(name, is_oneof=False, has_presence=field.has_presence, requirement=REQUIRED[prefix + name])
-        for name, field in descriptor.fields_by_name.items()
+        _Needed(name, is_oneof=False, requirement=REQUIRED[prefix + name])
+        for name in descriptor.fields_by_name
         if prefix + name in REQUIRED
     ]
     needed += [
-        _Needed(name, is_oneof=True, has_presence=True, requirement=REQUIRED[prefix + name])
+        _Needed(name, is_oneof=True, requirement=REQUIRED[prefix + name])
         for name in descriptor.oneofs_by_name
         if prefix + name in REQUIRED
     ]
@@ -134,10 +134,15 @@ def _is_ours(field: FieldDescriptor) -> bool:
     )  # fmt: skip
 
 
-def _is_set(message: Message, need: _Needed) -> bool:
-    if need.is_oneof:
-        return message.WhichOneof(need.name) is not None
-    return message.HasField(need.name) if need.has_presence else bool(getattr(message, need.name))
+def _is_set(message: Message, need: _Needed, names: set[str]) -> bool:
+    """Whether a field or oneof is set.
+
+    Args:
+        message: has it.
+        need: which.
+        names: of the message's fields that are set; one without presence is, if it is not empty.
+    """
+    return message.WhichOneof(need.name) is not None if need.is_oneof else need.name in names
 
 
 def _join(path: str, name: str) -> str:

@@ -9,13 +9,14 @@ from datetime import datetime
 from statistics import NormalDist, median
 
 from portrait.server.profiles.absence import Absence, Reason, too_few
-from portrait.server.profiles.evidence import Evidence, latest
+from portrait.server.profiles.evidence import MOST_EVIDENCE, Evidence, latest
 
 LEAST_DAYS = 8
 """Days with events that there must be: with fewer, every week looks like a habit."""
 MOST_PEAKS = 3
 _HOURS, _WEEKDAYS = 24, 7
 _STANDS_OUT = 0.01
+_NOTHING = 1e-12
 """A count stands out if one that high has at most this chance where all hours, or weekdays, are alike."""
 _NORMAL = NormalDist()
 
@@ -87,13 +88,16 @@ def _peaks(counts: Counter[int], places: range) -> tuple[int, ...]:
 
 
 def _tail(count: int, total: int, chance: float) -> float:
-    """P(X ≥ count) of a binomial distribution, summed from the top."""
-    log_odds = math.log(chance / (1.0 - chance))
-    log_none = total * math.log1p(-chance)
-    return sum(
-        math.exp(math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) + k * log_odds + log_none)
-        for k in range(count, total + 1)
-    )
+    """P(X ≥ count) of a binomial distribution, for a count above its mean: what is added shrinks, soon to nothing."""
+    log_first = math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
+    log_first += count * math.log(chance) + (total - count) * math.log1p(-chance)
+    added = tail = math.exp(log_first)
+    for k in range(count, total):
+        added *= (total - k) / (k + 1) * chance / (1.0 - chance)
+        tail += added
+        if added < _NOTHING * tail:
+            break
+    return tail
 
 
 def _unlike(counts: Sequence[int]) -> float:
@@ -105,11 +109,11 @@ def _unlike(counts: Sequence[int]) -> float:
 
 
 def _at_peaks(evidence: Evidence, hours: Sequence[int], weekdays: Sequence[int]) -> tuple[str, ...]:
-    ids = [
+    at_peaks = (
         each.event.event_id
-        for each in evidence.events
+        for each in reversed(evidence.events)
         if each.event.time is not None
         and (not hours or each.event.time.hour in hours)
         and (not weekdays or each.event.time.isoweekday() in weekdays)
-    ]
-    return latest(ids or [each.event.event_id for each in evidence.events])
+    )
+    return tuple(itertools.islice(at_peaks, MOST_EVIDENCE)) or latest([each.event.event_id for each in evidence.events])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from portrait.features.keywords import Keyword
 from portrait.features.keywords import keywords as segment
 from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.evidence import Evidence, Weighted, latest
@@ -44,16 +43,12 @@ def keywords(evidence: Evidence, documents: int, frequencies: Mapping[str, int])
         documents: number of texts in the release's catalogue.
         frequencies: in how many of them each stem occurs.
     """
+    read = [each for each in evidence.events[-READ_EVENTS:] if each.long > 0.0]
+    words = [_words(each) for each in read]
     mass: dict[str, float] = defaultdict(float)
-    carriers: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    """Spelling and event id of each time that a stem was read, oldest first."""
-    for each in evidence.events[-READ_EVENTS:]:
-        if each.long <= 0.0:
-            continue
-        event_id = each.event.event_id
-        for word in _distinct_words(_text(each)):
-            mass[word.stem] += each.long
-            carriers[word.stem].append((word.surface, event_id))
+    for each, found in zip(read, words, strict=True):
+        for stem in found:
+            mass[stem] += each.long
     weighted = {
         stem: value * math.log((1 + documents) / (1 + frequencies.get(stem, 0))) for stem, value in mass.items()
     }
@@ -62,6 +57,11 @@ def keywords(evidence: Evidence, documents: int, frequencies: Mapping[str, int])
     )
     if not strongest:
         return Absence(Reason.TOO_LITTLE_EVIDENCE, "no event carries a word that says something")
+    carriers: dict[str, list[tuple[str, str]]] = {stem: [] for stem in strongest}
+    """Spelling and event id of each time that a stem was read, oldest first."""
+    for each, found in zip(read, words, strict=True):
+        for stem in found.keys() & carriers.keys():
+            carriers[stem].append((found[stem], each.event.event_id))
     return [
         WeightedKeyword(
             word=Counter(surface for surface, _ in carriers[stem]).most_common(1)[0][0],
@@ -74,12 +74,12 @@ def keywords(evidence: Evidence, documents: int, frequencies: Mapping[str, int])
     ]
 
 
-@lru_cache(maxsize=1 << 14)
-def _distinct_words(text: str) -> tuple[Keyword, ...]:
-    """The words of a text, each stem once. Remembered, since titles and queries come again and again."""
-    return tuple({word.stem: word for word in segment(text)}.values())
-
-
-def _text(each: Weighted) -> str:
+def _words(each: Weighted) -> Mapping[str, str]:
     item = each.item
-    return " ".join(filter(None, [each.event.query, item.title if item else None, item.brand if item else None]))
+    return _distinct_words(each.event.query, item.title if item else None, item.brand if item else None)
+
+
+@lru_cache(maxsize=1 << 14)
+def _distinct_words(*texts: str | None) -> Mapping[str, str]:
+    """The stems of texts, with the spelling of each. Remembered, since titles and queries come again and again."""
+    return {word.stem: word.surface for word in segment(" ".join(filter(None, texts)))}

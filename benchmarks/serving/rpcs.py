@@ -97,7 +97,7 @@ def measure(repository: Path, seconds: float) -> list[Row]:
             calls = [make(shopper) for shopper in warm]
             rows += _beside_empty(gateway, empty, name, calls, f"ratio >= {share}", seconds)
             if name == "GetProfile":
-                rows.append(_tail(gateway, name, calls, NORMAL * rows[-1].value, seconds))
+                rows.append(_tail(gateway, empty, calls, rows[-1], seconds))
         stored = _stored(gateway, shoppers)
         for name, make in (("GetProfile", profile), ("Recommend", recommend)):
             _warm(gateway, f"{name}, stored shoppers", [make(shopper) for shopper in stored], seconds)
@@ -133,14 +133,18 @@ def _warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) ->
     return _rate(answered)
 
 
-def _tail(gateway: Gateway, name: str, calls: Sequence[Call], rate: float, seconds: float) -> Row:
-    """The slowest of a hundred calls in an open loop."""
+def _tail(gateway: Gateway, empty: str, calls: Sequence[Call], warm: Row, seconds: float) -> Row:
+    """The slowest of a hundred calls in an open loop, and what the empty server makes of the same share of its own."""
     run(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
-    answered = run(Load(gateway.address, calls, seconds, _DEADLINE, rate=rate))
+    answered = run(Load(gateway.address, calls, seconds, _DEADLINE, rate=NORMAL * warm.value))
     p50, p99 = _percentiles(answered)
-    what = f"warm {name}: p99 at {100 * NORMAL:.0f}% of capacity"
+    what = f"{warm.bar}: p99 at {100 * NORMAL:.0f}% of capacity"
     _say(what, rate=round(_rate(answered)), **_summary(answered))
-    return Row(what, 1000 * p99, "ms", f"p50, {1000 * p50:.2f} ms", p99 / p50, "ratio <= 4")
+    nothing = run(Load(empty, [echo.CALL], seconds, _DEADLINE, rate=NORMAL * warm.value / (warm.ratio or 1.0)))
+    _say("empty server, the same", rate=round(_rate(nothing)), **_summary(nothing))
+    empty_p50, empty_p99 = _percentiles(nothing)
+    beside = f"p50, {1000 * p50:.2f} ms (empty server at 70% of its own: {empty_p99 / empty_p50:.1f})"
+    return Row(what, 1000 * p99, "ms", beside, p99 / p50, "ratio <= 4")
 
 
 def _stored(gateway: Gateway, shoppers: Shoppers) -> list[types.ShopperRef]:

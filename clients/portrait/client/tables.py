@@ -4,6 +4,7 @@ What shoppers and shops wrote is shown as it stands: no markup, and no control c
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -47,10 +48,10 @@ def _print_interests(console: Console, profile: Profile) -> None:
         bar = "inferred" if each.inferred else "█" * round(each.weight * _BAR)
         chance = "" if each.next_probability is None else _chance(each.next_probability)
         numbers = (f"{each.weight:.0%}", bar, _trend(each), chance, f"{each.confidence:.2f}")
-        _add(interests, _path(each.path), *numbers, _count(each.evidence_event_ids))
+        _add(interests, path(each.path), *numbers, _count(each.evidence_event_ids))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        _add(interests, _path(turned.path), *numbers, _count(turned.evidence_event_ids))
+        _add(interests, path(turned.path), *numbers, _count(turned.evidence_event_ids))
     if profile.interests or profile.aversions:
         console.print(interests)
 
@@ -69,7 +70,7 @@ def _print_spending(console: Console, profile: Profile) -> None:
     for band in profile.price_bands:
         pays = f"{band.low:,.2f} to {band.high:,.2f}, mostly {band.median:,.2f}"
         numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
-        _add(bands, _path(band.category_path), pays, *numbers)
+        _add(bands, path(band.category_path), pays, *numbers)
     if profile.price_bands:
         console.print(bands)
     if profile.traits:
@@ -86,7 +87,7 @@ def _print_cycles(console: Console, profile: Profile) -> None:
         dates = (f"{each.last_time:%Y-%m-%d}", f"{each.due_at:%Y-%m-%d}")
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
         every = f"{each.interval_days:.0f} days"
-        _add(cycles, _path(each.path), every, *dates, *chance, _count(each.evidence_event_ids))
+        _add(cycles, path(each.path), every, *dates, *chance, _count(each.evidence_event_ids))
     if profile.purchase_cycles:
         console.print(cycles)
 
@@ -111,28 +112,32 @@ def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
     for place, each in enumerate(ranking.items, start=1):
         price = "" if each.item.price is None else f"{each.item.price:,.2f}"
         chances = (_chance(each.click_probability), _chance(each.purchase_probability))
-        what = (each.item.item_id, each.item.title, _path(each.item.category_path))
+        what = (each.item.item_id, each.item.title, path(each.item.category_path))
         _add(table, str(place), *what, price, f"{each.score:.2f}", *chances)
     console.print(table)
 
 
-def print_explanation(
-    console: Console, explanation: RankingExplanation | ProfileExplanation, interest: Iterable[str] = ()
-) -> None:
+def print_explanation(console: Console, explanation: RankingExplanation | ProfileExplanation, part: str = "") -> None:
     """Print what speaks for an item or a profile, and what against.
 
     Args:
         console: where to.
         explanation: what is said.
-        interest: path of the interest that a ProfileExplanation is about; empty for the whole profile.
+        part: name of the interest or trait that a ProfileExplanation is about; empty for the whole profile.
     """
+    adds, form = "adds", "{:+.1%}"
     if isinstance(explanation, RankingExplanation):
-        what = f"{explanation.ranked.item.title}: score {explanation.ranked.score:.2f}"
+        what, form = f"{explanation.ranked.item.title}: score {explanation.ranked.score:.2f}", "{:+.3f}"
+    elif not part:
+        what, adds, form = "the profile as a whole", "moves it by", "{:.3f}"
+    elif explanation.probability is None:
+        what = f"{part}: {explanation.weight:.0%} of the attention"
     else:
-        what = f"{_path(interest)}: {explanation.weight:.0%}" if interest else "the profile as a whole"
-    table = _table(f"{what}; release {explanation.release}", "event", "adds")
+        what, form = f"{part}: {_chance(explanation.probability)}", "{:+.2%}"
+    table = _table(f"{what}; release {explanation.release}", "time", "did", "what", adds, "event")
     for each in explanation.events:
-        _add(table, each.event_id, f"{each.effect:+.3f}")
+        did = each.type.value if each.type else ""
+        _add(table, _moment(each.time), did, each.about, form.format(each.effect), each.event_id)
     console.print(table)
     if isinstance(explanation, RankingExplanation) and explanation.words:
         words = _table("words of the title", "word", "adds")
@@ -145,9 +150,8 @@ def print_events(console: Console, events: list[tuple[Event, str]], title: str) 
     """Print events, each beside the title of its item."""
     table = _table(title, "time", "event", "what", "price")
     for event, item_title in events:
-        when = f"{event.time:%Y-%m-%d %H:%M}" if event.time else ""
         price = "" if event.price is None else f"{event.price:,.2f}"
-        _add(table, when, event.type.value, event.query if event.type == "search" else item_title, price)
+        _add(table, _moment(event.time), event.type.value, event.query if event.type == "search" else item_title, price)
     console.print(table)
 
 
@@ -166,8 +170,13 @@ def _text(content: str, style: str = "") -> Text:
     return Text(content.translate(_CONTROLS), style)
 
 
-def _path(names: Iterable[str]) -> str:
+def path(names: Iterable[str]) -> str:
+    """A node of a taxonomy."""
     return " › ".join(names)
+
+
+def _moment(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
 def _count(evidence: Iterable[str]) -> str:

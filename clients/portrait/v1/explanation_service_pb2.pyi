@@ -26,12 +26,18 @@ class ExplainRecommendationRequest(_message.Message):
     def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., item_id: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EventEffect(_message.Message):
-    __slots__ = ("event_id", "effect")
+    __slots__ = ("event_id", "effect", "type", "time", "about")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     EFFECT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     effect: float
-    def __init__(self, event_id: _Optional[str] = ..., effect: _Optional[float] = ...) -> None: ...
+    type: _types_pb2.EventType
+    time: _timestamp_pb2.Timestamp
+    about: str
+    def __init__(self, event_id: _Optional[str] = ..., effect: _Optional[float] = ..., type: _Optional[_Union[_types_pb2.EventType, str]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., about: _Optional[str] = ...) -> None: ...
 
 class WordEffect(_message.Message):
     __slots__ = ("word", "effect")
@@ -56,23 +62,27 @@ class ExplainRecommendationResponse(_message.Message):
     def __init__(self, ranked: _Optional[_Union[_recommendation_service_pb2.RankedItem, _Mapping]] = ..., events: _Optional[_Iterable[_Union[EventEffect, _Mapping]]] = ..., words: _Optional[_Iterable[_Union[WordEffect, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...
 
 class ExplainProfileRequest(_message.Message):
-    __slots__ = ("shopper", "as_of", "interest")
+    __slots__ = ("shopper", "as_of", "interest", "trait")
     SHOPPER_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
     INTEREST_FIELD_NUMBER: _ClassVar[int]
+    TRAIT_FIELD_NUMBER: _ClassVar[int]
     shopper: _types_pb2.ShopperRef
     as_of: _timestamp_pb2.Timestamp
     interest: _recommendation_service_pb2.CategoryPath
-    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interest: _Optional[_Union[_recommendation_service_pb2.CategoryPath, _Mapping]] = ...) -> None: ...
+    trait: str
+    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interest: _Optional[_Union[_recommendation_service_pb2.CategoryPath, _Mapping]] = ..., trait: _Optional[str] = ...) -> None: ...
 
 class ExplainProfileResponse(_message.Message):
-    __slots__ = ("events", "weight", "release", "event_count")
+    __slots__ = ("events", "weight", "release", "event_count", "probability")
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[EventEffect]
     weight: float
     release: int
     event_count: int
-    def __init__(self, events: _Optional[_Iterable[_Union[EventEffect, _Mapping]]] = ..., weight: _Optional[float] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...
+    probability: float
+    def __init__(self, events: _Optional[_Iterable[_Union[EventEffect, _Mapping]]] = ..., weight: _Optional[float] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., probability: _Optional[float] = ...) -> None: ...

@@ -13,9 +13,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import Event, Item
+from portrait.features.events import Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS
-from portrait.features.keywords import keywords
+from portrait.features.keywords import keywords, without
+from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine, RankedItem, Ranking, RankRequest
 from portrait.server.errors import NotFound
 from portrait.server.profiles.profile import Profile
@@ -27,11 +28,21 @@ MOST_WORDS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """What one event, or one word, does to what is explained."""
+class EventEffect:
+    """What one event does to what is explained."""
 
-    of: str
-    """Id of the event, or the word."""
+    event: Event
+    about: str
+    """Title of its item, or its id where no catalogue holds it; the query of a search."""
+    effect: float
+    """With it, minus without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordEffect:
+    """What one word of a title does to a score."""
+
+    word: str
     effect: float
     """With it, minus without it."""
 
@@ -41,21 +52,33 @@ class RankingExplanation:
     """Why an item has its score."""
 
     ranked: RankedItem
-    events: list[Effect]
+    events: list[EventEffect]
     """Of the latest `ENCODED_EVENTS`, the largest effect first."""
-    words: list[Effect]
+    words: list[WordEffect]
     release: int
     event_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a profile is explained: an interest, a trait, or, if neither is named, all of it, as its embedding."""
+
+    interest: tuple[str, ...] = ()
+    """A node of the taxonomy."""
+    trait: str = ""
+    """A name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileExplanation:
     """What a profile rests on."""
 
-    events: list[Effect]
+    events: list[EventEffect]
     """Of the latest `ENCODED_EVENTS`, the largest effect first."""
     weight: float
-    """Of the interest; 0 where the profile as a whole is explained."""
+    """Of the observed interest; 0 where anything else is explained."""
+    probability: float | None
+    """Of the trait or the inferred interest; None where anything else is explained."""
     release: int
     event_count: int
 
@@ -79,59 +102,95 @@ async def explain_recommendation(
         return (await ranking(history, Item(item.item_id, ""))).items[0].score
 
     whole = await ranking(request.history, Item(item.item_id, ""))
-    without = await _without_each(request.history, score)
+    scores = await _without_each(request.history, score)
     return RankingExplanation(
         ranked=whole.items[0],
-        events=_effects(request.history, [whole.items[0].score - each for each in without]),
+        events=_effects(engine, request.history, [whole.items[0].score - each for each in scores]),
         words=await _words(item, lambda *candidates: ranking(request.history, *candidates)),
         release=whole.release,
         event_count=whole.event_count,
     )
 
 
-async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[Effect]:
+async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[WordEffect]:
     """What each word of a title adds to the score: the item is ranked by the words that stay."""
     words = list(dict.fromkeys(word.surface for word in keywords(item.title)))[:MOST_WORDS]
-    titles = {word: " ".join(item.title.replace(word, " ").split()) for word in words}
+    titles = {word: without(item.title, word) for word in words}
     titles = {word: title for word, title in titles.items() if title}
     if not titles:
         return []
     variants = [replace(item, title=title) for title in {item.title, *titles.values()}]
     scores = {ranked.item.title: ranked.score for ranked in (await ranking(*variants)).items}
-    effects = [Effect(word, scores[item.title] - scores[title]) for word, title in titles.items()]
+    effects = [WordEffect(word, scores[item.title] - scores[title]) for word, title in titles.items()]
     return sorted(effects, key=lambda each: -each.effect)
 
 
 async def explain_profile(
-    engine: Engine, history: Sequence[Event], as_of: datetime, interest: tuple[str, ...], *, deadline: float | None
+    engine: Engine, history: Sequence[Event], as_of: datetime, part: Part, *, deadline: float | None
 ) -> ProfileExplanation:
-    """What a profile, or one interest of it, rests on.
+    """What a profile, or a part of it, rests on.
 
     Args:
         engine: computes profiles.
         history: oldest first, nothing later than `as_of`.
         as_of: the moment of the profile.
-        interest: a node of the taxonomy; empty for the profile as a whole, as its embedding.
+        part: what of it.
         deadline: `loop.time()` at which the caller's time is up; None if never.
 
     Raises:
-        NotFound: the profile has no such interest.
+        NotFound: the profile does not say what is to be explained.
     """
-    fields = frozenset({"interests" if interest else "embedding"})
+    fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
     async def profile(events: Sequence[Event]) -> Profile:
         return await engine.profile(events, as_of, fields=fields, deadline=deadline)
 
     whole = await profile(history)
-    weight = _weight(whole, interest)
-    if interest and not weight:
+    read = _reading(whole, part)
+    value = read(whole)
+    effects = [value - read(rest) for rest in await _without_each(history, profile)]
+    chance = bool(part.trait) or _is_inferred(whole, part.interest)
+    return ProfileExplanation(
+        events=_effects(engine, history, effects),
+        weight=value if part.interest and not chance else 0.0,
+        probability=value if chance else None,
+        release=whole.release,
+        event_count=whole.event_count,
+    )
+
+
+def _reading(whole: Profile, part: Part) -> Callable[[Profile], float]:
+    """Reads off a profile what is explained of the whole one; 0 where it does not say so.
+
+    Raises:
+        NotFound: the whole one does not either.
+    """
+    if part.trait:
+        trait = next((each for each in whole.traits if each.trait.name == part.trait), None)
+        if trait is None:
+            raise NotFound("trait", "the release declares no trait of this name")
+        if trait.absent:
+            raise NotFound("trait", f"the profile has no probability of it: {trait.absent}")
+        return lambda profile: next(
+            each.probability or 0.0 for each in profile.traits if each.trait.name == part.trait
+        )  # fmt: skip
+    if not part.interest:
+        return lambda profile: _cosine(whole.embedding, profile.embedding)
+    if all(each.path != part.interest for each in whole.interests):
         raise NotFound("interest", "the profile has no interest in this node of the taxonomy")
-    profiles = await _without_each(history, profile)
-    if interest:
-        effects = [weight - _weight(without, interest) for without in profiles]
-    else:
-        effects = [1.0 - _cosine(whole.embedding, without.embedding) for without in profiles]
-    return ProfileExplanation(_effects(history, effects), weight, whole.release, whole.event_count)
+    inferred = _is_inferred(whole, part.interest)
+    return lambda profile: next(
+        (
+            (each.next_probability or 0.0) if inferred else each.weight
+            for each in profile.interests
+            if (each.path, each.inferred) == (part.interest, inferred)
+        ),
+        0.0,
+    )  # fmt: skip
+
+
+def _is_inferred(profile: Profile, path: tuple[str, ...]) -> bool:
+    return any(each.inferred for each in profile.interests if each.path == path)
 
 
 async def _without_each(history: Sequence[Event], answer: Callable[[Sequence[Event]], Awaitable[A]]) -> list[A]:
@@ -140,14 +199,18 @@ async def _without_each(history: Sequence[Event], answer: Callable[[Sequence[Eve
     return await asyncio.gather(*(answer([*history[:place], *history[place + 1 :]]) for place in places))
 
 
-def _effects(history: Sequence[Event], effects: Sequence[float]) -> list[Effect]:
-    latest = history[len(history) - len(effects) :]
-    named = [Effect(event.event_id, effect) for event, effect in zip(latest, effects, strict=True)]
-    return sorted(named, key=lambda each: -each.effect)
+def _effects(engine: Engine, history: Sequence[Event], effects: Sequence[float]) -> list[EventEffect]:
+    """The latest events with their effects, the largest first."""
+    shelves, latest = engine.shelves, history[len(history) - len(effects) :]
+    told = [EventEffect(event, _about(event, shelves), effect) for event, effect in zip(latest, effects, strict=True)]
+    return sorted(told, key=lambda each: -each.effect)
 
 
-def _weight(profile: Profile, path: tuple[str, ...]) -> float:
-    return next((each.weight for each in profile.interests if each.path == path), 0.0)
+def _about(event: Event, shelves: Shelves) -> str:
+    if event.type is EventType.SEARCH:
+        return event.query or ""
+    item = shelves.item(event)
+    return item.title if item else event.item_id or ""
 
 
 def _cosine(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> float:

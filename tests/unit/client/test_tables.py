@@ -10,12 +10,14 @@ from portrait.client import (
     Aversion,
     BrandAffinity,
     Event,
+    EventEffect,
     EventType,
     Interest,
     Item,
     Keyword,
     LabelInterest,
     Profile,
+    ProfileExplanation,
     PurchaseCycle,
     RankedItem,
     Ranking,
@@ -93,3 +95,20 @@ def test_a_profile_for_a_merchandiser() -> None:
     console = shown()
     tables.print_profile(console, profile, chinese=True)
     assert "最关注Lamps。" in text(console)
+
+
+def test_an_explanation_says_what_was_done_and_in_what_it_counts() -> None:
+    when = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+    events = (
+        EventEffect("e1", 0.0321, EventType.PURCHASE, when, "Desk [lamp]"),
+        EventEffect("e2", -0.004, EventType.SEARCH, None, "rug"),
+    )
+    for explanation, part, parts in (
+        (ProfileExplanation(events, 0.24, 3, 2), "Home › Lamps", ("Lamps: 24% of the attention", "+3.2%", "-0.4%")),
+        (ProfileExplanation(events, 0.0, 3, 2, 0.61), "buys", ("buys: 61%", "+3.21%", "-0.40%")),
+        (ProfileExplanation(events, 0.0, 3, 2), "", ("the profile as a whole", "moves it by", "0.032")),
+    ):
+        console = shown()
+        tables.print_explanation(console, explanation, part)
+        for expected in (*parts, "2026-05-01 12:30", "purchase", "Desk [lamp]", "search", "rug", "e1", "release 3"):
+            assert expected in text(console)

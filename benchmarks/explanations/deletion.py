@@ -6,7 +6,7 @@ not look at: whether the item is still recommended.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -14,9 +14,8 @@ import numpy as np
 from benchmarks.explanations.shoppers import Case, held, recommended, score
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import ENCODED_EVENTS
-from portrait.features.keywords import without
 from portrait.server.engine import Engine
-from portrait.server.explaining import EventEffect, Part, WordEffect, explain_profile
+from portrait.server.explaining import EventEffect, Part, WordEffect, explain_profile, without_words
 
 T = TypeVar("T")
 
@@ -148,17 +147,10 @@ async def of_words(
         ways = {"cited": [words[:size]], "random": [_draw(words[size:], size, random) for _ in range(DRAWS)]}
         drops: Drop = {}
         for way, draws in ways.items():
-            scores = [await score(engine, case, case.history, _worded(item, removed)) for removed in draws]
+            scores = [await score(engine, case, case.history, without_words(item, removed)) for removed in draws]
             drops[way] = whole - float(np.mean(scores))
         found.by_size[size] = drops
     return found
-
-
-def _worded(item: Item, removed: Sequence[str]) -> Item:
-    title = item.title
-    for word in removed:
-        title = without(title, word)
-    return replace(item, title=title or item.title)
 
 
 def _ways(history: Sequence[Event], cited: Sequence[str], random: np.random.Generator) -> dict[str, list[list[int]]]:

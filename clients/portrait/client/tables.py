@@ -21,6 +21,8 @@ from portrait.client.results import (
 _BAR = 20
 _CHANGE = 0.25
 """Of a trend: below it, an interest is steady."""
+_MOST_EFFECTS = 20
+"""Events of an explanation that are shown."""
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "�")
 
 
@@ -76,7 +78,7 @@ def _print_spending(console: Console, profile: Profile) -> None:
     if profile.traits:
         traits = _table("traits", "trait", "probability", "within", "what, or why not")
         for trait in profile.traits:
-            chance = "" if trait.probability is None else f"{trait.probability:.0%}"
+            chance = "" if trait.probability is None else _chance(trait.probability)
             _add(traits, trait.name, chance, f"{trait.horizon.days} days", trait.absent_reason or trait.description)
         console.print(traits)
 
@@ -125,20 +127,24 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         explanation: what is said.
         part: name of the interest or trait that a ProfileExplanation is about; empty for the whole profile.
     """
-    adds, form = "adds", "{:+.1%}"
+    adds, form, factor = "adds, in points", "{:+.2f}", 100.0
     if isinstance(explanation, RankingExplanation):
-        what, form = f"{explanation.ranked.item.title}: score {explanation.ranked.score:.2f}", "{:+.3f}"
+        what = f"{explanation.ranked.item.title}: score {explanation.ranked.score:.2f}"
+        adds, form, factor = "adds", "{:+.3f}", 1.0
     elif not part:
-        what, adds, form = "the profile as a whole", "moves it by", "{:.3f}"
+        what, adds, form, factor = "the profile as a whole", "moves it by", "{:.3f}", 1.0
     elif explanation.probability is None:
         what = f"{part}: {explanation.weight:.0%} of the attention"
     else:
-        what, form = f"{part}: {_chance(explanation.probability)}", "{:+.2%}"
+        what = f"{part}: {_chance(explanation.probability)}"
     table = _table(f"{what}; release {explanation.release}", "time", "did", "what", adds, "event")
-    for each in explanation.events:
+    weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MOST_EFFECTS]
+    for each in sorted(weightiest, key=lambda each: -each.effect):
         did = each.type.value if each.type else ""
-        _add(table, _moment(each.time), did, each.about, form.format(each.effect), each.event_id)
+        _add(table, _moment(each.time), did, each.about, form.format(factor * each.effect), each.event_id)
     console.print(table)
+    if others := len(explanation.events) - len(weightiest):
+        console.print(_text(f"{others} more events add or take less; --json has them all", "dim"))
     if isinstance(explanation, RankingExplanation) and explanation.words:
         words = _table("words of the title", "word", "adds")
         for word in explanation.words:
@@ -194,5 +200,5 @@ def _words(keywords: Iterable[Keyword]) -> str:
 
 
 def _chance(probability: float) -> str:
-    """Chances of single items are small: two digits of them say enough."""
-    return f"{100 * probability:.2g}%"
+    """Chances of single items are small: two digits of them say enough. A large one has no fraction."""
+    return f"{probability:.0%}" if probability >= 0.1 else f"{100 * probability:.2g}%"

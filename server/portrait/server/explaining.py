@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial, reduce
 from typing import TypeVar
 
 import numpy as np
@@ -115,14 +116,25 @@ async def explain_recommendation(
 async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[WordEffect]:
     """What each word of a title adds to the score: the item is ranked by the words that stay."""
     words = list(dict.fromkeys(word.surface for word in keywords(item.title)))[:MOST_WORDS]
-    titles = {word: without(item.title, word) for word in words}
-    titles = {word: title for word, title in titles.items() if title}
-    if not titles:
+    rests = {word: rest for word in words if (rest := without_words(item, [word])).title}
+    if not rests:
         return []
-    variants = [replace(item, title=title) for title in {item.title, *titles.values()}]
-    scores = {ranked.item.title: ranked.score for ranked in (await ranking(*variants)).items}
-    effects = [WordEffect(word, scores[item.title] - scores[title]) for word, title in titles.items()]
+    scores = {ranked.item.title: ranked.score for ranked in (await ranking(item, *rests.values())).items}
+    effects = [WordEffect(word, scores[item.title] - scores[rest.title]) for word, rest in rests.items()]
     return sorted(effects, key=lambda each: -each.effect)
+
+
+def without_words(item: Item, words: Sequence[str]) -> Item:
+    """An item whose title, brand and attributes lack some words.
+
+    Its category stays: it says more of an item than words do, as which prices are usual.
+    """
+
+    def rest(text: str) -> str:
+        return reduce(without, words, text)
+
+    attributes = {key: rest(value) for key, value in item.attributes.items()}
+    return replace(item, title=rest(item.title), brand=rest(item.brand or "") or None, attributes=attributes)
 
 
 async def explain_profile(
@@ -147,11 +159,17 @@ async def explain_profile(
 
     whole = await profile(history)
     read = _reading(whole, part)
-    value = read(whole)
-    effects = [value - read(rest) for rest in await _without_each(history, profile)]
-    chance = bool(part.trait) or _is_inferred(whole, part.interest)
+    inferred = any(each.inferred for each in whole.interests if each.path == part.interest)
+
+    async def said(events: Sequence[Event]) -> float:
+        if inferred:
+            return await engine.inferred_chance(events, as_of, part.interest)
+        return read(await profile(events))
+
+    value = await said(history)
+    chance = inferred or bool(part.trait)
     return ProfileExplanation(
-        events=_effects(engine, history, effects),
+        events=_effects(engine, history, [value - rest for rest in await _without_each(history, said)]),
         weight=value if part.interest and not chance else 0.0,
         probability=value if chance else None,
         release=whole.release,
@@ -171,26 +189,20 @@ def _reading(whole: Profile, part: Part) -> Callable[[Profile], float]:
             raise NotFound("trait", "the release declares no trait of this name")
         if trait.absent:
             raise NotFound("trait", f"the profile has no probability of it: {trait.absent}")
-        return lambda profile: next(
-            each.probability or 0.0 for each in profile.traits if each.trait.name == part.trait
-        )  # fmt: skip
+        return partial(_probability, part.trait)
     if not part.interest:
         return lambda profile: _cosine(whole.embedding, profile.embedding)
     if all(each.path != part.interest for each in whole.interests):
         raise NotFound("interest", "the profile has no interest in this node of the taxonomy")
-    inferred = _is_inferred(whole, part.interest)
-    return lambda profile: next(
-        (
-            (each.next_probability or 0.0) if inferred else each.weight
-            for each in profile.interests
-            if (each.path, each.inferred) == (part.interest, inferred)
-        ),
-        0.0,
-    )  # fmt: skip
+    return partial(_weight, part.interest)
 
 
-def _is_inferred(profile: Profile, path: tuple[str, ...]) -> bool:
-    return any(each.inferred for each in profile.interests if each.path == path)
+def _probability(trait: str, profile: Profile) -> float:
+    return next(each.probability or 0.0 for each in profile.traits if each.trait.name == trait)
+
+
+def _weight(path: tuple[str, ...], profile: Profile) -> float:
+    return next((each.weight for each in profile.interests if each.path == path), 0.0)
 
 
 async def _without_each(history: Sequence[Event], answer: Callable[[Sequence[Event]], Awaitable[A]]) -> list[A]:

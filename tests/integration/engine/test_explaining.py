@@ -92,14 +92,15 @@ async def test_a_profile_moves_most_without_its_only_event(engine: Engine) -> No
 
 async def test_an_inferred_interest_rests_on_what_leads_to_it(engine: Engine) -> None:
     # After the last rug comes the first pan, in the tiny release's associations.
-    rugs = [replace(bought("jute-rug-black", 1), event_id=str(nth)) for nth in range(8)]
+    rugs = [replace(bought("jute-rug-black", 1), event_id=str(nth)) for nth in range(6)]
     history = [bought("wool-rug-red", 5), *rugs]
     profile = await engine.profile(history, NOW, fields=frozenset({"interests"}), deadline=soon())
     [inferred] = [each for each in profile.interests if each.inferred]
     explained = await explain_profile(engine, history, NOW, Part(inferred.path), deadline=soon())
     effects = {each.event.event_id: each.effect for each in explained.events}
-    # The sum s of the associations is 4, and 3.5 without one rug; the chance is s / (1 + s).
-    assert [effects[rug.event_id] for rug in rugs] == pytest.approx([4 / 5 - 3.5 / 4.5] * len(rugs))
+    # The sum s of the associations is 3, and 2.5 without one rug; the chance is s / (1 + s). The profile would not
+    # tell of 2.5 / 3.5, less than three times what is usual; the effect is the difference all the same.
+    assert [effects[rug.event_id] for rug in rugs] == pytest.approx([3 / 4 - 2.5 / 3.5] * len(rugs))
     assert effects[history[0].event_id] == pytest.approx(0.0)
     assert (explained.probability, explained.weight) == (inferred.next_probability, 0.0)
 
@@ -161,3 +162,16 @@ async def test_without_a_word_no_other_word_is_cut(engine: Engine) -> None:
         for each in (item, rest)
     ]
     assert {each.word: each.effect for each in words}["cake"] == pytest.approx(whole - without, abs=1e-4)
+
+
+async def test_a_word_is_left_out_of_brand_and_attributes_too(engine: Engine) -> None:
+    item = Item("acme-lamp", "Acme lamp red", brand="Acme", attributes={"colour": "red"})
+    await engine.upsert_items("brands", [item], deadline=soon())
+    request = RankRequest(HISTORY, NOW, "brands")
+    words = (await explain_recommendation(engine, request, item, deadline=soon())).words
+    bare = replace(item, title="lamp red", brand=None)
+    whole, rest = [
+        (await engine.rank(replace(request, candidates=[each]), deadline=soon())).items[0].score
+        for each in (item, bare)
+    ]
+    assert {each.word: each.effect for each in words}["Acme"] == pytest.approx(whole - rest, abs=1e-4)

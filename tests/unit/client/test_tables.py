@@ -104,11 +104,26 @@ def test_an_explanation_says_what_was_done_and_in_what_it_counts() -> None:
         EventEffect("e2", -0.004, EventType.SEARCH, None, "rug"),
     )
     for explanation, part, parts in (
-        (ProfileExplanation(events, 0.24, 3, 2), "Home › Lamps", ("Lamps: 24% of the attention", "+3.2%", "-0.4%")),
-        (ProfileExplanation(events, 0.0, 3, 2, 0.61), "buys", ("buys: 61%", "+3.21%", "-0.40%")),
+        (
+            ProfileExplanation(events, 0.24, 3, 2),
+            "Home › Lamps",
+            ("Lamps: 24% of the attention", "in points", "+3.21", "-0.40"),
+        ),
+        (ProfileExplanation(events, 0.0, 3, 2, 0.997), "buys", ("buys: 100%", "in points", "+3.21", "-0.40")),
         (ProfileExplanation(events, 0.0, 3, 2), "", ("the profile as a whole", "moves it by", "0.032")),
     ):
         console = shown()
         tables.print_explanation(console, explanation, part)
         for expected in (*parts, "2026-05-01 12:30", "purchase", "Desk [lamp]", "search", "rug", "e1", "release 3"):
             assert expected in text(console)
+
+
+def test_of_many_effects_the_weightiest_are_shown() -> None:
+    events = tuple(EventEffect(f"event-{n}-", (n - 20) / 100) for n in range(50, 0, -1))
+    console = shown()
+    tables.print_explanation(console, ProfileExplanation(events, 0.5, 3, 50), "Home")
+    assert "event-50-" in text(console)
+    assert "event-1-" in text(console)
+    assert "event-20-" not in text(console)
+    assert "30 more events add or take less" in text(console)
+    assert text(console).index("event-50-") < text(console).index("event-1-")

@@ -15,6 +15,7 @@ from portrait.client.results import (
     EventType,
     Filter,
     Item,
+    ItemEffect,
     ProfileExplanation,
     RankedItem,
     Ranking,
@@ -163,6 +164,7 @@ def read_ranking_explanation(message: explanation_service_pb2.ExplainRecommendat
         tuple(WordEffect(each.word, each.effect) for each in message.words),
         message.release,
         message.event_count,
+        _item_effects(message.items),
     )
 
 
@@ -174,6 +176,7 @@ def read_profile_explanation(message: explanation_service_pb2.ExplainProfileResp
         message.release,
         message.event_count,
         message.probability if message.HasField("probability") else None,
+        _item_effects(message.items),
     )
 
 
@@ -188,6 +191,10 @@ def _effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[E
         )
         for each in messages
     )
+
+
+def _item_effects(messages: Iterable[explanation_service_pb2.ItemEffect]) -> tuple[ItemEffect, ...]:
+    return tuple(ItemEffect(each.about, tuple(each.event_ids), each.effect) for each in messages)
 
 
 def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:

@@ -124,6 +124,15 @@ class EventEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemEffect:
+    """What two or more events of one item add together: more than each alone, as they stand in for each other."""
+
+    about: str
+    event_ids: tuple[str, ...]
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
 class WordEffect:
     """What one word of a title adds to the score."""
 
@@ -140,6 +149,7 @@ class RankingExplanation:
     words: tuple[WordEffect, ...]
     release: int
     event_count: int
+    items: tuple[ItemEffect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +163,7 @@ class ProfileExplanation:
     event_count: int
     probability: float | None = None
     """Of the trait or the inferred interest; None where anything else is explained."""
+    items: tuple[ItemEffect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

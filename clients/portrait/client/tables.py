@@ -145,6 +145,11 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
     console.print(table)
     if others := len(explanation.events) - len(weightiest):
         console.print(_text(f"{others} more events add or take less; --json has them all", "dim"))
+    if explanation.items:
+        items = _table("all events of one item together", "what", "events", adds)
+        for item in explanation.items[:_MOST_EFFECTS]:
+            _add(items, item.about, str(len(item.event_ids)), form.format(factor * item.effect))
+        console.print(items)
     if isinstance(explanation, RankingExplanation) and explanation.words:
         words = _table("words of the title", "word", "adds")
         for word in explanation.words:

@@ -1,7 +1,8 @@
 """Explanations by counterfactuals: what is said, minus what is said without one event or without one word.
 
 Nothing is approximated: the same models answer again for each history that lacks an event, which the batcher gathers
-into few runs. As leave-one-out does, it sees no effect of an event that others stand in for.
+into few runs. As leave-one-out does, it sees no effect of an event that others stand in for: so all events of one item
+are left out together too.
 """
 
 import asyncio
@@ -9,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, reduce
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,6 @@ from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine, RankedItem, Ranking, RankRequest
 from portrait.server.errors import NotFound
 from portrait.server.profiles.profile import Profile
-
-A = TypeVar("A")
 
 MOST_WORDS = 64
 """Words of a title that are left out in turn."""
@@ -37,6 +35,18 @@ class EventEffect:
     """Title of its item, or its id where no catalogue holds it; the query of a search."""
     effect: float
     """With it, minus without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEffect:
+    """What all events of one item do together: more than each alone, where each stands in for the others."""
+
+    about: str
+    """Its title, or its id where no catalogue holds it."""
+    events: list[Event]
+    """Two or more of the latest `ENCODED_EVENTS`, oldest first."""
+    effect: float
+    """With them, minus without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,8 @@ class RankingExplanation:
     ranked: RankedItem
     events: list[EventEffect]
     """Of the latest `ENCODED_EVENTS`, the largest effect first."""
+    items: list[ItemEffect]
+    """Of each item that several of these events are of, the largest effect first."""
     words: list[WordEffect]
     release: int
     event_count: int
@@ -76,6 +88,8 @@ class ProfileExplanation:
 
     events: list[EventEffect]
     """Of the latest `ENCODED_EVENTS`, the largest effect first."""
+    items: list[ItemEffect]
+    """Of each item that several of these events are of, the largest effect first."""
     weight: float
     """Of the observed interest; 0 where anything else is explained."""
     probability: float | None
@@ -103,10 +117,11 @@ async def explain_recommendation(
         return (await ranking(history, Item(item.item_id, ""))).items[0].score
 
     whole = await ranking(request.history, Item(item.item_id, ""))
-    scores = await _without_each(request.history, score)
+    events, items = await _effects(engine, request.history, whole.items[0].score, score)
     return RankingExplanation(
         ranked=whole.items[0],
-        events=_effects(engine, request.history, [whole.items[0].score - each for each in scores]),
+        events=events,
+        items=items,
         words=await _words(item, lambda *candidates: ranking(request.history, *candidates)),
         release=whole.release,
         event_count=whole.event_count,
@@ -168,8 +183,10 @@ async def explain_profile(
 
     value = await said(history)
     chance = inferred or bool(part.trait)
+    events, items = await _effects(engine, history, value, said)
     return ProfileExplanation(
-        events=_effects(engine, history, [value - rest for rest in await _without_each(history, said)]),
+        events=events,
+        items=items,
         weight=value if part.interest and not chance else 0.0,
         probability=value if chance else None,
         release=whole.release,
@@ -205,17 +222,37 @@ def _weight(path: tuple[str, ...], profile: Profile) -> float:
     return next((each.weight for each in profile.interests if each.path == path), 0.0)
 
 
-async def _without_each(history: Sequence[Event], answer: Callable[[Sequence[Event]], Awaitable[A]]) -> list[A]:
-    """Answers for the history without each of its latest events, the oldest of them first."""
-    places = range(max(0, len(history) - ENCODED_EVENTS), len(history))
-    return await asyncio.gather(*(answer([*history[:place], *history[place + 1 :]]) for place in places))
+async def _effects(
+    engine: Engine, history: Sequence[Event], whole: float, value: Callable[[Sequence[Event]], Awaitable[float]]
+) -> tuple[list[EventEffect], list[ItemEffect]]:
+    """What each of the latest events does, and each item that several of them are of; the largest first.
 
-
-def _effects(engine: Engine, history: Sequence[Event], effects: Sequence[float]) -> list[EventEffect]:
-    """The latest events with their effects, the largest first."""
-    shelves, latest = engine.shelves, history[len(history) - len(effects) :]
-    told = [EventEffect(event, _about(event, shelves), effect) for event, effect in zip(latest, effects, strict=True)]
-    return sorted(told, key=lambda each: -each.effect)
+    Args:
+        engine: knows the items.
+        history: oldest first.
+        whole: the value of the history.
+        value: what is explained, of any history.
+    """
+    shelves, latest = engine.shelves, range(max(0, len(history) - ENCODED_EVENTS), len(history))
+    by_item: dict[tuple[str, str | None], list[int]] = {}
+    for place in latest:
+        if history[place].type is not EventType.SEARCH:
+            by_item.setdefault((history[place].catalogue, history[place].item_id), []).append(place)
+    several = [places for places in by_item.values() if len(places) > 1]
+    removals = [*({place} for place in latest), *map(set, several)]
+    rests = await asyncio.gather(
+        *(value([event for place, event in enumerate(history) if place not in removed]) for removed in removals)
+    )
+    effects = [whole - rest for rest in rests]
+    events = [
+        EventEffect(history[place], _about(history[place], shelves), effect)
+        for place, effect in zip(latest, effects[: len(latest)], strict=True)
+    ]
+    items = [
+        ItemEffect(_about(history[places[0]], shelves), [history[place] for place in places], effect)
+        for places, effect in zip(several, effects[len(latest) :], strict=True)
+    ]
+    return sorted(events, key=lambda each: -each.effect), sorted(items, key=lambda each: -each.effect)
 
 
 def _about(event: Event, shelves: Shelves) -> str:

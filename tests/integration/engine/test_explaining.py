@@ -175,3 +175,19 @@ async def test_a_word_is_left_out_of_brand_and_attributes_too(engine: Engine) ->
         for each in (item, bare)
     ]
     assert {each.word: each.effect for each in words}["Acme"] == pytest.approx(whole - rest, abs=1e-4)
+
+
+async def test_all_events_of_one_item_are_left_out_together_too(engine: Engine) -> None:
+    lamps = [bought("desk-lamp-red", days) for days in (9, 6, 3)]
+    asked = Event("a search", EventType.SEARCH, NOW, query="lamp")
+    history = [*lamps[:2], bought("frying-pan-red", 4), lamps[2], asked, replace(asked, event_id="another")]
+    item = engine.get_item("products", "desk-lamp-blue")
+    explained = await explain_recommendation(engine, RankRequest(history, NOW), item, deadline=soon())
+    rest = RankRequest([event for event in history if event not in lamps], NOW, candidates=[Item(item.item_id, "")])
+    without = (await engine.rank(rest, deadline=soon())).items[0].score
+    [together] = explained.items
+    assert (together.about, together.events) == ("Red desk lamp", lamps)
+    assert together.effect == pytest.approx(explained.ranked.score - without, abs=1e-4)
+    assert together.effect > max(each.effect for each in explained.events if each.event in lamps)
+    interest = await explain_profile(engine, history, NOW, Part(LAMPS), deadline=soon())
+    assert interest.items[0].effect == pytest.approx(interest.weight)

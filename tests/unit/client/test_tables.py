@@ -14,6 +14,7 @@ from portrait.client import (
     EventType,
     Interest,
     Item,
+    ItemEffect,
     Keyword,
     LabelInterest,
     Profile,
@@ -21,6 +22,7 @@ from portrait.client import (
     PurchaseCycle,
     RankedItem,
     Ranking,
+    RankingExplanation,
     SummarySentence,
     tables,
 )
@@ -127,3 +129,12 @@ def test_of_many_effects_the_weightiest_are_shown() -> None:
     assert "event-20-" not in text(console)
     assert "30 more events add or take less" in text(console)
     assert text(console).index("event-50-") < text(console).index("event-1-")
+
+
+def test_items_of_several_events_are_shown_with_what_these_do_together() -> None:
+    console = shown()
+    items = (ItemEffect("Book", ("e1", "e2", "e3"), 1.25),)
+    ranked = RankedItem(Item("book", "Book"), 4.0, 0.1, 0.1)
+    tables.print_explanation(console, RankingExplanation(ranked, (), (), 3, 3, items))
+    for expected in ("together", "Book", "3", "+1.250"):
+        assert expected in text(console)

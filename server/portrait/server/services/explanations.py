@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import structlog
 
 from portrait.server.engine import RankRequest
-from portrait.server.explaining import EventEffect, Part, explain_profile, explain_recommendation
+from portrait.server.explaining import EventEffect, ItemEffect, Part, explain_profile, explain_recommendation
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
@@ -47,6 +47,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         return explanation_service_pb2.ExplainRecommendationResponse(
             ranked=ranked_messages([explained.ranked])[0],
             events=_event_effects(explained.events),
+            items=_item_effects(explained.items),
             words=[explanation_service_pb2.WordEffect(word=each.word, effect=each.effect) for each in explained.words],
             release=explained.release,
             event_count=explained.event_count,
@@ -70,6 +71,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainProfileResponse(
             events=_event_effects(explained.events),
+            items=_item_effects(explained.items),
             weight=explained.weight,
             probability=explained.probability,
             release=explained.release,
@@ -85,6 +87,15 @@ def _event_effects(effects: Iterable[EventEffect]) -> list[explanation_service_p
             type=type_message(each.event.type),
             time=each.event.time,
             about=each.about,
+        )
+        for each in effects
+    ]
+
+
+def _item_effects(effects: Iterable[ItemEffect]) -> list[explanation_service_pb2.ItemEffect]:
+    return [
+        explanation_service_pb2.ItemEffect(
+            about=each.about, event_ids=[event.event_id for event in each.events], effect=each.effect
         )
         for each in effects
     ]

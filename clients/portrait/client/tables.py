@@ -137,21 +137,24 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         what = f"{part}: {explanation.weight:.0%} of the attention"
     else:
         what = f"{part}: {_chance(explanation.probability)}"
-    table = _table(f"{what}; release {explanation.release}", "time", "did", "what", adds, "event")
+    timed = any(each.time for each in explanation.events)
+    columns = ("time", "did", "what", adds, "event")
+    table = _table(f"{what}; release {explanation.release}", *columns[not timed :])
     weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MOST_EFFECTS]
     for each in sorted(weightiest, key=lambda each: -each.effect):
         did = each.type.value if each.type else ""
-        _add(table, _moment(each.time), did, each.about, form.format(factor * each.effect), each.event_id)
+        cells = (_moment(each.time), did, each.about, form.format(factor * each.effect), each.event_id)
+        _add(table, *cells[not timed :])
     console.print(table)
     if others := len(explanation.events) - len(weightiest):
         console.print(_text(f"{others} more events add or take less; --json has them all", "dim"))
     if explanation.items:
-        items = _table("all events of one item together", "what", "events", adds)
+        items = _table("together", "all events of one item", "events", adds)
         for item in explanation.items[:_MOST_EFFECTS]:
             _add(items, item.about, str(len(item.event_ids)), form.format(factor * item.effect))
         console.print(items)
     if isinstance(explanation, RankingExplanation) and explanation.words:
-        words = _table("words of the title", "word", "adds")
+        words = _table("words", "of the title", adds)
         for word in explanation.words:
             _add(words, word.word, f"{word.effect:+.3f}")
         console.print(words)

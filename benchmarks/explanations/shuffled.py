@@ -44,20 +44,20 @@ def shuffled(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRun:
     """
     generator = torch.Generator().manual_seed(seed)
     model, ranker = copy.deepcopy(trained.model), copy.deepcopy(trained.ranker)
-    _shuffle(ranker, generator)
+    shuffle(ranker, generator)
     if depth >= Depth.PROFILE:
-        _shuffle(model.profile, generator)
+        shuffle(model.profile, generator)
     if depth < Depth.ALL:
         return dataclasses.replace(trained, model=model, ranker=ranker, traits=None)
-    _shuffle(model.text, generator)
-    _shuffle(model.residual, generator)
+    shuffle(model.text, generator)
+    shuffle(model.residual, generator)
     cache = TextCache(model.text, TextTokenizer.load(trained.folder / TOKENIZER), trained.corpus.texts)
     cache.refill()
     return dataclasses.replace(
         trained,
         model=model,
         ranker=ranker,
-        associations=_shuffled(trained.associations, seed),
+        associations=shuffled_associations(trained.associations, seed),
         cache=cache,
         index=indexes.make(model, cache, trained.corpus, trained.holdout.item_counts),
         traits=None,
@@ -65,13 +65,14 @@ def shuffled(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRun:
 
 
 @torch.no_grad()
-def _shuffle(module: nn.Module, generator: torch.Generator) -> None:
+def shuffle(module: nn.Module, generator: torch.Generator) -> None:
+    """Put the entries of each weight into another order."""
     for weight in module.parameters():
         entries = weight.flatten()
         weight.copy_(entries[torch.randperm(len(entries), generator=generator)].view_as(weight))
 
 
-def _shuffled(linked: Associations, seed: int) -> Associations:
+def shuffled_associations(linked: Associations, seed: int) -> Associations:
     """Each item leads to as many items as before, but to any."""
     random = np.random.default_rng(seed)
     items = random.permutation(linked.items)

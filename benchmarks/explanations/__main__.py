@@ -23,7 +23,9 @@ from benchmarks.explanations import deletion, releases, sanity, tables
 from benchmarks.explanations.deletion import Dropped
 from benchmarks.explanations.shoppers import Case, by_lot, each, recommended
 from benchmarks.quality import results
+from portrait.features.events import Item
 from portrait.server.engine import Engine
+from portrait.server.explaining import RankingExplanation
 from portrait.server.triton import EmbeddedTriton
 from portrait.training import run as runs
 from portrait.training.errors import TrainingError
@@ -38,6 +40,9 @@ _CACHE_BYTES = 1 << 28
 class Measured:
     """One shopper."""
 
+    item: Item
+    """What the release recommends first."""
+    why: RankingExplanation
     recommendation: Dropped
     words: Dropped | None
     interest: Dropped | None
@@ -63,7 +68,8 @@ async def measure(trained: TrainedRun, data: Path, repository: Path, shoppers: i
                 engines[number] = await Engine.open(repository, number, triton.url, _CACHE_BYTES)
             engine = engines.pop(releases.TRAINED)
             deleted = await each(list(enumerate(cases)), lambda numbered: _deleted(engine, *numbered))
-            agreed = await each(cases[:compared], lambda case: _agreed(engine, engines, case))
+            explained = list(zip(cases, deleted, strict=True))[:compared]
+            agreed = await each(explained, lambda pair: _agreed(engines, *pair))
             for opened in (engine, *engines.values()):
                 await opened.close()
     names = {releases.OTHER_SEED: "another seed"} | {
@@ -90,6 +96,8 @@ async def _deleted(engine: Engine, number: int, case: Case) -> Measured:
     why = await sanity.explained(engine, case, item)
     traits = [trait.name for trait in engine.release.traits if not trait.absent]
     return Measured(
+        item=item,
+        why=why,
         recommendation=await deletion.of_recommendation(engine, case, item, why.events, random),
         words=await deletion.of_words(engine, case, item, why.words, random),
         interest=await deletion.of_interest(engine, case, random),
@@ -97,11 +105,10 @@ async def _deleted(engine: Engine, number: int, case: Case) -> Measured:
     )
 
 
-async def _agreed(engine: Engine, others: dict[int, Engine], case: Case) -> dict[int, sanity.Agreement]:
-    item = (await recommended(engine, case, case.history))[0]
-    why = await sanity.explained(engine, case, item)
+async def _agreed(others: dict[int, Engine], case: Case, measured: Measured) -> dict[int, sanity.Agreement]:
     return {
-        number: sanity.agreement(why, await sanity.explained(other, case, item)) for number, other in others.items()
+        number: sanity.agreement(measured.why, await sanity.explained(other, case, measured.item))
+        for number, other in others.items()
     }
 
 

@@ -162,8 +162,8 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks.explanations", description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
-    parser.add_argument("--shoppers", type=int, default=80, help="for so many things are deleted")
-    parser.add_argument("--compared", type=int, default=40, help="for so many of them releases are compared")
+    parser.add_argument("--shoppers", type=int, default=100, help="for so many things are deleted")
+    parser.add_argument("--compared", type=int, default=50, help="for so many of them releases are compared")
     chosen = parser.parse_args(arguments)
     where = results.circumstances("python -m benchmarks.explanations")
     found = []

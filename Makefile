@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos
+.PHONY: help env demo serve benchmark-explanations benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -53,6 +53,20 @@ benchmark-transfer: env ## The next category, and what profiles tell of who shop
 	test -e $(WORK)/concealed/model.pt || $(BIN)/portrait train $(WORK)/data $(WORK)/concealed --split time \
 	  --conceal gender,age_band $(if $(wildcard $(WORK)/concealed),--resume)
 	$(BIN)/python -W ignore -m benchmarks.transfer $(WORK)/data $(WORK)/quick --concealed $(WORK)/concealed
+
+benchmark-explanations: env ## What explanations are worth, on DATA=FOLDER, a source, and SHOP=FOLDER, the source open-ecommerce.
+	$(BIN)/pip install --quiet --editable '.[benchmarks]'
+	test -e .benchmarks/explanations/first/data/report.json || \
+	  $(BIN)/portrait prepare $(DATA) .benchmarks/explanations/first/data
+	test -e .benchmarks/explanations/shop/data/report.json || \
+	  $(BIN)/portrait prepare $(SHOP) .benchmarks/explanations/shop/data
+	for set in first shop; do for seed in 0 1; do set -e; \
+	  folder=.benchmarks/explanations/$$set; run=$$folder/$$(test $$seed = 0 && echo run || echo seed-1); \
+	  test -e $$run/model.pt || $(BIN)/portrait train $$folder/data $$run --seed $$seed \
+	    $$(test $$set = shop && echo --split time) $$(test -e $$run && echo --resume); done; done
+	test -e .benchmarks/explanations/shop/run/traits.json || \
+	  $(BIN)/portrait traits .benchmarks/explanations/shop/run docs/examples/traits/shop.toml --complete-until 2022-11-01
+	$(BIN)/python -W ignore -m benchmarks.explanations .benchmarks/explanations/first .benchmarks/explanations/shop
 
 benchmark-profiles: env ## The chances and labels of profiles, on DATA=FOLDER, a source: Open e-commerce.
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'

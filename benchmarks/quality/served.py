@@ -34,7 +34,7 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
     """Rank of each test target within the first ten of what the engine recommends, `MISSED` beyond."""
     corpus = corpora.load(data)
     holdout = hold_out(corpus, split)
-    events = _events(data)
+    events = events_of(data)
     found = np.full(len(holdout.test), MISSED)
     release = files.releases(repository)[-1]
     gate = asyncio.Semaphore(IN_FLIGHT)
@@ -61,7 +61,7 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
     return found
 
 
-def _events(data: Path) -> list[Event]:
+def events_of(data: Path) -> list[Event]:
     """All events, in the order of the corpus."""
     table = pl.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
     names = ("event_id", "time", "item_id", "catalogue", "query", "price", "quantity", "rating", "dwell_seconds")

@@ -12,6 +12,7 @@ from portrait.server.contract.limits import LIMITS, REQUIRED
 from portrait.v1 import (
     catalogue_service_pb2,
     event_service_pb2,
+    explanation_service_pb2,
     profile_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
@@ -22,6 +23,7 @@ from portrait.v1 import (
 CONTRACT = (
     catalogue_service_pb2,
     event_service_pb2,
+    explanation_service_pb2,
     profile_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
@@ -79,7 +81,7 @@ def test_every_requirement_in_a_comment_is_in_the_table(comments: dict[str, str]
 
 
 def test_every_text_and_list_of_a_request_has_a_limit() -> None:
-    answers = re.compile(r"Response|Result|Error|^Profile\.|Interest|Keyword|PriceBand|Vector")
+    answers = re.compile(r"Response|Result|Error|^Profile\.|Interest|Keyword|PriceBand|Vector|Effect")
     parts_of_profiles = {message.name for message in profile_pb2.DESCRIPTOR.message_types_by_name.values()}
     unlimited = [
         f"{message.name}.{field.name}"

@@ -202,12 +202,17 @@ def explain_recommendation(
     return Call("ExplainRecommendation", request, messages.read_ranking_explanation)
 
 
-def explain_profile(shopper: Shopper, interest: Sequence[str], as_of: datetime | None) -> Call[ProfileExplanation]:
+def explain_profile(
+    shopper: Shopper, interest: Sequence[str], trait: str, as_of: datetime | None
+) -> Call[ProfileExplanation]:
     """What a profile rests on."""
+    if interest and trait:
+        raise ValueError("an interest or a trait can be explained, not both")
     request = explanation_service_pb2.ExplainProfileRequest(
         shopper=messages.shopper(shopper),
         as_of=messages.timestamp(as_of),
         interest=recommendation_service_pb2.CategoryPath(names=interest) if interest else None,
+        trait=trait or None,
     )
     return Call("ExplainProfile", request, messages.read_profile_explanation)
 

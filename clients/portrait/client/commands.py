@@ -188,14 +188,15 @@ def explain(
     interest: Annotated[
         str, typer.Option(help="Without --item: an interest of the profile; parts of the path joined by >.")
     ] = "",
+    trait: Annotated[str, typer.Option(help="Without --item: a trait of the profile, by its name.")] = "",
     query: Query = "",
     catalogue: Catalogue = "",
     as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why: what each event, and each word of the item's title, adds."""
-    if item and interest:
-        raise typer.BadParameter("an item's score or an interest can be explained, not both", param_hint="--interest")
+    if len([each for each in (item, interest, trait) if each]) > 1:
+        raise typer.BadParameter("of an item, an interest and a trait one can be explained", param_hint="--item")
     if (query or catalogue) and not item:
         raise typer.BadParameter("--query and --catalogue go with --item", param_hint="--item")
     path = [part.strip() for part in interest.split(">")] if interest else []
@@ -203,11 +204,11 @@ def explain(
     if item:
         explanation = client.explain_recommendation(shopper_id, item, catalogue=catalogue, query=query, as_of=as_of)
     else:
-        explanation = client.explain_profile(shopper_id, interest=path, as_of=as_of)
+        explanation = client.explain_profile(shopper_id, interest=path, trait=trait, as_of=as_of)
     if as_json:
         _print_json(explanation)
     else:
-        tables.print_explanation(Console(), explanation, path)
+        tables.print_explanation(Console(), explanation, trait or tables.path(path))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from portrait.client.results import (
     EventType,
     Filter,
     Item,
+    ItemEffect,
     ProfileExplanation,
     RankedItem,
     Ranking,
@@ -35,6 +36,7 @@ from portrait.v1 import (
 )
 
 _TYPES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
+_KINDS = {types_pb2.EventType.Value(name): kind for kind, name in _TYPES.items()}
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
 _UNREADABLE = "the server sent a vector that this client can't read; update the client"
 _ENTRY = re.compile(r"(events|items)\[\d+\]\.(event\.)?")
@@ -162,16 +164,37 @@ def read_ranking_explanation(message: explanation_service_pb2.ExplainRecommendat
         tuple(WordEffect(each.word, each.effect) for each in message.words),
         message.release,
         message.event_count,
+        _item_effects(message.items),
     )
 
 
 def read_profile_explanation(message: explanation_service_pb2.ExplainProfileResponse) -> ProfileExplanation:
     """What a profile rests on."""
-    return ProfileExplanation(_effects(message.events), message.weight, message.release, message.event_count)
+    return ProfileExplanation(
+        _effects(message.events),
+        message.weight,
+        message.release,
+        message.event_count,
+        message.probability if message.HasField("probability") else None,
+        _item_effects(message.items),
+    )
 
 
 def _effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[EventEffect, ...]:
-    return tuple(EventEffect(each.event_id, each.effect) for each in messages)
+    return tuple(
+        EventEffect(
+            each.event_id,
+            each.effect,
+            _KINDS.get(each.type),
+            each.time.ToDatetime(tzinfo=UTC) if each.HasField("time") else None,
+            each.about,
+        )
+        for each in messages
+    )
+
+
+def _item_effects(messages: Iterable[explanation_service_pb2.ItemEffect]) -> tuple[ItemEffect, ...]:
+    return tuple(ItemEffect(each.about, tuple(each.event_ids), each.effect) for each in messages)
 
 
 def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:

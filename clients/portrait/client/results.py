@@ -116,6 +116,20 @@ class EventEffect:
 
     event_id: str
     effect: float
+    type: EventType | None = None
+    """None if this client does not know it."""
+    time: datetime | None = None
+    about: str = ""
+    """Title of its item, or its id where no catalogue holds it; the query of a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEffect:
+    """What two or more events of one item add together: more than each alone, as they stand in for each other."""
+
+    about: str
+    event_ids: tuple[str, ...]
+    effect: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +149,21 @@ class RankingExplanation:
     words: tuple[WordEffect, ...]
     release: int
     event_count: int
+    items: tuple[ItemEffect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileExplanation:
-    """What a profile, or one interest of it, rests on, the largest effect first."""
+    """What a profile, or a part of it, rests on, the largest effect first."""
 
     events: tuple[EventEffect, ...]
     weight: float
-    """Of the interest; 0 where the profile as a whole is explained."""
+    """Of the interest; 0 where an inferred one or anything else is explained."""
     release: int
     event_count: int
+    probability: float | None = None
+    """Of the trait or the inferred interest; None where anything else is explained."""
+    items: tuple[ItemEffect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,15 +208,18 @@ class Client:
         shopper: Shopper,
         *,
         interest: Sequence[str] = (),
+        trait: str = "",
         as_of: datetime | None = None,
         timeout: float | None = None,
     ) -> ProfileExplanation:
-        """What a profile rests on, or, with the path of one of its interests, what that does.
+        """What a profile rests on, or, with the path of an interest or the name of a trait, what that does.
 
         Raises:
-            NotFoundError: nothing is known of the shopper, or the profile has no such interest.
+            NotFoundError: nothing is known of the shopper, or the profile has no such interest, or no probability of
+                the trait.
+            ValueError: both are named.
         """
-        return self._run(calls.explain_profile(shopper, interest, as_of), timeout)
+        return self._run(calls.explain_profile(shopper, interest, trait, as_of), timeout)
 
     def upsert_items(
         self, items: Sequence[Item], *, catalogue: str = "", timeout: float | None = None

@@ -4,6 +4,7 @@ What shoppers and shops wrote is shown as it stands: no markup, and no control c
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +21,8 @@ from portrait.client.results import (
 _BAR = 20
 _CHANGE = 0.25
 """Of a trend: below it, an interest is steady."""
+_MOST_EFFECTS = 20
+"""Events of an explanation that are shown."""
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "�")
 
 
@@ -47,10 +50,10 @@ def _print_interests(console: Console, profile: Profile) -> None:
         bar = "inferred" if each.inferred else "█" * round(each.weight * _BAR)
         chance = "" if each.next_probability is None else _chance(each.next_probability)
         numbers = (f"{each.weight:.0%}", bar, _trend(each), chance, f"{each.confidence:.2f}")
-        _add(interests, _path(each.path), *numbers, _count(each.evidence_event_ids))
+        _add(interests, path(each.path), *numbers, _count(each.evidence_event_ids))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        _add(interests, _path(turned.path), *numbers, _count(turned.evidence_event_ids))
+        _add(interests, path(turned.path), *numbers, _count(turned.evidence_event_ids))
     if profile.interests or profile.aversions:
         console.print(interests)
 
@@ -69,13 +72,13 @@ def _print_spending(console: Console, profile: Profile) -> None:
     for band in profile.price_bands:
         pays = f"{band.low:,.2f} to {band.high:,.2f}, mostly {band.median:,.2f}"
         numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
-        _add(bands, _path(band.category_path), pays, *numbers)
+        _add(bands, path(band.category_path), pays, *numbers)
     if profile.price_bands:
         console.print(bands)
     if profile.traits:
         traits = _table("traits", "trait", "probability", "within", "what, or why not")
         for trait in profile.traits:
-            chance = "" if trait.probability is None else f"{trait.probability:.0%}"
+            chance = "" if trait.probability is None else _chance(trait.probability)
             _add(traits, trait.name, chance, f"{trait.horizon.days} days", trait.absent_reason or trait.description)
         console.print(traits)
 
@@ -86,7 +89,7 @@ def _print_cycles(console: Console, profile: Profile) -> None:
         dates = (f"{each.last_time:%Y-%m-%d}", f"{each.due_at:%Y-%m-%d}")
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
         every = f"{each.interval_days:.0f} days"
-        _add(cycles, _path(each.path), every, *dates, *chance, _count(each.evidence_event_ids))
+        _add(cycles, path(each.path), every, *dates, *chance, _count(each.evidence_event_ids))
     if profile.purchase_cycles:
         console.print(cycles)
 
@@ -111,31 +114,47 @@ def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
     for place, each in enumerate(ranking.items, start=1):
         price = "" if each.item.price is None else f"{each.item.price:,.2f}"
         chances = (_chance(each.click_probability), _chance(each.purchase_probability))
-        what = (each.item.item_id, each.item.title, _path(each.item.category_path))
+        what = (each.item.item_id, each.item.title, path(each.item.category_path))
         _add(table, str(place), *what, price, f"{each.score:.2f}", *chances)
     console.print(table)
 
 
-def print_explanation(
-    console: Console, explanation: RankingExplanation | ProfileExplanation, interest: Iterable[str] = ()
-) -> None:
+def print_explanation(console: Console, explanation: RankingExplanation | ProfileExplanation, part: str = "") -> None:
     """Print what speaks for an item or a profile, and what against.
 
     Args:
         console: where to.
         explanation: what is said.
-        interest: path of the interest that a ProfileExplanation is about; empty for the whole profile.
+        part: name of the interest or trait that a ProfileExplanation is about; empty for the whole profile.
     """
+    adds, form, factor = "adds, in points", "{:+.2f}", 100.0
     if isinstance(explanation, RankingExplanation):
         what = f"{explanation.ranked.item.title}: score {explanation.ranked.score:.2f}"
+        adds, form, factor = "adds", "{:+.3f}", 1.0
+    elif not part:
+        what, adds, form, factor = "the profile as a whole", "moves it by", "{:.3f}", 1.0
+    elif explanation.probability is None:
+        what = f"{part}: {explanation.weight:.0%} of the attention"
     else:
-        what = f"{_path(interest)}: {explanation.weight:.0%}" if interest else "the profile as a whole"
-    table = _table(f"{what}; release {explanation.release}", "event", "adds")
-    for each in explanation.events:
-        _add(table, each.event_id, f"{each.effect:+.3f}")
+        what = f"{part}: {_chance(explanation.probability)}"
+    timed = any(each.time for each in explanation.events)
+    columns = ("time", "did", "what", adds, "event")
+    table = _table(f"{what}; release {explanation.release}", *columns[not timed :])
+    weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MOST_EFFECTS]
+    for each in sorted(weightiest, key=lambda each: -each.effect):
+        did = each.type.value if each.type else ""
+        cells = (_moment(each.time), did, each.about, form.format(factor * each.effect), each.event_id)
+        _add(table, *cells[not timed :])
     console.print(table)
+    if others := len(explanation.events) - len(weightiest):
+        console.print(_text(f"{others} more events add or take less; --json has them all", "dim"))
+    if explanation.items:
+        items = _table("together", "all events of one item", "events", adds)
+        for item in explanation.items[:_MOST_EFFECTS]:
+            _add(items, item.about, str(len(item.event_ids)), form.format(factor * item.effect))
+        console.print(items)
     if isinstance(explanation, RankingExplanation) and explanation.words:
-        words = _table("words of the title", "word", "adds")
+        words = _table("words", "of the title", adds)
         for word in explanation.words:
             _add(words, word.word, f"{word.effect:+.3f}")
         console.print(words)
@@ -145,9 +164,8 @@ def print_events(console: Console, events: list[tuple[Event, str]], title: str) 
     """Print events, each beside the title of its item."""
     table = _table(title, "time", "event", "what", "price")
     for event, item_title in events:
-        when = f"{event.time:%Y-%m-%d %H:%M}" if event.time else ""
         price = "" if event.price is None else f"{event.price:,.2f}"
-        _add(table, when, event.type.value, event.query if event.type == "search" else item_title, price)
+        _add(table, _moment(event.time), event.type.value, event.query if event.type == "search" else item_title, price)
     console.print(table)
 
 
@@ -166,8 +184,13 @@ def _text(content: str, style: str = "") -> Text:
     return Text(content.translate(_CONTROLS), style)
 
 
-def _path(names: Iterable[str]) -> str:
+def path(names: Iterable[str]) -> str:
+    """A node of a taxonomy."""
     return " › ".join(names)
+
+
+def _moment(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
 def _count(evidence: Iterable[str]) -> str:
@@ -185,5 +208,5 @@ def _words(keywords: Iterable[Keyword]) -> str:
 
 
 def _chance(probability: float) -> str:
-    """Chances of single items are small: two digits of them say enough."""
-    return f"{100 * probability:.2g}%"
+    """Chances of single items are small: two digits of them say enough. A large one has no fraction."""
+    return f"{probability:.0%}" if probability >= 0.1 else f"{100 * probability:.2g}%"

@@ -53,6 +53,22 @@ def keywords(text: str) -> list[Keyword]:
     return [word for surface in _segment(normalise_text(text)) if (word := _keyword(surface)) is not None]
 
 
+def without(text: str, word: str) -> str:
+    """A text without one of its words, wherever that stands as a word.
+
+    Args:
+        text: any.
+        word: as `keywords` spells it.
+    """
+    normal = normalise_text(text)
+    kept, end = [], 0
+    for surface in _segment(normal):
+        begin = normal.index(surface, end)
+        kept += [normal[end:begin], " " if surface == word else surface]
+        end = begin + len(surface)
+    return normalise_text("".join([*kept, normal[end:]]))
+
+
 def _segment(text: str) -> Iterator[str]:
     number_end = -1
     for match in _RUN.finditer(text):

@@ -28,6 +28,8 @@ from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import TritonModels
+from portrait.server.profiles.evidence import Evidence
+from portrait.server.profiles.inferred import inferred_chance
 from portrait.server.profiles.labels import Label, Seen, direction
 from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.traits import TraitValue, values
@@ -221,6 +223,20 @@ class Engine:
             asked = await (self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
         say = partial(build, history, as_of, shelves.item, self.release, fields, asked)
         return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
+
+    async def inferred_chance(self, history: Sequence[Event], as_of: datetime, path: tuple[str, ...]) -> float:
+        """The chance of an inferred interest, also where it is too small for the profile to tell of it.
+
+        Args:
+            history: oldest first, nothing later than `as_of`.
+            as_of: the moment of the profile.
+            path: the node of the taxonomy.
+        """
+        attention = self.release.population.attention if self.release.population else None
+        if attention is None:
+            return 0.0
+        evidence = await asyncio.to_thread(Evidence.of, history, as_of, self.shelves.item, attention)
+        return inferred_chance(evidence, self.release, attention, path)
 
     async def _ask(
         self,

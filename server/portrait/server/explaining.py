@@ -1,37 +1,59 @@
 """Explanations by counterfactuals: what is said, minus what is said without one event or without one word.
 
 Nothing is approximated: the same models answer again for each history that lacks an event, which the batcher gathers
-into few runs. As leave-one-out does, it sees no effect of an event that others stand in for.
+into few runs. As leave-one-out does, it sees no effect of an event that others stand in for: so all events of one item
+are left out together too.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from functools import partial, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import Event, Item
+from portrait.features.events import Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS
-from portrait.features.keywords import keywords
+from portrait.features.keywords import keywords, without
+from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine, RankedItem, Ranking, RankRequest
 from portrait.server.errors import NotFound
 from portrait.server.profiles.profile import Profile
-
-A = TypeVar("A")
 
 MOST_WORDS = 64
 """Words of a title that are left out in turn."""
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """What one event, or one word, does to what is explained."""
+class EventEffect:
+    """What one event does to what is explained."""
 
-    of: str
-    """Id of the event, or the word."""
+    event: Event
+    about: str
+    """Title of its item, or its id where no catalogue holds it; the query of a search."""
+    effect: float
+    """With it, minus without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEffect:
+    """What all events of one item do together: more than each alone, where each stands in for the others."""
+
+    about: str
+    """Its title, or its id where no catalogue holds it."""
+    events: list[Event]
+    """Two or more of the latest `ENCODED_EVENTS`, oldest first."""
+    effect: float
+    """With them, minus without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordEffect:
+    """What one word of a title does to a score."""
+
+    word: str
     effect: float
     """With it, minus without it."""
 
@@ -41,21 +63,37 @@ class RankingExplanation:
     """Why an item has its score."""
 
     ranked: RankedItem
-    events: list[Effect]
+    events: list[EventEffect]
     """Of the latest `ENCODED_EVENTS`, the largest effect first."""
-    words: list[Effect]
+    items: list[ItemEffect]
+    """Of each item that several of these events are of, the largest effect first."""
+    words: list[WordEffect]
     release: int
     event_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a profile is explained: an interest, a trait, or, if neither is named, all of it, as its embedding."""
+
+    interest: tuple[str, ...] = ()
+    """A node of the taxonomy."""
+    trait: str = ""
+    """A name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileExplanation:
     """What a profile rests on."""
 
-    events: list[Effect]
+    events: list[EventEffect]
     """Of the latest `ENCODED_EVENTS`, the largest effect first."""
+    items: list[ItemEffect]
+    """Of each item that several of these events are of, the largest effect first."""
     weight: float
-    """Of the interest; 0 where the profile as a whole is explained."""
+    """Of the observed interest; 0 where anything else is explained."""
+    probability: float | None
+    """Of the trait or the inferred interest; None where anything else is explained."""
     release: int
     event_count: int
 
@@ -79,75 +117,149 @@ async def explain_recommendation(
         return (await ranking(history, Item(item.item_id, ""))).items[0].score
 
     whole = await ranking(request.history, Item(item.item_id, ""))
-    without = await _without_each(request.history, score)
+    events, items = await _effects(engine, request.history, whole.items[0].score, score)
     return RankingExplanation(
         ranked=whole.items[0],
-        events=_effects(request.history, [whole.items[0].score - each for each in without]),
+        events=events,
+        items=items,
         words=await _words(item, lambda *candidates: ranking(request.history, *candidates)),
         release=whole.release,
         event_count=whole.event_count,
     )
 
 
-async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[Effect]:
+async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[WordEffect]:
     """What each word of a title adds to the score: the item is ranked by the words that stay."""
     words = list(dict.fromkeys(word.surface for word in keywords(item.title)))[:MOST_WORDS]
-    titles = {word: " ".join(item.title.replace(word, " ").split()) for word in words}
-    titles = {word: title for word, title in titles.items() if title}
-    if not titles:
+    rests = {word: rest for word in words if (rest := without_words(item, [word])).title}
+    if not rests:
         return []
-    variants = [replace(item, title=title) for title in {item.title, *titles.values()}]
-    scores = {ranked.item.title: ranked.score for ranked in (await ranking(*variants)).items}
-    effects = [Effect(word, scores[item.title] - scores[title]) for word, title in titles.items()]
+    scores = {ranked.item.title: ranked.score for ranked in (await ranking(item, *rests.values())).items}
+    effects = [WordEffect(word, scores[item.title] - scores[rest.title]) for word, rest in rests.items()]
     return sorted(effects, key=lambda each: -each.effect)
 
 
+def without_words(item: Item, words: Sequence[str]) -> Item:
+    """An item whose title, brand and attributes lack some words.
+
+    Its category stays: it says more of an item than words do, as which prices are usual.
+    """
+
+    def rest(text: str) -> str:
+        return reduce(without, words, text)
+
+    attributes = {key: rest(value) for key, value in item.attributes.items()}
+    return replace(item, title=rest(item.title), brand=rest(item.brand or "") or None, attributes=attributes)
+
+
 async def explain_profile(
-    engine: Engine, history: Sequence[Event], as_of: datetime, interest: tuple[str, ...], *, deadline: float | None
+    engine: Engine, history: Sequence[Event], as_of: datetime, part: Part, *, deadline: float | None
 ) -> ProfileExplanation:
-    """What a profile, or one interest of it, rests on.
+    """What a profile, or a part of it, rests on.
 
     Args:
         engine: computes profiles.
         history: oldest first, nothing later than `as_of`.
         as_of: the moment of the profile.
-        interest: a node of the taxonomy; empty for the profile as a whole, as its embedding.
+        part: what of it.
         deadline: `loop.time()` at which the caller's time is up; None if never.
 
     Raises:
-        NotFound: the profile has no such interest.
+        NotFound: the profile does not say what is to be explained.
     """
-    fields = frozenset({"interests" if interest else "embedding"})
+    fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
     async def profile(events: Sequence[Event]) -> Profile:
         return await engine.profile(events, as_of, fields=fields, deadline=deadline)
 
     whole = await profile(history)
-    weight = _weight(whole, interest)
-    if interest and not weight:
+    read = _reading(whole, part)
+    inferred = any(each.inferred for each in whole.interests if each.path == part.interest)
+
+    async def said(events: Sequence[Event]) -> float:
+        if inferred:
+            return await engine.inferred_chance(events, as_of, part.interest)
+        return read(await profile(events))
+
+    value = await said(history)
+    chance = inferred or bool(part.trait)
+    events, items = await _effects(engine, history, value, said)
+    return ProfileExplanation(
+        events=events,
+        items=items,
+        weight=value if part.interest and not chance else 0.0,
+        probability=value if chance else None,
+        release=whole.release,
+        event_count=whole.event_count,
+    )
+
+
+def _reading(whole: Profile, part: Part) -> Callable[[Profile], float]:
+    """Reads off a profile what is explained of the whole one; 0 where it does not say so.
+
+    Raises:
+        NotFound: the whole one does not either.
+    """
+    if part.trait:
+        trait = next((each for each in whole.traits if each.trait.name == part.trait), None)
+        if trait is None:
+            raise NotFound("trait", "the release declares no trait of this name")
+        if trait.absent:
+            raise NotFound("trait", f"the profile has no probability of it: {trait.absent}")
+        return partial(_probability, part.trait)
+    if not part.interest:
+        return lambda profile: _cosine(whole.embedding, profile.embedding)
+    if all(each.path != part.interest for each in whole.interests):
         raise NotFound("interest", "the profile has no interest in this node of the taxonomy")
-    profiles = await _without_each(history, profile)
-    if interest:
-        effects = [weight - _weight(without, interest) for without in profiles]
-    else:
-        effects = [1.0 - _cosine(whole.embedding, without.embedding) for without in profiles]
-    return ProfileExplanation(_effects(history, effects), weight, whole.release, whole.event_count)
+    return partial(_weight, part.interest)
 
 
-async def _without_each(history: Sequence[Event], answer: Callable[[Sequence[Event]], Awaitable[A]]) -> list[A]:
-    """Answers for the history without each of its latest events, the oldest of them first."""
-    places = range(max(0, len(history) - ENCODED_EVENTS), len(history))
-    return await asyncio.gather(*(answer([*history[:place], *history[place + 1 :]]) for place in places))
+def _probability(trait: str, profile: Profile) -> float:
+    return next(each.probability or 0.0 for each in profile.traits if each.trait.name == trait)
 
 
-def _effects(history: Sequence[Event], effects: Sequence[float]) -> list[Effect]:
-    latest = history[len(history) - len(effects) :]
-    named = [Effect(event.event_id, effect) for event, effect in zip(latest, effects, strict=True)]
-    return sorted(named, key=lambda each: -each.effect)
-
-
-def _weight(profile: Profile, path: tuple[str, ...]) -> float:
+def _weight(path: tuple[str, ...], profile: Profile) -> float:
     return next((each.weight for each in profile.interests if each.path == path), 0.0)
+
+
+async def _effects(
+    engine: Engine, history: Sequence[Event], whole: float, value: Callable[[Sequence[Event]], Awaitable[float]]
+) -> tuple[list[EventEffect], list[ItemEffect]]:
+    """What each of the latest events does, and each item that several of them are of; the largest first.
+
+    Args:
+        engine: knows the items.
+        history: oldest first.
+        whole: the value of the history.
+        value: what is explained, of any history.
+    """
+    shelves, latest = engine.shelves, range(max(0, len(history) - ENCODED_EVENTS), len(history))
+    by_item: dict[tuple[str, str | None], list[int]] = {}
+    for place in latest:
+        if history[place].type is not EventType.SEARCH:
+            by_item.setdefault((history[place].catalogue, history[place].item_id), []).append(place)
+    several = [places for places in by_item.values() if len(places) > 1]
+    removals = [*({place} for place in latest), *map(set, several)]
+    rests = await asyncio.gather(
+        *(value([event for place, event in enumerate(history) if place not in removed]) for removed in removals)
+    )
+    effects = [whole - rest for rest in rests]
+    events = [
+        EventEffect(history[place], _about(history[place], shelves), effect)
+        for place, effect in zip(latest, effects[: len(latest)], strict=True)
+    ]
+    items = [
+        ItemEffect(_about(history[places[0]], shelves), [history[place] for place in places], effect)
+        for places, effect in zip(several, effects[len(latest) :], strict=True)
+    ]
+    return sorted(events, key=lambda each: -each.effect), sorted(items, key=lambda each: -each.effect)
+
+
+def _about(event: Event, shelves: Shelves) -> str:
+    if event.type is EventType.SEARCH:
+        return event.query or ""
+    item = shelves.item(event)
+    return item.title if item else event.item_id or ""
 
 
 def _cosine(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> float:

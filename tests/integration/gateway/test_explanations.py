@@ -47,6 +47,18 @@ async def test_a_profile_is_explained(gateway: Served, known: str) -> None:
         lamps = await client.explain_profile(known, interest=["Home", "Lamps"])
         assert lamps.events[0].event_id == f"{known}-desk-lamp-red"
         assert 0 < lamps.weight < 1
+        assert lamps.probability is None
+        bought = lamps.events[0]
+        assert (bought.type, bought.about) == (EventType.PURCHASE, "Red desk lamp")
+        assert bought.time is not None
+        assert abs(bought.time - (NOW - timedelta(hours=2))) < timedelta(milliseconds=1)
+        buys = await client.explain_profile(known, trait="buys")
+        assert buys.probability is not None
+        assert {each.event_id for each in buys.events} == {f"{known}-{item}" for item in ITEMS}
+        with pytest.raises(NotFoundError, match="too few"):
+            await client.explain_profile(known, trait="rare")
+        with pytest.raises(ValueError, match="not both"):
+            await client.explain_profile(known, trait="buys", interest=["Home"])
         with pytest.raises(NotFoundError):
             await client.explain_profile(known, interest=["Boats"])
         with pytest.raises(NotFoundError):
@@ -63,10 +75,13 @@ def test_the_command_line_explains(gateway: Served, known: str) -> None:
 
     code, shown = run(known, "--item", "desk-lamp-blue")
     assert code == 0, shown
+    assert "Red desk lamp" in shown
     assert shown.index("desk-lamp-red") < shown.index("hedge-shears-black")
     code, shown = run(known, "--interest", "Home > Lamps", "--json")
     assert code == 0, shown
     assert json.loads(shown)["events"][0]["event_id"] == f"{known}-desk-lamp-red"
     assert run(known)[0] == 0
+    code, shown = run(known, "--trait", "buys")
+    assert (code, "buys: " in shown) == (0, True)
     code, shown = run(known, "--item", "desk-lamp-blue", "--interest", "Home")
-    assert (code, "not both" in shown) == (2, True)
+    assert (code, "one can be explained" in shown) == (2, True)

@@ -9,7 +9,7 @@ from portrait.client.results import RecordSummary
 PUBLIC = [
     *("AbsentField", "AsyncClient", "Aversion", "BrandAffinity", "Client", "DeadlineExceededError"),
     *("Demographics", "DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType"),
-    *("FieldViolation", "Filter", "Interest", "InvalidRequestError", "Item", "Keyword", "LabelInterest"),
+    *("FieldViolation", "Filter", "Interest", "InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest"),
     *("NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
     *("ProfileExplanation", "PurchaseCycle", "QueryIntent", "RankedItem", "Ranking", "RankingExplanation"),
     *("RecordSummary", "Rejection", "Rhythm", "ServerError", "SessionFocus", "SessionIntent", "SummarySentence"),

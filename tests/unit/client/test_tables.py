@@ -10,15 +10,19 @@ from portrait.client import (
     Aversion,
     BrandAffinity,
     Event,
+    EventEffect,
     EventType,
     Interest,
     Item,
+    ItemEffect,
     Keyword,
     LabelInterest,
     Profile,
+    ProfileExplanation,
     PurchaseCycle,
     RankedItem,
     Ranking,
+    RankingExplanation,
     SummarySentence,
     tables,
 )
@@ -93,3 +97,44 @@ def test_a_profile_for_a_merchandiser() -> None:
     console = shown()
     tables.print_profile(console, profile, chinese=True)
     assert "最关注Lamps。" in text(console)
+
+
+def test_an_explanation_says_what_was_done_and_in_what_it_counts() -> None:
+    when = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+    events = (
+        EventEffect("e1", 0.0321, EventType.PURCHASE, when, "Desk [lamp]"),
+        EventEffect("e2", -0.004, EventType.SEARCH, None, "rug"),
+    )
+    for explanation, part, parts in (
+        (
+            ProfileExplanation(events, 0.24, 3, 2),
+            "Home › Lamps",
+            ("Lamps: 24% of the attention", "in points", "+3.21", "-0.40"),
+        ),
+        (ProfileExplanation(events, 0.0, 3, 2, 0.997), "buys", ("buys: 100%", "in points", "+3.21", "-0.40")),
+        (ProfileExplanation(events, 0.0, 3, 2), "", ("the profile as a whole", "moves it by", "0.032")),
+    ):
+        console = shown()
+        tables.print_explanation(console, explanation, part)
+        for expected in (*parts, "2026-05-01 12:30", "purchase", "Desk [lamp]", "search", "rug", "e1", "release 3"):
+            assert expected in text(console)
+
+
+def test_of_many_effects_the_weightiest_are_shown() -> None:
+    events = tuple(EventEffect(f"event-{n}-", (n - 20) / 100) for n in range(50, 0, -1))
+    console = shown()
+    tables.print_explanation(console, ProfileExplanation(events, 0.5, 3, 50), "Home")
+    assert "event-50-" in text(console)
+    assert "event-1-" in text(console)
+    assert "event-20-" not in text(console)
+    assert "30 more events add or take less" in text(console)
+    assert text(console).index("event-50-") < text(console).index("event-1-")
+
+
+def test_items_of_several_events_are_shown_with_what_these_do_together() -> None:
+    console = shown()
+    items = (ItemEffect("Book", ("e1", "e2", "e3"), 1.25),)
+    ranked = RankedItem(Item("book", "Book"), 4.0, 0.1, 0.1)
+    tables.print_explanation(console, RankingExplanation(ranked, (), (), 3, 3, items))
+    for expected in ("together", "Book", "3", "+1.250"):
+        assert expected in text(console)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.keywords import Keyword, keywords
+from portrait.features.keywords import Keyword, keywords, without
 from portrait.features.text import normalise_text
 
 
@@ -87,3 +87,24 @@ def test_thousands_of_titles_take_less_than_a_request() -> None:
     for title in titles:
         keywords(title)
     assert time.perf_counter() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "rest"),
+    [
+        ("Art party, Artisan ART art", "Art", "party, Artisan ART art"),
+        ("a pan's pan (pan)", "pan", "a pan's ( )"),
+        ("红色台灯 LED灯", "台灯", "红色 LED灯"),
+        ("Lamp", "Lamp", ""),
+        ("Ｌａｍｐ red", "Lamp", "red"),
+        ("lamp", "rug", "lamp"),
+    ],
+)
+def test_a_text_without_a_word_keeps_all_others(text: str, word: str, rest: str) -> None:
+    assert without(text, word) == rest
+
+
+@given(st.text())
+def test_any_keyword_can_be_left_out(text: str) -> None:
+    for word in {each.surface for each in keywords(text)}:
+        assert without(text, word) != normalise_text(text)

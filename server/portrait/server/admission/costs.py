@@ -32,7 +32,7 @@ _COSTS = {
     "ProfileService/BatchGetProfiles": Cost(Kind.MODELS, 40),
     "RecommendationService/Recommend": Cost(Kind.MODELS, 16_384),
     "RecommendationService/Rank": Cost(Kind.MODELS, 16_384),
-    # Asked again without each of up to 64 events.
+    # Asked again without each of up to 64 events, and without those of each item that has several.
     "ExplanationService/ExplainRecommendation": Cost(Kind.MODELS, 16_384, 32),
     "ExplanationService/ExplainProfile": Cost(Kind.MODELS, 16_384, 32),
     # An item's words are encoded, about eight items in the time of a recommendation.

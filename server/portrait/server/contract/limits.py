@@ -50,6 +50,7 @@ LIMITS: dict[str, Limit] = {
     "Event.rating": Finite(1, 5),
     "Event.time": Moment(),
     "ExplainProfileRequest.as_of": Moment(),
+    "ExplainProfileRequest.trait": _NAME,
     "ExplainRecommendationRequest.as_of": Moment(),
     "ExplainRecommendationRequest.catalogue": _CATALOGUE,
     "ExplainRecommendationRequest.item_id": _ITEM_ID,

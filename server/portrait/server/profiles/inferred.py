@@ -52,10 +52,26 @@ def inferred(evidence: Evidence, release: Release, attention: Attention) -> list
         usual = attention.usual.get(category_key(path), 0.0)
         if total[category] <= 0.0:
             break
-        chance = _sigmoid(attention.inferred[0] + attention.inferred[1] * math.log(total[category]))
+        chance = _chance(total[category], attention.inferred)
         if chance >= LEAST_LIFT * usual:
             found.append(_interest(path, chance, usual, leads, category, evidence))
     return sorted(found, key=lambda each: -each.confidence)[:MOST_INFERRED]
+
+
+def inferred_chance(evidence: Evidence, release: Release, attention: Attention, path: Path) -> float:
+    """The chance of one category that the history does not hold, as `inferred` has it, however small; 0 if it has none.
+
+    Args:
+        evidence: the weighted history.
+        release: its associations.
+        attention: a and b.
+        path: the category.
+    """
+    if attention.inferred is None:
+        return 0.0
+    leads, paths = _leads(evidence, release), release.items.codes.paths
+    total = float(leads.value[[paths[category] == path for category in leads.category]].sum())
+    return _chance(total, attention.inferred) if total > 0.0 else 0.0
 
 
 def _interest(path: Path, chance: float, usual: float, leads: _Leads, category: int, evidence: Evidence) -> Interest:
@@ -84,5 +100,7 @@ def _leads(evidence: Evidence, release: Release) -> _Leads:
     return _Leads(contributions.places[new], category[new], contributions.values[new])
 
 
-def _sigmoid(value: float) -> float:
-    return 1.0 / (1.0 + math.exp(-value))
+def _chance(total: float, fitted: tuple[float, float]) -> float:
+    """σ(a + b log s) of a sum above 0."""
+    a, b = fitted
+    return 1.0 / (1.0 + math.exp(-a - b * math.log(total)))

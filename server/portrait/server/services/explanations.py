@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import structlog
 
 from portrait.server.engine import RankRequest
-from portrait.server.explaining import Effect, explain_profile, explain_recommendation
+from portrait.server.explaining import EventEffect, ItemEffect, Part, explain_profile, explain_recommendation
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of, known_behaviour_of
-from portrait.server.services.translation import catalogue_name, ranked_messages
+from portrait.server.services.translation import catalogue_name, ranked_messages, type_message
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -47,7 +47,8 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         return explanation_service_pb2.ExplainRecommendationResponse(
             ranked=ranked_messages([explained.ranked])[0],
             events=_event_effects(explained.events),
-            words=[explanation_service_pb2.WordEffect(word=each.of, effect=each.effect) for each in explained.words],
+            items=_item_effects(explained.items),
+            words=[explanation_service_pb2.WordEffect(word=each.word, effect=each.effect) for each in explained.words],
             release=explained.release,
             event_count=explained.event_count,
         )
@@ -64,17 +65,37 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                 routes.of(request.shopper.shopper_id),
                 behaviour.history,
                 behaviour.as_of,
-                tuple(request.interest.names),
+                Part(interest=tuple(request.interest.names), trait=request.trait),
                 deadline=current_deadline(),
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainProfileResponse(
             events=_event_effects(explained.events),
+            items=_item_effects(explained.items),
             weight=explained.weight,
+            probability=explained.probability,
             release=explained.release,
             event_count=explained.event_count,
         )
 
 
-def _event_effects(effects: Iterable[Effect]) -> list[explanation_service_pb2.EventEffect]:
-    return [explanation_service_pb2.EventEffect(event_id=each.of, effect=each.effect) for each in effects]
+def _event_effects(effects: Iterable[EventEffect]) -> list[explanation_service_pb2.EventEffect]:
+    return [
+        explanation_service_pb2.EventEffect(
+            event_id=each.event.event_id,
+            effect=each.effect,
+            type=type_message(each.event.type),
+            time=each.event.time,
+            about=each.about,
+        )
+        for each in effects
+    ]
+
+
+def _item_effects(effects: Iterable[ItemEffect]) -> list[explanation_service_pb2.ItemEffect]:
+    return [
+        explanation_service_pb2.ItemEffect(
+            about=each.about, event_ids=[event.event_id for event in each.events], effect=each.effect
+        )
+        for each in effects
+    ]

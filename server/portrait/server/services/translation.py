@@ -24,6 +24,7 @@ _EVENT_TYPES = {
     types_pb2.EVENT_TYPE_RATE: EventType.RATE,
     types_pb2.EVENT_TYPE_REFUND: EventType.REFUND,
 }
+_TYPE_MESSAGES = {kind: number for number, kind in _EVENT_TYPES.items()}
 
 
 def catalogue_name(sent: str) -> str:
@@ -56,6 +57,11 @@ def event_of(message: types_pb2.Event, unnamed: str = "") -> Event:
         dwell_seconds=message.dwell_seconds if message.HasField("dwell_seconds") else None,
         position=message.position if message.HasField("position") else None,
     )
+
+
+def type_message(kind: EventType) -> types_pb2.EventType:
+    """What was done, as answers carry it."""
+    return _TYPE_MESSAGES[kind]
 
 
 def item_of(message: types_pb2.Item, catalogue: str) -> Item:

@@ -1,0 +1,1 @@
+"""What explanations are worth: whether removing what they cite matters, and whether they change with the model."""

@@ -1,0 +1,32 @@
+"""The releases that explanations are compared between: one repository for each data set."""
+
+from pathlib import Path
+
+from benchmarks.explanations.shuffled import Depth, shuffled
+from portrait.export.precision import Precision
+from portrait.export.release import make
+from portrait.features import release as files
+from portrait.training import run as runs
+from portrait.training.run import TrainedRun
+
+TRAINED, OTHER_SEED = 1, 2
+SHUFFLED = {Depth.RANKER: 3, Depth.PROFILE: 4, Depth.ALL: 5}
+"""Their numbers."""
+
+
+def build(trained: TrainedRun, other_seed: Path, repository: Path) -> None:
+    """Export the run, one of another seed, and the run with shuffled weights, as far as they are not there.
+
+    Args:
+        trained: the run.
+        other_seed: the folder of the other run, trained alike.
+        repository: where to.
+    """
+    there = set(files.releases(repository))
+    if TRAINED not in there:
+        make(trained, {}, repository, Precision.FP32, print)
+    if OTHER_SEED not in there:
+        make(runs.load(other_seed), {}, repository, Precision.FP32, print)
+    for depth, number in SHUFFLED.items():
+        if number not in there:
+            make(shuffled(trained, depth), {}, repository, Precision.FP32, print)

@@ -1,0 +1,60 @@
+"""The sanity check: a model that has learnt nothing is explained otherwise.
+
+Adebayo et al. 2018 compare explanations of a trained and a randomised model by rank correlation. Beside that stands how
+far two models agree that were trained alike with different seeds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from benchmarks.explanations.shoppers import Case
+from portrait.features.events import Item
+from portrait.server.engine import Engine, RankRequest
+from portrait.server.explaining import RankingExplanation, explain_recommendation
+
+CITED = 3
+"""Events that are compared as a set."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two explanations of one item are for one shopper."""
+
+    events: float
+    """Spearman's rank correlation of the events' effects; 0 if one tells no event from another."""
+    cited: float
+    """Share of the `CITED` events that both cite."""
+    by_chance: float
+    """The same, if they were drawn by lot."""
+    words: float | None
+    """Rank correlation of the words' effects; None of a title with fewer than three."""
+
+
+async def explained(engine: Engine, case: Case, item: Item) -> RankingExplanation:
+    """Why an item has its score."""
+    return await explain_recommendation(engine, RankRequest(case.history, case.as_of), item, deadline=None)
+
+
+def agreement(one: RankingExplanation, other: RankingExplanation) -> Agreement:
+    """How far two explanations of one item, for one shopper, agree."""
+    ids = [each.event.event_id for each in one.events]
+    effects = {each.event.event_id: each.effect for each in other.events}
+    cited = {each.event.event_id for each in other.events[:CITED]}
+    words, of_other = [each.word for each in one.words], {each.word: each.effect for each in other.words}
+    return Agreement(
+        events=_correlation([each.effect for each in one.events], [effects[event_id] for event_id in ids]),
+        cited=len(cited & set(ids[:CITED])) / CITED,
+        by_chance=CITED / len(ids),
+        words=_correlation([each.effect for each in one.words], [of_other[word] for word in words])
+        if len(words) >= CITED
+        else None,
+    )
+
+
+def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    if np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
+        return 0.0
+    return float(spearmanr(one, other).statistic)

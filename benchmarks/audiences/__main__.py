@@ -122,7 +122,7 @@ def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: 
     """Everything, in a folder for what is generated."""
     number = releases(repository)[-1]
     release = Release.load(repository, number)
-    table = folder / "audiences" / str(number) / "1"
+    table = folder / "audiences" / release.identity / "1"
     table.mkdir(parents=True)
     description = generated.write(release, shoppers, seed, table)
     size = sum(path.stat().st_size for path in table.iterdir())

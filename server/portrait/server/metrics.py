@@ -129,7 +129,7 @@ class _Audiences(Collector):
         for outcome in Outcome:
             outcomes.add_metric([outcome], self._finder.outcomes[outcome])
         yield outcomes
-        table = self._snapshots.newest(self._loaded.routes.traffic.serving)
+        table = self._snapshots.newest(self._loaded.routes.serving.release.identity)
         if table is None:
             return
         name, description = "portrait_shopper_table", table.description

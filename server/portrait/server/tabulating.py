@@ -95,10 +95,10 @@ async def tabulate(
         TabulationError: another run makes a table of the release.
         PortraitError: the models do not answer; what was computed is kept for the next run.
     """
-    folder = snapshots.of(engine.release.number)
+    folder = snapshots.of(engine.release.identity)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        base = None if full else snapshots.newest(engine.release.number)
+        base = None if full else snapshots.newest(engine.release.identity)
         run = _Run(engine, store, permitted, base, folder / _BUILDING)
         return await run.make(snapshots, as_of, tell)
 
@@ -145,9 +145,10 @@ class _Run:
         shutil.rmtree(whole, ignore_errors=True)
         whole.mkdir()
         await asyncio.to_thread(merge, sources, description, whole)
-        await asyncio.to_thread(snapshots.publish, whole, description.release, description.snapshot)
+        release = self._engine.release.identity
+        await asyncio.to_thread(snapshots.publish, whole, release, description.snapshot)
         shutil.rmtree(self._folder)
-        made = snapshots.open(description.release, description.snapshot)
+        made = snapshots.open(release, description.snapshot)
         assert made is not None
         return made
 

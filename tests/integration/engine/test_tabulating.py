@@ -93,7 +93,7 @@ async def test_a_run_brings_the_last_table_up_to_date(engine: Engine, store: Sto
     whole = await tabulate(engine, store, snapshots, everybody, as_of=later, full=True)
     assert set(whole["as_of"].tolist()) == {int(after.description.newest_as_of)}
     assert "s07" in names(whole)
-    assert len(snapshots.numbers(engine.release.number)) == 2
+    assert len(snapshots.numbers(engine.release.identity)) == 2
 
 
 async def test_a_run_that_was_cut_short_is_gone_on_with(
@@ -110,14 +110,14 @@ async def test_a_run_that_was_cut_short_is_gone_on_with(
 
     with pytest.raises(ConnectionError):
         await tabulate(engine, store, snapshots, failing, as_of=NOW)
-    assert snapshots.newest(engine.release.number) is None
+    assert snapshots.newest(engine.release.identity) is None
     computed: list[int] = []
     table = await tabulate(
         engine, store, snapshots, everybody, as_of=NOW, tell=lambda progress: computed.append(progress.shoppers)
     )
     assert computed == [6, 8]
     assert len(names(table)) == 20
-    folder = snapshots.of(engine.release.number)
+    folder = snapshots.of(engine.release.identity)
     assert sorted(path.name for path in folder.iterdir()) == [".lock", str(table.description.snapshot)]
 
 

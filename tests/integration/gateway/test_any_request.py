@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from served import Served, serve
 
 from benchmarks.serving.contract import methods, path_of
+from portrait.v1.audience_service_pb2 import DESCRIPTOR
 from portrait.v1.types_pb2 import EntryError
 
 ANSWERED = {
@@ -43,7 +44,8 @@ WORDS = [
 DEADLINE = 60.0
 EXAMPLES = 100
 """Of each method."""
-METHODS = list(methods())
+METHODS = [*methods(), DESCRIPTOR.services_by_name["AudienceService"].methods_by_name["FindAudience"]]
+"""FindAudience streams its answers, but here there is no shopper table to find anybody in."""
 
 _STEP = re.compile(r"(\w+)(?:\[\d+\])?")
 

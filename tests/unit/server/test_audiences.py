@@ -293,19 +293,19 @@ def test_shoppers_are_found_by_their_ids(tmp_path: Path) -> None:
 
 def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
-    assert snapshots.newest(7) is None
+    assert snapshots.newest("7-a") is None
     for number in (1, 2, 10):
-        table(crowd(number), tmp_path / "7" / ".made", snapshot=number)
-        snapshots.publish(tmp_path / "7" / ".made", 7, number)
-        newest = snapshots.newest(7)
+        table(crowd(number), tmp_path / "7-a" / ".made", snapshot=number)
+        snapshots.publish(tmp_path / "7-a" / ".made", "7-a", number)
+        newest = snapshots.newest("7-a")
         assert newest is not None
         assert len(newest) == number
-    assert snapshots.numbers(7) == [2, 10]
-    before = snapshots.open(7, 2)
+    assert snapshots.numbers("7-a") == [2, 10]
+    before = snapshots.open("7-a", 2)
     assert before is not None
-    assert snapshots.open(7, 2) is before
-    assert snapshots.open(7, 1) is None
-    assert snapshots.newest(8) is None
+    assert snapshots.open("7-a", 2) is before
+    assert snapshots.open("7-a", 1) is None
+    assert snapshots.newest("7-b") is None
 
 
 def test_page_tokens() -> None:

@@ -14,6 +14,8 @@ KEPT = 2
 class Snapshots:
     """Opens tables, and remembers those that it has opened for as long as they are there. Threads may share it.
 
+    Releases are named by their `identity`.
+
     Args:
         folder: of all tables; need not exist.
     """
@@ -21,23 +23,23 @@ class Snapshots:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._opened: dict[tuple[int, int], ShopperTable] = {}
+        self._opened: dict[tuple[str, int], ShopperTable] = {}
 
-    def of(self, release: int) -> Path:
+    def of(self, release: str) -> Path:
         """The folder of a release's tables."""
-        return self._folder / str(release)
+        return self._folder / release
 
-    def numbers(self, release: int) -> list[int]:
+    def numbers(self, release: str) -> list[int]:
         """The snapshots of a release, oldest first: only folders that hold a whole table."""
         found = self.of(release).glob(f"*/{TABLE}")
         return sorted(int(path.parent.name) for path in found if path.parent.name.isdigit())
 
-    def newest(self, release: int) -> ShopperTable | None:
+    def newest(self, release: str) -> ShopperTable | None:
         """The newest table of a release; None if there is none."""
         numbers = self.numbers(release)
         return self.open(release, numbers[-1]) if numbers else None
 
-    def open(self, release: int, snapshot: int) -> ShopperTable | None:
+    def open(self, release: str, snapshot: int) -> ShopperTable | None:
         """One table; None if it is gone."""
         with self._lock:
             there = {(release, number) for number in self.numbers(release)}
@@ -49,7 +51,7 @@ class Snapshots:
                 self._opened[release, snapshot] = ShopperTable.open(self.of(release) / str(snapshot))
             return self._opened[release, snapshot]
 
-    def publish(self, made: Path, release: int, snapshot: int) -> None:
+    def publish(self, made: Path, release: str, snapshot: int) -> None:
         """Have a table be the newest of its release, at once and as a whole; the oldest ones go.
 
         Args:

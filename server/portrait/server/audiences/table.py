@@ -1,6 +1,6 @@
 """The shopper table: what a release says of every shopper, one row each, column by column on the disk.
 
-<audiences>/<release>/<snapshot>/
+<audiences>/<identity of the release>/<snapshot>/
     shopper.npy            bytes [shoppers]: the ids in UTF-8, each followed by a full stop (NumPy drops trailing NULs);
                            ascending, so that a row is found by bisection
     as_of.npy              int64 [shoppers]: microseconds since 1970; the moment that the row holds for

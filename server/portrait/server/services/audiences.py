@@ -65,7 +65,8 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         pages = _pages(answer, request.page_size or _PAGE, question, token.row if token else 0)
         named = 0
         try:
-            for page in pages:
+            # Pages are made in a thread: one of ten thousand shoppers would hold up other calls.
+            while (page := await asyncio.to_thread(next, pages, None)) is not None:
                 await context.write(page)
                 named += len(page.members)
         finally:
@@ -94,15 +95,17 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         return engine
 
     async def _table(self, engine: Engine, token: PageToken | None) -> ShopperTable:
-        release = engine.release.number
+        release = engine.release
         if token is not None:
-            table = await asyncio.to_thread(self._snapshots.open, release, token.snapshot)
+            table = await asyncio.to_thread(self._snapshots.open, release.identity, token.snapshot)
             if table is None:
                 raise FailedPrecondition("the page token is of a shopper table that is gone; begin again")
             return table
-        table = await asyncio.to_thread(self._snapshots.newest, release)
+        table = await asyncio.to_thread(self._snapshots.newest, release.identity)
         if table is None:
-            raise FailedPrecondition(f"there is no shopper table of release {release}; `portrait tabulate` makes one")
+            raise FailedPrecondition(
+                f"there is no shopper table of release {release.number}; `portrait tabulate` makes one"
+            )
         return table
 
 

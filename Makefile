@@ -6,7 +6,7 @@ WORK ?= .benchmarks/$(notdir $(DATA))
 SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark-explanations benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos
+.PHONY: help env demo serve benchmark-audiences benchmark-explanations benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ demo: env ## Logs to a served profile on public data; DATA=FOLDER for your own s
 
 serve: env ## Serve the newest release of model_repository/; see `portrait serve --help`.
 	$(BIN)/portrait serve
+
+benchmark-audiences: env ## Audiences among a million shoppers, on REPOSITORY=FOLDER with a release that has traits.
+	$(BIN)/pip install --quiet --editable '.[benchmarks-serving]'
+	$(BIN)/python -W ignore -m benchmarks.audiences $(REPOSITORY)
 
 benchmark-quality: env ## Portrait against its baselines on DATA=FOLDER, a source.
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'

@@ -107,6 +107,7 @@ def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
         *("--repository", str(repository)),
         *("--state", str(folder / "portrait.db")),
         *("--triton-log", str(folder / "triton.log")),
+        *("--audiences", str(folder / "audiences")),
         *("--port", "0", "--metrics-port", "0"),
         *arguments,
     ]

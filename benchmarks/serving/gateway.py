@@ -52,11 +52,22 @@ def _is_triton(pid: int) -> bool:
     return "tritonserver" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
+def peak_memory(pid: int) -> int:
+    """Resident memory of a process at its highest, in bytes; mapped files count."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return 1024 * int(found[1])
+
+
 @contextmanager
 def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
     """Run a gateway with Triton on free ports until the end of the block."""
     with tempfile.TemporaryDirectory() as folder:
-        files = ("--state", f"{folder}/portrait.db", "--triton-log", f"{folder}/triton.log")
+        files = [
+            *("--state", f"{folder}/portrait.db"),
+            *("--audiences", f"{folder}/audiences"),
+            *("--triton-log", f"{folder}/triton.log"),
+        ]
         program = str(Path(sys.executable).parent / "portrait")
         command = [program, "serve", "--repository", str(repository), *files, "--port", "0", "--metrics-port", "0"]
         # Call by call, a log would be what is measured.

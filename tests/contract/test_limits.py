@@ -10,6 +10,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto,
 
 from portrait.server.contract.limits import LIMITS, REQUIRED
 from portrait.v1 import (
+    audience_service_pb2,
     catalogue_service_pb2,
     event_service_pb2,
     explanation_service_pb2,
@@ -21,6 +22,7 @@ from portrait.v1 import (
 )
 
 CONTRACT = (
+    audience_service_pb2,
     catalogue_service_pb2,
     event_service_pb2,
     explanation_service_pb2,
@@ -81,7 +83,7 @@ def test_every_requirement_in_a_comment_is_in_the_table(comments: dict[str, str]
 
 
 def test_every_text_and_list_of_a_request_has_a_limit() -> None:
-    answers = re.compile(r"Response|Result|Error|^Profile\.|Interest|Keyword|PriceBand|Vector|Effect")
+    answers = re.compile(r"Response|Result|Error|AudienceMember|^Profile\.|Interest|Keyword|PriceBand|Vector|Effect")
     parts_of_profiles = {message.name for message in profile_pb2.DESCRIPTOR.message_types_by_name.values()}
     unlimited = [
         f"{message.name}.{field.name}"

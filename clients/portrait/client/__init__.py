@@ -9,9 +9,20 @@ with Client("localhost:50051") as portrait:
 """
 
 from portrait.client.aio import AsyncClient
+from portrait.client.audiences import (
+    ActivityCriterion,
+    AudienceMember,
+    AudiencePage,
+    AudienceSummary,
+    InterestCriterion,
+    LookAlike,
+    TraitCriterion,
+    ValueCriterion,
+)
 from portrait.client.channels import Priority, Tls
 from portrait.client.errors import (
     DeadlineExceededError,
+    FailedPreconditionError,
     FieldViolation,
     InvalidRequestError,
     NotFoundError,
@@ -61,7 +72,11 @@ from portrait.client.sync import Client
 
 __all__ = [
     "AbsentField",
+    "ActivityCriterion",
     "AsyncClient",
+    "AudienceMember",
+    "AudiencePage",
+    "AudienceSummary",
     "Aversion",
     "BrandAffinity",
     "Client",
@@ -72,14 +87,17 @@ __all__ = [
     "Event",
     "EventEffect",
     "EventType",
+    "FailedPreconditionError",
     "FieldViolation",
     "Filter",
     "Interest",
+    "InterestCriterion",
     "InvalidRequestError",
     "Item",
     "ItemEffect",
     "Keyword",
     "LabelInterest",
+    "LookAlike",
     "NotFoundError",
     "PortraitError",
     "PriceBand",
@@ -101,8 +119,10 @@ __all__ = [
     "SummarySentence",
     "Tls",
     "Trait",
+    "TraitCriterion",
     "UnavailableError",
     "UpsertSummary",
     "Value",
+    "ValueCriterion",
     "WordEffect",
 ]

@@ -1,6 +1,6 @@
 """The asynchronous client."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import grpc
 
 from portrait.client import calls
+from portrait.client.audiences import AudiencePage, AudienceSummary, Criterion, LookAlike
 from portrait.client.calls import Call, Stubs
 from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, OPTIONS, Priority, Tls, metadata
 from portrait.client.errors import from_rpc
@@ -81,6 +82,17 @@ class AsyncClient:
             return call.read(await method(call.request, timeout=seconds, metadata=self._metadata))
         except grpc.RpcError as error:
             raise from_rpc(error) from error
+
+    async def _stream(self, call: Call[R], timeout: float | None) -> AsyncIterator[R]:
+        seconds = self._timeout if timeout is None else timeout
+        answers = self._stubs.methods[call.method](call.request, timeout=seconds, metadata=self._metadata)
+        try:
+            async for answer in answers:
+                yield call.read(answer)
+        except grpc.RpcError as error:
+            raise from_rpc(error) from error
+        finally:
+            answers.cancel()  # whoever leaves the loop wants no more
 
     async def record_events(
         self, events: Iterable[tuple[str, Event]], *, timeout: float | None = None
@@ -240,3 +252,40 @@ class AsyncClient:
             NotFoundError: the catalogue does not hold it.
         """
         return await self._run(calls.get_item(item_id, catalogue), timeout)
+
+    def find_audience(
+        self,
+        criteria: Sequence[Criterion] = (),
+        *,
+        look_alike: LookAlike | None = None,
+        page_size: int = 0,
+        page_token: str = "",
+        timeout: float | None = None,
+    ) -> AsyncIterator[AudiencePage]:
+        """The shoppers who meet all of some criteria, page by page, in the order of their ids.
+
+        A stream that breaks is gone on with by the last page's `next_page_token`: nobody is named twice or left out.
+        Nobody is named if they, or the shoppers of a seed, are fewer than the gateway's minimum; see the summary.
+
+        Args:
+            criteria: all must be met.
+            look_alike: a seed that they are like; without it, there is at least one criterion.
+            page_size: shoppers in a page, up to 10,000; 0 for 1,000.
+            page_token: of an earlier page for the same criteria; empty to begin.
+            timeout: seconds for all pages; None for the client's own.
+
+        Raises:
+            FailedPreconditionError: the gateway has no shopper table, or no more the one of the page token.
+            NotFoundError: the release has no such trait.
+        """
+        return self._stream(calls.find_audience(criteria, look_alike, page_size, page_token), timeout)
+
+    async def estimate_audience(
+        self,
+        criteria: Sequence[Criterion] = (),
+        *,
+        look_alike: LookAlike | None = None,
+        timeout: float | None = None,
+    ) -> AudienceSummary:
+        """How many shoppers meet criteria, rounded; see `find_audience`."""
+        return await self._run(calls.estimate_audience(criteria, look_alike), timeout)

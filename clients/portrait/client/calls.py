@@ -13,6 +13,15 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from portrait.client import messages
+from portrait.client.audiences import (
+    AudiencePage,
+    AudienceSummary,
+    Criterion,
+    LookAlike,
+    audience,
+    read_page,
+    read_summary,
+)
 from portrait.client.profiles import Profile, ProfileError, read_profile, read_profiles
 from portrait.client.results import (
     Embeddings,
@@ -27,6 +36,8 @@ from portrait.client.results import (
     UpsertSummary,
 )
 from portrait.v1 import (
+    audience_service_pb2,
+    audience_service_pb2_grpc,
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
     event_service_pb2_grpc,
@@ -65,6 +76,7 @@ class Stubs:
         recommendations = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
         catalogues = catalogue_service_pb2_grpc.CatalogueServiceStub(channel)
         explanations = explanation_service_pb2_grpc.ExplanationServiceStub(channel)
+        audiences = audience_service_pb2_grpc.AudienceServiceStub(channel)
         self.methods: dict[str, Callable[..., Any]] = {
             "RecordEvents": events.RecordEvents,
             "GetProfile": profiles.GetProfile,
@@ -77,6 +89,8 @@ class Stubs:
             "UpsertItems": catalogues.UpsertItems,
             "DeleteItems": catalogues.DeleteItems,
             "GetItem": catalogues.GetItem,
+            "FindAudience": audiences.FindAudience,
+            "EstimateAudience": audiences.EstimateAudience,
         }
 
 
@@ -235,3 +249,19 @@ def get_item(item_id: str, catalogue: str) -> Call[Item]:
     """One item."""
     request = catalogue_service_pb2.GetItemRequest(catalogue=catalogue, item_id=item_id)
     return Call("GetItem", request, lambda response: messages.read_item(response.item))
+
+
+def find_audience(
+    criteria: Sequence[Criterion], look_alike: LookAlike | None, page_size: int, page_token: str
+) -> Call[AudiencePage]:
+    """Shoppers who meet criteria; answered with a stream of pages."""
+    request = audience_service_pb2.FindAudienceRequest(
+        audience=audience(criteria, look_alike), page_size=page_size, page_token=page_token
+    )
+    return Call("FindAudience", request, read_page)
+
+
+def estimate_audience(criteria: Sequence[Criterion], look_alike: LookAlike | None) -> Call[AudienceSummary]:
+    """How many shoppers meet criteria."""
+    request = audience_service_pb2.EstimateAudienceRequest(audience=audience(criteria, look_alike))
+    return Call("EstimateAudience", request, read_summary)

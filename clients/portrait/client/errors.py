@@ -1,11 +1,12 @@
 """What a call can fail with.
 
 PortraitError
-├── InvalidRequestError    the request breaks the contract: `violations` names every field
-├── NotFoundError          no such shopper, item or catalogue
-├── DeadlineExceededError  the answer was not there in time
-├── UnavailableError       the gateway or its models are down, or overloaded: `retry_after` says for how long
-└── ServerError            anything else; tell its operator the `request_id`
+├── InvalidRequestError      the request breaks the contract: `violations` names every field
+├── NotFoundError            no such shopper, item or catalogue
+├── FailedPreconditionError  something else must be done first: a shopper table made, an audience begun again
+├── DeadlineExceededError    the answer was not there in time
+├── UnavailableError         the gateway or its models are down, or overloaded: `retry_after` says for how long
+└── ServerError              anything else; tell its operator the `request_id`
 """
 
 from collections.abc import Sequence
@@ -66,6 +67,10 @@ class NotFoundError(PortraitError):
     """What the request names is not there."""
 
 
+class FailedPreconditionError(PortraitError):
+    """What the request builds on is not there, or not there any more; the message says what to do."""
+
+
 class DeadlineExceededError(PortraitError):
     """The answer was not there in time."""
 
@@ -81,6 +86,7 @@ class ServerError(PortraitError):
 _KINDS: dict[grpc.StatusCode, type[PortraitError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPreconditionError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: UnavailableError,

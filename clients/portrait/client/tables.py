@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from portrait.client.audiences import AudienceSummary
 from portrait.client.profiles import Interest, Keyword, Profile
 from portrait.client.results import (
     Event,
@@ -158,6 +159,17 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         for word in explanation.words:
             _add(words, word.word, f"{word.effect:+.3f}")
         console.print(words)
+
+
+def audience_words(summary: AudienceSummary) -> str:
+    """An audience in one line."""
+    if summary.shortfall:
+        which = "the seed" if summary.shortfall == "seed" else "the audience"
+        size = f"{which} has fewer than {summary.minimum_size} shoppers: nobody is named"
+    else:
+        size = f"about {summary.estimated_size:,} of {summary.table_size:,} shoppers"
+    span = f"{summary.oldest_as_of:%Y-%m-%d %H:%M} to {summary.newest_as_of:%Y-%m-%d %H:%M}"
+    return f"{size}; release {summary.release}, profiles of {span} UTC"
 
 
 def print_events(console: Console, events: list[tuple[Event, str]], title: str) -> None:

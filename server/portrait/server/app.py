@@ -3,8 +3,10 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine, Mapping
+import time
+from collections.abc import Coroutine, Mapping, Sequence, Set
 from contextlib import AsyncExitStack
+from datetime import datetime
 
 import grpc
 import structlog
@@ -20,6 +22,8 @@ from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.turns import Turns
 from portrait.server.answers import Answers
+from portrait.server.audiences.finding import Finder
+from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.health import Health
@@ -41,6 +45,7 @@ from portrait.server.rollout.loaded import Loaded
 from portrait.server.rollout.replay import follow
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
+from portrait.server.services.audiences import AudienceService
 from portrait.server.services.catalogues import CatalogueService
 from portrait.server.services.events import EventService
 from portrait.server.services.explanations import ExplanationService
@@ -51,8 +56,11 @@ from portrait.server.settings import Settings
 from portrait.server.signals import end_on_signals, on_signals
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
+from portrait.server.tabulating import Progress, TabulationError, tabulate
 from portrait.server.triton import EmbeddedTriton, RemoteTriton, SupervisedTriton, TritonError
 from portrait.v1 import (
+    audience_service_pb2,
+    audience_service_pb2_grpc,
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
     event_service_pb2,
@@ -70,6 +78,7 @@ from portrait.v1 import (
 _SERVICES = [
     service.full_name
     for module in (
+        audience_service_pb2,
         catalogue_service_pb2,
         event_service_pb2,
         explanation_service_pb2,
@@ -87,6 +96,11 @@ _UNCOUNTED_RPCS = 1_000
 
 _ANNOUNCE_SECONDS = 1.0
 """How long calls are still taken up after health said NOT_SERVING; counts as part of the drain."""
+
+_FAILURES = (
+    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TabulationError, TrafficError, TritonError,
+)  # fmt: skip
+"""What a start can fail with."""
 
 _log = structlog.get_logger(__name__)
 
@@ -107,12 +121,17 @@ def run_shared(settings: Settings, *, supervised: bool) -> int:
     return _end_of(_run(settings, shared=True, supervised=supervised), settings)
 
 
+def run_tabulation(settings: Settings, *, full: bool, as_of: datetime | None) -> int:
+    """Make the shopper table of the release that serves. Returns the exit code."""
+    return _end_of(_tabulate(settings, full, as_of), settings)
+
+
 def _end_of(running: Coroutine[None, None, None], settings: Settings) -> int:
     """Run; returns the exit code."""
     logs.configure(settings.log_level, sys.stderr)
     try:
         uvloop.run(running)
-    except (OSError, PortraitError, ProcessError, ReleaseError, StoreError, TrafficError, TritonError) as error:
+    except _FAILURES as error:
         _log.error("failed", reason=str(error))
         return 1
     except asyncio.CancelledError:
@@ -124,26 +143,71 @@ def _end_of(running: Coroutine[None, None, None], settings: Settings) -> int:
 async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:
     end_on_signals()
     async with AsyncExitStack() as closing:
-        if settings.release is None:
-            Traffic.of(settings.repository)  # before anything is started
-        store = await open_store(settings.state)
-        closing.push_async_callback(store.close)
-        triton = await _triton(settings, supervised, closing)
-        version = await _triton_version(triton.url)
-        cache_bytes = settings.text_cache_mib * 1024 * 1024
-
-        async def open_engine(release: int) -> Engine:
-            return await Engine.open(settings.repository, release, triton.url, cache_bytes)
-
-        rollout = Rollout(settings.repository, store, triton, open_engine)
+        store, triton, version = await _started(settings, supervised, closing)
         last_change = await store.last_item_change()
-        await rollout.begin(settings.release)
-        closing.push_async_callback(rollout.loaded.close)
+        rollout = await _loaded(settings, store, triton, closing)
         _log.info("loaded", release=rollout.loaded.routes.traffic.serving, triton=version)
         if not check:
             await _serve(settings, store, rollout, version, last_change, shared)
         for release, refusal in rollout.refused.items() if check else ():
             raise ReleaseError(f"release {release}: {refusal.reason}")
+
+
+async def _tabulate(settings: Settings, full: bool, as_of: datetime | None) -> None:
+    end_on_signals()
+    begun = time.monotonic()
+
+    def tell(progress: Progress) -> None:
+        rate = round(progress.shoppers / max(progress.seconds, 1e-9))
+        _log.info("tabulating", shoppers=progress.shoppers, per_second=rate)
+
+    async with AsyncExitStack() as closing:
+        store, triton, _ = await _started(settings, False, closing)
+        rollout = await _loaded(settings, store, triton, closing)
+        engine, snapshots = rollout.loaded.routes.serving, Snapshots(settings.audiences)
+        made = await tabulate(engine, store, snapshots, _everybody, full=full, as_of=as_of, tell=tell)
+        _log.info(
+            "tabulated",
+            release=made.description.release,
+            snapshot=made.description.snapshot,
+            shoppers=len(made),
+            seconds=round(time.monotonic() - begun, 1),
+        )
+
+
+async def _everybody(shopper_ids: Sequence[str]) -> Set[str]:
+    """Who may be part of an audience: there is no consent to ask for yet."""
+    return set(shopper_ids)
+
+
+async def _started(
+    settings: Settings, supervised: bool, closing: AsyncExitStack
+) -> tuple[Store, EmbeddedTriton | RemoteTriton | SupervisedTriton, str]:
+    """The store, and a Triton that answers, with its version."""
+    if settings.release is None:
+        Traffic.of(settings.repository)  # before anything is started
+    store = await open_store(settings.state)
+    closing.push_async_callback(store.close)
+    triton = await _triton(settings, supervised, closing)
+    return store, triton, await _triton_version(triton.url)
+
+
+async def _loaded(
+    settings: Settings,
+    store: Store,
+    triton: EmbeddedTriton | RemoteTriton | SupervisedTriton,
+    closing: AsyncExitStack,
+) -> Rollout:
+    """The release that serves, loaded, with every change of items since."""
+    cache_bytes = settings.text_cache_mib * 1024 * 1024
+
+    async def open_engine(release: int) -> Engine:
+        return await Engine.open(settings.repository, release, triton.url, cache_bytes)
+
+    rollout = Rollout(settings.repository, store, triton, open_engine)
+    await rollout.begin(settings.release)
+    closing.push_async_callback(rollout.loaded.close)
+    return rollout
 
 
 async def _triton(
@@ -189,8 +253,11 @@ async def _serve(
     given = Answers(settings.answer_cache_mib * 1024 * 1024)
     metrics.watch_answers(given)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
+    snapshots, finder = Snapshots(settings.audiences), Finder(settings.audience_minimum, _everybody)
+    metrics.watch_audiences(finder, snapshots, loaded)
     health = Health(_SERVICES)
-    server = _server(settings, store, loaded, metrics, health, gates, given, shared)
+    audiences = AudienceService(loaded, snapshots, finder)
+    server = _server(settings, store, loaded, metrics, health, gates, given, audiences, shared)
     port = _listen(server, settings)
     await health.look(loaded)
     await server.start()
@@ -222,6 +289,7 @@ async def _serve(
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)
     stop_metrics()
+    finder.close()
     _log.info("stopped")
 
 
@@ -233,6 +301,7 @@ def _server(
     health: Health,
     gates: Mapping[Kind, Gate],
     given: Answers,
+    audiences: AudienceService,
     shared: bool,
 ) -> grpc.aio.Server:
     turns = Turns()
@@ -259,6 +328,7 @@ def _server(
         ],
         maximum_concurrent_rpcs=len(gates) * settings.max_concurrent_rpcs + _UNCOUNTED_RPCS,
     )
+    audience_service_pb2_grpc.add_AudienceServiceServicer_to_server(audiences, server)
     catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
     event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
     profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(loaded, store), server)

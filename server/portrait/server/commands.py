@@ -1,11 +1,12 @@
-"""The command `portrait serve`."""
+"""The commands `portrait serve` and `portrait tabulate`."""
 
 import functools
 import inspect
 import os
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,22 +15,25 @@ from pydantic import ValidationError
 from portrait.server.settings import Settings
 
 
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `(settings, **rest)` one option a field of Settings, in place of `settings`."""
+def _with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command `(settings, **rest)` options in place of `settings`: one each for some fields of Settings."""
 
-    @functools.wraps(command)
-    def with_options(**given: Any) -> None:
-        chosen = {name: given.pop(name) for name in Settings.model_fields}
-        command(_settings({name: value for name, value in chosen.items() if value is not None}), **given)
+    def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_options(**given: Any) -> None:
+            chosen = {name: given.pop(name) for name in names}
+            command(_settings({name: value for name, value in chosen.items() if value is not None}), **given)
 
-    _, *rest = inspect.signature(command).parameters.values()
-    parameters = [*_options(), *rest]
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_options
+        _, *rest = inspect.signature(command).parameters.values()
+        parameters = [*_options(names), *rest]
+        with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return with_options
+
+    return with_settings
 
 
-def _options() -> list[inspect.Parameter]:
+def _options(names: Collection[str]) -> list[inspect.Parameter]:
     """One option a setting. Its default is None, which leaves the choice to environment, file and default."""
     return [
         inspect.Parameter(
@@ -45,6 +49,7 @@ def _options() -> list[inspect.Parameter]:
             ],
         )
         for name, field in Settings.model_fields.items()
+        if name in names
     ]
 
 
@@ -61,7 +66,7 @@ def _settings(given: dict[str, Any]) -> Settings:
         raise typer.BadParameter(f"settings_file: {error}") from None
 
 
-@_with_settings
+@_with_settings(Settings.model_fields)
 def serve(
     settings: Settings,
     *,
@@ -81,6 +86,31 @@ def serve(
     from portrait.server.app import run
 
     sys.exit(run(settings, check=check))
+
+
+@_with_settings(
+    ("settings_file", "repository", "release", "state", "audiences", "triton_url", "triton_log", "text_cache_mib")
+)
+def tabulate(
+    settings: Settings,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="Compute every row, not only those of shoppers with events since.")
+    ] = False,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="The moment of all profiles, UTC; later events are not seen. Default: now.")
+    ] = None,
+) -> None:
+    """Make the shopper table that audiences are found in, or bring it up to date.
+
+    Computes the profile of every shopper of the state file with the release that serves, as GetProfile does, and puts
+    the table in place of the last one at once. A run that is cut short is gone on with by the next one. Settings are
+    read as by `portrait serve`. Writes JSON lines to stderr; the last has "event": "tabulated".
+    """
+    _in_environment()
+    from portrait.server.app import run_tabulation
+
+    sys.exit(run_tabulation(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
 
 
 _ENVIRONMENT = {

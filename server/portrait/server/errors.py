@@ -3,6 +3,7 @@
 PortraitError
 ├── InvalidRequest     expected: the caller sent something that the contract refuses
 ├── NotFound           expected: what the caller names is not there
+├── FailedPrecondition expected: something else must be done first; the same request will not do
 ├── Overloaded         expected: more work than can be taken; come back later
 ├── Unavailable        expected: Triton is down or restarts; come back later
 ├── DeadlineExceeded   expected: the caller's time is up
@@ -50,6 +51,14 @@ class NotFound(PortraitError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+
+
+class FailedPrecondition(PortraitError):
+    """Expected. What the request builds on is not there, or not there any more.
+
+    Args:
+        message: what is missing, and what to do; holds no personal data.
+    """
 
 
 class Overloaded(PortraitError):

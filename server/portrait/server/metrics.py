@@ -10,6 +10,8 @@ from portrait.features.release import MODELS, TRAIT_HEADS
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.answers import Answers
+from portrait.server.audiences.finding import Finder, Outcome
+from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.fallback import Cause
 from portrait.server.processes.group import Processes
 from portrait.server.processes.summed import Summed
@@ -48,6 +50,10 @@ class Metrics:
     def watch_answers(self, given: Answers) -> None:
         """Show how often an answer was given again."""
         self.registry.register(_Answers(given))
+
+    def watch_audiences(self, finder: Finder, snapshots: Snapshots, loaded: Loaded) -> None:
+        """Show what became of audiences, and the shopper table that they are found in."""
+        self.registry.register(_Audiences(finder, snapshots, loaded))
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Show the metrics; see `show`."""
@@ -109,6 +115,27 @@ class _Answers(Collector):
         yield CounterMetricFamily(f"{name}_hits", "Answers that were given again.", given.hits)
         yield CounterMetricFamily(f"{name}_misses", "Answers that had to be made.", given.misses)
         yield GaugeMetricFamily(f"{name}_bytes", "Memory of answers.", given.bytes)
+
+
+class _Audiences(Collector):
+    """Reads the finder, and looks for the newest shopper table, when it is asked."""
+
+    def __init__(self, finder: Finder, snapshots: Snapshots, loaded: Loaded) -> None:
+        self._finder, self._snapshots, self._loaded = finder, snapshots, loaded
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Audiences by what became of them; size and age of the serving release's shopper table, if it has one."""
+        outcomes = CounterMetricFamily("portrait_audiences", "Audiences that were looked for.", labels=["outcome"])
+        for outcome in Outcome:
+            outcomes.add_metric([outcome], self._finder.outcomes[outcome])
+        yield outcomes
+        table = self._snapshots.newest(self._loaded.routes.serving.release.identity)
+        if table is None:
+            return
+        name, description = "portrait_shopper_table", table.description
+        yield GaugeMetricFamily(f"{name}_shoppers", "Shoppers in the shopper table of the release.", len(table))
+        oldest = description.oldest_as_of / 1e6
+        yield GaugeMetricFamily(f"{name}_oldest_seconds", "Moment of its oldest row, in seconds since 1970.", oldest)
 
 
 class _Releases(Collector):

@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     state: Path = Field(
         Path("var/portrait.db"), description="SQLite file of recorded events and changed items; made if missing."
     )
+    audiences: Path = Field(
+        Path("var/audiences"), description="Folder of the shopper tables that `portrait tabulate` makes."
+    )
+    audience_minimum: int = Field(
+        50, ge=1, description="Shoppers that an audience must have to be named or counted, and a seed of look-alikes."
+    )
     triton_url: str | None = Field(
         None, description="host:port of the gRPC endpoint of a Triton that runs; unset means start one here."
     )

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from served import Served, serve
 
 from benchmarks.serving.contract import methods, path_of
+from portrait.v1.audience_service_pb2 import DESCRIPTOR
 from portrait.v1.types_pb2 import EntryError
 
 ANSWERED = {
     grpc.StatusCode.OK,
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,  # there is no shopper table
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 """While Triton is up and nobody else calls, no request has another status than these."""
@@ -42,7 +44,8 @@ WORDS = [
 DEADLINE = 60.0
 EXAMPLES = 100
 """Of each method."""
-METHODS = list(methods())
+METHODS = [*methods(), DESCRIPTOR.services_by_name["AudienceService"].methods_by_name["FindAudience"]]
+"""FindAudience streams its answers, but here there is no shopper table to find anybody in."""
 
 _STEP = re.compile(r"(\w+)(?:\[\d+\])?")
 

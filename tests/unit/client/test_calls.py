@@ -7,13 +7,15 @@ from portrait.client import Event, EventType, Rejection, calls
 from portrait.client.results import RecordSummary
 
 PUBLIC = [
-    *("AbsentField", "AsyncClient", "Aversion", "BrandAffinity", "Client", "DeadlineExceededError"),
-    *("Demographics", "DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType"),
-    *("FieldViolation", "Filter", "Interest", "InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest"),
-    *("NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
+    *("AbsentField", "ActivityCriterion", "AsyncClient", "AudienceMember", "AudiencePage", "AudienceSummary"),
+    *("Aversion", "BrandAffinity", "Client", "DeadlineExceededError", "Demographics", "DiscountSensitivity"),
+    *("Embeddings", "Event", "EventEffect", "EventType", "FailedPreconditionError", "FieldViolation", "Filter"),
+    *("Interest", "InterestCriterion", "InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest"),
+    *("LookAlike", "NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
     *("ProfileExplanation", "PurchaseCycle", "QueryIntent", "RankedItem", "Ranking", "RankingExplanation"),
-    *("RecordSummary", "Rejection", "Rhythm", "ServerError", "SessionFocus", "SessionIntent", "SummarySentence"),
-    *("Tls", "Trait", "UnavailableError", "UpsertSummary", "Value", "WordEffect"),
+    *("RecordSummary", "Rejection", "Rhythm", "ServerError", "SessionFocus", "SessionIntent"),
+    *("SummarySentence", "Tls", "Trait", "TraitCriterion", "UnavailableError", "UpsertSummary", "Value"),
+    *("ValueCriterion", "WordEffect"),
 ]
 
 

@@ -33,6 +33,7 @@ from portrait.server.interceptors.requests import requests
 from portrait.server.metrics import Metrics
 
 METHOD = "portrait.test/Do"
+STREAMING = "portrait.v1.Test/Do"
 DEFAULT, MAXIMUM = 0.2, 0.4
 
 Answer = Callable[[], Awaitable[str]]
@@ -59,13 +60,24 @@ class Server:
         )
         service, _, method = METHOD.partition("/")
         self.grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {method: handler})])
+        handler = grpc.unary_stream_rpc_method_handler(
+            self._pages, StringValue.FromString, StringValue.SerializeToString
+        )
+        service, _, method = STREAMING.partition("/")
+        self.grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {method: handler})])
         self.port = self.grpc.add_insecure_port("127.0.0.1:0")
 
     async def _behaviour(self, request: StringValue, context: Context) -> StringValue:
         return StringValue(value=await self.answer())
 
-    def count(self, code: str) -> float:
-        return self.metrics.registry.get_sample_value("portrait_rpcs_total", {"method": METHOD, "code": code}) or 0.0
+    async def _pages(self, request: StringValue, context: Context) -> None:
+        """One page, the answer, one page."""
+        await context.write(StringValue(value="first"))
+        await context.write(StringValue(value=await self.answer()))
+        await context.write(StringValue(value="last"))
+
+    def count(self, code: str, method: str = METHOD) -> float:
+        return self.metrics.registry.get_sample_value("portrait_rpcs_total", {"method": method, "code": code}) or 0.0
 
 
 Call = Callable[..., Awaitable[bytes]]
@@ -258,3 +270,64 @@ async def test_a_caller_who_does_not_take_the_answer_is_no_error_of_ours(server:
     await server.grpc.stop(1.0)
     assert log.getvalue().count('"event": "rpc"') == 5
     assert "Traceback" not in log.getvalue()
+
+
+@pytest.fixture
+async def stream(server: Server) -> AsyncIterator[Callable[..., grpc.aio.UnaryStreamCall[bytes, bytes]]]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield channel.unary_stream(f"/{STREAMING}")
+
+
+async def test_a_stream_is_answered_page_by_page(
+    server: Server, stream: Callable[..., grpc.aio.UnaryStreamCall[bytes, bytes]]
+) -> None:
+    async def answer() -> str:
+        return "second"
+
+    server.answer = answer
+    pages = [StringValue.FromString(page).value async for page in stream(b"")]
+    assert pages == ["first", "second", "last"]
+    await until(lambda: server.count("OK", STREAMING) == 1)
+
+
+@pytest.mark.parametrize(("error", "code"), [*EXPECTED, (ValueError("ann"), grpc.StatusCode.INTERNAL)])
+async def test_a_stream_that_fails_has_its_status_behind_its_pages(
+    server: Server,
+    stream: Callable[..., grpc.aio.UnaryStreamCall[bytes, bytes]],
+    error: Exception,
+    code: grpc.StatusCode,
+) -> None:
+    server.answer = raising(error)
+    call = stream(b"")
+    assert StringValue.FromString(await call.read()).value == "first"
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call.read()
+    assert raised.value.code() is code
+    assert "ann" not in str(raised.value.details())
+    await until(lambda: server.count(code.name, STREAMING) == 1)
+
+
+async def test_a_stream_ends_with_its_deadline_and_with_its_caller(
+    server: Server, stream: Callable[..., grpc.aio.UnaryStreamCall[bytes, bytes]]
+) -> None:
+    ended = asyncio.Event()
+
+    async def answer() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return ""
+
+    server.answer = answer
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        async for _ in stream(b""):
+            pass
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert ended.is_set()
+    ended.clear()
+    left = stream(b"")
+    await left.read()
+    left.cancel()
+    async with asyncio.timeout(2.0):
+        await ended.wait()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from portrait.server.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
 from portrait.server.contract.limits import HISTORY_EVENTS, LIMITS, REQUIRED
 from portrait.server.contract.validation import violations
+from portrait.v1 import audience_service_pb2 as audience
 from portrait.v1 import catalogue_service_pb2 as catalogue
 from portrait.v1 import event_service_pb2 as event
 from portrait.v1 import explanation_service_pb2 as explanation
@@ -25,6 +26,8 @@ from portrait.v1 import text_service_pb2 as text
 from portrait.v1 import types_pb2 as types
 
 REQUESTS: list[type[Message]] = [
+    audience.FindAudienceRequest,
+    audience.EstimateAudienceRequest,
     catalogue.UpsertItemsRequest,
     catalogue.DeleteItemsRequest,
     catalogue.GetItemRequest,
@@ -55,7 +58,20 @@ def viewed(**fields: Any) -> types.Event:
 
 ANN = types.ShopperRef(shopper_id="ann")
 LAMP = types.Item(item_id="lamp", title="Lamp")
+LOYAL = audience.Criterion(value={"segments": [1]})
+EVERYBODY = audience.Audience(criteria=[LOYAL])
 MINIMAL: dict[str, Message] = {
+    "ActivityCriterion": audience.ActivityCriterion(),
+    "Audience": EVERYBODY,
+    "Criterion": LOYAL,
+    "EstimateAudienceRequest": audience.EstimateAudienceRequest(audience=EVERYBODY),
+    "FindAudienceRequest": audience.FindAudienceRequest(audience=EVERYBODY),
+    "InterestCriterion": audience.InterestCriterion(),
+    "LookAlike": audience.LookAlike(shoppers={"shopper_ids": ["ann"]}, top=1),
+    "SeedCriteria": audience.SeedCriteria(criteria=[LOYAL]),
+    "SeedShoppers": audience.SeedShoppers(shopper_ids=["ann"]),
+    "TraitCriterion": audience.TraitCriterion(name="buys"),
+    "ValueCriterion": audience.ValueCriterion(),
     "BatchGetProfilesRequest": profile.BatchGetProfilesRequest(shoppers=[ANN]),
     "CategoryPath": recommendation.CategoryPath(names=["Home"]),
     "DeleteItemsRequest": catalogue.DeleteItemsRequest(item_ids=["lamp"]),
@@ -101,7 +117,10 @@ def put(message: Message, name: str, value: Any) -> Message:
 
 
 def entries(limit: Entries, field: FieldDescriptor, count: int) -> list[Any]:
-    entry = "x" * limit.each.minimum if limit.each else minimal(field.message_type.name)
+    if field.enum_type is not None:
+        entry: Any = 1
+    else:
+        entry = "x" * limit.each.minimum if limit.each else minimal(field.message_type.name)
     return [entry] * count
 
 

@@ -9,6 +9,7 @@ class Kind(StrEnum):
 
     MODELS = "models"
     STORE = "store"
+    AUDIENCES = "audiences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Cost:
     """Every so many bytes of a request are one unit more: entries of a batch, events of an inline history."""
     least: int = 1
     """Units of the smallest request."""
+    background: bool = False
+    """Whether nobody waits for such calls, whatever they say of themselves."""
 
     def units(self, size: int) -> int:
         """Units of a request of so many bytes."""
@@ -41,6 +44,9 @@ _COSTS = {
     "CatalogueService/GetItem": Cost(Kind.STORE, 16_384),
     # As many bytes are some eight titles.
     "TextService/EncodeTexts": Cost(Kind.MODELS, 512),
+    # One thread works for all of them, and some are slow to take what it found: ten at a time are enough.
+    "AudienceService/FindAudience": Cost(Kind.AUDIENCES, 16_384, 4, background=True),
+    "AudienceService/EstimateAudience": Cost(Kind.AUDIENCES, 16_384, 4, background=True),
     "EventService/RecordEvents": Cost(Kind.STORE, 16_384),
 }
 _PACKAGE = "portrait.v1."

@@ -30,9 +30,14 @@ _ITEM_ID = Characters(1, 256)
 _NAME = Characters(1, 200)
 _QUERY = Characters(0, 1000)
 _PRICE = Finite(0, 1e9)
+_SHARE = Finite(0, 1)
+_SCORE = Whole(0, 5)
 _PROFILE_FIELDS = FieldNames(40, profile_service_pb2.Profile)
 
 LIMITS: dict[str, Limit] = {
+    "ActivityCriterion.before": Moment(),
+    "ActivityCriterion.since": Moment(),
+    "Audience.criteria": Entries(0, 20),
     "BatchGetProfilesRequest.as_of": Moment(),
     "BatchGetProfilesRequest.fields": _PROFILE_FIELDS,
     "BatchGetProfilesRequest.shoppers": Entries(1, 256),
@@ -60,9 +65,15 @@ LIMITS: dict[str, Limit] = {
     "GetProfileRequest.as_of": Moment(),
     "GetProfileRequest.fields": _PROFILE_FIELDS,
     "EncodeTextsRequest.texts": Entries(1, 256, Characters(1, 1000)),
+    "FindAudienceRequest.page_size": Whole(0, 10_000),
+    "FindAudienceRequest.page_token": Characters(0, 200),
     "GetProfileRequest.label_examples": Entries(0, 5),
     "GetProfileRequest.labels": Entries(0, 20, _NAME),
     "History.events": Entries(0, HISTORY_EVENTS),
+    "InterestCriterion.labels": Entries(0, 20, _NAME),
+    "InterestCriterion.min_percentile": _SHARE,
+    "InterestCriterion.min_weight": _SHARE,
+    "InterestCriterion.paths": Entries(0, 50),
     "Item.attributes": Pairs(50, Characters(1, 500)),
     "Item.brand": Characters(0, 200),
     "Item.category_path": Entries(0, 10, _NAME),
@@ -76,6 +87,8 @@ LIMITS: dict[str, Limit] = {
     "ItemFilter.min_price": _PRICE,
     "LabelExamples.label": _NAME,
     "LabelExamples.shoppers": Entries(1, 16),
+    "LookAlike.min_similarity": Finite(-1, 1),
+    "LookAlike.top": Whole(1, 1_000_000),
     "RankRequest.as_of": Moment(),
     "RankRequest.candidates": Entries(1, 1000),
     "RankRequest.catalogue": _CATALOGUE,
@@ -85,10 +98,20 @@ LIMITS: dict[str, Limit] = {
     "RecommendRequest.k": Whole(0, 1000),
     "RecommendRequest.query": _QUERY,
     "RecordEventsRequest.events": Entries(1, 1000),
+    "SeedCriteria.criteria": Entries(1, 20),
+    "SeedShoppers.shopper_ids": Entries(1, 10_000, _SHOPPER_ID),
     "ShopperEvent.shopper_id": _SHOPPER_ID,
     "ShopperRef.shopper_id": _SHOPPER_ID,
+    "TraitCriterion.max_probability": _SHARE,
+    "TraitCriterion.min_probability": _SHARE,
+    "TraitCriterion.name": _NAME,
     "UpsertItemsRequest.catalogue": _CATALOGUE,
     "UpsertItemsRequest.items": Entries(1, 500),
+    "ValueCriterion.min_frequency_score": _SCORE,
+    "ValueCriterion.min_monetary_score": _SCORE,
+    "ValueCriterion.min_recency_score": _SCORE,
+    "ValueCriterion.segments": Entries(0, 5),
+    "ValueCriterion.tiers": Entries(0, 4),
 }
 """What each field of a request may hold, by message and field. An unset field is held against REQUIRED only."""
 
@@ -106,6 +129,8 @@ EXCEPT_TO_RANK = Requirement(
 )
 
 REQUIRED: dict[str, Requirement] = {
+    "Criterion.criterion": ALWAYS,
+    "EstimateAudienceRequest.audience": ALWAYS,
     "Event.event_id": TO_RECORD,
     "Event.item_id": EXCEPT_SEARCH,
     "Event.query": FOR_SEARCH,
@@ -114,17 +139,21 @@ REQUIRED: dict[str, Requirement] = {
     "ExplainProfileRequest.shopper": ALWAYS,
     "ExplainRecommendationRequest.item_id": ALWAYS,
     "ExplainRecommendationRequest.shopper": ALWAYS,
+    "FindAudienceRequest.audience": ALWAYS,
     "GetItemRequest.item_id": ALWAYS,
     "GetProfileRequest.shopper": ALWAYS,
     "Item.item_id": ALWAYS,
     "Item.title": EXCEPT_TO_RANK,
     "LabelExamples.label": ALWAYS,
+    "LookAlike.extent": ALWAYS,
+    "LookAlike.seed": ALWAYS,
     "RankCandidate.item": ALWAYS,
     "RankRequest.shopper": ALWAYS,
     "RecommendRequest.shopper": ALWAYS,
     "ShopperEvent.event": ALWAYS,
     "ShopperEvent.shopper_id": ALWAYS,
     "ShopperRef.shopper": ALWAYS,
+    "TraitCriterion.name": ALWAYS,
 }
 """When each field, or each oneof, of a request must be set."""
 

@@ -9,6 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from portrait.server.errors import (
     DeadlineExceeded,
+    FailedPrecondition,
     InvalidRequest,
     NotFound,
     Overloaded,
@@ -22,6 +23,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 _CODES: dict[type[PortraitError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     NotFound: grpc.StatusCode.NOT_FOUND,
+    FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,

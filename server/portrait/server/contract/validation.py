@@ -80,9 +80,7 @@ def _broken(message: Message, place: str) -> list[tuple[str, str]]:
 
 
 def _broken_field(field: _Field, name: str, value: Any) -> list[tuple[str, str]]:
-    broken = []
-    if field.enum is not None and value not in field.enum.values_by_number:
-        broken.append((name, f"sent {value}, which is no {field.enum.name}"))
+    broken = [(name + suffix, sent) for suffix, sent in _broken_numbers(field.enum, value)] if field.enum else []
     if field.limit is not None:
         for suffix, sent in field.limit.broken(value):
             broken.append((name + suffix, f"sent {sent}; the limit is {field.limit}"))
@@ -95,6 +93,14 @@ def _broken_field(field: _Field, name: str, value: Any) -> list[tuple[str, str]]
             for below, description in _broken(entry, field.place):
                 broken.append((_join(f"{name}[{index}]", below), description))
     return broken
+
+
+def _broken_numbers(enum: EnumDescriptor, value: Any) -> Iterator[tuple[str, str]]:
+    """What is no value of an enum; in a repeated field, 0 says nothing and is none either."""
+    single = isinstance(value, int)
+    for index, number in enumerate([value] if single else value):
+        if number not in enum.values_by_number or not (number or single):
+            yield "" if single else f"[{index}]", f"sent {number}, which is no {enum.name}"
 
 
 @cache

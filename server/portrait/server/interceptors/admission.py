@@ -30,6 +30,8 @@ def admission(gates: Mapping[Kind, Gate], turns: Turns) -> Interceptor:
 
         async def behaviour(request: bytes, context: Context) -> Answer:
             priority, caller = identity(context)
+            if cost.background:
+                priority = Priority.BATCH
             # Apart by method: what a service upserts must not hold up what it recommends.
             set_share(Share(f"{caller} {method.name}", background=priority is Priority.BATCH))
             deadline = current_deadline()

@@ -52,7 +52,7 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
                 structlog.contextvars.bind_contextvars(again=True)
                 return known
             answer = await proceed(request, context)
-            if isinstance(answer, bytes) or _is_degraded(answer):
+            if answer is None or isinstance(answer, bytes) or _is_degraded(answer):
                 return answer
             wire = answer.SerializeToString()
             # Answers that were made together do not grow old together: all at once would be too much to make anew.

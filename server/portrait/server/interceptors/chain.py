@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context = grpc.aio.ServicerContext[Any, Any]
-Answer: TypeAlias = Message | bytes
-"""A message, or one that is serialised already."""
+Answer: TypeAlias = Message | bytes | None
+"""A message, or one that is serialised already; None of a method that has written a stream of them."""
 Behaviour = Callable[[Any, Context], Awaitable[Answer]]
 """Answers a request."""
 
@@ -29,12 +29,15 @@ Interceptor = Callable[[Method, Behaviour], Behaviour]
 """Makes, of what answers a method, what does so with something done before or after."""
 
 
+_OURS = "/portrait.v1."
+
+
 class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in its stubs only
-    """Runs interceptors round every method of one request and one answer.
+    """Runs interceptors round every method of one request.
 
     To grpc every method takes a stream, which on the wire is the same: `reading` takes its one message, so that a call
-    without one is answered too. The innermost gets the request as bytes (see `requests`). Streams, which only health
-    and reflection have, pass by.
+    without one is answered too. The innermost gets the request as bytes (see `requests`). A method of ours that answers
+    with a stream writes it to its context. The streams of health and reflection pass by.
 
     Args:
         interceptors: the outermost first.
@@ -53,20 +56,22 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in 
         path = handler_call_details.method
         if path not in self._handlers:
             handler = await continuation(handler_call_details)
-            if handler is None or handler.unary_unary is None:
+            if handler is None or not (handler.unary_unary or (handler.unary_stream and path.startswith(_OURS))):
                 return handler
             self._handlers[path] = self._wrap(path, handler)
         return self._handlers[path]
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
         method = Method(path.removeprefix("/"), cast("Callable[[bytes], Message]", handler.request_deserializer))
-        behaviour = cast("Behaviour", handler.unary_unary)
+        behaviour = cast("Behaviour", handler.unary_unary or handler.unary_stream)
         for intercept in reversed(self._interceptors):
             behaviour = intercept(method, behaviour)
+        if handler.unary_stream:
+            return grpc.stream_stream_rpc_method_handler(behaviour, None, _wire)
         return grpc.stream_unary_rpc_method_handler(behaviour, None, _wire)
 
 
-def _wire(answer: Answer) -> bytes:
+def _wire(answer: Message | bytes) -> bytes:
     return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
 

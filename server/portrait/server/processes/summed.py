@@ -13,6 +13,7 @@ from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, S
 
 _LARGEST = {
     LOADED, REFUSED, "portrait_traffic_file_misread", "portrait_catalogue_items", "portrait_catalogue_added",
+    "portrait_shopper_table_shoppers", "portrait_shopper_table_oldest_seconds",
     "process_start_time_seconds", "process_max_fds",
 }  # fmt: skip
 """What has no sum: the largest is shown."""

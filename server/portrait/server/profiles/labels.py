@@ -93,11 +93,22 @@ def direction(examples: Sequence[NDArray[np.float32]], shoppers: Profiles | None
     return unit
 
 
+def standardised(profiles: NDArray[np.float32], label: NDArray[np.float32], shoppers: Profiles) -> NDArray[np.float32]:
+    """`[profiles]`: how near each profile is to a label, in standard deviations of the release's shoppers.
+
+    Args:
+        profiles: `[profiles, dimension]`, unit length.
+        label: `[dimension]`, unit length.
+        shoppers: of the release.
+    """
+    deviation = float(label @ shoppers.covariance @ label) ** 0.5
+    return (profiles @ label - float(shoppers.mean @ label)) / np.float32(max(deviation, 1e-9))
+
+
 def _interest(
     label: Label, profile: NDArray[np.float32], seen: Seen, profiles: Profiles, expires_at: datetime | None
 ) -> LabelInterest:
-    deviation = float(label.vector @ profiles.covariance @ label.vector) ** 0.5
-    score = float((profile - profiles.mean) @ label.vector) / max(deviation, 1e-9)
+    score = float(standardised(profile[np.newaxis], label.vector, profiles)[0])
     known = seen.vectors.any(axis=1)
     above = np.where(known, seen.vectors @ label.vector - float(profiles.item_mean @ label.vector), 0.0).tolist()
     near = [(value, place, seen.event_ids[place]) for place, value in enumerate(above) if value > 0.0]

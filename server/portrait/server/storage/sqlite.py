@@ -62,6 +62,9 @@ _HISTORY = (
     f"SELECT {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a dataclass's fields
     "WHERE shopper_id = ? AND time <= ? ORDER BY time DESC, arrival DESC LIMIT ?"
 )
+_SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
+_SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
+_LAST_ARRIVAL = "SELECT coalesce(max(arrival), 0) FROM events"
 _CHANGE = (
     "INSERT INTO item_changes (catalogue, item_id, item, writer, number) "
     "VALUES (?, ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM item_changes)) "
@@ -110,6 +113,19 @@ class SqliteStore:
     def version(self, shopper_id: str) -> Hashable:
         """Another value after every event of the shopper."""
         return self._arrivals.version(shopper_id)
+
+    async def shoppers(self, after: str, limit: int) -> list[str]:
+        """The next shoppers in the order of their ids."""
+        return [shopper_id for (shopper_id,) in await self._reader.execute_fetchall(_SHOPPERS, (after, limit))]
+
+    async def shoppers_of(self, after: int, last: int) -> list[str]:
+        """The shoppers of some events."""
+        return [shopper_id for (shopper_id,) in await self._reader.execute_fetchall(_SHOPPERS_OF, (after, last))]
+
+    async def last_arrival(self) -> int:
+        """The number of the last event of all to arrive."""
+        [[last]] = await self._reader.execute_fetchall(_LAST_ARRIVAL)
+        return int(last)
 
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed."""

@@ -57,6 +57,18 @@ class Store(Protocol):
         """
         ...
 
+    async def shoppers(self, after: str, limit: int) -> list[str]:
+        """The first `limit` shoppers with events whose ids come after another, in the order of their UTF-8."""
+        ...
+
+    async def shoppers_of(self, after: int, last: int) -> list[str]:
+        """All shoppers of the events that arrived after one and up to another, by the numbers of `last_arrival`."""
+        ...
+
+    async def last_arrival(self) -> int:
+        """The number of the last event of all to arrive; 0 if there was none."""
+        ...
+
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed, all in one transaction."""
         ...

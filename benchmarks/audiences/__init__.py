@@ -1,0 +1,1 @@
+"""How fast audiences are found among many shoppers, and what memory that takes."""

@@ -1,0 +1,134 @@
+"""The same two questions to embedded engines, each in a process of its own: `python -m benchmarks.audiences.engines`.
+
+Arguments: ENGINE TABLE WORK. Prints one line of JSON: seconds of each question, and the memory of the process at its
+highest. DuckDB and Polars read Parquet files of the same columns, written before by `export`.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.serving.gateway import peak_memory
+from portrait.server.audiences.table import CHUNK, ShopperTable
+
+ENGINES = ("numpy", "duckdb", "polars")
+_PLACES = (1, 2, 3)
+_LEAST, _TIER, _SCORE, _TOP = 0.3, 3, 3, 10_000
+_RUNS = 5
+
+
+def export(table: Path, work: Path) -> None:
+    """Write a table as Parquet, a file for each chunk of rows."""
+    import polars as pl
+
+    opened = ShopperTable.open(table)
+    for number, rows in enumerate(opened.chunks()):
+        columns = {name: np.asarray(opened[name][rows]) for name in _COLUMNS}
+        vector = np.asarray(opened["vector"][rows], dtype=np.float32)
+        pl.DataFrame({**columns, "vector": vector}).write_parquet(work / f"{number:04}.parquet")
+
+
+_COLUMNS = ("tier", "recency_score", "interest_path", "interest_weight")
+
+
+def _numpy(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
+    opened = ShopperTable.open(table)
+    wish = np.asarray(opened["vector"][0], dtype=np.float32)
+
+    def filtered() -> int:
+        found = 0
+        for rows in opened.chunks():
+            met = (opened["tier"][rows] >= _TIER) & (opened["recency_score"][rows] >= _SCORE)
+            at = np.isin(opened["interest_path"][rows], _PLACES) & (opened["interest_weight"][rows] >= _LEAST)
+            found += int((met & at.any(axis=1)).sum())
+        return found
+
+    def alike() -> int:
+        parts = [np.asarray(opened["vector"][rows], dtype=np.float32) @ wish for rows in opened.chunks()]
+        return len(np.argpartition(-np.concatenate(parts), _TOP)[:_TOP])
+
+    return filtered, alike
+
+
+def _duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
+    import duckdb
+
+    files = f"read_parquet('{work}/*.parquet', filename = true, file_row_number = true)"
+    dimension = ShopperTable.open(table).description.dimension
+    wish = np.asarray(ShopperTable.open(table)["vector"][0], dtype=np.float32).tolist()
+
+    def filtered() -> int:
+        [[found]] = duckdb.execute(
+            f"SELECT count(*) FROM {files} WHERE tier >= ? AND recency_score >= ? AND list_bool_or("
+            "list_transform(list_zip(interest_path, interest_weight), "
+            f"lambda x: x[1] IN {_PLACES} AND x[2] >= {_LEAST}))",
+            [_TIER, _SCORE],
+        ).fetchall()
+        return int(found)
+
+    def alike() -> int:
+        similarity = f"array_inner_product(vector::FLOAT[{dimension}], {wish}::FLOAT[{dimension}])"
+        query = f"SELECT filename, file_row_number FROM {files}"
+        return len(duckdb.execute(f"{query} ORDER BY {similarity} DESC LIMIT {_TOP}").fetchall())
+
+    return filtered, alike
+
+
+def _polars(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
+    import polars as pl
+
+    wish = np.asarray(ShopperTable.open(table)["vector"][0], dtype=np.float32)
+
+    def filtered() -> int:
+        met = (pl.col("tier") >= _TIER) & (pl.col("recency_score") >= _SCORE)
+        rows = pl.scan_parquet(work / "*.parquet").filter(met).select("interest_path", "interest_weight")
+        return sum(
+            int(
+                (
+                    np.isin(part["interest_path"].to_numpy(), _PLACES)
+                    & (part["interest_weight"].to_numpy() >= _LEAST)
+                ).any(axis=1).sum()
+            )
+            for part in rows.collect(engine="streaming").iter_slices(CHUNK)
+        )  # fmt: skip
+
+    def alike() -> int:
+        parts = [
+            pl.read_parquet(path, columns=["vector"])["vector"].to_numpy() @ wish
+            for path in sorted(work.glob("*.parquet"))
+        ]
+        return len(np.argpartition(-np.concatenate(parts), _TOP)[:_TOP])
+
+    return filtered, alike
+
+
+def _seconds(question: Callable[[], int]) -> tuple[float, int]:
+    """The median of some runs, and what was found."""
+    taken = []
+    for _ in range(_RUNS):
+        begun = time.perf_counter()
+        found = question()
+        taken.append(time.perf_counter() - begun)
+    return sorted(taken)[_RUNS // 2], found
+
+
+if __name__ == "__main__":
+    engine, table, work = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    filtered, alike = {"numpy": _numpy, "duckdb": _duckdb, "polars": _polars}[engine](table, work)
+    (filter_seconds, found), (alike_seconds, _) = _seconds(filtered), _seconds(alike)
+    print(
+        json.dumps(
+            {
+                "engine": engine,
+                "filter_seconds": round(filter_seconds, 3),
+                "look_alike_seconds": round(alike_seconds, 3),
+                "peak_gib": round(peak_memory(os.getpid()) / 2**30, 2),
+                "found": found,
+            }
+        )
+    )

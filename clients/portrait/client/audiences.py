@@ -1,0 +1,201 @@
+"""Audiences as values: criteria to ask with, pages and sizes as answered. The fields are those of `portrait.v1`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from portrait.client.messages import timestamp
+from portrait.v1 import audience_service_pb2, profile_pb2, recommendation_service_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class InterestCriterion:
+    """Met by who has one of the interests, by path of the taxonomy or by words."""
+
+    paths: Sequence[Sequence[str]] = ()
+    min_weight: float = 0.0
+    labels: Sequence[str] = ()
+    min_percentile: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TraitCriterion:
+    """Met by who has the trait with a probability in a range."""
+
+    name: str
+    min_probability: float = 0.0
+    max_probability: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCriterion:
+    """Met by who is worth all that is asked for. Tiers and segments are called as in `Value`: "top", "at_risk"."""
+
+    tiers: Sequence[str] = ()
+    segments: Sequence[str] = ()
+    min_recency_score: int = 0
+    min_frequency_score: int = 0
+    min_monetary_score: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityCriterion:
+    """Met by whose last event lies from `since` on, and before `before`."""
+
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+Criterion = InterestCriterion | TraitCriterion | ValueCriterion | ActivityCriterion
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlike:
+    """Shoppers who are like those of a seed, and not among them. Give one of `top` and `min_similarity`."""
+
+    seed: Sequence[str] | Sequence[Criterion]
+    """Ids of shoppers, or criteria that they all meet."""
+    top: int | None = None
+    min_similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceSummary:
+    """What is said of an audience as a whole."""
+
+    estimated_size: int
+    """Rounded; 0 if there is a shortfall."""
+    shortfall: str
+    """Empty; or "audience" or "seed", of which there are fewer than `minimum_size`, and then nobody is named."""
+    minimum_size: int
+    release: int
+    snapshot: int
+    table_size: int
+    oldest_as_of: datetime
+    newest_as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceMember:
+    """A shopper of an audience."""
+
+    shopper_id: str
+    as_of: datetime
+    similarity: float | None
+    """None unless look-alikes were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudiencePage:
+    """Some shoppers of an audience."""
+
+    summary: AudienceSummary
+    next_page_token: str
+    """Goes on behind this page; empty if nothing follows."""
+    members: tuple[AudienceMember, ...] = field(default=())
+
+
+def audience(criteria: Sequence[Criterion], look_alike: LookAlike | None) -> audience_service_pb2.Audience:
+    """An audience as a message.
+
+    Raises:
+        ValueError: there is no such tier or segment.
+    """
+    return audience_service_pb2.Audience(
+        criteria=[_criterion(each) for each in criteria],
+        look_alike=None if look_alike is None else _look_alike(look_alike),
+    )
+
+
+def _criterion(value: Criterion) -> audience_service_pb2.Criterion:
+    kind = audience_service_pb2.Criterion
+    match value:
+        case InterestCriterion():
+            return kind(
+                interest=audience_service_pb2.InterestCriterion(
+                    paths=[recommendation_service_pb2.CategoryPath(names=path) for path in value.paths],
+                    min_weight=value.min_weight,
+                    labels=value.labels,
+                    min_percentile=value.min_percentile,
+                )
+            )
+        case TraitCriterion():
+            return kind(
+                trait=audience_service_pb2.TraitCriterion(
+                    name=value.name, min_probability=value.min_probability, max_probability=value.max_probability
+                )
+            )
+        case ValueCriterion():
+            return kind(
+                value=audience_service_pb2.ValueCriterion(
+                    tiers=[_number(profile_pb2.ValueTier, "VALUE_TIER", tier) for tier in value.tiers],
+                    segments=[_number(profile_pb2.ValueSegment, "VALUE_SEGMENT", each) for each in value.segments],
+                    min_recency_score=value.min_recency_score,
+                    min_frequency_score=value.min_frequency_score,
+                    min_monetary_score=value.min_monetary_score,
+                )
+            )
+        case ActivityCriterion():
+            return kind(
+                activity=audience_service_pb2.ActivityCriterion(
+                    since=timestamp(value.since), before=timestamp(value.before)
+                )
+            )
+
+
+def _look_alike(value: LookAlike) -> audience_service_pb2.LookAlike:
+    shopper_ids = [each for each in value.seed if isinstance(each, str)]
+    criteria = [_criterion(each) for each in value.seed if not isinstance(each, str)]
+    message = audience_service_pb2.LookAlike(top=value.top, min_similarity=value.min_similarity)
+    if criteria:
+        message.criteria.criteria.extend(criteria)
+    else:
+        message.shoppers.shopper_ids.extend(shopper_ids)
+        message.shoppers.SetInParent()
+    return message
+
+
+def _number(enum: Any, prefix: str, name: str) -> Any:
+    """The number of an enum's value.
+
+    Raises:
+        ValueError: it has none of that name.
+    """
+    return enum.Value(f"{prefix}_{name.upper()}")
+
+
+def read_page(message: audience_service_pb2.FindAudienceResponse) -> AudiencePage:
+    """A page of an answer."""
+    return AudiencePage(
+        summary=read_summary(message),
+        next_page_token=message.next_page_token,
+        members=tuple(
+            AudienceMember(each.shopper_id, _time(each.as_of), each.similarity if each.HasField("similarity") else None)
+            for each in message.members
+        ),
+    )
+
+
+def read_summary(
+    message: audience_service_pb2.FindAudienceResponse | audience_service_pb2.EstimateAudienceResponse,
+) -> AudienceSummary:
+    """The summary of an answer."""
+    summary = message.summary
+    name = audience_service_pb2.AudienceShortfall.Name(summary.shortfall)
+    return AudienceSummary(
+        estimated_size=summary.estimated_size,
+        shortfall=name.removeprefix("AUDIENCE_SHORTFALL_").lower().removeprefix("unspecified"),
+        minimum_size=summary.minimum_size,
+        release=summary.release,
+        snapshot=summary.snapshot,
+        table_size=summary.table_size,
+        oldest_as_of=_time(summary.oldest_as_of),
+        newest_as_of=_time(summary.newest_as_of),
+    )
+
+
+def _time(message: Timestamp) -> datetime:
+    return message.ToDatetime(tzinfo=UTC)

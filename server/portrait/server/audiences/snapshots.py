@@ -1,0 +1,64 @@
+"""The tables of all releases on the disk: which there are, and how a new one takes the place of the last."""
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+from portrait.server.audiences.table import TABLE, ShopperTable
+
+KEPT = 2
+"""Tables of a release that are kept: answers that were begun on the last but one can be gone on with."""
+
+
+class Snapshots:
+    """Opens tables, and remembers those that it has opened for as long as they are there. Threads may share it.
+
+    Releases are named by their `identity`.
+
+    Args:
+        folder: of all tables; need not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._opened: dict[tuple[str, int], ShopperTable] = {}
+
+    def of(self, release: str) -> Path:
+        """The folder of a release's tables."""
+        return self._folder / release
+
+    def numbers(self, release: str) -> list[int]:
+        """The snapshots of a release, oldest first: only folders that hold a whole table."""
+        found = self.of(release).glob(f"*/{TABLE}")
+        return sorted(int(path.parent.name) for path in found if path.parent.name.isdigit())
+
+    def newest(self, release: str) -> ShopperTable | None:
+        """The newest table of a release; None if there is none."""
+        numbers = self.numbers(release)
+        return self.open(release, numbers[-1]) if numbers else None
+
+    def open(self, release: str, snapshot: int) -> ShopperTable | None:
+        """One table; None if it is gone."""
+        with self._lock:
+            there = {(release, number) for number in self.numbers(release)}
+            for gone in [each for each in self._opened if each[0] == release and each not in there]:
+                del self._opened[gone]
+            if (release, snapshot) not in there:
+                return None
+            if (release, snapshot) not in self._opened:
+                self._opened[release, snapshot] = ShopperTable.open(self.of(release) / str(snapshot))
+            return self._opened[release, snapshot]
+
+    def publish(self, made: Path, release: str, snapshot: int) -> None:
+        """Have a table be the newest of its release, at once and as a whole; the oldest ones go.
+
+        Args:
+            made: the table's folder, on the same file system.
+            release: what it is of.
+            snapshot: its number.
+        """
+        os.replace(made, self.of(release) / str(snapshot))
+        for number in self.numbers(release)[:-KEPT]:
+            shutil.rmtree(self.of(release) / str(number))

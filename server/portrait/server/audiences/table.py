@@ -1,0 +1,227 @@
+"""The shopper table: what a release says of every shopper, one row each, column by column on the disk.
+
+<audiences>/<identity of the release>/<snapshot>/
+    shopper.npy            bytes [shoppers]: the ids in UTF-8, each followed by a full stop (NumPy drops trailing NULs);
+                           ascending, so that a row is found by bisection
+    as_of.npy              int64 [shoppers]: microseconds since 1970; the moment that the row holds for
+    last_event.npy         int64 [shoppers]: microseconds since 1970; `UNKNOWN_TIME` if the events carry no times
+    tier.npy, segment.npy  uint8 [shoppers]: as in `value`; 0 if there is no value
+    recency_score.npy, frequency_score.npy, monetary_score.npy    uint8 [shoppers]: 1 to 5; 0 if unknown
+    interest_path.npy      uint32 [shoppers, MOST_INTERESTS]: places in `paths`, from 1; 0 for none
+    interest_weight.npy    float32 [shoppers, MOST_INTERESTS]: the interest's long-term weight
+    trait.npy              float32 [shoppers, traits]: probabilities; NaN if absent
+    vector.npy             float16 [shoppers, dimension]: the profile; zeros if there is none
+    table.json             written last: what the columns are of
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.server.profiles.interests import MOST_INTERESTS
+from portrait.server.profiles.profile import Profile
+
+TABLE = "table.json"
+UNKNOWN_TIME = np.iinfo(np.int64).min
+CHUNK = 1 << 16
+"""Rows that are looked at, or copied, at one time: they bound the memory, and how soon work can be given up."""
+
+_END = b"."
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+Rows = NDArray[np.int64]
+Node = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the columns are of."""
+
+    release: int
+    snapshot: int
+    """Tells the tables of a release apart; a later one has a higher number."""
+    created_at: str
+    """ISO 8601, UTC."""
+    shoppers: int
+    dimension: int
+    traits: list[str]
+    """Names, in the order of the column."""
+    paths: list[list[str]]
+    """The nodes of the taxonomy that shoppers are interested in."""
+    last_arrival: int
+    """The last event that was recorded before the table was begun; what came later is not in it."""
+    oldest_as_of: int
+    """Microseconds since 1970; 0 if there are no shoppers."""
+    newest_as_of: int
+
+
+class ShopperTable:
+    """A table on the disk, mapped into memory: nothing is read before it is asked for.
+
+    Args:
+        description: what it is of.
+        columns: by name, as the module says.
+    """
+
+    def __init__(self, description: Description, columns: Mapping[str, NDArray[Any]]) -> None:
+        self.description = description
+        self._columns = columns
+        self._paths = {tuple(path): place for place, path in enumerate(description.paths, start=1)}
+
+    @classmethod
+    def open(cls, folder: Path) -> "ShopperTable":
+        """Map a table.
+
+        Raises:
+            OSError, ValueError: the folder holds none.
+        """
+        description = Description(**json.loads((folder / TABLE).read_text()))
+        return cls(description, {name: _mapped(folder, name) for name in layout(description, 1)})
+
+    def __len__(self) -> int:
+        return self.description.shoppers
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        return self._columns[column]
+
+    def chunks(self) -> Iterator[slice]:
+        """All rows, `CHUNK` at a time."""
+        for begin in range(0, len(self), CHUNK):
+            yield slice(begin, min(begin + CHUNK, len(self)))
+
+    def path(self, place: int) -> Node:
+        """The node of the taxonomy at a place of the column `interest_path`."""
+        return tuple(self.description.paths[place - 1])
+
+    def place_of(self, path: Node) -> int | None:
+        """The inverse of `path`; None if no shopper is interested in the node."""
+        return self._paths.get(path)
+
+    def shopper_ids(self, rows: Rows | slice) -> list[str]:
+        """Ids of the shoppers of some rows."""
+        return [key[: -len(_END)].decode() for key in self["shopper"][rows].tolist()]
+
+    def rows_of(self, shopper_ids: Iterable[str]) -> Rows:
+        """Rows of the shoppers that the table has, ascending, each once."""
+        keys = np.array(sorted({key_of(shopper_id) for shopper_id in shopper_ids}) or [_END])
+        if not len(self):
+            return np.zeros(0, dtype=np.int64)
+        rows = np.minimum(np.searchsorted(self["shopper"], keys), len(self) - 1)
+        found: Rows = rows[self["shopper"][rows] == keys].astype(np.int64)
+        return found
+
+
+def layout(description: Description, width: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type of each column, and its shape behind the rows.
+
+    Args:
+        description: of the table.
+        width: bytes of the longest key of a shopper.
+    """
+    single: tuple[int, ...] = ()
+    return {
+        "shopper": (f"S{width}", single),
+        "as_of": ("<i8", single),
+        "last_event": ("<i8", single),
+        **dict.fromkeys(("tier", "segment", "recency_score", "frequency_score", "monetary_score"), ("u1", single)),
+        "interest_path": ("<u4", (MOST_INTERESTS,)),
+        "interest_weight": ("<f4", (MOST_INTERESTS,)),
+        "trait": ("<f4", (len(description.traits),)),
+        "vector": ("<f2", (description.dimension,)),
+    }
+
+
+def key_of(shopper_id: str) -> bytes:
+    """What the column `shopper` holds of a shopper."""
+    return shopper_id.encode() + _END
+
+
+def microseconds(time: datetime) -> int:
+    """Since 1970."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def moment(since_1970: int) -> datetime:
+    """The inverse of `microseconds`."""
+    return _EPOCH + since_1970 * _MICROSECOND
+
+
+def write_description(description: Description, folder: Path) -> None:
+    """Say what the columns in a folder are of: from now on, the folder holds a table."""
+    temporary = folder / f".{TABLE}"
+    temporary.write_text(json.dumps(dataclasses.asdict(description), ensure_ascii=False))
+    os.replace(temporary, folder / TABLE)
+
+
+def write(shoppers: Sequence[tuple[str, Profile]], description: Description, folder: Path) -> None:
+    """Write a table of profiles.
+
+    Args:
+        shoppers: ids and profiles with `interests`, `value`, `embedding` and `traits`; ascending by `key_of`.
+        description: of which release, snapshot, and events; the rest is filled in.
+        folder: exists.
+    """
+    width = max((len(key_of(shopper_id)) for shopper_id, _ in shoppers), default=1)
+    paths: dict[Node, int] = {}
+    columns = {
+        name: np.zeros((len(shoppers), *shape), dtype=dtype)
+        for name, (dtype, shape) in layout(description, width).items()
+    }
+    for row, (shopper_id, profile) in enumerate(shoppers):
+        columns["shopper"][row] = key_of(shopper_id)
+        _fill(columns, row, profile, description, paths)
+    for name, column in columns.items():
+        np.save(folder / f"{name}.npy", column)
+    as_of = columns["as_of"].tolist()
+    write_description(
+        dataclasses.replace(
+            description,
+            shoppers=len(shoppers),
+            paths=[list(path) for path in paths],
+            oldest_as_of=min(as_of, default=0),
+            newest_as_of=max(as_of, default=0),
+        ),
+        folder,
+    )
+
+
+def _fill(
+    columns: Mapping[str, NDArray[Any]], row: int, profile: Profile, description: Description, paths: dict[Node, int]
+) -> None:
+    columns["as_of"][row] = microseconds(profile.as_of)
+    last = profile.last_event_time
+    columns["last_event"][row] = UNKNOWN_TIME if last is None else microseconds(last)
+    value = profile.value
+    if value is not None:
+        columns["tier"][row], columns["segment"][row] = value.tier.value, value.segment.value
+        columns["recency_score"][row], columns["frequency_score"][row] = value.recency_score, value.frequency_score
+        columns["monetary_score"][row] = value.monetary_score or 0
+    observed = [interest for interest in profile.interests if not interest.inferred]
+    for place, interest in enumerate(observed):
+        columns["interest_path"][row, place] = paths.setdefault(interest.path, len(paths) + 1)
+        columns["interest_weight"][row, place] = interest.long_weight
+    probabilities = {value.trait.name: value.probability for value in profile.traits}
+    columns["trait"][row] = [
+        np.nan if (chance := probabilities.get(name)) is None else chance for name in description.traits
+    ]
+    if profile.embedding is not None:
+        columns["vector"][row] = profile.embedding
+
+
+def _mapped(folder: Path, name: str) -> NDArray[Any]:
+    """A column; an empty one can't be mapped."""
+    path = folder / f"{name}.npy"
+    try:
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r")
+    except ValueError:
+        mapped = np.load(path)
+    return mapped

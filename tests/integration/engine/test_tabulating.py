@@ -1,0 +1,139 @@
+"""The shopper table, by the real engine: what GetProfile says, made in parts, gone on with, and brought up to date."""
+
+from collections.abc import AsyncIterator, Sequence, Set
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from portrait.features.events import Event, EventType
+from portrait.server import tabulating
+from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.table import ShopperTable, moment
+from portrait.server.engine import Engine
+from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.store import RecordedEvent, Store
+from portrait.server.tabulating import TabulationError, tabulate
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+ITEMS = ("desk-lamp-red", "wool-rug-blue", "frying-pan-black")
+FIELDS = frozenset({"interests", "value", "embedding", "traits"})
+
+
+async def everybody(shopper_ids: Sequence[str]) -> Set[str]:
+    return set(shopper_ids)
+
+
+def bought(shopper: str, nth: int, item: str, days: int = 3) -> RecordedEvent:
+    time = NOW - timedelta(days=days, hours=nth)
+    return RecordedEvent(shopper, Event(f"{shopper}-{nth}-{item}", EventType.PURCHASE, time, item, price=10.0 + nth))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await open_store(tmp_path / "portrait.db")
+    await opened.record(
+        [bought(f"s{number:02}", nth, ITEMS[(number + nth) % 3]) for number in range(20) for nth in range(3)]
+    )
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> Snapshots:
+    return Snapshots(tmp_path / "audiences")
+
+
+def names(table: ShopperTable) -> list[str]:
+    return table.shopper_ids(slice(0, len(table)))
+
+
+async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, store: Store, snapshots: Snapshots) -> None:
+    table = await tabulate(engine_with_traits, store, snapshots, everybody, as_of=NOW)
+    assert names(table) == [f"s{number:02}" for number in range(20)]
+    assert table.description.traits == ["lapses", "buys"]
+    for row, shopper in enumerate(names(table)):
+        history = await store.history(shopper, NOW, 100)
+        said = await engine_with_traits.profile(history, NOW, fields=FIELDS, deadline=None)
+        assert said.embedding is not None
+        assert said.value is not None
+        assert table["vector"][row] == pytest.approx(said.embedding, abs=1e-3)
+        assert moment(int(table["as_of"][row])) == NOW
+        assert moment(int(table["last_event"][row])) == said.last_event_time
+        assert (table["tier"][row], table["segment"][row]) == (said.value.tier.value, said.value.segment.value)
+        learnt = [each.probability for each in said.traits if not each.trait.absent]
+        assert table["trait"][row] == pytest.approx(learnt, abs=1e-5)
+        interests = {
+            table.path(place): weight
+            for place, weight in zip(table["interest_path"][row], table["interest_weight"][row], strict=True)
+            if place
+        }
+        assert interests == pytest.approx({each.path: each.long_weight for each in said.interests if not each.inferred})
+
+
+async def test_a_run_brings_the_last_table_up_to_date(engine: Engine, store: Store, snapshots: Snapshots) -> None:
+    before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
+    computed = []
+    await store.record([bought("s05", 9, ITEMS[0], days=0), bought("a new one", 0, ITEMS[1])])
+
+    async def most(shopper_ids: Sequence[str]) -> Set[str]:
+        return set(shopper_ids) - {"s07"}
+
+    later = NOW + timedelta(days=1)
+    after = await tabulate(
+        engine, store, snapshots, most, as_of=later, tell=lambda progress: computed.append(progress.shoppers)
+    )
+    assert computed == [2]
+    assert names(after) == sorted({*names(before), "a new one"} - {"s07"})
+    as_of = {shopper: moment(int(each)) for shopper, each in zip(names(after), after["as_of"], strict=True)}
+    assert {shopper for shopper, each in as_of.items() if each == later} == {"s05", "a new one"}
+    kept = [shopper for shopper in names(after) if as_of[shopper] == NOW]
+    assert np.array_equal(after["vector"][after.rows_of(kept)], before["vector"][before.rows_of(kept)])
+    whole = await tabulate(engine, store, snapshots, everybody, as_of=later, full=True)
+    assert set(whole["as_of"].tolist()) == {int(after.description.newest_as_of)}
+    assert "s07" in names(whole)
+    assert len(snapshots.numbers(engine.release.identity)) == 2
+
+
+async def test_a_run_that_was_cut_short_is_gone_on_with(
+    engine: Engine, store: Store, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tabulating, "PART", 6)
+    asked: list[str] = []
+
+    async def failing(shopper_ids: Sequence[str]) -> Set[str]:
+        if len(asked) >= 12:
+            raise ConnectionError
+        asked.extend(shopper_ids)
+        return set(shopper_ids)
+
+    with pytest.raises(ConnectionError):
+        await tabulate(engine, store, snapshots, failing, as_of=NOW)
+    assert snapshots.newest(engine.release.identity) is None
+    computed: list[int] = []
+    table = await tabulate(
+        engine, store, snapshots, everybody, as_of=NOW, tell=lambda progress: computed.append(progress.shoppers)
+    )
+    assert computed == [6, 8]
+    assert len(names(table)) == 20
+    folder = snapshots.of(engine.release.identity)
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", str(table.description.snapshot)]
+
+
+async def test_one_run_at_a_time(engine: Engine, store: Store, snapshots: Snapshots) -> None:
+    async def another(shopper_ids: Sequence[str]) -> Set[str]:
+        with pytest.raises(TabulationError):
+            await tabulate(engine, store, snapshots, everybody)
+        return set(shopper_ids)
+
+    await tabulate(engine, store, snapshots, another)
+
+
+async def test_a_shop_without_shoppers(engine: Engine, snapshots: Snapshots, tmp_path: Path) -> None:
+    nobody = await open_store(tmp_path / "nobody.db")
+    table = await tabulate(engine, nobody, snapshots, everybody)
+    assert len(table) == 0
+    await nobody.record([bought("s", 0, ITEMS[0])])
+    assert names(await tabulate(engine, nobody, snapshots, everybody)) == ["s"]
+    await nobody.close()

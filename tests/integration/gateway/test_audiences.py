@@ -1,0 +1,264 @@
+"""Audiences from recorded events to named shoppers: a real gateway, tables by the real command."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from served import Served, serve
+from typer.testing import CliRunner
+
+from portrait.client import (
+    ActivityCriterion,
+    AsyncClient,
+    AudiencePage,
+    Client,
+    Event,
+    EventType,
+    FailedPreconditionError,
+    InterestCriterion,
+    InvalidRequestError,
+    LookAlike,
+    NotFoundError,
+    TraitCriterion,
+    ValueCriterion,
+)
+from portrait.client.audience_commands import audience
+from portrait.client.audiences import Criterion
+
+NOW = datetime.now(UTC)
+ITEMS = ("desk-lamp-red", "wool-rug-blue", "frying-pan-black", "garden-spade-green")
+SHOPPERS = 60
+MINIMUM = 5
+LAMPS = InterestCriterion([("Home", "Lamps")], 0.5)
+EVERYBODY = ActivityCriterion(since=NOW - timedelta(days=300))
+DOCUMENTATION = Path(__file__).parents[3] / "docs/audiences.md"
+_TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
+
+
+def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:
+    """Run `portrait tabulate`; returns the last line of its log."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", _TABULATE, "--repository", str(repository)),
+            *("--state", str(folder / "portrait.db"), "--audiences", str(folder / "audiences")),
+            *("--triton-log", str(folder / "tabulate.log"), *arguments),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=os.environ | {"GRPC_VERBOSITY": "NONE"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "shopper-" not in done.stderr
+    line: dict[str, object] = json.loads(done.stderr.splitlines()[-1])
+    return line
+
+
+def record(client: Client, shoppers: range) -> None:
+    client.record_events(
+        (
+            f"shopper-{number:03}",
+            Event(EventType.PURCHASE, uuid4().hex, NOW - timedelta(days=nth + number % 4), item, price=5.0 + number),
+        )
+        for number in shoppers
+        for nth, item in enumerate([ITEMS[number % 4]] * 3 + [ITEMS[(number // 4) % 4]])
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("audiences")
+
+
+@pytest.fixture(scope="module")
+def gateway(repository: Path, folder: Path) -> Iterator[Served]:
+    with serve(repository, folder, "--audience-minimum", str(MINIMUM)) as served:
+        with Client(served.address) as client:
+            with pytest.raises(FailedPreconditionError, match="portrait tabulate"):
+                client.estimate_audience([EVERYBODY])
+            record(client, range(SHOPPERS))
+        assert tabulate(repository, folder)["shoppers"] == SHOPPERS
+        yield served
+        assert "shopper-" not in served.log_text
+        assert "fault" not in {line["event"] for line in served.logged}, served.log_text
+
+
+@pytest.fixture
+def client(gateway: Served) -> Iterator[Client]:
+    with Client(gateway.address) as client:
+        yield client
+
+
+def named(pages: list[AudiencePage]) -> list[str]:
+    return [member.shopper_id for page in pages for member in page.members]
+
+
+def test_an_audience_is_what_the_profiles_say(client: Client) -> None:
+    pages = list(client.find_audience([LAMPS]))
+    expected = []
+    for number in range(SHOPPERS):
+        profile = client.get_profile(f"shopper-{number:03}", fields=["interests"])
+        weights = {tuple(each.path): each.long_weight for each in profile.interests}
+        if weights.get(("Home", "Lamps"), 0.0) >= 0.5:
+            expected.append(f"shopper-{number:03}")
+    assert named(pages) == expected
+    assert len(expected) >= MINIMUM
+    [page] = pages
+    assert page.next_page_token == ""
+    assert page.summary.shortfall == ""
+    assert page.summary.table_size == SHOPPERS
+    assert page.summary.oldest_as_of <= page.members[0].as_of <= page.summary.newest_as_of
+    assert client.estimate_audience([LAMPS]).estimated_size == pytest.approx(len(expected), abs=MINIMUM)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_pages_are_the_whole_and_can_be_gone_on_with_from_each(client: Client, size: int) -> None:
+    whole = named(list(client.find_audience([EVERYBODY])))
+    pages = list(client.find_audience([EVERYBODY], page_size=size))
+    assert named(pages) == whole == [f"shopper-{number:03}" for number in range(SHOPPERS)]
+    assert [len(page.members) for page in pages[:-1]] == [size] * (len(pages) - 1)
+    for place in range(0, len(pages) - 1, 5):
+        rest = client.find_audience([EVERYBODY], page_size=size, page_token=pages[place].next_page_token)
+        assert named(pages[: place + 1]) + named(list(rest)) == whole
+
+
+async def test_the_asynchronous_client_and_a_caller_who_leaves(gateway: Served) -> None:
+    async with AsyncClient(gateway.address) as client:
+        pages = client.find_audience([EVERYBODY], page_size=10)
+        first = await anext(pages)
+        await pages.aclose()  # type: ignore[attr-defined]
+        rest = [page async for page in client.find_audience([EVERYBODY], page_token=first.next_page_token)]
+        assert len(named([first, *rest])) == len(set(named([first, *rest]))) == SHOPPERS
+        assert (await client.estimate_audience([EVERYBODY])).estimated_size == SHOPPERS
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        TraitCriterion("buys", 0.0),
+        ValueCriterion(segments=["new", "loyal", "occasional"]),
+        InterestCriterion(labels=["red desk lamp"], min_percentile=0.2),
+        InterestCriterion([("Garden",), ("Kitchen",)]),
+    ],
+)
+def test_each_kind_of_criterion_finds_some(client: Client, criterion: Criterion) -> None:
+    found = named(list(client.find_audience([criterion])))
+    assert MINIMUM <= len(found) <= SHOPPERS
+
+
+def test_look_alikes_of_lamp_buyers_buy_lamps(client: Client) -> None:
+    lamps = named(list(client.find_audience([InterestCriterion([("Home", "Lamps")], 0.7)])))
+    rest = named(list(client.find_audience([LAMPS])))
+    [page] = client.find_audience(look_alike=LookAlike(lamps[:MINIMUM], top=5))
+    assert {member.shopper_id for member in page.members} <= set(rest) - set(lamps[:MINIMUM])
+    assert all(member.similarity is not None and member.similarity > 0.5 for member in page.members)
+    by_criteria = list(client.find_audience(look_alike=LookAlike([LAMPS], min_similarity=-1.0)))
+    assert set(named(by_criteria)) == {f"shopper-{number:03}" for number in range(SHOPPERS)} - set(rest)
+
+
+def test_too_few_are_not_named(client: Client) -> None:
+    [page] = client.find_audience([InterestCriterion([("No", "Such", "Thing")])])
+    assert (page.members, page.summary.shortfall, page.summary.estimated_size) == ((), "audience", 0)
+    [page] = client.find_audience(look_alike=LookAlike(["shopper-001"], top=10))
+    assert (page.members, page.summary.shortfall) == ((), "seed")
+    summary = client.estimate_audience([LAMPS, InterestCriterion([("Garden",)], 0.5)])
+    assert (summary.shortfall, summary.estimated_size, summary.minimum_size) == ("audience", 0, MINIMUM)
+
+
+def test_what_can_not_be_asked_is_refused_with_the_field(client: Client) -> None:
+    for criteria, field in (
+        ([], "audience"),
+        ([InterestCriterion()], "audience.criteria[0].interest"),
+        ([LAMPS, TraitCriterion("buys", 0.7, 0.2)], "audience.criteria[1].trait.max_probability"),
+        ([ActivityCriterion(NOW, NOW)], "audience.criteria[0].activity.before"),
+        ([InterestCriterion([("Home",)], 1.5)], "audience.criteria[0].interest.min_weight"),
+    ):
+        with pytest.raises(InvalidRequestError) as refused:
+            list(client.find_audience(criteria))
+        assert [each.field for each in refused.value.violations] == [field]
+    for name, why in (("flies", "declares no such trait"), ("rare", "has not learnt this trait: too few")):
+        with pytest.raises(NotFoundError, match=why):
+            client.estimate_audience([TraitCriterion(name)])
+    token = next(client.find_audience([EVERYBODY], page_size=10)).next_page_token
+    with pytest.raises(InvalidRequestError, match="of another audience"):
+        list(client.find_audience([LAMPS], page_token=token))
+    with pytest.raises(InvalidRequestError, match="no token"):
+        list(client.find_audience([LAMPS], page_token="nonsense"))
+
+
+def test_an_answer_outlives_one_table_and_not_two(
+    client: Client, repository: Path, folder: Path, gateway: Served
+) -> None:
+    pages = client.find_audience([EVERYBODY], page_size=20)
+    first = next(pages)
+    pages.close()  # type: ignore[attr-defined]
+    record(client, range(SHOPPERS, SHOPPERS + 5))
+    assert tabulate(repository, folder)["shoppers"] == SHOPPERS + 5
+    assert client.estimate_audience([EVERYBODY]).estimated_size == SHOPPERS + 5
+    rest = list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
+    assert named([first, *rest]) == [f"shopper-{number:03}" for number in range(SHOPPERS)]
+    tabulate(repository, folder, "--full")
+    with pytest.raises(FailedPreconditionError, match="begin again"):
+        list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
+    shutil.rmtree(folder / "audiences")
+    with pytest.raises(FailedPreconditionError, match="portrait tabulate"):
+        list(client.find_audience([EVERYBODY]))
+    record(client, range(SHOPPERS))  # the module's other tests may come later
+    tabulate(repository, folder)
+
+
+def test_the_command_line(gateway: Served, tmp_path: Path) -> None:
+    environment = {"PORTRAIT_ADDRESS": gateway.address, "COLUMNS": "200"}
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        done = CliRunner(env=environment).invoke(audience, arguments)
+        return done.exit_code, done.stdout, done.stderr
+
+    code, out, err = run("find", "--interest", "Home > Lamps", "--min-weight", "0.5", "--page-size", "4")
+    lamps = out.split()
+    assert code == 0
+    assert all(re.fullmatch(r"shopper-\d{3}", each) for each in lamps)
+    assert re.match(r"about \d+ of \d+ shoppers; release 1, profiles of", err)
+    seed = tmp_path / "seed.txt"
+    seed.write_text("\n".join(lamps[:6]) + "\n")
+    code, out, _ = run("find", "--like", str(seed), "--top", "6", "--json")
+    assert code == 0
+    assert all(json.loads(line)["similarity"] > 0 for line in out.splitlines())
+    code, out, _ = run("estimate", "--trait", "buys=0..1", "--segment", "new", "--segment", "loyal", "--json")
+    assert json.loads(out)["minimum_size"] == MINIMUM
+    code, out, _ = run("estimate", "--interest", "Nothing")
+    assert "fewer than 5 shoppers" in out
+    for wrong in (
+        [],
+        ["--trait", "buys"],
+        ["--tier", "best"],
+        ["--like", str(seed), "--top", "1", "--min-similarity", "0"],
+    ):
+        assert run("find", *wrong)[0] == 2
+    assert run("find", "--interest", "Home", "--page-token", "nonsense")[0] == 2
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL))
+def test_the_example_of_the_documentation_works(gateway: Served, example: str) -> None:
+    assert "localhost:50051" in example
+    program = example.replace("localhost:50051", gateway.address).replace("0.6", "0.0")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "shopper-" in ended.stdout
+
+
+def test_the_metrics_tell_of_audiences(gateway: Served, client: Client) -> None:
+    client.estimate_audience([EVERYBODY])
+    text = urllib.request.urlopen(str(gateway.line("ready")["metrics"])).read().decode()
+    assert re.search(r'portrait_audiences_total\{outcome="found"\} [1-9]', text)
+    assert re.search(r"portrait_shopper_table_shoppers [1-9]", text)
+    assert 'kind="audiences"' in text

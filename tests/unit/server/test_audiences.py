@@ -1,0 +1,318 @@
+"""Audiences: what is found is what a filter over the same profiles gives, and too few of them are not named."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import timedelta
+from pathlib import Path
+from statistics import NormalDist
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tabled import DESCRIPTION, DIMENSION, NOW, TRAITS, interest, profile, table, value
+
+from portrait.features.population import Profiles
+from portrait.server.audiences.criteria import (
+    ActivityCriterion,
+    Audience,
+    Criterion,
+    InterestCriterion,
+    LookAlikes,
+    SeedCriteria,
+    SeedShoppers,
+    TraitCriterion,
+    ValueCriterion,
+)
+from portrait.server.audiences.finding import Finder, Found, Outcome, rounded
+from portrait.server.audiences.merging import Source, merge
+from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.table import ShopperTable
+from portrait.server.errors import InvalidRequest
+from portrait.server.profiles.profile import Profile
+from portrait.server.profiles.value import Segment, Tier
+from portrait.server.services.page_tokens import PageToken, fingerprint
+from portrait.v1 import audience_service_pb2
+
+PATHS = [("Home",), ("Home", "Lamps"), ("Garden",), ("Kitchen", "Pans")]
+CLOUD = Profiles(
+    mean=np.array([0.1, 0.0, 0.0, 0.2], dtype=np.float32),
+    covariance=np.diag([0.5, 0.2, 0.3, 0.1]).astype(np.float32),
+    item_mean=np.zeros(DIMENSION, dtype=np.float32),
+)
+EVERYBODY = ActivityCriterion(before=NOW + timedelta(1))
+
+
+def unit(numbers: Sequence[float]) -> NDArray[np.float32]:
+    """Of half precision, as the table has it."""
+    vector = np.array(numbers, dtype=np.float64) + 1e-3
+    halved: NDArray[np.float32] = (vector / np.linalg.norm(vector)).astype(np.float16).astype(np.float32)
+    return halved
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> dict[str, Profile]:
+    small = st.sampled_from([0.1, 0.25, 0.5, 0.75])
+    numbers = st.lists(st.floats(-1, 1).map(lambda x: round(x, 2)), min_size=DIMENSION, max_size=DIMENSION)
+    shoppers = draw(st.lists(st.text("ab.!\0é", min_size=1, max_size=4), unique=True, max_size=25))
+    made = {}
+    for shopper in shoppers:
+        weights = draw(st.dictionaries(st.sampled_from(PATHS), small))
+        inferred = draw(st.sampled_from(PATHS))
+        worth = draw(st.none() | st.builds(
+            value, st.sampled_from(list(Tier)), st.sampled_from(list(Segment)),
+            st.tuples(st.integers(1, 5), st.integers(1, 5), st.none() | st.integers(1, 5)),
+        ))  # fmt: skip
+        made[shopper] = profile(
+            interests=[interest(path, weight) for path, weight in weights.items()]
+            + [interest(inferred, 0.0, inferred=True)],
+            worth=worth,
+            traits={name: draw(st.none() | small) for name in TRAITS},
+            vector=draw(st.none() | numbers.map(unit)),
+            last=draw(st.none() | st.integers(0, 3).map(lambda days: NOW - timedelta(days))),
+        )
+    return made
+
+
+def criteria() -> st.SearchStrategy[Criterion]:
+    share, days = st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.integers(0, 3).map(lambda days: NOW - timedelta(days))
+    label = st.sampled_from([unit([1, 0, 0, 0]), unit([0, 1, -1, 0])])
+    scores = st.integers(0, 5)
+    return st.one_of(
+        st.builds(InterestCriterion, st.lists(st.sampled_from([*PATHS, ("None",)]), min_size=1), share),
+        st.builds(
+            InterestCriterion, st.just(()), st.just(0.0), st.lists(label, min_size=1), st.sampled_from([0, 0.3, 0.9, 1])
+        ),
+        st.builds(TraitCriterion, st.sampled_from(TRAITS), share, share),
+        st.builds(
+            ValueCriterion,
+            st.frozensets(st.sampled_from(list(Tier))),
+            st.frozensets(st.sampled_from(list(Segment))),
+            scores,
+            scores,
+            scores,
+        ),
+        st.builds(ActivityCriterion, st.none() | days, st.none() | days),
+    )
+
+
+def meets(criterion: Criterion, each: Profile) -> bool:
+    """One profile against one criterion, as the contract says it."""
+    match criterion:
+        case InterestCriterion():
+            weights = {one.path: one.long_weight for one in each.interests if not one.inferred}
+            by_path = any(weights.get(path, 0.0) > 0 and weights[path] >= criterion.min_weight
+                          for path in criterion.paths if path in weights)  # fmt: skip
+            return by_path or any(_percentile(label, each) >= criterion.min_percentile for label in criterion.labels)
+        case TraitCriterion():
+            chance = {one.trait.name: one.probability for one in each.traits}[criterion.name]
+            return chance is not None and criterion.min_probability <= chance <= criterion.max_probability
+        case ValueCriterion():
+            worth = each.value
+            return (
+                worth is not None
+                and (not criterion.tiers or worth.tier in criterion.tiers)
+                and (not criterion.segments or worth.segment in criterion.segments)
+                and worth.recency_score >= criterion.min_recency_score
+                and worth.frequency_score >= criterion.min_frequency_score
+                and (worth.monetary_score or 0) >= criterion.min_monetary_score
+            )
+        case ActivityCriterion():
+            last = each.last_event_time
+            since, before = criterion.since or NOW - timedelta(99), criterion.before or NOW + timedelta(1)
+            return last is not None and since <= last < before
+
+
+def _percentile(label: NDArray[np.float32], each: Profile) -> float:
+    if each.embedding is None:
+        return -1.0
+    score = (each.embedding - CLOUD.mean) @ label / (label @ CLOUD.covariance @ label) ** 0.5
+    return NormalDist().cdf(float(score))
+
+
+async def everybody(shopper_ids: Sequence[str]) -> Set[str]:
+    return set(shopper_ids)
+
+
+def found_in(
+    of: Mapping[str, Profile],
+    audience: Audience,
+    minimum: int = 0,
+    permitted: Callable[[Sequence[str]], object] = everybody,
+) -> tuple[Found, list[str]]:
+    with TemporaryDirectory() as folder:
+        there = table(of, Path(folder))
+        finder = Finder(minimum, permitted)  # type: ignore[arg-type]
+        found = asyncio.run(finder.find(audience, there, CLOUD))
+        finder.close()
+        assert sum(finder.outcomes.values()) == 1
+        return found, there.shopper_ids(found.rows)
+
+
+@given(profiles(), st.lists(criteria(), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=200)
+def test_an_audience_is_what_a_filter_over_the_same_profiles_gives(
+    of: dict[str, Profile], wanted: list[Criterion]
+) -> None:
+    _, named = found_in(of, Audience(wanted))
+    assert set(named) == {shopper for shopper, each in of.items() if all(meets(one, each) for one in wanted)}
+    assert len(named) == len(set(named))
+
+
+def similarity(each: Profile, seed: Sequence[Profile]) -> float:
+    """As the contract says it."""
+    known = [one.embedding for one in seed if one.embedding is not None]
+    if each.embedding is None:
+        return -9.0
+    towards = (np.mean(known, axis=0) if known else np.zeros(DIMENSION)) - CLOUD.mean
+    apart = each.embedding - CLOUD.mean
+    return float(apart @ towards / np.linalg.norm(apart) / np.linalg.norm(towards))
+
+
+@given(profiles(), st.data(), st.integers(1, 10), st.none() | st.sampled_from([-1.0, 0.0, 0.5]))
+@settings(deadline=None, max_examples=150)
+def test_look_alikes_are_the_most_similar_of_those_who_meet_the_rest(
+    of: dict[str, Profile], data: st.DataObject, top: int, least: float | None
+) -> None:
+    seed = data.draw(st.sets(st.sampled_from(sorted(of))) if of else st.just(set()))
+    wanted = LookAlikes(SeedShoppers([*seed, "nobody"]), None if least is not None else top, least)
+    found, named = found_in(of, Audience([EVERYBODY], wanted))
+    told = {
+        shopper: similarity(each, [of[one] for one in seed])
+        for shopper, each in of.items()
+        if shopper not in seed and meets(EVERYBODY, each) and each.embedding is not None
+    }
+    assert found.similarity is not None
+    assert found.similarity == pytest.approx([told[shopper] for shopper in named], abs=2e-3)
+    if least is not None:
+        assert all(told[shopper] >= least - 2e-3 for shopper in named)
+        assert all(told[shopper] < least + 2e-3 for shopper in told.keys() - set(named))
+    else:
+        assert len(named) == min(top, len(told))
+        worst = min((told[shopper] for shopper in named), default=1.0)
+        assert all(told[shopper] <= worst + 2e-3 for shopper in told.keys() - set(named))
+
+
+def crowd(count: int) -> dict[str, Profile]:
+    return {
+        f"s{number:03}": profile(
+            [interest(("Home",), 0.5)], vector=unit([number % 7 - 3, 1, number % 3, 0]), traits=dict.fromkeys(TRAITS)
+        )
+        for number in range(count)
+    }
+
+
+@pytest.mark.parametrize(("count", "outcome"), [(9, Outcome.TOO_FEW), (10, Outcome.FOUND)])
+def test_an_audience_below_the_minimum_names_nobody(count: int, outcome: Outcome) -> None:
+    found, named = found_in(crowd(count), Audience([InterestCriterion([("Home",)])]), minimum=10)
+    assert found.outcome is outcome
+    assert len(named) == (count if outcome is Outcome.FOUND else 0)
+
+
+@pytest.mark.parametrize("count", [3, 10])
+def test_a_seed_below_the_minimum_is_like_nobody(count: int) -> None:
+    for seed in (
+        SeedShoppers([f"s{number:03}" for number in range(count)] + ["nobody"] * 20),
+        SeedCriteria([InterestCriterion([("Garden",)])]),
+    ):
+        of = crowd(40) | {
+            f"g{number}": profile([interest(("Garden",), 1.0)], vector=unit([1] * 4)) for number in range(count)
+        }
+        found, named = found_in(of, Audience([], LookAlikes(seed, top=20)), minimum=10)
+        assert found.outcome is (Outcome.FOUND if count == 10 else Outcome.SEED_TOO_SMALL)
+        assert len(named) == (20 if count == 10 else 0)
+
+
+def test_who_may_not_be_named_is_left_out_and_counts_for_nothing() -> None:
+    async def most(shopper_ids: Sequence[str]) -> Set[str]:
+        return {shopper_id for shopper_id in shopper_ids if shopper_id != "s004"}
+
+    _, named = found_in(crowd(11), Audience([EVERYBODY]), 10, most)
+    assert "s004" not in named
+    assert len(named) == 10
+    found, named = found_in(crowd(10), Audience([EVERYBODY]), 10, most)
+    assert (found.outcome, named) == (Outcome.TOO_FEW, [])
+    seed = SeedShoppers([f"s{number:03}" for number in range(10)])
+    found, _ = found_in(crowd(40), Audience([], LookAlikes(seed, top=20)), 10, most)
+    assert found.outcome is Outcome.SEED_TOO_SMALL
+
+
+@given(st.integers(0, 10**7), st.integers(1, 1000))
+def test_a_size_is_told_in_two_digits_and_steps_of_the_minimum(size: int, minimum: int) -> None:
+    told = rounded(size, minimum)
+    step = max(minimum, 10 ** (len(str(size)) - 2))
+    assert abs(told - size) <= step / 2
+    assert told % step == 0
+    if size >= minimum:
+        assert told > 0
+
+
+def rows(of: ShopperTable) -> dict[str, tuple[object, ...]]:
+    """All that a table says of each shopper."""
+    told = {}
+    for row, shopper in enumerate(of.shopper_ids(slice(0, len(of)))):
+        places = of["interest_path"][row].tolist()
+        interests = {of.path(place): float(of["interest_weight"][row, at]) for at, place in enumerate(places) if place}
+        rest = [
+            of[name][row].tolist() for name in ("as_of", "last_event", "tier", "segment", "monetary_score", "vector")
+        ]
+        told[shopper] = (interests, *map(str, rest), str(of["trait"][row].tolist()))
+    return told
+
+
+@given(profiles(), st.data())
+@settings(deadline=None, max_examples=100)
+def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile], data: st.DataObject) -> None:
+    parts = [data.draw(st.integers(0, 2), label=shopper) for shopper in of]
+    with TemporaryDirectory() as folder:
+        whole = table(of, Path(folder, "whole"))
+        sources = []
+        for number in range(3):
+            part = {shopper: each for (shopper, each), mine in zip(of.items(), parts, strict=True) if mine == number}
+            dropped = {"zz": profile([interest(("Gone",), 1.0)])}  # a row that is not taken
+            made = table(part | dropped, Path(folder, str(number)))
+            sources.append(Source(made, made.rows_of(part)))
+        Path(folder, "merged").mkdir()
+        merge(sources, DESCRIPTION, Path(folder, "merged"))
+        merged = ShopperTable.open(Path(folder, "merged"))
+        assert rows(merged) == rows(whole)
+        assert merged.shopper_ids(slice(0, len(merged))) == whole.shopper_ids(slice(0, len(whole)))
+        described, expected = merged.description, whole.description
+        assert (described.oldest_as_of, described.newest_as_of) == (expected.oldest_as_of, expected.newest_as_of)
+
+
+def test_shoppers_are_found_by_their_ids(tmp_path: Path) -> None:
+    of = table(crowd(5) | {"s0": profile(), "s\0": profile(), "é": profile()}, tmp_path)
+    for shoppers in (["s003"], ["é", "s\0", "s0"], [*crowd(5)]):
+        assert sorted(of.shopper_ids(of.rows_of([*shoppers, "nobody", ""]))) == sorted(shoppers)
+    assert len(of.rows_of([])) == 0
+    assert len(table({}, tmp_path / "empty").rows_of(["s003"])) == 0
+
+
+def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    assert snapshots.newest("7-a") is None
+    for number in (1, 2, 10):
+        table(crowd(number), tmp_path / "7-a" / ".made", snapshot=number)
+        snapshots.publish(tmp_path / "7-a" / ".made", "7-a", number)
+        newest = snapshots.newest("7-a")
+        assert newest is not None
+        assert len(newest) == number
+    assert snapshots.numbers("7-a") == [2, 10]
+    before = snapshots.open("7-a", 2)
+    assert before is not None
+    assert snapshots.open("7-a", 2) is before
+    assert snapshots.open("7-a", 1) is None
+    assert snapshots.newest("7-b") is None
+
+
+def test_page_tokens() -> None:
+    one, other = (audience_service_pb2.Audience(look_alike={"top": top}) for top in (1, 2))
+    token = PageToken(3, 1_764_000_000_000, 12, fingerprint(one))
+    assert PageToken.read(str(token), fingerprint(one)) == token
+    assert len(str(token)) <= 200
+    for sent, question in ((str(token), other), ("", one), ("nonsense", one), (str(token)[:-4], one), ("é", one)):
+        with pytest.raises(InvalidRequest):
+            PageToken.read(sent, fingerprint(question))

@@ -415,7 +415,7 @@ class Engine:
     async def _ordered(
         self, chosen: CandidateSet, shopper: Shopper, request: Request, k: int, deadline: float | None
     ) -> list[RankedItem]:
-        """The best `k` first; equal scores by item id. A query to another catalogue is answered by nearness of words."""
+        """The best `k` first; equal scores by item id. Other catalogues answer a query by nearness of words."""
         told = features(chosen, shopper, request.catalogue, request.as_of)
         scores = await self._ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
         told_by_words = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()

@@ -16,11 +16,12 @@ from portrait.client import Client, Event, Profile
 
 TRAIT = "high_value"
 SHARE = 0.1
-_PER_CALL = 256
+_PER_CALL = 64
+"""A call takes 256 shoppers by id; histories that travel with it make it larger."""
 
 
 def profiles(portrait: Client, histories: Mapping[str, list[Event]], as_of: datetime) -> dict[str, Profile]:
-    """Trait and value of each shopper, in calls of 256; who can't be answered for is left out."""
+    """Trait and value of each shopper, in calls of a few; who can't be answered for is left out."""
     names = list(histories)
     found: dict[str, Profile] = {}
     for begin in range(0, len(names), _PER_CALL):

@@ -99,3 +99,14 @@ def test_what_is_asked_for_is_found(told: dict[str, str]) -> None:
 def test_another_catalogue_answers(told: dict[str, str]) -> None:
     assert "3 stored, 0 rejected" in output(told, "portrait upsert")
     assert "When your parcel comes" in output(told, "recommend shopper-003 --catalogue")
+
+
+def test_the_applications_run(told: dict[str, str]) -> None:
+    assert "stands there for" in output(told, "product_recommendation")
+    assert "'garden hose' for anybody" in output(told, "personalised_search")
+    served = output(told, "customer_service")
+    assert "the latest orders" in served
+    assert "- Cares most for" in served
+    credit = output(told, "financial_risk")
+    assert "not known" in credit
+    assert all("only up to" in line for line in credit.splitlines() if "credit card" in line)

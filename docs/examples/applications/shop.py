@@ -5,6 +5,7 @@ first; a shop in service records events once (`portrait record`) and names its s
 """
 
 import argparse
+import os
 from collections.abc import Collection
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -21,7 +22,8 @@ _COLUMNS = ("shopper_id", *(field.name for field in fields(Event)))
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """The arguments of every example."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
-    parser.add_argument("--address", default="localhost:50051", help="host:port of the gateway")
+    address = os.environ.get("PORTRAIT_ADDRESS", "localhost:50051")
+    parser.add_argument("--address", default=address, help="host:port of the gateway")
     parser.add_argument("--data", type=Path, required=True, help="the prepared data set that the release learnt from")
     parser.add_argument("--shopper", help="id in the data set; default: one with a history of middling length")
     return parser

@@ -15,10 +15,19 @@ SECONDS = 900
 _MARK = "=== tour ==="
 
 
-def commands(page: str) -> list[str]:
-    """What stands behind the prompts of the page's consoles, in order."""
-    consoles = re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    return [line.removeprefix("$ ") for console in consoles for line in console.splitlines() if line.startswith("$ ")]
+def consoles(page: str) -> dict[str, list[str]]:
+    """Each command of the page's consoles, in order, and the lines that the page prints below it."""
+    found: dict[str, list[str]] = {}
+    for console in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        for line in console.splitlines():
+            if line.startswith("$ "):
+                lines = found.setdefault(line.removeprefix("$ "), [])
+            elif line != "…":
+                lines.append(line)
+    return found
+
+
+TYPED = consoles((TOP / "docs/tour.md").read_text())
 
 
 def free_port() -> int:
@@ -32,7 +41,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each command printed."""
     folder = tmp_path_factory.mktemp("tour")
     (folder / "docs").symlink_to(TOP / "docs")
-    typed = commands((TOP / "docs/tour.md").read_text())
+    typed = list(TYPED)
     steps = [f"echo '{_MARK}'\n{line}" for line in typed]
     script = "\n".join(["set -e", "trap 'kill $(jobs -p) 2> /dev/null; wait' EXIT", *steps])
     port = free_port()
@@ -62,6 +71,12 @@ def output(told: dict[str, str], command: str) -> str:
     """What the only command printed that has some words in it."""
     [found] = [printed for typed, printed in told.items() if command in typed]
     return found
+
+
+def test_the_page_prints_what_is_printed(told: dict[str, str]) -> None:
+    for typed, lines in TYPED.items():
+        printed = [line.rstrip() for line in told[typed].splitlines()]
+        assert set(lines) <= set(printed), typed
 
 
 def test_the_model_learns_something(told: dict[str, str]) -> None:

@@ -115,9 +115,10 @@ def _narrowest(interests: Sequence[Interest]) -> list[Interest]:
 
 
 def _keywords(keywords: Sequence[WeightedKeyword], interests: Sequence[Interest]) -> Iterator[Sentence]:
-    """Words that no interest has in its name."""
+    """Words that no interest has in its name; sizes, as `355ml`, are not of note."""
     names = " ".join(name for each in interests for name in each.path).casefold()
-    if named := [each for each in keywords if each.word.casefold() not in names][: 2 * _NAMED]:
+    told = [each for each in keywords if each.word.casefold() not in names and not each.word[0].isdigit()]
+    if named := told[: 2 * _NAMED]:
         words = [each.word for each in named]
         yield _sentence("keywords", f"Words of note: {', '.join(words)}.", f"关键词：{'、'.join(words)}。", named)
 

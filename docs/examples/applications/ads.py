@@ -25,8 +25,8 @@ from docs.examples.applications import shop
 from portrait.client import Client, Event, Item
 
 KINDS = ("A", "B", "C")
-EVENTS, PRODUCTS = 500, 1000
-"""Events that a ranking reads, and products that one call ranks."""
+EVENTS, PRODUCTS = 500, 500
+"""Events that a ranking reads; products that stand for a campaign, spread evenly over all of its own."""
 LEARNT = 600
 """Pairs of a shopper and a campaign that the example learns from."""
 
@@ -44,20 +44,18 @@ class Campaign:
 def told(portrait: Client, history: list[Event], campaigns: Sequence[Campaign], as_of: datetime) -> NDArray[np.float64]:
     """`[campaigns, inputs]`: what Portrait says of a shopper and of each campaign.
 
-    The first input is the point: how probable it is that the shopper's next purchase is a product of the campaign.
+    The first input is the point: how probable it is that a product of the campaign is what the shopper buys next.
     """
     value = portrait.get_profile(history, as_of=as_of, fields=["value"]).value if history else None
     worth = (0.0, 0.0) if value is None else (log1p(value.frequency), log1p(value.monetary or 0.0))
     rows = []
     for campaign in campaigns:
-        parts = [campaign.products[begin : begin + PRODUCTS] for begin in range(0, len(campaign.products), PRODUCTS)]
-        ranked = [
-            each.purchase_probability
-            for part in parts
-            for each in portrait.rank(history[-EVENTS:], [Item(product) for product in part], as_of=as_of).items
-        ]
+        count = min(len(campaign.products), PRODUCTS)
+        asked = [Item(campaign.products[place * len(campaign.products) // count]) for place in range(count)]
+        ranking = portrait.rank(history[-EVENTS:], asked, as_of=as_of)
+        chances = [each.purchase_probability for each in ranking.items]
         kind = [float(campaign.kind == each) for each in KINDS]
-        rows.append([log(sum(ranked)), log(max(ranked)), log(len(ranked)), *worth, *kind])
+        rows.append([log(sum(chances) / len(chances)), log(max(chances)), log(len(campaign.products)), *worth, *kind])
     return np.array(rows)
 
 

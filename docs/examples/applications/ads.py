@@ -42,9 +42,10 @@ class Campaign:
 
 
 def told(portrait: Client, history: list[Event], campaigns: Sequence[Campaign], as_of: datetime) -> NDArray[np.float64]:
-    """`[campaigns, inputs]`: what Portrait says of a shopper and of each campaign.
+    """`[campaigns, inputs]`: what is known of a shopper and each campaign.
 
-    The first input is the point: how probable it is that a product of the campaign is what the shopper buys next.
+    How probable it is that a product of the campaign is what the shopper buys next, as Portrait says; how much of what
+    the shopper does is about its products; what the shopper is worth; and the campaign's size and kind.
     """
     value = portrait.get_profile(history, as_of=as_of, fields=["value"]).value if history else None
     worth = (0.0, 0.0) if value is None else (log1p(value.frequency), log1p(value.monetary or 0.0))
@@ -54,8 +55,12 @@ def told(portrait: Client, history: list[Event], campaigns: Sequence[Campaign], 
         asked = [Item(campaign.products[place * len(campaign.products) // count]) for place in range(count)]
         ranking = portrait.rank(history[-EVENTS:], asked, as_of=as_of)
         chances = [each.purchase_probability for each in ranking.items]
+        own = set(campaign.products)
+        known = sum(event.item_id in own for event in history[-EVENTS:])
+        habit = (log1p(known), known / max(1, len(history[-EVENTS:])))
         kind = [float(campaign.kind == each) for each in KINDS]
-        rows.append([log(sum(chances) / len(chances)), log(max(chances)), log(len(campaign.products)), *worth, *kind])
+        fit = (log(sum(chances) / len(chances)), log(max(chances)))
+        rows.append([*fit, *habit, *worth, log(len(campaign.products)), *kind])
     return np.array(rows)
 
 

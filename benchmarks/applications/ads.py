@@ -48,9 +48,9 @@ def measure(repository: Path, run: Path) -> Table:
         "Ads: p(redeem | shopper, campaign)",
         f"The Complete Journey (its publisher calls it simulated): {len(test.label):,} pairs of a household and one "
         f"of {sent} campaigns it was sent, {int(test.label.sum()):,} of them redeemed. A logistic regression on "
-        f"`Rank` of the campaign's products, `GetProfile` and the history, learnt from {len(train.label):,} earlier pairs; its "
-        "ridge is chosen on campaigns between. [traits.md](traits.md) has the same campaigns with the model's inputs "
-        "at hand, and RFM. Intervals are over households.",
+        f"`Rank` of the campaign's products, `GetProfile` and the history, learnt from {len(train.label):,} earlier "
+        "pairs; its ridge is chosen on campaigns between. [traits.md](traits.md) has the same campaigns with the model's "
+        "inputs at hand, and RFM. Intervals are over households.",
         ["AUC", "calibration error"],
         rows,
     )

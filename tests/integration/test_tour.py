@@ -96,8 +96,8 @@ def test_the_profile_says_what_the_log_shows(told: dict[str, str]) -> None:
     labelled = output(told, "--label")
     assert re.search(r"things for pets +│ +\d+% of shoppers", labelled)
     explained = output(told, "explain shopper-003 --as-of")
-    assert "adds" in explained
-    assert "+0." in explained
+    assert "the profile as a whole" in explained
+    assert "oat drink" in explained
 
 
 def test_what_is_asked_for_is_found(told: dict[str, str]) -> None:
@@ -109,7 +109,7 @@ def test_what_is_asked_for_is_found(told: dict[str, str]) -> None:
     assert "garden hose" in first
     ranked = output(told, "portrait rank")
     assert {"lamps-0-1", "garden-0-1", "coffee-0-1"} <= set(re.findall(r"[a-z]+-\d-\d", ranked))
-    assert "hose" in output(told, "explain shopper-003 --item")
+    assert re.search(r"hose +│ \+\d", output(told, "explain shopper-003 --item"))
 
 
 def test_another_catalogue_answers(told: dict[str, str]) -> None:
@@ -118,7 +118,7 @@ def test_another_catalogue_answers(told: dict[str, str]) -> None:
 
 
 def test_the_applications_run(told: dict[str, str]) -> None:
-    assert "stands there for" in output(told, "product_recommendation")
+    assert re.search(r": score \d", output(told, "product_recommendation"))
     assert "'garden hose' for anybody" in output(told, "personalised_search")
     served = output(told, "customer_service")
     assert "the latest orders" in served

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from docs.examples.applications import shop
 from portrait.client import Client, Event, Ranking
-from portrait.client.tables import print_ranking
+from portrait.client.tables import print_explanation, print_ranking
 
 
 def recommended(
@@ -28,10 +28,7 @@ def main() -> None:
         print_ranking(console, ranking, "recommended")
         first = ranking.items[0].item
         why = portrait.explain_recommendation(history, first.item_id, as_of=shop.now(history))
-        bought = {event.event_id: event.item_id for event in history}
-        for cause in why.events[:3]:
-            title = portrait.get_item(bought[cause.event_id]).title
-            console.print(f"{first.title} stands there for {title}: {cause.effect:+.2f}")
+        print_explanation(console, why)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def measure(repository: Path, run: Path) -> Table:
         f"The Complete Journey (its publisher calls it simulated): {len(test.label):,} pairs of a household and one "
         f"of {sent} campaigns it was sent, {int(test.label.sum()):,} of them redeemed. A logistic regression on "
         f"`Rank` of the campaign's products, `GetProfile` and the history, learnt from {len(train.label):,} earlier "
-        "pairs; its ridge is chosen on campaigns between. [traits.md](traits.md) has the same campaigns with the model's "
-        "inputs at hand, and RFM. Intervals are over households.",
+        "pairs; its ridge is chosen on campaigns between. [traits.md](traits.md) has the same campaigns with the "
+        "model's inputs at hand, and RFM. Intervals are over households.",
         ["AUC", "calibration error"],
         rows,
     )

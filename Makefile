@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORK ?= .benchmarks/$(notdir $(DATA))
-SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks
+APPLICATIONS := .benchmarks/applications
+SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks docs/examples
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo serve benchmark-audiences benchmark-explanations benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos
@@ -95,6 +96,28 @@ benchmark-traits: env ## Traits on SHOP=FOLDER, the source open-ecommerce, and o
 	$(BIN)/portrait traits .benchmarks/traits/shop-run docs/examples/traits/shop.toml --complete-until 2022-11-01
 	$(BIN)/python -W ignore -m benchmarks.traits --shop .benchmarks/traits/shop-run \
 	  --campaigns .benchmarks/traits/journey-run
+
+.PHONY: benchmark-applications
+benchmark-applications: env ## The six applications on complete-journey, SHOP=FOLDER (open-ecommerce), SEARCHES=FOLDER (bestbuy).
+	$(BIN)/pip install --quiet --editable '.[benchmarks,demo]'
+	test -e $(APPLICATIONS)/shop/report.json || $(BIN)/portrait prepare $(SHOP) $(APPLICATIONS)/shop
+	test -e $(APPLICATIONS)/searches/report.json || $(BIN)/portrait prepare $(SEARCHES) $(APPLICATIONS)/searches
+	test -e $(APPLICATIONS)/journey/report.json || \
+	  $(BIN)/portrait prepare --source complete-journey $(APPLICATIONS)/journey
+	for data in shop searches journey; do test -e $(APPLICATIONS)/$$data-run/model.pt || \
+	  $(BIN)/portrait train $(APPLICATIONS)/$$data $(APPLICATIONS)/$$data-run --split time \
+	    $$(test -e $(APPLICATIONS)/$$data-run && echo --resume) || exit; done
+	cp docs/examples/applications/traits.toml $(APPLICATIONS)
+	$(BIN)/python docs/examples/applications/draw_missed_instalments.py $(APPLICATIONS)/shop \
+	  $(APPLICATIONS)/missed_instalments.parquet
+	test -e $(APPLICATIONS)/shop-run/traits.pt || \
+	  $(BIN)/portrait traits $(APPLICATIONS)/shop-run $(APPLICATIONS)/traits.toml --complete-until 2022-11-01
+	for data in shop searches journey; do test -e $(APPLICATIONS)/$$data-repository/releases || \
+	  $(BIN)/portrait export $(APPLICATIONS)/$$data-run --repository $(APPLICATIONS)/$$data-repository || exit; done
+	for pair in recommendation:journey search:searches ads:journey service:searches audience:shop risk:shop; do \
+	  data=$${pair#*:}; $(BIN)/python -W ignore -m benchmarks.applications $${pair%:*} --run $(APPLICATIONS)/$$data-run \
+	    --repository $(APPLICATIONS)/$$data-repository --traits $(APPLICATIONS)/traits.toml \
+	    --complete-until 2022-11-01 || exit; done
 
 benchmark-serving: env ## All bars of serving, on REPOSITORY=FOLDER or a release made of DATA=FOLDER; ONLY=peers,fuzz.
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[benchmarks-serving]'

@@ -3,7 +3,7 @@
 What shoppers and shops wrote is shown as it stands: no markup, and no control characters that could move the cursor.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -47,7 +47,7 @@ def print_profile(console: Console, profile: Profile, *, chinese: bool = False) 
 def _print_interests(console: Console, profile: Profile) -> None:
     columns = ("interest", "weight", "", "trend", "next", "confidence", "evidence")
     interests = _table("interests", *columns)
-    for each in profile.interests:
+    for each in _telling(profile.interests):
         bar = "inferred" if each.inferred else "█" * round(each.weight * _BAR)
         chance = "" if each.next_probability is None else _chance(each.next_probability)
         numbers = (f"{each.weight:.0%}", bar, _trend(each), chance, f"{each.confidence:.2f}")
@@ -57,6 +57,14 @@ def _print_interests(console: Console, profile: Profile) -> None:
         _add(interests, path(turned.path), *numbers, _count(turned.evidence_event_ids))
     if profile.interests or profile.aversions:
         console.print(interests)
+
+
+def _telling(interests: Sequence[Interest]) -> Iterator[Interest]:
+    """Without those whose whole weight is that of one below them."""
+    for each in interests:
+        below = (other for other in interests if len(other.path) > len(each.path))
+        if not any(other.path[: len(each.path)] == each.path and other.weight == each.weight for other in below):
+            yield each
 
 
 def _print_labels(console: Console, profile: Profile) -> None:
@@ -71,7 +79,7 @@ def _print_labels(console: Console, profile: Profile) -> None:
 def _print_spending(console: Console, profile: Profile) -> None:
     bands = _table("price bands", "category", "pays", "dearer than", "prices", "confidence")
     for band in profile.price_bands:
-        pays = f"{band.low:,.2f} to {band.high:,.2f}, mostly {band.median:,.2f}"
+        pays = f"{_price(band.low)} to {_price(band.high)}, mostly {_price(band.median)}"
         numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
         _add(bands, path(band.category_path), pays, *numbers)
     if profile.price_bands:
@@ -87,7 +95,8 @@ def _print_spending(console: Console, profile: Profile) -> None:
 def _print_cycles(console: Console, profile: Profile) -> None:
     cycles = _table("due again", "category", "every", "last", "due", "within", "chance", "evidence")
     for each in profile.purchase_cycles:
-        dates = (f"{each.last_time:%Y-%m-%d}", f"{each.due_at:%Y-%m-%d}")
+        overdue = ", overdue" if profile.as_of and each.due_at < profile.as_of else ""
+        dates = (f"{each.last_time:%Y-%m-%d}", f"{each.due_at:%Y-%m-%d}{overdue}")
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
         every = f"{each.interval_days:.0f} days"
         _add(cycles, path(each.path), every, *dates, *chance, _count(each.evidence_event_ids))
@@ -213,6 +222,11 @@ def _count(evidence: Iterable[str]) -> str:
 def _trend(interest: Interest) -> str:
     arrows = ((_CHANGE, "↑"), (-_CHANGE, "→"))
     return "" if interest.inferred else next((arrow for least, arrow in arrows if interest.trend >= least), "↓")
+
+
+def _price(price: float) -> str:
+    """With cents, or, where it is less, with two digits that say something."""
+    return f"{price:,.2f}" if price >= 0.01 or not price else f"{price:.2g}"
 
 
 def _words(keywords: Iterable[Keyword]) -> str:

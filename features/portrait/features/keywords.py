@@ -23,6 +23,14 @@ GOODS = frozenset(
 )  # fmt: skip
 """Words that are no news in a newspaper, for which the list of stop words was made, but are in a shop."""
 
+UNITS = frozenset(
+    {
+        "cc", "cl", "cm", "cms", "ct", "dl", "dz", "ea", "fl", "ft", "gal", "gr", "hr", "hrs", "kg", "lb", "lbs", "lt",
+        "ltr", "mg", "ml", "mm", "oz", "pc", "pcs", "pk", "pkg", "pt", "qt", "sq", "wt", "yd", "yds",
+    }
+)  # fmt: skip
+"""What titles measure and count in: alone they are no goods, and stand in more titles than any."""
+
 MEASURES = frozenset("个只支枚片张本册版卷辑集双件款套包盒瓶袋罐颗粒条根块把台部代色档层寸岁重克斤升米码号倍页元周天")
 """What Chinese counts in: after a number they say how much, alone some of them are goods."""
 
@@ -48,7 +56,7 @@ def keywords(text: str) -> list[Keyword]:
 
     Chinese runs are segmented by jieba's dictionary, all else by Unicode word boundaries; English words are
     stemmed by Snowball's English stemmer. Stop words, single letters, bare numbers and what
-    these count in are left out.
+    these count or measure in are left out.
     """
     return [word for surface in _segment(normalise_text(text)) if (word := _keyword(surface)) is not None]
 
@@ -86,7 +94,12 @@ def _segment(text: str) -> Iterator[str]:
 @lru_cache(maxsize=1 << 16)
 def _keyword(surface: str) -> Keyword | None:
     word = surface.casefold().replace("’", "'").removesuffix("'s")
-    if word in _stop_words() or _NUMBER.fullmatch(word) or (len(word) < 2 and not _HAN_RUN.match(word)):
+    if (
+        word in _stop_words()
+        or word in UNITS
+        or _NUMBER.fullmatch(word)
+        or (len(word) < 2 and not _HAN_RUN.match(word))
+    ):
         return None
     # A stemmer keeps state while it stems, and is cheaper to make than to share between threads.
     return Keyword(snowballstemmer.stemmer("english").stemWord(word), surface)

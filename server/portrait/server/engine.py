@@ -415,12 +415,15 @@ class Engine:
     async def _ordered(
         self, chosen: CandidateSet, shopper: Shopper, request: Request, k: int, deadline: float | None
     ) -> list[RankedItem]:
-        """The best `k` first; equal scores by item id."""
+        """The best `k` first; equal scores by item id. Other catalogues answer a query by nearness of words."""
         told = features(chosen, shopper, request.catalogue, request.as_of)
         scores = await self._ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
-        score, click, purchase = scores.score.tolist(), scores.click.tolist(), scores.purchase.tolist()
-        least = np.partition(scores.score, -k)[-k] if k < len(score) else -math.inf
-        contenders = np.flatnonzero(scores.score >= least).tolist()  # more than k if some tie with the last
+        told_by_words = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
+        # The ranker has learnt how products answer queries. Of other catalogues it knows no event: there words decide.
+        decides = chosen.vectors @ shopper.query if told_by_words else scores.score
+        score, click, purchase = decides.tolist(), scores.click.tolist(), scores.purchase.tolist()
+        least = np.partition(decides, -k)[-k] if k < len(score) else -math.inf
+        contenders = np.flatnonzero(decides >= least).tolist()  # more than k if some tie with the last
         order = sorted(contenders, key=lambda place: (-score[place], chosen.item_ids[place]))
         return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 

@@ -153,6 +153,19 @@ async def test_a_catalogue_whose_items_are_all_gone_ranks_none(engine: Engine) -
     assert names(await engine.recommend(recommend, deadline=soon())) == []
 
 
+async def test_another_catalogue_answers_a_query_by_its_words_alone(engine: Engine) -> None:
+    articles = [Item(each, title, "help_articles") for each, title in (("a", "blue rug"), ("b", "red desk lamp"))]
+    await engine.upsert_items("help_articles", articles, deadline=soon())
+    query = await engine.texts.encode(["red lamp"], soon())
+    nearness = await engine.texts.encode([item_text(item) for item in articles], soon()) @ query[0]
+    for shopper in ([], [bought(SEEN)]):
+        request = RecommendRequest(shopper, NOW, "help_articles", query="red lamp")
+        ranking = await engine.recommend(request, deadline=soon())
+        assert names(ranking) == ["b", "a"]
+        assert [ranked.score for ranked in ranking.items] == pytest.approx([nearness[1], nearness[0]], abs=0.02)
+    engine.delete_items("help_articles", ["a", "b"])
+
+
 async def test_what_is_not_there_is_named(engine: Engine) -> None:
     with pytest.raises(NotFound):
         await engine.recommend(RecommendRequest([], NOW, "unheard-of"), deadline=soon())

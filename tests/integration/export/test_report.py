@@ -18,6 +18,7 @@ from portrait.features import release as files
 from portrait.training.run import TrainedRun
 from portrait.training.traits.learnt import Traits
 
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 HOSTILE = """<script>alert("1")</script>'&"""
 
 
@@ -127,6 +128,18 @@ def test_examples_have_evidence_and_no_words_of_searches(figures: Figures, train
         assert example.recommended
         searched = [event for event in example.latest if event.did == "searched"]
         assert all(event.what == "(words not shown)" for event in searched)
+
+
+def test_what_other_benchmarks_found_stands_in_their_own_words(trained: TrainedRun) -> None:
+    found = gather(trained, [RESULTS])
+    text = page.render(found)
+    tags = _Tags(text)
+    assert not tags.open
+    assert not [address for address in tags.addresses if address and not address.startswith("#")]
+    assert {"Traits", "The six applications"} <= {finding.title for finding in found.findings}
+    for finding in found.findings:
+        assert f"<h3>{finding.title}</h3>" in text
+    assert not found.comparisons
 
 
 def test_the_command_writes_the_page_into_the_run_and_export_takes_it_along(

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -122,6 +123,15 @@ def test_a_refit_learns_once_more_and_keeps_what_was_chosen(data: Path, bert: Pa
     profiles = rank_test(refit).vectors.profiles
     # Each of two towers has half of a vector's squared length.
     assert np.allclose((profiles.reshape(-1, 2, 8) ** 2).sum(-1), 0.5, atol=1e-5)
+
+
+def test_a_query_counts_though_the_log_holds_none(data: Path, bert: Path, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    events = pl.read_parquet(data / "events.parquet").filter(pl.col("item_id").is_not_null())
+    events.write_parquet(tmp_path / "data" / "events.parquet")
+    runs.train(tmp_path / "data", tmp_path / "run", _settings(bert, maximum_epochs=1))
+    counts, fitted = (runs.load(run).ranker.query_scale.item() for run in (tmp_path / "run", whole))
+    assert counts > 1.0 > fitted
 
 
 def test_too_little_data_is_refused(bert: Path, tmp_path: Path) -> None:

@@ -138,3 +138,15 @@ def test_items_of_several_events_are_shown_with_what_these_do_together() -> None
     tables.print_explanation(console, RankingExplanation(ranked, (), (), 3, 3, items))
     for expected in ("together", "Book", "3", "+1.250"):
         assert expected in text(console)
+
+
+def test_what_is_due_is_told_from_what_is_overdue_and_nothing_twice() -> None:
+    day, later = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 9, tzinfo=UTC)
+    weights = ((("Fuel",), 0.3), (("Fuel", "Unleaded"), 0.3), (("Home",), 0.7), (("Home", "Lamps"), 0.5))
+    cycles = (PurchaseCycle(("Tea",), 9.0, 4, day, due, due, due, 0.8, 30.0, ("3",), day) for due in (day, later))
+    interests = tuple(Interest(path, weight, 0.6, ("1",), next_probability=1.0) for path, weight in weights)
+    console = shown()
+    profile = Profile("s1", interests, (), (), None, 12, day, day, 3, later, later, purchase_cycles=tuple(cycles))
+    tables.print_profile(console, profile)
+    said = text(console)
+    assert [said.count(part) for part in ("Fuel", "Home", "100%", "overdue", "2026-05-09")] == [1, 2, 3, 1, 1]

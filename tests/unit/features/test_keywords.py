@@ -22,6 +22,10 @@ def test_stop_words_numbers_and_single_letters_are_left_out() -> None:
     assert stems("The best of 2024: a pair of x 12 headphones") == ["pair", "headphon"]
 
 
+def test_units_are_left_out_and_what_they_measure_is_not() -> None:
+    assert stems("Toilet tissue, 284.6 sq ft") == stems("toilet tissue 12 CT.") == ["toilet", "tissu"]
+
+
 @pytest.mark.parametrize("goods", ["ring", "TV", "mug", "men", "Computer", "home"])
 def test_goods_are_no_stop_words(goods: str) -> None:
     assert len(keywords(goods)) == 1

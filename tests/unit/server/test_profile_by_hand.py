@@ -175,7 +175,7 @@ def test_what_is_absent_says_why(profile: Profile) -> None:
         "rhythm": Reason.TOO_LITTLE_EVIDENCE,
         "demographics": Reason.NO_CONSENT,
     }
-    assert profile.absent["rhythm"].explanation == "5 days with events; at least 8 are needed"
+    assert profile.absent["rhythm"].explanation == "too few days with events: 5, and at least 8 are needed"
 
 
 def test_the_summary_says_what_the_fields_say(profile: Profile) -> None:

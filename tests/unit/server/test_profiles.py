@@ -7,11 +7,13 @@ import pytest
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.prices import PriceScale
-from portrait.server.profiles.absence import Absence
+from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.aversions import aversions
 from portrait.server.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
 from portrait.server.profiles.interests import interests
 from portrait.server.profiles.prices import price_bands
+from portrait.server.profiles.queries import Outcome, QueryIntent, recent_queries
+from portrait.server.profiles.summary import summary
 from portrait.server.profiles.words import keywords
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -122,6 +124,48 @@ def test_keywords_are_those_the_catalogue_has_few_of() -> None:
     expected = [1.0, 1.5 * math.log(100 / 6) / strongest, math.log(100 / 2) / strongest]
     assert [each.weight for each in found[:3]] == pytest.approx(expected)
     assert found[1].evidence_event_ids == ("zz", "bought")
+
+
+def test_words_that_have_faded_are_left_out() -> None:
+    history = [did("long ago", EventType.PURCHASE, "pan", days=8 * DEFAULT_DECAY_BY_TIME.long), HISTORY[5]]
+    found = keywords(read(history), 4, {})
+    assert not isinstance(found, Absence)
+    assert {each.word for each in found} == {"Red", "desk", "lamp", "Acme"}
+
+
+def test_a_log_without_purchases_says_nothing_of_their_lack_nor_of_what_everybody_wants() -> None:
+    found = interests(read(HISTORY), None)
+    assert not isinstance(found, Absence)
+    usual = [replace(each, usual_weight=1.0 if "Kitchen" in each.path else 0.3) for each in found]
+    asked = [QueryIntent("lamp", 1, NOW, Outcome.LOOKED, (), 0.5, ("asked",), None)]
+    parts = {"interests": usual, "recent_queries": asked}
+    said = {each.field: each.english for each in summary(parts)}
+    assert said == {
+        "interests": "Cares most for Home › Lamps (56%) and Home › Rugs (17%).",
+        "recent_queries": "Asked for “lamp” without buying.",
+    }
+    clicks_only = parts | {"value": Absence(Reason.NO_STATISTICS, "nobody bought")}
+    assert {each.field: each.english for each in summary(clicks_only)}["recent_queries"] == "Asked for “lamp”."
+
+
+def test_a_query_led_to_what_follows_it_in_the_session_where_only_searches_carry_one() -> None:
+    minute = 1 / 1440
+    history = [
+        replace(did("s1", EventType.SEARCH, days=9.0), query="pan"),
+        did("v1", EventType.VIEW, "pan", days=9.0 - minute),
+        did("b1", EventType.PURCHASE, "pan", days=8.0),
+        replace(did("s2", EventType.SEARCH, days=10 * minute), query="lamp"),
+        did("v2", EventType.VIEW, "rug", days=9 * minute),
+        did("b2", EventType.PURCHASE, "desk", days=8 * minute),
+    ]
+    found = recent_queries(read(history), None)
+    assert not isinstance(found, Absence)
+    told = [(each.query, each.outcome, each.evidence_event_ids) for each in found]
+    assert told == [("lamp", Outcome.BOUGHT, ("b2", "v2", "s2")), ("pan", Outcome.LOOKED, ("v1", "s1"))]
+    carried = [*history[:4], replace(history[4], query="lamp"), history[5]]
+    found = recent_queries(read(carried), None)
+    assert not isinstance(found, Absence)
+    assert [each.outcome for each in found] == [Outcome.LOOKED, Outcome.NONE]
 
 
 def test_a_disliked_item_gives_no_keyword() -> None:

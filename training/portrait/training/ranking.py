@@ -207,6 +207,9 @@ def fit(
     random = np.random.default_rng(seed)
     ranker = Ranker(scale, 1.0 / len(corpus.items))
     chosen = candidates(corpus, holdout, vectors, index, associations, random)
+    if not (chosen.query >= 0).any():
+        # Nobody asked for anything, so nothing can be fitted: what is asked for counts as much as what is liked.
+        ranker.query_scale.data.fill_(scale)
     # The chances are linear and start at a prior that is far off for popular items: they take longer steps.
     ordering = [value for name, value in ranker.named_parameters() if not name.startswith("chances")]
     groups: list[dict[str, Any]] = [{"params": ordering}, {"params": ranker.chances.parameters(), "lr": _CHANCE_RATE}]

@@ -1,12 +1,11 @@
-"""Tables that the benchmarks wrote, of the run's own data set."""
+"""Tables of benchmarks that compare ways to rank."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from portrait.export.report.estimates import Estimate
+from portrait.export.report.results import Result
 from portrait.training.errors import TrainingError
 
 _OF_QUALITY, _OF_SEARCH = ("NDCG@10", "HR@10"), ("MAP@5", "HR@5", "MRR")
@@ -35,40 +34,18 @@ class Comparison:
     models: list[Compared]
 
 
-def read(paths: Sequence[Path], shoppers: int, items: int) -> list[Comparison]:
-    """Tables of result files, and of those files of folders that are of this data set.
-
-    Args:
-        paths: JSON files that `benchmarks` wrote, or folders of such.
-        shoppers: test shoppers of the run.
-        items: items of its catalogue; a result with other numbers is of another data set.
+def read(result: Result) -> list[Comparison]:
+    """The tables of a result that compares ways to rank; none of any other.
 
     Raises:
-        TrainingError: a path is missing, or a file that was named holds no table of this data set.
+        TrainingError: it is damaged.
     """
-    found = []
-    for path in paths:
-        if not path.exists():
-            raise TrainingError(f"{path} does not exist")
-        named = not path.is_dir()
-        tables = [
-            table for file in ([path] if named else sorted(path.glob("*.json"))) for table in _of(file, shoppers, items)
-        ]
-        if named and not tables:
-            raise TrainingError(f"{path} holds no benchmark's table of the run's data set ({items:,} items)")
-        found += tables
-    return found
-
-
-def _of(file: Path, shoppers: int, items: int) -> Iterator[Comparison]:
+    if not isinstance(result.content, dict):
+        return []
     try:
-        results = json.loads(file.read_text())
-        if not isinstance(results, dict) or results.get("items") != items:
-            return
-        if results.get("shoppers", shoppers) == shoppers:
-            yield from _tables(results)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TrainingError(f"{file} is no benchmark's result: {error!r}") from error
+        return list(_tables(result.content))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(f"{result.path} is no benchmark's result: {error!r}") from error
 
 
 def _tables(results: dict[str, Any]) -> Iterator[Comparison]:
@@ -80,8 +57,8 @@ def _tables(results: dict[str, Any]) -> Iterator[Comparison]:
         differences = {name: model.get("portrait_minus_this") for name, model in models.items()}
         yield _table(f"Trained: {protocol}", origin, _OF_QUALITY, rows, differences)
     for part, of_part in results.get("slices", {}).items():
-        if isinstance(of_part, dict) and "ways" in of_part:
-            title = f"Search: {part} ({of_part['targets']:,} test clicks)"
+        if "ways" in of_part:
+            title = f"Search: {part} ({of_part['clicks']:,} test clicks)"
             yield _table(title, origin, _OF_SEARCH, of_part["ways"], {})
 
 

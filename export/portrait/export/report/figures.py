@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-from portrait.export.report import comparisons, examples, slices, traits
+from portrait.export.report import comparisons, examples, findings, slices, traits
+from portrait.export.report import results as benchmarks
 from portrait.export.report.comparisons import Comparison
 from portrait.export.report.estimates import Estimate, ReliabilityPoint
 from portrait.export.report.examples import Example
+from portrait.export.report.findings import Finding
+from portrait.export.report.results import DataSet
 from portrait.export.report.slices import Slice, Slicing
 from portrait.export.report.traits import AbsentTrait, Trait
 from portrait.training import evaluation, metrics
@@ -124,6 +127,8 @@ class Figures:
     other_rankings: list[Ranking]
     """By other splits, of twins."""
     comparisons: list[Comparison]
+    findings: list[Finding]
+    """Of all other benchmarks."""
     chances: list[Chances]
     """Only kinds that came true in the test."""
     only_purchases: bool
@@ -163,7 +168,9 @@ def gather(trained: TrainedRun, results: Sequence[Path]) -> Figures:
     Raises:
         TrainingError: a result can't be read or is of another data set.
     """
-    compared = comparisons.read(results, len(trained.holdout.test), len(trained.corpus.items))
+    source = trained.data["report"].get("source", "unknown")
+    given = benchmarks.read(results, DataSet(source, len(trained.holdout.test), len(trained.corpus.items)))
+    compared = {result.path: comparisons.read(result) for result in given}
     ranked = evaluation.rank_test(trained)
     targets = trained.corpus.event_item[ranked.vectors.targets]
     measured = evaluation.measure(trained, ranked)
@@ -179,7 +186,8 @@ def gather(trained: TrainedRun, results: Sequence[Path]) -> Figures:
         other_rankings=[
             _ranking(other) for other in evaluation.kept(trained.folder) if other["split"] != measured["split"]
         ],
-        comparisons=compared,
+        comparisons=[table for tables in compared.values() for table in tables],
+        findings=[findings.read(result.words) for result in given if not compared[result.path]],
         chances=_chances(trained, ranked, measured["probabilities"]),
         only_purchases=bool(ranked.chosen.bought.all()),
         traits=learnt,

@@ -31,4 +31,4 @@ NO_STATISTICS = Absence(Reason.NO_STATISTICS, "the release has no statistics; ex
 
 def too_few(there: int, needed: int, what: str) -> Absence:
     """Too little evidence."""
-    return Absence(Reason.TOO_LITTLE_EVIDENCE, f"{there} {what}; at least {needed} are needed")
+    return Absence(Reason.TOO_LITTLE_EVIDENCE, f"too few {what}: {there}, and at least {needed} are needed")

@@ -146,7 +146,9 @@ _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
     "session": lambda evidence, release: session_intent(
         evidence, release.population.session_gap_minutes if release.population else None
     ),
-    "recent_queries": lambda evidence, _: recent_queries(evidence),
+    "recent_queries": lambda evidence, release: recent_queries(
+        evidence, release.population.session_gap_minutes if release.population else None
+    ),
     "purchase_cycles": lambda evidence, release: purchase_cycles(evidence, release.population),
     "value": lambda evidence, release: value(evidence, release.population),
     "rhythm": lambda evidence, release: rhythm(

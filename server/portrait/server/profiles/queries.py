@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 
 from portrait.features.events import EventType
 from portrait.features.text import normalise_text
 from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.evidence import Evidence, Weighted, latest
+from portrait.server.profiles.sessions import DEFAULT_GAP_MINUTES
 
 MOST_QUERIES = 10
 
@@ -44,12 +45,27 @@ class QueryIntent:
     expires_at: datetime | None
 
 
-def recent_queries(evidence: Evidence) -> list[QueryIntent] | Absence:
-    """The last queries, whatever their case and spacing each once, the latest first."""
+def recent_queries(evidence: Evidence, gap_minutes: float | None) -> list[QueryIntent] | Absence:
+    """The last queries, whatever their case and spacing each once, the latest first.
+
+    A query led to the events that carry it. Where none but searches carry one, it led to what follows in the session,
+    up to the next search.
+
+    Args:
+        evidence: the weighted history.
+        gap_minutes: the release's session gap; None for half an hour.
+    """
+    gap = timedelta(minutes=DEFAULT_GAP_MINUTES if gap_minutes is None else gap_minutes)
+    carried = any(each.event.query and each.event.type is not EventType.SEARCH for each in evidence.events)
     asked: dict[str, list[int]] = {}
+    query, before = "", None
     for place, each in enumerate(evidence.events):
-        if each.event.query and (key := normalise_text(each.event.query).casefold()):
-            asked.setdefault(key, []).append(place)
+        own, time = normalise_text(each.event.query or "").casefold(), each.event.time
+        follows = not carried and each.event.type is not EventType.SEARCH
+        near = time is not None and before is not None and time - before <= gap
+        query, before = own or (query if follows and near else ""), time
+        if query:
+            asked.setdefault(query, []).append(place)
     if not asked:
         return Absence(Reason.NOT_RECORDED, "no event carries a query")
     latest_first = sorted(asked.values(), key=lambda places: -places[-1])
@@ -60,7 +76,7 @@ def _intent(evidence: Evidence, places: Sequence[int]) -> QueryIntent:
     events = [evidence.events[place] for place in places]
     outcome = max(_OUTCOMES.get(each.event.type, Outcome.LOOKED) for each in events)
     searches = sum(each.event.type is EventType.SEARCH for each in events)
-    last = events[-1]
+    last = next(each for each in reversed(events) if each.event.query)
     left = _left(last, evidence)
     return QueryIntent(
         query=normalise_text(last.event.query or ""),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.cycles import PurchaseCycle
@@ -22,6 +23,8 @@ _NAMED = 3
 """Categories, brands or queries that a sentence names."""
 _SURE = 0.8
 """A confidence that is a probability must be so high to be told."""
+_EVERYBODY = 0.9
+"""An interest that has so much of all shoppers' attention tells nobody from others."""
 _TREND, _STEADY = 0.5, 0.1
 """A trend is told from here on, of an interest whose greater weight is at least so large."""
 _CHEAP, _DEAR = 0.35, 0.65
@@ -69,9 +72,10 @@ def summary(parts: Mapping[str, Any]) -> list[Sentence]:
     Args:
         parts: values of a profile by field; an absent field is missing, or an `Absence`.
     """
+    says = _SAYS if _sells(parts.get("value")) else _SAYS | {"recent_queries": (list, _asked)}
     said = [
         sentence
-        for field, (kind, say) in _SAYS.items()
+        for field, (kind, say) in says.items()
         if isinstance(value := parts.get(field), kind)
         for sentence in say(value)
     ]
@@ -82,7 +86,7 @@ def summary(parts: Mapping[str, Any]) -> list[Sentence]:
 
 
 def _interests(interests: Sequence[Interest]) -> Iterator[Sentence]:
-    observed = _narrowest([each for each in interests if not each.inferred])
+    observed = [each for each in _narrowest(interests) if (each.usual_weight or 0.0) < _EVERYBODY]
     if named := observed[:_NAMED]:
         shares = [f"{_name(each.path)} ({each.weight:.0%})" for each in named]
         yield _sentence(
@@ -104,15 +108,17 @@ def _interests(interests: Sequence[Interest]) -> Iterator[Sentence]:
 
 
 def _narrowest(interests: Sequence[Interest]) -> list[Interest]:
-    """Those with none of the others below them."""
-    above = {each.path[:depth] for each in interests for depth in range(1, len(each.path))}
-    return [each for each in interests if each.path not in above]
+    """The observed ones with none of the others below them."""
+    observed = [each for each in interests if not each.inferred]
+    above = {each.path[:depth] for each in observed for depth in range(1, len(each.path))}
+    return [each for each in observed if each.path not in above]
 
 
 def _keywords(keywords: Sequence[WeightedKeyword], interests: Sequence[Interest]) -> Iterator[Sentence]:
-    """Words that no interest has in its name."""
+    """Words that no interest has in its name; sizes, as `355ml`, are not of note."""
     names = " ".join(name for each in interests for name in each.path).casefold()
-    if named := [each for each in keywords if each.word.casefold() not in names][: 2 * _NAMED]:
+    told = [each for each in keywords if each.word.casefold() not in names and not each.word[0].isdigit()]
+    if named := told[: 2 * _NAMED]:
         words = [each.word for each in named]
         yield _sentence("keywords", f"Words of note: {', '.join(words)}.", f"关键词：{'、'.join(words)}。", named)
 
@@ -139,14 +145,19 @@ def _prices(bands: Sequence[PriceBand]) -> Iterator[Sentence]:
     named = [each for each in told if not _CHEAP < each.percentile < _DEAR][:_NAMED]
     for cheap, english, chinese in ((True, "less", "低于"), (False, "more", "高于")):
         if chosen := [each for each in named if (each.percentile <= _CHEAP) is cheap]:
-            prices = [f"{_name(each.category_path)} (about {each.median:,.2f})" for each in chosen]
-            prices_zh = [f"{_name(each.category_path)}（约{each.median:,.2f}）" for each in chosen]
+            prices = [f"{_name(each.category_path)} (about {_price(each.median)})" for each in chosen]
+            prices_zh = [f"{_name(each.category_path)}（约{_price(each.median)}）" for each in chosen]
             yield _sentence(
                 "price_bands",
                 f"Pays {english} than most for {_and(prices)}.",
                 f"购买{_chinese(prices_zh)}的价格{chinese}多数顾客。",
                 chosen,
             )
+
+
+def _price(price: float) -> str:
+    """With cents, or, where it is less, with two digits that say something."""
+    return f"{price:,.2f}" if price >= 0.01 or not price else f"{price:.2g}"
 
 
 def _discount(discount: DiscountSensitivity) -> Iterator[Sentence]:
@@ -180,6 +191,18 @@ def _session(session: SessionIntent) -> Iterator[Sentence]:
         f"{when[1]}{chinese}{about_zh}{queries_zh}（{_date_zh(session.started_at)}）。",
         session.evidence_event_ids,
     )
+
+
+def _sells(value: Any) -> bool:
+    """Whether purchases are recorded, so that none says something."""
+    return not (isinstance(value, Absence) and value.reason in {Reason.NO_STATISTICS, Reason.NOT_RECORDED})
+
+
+def _asked(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
+    """Where no purchases are recorded."""
+    typed = [each.query for each in queries[:_NAMED]]
+    english, chinese = _and([_quoted(each) for each in typed]), "、".join(f"“{each}”" for each in typed)
+    yield _sentence("recent_queries", f"Asked for {english}.", f"搜索了{chinese}。", queries[:_NAMED])
 
 
 def _queries(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:

@@ -15,6 +15,8 @@ from portrait.server.profiles.evidence import Evidence, Weighted, latest
 MOST_KEYWORDS = 20
 READ_EVENTS = 512
 """Words are read from this many of the latest events."""
+_LEAST_WEIGHT = 0.01
+"""A word that says less of the shopper than this share of the strongest one has faded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,11 @@ def keywords(evidence: Evidence, documents: int, frequencies: Mapping[str, int])
     weighted = {
         stem: value * math.log((1 + documents) / (1 + frequencies.get(stem, 0))) for stem, value in mass.items()
     }
+    least = _LEAST_WEIGHT * max(weighted.values(), default=0.0)
     strongest = heapq.nsmallest(
-        MOST_KEYWORDS, (stem for stem in weighted if weighted[stem] > 0), key=lambda stem: (-weighted[stem], stem)
+        MOST_KEYWORDS,
+        (stem for stem, weight in weighted.items() if weight > 0.0 and weight >= least),
+        key=lambda stem: (-weighted[stem], stem),
     )
     if not strongest:
         return Absence(Reason.TOO_LITTLE_EVIDENCE, "no event carries a word that says something")

@@ -1,0 +1,43 @@
+"""Asking a gateway many things at once, each by one call of an example."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.serving.gateway import serve
+from portrait.client import Client, Ranking
+from portrait.training.metrics import MISSED
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_IN_FLIGHT = 4
+_SECONDS = 60.0
+
+
+@contextmanager
+def gateway(repository: Path) -> Iterator[Client]:
+    """A client of a gateway with real Triton that serves the newest release of a repository."""
+    with serve(repository) as served, Client(served.address, timeout=_SECONDS) as portrait:
+        yield portrait
+
+
+def answers(ask: Callable[[T], A], questions: Sequence[T]) -> list[A]:
+    """The answers to all questions, in their order."""
+    with ThreadPoolExecutor(_IN_FLIGHT) as threads:
+        return list(threads.map(ask, questions))
+
+
+def ranks(rankings: Sequence[Ranking], wanted: Sequence[str]) -> NDArray[np.int64]:
+    """`[rankings]`: where the wanted item stands in each, from 0; `MISSED` where it does not."""
+    found = np.full(len(rankings), MISSED)
+    for row, (ranking, item_id) in enumerate(zip(rankings, wanted, strict=True)):
+        ids = [ranked.item.item_id for ranked in ranking.items]
+        if item_id in ids:
+            found[row] = ids.index(item_id)
+    return found

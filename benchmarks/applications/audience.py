@@ -1,0 +1,79 @@
+"""Marketing: how many of an audience of the likeliest big spenders do spend the most?"""
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.applications import asking, moments
+from benchmarks.applications.tables import Figure, Table, of
+from docs.examples.applications import audience as example
+from portrait.client import Profile
+from portrait.training import run as runs
+from portrait.training.traits import measures
+
+
+def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
+    """The audience of a tenth of the shoppers, as of a past moment, beside RFM, past spending and drawing lots."""
+    trained = runs.load(run)
+    asked = moments.latest(trained, traits, example.TRAIT, complete_until)
+    with asking.gateway(repository) as portrait:
+        found = example.profiles(portrait, asked.histories, asked.as_of)
+    ours = set(example.most_valuable(found))
+    ways = {
+        "Portrait, `high_value`": np.array([name in ours for name in asked.shoppers]),
+        "RFM, logistic regression": _highest(asked.rfm, len(ours)),
+        "RFM, sum of the fifths": _highest(np.array([_fifths(found[name]) for name in asked.shoppers]), len(ours)),
+        "spent the most so far": _highest(np.array([_spent(found[name]) for name in asked.shoppers]), len(ours)),
+    }
+    rows: dict[str, list[Figure | None]] = {
+        way: [
+            _precision(chosen, asked),
+            None if way.startswith("Portrait") else _difference(ways["Portrait, `high_value`"], chosen, asked),
+        ]
+        for way, chosen in ways.items()
+    }
+    rows["drawing lots"] = [Figure(float(asked.label.mean())), None]
+    return Table(
+        f"Marketing: an audience of high value, {trained.data['report']['source']}",
+        f"Of {len(asked.shoppers):,} shoppers as of a day, an audience of {len(ours):,}: how many of it are among the "
+        f"tenth that spends the most in the {asked.horizon_days} days after it. All but the logistic regression is "
+        "read from `BatchGetProfiles`. Intervals are over shoppers.",
+        ["precision", "Portrait minus this"],
+        rows,
+    )
+
+
+def _fifths(profile: Profile) -> float:
+    """Of recency, frequency and money; who spent more comes first among equals."""
+    if (value := profile.value) is None:
+        return 0.0
+    return value.recency_score + value.frequency_score + (value.monetary_score or 0) + _spent(profile) * 1e-9
+
+
+def _spent(profile: Profile) -> float:
+    return 0.0 if profile.value is None else profile.value.monetary or 0.0
+
+
+def _highest(scores: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
+    chosen = np.zeros(len(scores), dtype=bool)
+    chosen[np.argsort(-scores, kind="stable")[:count]] = True
+    return chosen
+
+
+def _share(chosen: NDArray[np.bool_], label: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    return float((weights * (chosen & label)).sum() / (weights * chosen).sum())
+
+
+def _precision(chosen: NDArray[np.bool_], asked: moments.Moment) -> Figure:
+    return of(measures.estimate(lambda weights: _share(chosen, asked.label, weights), asked.row))
+
+
+def _difference(ours: NDArray[np.bool_], others: NDArray[np.bool_], asked: moments.Moment) -> Figure:
+    return of(
+        measures.estimate(
+            lambda weights: _share(ours, asked.label, weights) - _share(others, asked.label, weights), asked.row
+        ),
+        "+.3f",
+    )

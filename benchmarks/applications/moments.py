@@ -1,0 +1,77 @@
+"""The test of a trait: who is asked for at its last moment, what came true, and what RFM makes of them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docs.examples.applications import shop
+from portrait.client import Event
+from portrait.training.run import TrainedRun
+from portrait.training.traits import declarations, heads, samples
+from portrait.training.traits.heads import Part
+from portrait.training.traits.labels import labeller
+from portrait.training.traits.samples import Samples
+from portrait.training.traits.schedule import schedule
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Shoppers at the latest moment of a trait's test."""
+
+    as_of: datetime
+    horizon_days: int
+    shoppers: list[str]
+    row: NDArray[np.int64]
+    """`[shoppers]`: rows of the corpus' shoppers."""
+    histories: dict[str, list[Event]]
+    """Up to the moment."""
+    label: NDArray[np.bool_]
+    """`[shoppers]`: what came true after it."""
+    rfm: NDArray[np.float64]
+    """`[shoppers]`: the chance by a logistic regression on recency, frequency and monetary value."""
+
+
+def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime) -> Moment:
+    """The latest moment of the test of a declared trait.
+
+    Args:
+        trained: a run that has learnt the trait.
+        file: the declarations.
+        name: of the trait.
+        complete_until: as `portrait traits` was told.
+    """
+    declared = declarations.read(file)
+    trait = next(each for each in declared.traits if each.name == name)
+    time, data = trained.corpus.columns.time, Path(trained.data["path"])
+    moments = schedule(
+        float(time.min()),
+        float(time[trained.holdout.train].max()),
+        complete_until.timestamp(),
+        trait.horizon_days,
+        trait.window_days,
+    )
+    with labeller(data, trained.corpus.shopper_ids, declared) as labels:
+        train, validation, test = (
+            samples.draw(labels, trait, chosen) for chosen in (moments.train, moments.validation, moments.test[-1:])
+        )
+    rfm = heads.fit_rfm(_part(trained, train), _part(trained, validation), trained.settings.seed)
+    as_of = datetime.fromtimestamp(float(moments.test[-1]), UTC)
+    shoppers = [trained.corpus.shopper_ids[row] for row in test.shopper.tolist()]
+    histories = shop.histories(data, shoppers)
+    return Moment(
+        as_of,
+        trait.horizon_days,
+        shoppers,
+        test.shopper,
+        {each: shop.until(histories[each], as_of) for each in shoppers},
+        test.label,
+        heads.probabilities(rfm.head, _part(trained, test).known),
+    )
+
+
+def _part(trained: TrainedRun, drawn: Samples) -> Part:
+    known = samples.known(trained.model, trained.cache, trained.corpus, drawn.shopper, drawn.as_of)
+    return Part(known, drawn.label)

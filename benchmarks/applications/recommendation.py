@@ -1,0 +1,67 @@
+"""Product recommendation: does what a shopper takes next stand among the first ten?"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.applications import asking
+from benchmarks.applications.tables import Table, mean
+from docs.examples.applications import product_recommendation as example
+from docs.examples.applications import shop
+from portrait.client import Event
+from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.training import run as runs
+from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.metrics import hit_rate, ndcg
+from portrait.training.retrieval import masked_items, ranks_of
+from portrait.training.splits import Holdout
+
+K = 10
+
+
+def measure(repository: Path, run: Path) -> Table:
+    """Every test shopper of a run, asked for as a shop asks, beside popularity."""
+    trained = runs.load(run)
+    corpus, holdout = trained.corpus, trained.holdout
+    events = [event for history in shop.histories(Path(trained.data["path"])).values() for event in history]
+    wanted = corpus.event_item[holdout.test]
+
+    def history(target: int) -> list[Event]:
+        start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
+        return events[max(start, end - REMEMBERED_EVENTS) : end]
+
+    with asking.gateway(repository) as portrait:
+        rankings = asking.answers(
+            lambda target: example.recommended(
+                portrait, history(target), events[target].time, new_only=holdout.mask_seen, k=K
+            ),
+            holdout.test.tolist(),
+        )
+    ours = asking.ranks(rankings, [corpus.items[item].item_id for item in wanted.tolist()])
+    others = ranks_of(popular(corpus, holdout), wanted)
+    who = corpus.event_shopper[holdout.test]
+    report = trained.data["report"]
+    return Table(
+        f"Product recommendation: {report['source']}",
+        f"The first item that each of {len(wanted):,} shoppers takes in the test (split {holdout.split}), among all "
+        f"{len(corpus.items):,}; {'items that they know are left out' if holdout.mask_seen else 'known items ranked'}. "
+        "Popularity is counted on training events. Intervals are over shoppers.",
+        ["HR@10", "NDCG@10"],
+        {
+            "Portrait": [mean(hit_rate(ours, K), who, ".4f"), mean(ndcg(ours, K), who, ".4f")],
+            "popularity": [mean(hit_rate(others, K), who, ".4f"), mean(ndcg(others, K), who, ".4f")],
+            "Portrait minus popularity": [mean(of(ours, K) - of(others, K), who, "+.4f") for of in (hit_rate, ndcg)],
+        },
+    )
+
+
+def popular(corpus: Corpus, holdout: Holdout) -> NDArray[np.int64]:
+    """`[targets, K]` items: the most popular ones, without the known ones where these are left out; -1 where none."""
+    order = np.argsort(-holdout.item_counts, kind="stable")
+    found = np.full((len(holdout.test), K), NO_ITEM)
+    for row, target in enumerate(holdout.test.tolist()):
+        masked = masked_items(corpus, target) if holdout.mask_seen else np.empty(0, dtype=np.int64)
+        first = order[: K + len(masked)]
+        found[row] = first[~np.isin(first, masked)][:K]
+    return found

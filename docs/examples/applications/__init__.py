@@ -1,0 +1,1 @@
+"""The six applications, each a short script over Portrait's public client."""

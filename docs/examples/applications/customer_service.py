@@ -1,0 +1,65 @@
+"""Customer service: the help article that answers a message, and who is asking.
+
+python -m docs.examples.applications.customer_service "where is my stuff" --data DATA
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from docs.examples.applications import shop
+from portrait.client import Client, Event, EventType, Item, Ranking
+
+CATALOGUE = "help_articles"
+ARTICLES = Path(__file__).with_name("help_articles.jsonl")
+ORDERS = 3
+
+
+def articles() -> list[Item]:
+    """The shop's help pages: forty, written for this example."""
+    rows = [json.loads(line) for line in ARTICLES.read_text().splitlines()]
+    return [
+        Item(row["item_id"], row["title"], row["category_path"], attributes={"answer": row["answer"]}) for row in rows
+    ]
+
+
+def answers(
+    portrait: Client, message: str, shopper: str | list[Event], as_of: datetime | None = None, k: int = 3
+) -> Ranking:
+    """The articles that a message may be about, the likeliest first."""
+    return portrait.recommend(shopper, catalogue=CATALOGUE, query=message, k=k, as_of=as_of)
+
+
+def latest_orders(portrait: Client, history: list[Event]) -> list[tuple[Event, Item]]:
+    """What the shopper bought last, newest first: messages are mostly about it."""
+    bought = [event for event in history if event.type is EventType.PURCHASE][: -ORDERS - 1 : -1]
+    return [(event, portrait.get_item(event.item_id)) for event in bought]
+
+
+def main() -> None:
+    """Print what an agent would see beside a message."""
+    parser = shop.arguments(__doc__)
+    parser.add_argument("message")
+    options = parser.parse_args()
+    history, console = shop.somebody(options.data, options.shopper), Console()
+    with Client(options.address, timeout=30) as portrait:
+        portrait.upsert_items(articles(), catalogue=CATALOGUE)
+        found = Table("article", "what it says", "nearness", title=f"“{options.message}”")
+        for ranked in answers(portrait, options.message, history, shop.now(history)).items:
+            found.add_row(ranked.item.title, ranked.item.attributes["answer"], f"{ranked.score:.2f}")
+        console.print(found)
+        orders = Table("when", "bought", "price", title="the latest orders")
+        for event, item in latest_orders(portrait, history):
+            when = f"{event.time:%Y-%m-%d}" if event.time else ""
+            orders.add_row(when, item.title, "" if event.price is None else f"{event.price:,.2f}")
+        console.print(orders)
+        profile = portrait.get_profile(history, as_of=shop.now(history), fields=["summary"])
+        for sentence in profile.summary:
+            console.print(f"- {sentence.english}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

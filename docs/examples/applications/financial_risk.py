@@ -1,0 +1,83 @@
+"""Financial risk: which financial products a shopper may be shown, and in which order.
+
+python -m docs.examples.applications.financial_risk --data DATA
+
+The release has the trait `misses_instalment` (traits.toml). Its label here is synthetic: draw_missed_instalments.py
+draws it and says how, and it tells nothing of real payments. The policy is the product's own: `highest_risk`.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from docs.examples.applications import shop
+from portrait.client import Client, Event, Item, Ranking, Trait
+
+CATALOGUE = "financial_products"
+TRAIT = "misses_instalment"
+_PRODUCTS = Path(__file__).with_name("financial_products.jsonl")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A financial product and its policy."""
+
+    item: Item
+    highest_risk: float | None
+    """It is shown to nobody whose chance to miss an instalment is higher, or not known; None for everybody."""
+
+    def may_be_shown(self, risk: float | None) -> bool:
+        """Whether the policy allows it; who is not known is not judged, but given no credit either."""
+        return self.highest_risk is None or (risk is not None and risk <= self.highest_risk)
+
+
+def products() -> list[Product]:
+    """Twelve products, written for this example."""
+    rows = [json.loads(line) for line in _PRODUCTS.read_text().splitlines()]
+    return [
+        Product(
+            Item(row["item_id"], row["title"], row["category_path"], attributes={"for": row["for"]}),
+            row.get("highest_risk"),
+        )
+        for row in rows
+    ]
+
+
+def risk(traits: tuple[Trait, ...]) -> float | None:
+    """The chance to miss an instalment; None if the trait is absent, with its reason in the profile."""
+    return next((trait.probability for trait in traits if trait.name == TRAIT), None)
+
+
+def offered(
+    portrait: Client, history: list[Event], chance: float | None, offers: list[Product], as_of: datetime | None
+) -> Ranking:
+    """What may be shown to a shopper, the best fit first."""
+    allowed = [product.item for product in offers if product.may_be_shown(chance)]
+    return portrait.rank(history, allowed, catalogue=CATALOGUE, as_of=as_of)
+
+
+def main() -> None:
+    """Print what a shopper is offered, and what is held back and why."""
+    options = shop.arguments(__doc__).parse_args()
+    history, offers = shop.somebody(options.data, options.shopper), products()
+    as_of = shop.now(history)
+    with Client(options.address, timeout=30) as portrait:
+        portrait.upsert_items([product.item for product in offers], catalogue=CATALOGUE)
+        chance = risk(portrait.get_profile(history, as_of=as_of, fields=["traits"]).traits)
+        ranking = offered(portrait, history, chance, offers, as_of)
+    said = "not known" if chance is None else f"{chance:.1%}"
+    table = Table("", "product", "", title=f"chance to miss an instalment (synthetic label): {said}")
+    for place, ranked in enumerate(ranking.items, start=1):
+        table.add_row(str(place), ranked.item.title, "")
+    for product in offers:
+        if not product.may_be_shown(chance):
+            table.add_row("-", product.item.title, f"only up to {product.highest_risk:.0%}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the examples share: where the gateway is, and a shop's log as histories.
+
+The log is a data set that `portrait prepare` wrote. Histories travel with each call, so nothing has to be recorded
+first; a shop in service records events once (`portrait record`) and names its shoppers by id instead.
+"""
+
+import argparse
+import os
+from collections.abc import Collection
+from dataclasses import fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from portrait.client import Event, EventType
+
+_COLUMNS = ("shopper_id", *(field.name for field in fields(Event)))
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The arguments of every example."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    address = os.environ.get("PORTRAIT_ADDRESS", "localhost:50051")
+    parser.add_argument("--address", default=address, help="host:port of the gateway")
+    parser.add_argument("--data", type=Path, required=True, help="the prepared data set that the release learnt from")
+    parser.add_argument("--shopper", help="id in the data set; default: one with a history of middling length")
+    return parser
+
+
+def histories(data: Path, shoppers: Collection[str] | None = None) -> dict[str, list[Event]]:
+    """The events of some shoppers of a prepared data set, or of all, oldest first."""
+    events = pl.scan_parquet(data / "events.parquet").sort("shopper_id", "sequence").select(_COLUMNS)
+    if shoppers is not None:
+        events = events.filter(pl.col("shopper_id").is_in(list(shoppers)))
+    found: dict[str, list[Event]] = {}
+    for row in events.collect().iter_rows(named=True):
+        found.setdefault(row.pop("shopper_id"), []).append(_event(row))
+    return found
+
+
+def _event(row: dict[str, Any]) -> Event:
+    row |= {name: row[name] or "" for name in ("item_id", "query")}
+    return Event(**row | {"type": EventType(row["type"])})
+
+
+def somebody(data: Path, shopper: str | None) -> list[Event]:
+    """The history of a shopper by id, or of one with a history of middling length."""
+    if shopper is None:
+        lengths = pl.scan_parquet(data / "events.parquet").group_by("shopper_id").len().sort("len", "shopper_id")
+        known = lengths.collect()["shopper_id"]
+        shopper = str(known[len(known) // 2])
+    found = histories(data, {shopper})
+    if shopper not in found:
+        raise SystemExit(f"the data set holds no shopper {shopper}")
+    return found[shopper]
+
+
+def now(history: list[Event]) -> datetime | None:
+    """A day after the last event: the data sets are old, and shoppers are meant as they were then."""
+    last = history[-1].time
+    return last + timedelta(days=1) if last else None
+
+
+def until(history: list[Event], moment: datetime) -> list[Event]:
+    """What was known of a shopper at a moment."""
+    return [event for event in history if event.time is not None and event.time <= moment]

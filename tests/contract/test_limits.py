@@ -12,6 +12,7 @@ from portrait.server.contract.limits import LIMITS, REQUIRED
 from portrait.v1 import (
     audience_service_pb2,
     catalogue_service_pb2,
+    consent_service_pb2,
     event_service_pb2,
     explanation_service_pb2,
     profile_pb2,
@@ -24,6 +25,7 @@ from portrait.v1 import (
 CONTRACT = (
     audience_service_pb2,
     catalogue_service_pb2,
+    consent_service_pb2,
     event_service_pb2,
     explanation_service_pb2,
     profile_pb2,

@@ -22,13 +22,24 @@ from portrait.client.audiences import (
     read_page,
     read_summary,
 )
-from portrait.client.profiles import Profile, ProfileError, read_profile, read_profiles
+from portrait.client.profiles import (
+    Demographics,
+    Profile,
+    ProfileError,
+    read_demographics,
+    read_profile,
+    read_profiles,
+)
 from portrait.client.results import (
+    Consent,
+    Consents,
     Embeddings,
     Event,
     Filter,
     Item,
+    Permission,
     ProfileExplanation,
+    Purpose,
     Ranking,
     RankingExplanation,
     RecordSummary,
@@ -40,6 +51,8 @@ from portrait.v1 import (
     audience_service_pb2_grpc,
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
+    consent_service_pb2,
+    consent_service_pb2_grpc,
     event_service_pb2_grpc,
     explanation_service_pb2,
     explanation_service_pb2_grpc,
@@ -75,6 +88,7 @@ class Stubs:
         profiles = profile_service_pb2_grpc.ProfileServiceStub(channel)
         recommendations = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
         catalogues = catalogue_service_pb2_grpc.CatalogueServiceStub(channel)
+        consents = consent_service_pb2_grpc.ConsentServiceStub(channel)
         explanations = explanation_service_pb2_grpc.ExplanationServiceStub(channel)
         audiences = audience_service_pb2_grpc.AudienceServiceStub(channel)
         self.methods: dict[str, Callable[..., Any]] = {
@@ -91,6 +105,9 @@ class Stubs:
             "GetItem": catalogues.GetItem,
             "FindAudience": audiences.FindAudience,
             "EstimateAudience": audiences.EstimateAudience,
+            "SetConsents": consents.SetConsents,
+            "GetConsents": consents.GetConsents,
+            "DeclareDemographics": consents.DeclareDemographics,
         }
 
 
@@ -265,3 +282,22 @@ def estimate_audience(criteria: Sequence[Criterion], look_alike: LookAlike | Non
     """How many shoppers meet criteria."""
     request = audience_service_pb2.EstimateAudienceRequest(audience=audience(criteria, look_alike))
     return Call("EstimateAudience", request, read_summary)
+
+
+def set_consents(shopper_id: str, consents: Sequence[Consent]) -> Call[Mapping[Purpose, Permission]]:
+    """Record what a shopper allows."""
+    return Call("SetConsents", messages.consents_request(shopper_id, consents), messages.read_permissions)
+
+
+def get_consents(shopper_id: str) -> Call[Consents]:
+    """What a shopper allows, and said."""
+    request = consent_service_pb2.GetConsentsRequest(shopper_id=shopper_id)
+    return Call("GetConsents", request, messages.read_consents)
+
+
+def declare_demographics(shopper_id: str, age: int | None, gender: str, region: str, source: str) -> Call[Demographics]:
+    """Keep what a shopper declares."""
+    request = consent_service_pb2.DeclareDemographicsRequest(
+        shopper_id=shopper_id, age=age, gender=gender, region=region, source=source
+    )
+    return Call("DeclareDemographics", request, lambda response: read_demographics(response.demographics))

@@ -1,4 +1,4 @@
-"""What calls a gateway: `portrait record`, `upsert`, `profile`, `recommend`, `rank`, `explain`, `encode`."""
+"""The commands that call a gateway, from `portrait record` to `portrait declare`."""
 
 import dataclasses
 import json
@@ -18,7 +18,15 @@ from portrait.client import files, tables
 from portrait.client.calls import EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL
 from portrait.client.connection import calling
 from portrait.client.profiles import Profile
-from portrait.client.results import Filter, Item, ProfileExplanation, RankingExplanation, Rejection
+from portrait.client.results import (
+    Consent,
+    Filter,
+    Item,
+    ProfileExplanation,
+    Purpose,
+    RankingExplanation,
+    Rejection,
+)
 from portrait.client.sync import Client
 
 _FILE_TIMEOUT = 30.0
@@ -209,6 +217,52 @@ def explain(
         _print_json(explanation)
     else:
         tables.print_explanation(Console(), explanation, trait or tables.path(path))
+
+
+@calling()
+def consent(
+    client: Client,
+    shopper_id: ShopperId,
+    grant: Annotated[list[Purpose] | None, typer.Option(help="What the shopper allows; may be repeated.")] = None,
+    withdraw: Annotated[
+        list[Purpose] | None, typer.Option(help="What they do not allow any more; may be repeated.")
+    ] = None,
+    time: Annotated[datetime | None, typer.Option(help="When they said so, UTC. Default: now.")] = None,
+    notice: Annotated[str, typer.Option(help="Name or version of the words that were agreed to.")] = "",
+    source: Annotated[str, typer.Option(help="Where they said so.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Record what a shopper allows; without --grant and --withdraw, print it, and all that they said."""
+    said = [*((purpose, True) for purpose in grant or ()), *((purpose, False) for purpose in withdraw or ())]
+    if len({purpose for purpose, _ in said}) < len(said):
+        raise typer.BadParameter("a purpose is named twice", param_hint="--withdraw")
+    if not said and (time or notice or source):
+        raise typer.BadParameter("--time, --notice and --source go with it", param_hint="--grant")
+    if said:
+        client.set_consents(shopper_id, [Consent(purpose, granted, time, notice, source) for purpose, granted in said])
+    found = client.get_consents(shopper_id)
+    if as_json:
+        _print_json(found)
+    else:
+        tables.print_consents(Console(), found)
+
+
+@calling()
+def declare(
+    client: Client,
+    shopper_id: ShopperId,
+    age: Annotated[int | None, typer.Option(help="In years; its band is kept.")] = None,
+    gender: Annotated[str, typer.Option(help="As the shopper says it.")] = "",
+    region: Annotated[str, typer.Option(help="A state or larger.")] = "",
+    source: Annotated[str, typer.Option(help="Where it was declared.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Keep what a shopper declares of themselves, in place of what they declared before."""
+    declared = client.declare_demographics(shopper_id, age=age, gender=gender, region=region, source=source)
+    if as_json:
+        _print_json(declared)
+    else:
+        tables.print_demographics(Console(), declared)
 
 
 @contextmanager

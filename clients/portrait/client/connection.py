@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority, Tls, metadata
-from portrait.client.errors import InvalidRequestError, NotFoundError, PortraitError
+from portrait.client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, PortraitError
 from portrait.client.files import FileError
 from portrait.client.sync import Client
 
@@ -56,7 +56,7 @@ def _client(
         if error.filename is None:
             raise  # a reader of the output is gone, which typer ends in silence
         _end(f"{error.filename}: {error.strerror}", 2)
-    except (InvalidRequestError, NotFoundError) as error:
+    except (FailedPreconditionError, InvalidRequestError, NotFoundError) as error:
         _end(_words(error), 2)
     except PortraitError as error:
         hint = f" (retry after {error.retry_after:g} s)" if error.retry_after else ""

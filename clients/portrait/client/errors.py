@@ -3,7 +3,7 @@
 PortraitError
 ├── InvalidRequestError      the request breaks the contract: `violations` names every field
 ├── NotFoundError            no such shopper, item or catalogue
-├── FailedPreconditionError  something else must be done first: a shopper table made, an audience begun again
+├── FailedPreconditionError  something else must be done first: a consent set, a shopper table made
 ├── DeadlineExceededError    the answer was not there in time
 ├── UnavailableError         the gateway or its models are down, or overloaded: `retry_after` says for how long
 └── ServerError              anything else; tell its operator the `request_id`

@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.client.results import (
+    Consent,
+    ConsentRecord,
+    Consents,
     Embeddings,
     Event,
     EventEffect,
@@ -16,7 +19,9 @@ from portrait.client.results import (
     Filter,
     Item,
     ItemEffect,
+    Permission,
     ProfileExplanation,
+    Purpose,
     RankedItem,
     Ranking,
     RankingExplanation,
@@ -28,6 +33,7 @@ from portrait.client.results import (
 )
 from portrait.v1 import (
     catalogue_service_pb2,
+    consent_service_pb2,
     event_service_pb2,
     explanation_service_pb2,
     recommendation_service_pb2,
@@ -37,6 +43,14 @@ from portrait.v1 import (
 
 _TYPES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
 _KINDS = {types_pb2.EventType.Value(name): kind for kind, name in _TYPES.items()}
+_PURPOSES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
+_NUMBERED: dict[int, Purpose] = {
+    consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSES.items()
+}
+_GRANTED: dict[int, bool] = {
+    consent_service_pb2.CONSENT_DECISION_GRANTED: True,
+    consent_service_pb2.CONSENT_DECISION_WITHDRAWN: False,
+}
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
 _UNREADABLE = "the server sent a vector that this client can't read; update the client"
 _ENTRY = re.compile(r"(events|items)\[\d+\]\.(event\.)?")
@@ -103,6 +117,51 @@ def record_request(events: Iterable[tuple[str, Event]]) -> event_service_pb2.Rec
     return event_service_pb2.RecordEventsRequest(
         events=[event_service_pb2.ShopperEvent(shopper_id=who, event=event(what)) for who, what in events]
     )
+
+
+def consents_request(shopper_id: str, consents: Iterable[Consent]) -> consent_service_pb2.SetConsentsRequest:
+    """What a shopper said as a request."""
+    said = [
+        consent_service_pb2.Consent(
+            purpose=_PURPOSES[Purpose(each.purpose)],
+            decision="CONSENT_DECISION_GRANTED" if each.granted else "CONSENT_DECISION_WITHDRAWN",
+            time=timestamp(each.time),
+            notice=each.notice,
+            source=each.source,
+        )
+        for each in consents
+    ]
+    return consent_service_pb2.SetConsentsRequest(shopper_id=shopper_id, consents=said)
+
+
+def read_permissions(
+    message: consent_service_pb2.SetConsentsResponse | consent_service_pb2.GetConsentsResponse,
+) -> dict[Purpose, Permission]:
+    """What a shopper allows; a purpose of a later contract is passed over."""
+    return {
+        _NUMBERED[each.purpose]: Permission(each.allowed, _GRANTED.get(each.decision))
+        for each in message.permissions
+        if each.purpose in _NUMBERED
+    }
+
+
+def read_consents(message: consent_service_pb2.GetConsentsResponse) -> Consents:
+    """What a shopper allows, and said."""
+    records = tuple(
+        ConsentRecord(
+            Consent(
+                _NUMBERED[said.purpose],
+                _GRANTED[said.decision],
+                said.time.ToDatetime(tzinfo=UTC),
+                said.notice,
+                said.source,
+            ),
+            each.recorded_at.ToDatetime(tzinfo=UTC),
+        )
+        for each in message.records
+        if (said := each.consent).purpose in _NUMBERED
+    )
+    return Consents(read_permissions(message), records)
 
 
 def read_recorded(response: event_service_pb2.RecordEventsResponse, first: int) -> RecordSummary:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.client.messages import vector
-from portrait.v1 import profile_service_pb2, types_pb2
+from portrait.v1 import profile_pb2, profile_service_pb2, types_pb2
 
 Path = tuple[str, ...]
 Ids = tuple[str, ...]
@@ -195,6 +195,9 @@ class Demographics:
     age_band: str
     gender: str
     region: str
+    declared_at: datetime | None
+    source: str
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +308,12 @@ def read_profile(message: profile_service_pb2.Profile) -> Profile:
     """A profile of a response."""
     profile: Profile = _read(message)
     return profile
+
+
+def read_demographics(message: profile_pb2.Demographics) -> Demographics:
+    """What a shopper declared."""
+    demographics: Demographics = _read(message)
+    return demographics
 
 
 def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list[Profile | ProfileError]:

@@ -63,6 +63,56 @@ Shopper = str | Sequence[Event]
 """Whose request it is: the id of a shopper whose events were recorded, or the history itself, oldest first."""
 
 
+class Purpose(StrEnum):
+    """What a shopper's data may be used for."""
+
+    PERSONALISATION = "personalisation"
+    ADVERTISING = "advertising"
+    RISK = "risk"
+    DEMOGRAPHICS = "demographics"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a shopper said of one purpose; a naive time is UTC."""
+
+    purpose: Purpose
+    granted: bool
+    """False: withdrawn."""
+    time: datetime | None = None
+    """When they said so; None for the moment of the call. Of all that was said of a purpose the latest counts."""
+    notice: str = ""
+    """Name or version of the words that were agreed to."""
+    source: str = ""
+    """Where it was said, for example `cookie banner`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRecord:
+    """One thing that a shopper said, as it is kept."""
+
+    consent: Consent
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What may be done for a purpose."""
+
+    allowed: bool
+    granted: bool | None
+    """What the shopper said last; None if nothing: then the server's rule for the purpose says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """What a shopper allows, and said."""
+
+    permissions: Mapping[Purpose, Permission]
+    records: tuple[ConsentRecord, ...]
+    """The last 1,000 things that they said, in the order in which they were recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """An event or item that was not stored."""

@@ -12,13 +12,17 @@ from portrait.client.audiences import AudiencePage, AudienceSummary, Criterion, 
 from portrait.client.calls import Call, Stubs
 from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, OPTIONS, Priority, Tls, metadata
 from portrait.client.errors import from_rpc
-from portrait.client.profiles import Profile, ProfileError
+from portrait.client.profiles import Demographics, Profile, ProfileError
 from portrait.client.results import (
+    Consent,
+    Consents,
     Embeddings,
     Event,
     Filter,
     Item,
+    Permission,
     ProfileExplanation,
+    Purpose,
     Ranking,
     RankingExplanation,
     RecordSummary,
@@ -287,3 +291,33 @@ class Client:
     ) -> AudienceSummary:
         """How many shoppers meet criteria, rounded; see `find_audience`."""
         return self._run(calls.estimate_audience(criteria, look_alike), timeout)
+
+    def set_consents(
+        self, shopper_id: str, consents: Sequence[Consent], *, timeout: float | None = None
+    ) -> Mapping[Purpose, Permission]:
+        """Record what a shopper said of up to 20 purposes; returns what they allow now.
+
+        Say when they said it, where a call may be late: of all that was said the latest counts.
+        """
+        return self._run(calls.set_consents(shopper_id, consents), timeout)
+
+    def get_consents(self, shopper_id: str, *, timeout: float | None = None) -> Consents:
+        """What a shopper allows, and all that they said; for any id, known or not."""
+        return self._run(calls.get_consents(shopper_id), timeout)
+
+    def declare_demographics(
+        self,
+        shopper_id: str,
+        *,
+        age: int | None = None,
+        gender: str = "",
+        region: str = "",
+        source: str = "",
+        timeout: float | None = None,
+    ) -> Demographics:
+        """Keep what a shopper declares, in place of all that they declared before; of the age only its band.
+
+        Raises:
+            FailedPreconditionError: the shopper does not allow the purpose `demographics`.
+        """
+        return self._run(calls.declare_demographics(shopper_id, age, gender, region, source), timeout)

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from portrait.client.audiences import AudienceSummary
-from portrait.client.profiles import Interest, Keyword, Profile
+from portrait.client.profiles import Demographics, Interest, Keyword, Profile
 from portrait.client.results import (
+    Consents,
     Event,
     ProfileExplanation,
     Ranking,
@@ -38,10 +39,40 @@ def print_profile(console: Console, profile: Profile, *, chinese: bool = False) 
         console.print(_text(f"- {sentence.chinese if chinese else sentence.english}"))
     _print_interests(console, profile)
     console.print(_text(f"keywords: {_words(profile.keywords) or 'none'}"))
+    if profile.demographics:
+        print_demographics(console, profile.demographics)
     for print_part in (_print_labels, _print_spending, _print_cycles, _print_brands):
         print_part(console, profile)
     for absent in profile.absent:
         console.print(_text(f"no {absent.field.replace('_', ' ')}: {absent.explanation}", "dim"))
+
+
+def print_demographics(console: Console, declared: Demographics) -> None:
+    """Print what a shopper declared."""
+    said = {"age": declared.age_band, "gender": declared.gender, "region": declared.region}
+    parts = [f"{name} {value}" for name, value in said.items() if value]
+    when = f" (on {declared.declared_at:%Y-%m-%d}{_where(declared.source)})" if declared.declared_at else ""
+    console.print(_text(f"declared: {', '.join(parts) or 'nothing'}{when}"))
+
+
+def print_consents(console: Console, consents: Consents) -> None:
+    """Print what a shopper allows, and all that they said."""
+    allowed = _table("what the shopper allows", "purpose", "allowed", "by")
+    for purpose, each in consents.permissions.items():
+        by = {None: "the server's rule", True: "granted", False: "withdrawn"}[each.granted]
+        _add(allowed, purpose, "yes" if each.allowed else "no", by)
+    console.print(allowed)
+    table = _table("what the shopper said", "said at", "purpose", "what", "notice", "source", "recorded at")
+    for record in consents.records:
+        said = record.consent
+        what = (said.purpose, "granted" if said.granted else "withdrawn", said.notice, said.source)
+        _add(table, f"{said.time:%Y-%m-%d %H:%M:%S}", *what, f"{record.recorded_at:%Y-%m-%d %H:%M:%S}")
+    if consents.records:
+        console.print(table)
+
+
+def _where(source: str) -> str:
+    return f", {source}" if source else ""
 
 
 def _print_interests(console: Console, profile: Profile) -> None:

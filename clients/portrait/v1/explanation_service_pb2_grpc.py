@@ -59,7 +59,8 @@ class ExplanationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainProfile(self, request, context):
-        """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded.
+        """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
+        FAILED_PRECONDITION if the shopper does not allow PERSONALISATION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class ExplanationServiceStub:
     ExplainRecommendation: _grpc.UnaryUnaryMultiCallable[_explanation_service_pb2.ExplainRecommendationRequest, _explanation_service_pb2.ExplainRecommendationResponse]
     """Why an item has its score: what of it goes without each event, and without each word of its title."""
     ExplainProfile: _grpc.UnaryUnaryMultiCallable[_explanation_service_pb2.ExplainProfileRequest, _explanation_service_pb2.ExplainProfileResponse]
-    """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded."""
+    """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
+    FAILED_PRECONDITION if the shopper does not allow PERSONALISATION.
+    """
 
 @_typing.type_check_only
 class ExplanationServiceAsyncStub(ExplanationServiceStub):
@@ -46,7 +48,9 @@ class ExplanationServiceAsyncStub(ExplanationServiceStub):
     ExplainRecommendation: _aio.UnaryUnaryMultiCallable[_explanation_service_pb2.ExplainRecommendationRequest, _explanation_service_pb2.ExplainRecommendationResponse]  # type: ignore[assignment]
     """Why an item has its score: what of it goes without each event, and without each word of its title."""
     ExplainProfile: _aio.UnaryUnaryMultiCallable[_explanation_service_pb2.ExplainProfileRequest, _explanation_service_pb2.ExplainProfileResponse]  # type: ignore[assignment]
-    """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded."""
+    """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
+    FAILED_PRECONDITION if the shopper does not allow PERSONALISATION.
+    """
 
 class ExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Explains by counterfactuals, computed by the models that answer: everything is asked again without each event."""
@@ -65,6 +69,8 @@ class ExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _explanation_service_pb2.ExplainProfileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_explanation_service_pb2.ExplainProfileResponse, _abc.Awaitable[_explanation_service_pb2.ExplainProfileResponse]]:
-        """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded."""
+        """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
+        FAILED_PRECONDITION if the shopper does not allow PERSONALISATION.
+        """
 
 def add_ExplanationServiceServicer_to_server(servicer: ExplanationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

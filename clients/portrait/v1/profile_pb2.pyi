@@ -250,14 +250,20 @@ class Rhythm(_message.Message):
     def __init__(self, hour_shares: _Optional[_Iterable[float]] = ..., weekday_shares: _Optional[_Iterable[float]] = ..., peak_hours: _Optional[_Iterable[int]] = ..., peak_weekdays: _Optional[_Iterable[int]] = ..., days_between: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Demographics(_message.Message):
-    __slots__ = ("age_band", "gender", "region")
+    __slots__ = ("age_band", "gender", "region", "declared_at", "source", "expires_at")
     AGE_BAND_FIELD_NUMBER: _ClassVar[int]
     GENDER_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
+    DECLARED_AT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     age_band: str
     gender: str
     region: str
-    def __init__(self, age_band: _Optional[str] = ..., gender: _Optional[str] = ..., region: _Optional[str] = ...) -> None: ...
+    declared_at: _timestamp_pb2.Timestamp
+    source: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, age_band: _Optional[str] = ..., gender: _Optional[str] = ..., region: _Optional[str] = ..., declared_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class LabelInterest(_message.Message):
     __slots__ = ("label", "score", "percentile", "confidence", "evidence_event_ids", "from_examples", "expires_at")

@@ -52,7 +52,8 @@ class ProfileServiceServicer:
     """
 
     def GetProfile(self, request, context):
-        """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded.
+        """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded. Of a shopper who does not allow
+        PERSONALISATION no event is looked at: all fields but `demographics` are absent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,9 @@ class ProfileServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProfileServiceAsyncStub: ...
     GetProfile: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.GetProfileRequest, _profile_service_pb2.GetProfileResponse]
-    """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded."""
+    """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded. Of a shopper who does not allow
+    PERSONALISATION no event is looked at: all fields but `demographics` are absent.
+    """
     BatchGetProfiles: _grpc.UnaryUnaryMultiCallable[_profile_service_pb2.BatchGetProfilesRequest, _profile_service_pb2.BatchGetProfilesResponse]
     """The profiles of many shoppers. Each is served or fails by itself, so one unknown shopper does not
     fail the batch (unlike AIP-231).
@@ -46,7 +48,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetProfile: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.GetProfileRequest, _profile_service_pb2.GetProfileResponse]  # type: ignore[assignment]
-    """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded."""
+    """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded. Of a shopper who does not allow
+    PERSONALISATION no event is looked at: all fields but `demographics` are absent.
+    """
     BatchGetProfiles: _aio.UnaryUnaryMultiCallable[_profile_service_pb2.BatchGetProfilesRequest, _profile_service_pb2.BatchGetProfilesResponse]  # type: ignore[assignment]
     """The profiles of many shoppers. Each is served or fails by itself, so one unknown shopper does not
     fail the batch (unlike AIP-231).
@@ -61,7 +65,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_service_pb2.GetProfileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_service_pb2.GetProfileResponse, _abc.Awaitable[_profile_service_pb2.GetProfileResponse]]:
-        """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded."""
+        """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded. Of a shopper who does not allow
+        PERSONALISATION no event is looked at: all fields but `demographics` are absent.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetProfiles(

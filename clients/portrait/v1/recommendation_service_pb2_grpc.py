@@ -53,14 +53,16 @@ class RecommendationServiceServicer:
 
     def Recommend(self, request, context):
         """The best items of a catalogue for a shopper, optionally for a query.
-        A shopper without history, or an unknown one, gets what is popular, or what fits the query.
+        A shopper without history, or an unknown one, gets what is popular, or what fits the query; so does one who does
+        not allow PERSONALISATION: no event of theirs is looked at.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Rank(self, request, context):
-        """The caller's own candidates, put in order for a shopper, optionally for a query.
+        """The caller's own candidates, put in order for a shopper, optionally for a query. Of a shopper who does not allow
+        PERSONALISATION no event is looked at.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,10 +35,13 @@ class RecommendationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RecommendationServiceAsyncStub: ...
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendRequest, _recommendation_service_pb2.RecommendResponse]
     """The best items of a catalogue for a shopper, optionally for a query.
-    A shopper without history, or an unknown one, gets what is popular, or what fits the query.
+    A shopper without history, or an unknown one, gets what is popular, or what fits the query; so does one who does
+    not allow PERSONALISATION: no event of theirs is looked at.
     """
     Rank: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankRequest, _recommendation_service_pb2.RankResponse]
-    """The caller's own candidates, put in order for a shopper, optionally for a query."""
+    """The caller's own candidates, put in order for a shopper, optionally for a query. Of a shopper who does not allow
+    PERSONALISATION no event is looked at.
+    """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -47,10 +50,13 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recommend: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendRequest, _recommendation_service_pb2.RecommendResponse]  # type: ignore[assignment]
     """The best items of a catalogue for a shopper, optionally for a query.
-    A shopper without history, or an unknown one, gets what is popular, or what fits the query.
+    A shopper without history, or an unknown one, gets what is popular, or what fits the query; so does one who does
+    not allow PERSONALISATION: no event of theirs is looked at.
     """
     Rank: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankRequest, _recommendation_service_pb2.RankResponse]  # type: ignore[assignment]
-    """The caller's own candidates, put in order for a shopper, optionally for a query."""
+    """The caller's own candidates, put in order for a shopper, optionally for a query. Of a shopper who does not allow
+    PERSONALISATION no event is looked at.
+    """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Profile + candidates (+ query) → ranked candidates: products, search results, ads, help articles."""
@@ -62,7 +68,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.RecommendResponse, _abc.Awaitable[_recommendation_service_pb2.RecommendResponse]]:
         """The best items of a catalogue for a shopper, optionally for a query.
-        A shopper without history, or an unknown one, gets what is popular, or what fits the query.
+        A shopper without history, or an unknown one, gets what is popular, or what fits the query; so does one who does
+        not allow PERSONALISATION: no event of theirs is looked at.
         """
 
     @_abc_1.abstractmethod
@@ -71,6 +78,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommendation_service_pb2.RankRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.RankResponse, _abc.Awaitable[_recommendation_service_pb2.RankResponse]]:
-        """The caller's own candidates, put in order for a shopper, optionally for a query."""
+        """The caller's own candidates, put in order for a shopper, optionally for a query. Of a shopper who does not allow
+        PERSONALISATION no event is looked at.
+        """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

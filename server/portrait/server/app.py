@@ -4,9 +4,10 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Coroutine, Mapping, Sequence, Set
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 
 import grpc
 import structlog
@@ -24,6 +25,7 @@ from portrait.server.admission.turns import Turns
 from portrait.server.answers import Answers
 from portrait.server.audiences.finding import Finder
 from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.consents import Permissions, Purpose
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.health import Health
@@ -47,6 +49,7 @@ from portrait.server.rollout.rollout import Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.services.audiences import AudienceService
 from portrait.server.services.catalogues import CatalogueService
+from portrait.server.services.consents import ConsentService
 from portrait.server.services.events import EventService
 from portrait.server.services.explanations import ExplanationService
 from portrait.server.services.profiles import ProfileService
@@ -63,6 +66,8 @@ from portrait.v1 import (
     audience_service_pb2_grpc,
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
+    consent_service_pb2,
+    consent_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
     explanation_service_pb2,
@@ -80,6 +85,7 @@ _SERVICES = [
     for module in (
         audience_service_pb2,
         catalogue_service_pb2,
+        consent_service_pb2,
         event_service_pb2,
         explanation_service_pb2,
         profile_service_pb2,
@@ -88,6 +94,9 @@ _SERVICES = [
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]
+
+_FOR_AUDIENCES = {Purpose.PERSONALISATION, Purpose.ADVERTISING}
+"""What who is found in an audience must allow: it is made of what they did."""
 
 _TRITON_SECONDS = 5.0
 
@@ -165,7 +174,8 @@ async def _tabulate(settings: Settings, full: bool, as_of: datetime | None) -> N
         store, triton, _ = await _started(settings, False, closing)
         rollout = await _loaded(settings, store, triton, closing)
         engine, snapshots = rollout.loaded.routes.serving, Snapshots(settings.audiences)
-        made = await tabulate(engine, store, snapshots, _everybody, full=full, as_of=as_of, tell=tell)
+        may = partial(Permissions(store, settings.consent_rules).allowing, {Purpose.PERSONALISATION})
+        made = await tabulate(engine, store, snapshots, may, full=full, as_of=as_of, tell=tell)
         _log.info(
             "tabulated",
             release=made.description.release,
@@ -173,11 +183,6 @@ async def _tabulate(settings: Settings, full: bool, as_of: datetime | None) -> N
             shoppers=len(made),
             seconds=round(time.monotonic() - begun, 1),
         )
-
-
-async def _everybody(shopper_ids: Sequence[str]) -> Set[str]:
-    """Who may be part of an audience: there is no consent to ask for yet."""
-    return set(shopper_ids)
 
 
 async def _started(
@@ -252,12 +257,17 @@ async def _serve(
     metrics.watch_gates(gates)
     given = Answers(settings.answer_cache_mib * 1024 * 1024)
     metrics.watch_answers(given)
+    permissions = Permissions(store, settings.consent_rules)
+    metrics.watch_permissions(permissions)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
-    snapshots, finder = Snapshots(settings.audiences), Finder(settings.audience_minimum, _everybody)
+    snapshots, finder = (
+        Snapshots(settings.audiences),
+        Finder(settings.audience_minimum, partial(permissions.allowing, _FOR_AUDIENCES)),
+    )
     metrics.watch_audiences(finder, snapshots, loaded)
     health = Health(_SERVICES)
     audiences = AudienceService(loaded, snapshots, finder)
-    server = _server(settings, store, loaded, metrics, health, gates, given, audiences, shared)
+    server = _server(settings, store, loaded, metrics, health, gates, given, permissions, audiences, shared)
     port = _listen(server, settings)
     await health.look(loaded)
     await server.start()
@@ -301,6 +311,7 @@ def _server(
     health: Health,
     gates: Mapping[Kind, Gate],
     given: Answers,
+    permissions: Permissions,
     audiences: AudienceService,
     shared: bool,
 ) -> grpc.aio.Server:
@@ -330,11 +341,14 @@ def _server(
     )
     audience_service_pb2_grpc.add_AudienceServiceServicer_to_server(audiences, server)
     catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
+    consent_service_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentService(store, permissions), server)
     event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
-    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(loaded, store), server)
-    explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(ExplanationService(loaded, store), server)
+    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(loaded, store, permissions), server)
+    explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
+        ExplanationService(loaded, store, permissions), server
+    )
     recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
-        RecommendationService(loaded, store), server
+        RecommendationService(loaded, store, permissions), server
     )
     text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(loaded), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

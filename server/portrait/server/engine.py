@@ -28,10 +28,12 @@ from portrait.server.inference.shoppers import Shopper, ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import TritonModels
+from portrait.server.profiles.absence import Absence
+from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.evidence import Evidence
 from portrait.server.profiles.inferred import inferred_chance
 from portrait.server.profiles.labels import Label, Seen, direction
-from portrait.server.profiles.profile import Asked, Profile, build
+from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
 from portrait.server.profiles.traits import TraitValue, values
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
@@ -190,6 +192,7 @@ class Engine:
         deadline: float | None,
         labels: LabelQuestions = _NO_LABELS,
         allow_degraded: bool = False,
+        declared: Demographics | Absence = NOT_SHOWN,
     ) -> Profile:
         """What a history says.
 
@@ -201,6 +204,7 @@ class Engine:
             deadline: `loop.time()` at which the caller's time is up; None if never.
             labels: what `label_interests` are of.
             allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
+            declared: what the shopper declared, or why it is not shown. The models never see it.
         """
         shelves = self._catalogues.now()
 
@@ -221,7 +225,7 @@ class Engine:
             asked = Asked(traits=without_probabilities())
         else:
             asked = await (self.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
-        say = partial(build, history, as_of, shelves.item, self.release, fields, asked)
+        say = partial(build, history, as_of, shelves.item, self.release, fields, asked, declared)
         return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
 
     async def inferred_chance(self, history: Sequence[Event], as_of: datetime, path: tuple[str, ...]) -> float:

@@ -12,6 +12,7 @@ from portrait.server.admission.gate import Gate
 from portrait.server.answers import Answers
 from portrait.server.audiences.finding import Finder, Outcome
 from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.consents import Permissions, Purpose
 from portrait.server.fallback import Cause
 from portrait.server.processes.group import Processes
 from portrait.server.processes.summed import Summed
@@ -54,6 +55,10 @@ class Metrics:
     def watch_audiences(self, finder: Finder, snapshots: Snapshots, loaded: Loaded) -> None:
         """Show what became of audiences, and the shopper table that they are found in."""
         self.registry.register(_Audiences(finder, snapshots, loaded))
+
+    def watch_permissions(self, permissions: Permissions) -> None:
+        """Show how often shoppers did not allow what was asked for."""
+        self.registry.register(_Permissions(permissions))
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Show the metrics; see `show`."""
@@ -136,6 +141,22 @@ class _Audiences(Collector):
         yield GaugeMetricFamily(f"{name}_shoppers", "Shoppers in the shopper table of the release.", len(table))
         oldest = description.oldest_as_of / 1e6
         yield GaugeMetricFamily(f"{name}_oldest_seconds", "Moment of its oldest row, in seconds since 1970.", oldest)
+
+
+class _Permissions(Collector):
+    """Reads the permissions when it is asked."""
+
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Refusals by purpose."""
+        refused = CounterMetricFamily(
+            "portrait_not_allowed", "Times that a shopper did not allow a purpose.", labels=["purpose"]
+        )
+        for purpose in Purpose:
+            refused.add_metric([purpose], self._permissions.refused[purpose])
+        yield refused
 
 
 class _Releases(Collector):

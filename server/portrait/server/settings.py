@@ -15,6 +15,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from portrait.server.consents import Purpose, Rule
+
 
 class Settings(BaseSettings):
     """What can be set. An argument goes before the environment, the environment before the file."""
@@ -39,7 +41,8 @@ class Settings(BaseSettings):
         1, ge=1, le=64, description="Gateway processes that share the port and one Triton: about one for each core."
     )
     state: Path = Field(
-        Path("var/portrait.db"), description="SQLite file of recorded events and changed items; made if missing."
+        Path("var/portrait.db"),
+        description="SQLite file of what is recorded of shoppers, and of changed items; made if missing.",
     )
     audiences: Path = Field(
         Path("var/audiences"), description="Folder of the shopper tables that `portrait tabulate` makes."
@@ -59,6 +62,18 @@ class Settings(BaseSettings):
         60.0,
         ge=0,
         description="How old an answer to a request without as_of may be while nothing has changed, in seconds.",
+    )
+    consent_personalisation: Rule = Field(
+        Rule.UNLESS_WITHDRAWN,
+        description="Whether profiles, recommendations and rankings may use a shopper's events where nothing was said: "
+        "only once it is granted, or unless it is withdrawn.",
+    )
+    consent_advertising: Rule = Field(Rule.GRANTED, description="The same of being found in audiences.")
+    consent_risk: Rule = Field(
+        Rule.GRANTED, description="The same of decisions on risk, for those who ask GetConsents."
+    )
+    consent_demographics: Rule = Field(
+        Rule.GRANTED, description="The same of keeping and showing what shoppers declare of themselves."
     )
     max_concurrent_rpcs: int = Field(
         1000,
@@ -101,6 +116,16 @@ class Settings(BaseSettings):
         if self.default_deadline_seconds > self.max_deadline_seconds:
             raise ValueError("default_deadline_seconds is longer than max_deadline_seconds")
         return self
+
+    @property
+    def consent_rules(self) -> dict[Purpose, Rule]:
+        """When each purpose is allowed."""
+        return {
+            Purpose.PERSONALISATION: self.consent_personalisation,
+            Purpose.ADVERTISING: self.consent_advertising,
+            Purpose.RISK: self.consent_risk,
+            Purpose.DEMOGRAPHICS: self.consent_demographics,
+        }
 
     @classmethod
     def settings_customise_sources(

@@ -27,9 +27,8 @@ from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import CHUNK, TABLE, Description, Rows, ShopperTable, key_of, write
 from portrait.server.engine import Engine
 from portrait.server.profiles.profile import Profile
-from portrait.server.services.shoppers import behaviour_of
+from portrait.server.services.shoppers import recorded_behaviour_of
 from portrait.server.storage.store import Store
-from portrait.v1 import types_pb2
 
 PART = 2_048
 """Shoppers of a part: as many profiles are in memory at one time, and so many are computed again at most."""
@@ -206,7 +205,7 @@ class _Run:
 
     async def _profile(self, shopper_id: str, as_of: Timestamp | None) -> Profile | None:
         """As GetProfile answers; None if nothing was recorded up to the moment."""
-        behaviour = await behaviour_of(self._store, types_pb2.ShopperRef(shopper_id=shopper_id), as_of)
+        behaviour = await recorded_behaviour_of(self._store, shopper_id, as_of)
         if not behaviour.history:
             return None
         return await self._engine.profile(behaviour.history, behaviour.as_of, fields=_FIELDS, deadline=None)

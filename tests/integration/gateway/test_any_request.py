@@ -24,7 +24,7 @@ ANSWERED = {
     grpc.StatusCode.OK,
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.FAILED_PRECONDITION,  # there is no shopper table
+    grpc.StatusCode.FAILED_PRECONDITION,  # there is no shopper table, or no consent
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 """While Triton is up and nobody else calls, no request has another status than these."""

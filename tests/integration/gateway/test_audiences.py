@@ -21,6 +21,7 @@ from portrait.client import (
     AsyncClient,
     AudiencePage,
     Client,
+    Consent,
     Event,
     EventType,
     FailedPreconditionError,
@@ -28,6 +29,7 @@ from portrait.client import (
     InvalidRequestError,
     LookAlike,
     NotFoundError,
+    Purpose,
     TraitCriterion,
     ValueCriterion,
 )
@@ -81,7 +83,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(repository: Path, folder: Path) -> Iterator[Served]:
-    with serve(repository, folder, "--audience-minimum", str(MINIMUM)) as served:
+    settings = ("--audience-minimum", str(MINIMUM), "--consent-advertising", "unless-withdrawn")
+    with serve(repository, folder, *settings) as served:
         with Client(served.address) as client:
             with pytest.raises(FailedPreconditionError, match="portrait tabulate"):
                 client.estimate_audience([EVERYBODY])
@@ -118,6 +121,15 @@ def test_an_audience_is_what_the_profiles_say(client: Client) -> None:
     assert page.summary.table_size == SHOPPERS
     assert page.summary.oldest_as_of <= page.members[0].as_of <= page.summary.newest_as_of
     assert client.estimate_audience([LAMPS]).estimated_size == pytest.approx(len(expected), abs=MINIMUM)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ADVERTISING, Purpose.PERSONALISATION])
+def test_who_withdraws_is_found_no_more(client: Client, purpose: Purpose) -> None:
+    client.set_consents("shopper-007", [Consent(purpose, granted=False)])
+    whole = [f"shopper-{number:03}" for number in range(SHOPPERS)]
+    assert named(list(client.find_audience([EVERYBODY]))) == [each for each in whole if each != "shopper-007"]
+    client.set_consents("shopper-007", [Consent(purpose, granted=True)])
+    assert named(list(client.find_audience([EVERYBODY]))) == whole
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

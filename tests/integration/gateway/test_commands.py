@@ -22,7 +22,7 @@ class Cli:
 
     def __init__(self, address: str) -> None:
         self._app = Typer()
-        for name in ("record", "profile", "recommend", "rank", "upsert", "encode"):
+        for name in ("record", "profile", "recommend", "rank", "upsert", "encode", "consent", "declare"):
             self._app.command(name)(getattr(commands, name))
         self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "200"}
 
@@ -169,3 +169,20 @@ def test_traits_are_printed_where_they_are_asked_for(gateway: Served, cli: Cli, 
     assert [trait["name"] for trait in json.loads(cli("profile", shopper, "--traits", "--json").output)["traits"]] == [
         "lapses", "rare", "buys",
     ]  # fmt: skip
+
+
+def test_what_shoppers_allow_and_declare(cli: Cli, shopper: str) -> None:
+    cli("record", "-", input=f"shopper_id,type,time,item_id\n{shopper},view,{NOW.isoformat()},wool-rug-red\n")
+    assert "the server's rule" in cli("consent", shopper).output
+    granted = cli("consent", shopper, "--grant", "demographics", "--grant", "risk", "--source", "a shop", "--json")
+    assert json.loads(granted.output)["permissions"]["risk"] == {"allowed": True, "granted": True}
+    declared = cli("declare", shopper, "--age", "30", "--region", "US-CA", "--source", "a form").output
+    assert declared.startswith("declared: age 25-34, region US-CA (on ")
+    assert declared.strip() in cli("profile", shopper).output
+    shown = cli("consent", shopper, "--withdraw", "demographics", "--time", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}")
+    assert "withdrawn" in shown.output
+    refused = cli("declare", shopper, "--age", "30")
+    assert refused.exit_code == 2
+    assert "FAILED_PRECONDITION" in refused.stderr
+    for wrong in (["--grant", "risk", "--withdraw", "risk"], ["--notice", "3"], ["--grant", "everything"]):
+        assert cli("consent", shopper, *wrong).exit_code == 2

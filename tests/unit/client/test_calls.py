@@ -7,15 +7,16 @@ from portrait.client import Event, EventType, Rejection, calls
 from portrait.client.results import RecordSummary
 
 PUBLIC = [
-    *("AbsentField", "ActivityCriterion", "AsyncClient", "AudienceMember", "AudiencePage", "AudienceSummary"),
-    *("Aversion", "BrandAffinity", "Client", "DeadlineExceededError", "Demographics", "DiscountSensitivity"),
-    *("Embeddings", "Event", "EventEffect", "EventType", "FailedPreconditionError", "FieldViolation", "Filter"),
-    *("Interest", "InterestCriterion", "InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest"),
-    *("LookAlike", "NotFoundError", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
-    *("ProfileExplanation", "PurchaseCycle", "QueryIntent", "RankedItem", "Ranking", "RankingExplanation"),
-    *("RecordSummary", "Rejection", "Rhythm", "ServerError", "SessionFocus", "SessionIntent"),
-    *("SummarySentence", "Tls", "Trait", "TraitCriterion", "UnavailableError", "UpsertSummary", "Value"),
-    *("ValueCriterion", "WordEffect"),
+    *("AbsentField", "ActivityCriterion", "AsyncClient", "AudienceMember", "AudiencePage"),
+    *("AudienceSummary", "Aversion", "BrandAffinity", "Client", "Consent", "ConsentRecord", "Consents"),
+    *("DeadlineExceededError", "Demographics", "DiscountSensitivity", "Embeddings", "Event", "EventEffect"),
+    *("EventType", "FailedPreconditionError", "FieldViolation", "Filter", "Interest", "InterestCriterion"),
+    *("InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest", "LookAlike"),
+    *("NotFoundError", "Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
+    *("ProfileExplanation", "PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
+    *("RankingExplanation", "RecordSummary", "Rejection", "Rhythm", "ServerError", "SessionFocus"),
+    *("SessionIntent", "SummarySentence", "Tls", "Trait", "TraitCriterion", "UnavailableError"),
+    *("UpsertSummary", "Value", "ValueCriterion", "WordEffect"),
 ]
 
 

@@ -18,6 +18,7 @@ from portrait.server.contract.limits import HISTORY_EVENTS, LIMITS, REQUIRED
 from portrait.server.contract.validation import violations
 from portrait.v1 import audience_service_pb2 as audience
 from portrait.v1 import catalogue_service_pb2 as catalogue
+from portrait.v1 import consent_service_pb2 as consent
 from portrait.v1 import event_service_pb2 as event
 from portrait.v1 import explanation_service_pb2 as explanation
 from portrait.v1 import profile_service_pb2 as profile
@@ -31,6 +32,9 @@ REQUESTS: list[type[Message]] = [
     catalogue.UpsertItemsRequest,
     catalogue.DeleteItemsRequest,
     catalogue.GetItemRequest,
+    consent.SetConsentsRequest,
+    consent.GetConsentsRequest,
+    consent.DeclareDemographicsRequest,
     event.RecordEventsRequest,
     explanation.ExplainRecommendationRequest,
     explanation.ExplainProfileRequest,
@@ -60,6 +64,7 @@ ANN = types.ShopperRef(shopper_id="ann")
 LAMP = types.Item(item_id="lamp", title="Lamp")
 LOYAL = audience.Criterion(value={"segments": [1]})
 EVERYBODY = audience.Audience(criteria=[LOYAL])
+ADS = consent.Consent(purpose=consent.PURPOSE_ADVERTISING, decision=consent.CONSENT_DECISION_GRANTED)
 MINIMAL: dict[str, Message] = {
     "ActivityCriterion": audience.ActivityCriterion(),
     "Audience": EVERYBODY,
@@ -74,11 +79,14 @@ MINIMAL: dict[str, Message] = {
     "ValueCriterion": audience.ValueCriterion(),
     "BatchGetProfilesRequest": profile.BatchGetProfilesRequest(shoppers=[ANN]),
     "CategoryPath": recommendation.CategoryPath(names=["Home"]),
+    "Consent": ADS,
+    "DeclareDemographicsRequest": consent.DeclareDemographicsRequest(shopper_id="ann"),
     "DeleteItemsRequest": catalogue.DeleteItemsRequest(item_ids=["lamp"]),
     "EncodeTextsRequest": text.EncodeTextsRequest(texts=["lamp"]),
     "Event": viewed(),
     "ExplainProfileRequest": explanation.ExplainProfileRequest(shopper=ANN),
     "ExplainRecommendationRequest": explanation.ExplainRecommendationRequest(shopper=ANN, item_id="lamp"),
+    "GetConsentsRequest": consent.GetConsentsRequest(shopper_id="ann"),
     "GetItemRequest": catalogue.GetItemRequest(item_id="lamp"),
     "GetProfileRequest": profile.GetProfileRequest(shopper=ANN),
     "History": types.History(),
@@ -89,6 +97,7 @@ MINIMAL: dict[str, Message] = {
     "RankRequest": recommendation.RankRequest(shopper=ANN, candidates=[{"item": LAMP}]),
     "RecommendRequest": recommendation.RecommendRequest(shopper=ANN),
     "RecordEventsRequest": event.RecordEventsRequest(events=[{"shopper_id": "ann", "event": viewed()}]),
+    "SetConsentsRequest": consent.SetConsentsRequest(shopper_id="ann", consents=[ADS]),
     "ShopperEvent": event.ShopperEvent(shopper_id="ann", event=viewed()),
     "ShopperRef": ANN,
     "UpsertItemsRequest": catalogue.UpsertItemsRequest(items=[LAMP]),

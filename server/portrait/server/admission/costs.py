@@ -48,6 +48,9 @@ _COSTS = {
     "AudienceService/FindAudience": Cost(Kind.AUDIENCES, 16_384, 4, background=True),
     "AudienceService/EstimateAudience": Cost(Kind.AUDIENCES, 16_384, 4, background=True),
     "EventService/RecordEvents": Cost(Kind.STORE, 16_384),
+    "ConsentService/SetConsents": Cost(Kind.STORE, 16_384),
+    "ConsentService/GetConsents": Cost(Kind.STORE, 16_384),
+    "ConsentService/DeclareDemographics": Cost(Kind.STORE, 16_384),
 }
 _PACKAGE = "portrait.v1."
 

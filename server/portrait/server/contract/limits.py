@@ -32,6 +32,7 @@ _QUERY = Characters(0, 1000)
 _PRICE = Finite(0, 1e9)
 _SHARE = Finite(0, 1)
 _SCORE = Whole(0, 5)
+_NOTE = Characters(0, 200)
 _PROFILE_FIELDS = FieldNames(40, profile_service_pb2.Profile)
 
 LIMITS: dict[str, Limit] = {
@@ -42,6 +43,14 @@ LIMITS: dict[str, Limit] = {
     "BatchGetProfilesRequest.fields": _PROFILE_FIELDS,
     "BatchGetProfilesRequest.shoppers": Entries(1, 256),
     "CategoryPath.names": Entries(1, 10, _NAME),
+    "Consent.notice": _NOTE,
+    "Consent.source": _NOTE,
+    "Consent.time": Moment(),
+    "DeclareDemographicsRequest.age": Whole(0, 130),
+    "DeclareDemographicsRequest.gender": Characters(0, 50),
+    "DeclareDemographicsRequest.region": Characters(0, 100),
+    "DeclareDemographicsRequest.shopper_id": _SHOPPER_ID,
+    "DeclareDemographicsRequest.source": _NOTE,
     "DeleteItemsRequest.catalogue": _CATALOGUE,
     "DeleteItemsRequest.item_ids": Entries(1, 1000, _ITEM_ID),
     "Event.catalogue": _CATALOGUE,
@@ -60,6 +69,7 @@ LIMITS: dict[str, Limit] = {
     "ExplainRecommendationRequest.catalogue": _CATALOGUE,
     "ExplainRecommendationRequest.item_id": _ITEM_ID,
     "ExplainRecommendationRequest.query": _QUERY,
+    "GetConsentsRequest.shopper_id": _SHOPPER_ID,
     "GetItemRequest.catalogue": _CATALOGUE,
     "GetItemRequest.item_id": _ITEM_ID,
     "GetProfileRequest.as_of": Moment(),
@@ -100,6 +110,8 @@ LIMITS: dict[str, Limit] = {
     "RecordEventsRequest.events": Entries(1, 1000),
     "SeedCriteria.criteria": Entries(1, 20),
     "SeedShoppers.shopper_ids": Entries(1, 10_000, _SHOPPER_ID),
+    "SetConsentsRequest.consents": Entries(1, 20),
+    "SetConsentsRequest.shopper_id": _SHOPPER_ID,
     "ShopperEvent.shopper_id": _SHOPPER_ID,
     "ShopperRef.shopper_id": _SHOPPER_ID,
     "TraitCriterion.max_probability": _SHARE,
@@ -131,6 +143,9 @@ EXCEPT_TO_RANK = Requirement(
 REQUIRED: dict[str, Requirement] = {
     "Criterion.criterion": ALWAYS,
     "EstimateAudienceRequest.audience": ALWAYS,
+    "Consent.decision": ALWAYS,
+    "Consent.purpose": ALWAYS,
+    "DeclareDemographicsRequest.shopper_id": ALWAYS,
     "Event.event_id": TO_RECORD,
     "Event.item_id": EXCEPT_SEARCH,
     "Event.query": FOR_SEARCH,
@@ -140,6 +155,7 @@ REQUIRED: dict[str, Requirement] = {
     "ExplainRecommendationRequest.item_id": ALWAYS,
     "ExplainRecommendationRequest.shopper": ALWAYS,
     "FindAudienceRequest.audience": ALWAYS,
+    "GetConsentsRequest.shopper_id": ALWAYS,
     "GetItemRequest.item_id": ALWAYS,
     "GetProfileRequest.shopper": ALWAYS,
     "Item.item_id": ALWAYS,
@@ -150,6 +166,7 @@ REQUIRED: dict[str, Requirement] = {
     "RankCandidate.item": ALWAYS,
     "RankRequest.shopper": ALWAYS,
     "RecommendRequest.shopper": ALWAYS,
+    "SetConsentsRequest.shopper_id": ALWAYS,
     "ShopperEvent.event": ALWAYS,
     "ShopperEvent.shopper_id": ALWAYS,
     "ShopperRef.shopper": ALWAYS,

@@ -30,7 +30,7 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
         given: where they are kept.
         seconds: how old an answer to a request without `as_of`, which means now, may be at most. One with `as_of`
             stays right.
-        store: tells when a named shopper has new events.
+        store: tells when something new is known of a named shopper.
         state: of releases and catalogues; another one after every change.
     """
 
@@ -43,10 +43,9 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
                 message = method.parse(request)
             except DecodeError:
                 return await proceed(request, context)  # which says what is wrong
-            shopper_id = message.shopper.shopper_id  # type: ignore[attr-defined]
             now, key = time.monotonic(), given.key(method.name, request)
             # Before the answer is made: what changes meanwhile makes it one of yesterday.
-            made_from = (state(), store.version(shopper_id) if shopper_id else None)
+            made_from = (state(), *map(store.version, _named(message)))
             known = given.get(key, made_from, now)
             if known is not None:
                 structlog.contextvars.bind_contextvars(again=True)
@@ -63,6 +62,13 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
         return behaviour
 
     return intercept
+
+
+def _named(request: Any) -> list[str]:
+    """All shoppers that a request names, those of examples too: what one of them withdraws is not told again."""
+    examples = getattr(request, "label_examples", ())
+    shoppers = [request.shopper, *(shopper for label in examples for shopper in label.shoppers)]
+    return [shopper.shopper_id for shopper in shoppers if shopper.shopper_id]
 
 
 def _is_degraded(answer: Message) -> bool:

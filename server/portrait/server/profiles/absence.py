@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from portrait.server.consents import Purpose
+
 
 class Reason(Enum):
     """For programs."""
@@ -10,11 +12,11 @@ class Reason(Enum):
     TOO_LITTLE_EVIDENCE = auto()
     """The history holds too few events of the kind."""
     NOT_RECORDED = auto()
-    """The log does not record what the field is made of."""
+    """The log does not record what the field is made of, or the shopper has not declared it."""
     NO_STATISTICS = auto()
     """The release has no statistics, or its training window was too short for these."""
     NO_CONSENT = auto()
-    """The shopper has not consented."""
+    """The shopper does not allow what the field is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Absence:
 
 
 NO_STATISTICS = Absence(Reason.NO_STATISTICS, "the release has no statistics; export it again")
+
+
+def no_consent(purpose: Purpose) -> Absence:
+    """The shopper does not allow a purpose."""
+    return Absence(Reason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
 
 
 def too_few(there: int, needed: int, what: str) -> Absence:

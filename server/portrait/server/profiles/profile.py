@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, Item
-from portrait.server.profiles.absence import Absence, Reason
+from portrait.server.consents import Purpose
+from portrait.server.profiles.absence import Absence, no_consent
 from portrait.server.profiles.aversions import Aversion, aversions
 from portrait.server.profiles.brands import BrandAffinity, brand_affinities
 from portrait.server.profiles.cycles import PurchaseCycle, purchase_cycles
+from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.discounts import DiscountSensitivity, discount_sensitivity
 from portrait.server.profiles.evidence import Evidence
 from portrait.server.profiles.inferred import inferred
@@ -56,6 +58,7 @@ class Profile:
     purchase_cycles: Sequence[PurchaseCycle] = ()
     value: Value | None = None
     rhythm: Rhythm | None = None
+    demographics: Demographics | None = None
     label_interests: Sequence[LabelInterest] = ()
     summary: Sequence[Sentence] = field(default=())
     traits: Sequence[TraitValue] = ()
@@ -77,7 +80,8 @@ class Asked:
     """Empty if they were not asked for."""
 
 
-_NO_CONSENT = Absence(Reason.NO_CONSENT, "no consent of the shopper for the purpose `demographics` is recorded")
+NOT_SHOWN = no_consent(Purpose.DEMOGRAPHICS)
+"""In place of what a shopper declared, unless they allow that it is shown."""
 
 
 def build(
@@ -87,6 +91,7 @@ def build(
     release: Release,
     fields: frozenset[str],
     asked: Asked,
+    declared: Demographics | Absence = NOT_SHOWN,
 ) -> Profile:
     """Compute the fields of a profile that are asked for, and nothing else.
 
@@ -97,6 +102,7 @@ def build(
         release: what it is compared with.
         fields: names of fields.
         asked: what the models say.
+        declared: what the shopper declared, or why it is not shown. Nothing else is made of it.
     """
     population = release.population
     evidence = Evidence.of(history, as_of, item, population.attention if population else None)
@@ -108,7 +114,7 @@ def build(
     if "summary" in fields:
         parts["summary"] = summary(parts)
     if "demographics" in fields:
-        parts["demographics"] = _NO_CONSENT
+        parts["demographics"] = declared
     absent = {name: part for name, part in parts.items() if isinstance(part, Absence) and name in fields}
     times = [each.event.time for each in evidence.events if each.event.time is not None]
     return Profile(
@@ -123,6 +129,33 @@ def build(
         absent=absent,
         traits=asked.traits,
         **{name: part for name, part in parts.items() if name in fields and not isinstance(part, Absence)},
+    )
+
+
+def withheld(release: int, as_of: datetime, fields: frozenset[str], declared: Demographics | Absence) -> Profile:
+    """The profile of a shopper who does not allow one: every field is absent but what they declared.
+
+    Args:
+        release: number of the release that would have computed it.
+        as_of: the moment of the profile.
+        fields: names of the fields that are asked for.
+        declared: what the shopper declared, or why it is not shown.
+    """
+    absent = dict.fromkeys(sorted(fields & _FROM_EVENTS), no_consent(Purpose.PERSONALISATION))
+    shown = declared if "demographics" in fields and not isinstance(declared, Absence) else None
+    if "demographics" in fields and isinstance(declared, Absence):
+        absent["demographics"] = declared
+    return Profile(
+        embedding=None,
+        event_count=0,
+        first_event_time=None,
+        last_event_time=None,
+        release=release,
+        as_of=as_of,
+        computed_at=datetime.now(UTC),
+        degraded=False,
+        absent=absent,
+        demographics=shown,
     )
 
 
@@ -156,5 +189,7 @@ _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
     ),
 }
 """How each field is computed."""
+_FROM_EVENTS = frozenset({*_PARTS, "summary", "label_interests", "traits", "embedding"})
+"""All that says something of what the shopper did."""
 ALL_FIELDS = frozenset({*_PARTS, "summary", "demographics", "embedding"})
 """All that can be computed without being told labels."""

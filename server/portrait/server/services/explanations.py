@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import structlog
 
+from portrait.server.consents import Permissions
 from portrait.server.engine import RankRequest
 from portrait.server.explaining import EventEffect, ItemEffect, Part, explain_profile, explain_recommendation
 from portrait.server.interceptors.chain import Context
@@ -21,18 +22,23 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     Args:
         loaded: the engines that give them.
         store: holds the histories of named shoppers.
+        permissions: says whose may be looked at.
     """
 
-    def __init__(self, loaded: Loaded, store: Store) -> None:
+    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
         self._loaded = loaded
         self._store = store
+        self._permissions = permissions
 
     async def ExplainRecommendation(  # noqa: N802 - the contract's name
         self, request: explanation_service_pb2.ExplainRecommendationRequest, context: Context
     ) -> explanation_service_pb2.ExplainRecommendationResponse:
         """Why an item has its score."""
         behaviour = await behaviour_of(
-            self._store, request.shopper, request.as_of if request.HasField("as_of") else None
+            self._store,
+            self._permissions,
+            request.shopper,
+            request.as_of if request.HasField("as_of") else None,
         )
         catalogue = catalogue_name(request.catalogue)
         with self._loaded.routes as routes:
@@ -58,7 +64,10 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     ) -> explanation_service_pb2.ExplainProfileResponse:
         """What a profile rests on."""
         behaviour = await known_behaviour_of(
-            self._store, request.shopper, request.as_of if request.HasField("as_of") else None
+            self._store,
+            self._permissions,
+            request.shopper,
+            request.as_of if request.HasField("as_of") else None,
         )
         with self._loaded.routes as routes:
             explained = await explain_profile(

@@ -9,6 +9,7 @@ from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.cycles import PurchaseCycle
+from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.discounts import DiscountSensitivity
 from portrait.server.profiles.interests import Interest
 from portrait.server.profiles.labels import LabelInterest
@@ -235,6 +236,18 @@ def _rhythm(each: Rhythm) -> profile_pb2.Rhythm:
     )
 
 
+def demographics_message(each: Demographics) -> profile_pb2.Demographics:
+    """What a shopper declared."""
+    return profile_pb2.Demographics(
+        age_band=each.age_band,
+        gender=each.gender,
+        region=each.region,
+        declared_at=each.declared_at,
+        source=each.source,
+        expires_at=each.expires_at,
+    )
+
+
 def _label(each: LabelInterest) -> profile_pb2.LabelInterest:
     return profile_pb2.LabelInterest(
         label=each.label,
@@ -268,6 +281,7 @@ _PARTS: dict[str, Callable[[Any], Message]] = {
     "purchase_cycles": _cycle,
     "value": _value,
     "rhythm": _rhythm,
+    "demographics": demographics_message,
     "label_interests": _label,
     "summary": _sentence,
     "traits": _trait,

@@ -2,22 +2,26 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
+from portrait.server.consents import Permissions, Purpose
 from portrait.server.contract.statuses import is_expected
 from portrait.server.contract.validation import violations
 from portrait.server.engine import Engine, LabelQuestions
 from portrait.server.errors import InvalidRequest, PortraitError
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.profiles.absence import Absence
+from portrait.server.profiles.demographics import Demographics, declared_by
+from portrait.server.profiles.profile import NOT_SHOWN, withheld
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.profile_messages import profile_fields, profile_message
 from portrait.server.services.shoppers import known_behaviour_of
-from portrait.server.services.translation import entry_error
+from portrait.server.services.translation import datetime_of, entry_error
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
 
@@ -28,11 +32,13 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     Args:
         loaded: the engines that compute them.
         store: holds the histories of named shoppers.
+        permissions: says whose may be looked at.
     """
 
-    def __init__(self, loaded: Loaded, store: Store) -> None:
+    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
         self._loaded = loaded
         self._store = store
+        self._permissions = permissions
 
     async def GetProfile(  # noqa: N802 - the contract's name
         self, request: profile_service_pb2.GetProfileRequest, context: Context
@@ -94,7 +100,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         for place, each in enumerate(request.label_examples):
             path = f"label_examples[{place}].shoppers"
             behaviours = [
-                await known_behaviour_of(self._store, shopper, as_of, f"{path}[{nth}]")
+                await known_behaviour_of(self._store, self._permissions, shopper, as_of, f"{path}[{nth}]")
                 for nth, shopper in enumerate(each.shoppers)
             ]
             found.append((each.label, [(behaviour.history, behaviour.as_of) for behaviour in behaviours]))
@@ -110,8 +116,12 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         allow_degraded: bool,
         labels: LabelQuestions | None = None,
     ) -> profile_service_pb2.Profile:
-        behaviour = await known_behaviour_of(self._store, shopper, as_of, path)
-        fields = profile_fields(paths)
+        fields, shopper_id = profile_fields(paths), shopper.shopper_id
+        if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):
+            moment = datetime.now(UTC) if as_of is None else datetime_of(as_of)
+            declared = await self._declared(shopper_id, moment, fields)
+            return profile_message(withheld(engine.release.number, moment, fields, declared), shopper_id, fields)
+        behaviour = await known_behaviour_of(self._store, self._permissions, shopper, as_of, path)
         profile = await engine.profile(
             behaviour.history,
             behaviour.as_of,
@@ -119,5 +129,14 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             deadline=current_deadline(),
             labels=labels or LabelQuestions(),
             allow_degraded=allow_degraded,
+            declared=await self._declared(shopper_id, behaviour.as_of, fields),
         )
-        return profile_message(profile, shopper.shopper_id, fields)
+        return profile_message(profile, shopper_id, fields)
+
+    async def _declared(self, shopper_id: str, as_of: datetime, fields: frozenset[str]) -> Demographics | Absence:
+        """What a shopper declared, or why it is not shown."""
+        if "demographics" not in fields or not shopper_id:
+            return NOT_SHOWN
+        if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):
+            return NOT_SHOWN
+        return declared_by(await self._store.demographics(shopper_id), as_of)

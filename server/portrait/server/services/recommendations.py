@@ -3,6 +3,7 @@
 import structlog
 
 from portrait.server import engine as core
+from portrait.server.consents import Permissions
 from portrait.server.engine import Ranking
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
@@ -21,11 +22,13 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     Args:
         loaded: the engines that rank them.
         store: holds the histories of named shoppers.
+        permissions: says whose may be looked at.
     """
 
-    def __init__(self, loaded: Loaded, store: Store) -> None:
+    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
         self._loaded = loaded
         self._store = store
+        self._permissions = permissions
 
     async def Recommend(  # noqa: N802 - the contract's name
         self, request: recommendation_service_pb2.RecommendRequest, context: Context
@@ -33,7 +36,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         """The best items of a catalogue."""
         with self._loaded.routes as routes:
             as_of = request.as_of if request.HasField("as_of") else None
-            behaviour = await behaviour_of(self._store, request.shopper, as_of)
+            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of)
             ranking = await routes.of(request.shopper.shopper_id).recommend(
                 core.RecommendRequest(
                     history=behaviour.history,
@@ -61,7 +64,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         """The caller's candidates in order."""
         with self._loaded.routes as routes:
             as_of = request.as_of if request.HasField("as_of") else None
-            behaviour = await behaviour_of(self._store, request.shopper, as_of)
+            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of)
             catalogue = catalogue_name(request.catalogue)
             ranking = await routes.of(request.shopper.shopper_id).rank(
                 core.RankRequest(

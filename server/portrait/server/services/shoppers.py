@@ -8,8 +8,9 @@ from operator import attrgetter
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
+from portrait.server.consents import Permissions, Purpose
 from portrait.server.contract.limits import HISTORY_EVENTS
-from portrait.server.errors import NotFound
+from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.services.translation import datetime_of, event_of
 from portrait.server.storage.store import Store
 from portrait.v1 import types_pb2
@@ -27,41 +28,65 @@ class Behaviour:
     as_of: datetime
 
 
-async def behaviour_of(store: Store, shopper: types_pb2.ShopperRef, as_of: Timestamp | None) -> Behaviour:
-    """The history that a request brings or names.
+async def behaviour_of(
+    store: Store, permissions: Permissions, shopper: types_pb2.ShopperRef, as_of: Timestamp | None
+) -> Behaviour:
+    """The history that a request brings or names; of a shopper who does not allow personalisation, none.
 
     Args:
         store: holds the histories of named shoppers.
+        permissions: says whose may be looked at. One that a request brings is the caller's to answer for.
         shopper: keeps the contract.
         as_of: the moment; None means now, and then events of clocks that run ahead of ours count too: what
             was just recorded is seen.
     """
-    latest = datetime.now(UTC) + _CLOCK_SKEW if as_of is None else datetime_of(as_of)
-    if shopper.WhichOneof("shopper") == "shopper_id":
-        history = await store.history(shopper.shopper_id, latest, HISTORY_EVENTS)
-    else:
-        history = _inline(shopper.history, latest)
-    return Behaviour(history, latest if as_of is not None else _now_or_last(history))
+    if shopper.WhichOneof("shopper") == "history":
+        return _behaviour(_inline(shopper.history, _latest(as_of)), as_of)
+    if await permissions.allows(shopper.shopper_id, Purpose.PERSONALISATION):
+        return await recorded_behaviour_of(store, shopper.shopper_id, as_of)
+    return _behaviour((), as_of)
+
+
+async def recorded_behaviour_of(store: Store, shopper_id: str, as_of: Timestamp | None) -> Behaviour:
+    """The recorded history of a shopper; that they allow to look at it is the caller's to know."""
+    return _behaviour(await store.history(shopper_id, _latest(as_of), HISTORY_EVENTS), as_of)
 
 
 async def known_behaviour_of(
-    store: Store, shopper: types_pb2.ShopperRef, as_of: Timestamp | None, path: str = "shopper"
+    store: Store,
+    permissions: Permissions,
+    shopper: types_pb2.ShopperRef,
+    as_of: Timestamp | None,
+    path: str = "shopper",
 ) -> Behaviour:
     """The history that a request brings, or that of a shopper of whom something is recorded; see `behaviour_of`.
 
     Args:
         store: holds the histories of named shoppers.
+        permissions: says whose may be looked at.
         shopper: keeps the contract.
         as_of: the moment; None means now.
         path: where `shopper` stands in the request.
 
     Raises:
         NotFound: nothing is recorded of the named shopper.
+        FailedPrecondition: the named shopper does not allow personalisation.
     """
-    behaviour = await behaviour_of(store, shopper, as_of)
+    behaviour = await behaviour_of(store, permissions, shopper, as_of)
     if not behaviour.history and shopper.shopper_id:
+        if Purpose.PERSONALISATION not in await permissions.of(shopper.shopper_id):
+            raise FailedPrecondition(f"{path}.shopper_id: the shopper does not allow the purpose `personalisation`")
         raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
     return behaviour
+
+
+def _latest(as_of: Timestamp | None) -> datetime:
+    """The time of the last event that is seen."""
+    return datetime.now(UTC) + _CLOCK_SKEW if as_of is None else datetime_of(as_of)
+
+
+def _behaviour(history: Sequence[Event], as_of: Timestamp | None) -> Behaviour:
+    return Behaviour(history, _now_or_last(history) if as_of is None else datetime_of(as_of))
 
 
 def _inline(message: types_pb2.History, latest: datetime) -> list[Event]:

@@ -1,1 +1,1 @@
-"""What the gateway keeps between restarts: shoppers' events, and changes of catalogues since the release."""
+"""What the gateway keeps between restarts: shoppers' events, consents and declarations, and changes of catalogues."""

@@ -1,4 +1,4 @@
-"""Which shoppers have new events, whatever process recorded them: asked before every answer that is given again."""
+"""Of which shoppers something new is known, whatever process recorded it: asked before an answer is given again."""
 
 import contextlib
 import sqlite3
@@ -7,18 +7,17 @@ from pathlib import Path
 
 _PLACES = 1 << 16
 """Shoppers are told apart by a hash of so many values. Two that share one lose answers that they might have kept."""
-_MOST_EVENTS = 2_000
-"""Of more events at a time nobody is looked for: every shopper counts as changed."""
+_MOST_ROWS = 2_000
+"""Of more rows at a time nobody is looked for: every shopper counts as changed."""
 
-_EVENTS = "SELECT arrival, shopper_id FROM events WHERE arrival > ? ORDER BY arrival LIMIT ?"
-_LATEST = "SELECT coalesce(max(arrival), 0) FROM events"
+_WATCHED = {"events": "arrival", "consent_records": "number", "demographics": "number"}
+"""Tables, and what numbers their rows: a new row has a higher number than any before it ever had."""
 
 
 class Arrivals:
-    """Watches the events of a state file over a connection of its own.
+    """Watches what is recorded of shoppers in a state file, over a connection of its own.
 
-    Events are only ever added: each has a higher `arrival` than all before it. SQLite's `data_version` says in about
-    a microsecond whether anything was committed, so that this needs no thread.
+    SQLite's `data_version` says in about a microsecond whether anything was committed, so that this needs no thread.
 
     Args:
         path: the file.
@@ -30,10 +29,10 @@ class Arrivals:
         self._counts = array("Q", bytes(8 * _PLACES))
         self._everybody = 0
         self._data_version = self._number("PRAGMA data_version")
-        self._arrival = self._number(_LATEST)
+        self._seen = {table: self._latest(table) for table in _WATCHED}
 
     def version(self, shopper_id: str) -> tuple[int, int]:
-        """Another value after every event of the shopper."""
+        """Another value after everything that is recorded of the shopper."""
         self._look()
         return self._everybody, self._counts[hash(shopper_id) % _PLACES]
 
@@ -45,14 +44,22 @@ class Arrivals:
         data_version = self._number("PRAGMA data_version")
         if data_version == self._data_version:
             return
-        rows = self._connection.execute(_EVENTS, (self._arrival, _MOST_EVENTS)).fetchall()
-        if len(rows) == _MOST_EVENTS:
-            self._everybody += 1
-            self._arrival = self._number(_LATEST)
-        for arrival, shopper_id in rows:
-            self._counts[hash(shopper_id) % _PLACES] += 1
-            self._arrival = max(self._arrival, arrival)
+        for table, number in _WATCHED.items():
+            self._look_at(table, number)
         self._data_version = data_version
+
+    def _look_at(self, table: str, number: str) -> None:
+        added = f"SELECT {number}, shopper_id FROM {table} WHERE {number} > ? ORDER BY {number} LIMIT ?"  # noqa: S608
+        rows = self._connection.execute(added, (self._seen[table], _MOST_ROWS)).fetchall()
+        if len(rows) == _MOST_ROWS:
+            self._everybody += 1
+            self._seen[table] = self._latest(table)
+        for last, shopper_id in rows:
+            self._counts[hash(shopper_id) % _PLACES] += 1
+            self._seen[table] = max(self._seen[table], last)
+
+    def _latest(self, table: str) -> int:
+        return self._number(f"SELECT coalesce(max({_WATCHED[table]}), 0) FROM {table}")  # noqa: S608
 
     def _number(self, statement: str) -> int:
         with contextlib.closing(self._connection.execute(statement)) as cursor:

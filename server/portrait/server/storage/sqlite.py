@@ -14,6 +14,8 @@ from typing import Any
 import aiosqlite
 
 from portrait.features.events import Event, EventType, Item
+from portrait.server.consents import Consent, Purpose
+from portrait.server.profiles.demographics import Demographics
 from portrait.server.storage.arrivals import Arrivals
 from portrait.server.storage.store import ItemChange, RecordedEvent, StoreError
 
@@ -47,6 +49,35 @@ ALTER TABLE item_changes ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE item_changes ADD COLUMN writer TEXT NOT NULL DEFAULT '';
 CREATE INDEX item_changes_by_number ON item_changes (number);
 """,
+    """
+CREATE TABLE consent_records ( -- all that was ever said; rows are only added
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    shopper_id TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    granted INTEGER NOT NULL,
+    time INTEGER NOT NULL, -- microseconds since 1970
+    recorded_at INTEGER NOT NULL, -- the same
+    notice TEXT NOT NULL,
+    source TEXT NOT NULL
+);
+CREATE INDEX consent_records_of_shopper ON consent_records (shopper_id, number);
+CREATE TABLE consents ( -- of these, what counts
+    shopper_id TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    granted INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    PRIMARY KEY (shopper_id, purpose)
+) WITHOUT ROWID;
+CREATE TABLE demographics (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, -- a new one for every declaration
+    shopper_id TEXT NOT NULL UNIQUE,
+    age_band TEXT NOT NULL,
+    gender TEXT NOT NULL,
+    region TEXT NOT NULL,
+    declared_at INTEGER NOT NULL, -- microseconds since 1970
+    source TEXT NOT NULL
+);
+""",
 )
 """What makes a file of each version, from 0, one of the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)
@@ -65,6 +96,30 @@ _HISTORY = (
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
 _SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
 _LAST_ARRIVAL = "SELECT coalesce(max(arrival), 0) FROM events"
+_CONSENT_COLUMNS = "purpose, granted, time, recorded_at, notice, source"
+_KEEP_CONSENT = f"INSERT INTO consent_records (shopper_id, {_CONSENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_COUNT_CONSENT = (
+    "INSERT INTO consents (shopper_id, purpose, granted, time) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET granted = excluded.granted, time = excluded.time "
+    "WHERE excluded.time / 1000000 >= time / 1000000"
+)
+"""In whole seconds, as many clocks tell no less: else a withdrawal could seem earlier than what it withdraws."""
+_CONSENTS = "SELECT purpose, granted FROM consents WHERE shopper_id = ?"
+_CONSENT_RECORDS = (
+    f"SELECT {_CONSENT_COLUMNS} FROM consent_records "  # noqa: S608 - names of this module
+    "WHERE shopper_id = ? ORDER BY number DESC LIMIT ?"
+)
+_DECISIONS = "SELECT shopper_id, granted FROM consents WHERE purpose = ? AND shopper_id IN ({})"
+_WITHDREW_DEMOGRAPHICS = (
+    "EXISTS (SELECT 1 FROM consents WHERE shopper_id = ?1 AND purpose = 'demographics' AND NOT granted)"
+)
+_ERASE_WITHDRAWN = f"DELETE FROM demographics WHERE shopper_id = ?1 AND {_WITHDREW_DEMOGRAPHICS}"  # noqa: S608
+_DECLARE = (
+    "REPLACE INTO demographics (shopper_id, age_band, gender, region, declared_at, source) "
+    f"SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT {_WITHDREW_DEMOGRAPHICS}"
+)
+_DEMOGRAPHICS = "SELECT age_band, gender, region, declared_at, source FROM demographics WHERE shopper_id = ?"
+_REGIONS = "SELECT shopper_id, region FROM demographics WHERE region <> '' AND shopper_id IN ({})"
 _CHANGE = (
     "INSERT INTO item_changes (catalogue, item_id, item, writer, number) "
     "VALUES (?, ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM item_changes)) "
@@ -74,6 +129,8 @@ _CHANGES = "SELECT catalogue, item_id, item, number FROM item_changes"
 _LAST_CHANGE = "SELECT coalesce(max(number), 0) FROM item_changes"
 _CHANGES_OF_OTHERS = f"{_CHANGES} WHERE number > ? AND number <= ? AND writer != ? ORDER BY number"
 
+_SHOPPERS_AT_A_TIME = 5_000
+"""Of a long list: between two parts of it others read."""
 _LOCK_SECONDS = 5.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -111,7 +168,7 @@ class SqliteStore:
         return [_event(row) for row in reversed(list(rows))]
 
     def version(self, shopper_id: str) -> Hashable:
-        """Another value after every event of the shopper."""
+        """Another value after everything that is recorded of the shopper."""
         return self._arrivals.version(shopper_id)
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
@@ -126,6 +183,49 @@ class SqliteStore:
         """The number of the last event of all to arrive."""
         [[last]] = await self._reader.execute_fetchall(_LAST_ARRIVAL)
         return int(last)
+
+    async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
+        """Keep what a shopper said beside all that they said before."""
+        rows = [(shopper_id, *_consent_row(consent)) for consent in consents]
+        async with self._transaction() as connection:
+            await connection.executemany(_KEEP_CONSENT, rows)
+            await connection.executemany(_COUNT_CONSENT, [row[:4] for row in rows])
+            await connection.execute(_ERASE_WITHDRAWN, (shopper_id,))
+
+    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
+        """Whether a shopper granted each purpose."""
+        rows = await self._reader.execute_fetchall(_CONSENTS, (shopper_id,))
+        return {Purpose(purpose): bool(granted) for purpose, granted in rows}
+
+    async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
+        """The last of all that a shopper said, in the order of its arrival."""
+        rows = await self._reader.execute_fetchall(_CONSENT_RECORDS, (shopper_id, limit))
+        return [_consent(row) for row in reversed(list(rows))]
+
+    async def decisions(self, purpose: Purpose, shopper_ids: Sequence[str]) -> dict[str, bool]:
+        """Which of any number of shoppers granted a purpose."""
+        rows = await self._of_many(_DECISIONS, (purpose,), shopper_ids)
+        return {shopper_id: bool(granted) for shopper_id, granted in rows}
+
+    async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
+        """Keep what a shopper declares, in place of what they declared before."""
+        declared_at = _microseconds(demographics.declared_at)
+        bands = (demographics.age_band, demographics.gender, demographics.region)
+        async with self._transaction() as connection:
+            done = await connection.execute(_DECLARE, (shopper_id, *bands, declared_at, demographics.source))
+            return done.rowcount > 0
+
+    async def demographics(self, shopper_id: str) -> Demographics | None:
+        """What a shopper declared."""
+        for age_band, gender, region, declared_at, source in await self._reader.execute_fetchall(
+            _DEMOGRAPHICS, (shopper_id,)
+        ):
+            return Demographics(age_band, gender, region, _time(declared_at), source)
+        return None
+
+    async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
+        """The regions that any number of shoppers declared."""
+        return dict(await self._of_many(_REGIONS, (), shopper_ids))
 
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed."""
@@ -158,6 +258,14 @@ class SqliteStore:
             await self._writer.close()
         await self._reader.close()
         self._arrivals.close()
+
+    async def _of_many(self, query: str, before: tuple[Any, ...], shopper_ids: Sequence[str]) -> list[Any]:
+        """Rows of a query with a list of shoppers, whose number it does not limit."""
+        rows: list[Any] = []
+        for first in range(0, len(shopper_ids), _SHOPPERS_AT_A_TIME):
+            part = shopper_ids[first : first + _SHOPPERS_AT_A_TIME]
+            rows += await self._reader.execute_fetchall(query.format(", ".join("?" * len(part))), (*before, *part))
+        return rows
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -228,12 +336,26 @@ def _row(recorded: RecordedEvent) -> tuple[Any, ...]:
 
 def _event(row: Sequence[Any]) -> Event:
     values = dict(zip(_EVENT_COLUMNS, row, strict=True))
-    values |= {"type": EventType(values["type"]), "time": _EPOCH + values["time"] * _MICROSECOND}
+    values |= {"type": EventType(values["type"]), "time": _time(values["time"])}
     return Event(**values)
 
 
 def _microseconds(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
+
+
+def _time(microseconds: int) -> datetime:
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def _consent_row(consent: Consent) -> tuple[Any, ...]:
+    moments = (_microseconds(consent.time), _microseconds(consent.recorded_at))
+    return (consent.purpose.value, consent.granted, *moments, consent.notice, consent.source)
+
+
+def _consent(row: Sequence[Any]) -> Consent:
+    purpose, granted, time, recorded_at, notice, source = row
+    return Consent(Purpose(purpose), bool(granted), _time(time), _time(recorded_at), notice, source)
 
 
 def _change(row: Sequence[Any]) -> ItemChange:

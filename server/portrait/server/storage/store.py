@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from portrait.features.events import Event, Item
+from portrait.server.consents import Consent, Purpose
+from portrait.server.profiles.demographics import Demographics
 
 
 class StoreError(Exception):
@@ -33,7 +35,10 @@ class ItemChange:
 
 
 class Store(Protocol):
-    """Keeps events and changes of items. What a call has stored survives a crash of process and machine."""
+    """Keeps events, what shoppers said of themselves, and changes of items.
+
+    What a call has stored survives a crash of process and machine.
+    """
 
     async def record(self, events: Sequence[RecordedEvent]) -> list[bool]:
         """Store events, all in one transaction.
@@ -51,7 +56,7 @@ class Store(Protocol):
         ...
 
     def version(self, shopper_id: str) -> Hashable:
-        """Another value after every event of the shopper, whatever process recorded it.
+        """Another value after every event, consent and declaration of the shopper, whatever process recorded it.
 
         Cheap, and of the moment: an event is in it when `record` returns.
         """
@@ -67,6 +72,44 @@ class Store(Protocol):
 
     async def last_arrival(self) -> int:
         """The number of the last event of all to arrive; 0 if there was none."""
+
+    async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
+        """Keep what a shopper said beside all that they said before, in one transaction.
+
+        Of what was said of one purpose the latest counts; of one second, what arrived last. Where that is to withdraw
+        `demographics`, what the shopper declared is erased.
+        """
+        ...
+
+    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
+        """Whether a shopper granted each purpose, by what counts; one of which they said nothing is not there."""
+        ...
+
+    async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
+        """The last `limit` of all that a shopper said, in the order of its arrival."""
+        ...
+
+    async def decisions(self, purpose: Purpose, shopper_ids: Sequence[str]) -> dict[str, bool]:
+        """Which of any number of shoppers granted a purpose; one who said nothing of it is not there."""
+        ...
+
+    async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
+        """Keep what a shopper declares, in place of what they declared before.
+
+        Returns:
+            whether it was kept: nothing is of a shopper who has withdrawn `demographics`.
+        """
+        ...
+
+    async def demographics(self, shopper_id: str) -> Demographics | None:
+        """What a shopper declared; None if nothing. Whether it may be shown, the caller has to ask."""
+        ...
+
+    async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
+        """The regions that any number of shoppers declared; one who declared none is not there.
+
+        Whether they may be used, the caller has to ask: `decisions` of `demographics`.
+        """
         ...
 
     async def change_items(self, changes: Sequence[ItemChange]) -> None:

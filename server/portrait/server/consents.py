@@ -1,0 +1,98 @@
+"""What shoppers allow: purposes, what they said of each, and what holds where they said nothing."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Purpose(StrEnum):
+    """What a shopper's data may be used for, each by itself."""
+
+    PERSONALISATION = "personalisation"
+    """Profiles, recommendations, rankings and explanations made from the shopper's events."""
+    ADVERTISING = "advertising"
+    """Being found in audiences."""
+    RISK = "risk"
+    """Decisions on credit, fraud and refunds. The gateway makes none: whoever does asks it first."""
+    DEMOGRAPHICS = "demographics"
+    """Keeping and showing what the shopper declared of themselves."""
+
+
+class Rule(StrEnum):
+    """When a purpose is allowed. Laws differ: see docs/privacy.md."""
+
+    GRANTED = "granted"
+    """Once the shopper has granted it, until they withdraw."""
+    UNLESS_WITHDRAWN = "unless-withdrawn"
+    """Until the shopper withdraws it."""
+
+    def allows(self, granted: bool | None) -> bool:
+        """Whether the purpose is allowed, by what the shopper said last; None if they said nothing."""
+        return self is Rule.UNLESS_WITHDRAWN if granted is None else granted
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a shopper said of one purpose, as it is kept for whoever audits it."""
+
+    purpose: Purpose
+    granted: bool
+    """False: withdrawn."""
+    time: datetime
+    """When the shopper said so, UTC, never later than `recorded_at`. Of two, the later one counts; in one second, the
+    one that arrived last."""
+    recorded_at: datetime
+    notice: str = ""
+    """Name or version of the words that the shopper agreed to; empty if it was not told."""
+    source: str = ""
+    """Where they said it, for example `cookie banner`; empty if it was not told."""
+
+
+class Said(Protocol):
+    """Where what shoppers said is kept."""
+
+    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
+        """What a shopper said last of each purpose; one of which they said nothing is not there."""
+        ...
+
+    async def decisions(self, purpose: Purpose, shopper_ids: Sequence[str]) -> dict[str, bool]:
+        """The same of many shoppers and one purpose."""
+        ...
+
+
+class Permissions:
+    """Says, at the moment it is asked, what may be done with a shopper's data.
+
+    Args:
+        said: where what shoppers said is kept.
+        rules: when each purpose is allowed.
+    """
+
+    def __init__(self, said: Said, rules: Mapping[Purpose, Rule]) -> None:
+        self._said = said
+        self._rules = rules
+        self.refused: Counter[Purpose] = Counter()
+        """How often a purpose was not allowed, to whoever asked for one."""
+
+    async def of(self, shopper_id: str) -> frozenset[Purpose]:
+        """All purposes that a shopper allows."""
+        said = await self._said.consents(shopper_id)
+        return frozenset(purpose for purpose, rule in self._rules.items() if rule.allows(said.get(purpose)))
+
+    async def allows(self, shopper_id: str, purpose: Purpose) -> bool:
+        """Whether a shopper allows a purpose."""
+        allowed = purpose in await self.of(shopper_id)
+        if not allowed:
+            self.refused[purpose] += 1
+        return allowed
+
+    async def allowing(self, purposes: Iterable[Purpose], shopper_ids: Sequence[str]) -> set[str]:
+        """Those of many shoppers who allow all of some purposes."""
+        found = set(shopper_ids)
+        for purpose in purposes:
+            said, rule = await self._said.decisions(purpose, shopper_ids), self._rules[purpose]
+            found &= {shopper_id for shopper_id in shopper_ids if rule.allows(said.get(shopper_id))}
+        return found

@@ -1,0 +1,251 @@
+"""What shoppers allow, against a real gateway: looked at by every answer, in every process, at once."""
+
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+import tiny_release
+from served import Served, serve
+
+from portrait.client import (
+    Client,
+    Consent,
+    Event,
+    EventType,
+    FailedPreconditionError,
+    InvalidRequestError,
+    Item,
+    Permission,
+    Profile,
+    Purpose,
+)
+from portrait.v1.consent_service_pb2 import SetConsentsRequest
+from portrait.v1.consent_service_pb2_grpc import ConsentServiceStub
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.profile_service_pb2_grpc import ProfileServiceStub
+
+NOW = datetime.now(UTC)
+LAMPS = ("desk-lamp-red", "floor-lamp-red", "desk-lamp-blue")
+CONNECTIONS = 12
+"""Enough that the kernel gives some to either of two processes."""
+
+
+@pytest.fixture
+def client(gateway: Served) -> Iterator[Client]:
+    with Client(gateway.address) as client:
+        yield client
+
+
+def record_lamps(client: Client, shopper: str) -> None:
+    views = [
+        Event(EventType.VIEW, f"{shopper}-{n}", NOW - timedelta(hours=9 - n), lamp) for n, lamp in enumerate(LAMPS)
+    ]
+    assert client.record_events((shopper, view) for view in views).accepted == len(LAMPS)
+
+
+def say(client: Client, shopper: str, purpose: Purpose, granted: bool) -> None:
+    client.set_consents(shopper, [Consent(purpose, granted)])
+
+
+def reasons(profile: Profile) -> dict[str, str]:
+    return {each.field: each.reason for each in profile.absent}
+
+
+def test_of_whom_nothing_was_said_the_rules_say_what_is_allowed(client: Client, shopper: str) -> None:
+    consents = client.get_consents(shopper)
+    assert consents.permissions == {
+        Purpose.PERSONALISATION: Permission(True, None),
+        Purpose.ADVERTISING: Permission(False, None),
+        Purpose.RISK: Permission(False, None),
+        Purpose.DEMOGRAPHICS: Permission(False, None),
+    }
+    assert consents.records == ()
+
+
+def test_all_that_was_said_is_kept(client: Client, shopper: str) -> None:
+    said = [
+        Consent(Purpose.ADVERTISING, True, NOW - timedelta(days=2), "privacy-3", "cookie banner"),
+        Consent(Purpose.RISK, True, NOW - timedelta(days=2)),
+        Consent(Purpose.ADVERTISING, False, NOW - timedelta(days=1), "", "account page"),
+    ]
+    client.set_consents(shopper, said[:2])
+    allowed = client.set_consents(shopper, said[2:])
+    assert allowed[Purpose.ADVERTISING] == Permission(False, False)
+    assert allowed[Purpose.RISK] == Permission(True, True)
+    consents = client.get_consents(shopper)
+    assert consents.permissions == allowed
+    assert [each.consent for each in consents.records] == said
+    assert all(each.recorded_at >= NOW for each in consents.records)
+
+
+def test_a_time_to_come_does_not_hold_up_a_withdrawal(client: Client, shopper: str) -> None:
+    client.set_consents(shopper, [Consent(Purpose.RISK, True, datetime.now(UTC) + timedelta(hours=20))])
+    say(client, shopper, Purpose.RISK, False)
+    assert not client.get_consents(shopper).permissions[Purpose.RISK].allowed
+
+
+def test_demographics_are_shown_only_while_they_are_allowed(client: Client, shopper: str) -> None:
+    record_lamps(client, shopper)
+    assert reasons(client.get_profile(shopper))["demographics"] == "no_consent"
+    with pytest.raises(FailedPreconditionError, match="demographics"):
+        client.declare_demographics(shopper, age=30)
+
+    say(client, shopper, Purpose.DEMOGRAPHICS, True)
+    assert reasons(client.get_profile(shopper))["demographics"] == "not_recorded"
+    declared = client.declare_demographics(shopper, age=30, gender="female", region="US-CA", source="account form")
+    assert (declared.age_band, declared.gender, declared.region) == ("25-34", "female", "US-CA")
+    profile = client.get_profile(shopper)
+    assert profile.demographics == declared
+    assert declared.source == "account form"
+    assert declared.declared_at is not None
+    assert declared.expires_at == declared.declared_at + timedelta(days=5 * 365.25)
+    assert "demographics" not in reasons(profile)
+    earlier = client.get_profile(shopper, as_of=declared.declared_at - timedelta(seconds=1))
+    assert reasons(earlier)["demographics"] == "not_recorded"
+
+    say(client, shopper, Purpose.DEMOGRAPHICS, False)
+    profile = client.get_profile(shopper)
+    assert (profile.demographics, reasons(profile)["demographics"]) == (None, "no_consent")
+    say(client, shopper, Purpose.DEMOGRAPHICS, True)
+    assert reasons(client.get_profile(shopper))["demographics"] == "not_recorded"  # erased
+
+
+def test_what_is_declared_changes_nothing_but_itself(client: Client, shopper: str) -> None:
+    record_lamps(client, shopper)
+    fields = [name for name in Profile.__slots__ if name not in {"computed_at", "demographics", "absent"}]
+    ask = {"as_of": datetime.now(UTC) + timedelta(hours=1)}
+
+    def answers() -> tuple[Profile, object, object]:
+        profile = client.get_profile(shopper, fields=fields, labels=["desk lamp"], **ask)
+        return profile, client.recommend(shopper, **ask), client.rank(shopper, [Item("wool-rug-red")], **ask)
+
+    before = answers()
+    say(client, shopper, Purpose.DEMOGRAPHICS, True)
+    client.declare_demographics(shopper, age=70, gender="male", region="US-NY")
+    after = answers()
+    assert [getattr(before[0], name) for name in fields] == [getattr(after[0], name) for name in fields]
+    assert before[1:] == after[1:]
+
+
+def test_without_personalisation_nothing_is_made_of_what_the_shopper_did(client: Client, shopper: str) -> None:
+    record_lamps(client, shopper)
+    query = {"query": "watering can", "k": 3}
+    nobody = client.recommend([], k=5), client.recommend([], **query)
+    assert client.recommend(shopper, k=5).event_count == len(LAMPS)
+    say(client, shopper, Purpose.PERSONALISATION, False)
+    popular, found = client.recommend(shopper, k=5), client.recommend(shopper, **query)
+    assert popular.items[0].item.item_id == tiny_release.ITEMS[0].item_id
+    for answer, unpersonal in zip((popular, found), nobody, strict=True):
+        assert answer.event_count == 0
+        assert [each.item.item_id for each in answer.items] == [each.item.item_id for each in unpersonal.items]
+    assert client.rank(shopper, [Item("wool-rug-red")]).event_count == 0
+
+    profile = client.get_profile(shopper, fields=[*Profile.__slots__], labels=["lamp"])
+    told = {"shopper_id", "release", "as_of", "computed_at", "absent", "degraded", "event_count"}
+    assert not any(getattr(profile, name) for name in Profile.__slots__ if name not in told)
+    assert profile.event_count == 0
+    assert set(reasons(profile).values()) == {"no_consent"}
+    assert reasons(profile).keys() >= {"interests", "traits", "embedding", "label_interests", "summary", "demographics"}
+    [batched] = client.batch_get_profiles([shopper])
+    assert isinstance(batched, Profile)
+    assert batched.interests == ()
+
+    with pytest.raises(FailedPreconditionError, match=r"shopper\.shopper_id"):
+        client.explain_profile(shopper)
+    assert client.explain_recommendation(shopper, "desk-lamp-red").events == ()
+    with pytest.raises(FailedPreconditionError, match=r"label_examples\[0\].shoppers\[0\].shopper_id"):
+        client.get_profile([Event(EventType.VIEW, item_id="wool-rug-red")], label_examples={"alike": [shopper]})
+
+    say(client, shopper, Purpose.PERSONALISATION, True)
+    assert client.get_profile(shopper).event_count == len(LAMPS)
+
+
+def test_what_is_declared_is_shown_without_personalisation(client: Client, shopper: str) -> None:
+    said = [Consent(Purpose.PERSONALISATION, False), Consent(Purpose.DEMOGRAPHICS, True)]
+    client.set_consents(shopper, said)
+    declared = client.declare_demographics(shopper, region="US-CA")
+    assert client.get_profile(shopper).demographics == declared
+
+
+def test_an_answer_about_others_forgets_who_withdraws(client: Client, shopper: str) -> None:
+    record_lamps(client, shopper)
+    visit, as_of = [Event(EventType.VIEW, item_id="wool-rug-red")], datetime.now(UTC)
+    examples = {"alike": [shopper]}
+    assert client.get_profile(visit, label_examples=examples, as_of=as_of).label_interests
+    say(client, shopper, Purpose.PERSONALISATION, False)
+    with pytest.raises(FailedPreconditionError):
+        client.get_profile(visit, label_examples=examples, as_of=as_of)
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        ({"consents": [{"purpose": 99, "decision": 1}]}, "consents[0].purpose"),
+        ({"consents": [{"decision": 1}]}, "consents[0].purpose"),
+        ({"consents": [{"purpose": 1}]}, "consents[0].decision"),
+        ({"consents": []}, "consents"),
+        ({"consents": [{"purpose": 1, "decision": 1, "time": {"seconds": 2**33}}]}, "consents[0].time"),
+        ({"consents": [{"purpose": 1, "decision": 1, "notice": "x" * 201}]}, "consents[0].notice"),
+    ],
+)
+def test_what_is_no_consent_is_refused(gateway: Served, request_: dict[str, object], field: str) -> None:
+    with grpc.insecure_channel(gateway.address) as channel, pytest.raises(grpc.RpcError) as raised:
+        ConsentServiceStub(channel).SetConsents(SetConsentsRequest(shopper_id="ann", **request_))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert raised.value.details().startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("age", [-1, 131, 1990])
+def test_an_age_that_nobody_has_is_refused(client: Client, shopper: str, age: int) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        client.declare_demographics(shopper, age=age)
+    assert [each.field for each in raised.value.violations] == ["age"]
+
+
+def test_refusals_are_counted_and_nothing_is_logged(gateway: Served, client: Client, shopper: str) -> None:
+    record_lamps(client, shopper)
+    said = [Consent(Purpose.PERSONALISATION, False, notice="a-notice"), Consent(Purpose.DEMOGRAPHICS, True)]
+    client.set_consents(shopper, said)
+    client.declare_demographics(shopper, age=41, gender="a-gender", region="a-region", source="a-source")
+    client.recommend(shopper)
+    text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
+    [count] = [line for line in text.splitlines() if line.startswith('portrait_not_allowed_total{purpose="pers')]
+    assert float(count.split()[-1]) >= 1
+    assert not [word for word in (shopper, "a-notice", "a-gender", "a-region", "a-source") if word in gateway.log_text]
+
+
+def test_no_process_shows_what_was_withdrawn(repository: Path, tmp_path: Path, shopper: str) -> None:
+    with serve(repository, tmp_path, "--processes", "2") as served, ExitStack() as closing:
+        options = [("grpc.use_local_subchannel_pool", 1)]  # else all share one connection
+        channels = [closing.enter_context(grpc.insecure_channel(served.address, options)) for _ in range(CONNECTIONS)]
+        request = GetProfileRequest(shopper={"shopper_id": shopper}, fields={"paths": ["demographics"]})
+
+        def shown() -> set[str]:
+            profiles = [ProfileServiceStub(channel).GetProfile(request).profile for channel in channels]
+            return {profile.demographics.age_band for profile in profiles}
+
+        with Client(served.address) as client:
+            record_lamps(client, shopper)
+            for age, band in ((20, "18-24"), (30, "25-34"), (40, "35-44"), (50, "45-54")):
+                say(client, shopper, Purpose.DEMOGRAPHICS, True)
+                client.declare_demographics(shopper, age=age)
+                # Twice, so that every process has answered from what it keeps.
+                assert [shown(), shown()] == [{band}, {band}]
+                say(client, shopper, Purpose.DEMOGRAPHICS, False)
+                assert shown() == {""}
+
+
+def test_rules_can_be_set(repository: Path, tmp_path: Path, shopper: str) -> None:
+    rules = ("--consent-personalisation", "granted", "--consent-demographics", "unless-withdrawn")
+    with serve(repository, tmp_path, *rules) as served, Client(served.address) as client:
+        record_lamps(client, shopper)
+        client.declare_demographics(shopper, age=30)
+        profile = client.get_profile(shopper)
+        assert (profile.event_count, profile.demographics is not None) == (0, True)
+        assert client.get_profile([Event(EventType.VIEW, item_id="wool-rug-red")]).event_count == 1
+        say(client, shopper, Purpose.PERSONALISATION, True)
+        assert client.get_profile(shopper).event_count == len(LAMPS)

@@ -130,7 +130,11 @@ def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: 
         shoppers, description.dimension, round(size / _MIB), machine(), datetime.now(UTC).date().isoformat()
     )
     with (
-        serve(repository, "--release", str(number), "--audiences", str(folder / "audiences")) as gateway,
+        serve(
+            repository,
+            *("--release", str(number), "--audiences", str(folder / "audiences")),
+            *("--consent-advertising", "unless-withdrawn"),
+        ) as gateway,
         Client(gateway.address, timeout=60.0) as client,
     ):
         figures.gateway_gib = _gib(gateway.rss)

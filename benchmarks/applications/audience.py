@@ -1,5 +1,8 @@
 """Marketing: how many of an audience of the likeliest big spenders do spend the most?"""
 
+import subprocess
+import sys
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -18,9 +21,14 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
     """The audience of a tenth of the shoppers, as of a past moment, beside RFM, past spending and drawing lots."""
     trained = runs.load(run)
     asked = moments.latest(trained, traits, example.TRAIT, complete_until)
-    with asking.gateway(repository) as portrait:
-        found = example.profiles(portrait, asked.histories, asked.as_of)
-    ours = set(example.most_valuable(found))
+    with tempfile.TemporaryDirectory() as folder:
+        files = ("--state", f"{folder}/portrait.db", "--audiences", f"{folder}/audiences")
+        with asking.gateway(repository, *files) as portrait:
+            portrait.record_events((name, event) for name, history in asked.histories.items() for event in history)
+            found = asking.profiles(portrait, asked.histories, asked.as_of)
+        _tabulate(repository, asked.as_of, *files, "--triton-log", f"{folder}/triton.log")
+        with asking.gateway(repository, *files) as portrait:
+            ours = set(example.most_valuable(portrait, example.least_chance(portrait)))
     ways = {
         "Portrait, `high_value`": np.array([name in ours for name in asked.shoppers]),
         "RFM, logistic regression": _highest(asked.rfm, len(ours)),
@@ -38,11 +46,18 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
     return Table(
         f"Marketing: an audience of high value, {trained.data['report']['source']}",
         f"Of {len(asked.shoppers):,} shoppers as of a day, an audience of {len(ours):,}: how many of it are among the "
-        f"tenth that spends the most in the {asked.horizon_days} days after it. All but the logistic regression is "
-        "read from `BatchGetProfiles`. Intervals are over shoppers.",
+        f"tenth that spends the most in the {asked.horizon_days} days after it. Ours is named by `FindAudience`, which "
+        "`EstimateAudience` made about a tenth; the others are of the same size. Intervals are over shoppers.",
         ["precision", "Portrait minus this"],
         rows,
     )
+
+
+def _tabulate(repository: Path, as_of: datetime, *files: str) -> None:
+    """Make the shopper table of the recorded shoppers as of a moment."""
+    program = str(Path(sys.executable).parent / "portrait")
+    moment = as_of.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+    subprocess.run([program, "tabulate", "--repository", str(repository), *files, "--as-of", moment], check=True)
 
 
 def _fifths(profile: Profile) -> float:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from benchmarks.applications import asking, moments
 from benchmarks.applications.tables import Figure, Table, mean, of
-from docs.examples.applications import audience
 from docs.examples.applications import financial_risk as example
 from portrait.client import Ranking
 from portrait.training import run as runs
@@ -27,7 +26,7 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
     offers = example.products()
     with asking.gateway(repository) as portrait:
         portrait.upsert_items([product.item for product in offers], catalogue=example.CATALOGUE)
-        found = audience.profiles(portrait, asked.histories, asked.as_of)
+        found = asking.profiles(portrait, asked.histories, asked.as_of)
         risks = [example.risk(found[name].traits) for name in asked.shoppers]
         rankings = asking.answers(
             lambda pair: example.offered(portrait, asked.histories[pair[0]], pair[1], offers, asked.as_of),

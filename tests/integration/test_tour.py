@@ -100,6 +100,10 @@ def test_the_profile_says_what_the_log_shows(told: dict[str, str]) -> None:
     assert "oat drink" in explained
 
 
+def test_an_audience_is_found(told: dict[str, str]) -> None:
+    assert re.search(r"about \d+ of \d+ shoppers", output(told, "audience estimate"))
+
+
 def test_what_is_asked_for_is_found(told: dict[str, str]) -> None:
     recommended = output(told, "recommend shopper-003 --k 5")
     assert re.search(r"│ 5 +│", recommended)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from benchmarks.applications import asking
 from benchmarks.applications.service import MESSAGES
 from benchmarks.applications.tables import Figure, Table, mean
-from docs.examples.applications import ads, audience, customer_service, draw_missed_instalments, financial_risk, shop
+from docs.examples.applications import ads, customer_service, draw_missed_instalments, financial_risk, shop
 from docs.examples.tour import make_log
-from portrait.client import Event, EventType, Item, Profile, RankedItem, Ranking, Trait
+from portrait.client import Event, EventType, Item, RankedItem, Ranking, Trait
 from portrait.features.keywords import keywords
 from portrait.training.metrics import MISSED
 
@@ -42,15 +42,6 @@ def test_risk_is_of_the_trait_and_unknown_where_that_is_absent() -> None:
     known = Trait("misses_instalment", "", 0.07, "", day, 0.7, 0.02)
     assert financial_risk.risk((known,)) == 0.07
     assert financial_risk.risk(()) is None
-
-
-def test_an_audience_is_of_the_likeliest() -> None:
-    def profile(chance: float | None) -> Profile:
-        traits = (Trait("high_value", "", chance, "", timedelta(days=90), 0.7, 0.02),)
-        return Profile("", (), (), (), None, 1, None, None, 1, None, None, traits=traits)
-
-    found = {"a": profile(0.2), "b": profile(0.9), "c": profile(None), "d": profile(0.3)}
-    assert audience.most_valuable(found, 0.5) == ["b", "d"]
 
 
 def test_every_article_has_messages_and_few_of_them_repeat_its_words() -> None:

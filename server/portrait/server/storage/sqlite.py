@@ -109,7 +109,7 @@ _CONSENT_RECORDS = (
     f"SELECT {_CONSENT_COLUMNS} FROM consent_records "  # noqa: S608 - names of this module
     "WHERE shopper_id = ? ORDER BY number DESC LIMIT ?"
 )
-_DECISIONS = "SELECT shopper_id, granted FROM consents WHERE purpose = ? AND shopper_id IN ({})"
+_WHO_SAID = "SELECT shopper_id FROM consents WHERE purpose = ? AND granted = ? AND shopper_id IN ({})"
 _WITHDREW_DEMOGRAPHICS = (
     "EXISTS (SELECT 1 FROM consents WHERE shopper_id = ?1 AND purpose = 'demographics' AND NOT granted)"
 )
@@ -202,10 +202,9 @@ class SqliteStore:
         rows = await self._reader.execute_fetchall(_CONSENT_RECORDS, (shopper_id, limit))
         return [_consent(row) for row in reversed(list(rows))]
 
-    async def decisions(self, purpose: Purpose, shopper_ids: Sequence[str]) -> dict[str, bool]:
-        """Which of any number of shoppers granted a purpose."""
-        rows = await self._of_many(_DECISIONS, (purpose,), shopper_ids)
-        return {shopper_id: bool(granted) for shopper_id, granted in rows}
+    async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers who granted or withdrew a purpose."""
+        return {shopper_id for (shopper_id,) in await self._of_many(_WHO_SAID, (purpose, granted), shopper_ids)}
 
     async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before."""

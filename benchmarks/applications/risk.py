@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.applications import asking, moments
 from benchmarks.applications.tables import Figure, Table, mean, of
 from docs.examples.applications import financial_risk as example
-from portrait.client import Ranking
+from portrait.client import Consent, Purpose, Ranking
 from portrait.training import run as runs
 from portrait.training.traits import declarations, measures
 
@@ -27,7 +27,12 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
     with asking.gateway(repository) as portrait:
         portrait.upsert_items([product.item for product in offers], catalogue=example.CATALOGUE)
         found = asking.profiles(portrait, asked.histories, asked.as_of)
-        risks = [example.risk(found[name].traits) for name in asked.shoppers]
+        granted = [Consent(Purpose.RISK, granted=True)]
+        asking.answers(lambda name: portrait.set_consents(name, granted), asked.shoppers)
+        allowed = asking.answers(lambda name: example.allowed(portrait, name), asked.shoppers)
+        risks = [
+            example.risk(found[name].traits) if may else None for name, may in zip(asked.shoppers, allowed, strict=True)
+        ]
         rankings = asking.answers(
             lambda pair: example.offered(portrait, asked.histories[pair[0]], pair[1], offers, asked.as_of),
             list(zip(asked.shoppers, risks, strict=True)),

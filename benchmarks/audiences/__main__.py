@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.audiences import built, engines, generated
+from benchmarks.audiences import built, consented, engines, generated
 from benchmarks.machine import machine
 from benchmarks.serving.gateway import peak_memory, serve
 from portrait.client import (
@@ -126,6 +126,8 @@ def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: 
     table.mkdir(parents=True)
     description = generated.write(release, shoppers, seed, table)
     size = sum(path.stat().st_size for path in table.iterdir())
+    state = folder / "consents.db"
+    consented.write(state, shoppers, seed)
     figures = Figures(
         shoppers, description.dimension, round(size / _MIB), machine(), datetime.now(UTC).date().isoformat()
     )
@@ -133,7 +135,7 @@ def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: 
         serve(
             repository,
             *("--release", str(number), "--audiences", str(folder / "audiences")),
-            *("--consent-advertising", "unless-withdrawn"),
+            *("--state", str(state), "--consent-advertising", "granted"),
         ) as gateway,
         Client(gateway.address, timeout=60.0) as client,
     ):
@@ -164,6 +166,10 @@ def tables(figures: Figures) -> str:
     lines = [
         f"{figures.shoppers:,} generated shoppers, {figures.dimension} numbers a profile, "
         f"{figures.table_mib:,} MiB on the disk; {figures.machine}, {figures.date}; `make benchmark-audiences`.",
+        "",
+        f"All of them have said what they allow, and are asked at every question: {consented.GRANTED:.0%} granted "
+        f"advertising, the others refused it; {consented.WITHDRAWN:.0%} withdrew personalisation, "
+        "the others granted it.",
         "",
         f"Bar: at most {SECONDS_BOUND:g} s and {MEMORY_BOUND_GIB:g} GiB: **{said}**, {slowest:.2f} s the slowest and "
         f"{figures.peak_gib} GiB resident memory of the gateway at its highest ({figures.gateway_gib} GiB before the "

@@ -53,10 +53,12 @@ def _run(repository: Path, folder: Path) -> int:
     files = ("--state", folder / "portrait.db", "--audiences", folder / "built", "--triton-log", folder / "triton.log")
     done = subprocess.run(
         [sys.executable, "-c", _TABULATE, "--repository", str(repository), *map(str, files)],
-        check=True,
+        check=False,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"GRPC_VERBOSITY": "NONE"},
     )
+    if done.returncode:
+        raise RuntimeError(f"portrait tabulate ended with {done.returncode}: {done.stderr[-2000:]}")
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     return int([line for line in lines if line["event"] == "tabulating"][-1]["per_second"])

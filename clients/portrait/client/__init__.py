@@ -16,6 +16,7 @@ from portrait.client.audiences import (
     AudienceSummary,
     InterestCriterion,
     LookAlike,
+    RegionCriterion,
     TraitCriterion,
     ValueCriterion,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "Ranking",
     "RankingExplanation",
     "RecordSummary",
+    "RegionCriterion",
     "Rejection",
     "Rhythm",
     "ServerError",

@@ -18,6 +18,7 @@ from portrait.client.audiences import (
     Criterion,
     InterestCriterion,
     LookAlike,
+    RegionCriterion,
     TraitCriterion,
     ValueCriterion,
 )
@@ -51,6 +52,7 @@ def _criteria(
     ] = None,
     since: Annotated[datetime | None, typer.Option(help="Last event at this moment or later, UTC.")] = None,
     before: Annotated[datetime | None, typer.Option(help="Last event before this moment, UTC.")] = None,
+    region: Annotated[list[str] | None, typer.Option(help="A declared region; may be repeated.")] = None,
     like: Annotated[
         Path | None, typer.Option(help="File of shopper ids, one a line: those who are like these shoppers.")
     ] = None,
@@ -69,6 +71,8 @@ def _criteria(
         criteria.append(ValueCriterion(tier or (), segment or ()))
     if since or before:
         criteria.append(ActivityCriterion(since, before))
+    if region:
+        criteria.append(RegionCriterion(region))
     if not criteria and not like:
         raise typer.BadParameter("ask for something: --interest, --label, --trait, --tier, --since, --like …")
     return criteria, _look_alike(like, top, min_similarity) if like else None

@@ -49,7 +49,14 @@ class ActivityCriterion:
     before: datetime | None = None
 
 
-Criterion = InterestCriterion | TraitCriterion | ValueCriterion | ActivityCriterion
+@dataclass(frozen=True, slots=True)
+class RegionCriterion:
+    """Met by who declared one of the regions, and allows the purpose `demographics`."""
+
+    regions: Sequence[str]
+
+
+Criterion = InterestCriterion | TraitCriterion | ValueCriterion | ActivityCriterion | RegionCriterion
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,8 @@ def _criterion(value: Criterion) -> audience_service_pb2.Criterion:
                     min_monetary_score=value.min_monetary_score,
                 )
             )
+        case RegionCriterion():
+            return kind(region=audience_service_pb2.RegionCriterion(regions=value.regions))
         case ActivityCriterion():
             return kind(
                 activity=audience_service_pb2.ActivityCriterion(

@@ -92,16 +92,18 @@ class Audience(_message.Message):
     def __init__(self, criteria: _Optional[_Iterable[_Union[Criterion, _Mapping]]] = ..., look_alike: _Optional[_Union[LookAlike, _Mapping]] = ...) -> None: ...
 
 class Criterion(_message.Message):
-    __slots__ = ("interest", "trait", "value", "activity")
+    __slots__ = ("interest", "trait", "value", "activity", "region")
     INTEREST_FIELD_NUMBER: _ClassVar[int]
     TRAIT_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     interest: InterestCriterion
     trait: TraitCriterion
     value: ValueCriterion
     activity: ActivityCriterion
-    def __init__(self, interest: _Optional[_Union[InterestCriterion, _Mapping]] = ..., trait: _Optional[_Union[TraitCriterion, _Mapping]] = ..., value: _Optional[_Union[ValueCriterion, _Mapping]] = ..., activity: _Optional[_Union[ActivityCriterion, _Mapping]] = ...) -> None: ...
+    region: RegionCriterion
+    def __init__(self, interest: _Optional[_Union[InterestCriterion, _Mapping]] = ..., trait: _Optional[_Union[TraitCriterion, _Mapping]] = ..., value: _Optional[_Union[ValueCriterion, _Mapping]] = ..., activity: _Optional[_Union[ActivityCriterion, _Mapping]] = ..., region: _Optional[_Union[RegionCriterion, _Mapping]] = ...) -> None: ...
 
 class InterestCriterion(_message.Message):
     __slots__ = ("paths", "min_weight", "labels", "min_percentile")
@@ -146,6 +148,12 @@ class ActivityCriterion(_message.Message):
     since: _timestamp_pb2.Timestamp
     before: _timestamp_pb2.Timestamp
     def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RegionCriterion(_message.Message):
+    __slots__ = ("regions",)
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    regions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, regions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LookAlike(_message.Message):
     __slots__ = ("shoppers", "criteria", "top", "min_similarity")

@@ -3,7 +3,8 @@
 python -m docs.examples.applications.financial_risk --data DATA
 
 The release has the trait `misses_instalment` (traits.toml). Its label here is synthetic: draw_missed_instalments.py
-draws it and says how, and it tells nothing of real payments. The policy is the product's own: `highest_risk`.
+draws it and says how, and it tells nothing of real payments. The policy is the product's own: `highest_risk`. Who does
+not allow the purpose `risk` (docs/privacy.md) is not judged by it, and treated as one of whom it is not known.
 """
 
 import json
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from docs.examples.applications import shop
-from portrait.client import Client, Event, Item, Ranking, Trait
+from portrait.client import Client, Event, Item, Purpose, Ranking, Trait
 
 CATALOGUE = "financial_products"
 TRAIT = "misses_instalment"
@@ -47,6 +48,11 @@ def products() -> list[Product]:
     ]
 
 
+def allowed(portrait: Client, shopper_id: str) -> bool:
+    """Whether a shopper allows decisions on their risk: by default, only once they have granted it."""
+    return portrait.get_consents(shopper_id).permissions[Purpose.RISK].allowed
+
+
 def risk(traits: tuple[Trait, ...]) -> float | None:
     """The chance to miss an instalment; None if the trait is absent, with its reason in the profile."""
     return next((trait.probability for trait in traits if trait.name == TRAIT), None)
@@ -56,18 +62,20 @@ def offered(
     portrait: Client, history: list[Event], chance: float | None, offers: list[Product], as_of: datetime | None
 ) -> Ranking:
     """What may be shown to a shopper, the best fit first."""
-    allowed = [product.item for product in offers if product.may_be_shown(chance)]
-    return portrait.rank(history, allowed, catalogue=CATALOGUE, as_of=as_of)
+    shown = [product.item for product in offers if product.may_be_shown(chance)]
+    return portrait.rank(history, shown, catalogue=CATALOGUE, as_of=as_of)
 
 
 def main() -> None:
     """Print what a shopper is offered, and what is held back and why."""
     options = shop.arguments(__doc__).parse_args()
-    history, offers = shop.somebody(options.data, options.shopper), products()
+    shopper_id, offers = shop.chosen(options.data, options.shopper), products()
+    history = shop.somebody(options.data, shopper_id)
     as_of = shop.now(history)
     with Client(options.address, timeout=30) as portrait:
         portrait.upsert_items([product.item for product in offers], catalogue=CATALOGUE)
-        chance = risk(portrait.get_profile(history, as_of=as_of, fields=["traits"]).traits)
+        may = allowed(portrait, shopper_id)
+        chance = risk(portrait.get_profile(history, as_of=as_of, fields=["traits"]).traits) if may else None
         ranking = offered(portrait, history, chance, offers, as_of)
     said = "not known" if chance is None else f"{chance:.1%}"
     table = Table("", "product", "", title=f"chance to miss an instalment (synthetic label): {said}")
@@ -76,6 +84,8 @@ def main() -> None:
     for product in offers:
         if not product.may_be_shown(chance):
             table.add_row("-", product.item.title, f"only up to {product.highest_risk:.0%}")
+    if not may:
+        table.caption = "the shopper has not allowed the purpose risk"
     Console().print(table)
 
 

@@ -45,12 +45,18 @@ def _event(row: dict[str, Any]) -> Event:
     return Event(**row | {"type": EventType(row["type"])})
 
 
+def chosen(data: Path, shopper: str | None) -> str:
+    """The id of a shopper that was given, or of one with a history of middling length."""
+    if shopper is not None:
+        return shopper
+    lengths = pl.scan_parquet(data / "events.parquet").group_by("shopper_id").len().sort("len", "shopper_id")
+    known = lengths.collect()["shopper_id"]
+    return str(known[len(known) // 2])
+
+
 def somebody(data: Path, shopper: str | None) -> list[Event]:
     """The history of a shopper by id, or of one with a history of middling length."""
-    if shopper is None:
-        lengths = pl.scan_parquet(data / "events.parquet").group_by("shopper_id").len().sort("len", "shopper_id")
-        known = lengths.collect()["shopper_id"]
-        shopper = str(known[len(known) // 2])
+    shopper = chosen(data, shopper)
     found = histories(data, {shopper})
     if shopper not in found:
         raise SystemExit(f"the data set holds no shopper {shopper}")

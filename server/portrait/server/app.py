@@ -43,6 +43,7 @@ from portrait.server.interceptors.shedding import shedding
 from portrait.server.metrics import Metrics
 from portrait.server.processes.group import ProcessError
 from portrait.server.processes.supervisor import supervise
+from portrait.server.reach import Reach
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.rollout.replay import follow
 from portrait.server.rollout.rollout import Rollout
@@ -94,9 +95,6 @@ _SERVICES = [
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]
-
-_FOR_AUDIENCES = {Purpose.PERSONALISATION, Purpose.ADVERTISING}
-"""What who is found in an audience must allow: it is made of what they did."""
 
 _TRITON_SECONDS = 5.0
 
@@ -260,9 +258,10 @@ async def _serve(
     permissions = Permissions(store, settings.consent_rules)
     metrics.watch_permissions(permissions)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
+    reach = Reach(store, permissions)
     snapshots, finder = (
         Snapshots(settings.audiences),
-        Finder(settings.audience_minimum, partial(permissions.allowing, _FOR_AUDIENCES)),
+        Finder(settings.audience_minimum, reach.permitted, reach.living),
     )
     metrics.watch_audiences(finder, snapshots, loaded)
     health = Health(_SERVICES)

@@ -58,8 +58,8 @@ class Said(Protocol):
         """What a shopper said last of each purpose; one of which they said nothing is not there."""
         ...
 
-    async def decisions(self, purpose: Purpose, shopper_ids: Sequence[str]) -> dict[str, bool]:
-        """The same of many shoppers and one purpose."""
+    async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of many shoppers who last granted one purpose, or withdrew it."""
         ...
 
 
@@ -90,9 +90,14 @@ class Permissions:
         return allowed
 
     async def allowing(self, purposes: Iterable[Purpose], shopper_ids: Sequence[str]) -> set[str]:
-        """Those of many shoppers who allow all of some purposes."""
-        found = set(shopper_ids)
-        for purpose in purposes:
-            said, rule = await self._said.decisions(purpose, shopper_ids), self._rules[purpose]
-            found &= {shopper_id for shopper_id in shopper_ids if rule.allows(said.get(shopper_id))}
-        return found
+        """Those of many shoppers who allow all of some purposes.
+
+        Of each purpose only those are looked for who said other than what holds without a word, and only among those
+        who allow the purposes before it: first the ones that must be granted, which leave the fewest.
+        """
+        left = list(shopper_ids)
+        for purpose in sorted(purposes, key=lambda each: self._rules[each].allows(None)):
+            must_grant = not self._rules[purpose].allows(None)
+            said = await self._said.who_said(purpose, must_grant, left)
+            left = [shopper_id for shopper_id in left if (shopper_id in said) is must_grant]
+        return set(left)

@@ -30,6 +30,7 @@ from portrait.client import (
     LookAlike,
     NotFoundError,
     Purpose,
+    RegionCriterion,
     TraitCriterion,
     ValueCriterion,
 )
@@ -130,6 +131,20 @@ def test_who_withdraws_is_found_no_more(client: Client, purpose: Purpose) -> Non
     assert named(list(client.find_audience([EVERYBODY]))) == [each for each in whole if each != "shopper-007"]
     client.set_consents("shopper-007", [Consent(purpose, granted=True)])
     assert named(list(client.find_audience([EVERYBODY]))) == whole
+
+
+def test_regions_need_a_consent_of_their_own(client: Client) -> None:
+    for number in range(20, 27):
+        client.set_consents(f"shopper-{number:03}", [Consent(Purpose.DEMOGRAPHICS, granted=True)])
+        client.declare_demographics(f"shopper-{number:03}", region="US-CA" if number % 2 else "US-NY")
+    there = [f"shopper-{number:03}" for number in range(20, 27)]
+    asked = [RegionCriterion(["US-CA", "US-NY"])]
+    assert named(list(client.find_audience(asked))) == there
+    client.set_consents("shopper-025", [Consent(Purpose.DEMOGRAPHICS, granted=False)])
+    client.set_consents("shopper-026", [Consent(Purpose.ADVERTISING, granted=False)])
+    assert named(list(client.find_audience(asked))) == there[:5]
+    assert client.estimate_audience([RegionCriterion(["US-CA"])]).shortfall == "audience"
+    client.set_consents("shopper-026", [Consent(Purpose.ADVERTISING, granted=True)])
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

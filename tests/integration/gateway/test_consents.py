@@ -11,6 +11,7 @@ import pytest
 import tiny_release
 from served import Served, serve
 
+from docs.examples.applications import financial_risk
 from portrait.client import (
     Client,
     Consent,
@@ -112,6 +113,13 @@ def test_demographics_are_shown_only_while_they_are_allowed(client: Client, shop
     assert (profile.demographics, reasons(profile)["demographics"]) == (None, "no_consent")
     say(client, shopper, Purpose.DEMOGRAPHICS, True)
     assert reasons(client.get_profile(shopper))["demographics"] == "not_recorded"  # erased
+
+
+def test_risk_is_decided_on_only_where_it_is_allowed(client: Client, shopper: str) -> None:
+    assert not financial_risk.allowed(client, shopper)
+    for granted in (True, False):
+        say(client, shopper, Purpose.RISK, granted)
+        assert financial_risk.allowed(client, shopper) is granted
 
 
 def test_what_is_declared_changes_nothing_but_itself(client: Client, shopper: str) -> None:

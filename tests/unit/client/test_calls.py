@@ -14,9 +14,9 @@ PUBLIC = [
     *("InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest", "LookAlike"),
     *("NotFoundError", "Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
     *("ProfileExplanation", "PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
-    *("RankingExplanation", "RecordSummary", "Rejection", "Rhythm", "ServerError", "SessionFocus"),
-    *("SessionIntent", "SummarySentence", "Tls", "Trait", "TraitCriterion", "UnavailableError"),
-    *("UpsertSummary", "Value", "ValueCriterion", "WordEffect"),
+    *("RankingExplanation", "RecordSummary", "RegionCriterion", "Rejection", "Rhythm", "ServerError"),
+    *("SessionFocus", "SessionIntent", "SummarySentence", "Tls", "Trait", "TraitCriterion"),
+    *("UnavailableError", "UpsertSummary", "Value", "ValueCriterion", "WordEffect"),
 ]
 
 

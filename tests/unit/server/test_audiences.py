@@ -21,6 +21,7 @@ from portrait.server.audiences.criteria import (
     Criterion,
     InterestCriterion,
     LookAlikes,
+    RegionCriterion,
     SeedCriteria,
     SeedShoppers,
     TraitCriterion,
@@ -141,10 +142,14 @@ def found_in(
     audience: Audience,
     minimum: int = 0,
     permitted: Callable[[Sequence[str]], object] = everybody,
+    regions: Mapping[str, str] | None = None,
 ) -> tuple[Found, list[str]]:
+    async def living(wanted: Set[str], shopper_ids: Sequence[str]) -> Set[str]:
+        return {shopper_id for shopper_id in shopper_ids if (regions or {}).get(shopper_id) in wanted}
+
     with TemporaryDirectory() as folder:
         there = table(of, Path(folder))
-        finder = Finder(minimum, permitted)  # type: ignore[arg-type]
+        finder = Finder(minimum, permitted, living)  # type: ignore[arg-type]
         found = asyncio.run(finder.find(audience, there, CLOUD))
         finder.close()
         assert sum(finder.outcomes.values()) == 1
@@ -237,6 +242,18 @@ def test_who_may_not_be_named_is_left_out_and_counts_for_nothing() -> None:
     seed = SeedShoppers([f"s{number:03}" for number in range(10)])
     found, _ = found_in(crowd(40), Audience([], LookAlikes(seed, top=20)), 10, most)
     assert found.outcome is Outcome.SEED_TOO_SMALL
+
+
+def test_a_region_is_met_by_who_declared_it() -> None:
+    regions = {f"s{number:03}": ("US-CA", "US-TX", "US-NY")[number % 3] for number in range(30)}
+    coasts = RegionCriterion(frozenset({"US-CA", "US-NY"}))
+    _, named = found_in(crowd(40), Audience([EVERYBODY, coasts]), 5, regions=regions)
+    assert named == [f"s{number:03}" for number in range(30) if number % 3 != 1]
+    found, _ = found_in(crowd(40), Audience([RegionCriterion(frozenset({"US-FL"}))]), 5, regions=regions)
+    assert found.outcome is Outcome.TOO_FEW
+    seed = SeedCriteria([RegionCriterion(frozenset({"US-TX"}))])
+    _, named = found_in(crowd(40), Audience([], LookAlikes(seed, top=40)), 5, regions=regions)
+    assert len(named) == 30
 
 
 @given(st.integers(0, 10**7), st.integers(1, 1000))

@@ -112,8 +112,9 @@ async def test_many_shoppers_at_once(store: SqliteStore) -> None:
     await store.record_consents(shoppers[-1], [said(Purpose.ADVERTISING, False), said(Purpose.RISK, True)])
     await store.declare(shoppers[7], ANN)
     await store.declare(shoppers[8], replace(ANN, region=""))
-    assert await store.decisions(Purpose.ADVERTISING, shoppers) == {shoppers[0]: True, shoppers[-1]: False}
-    assert await store.decisions(Purpose.RISK, []) == {}
+    assert await store.who_said(Purpose.ADVERTISING, True, shoppers) == {shoppers[0]}
+    assert await store.who_said(Purpose.ADVERTISING, False, shoppers) == {shoppers[-1]}
+    assert await store.who_said(Purpose.RISK, True, []) == set()
     assert await store.regions(shoppers) == {shoppers[7]: "US-CA"}
 
 
@@ -129,6 +130,25 @@ async def test_what_is_allowed_where_nothing_was_said_is_a_rule_of_the_purpose(s
     assert not await permissions.allows("ann", Purpose.RISK)
     assert await permissions.allows("ann", Purpose.DEMOGRAPHICS)
     assert permissions.refused == {Purpose.RISK: 1}
+
+
+@pytest.mark.parametrize(
+    "rules", [dict(zip(Purpose, rules, strict=True)) for rules in itertools.product(Rule, repeat=4)]
+)
+async def test_many_are_asked_as_one_is(store: SqliteStore, rules: dict[Purpose, Rule]) -> None:
+    answers = list(itertools.product((None, True, False), repeat=2))
+    for number, answer in enumerate(answers):
+        pairs = zip((Purpose.PERSONALISATION, Purpose.ADVERTISING), answer, strict=True)
+        await store.record_consents(f"s{number}", [said(of, granted) for of, granted in pairs if granted is not None])
+    permissions, shoppers = Permissions(store, rules), [f"s{number}" for number in range(len(answers))]
+    for purposes in (
+        {Purpose.PERSONALISATION, Purpose.ADVERTISING},
+        {Purpose.ADVERTISING},
+        set(Purpose),
+        set[Purpose](),
+    ):
+        alone = {shopper for shopper in shoppers if purposes <= await permissions.of(shopper)}
+        assert await permissions.allowing(purposes, shoppers) == alone
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ MINIMAL: dict[str, Message] = {
     "FindAudienceRequest": audience.FindAudienceRequest(audience=EVERYBODY),
     "InterestCriterion": audience.InterestCriterion(),
     "LookAlike": audience.LookAlike(shoppers={"shopper_ids": ["ann"]}, top=1),
+    "RegionCriterion": audience.RegionCriterion(regions=["US-CA"]),
     "SeedCriteria": audience.SeedCriteria(criteria=[LOYAL]),
     "SeedShoppers": audience.SeedShoppers(shopper_ids=["ann"]),
     "TraitCriterion": audience.TraitCriterion(name="buys"),

@@ -52,7 +52,16 @@ class ActivityCriterion:
     """Not included."""
 
 
-Criterion = InterestCriterion | TraitCriterion | ValueCriterion | ActivityCriterion
+@dataclass(frozen=True, slots=True)
+class RegionCriterion:
+    """A declared region that is one of these. It stands in no table: it is asked for at the moment of the answer."""
+
+    regions: frozenset[str]
+
+
+TableCriterion = InterestCriterion | TraitCriterion | ValueCriterion | ActivityCriterion
+"""What the table alone can say."""
+Criterion = TableCriterion | RegionCriterion
 
 
 @dataclass(frozen=True, slots=True)

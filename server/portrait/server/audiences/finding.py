@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.population import Profiles
-from portrait.server.audiences.criteria import Audience, Criterion, LookAlikes, SeedCriteria
+from portrait.server.audiences.criteria import Audience, Criterion, LookAlikes, RegionCriterion, SeedCriteria
 from portrait.server.audiences.lookalikes import Centre, similarities
-from portrait.server.audiences.matching import Test, test, vectors
+from portrait.server.audiences.matching import Mask, Test, test, vectors
 from portrait.server.audiences.table import CHUNK, Rows, ShopperTable
 from portrait.server.profiles.labels import direction
 
@@ -22,6 +23,8 @@ R = TypeVar("R")
 
 Permitted = Callable[[Sequence[str]], Awaitable[Set[str]]]
 """Who of some shoppers may be part of an audience, at this moment."""
+Living = Callable[[Set[str], Sequence[str]], Awaitable[Set[str]]]
+"""Who of some shoppers declared one of some regions, and allows to go by it, at this moment."""
 
 
 class Outcome(StrEnum):
@@ -52,11 +55,12 @@ class Finder:
     Args:
         minimum: shoppers that an audience, and the seed of look-alikes, must have.
         permitted: asked last, of those who meet everything else.
+        living: asked where regions are, of those who meet what the table says.
     """
 
-    def __init__(self, minimum: int, permitted: Permitted) -> None:
+    def __init__(self, minimum: int, permitted: Permitted, living: Living) -> None:
         self.minimum = minimum
-        self._permitted = permitted
+        self._permitted, self._living = permitted, living
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audiences")
         self.outcomes: Counter[Outcome] = Counter()
 
@@ -85,7 +89,7 @@ class Finder:
                 return Found(Outcome.SEED_TOO_SMALL, _NOBODY)
             rows = await self._step(np.setdiff1d, rows, seed, True)
             rows, similarity = await self._alike(audience.look_alikes, rows, seed, table, profiles)
-        may = await self._may(table, rows)
+        may = await self._among(self._permitted, table, rows)
         rows = rows[may]
         if len(rows) < self.minimum:
             return Found(Outcome.TOO_FEW, _NOBODY)
@@ -93,9 +97,13 @@ class Finder:
 
     async def _meeting(self, criteria: Sequence[Criterion], table: ShopperTable, profiles: Profiles | None) -> Rows:
         """Rows that meet all of some criteria."""
-        tests = [test(criterion, table, profiles) for criterion in criteria]
+        tests = [test(each, table, profiles) for each in criteria if not isinstance(each, RegionCriterion)]
         found = [await self._step(_meeting, tests, chunk) for chunk in table.chunks()]
-        return np.concatenate(found) if found else _NOBODY
+        rows = np.concatenate(found) if found else _NOBODY
+        for each in criteria:
+            if isinstance(each, RegionCriterion):
+                rows = rows[await self._among(partial(self._living, each.regions), table, rows)]
+        return rows
 
     async def _seed(self, wanted: LookAlikes, table: ShopperTable, profiles: Profiles | None) -> Rows:
         """Rows of a seed."""
@@ -103,7 +111,7 @@ class Finder:
             rows = await self._meeting(wanted.seed.criteria, table, profiles)
         else:
             rows = await self._step(table.rows_of, wanted.seed.shopper_ids)
-        return rows[await self._may(table, rows)]
+        return rows[await self._among(self._permitted, table, rows)]
 
     async def _alike(
         self, wanted: LookAlikes, rows: Rows, seed: Rows, table: ShopperTable, profiles: Profiles | None
@@ -122,15 +130,14 @@ class Finder:
         kept = await self._step(_most_alike, similarity, wanted)
         return rows[kept], similarity[kept]
 
-    async def _may(self, table: ShopperTable, rows: Rows) -> NDArray[np.bool_]:
-        """`[rows]`: who may be part of an audience."""
-        may = np.zeros(len(rows), dtype=bool)
+    async def _among(self, who: Permitted, table: ShopperTable, rows: Rows) -> Mask:
+        """`[rows]`: who is among those of whom something holds that the table does not tell."""
+        among = np.zeros(len(rows), dtype=bool)
         for begin in range(0, len(rows), CHUNK):
             chunk = slice(begin, begin + CHUNK)
             shopper_ids = await self._step(table.shopper_ids, rows[chunk])
-            permitted = await self._permitted(shopper_ids)
-            may[chunk] = await self._step(_within, shopper_ids, permitted)
-        return may
+            among[chunk] = await self._step(_within, shopper_ids, await who(shopper_ids))
+        return among
 
     async def _step(self, work: Callable[..., R], *arguments: object) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
@@ -147,8 +154,8 @@ def rounded(size: int, minimum: int) -> int:
     return step * ((size + step // 2) // step)
 
 
-def _within(shopper_ids: Sequence[str], permitted: Set[str]) -> list[bool]:
-    return [shopper_id in permitted for shopper_id in shopper_ids]
+def _within(shopper_ids: Sequence[str], chosen: Set[str]) -> list[bool]:
+    return [shopper_id in chosen for shopper_id in shopper_ids]
 
 
 def _meeting(tests: Sequence[Test], rows: slice) -> Rows:

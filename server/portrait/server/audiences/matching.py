@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from portrait.features.population import Profiles
 from portrait.server.audiences.criteria import (
     ActivityCriterion,
-    Criterion,
     InterestCriterion,
+    TableCriterion,
     TraitCriterion,
     ValueCriterion,
 )
@@ -24,7 +24,7 @@ Test = Callable[[slice], Mask]
 _NORMAL = NormalDist()
 
 
-def test(criterion: Criterion, table: ShopperTable, profiles: Profiles | None) -> Test:
+def test(criterion: TableCriterion, table: ShopperTable, profiles: Profiles | None) -> Test:
     """How rows are held against a criterion.
 
     Args:

@@ -108,6 +108,7 @@ LIMITS: dict[str, Limit] = {
     "RecommendRequest.k": Whole(0, 1000),
     "RecommendRequest.query": _QUERY,
     "RecordEventsRequest.events": Entries(1, 1000),
+    "RegionCriterion.regions": Entries(1, 100, Characters(1, 100)),
     "SeedCriteria.criteria": Entries(1, 20),
     "SeedShoppers.shopper_ids": Entries(1, 10_000, _SHOPPER_ID),
     "SetConsentsRequest.consents": Entries(1, 20),

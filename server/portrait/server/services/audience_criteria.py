@@ -8,6 +8,7 @@ from portrait.server.audiences.criteria import (
     Criterion,
     InterestCriterion,
     LookAlikes,
+    RegionCriterion,
     SeedCriteria,
     SeedShoppers,
     TraitCriterion,
@@ -62,6 +63,8 @@ async def _criteria(
                 criteria.append(_trait(each.trait, engine, f"{path}[{place}].trait.name"))
             case "value":
                 criteria.append(_value(each.value))
+            case "region":
+                criteria.append(RegionCriterion(frozenset(each.region.regions)))
             case _:
                 criteria.append(_activity(each.activity))
     return criteria

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,7 +109,7 @@ _CONSENT_RECORDS = (
     f"SELECT {_CONSENT_COLUMNS} FROM consent_records "  # noqa: S608 - names of this module
     "WHERE shopper_id = ? ORDER BY number DESC LIMIT ?"
 )
-_DECISIONS = "SELECT shopper_id, granted FROM consents WHERE purpose = ? AND shopper_id IN ({})"
+_WHO_SAID = "SELECT shopper_id FROM consents WHERE purpose = ? AND granted = ? AND shopper_id IN ({})"
 _WITHDREW_DEMOGRAPHICS = (
     "EXISTS (SELECT 1 FROM consents WHERE shopper_id = ?1 AND purpose = 'demographics' AND NOT granted)"
 )
@@ -202,10 +202,10 @@ class SqliteStore:
         rows = await self._reader.execute_fetchall(_CONSENT_RECORDS, (shopper_id, limit))
         return [_consent(row) for row in reversed(list(rows))]
 
-    async def decisions(self, purpose: Purpose, shopper_ids: Sequence[str]) -> dict[str, bool]:
-        """Which of any number of shoppers granted a purpose."""
-        rows = await self._of_many(_DECISIONS, (purpose,), shopper_ids)
-        return {shopper_id: bool(granted) for shopper_id, granted in rows}
+    async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers who granted or withdrew a purpose."""
+        parts = self._of_many(_WHO_SAID, (purpose, granted), shopper_ids)
+        return {shopper_id async for part in parts for (shopper_id,) in part}
 
     async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before."""
@@ -225,7 +225,9 @@ class SqliteStore:
 
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
         """The regions that any number of shoppers declared."""
-        return dict(await self._of_many(_REGIONS, (), shopper_ids))
+        return {
+            shopper_id: region async for part in self._of_many(_REGIONS, (), shopper_ids) for shopper_id, region in part
+        }
 
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed."""
@@ -259,13 +261,13 @@ class SqliteStore:
         await self._reader.close()
         self._arrivals.close()
 
-    async def _of_many(self, query: str, before: tuple[Any, ...], shopper_ids: Sequence[str]) -> list[Any]:
-        """Rows of a query with a list of shoppers, whose number it does not limit."""
-        rows: list[Any] = []
+    async def _of_many(
+        self, query: str, before: tuple[Any, ...], shopper_ids: Sequence[str]
+    ) -> AsyncIterator[Iterable[Any]]:
+        """Rows of a query with a list of shoppers, whose number it does not limit, in parts."""
         for first in range(0, len(shopper_ids), _SHOPPERS_AT_A_TIME):
             part = shopper_ids[first : first + _SHOPPERS_AT_A_TIME]
-            rows += await self._reader.execute_fetchall(query.format(", ".join("?" * len(part))), (*before, *part))
-        return rows
+            yield await self._reader.execute_fetchall(query.format(", ".join("?" * len(part))), (*before, *part))
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:

@@ -89,8 +89,8 @@ class Store(Protocol):
         """The last `limit` of all that a shopper said, in the order of its arrival."""
         ...
 
-    async def decisions(self, purpose: Purpose, shopper_ids: Sequence[str]) -> dict[str, bool]:
-        """Which of any number of shoppers granted a purpose; one who said nothing of it is not there."""
+    async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers who granted a purpose, or withdrew it; who said nothing of it did neither."""
         ...
 
     async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
@@ -108,7 +108,7 @@ class Store(Protocol):
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
         """The regions that any number of shoppers declared; one who declared none is not there.
 
-        Whether they may be used, the caller has to ask: `decisions` of `demographics`.
+        Whether they may be used, the caller has to ask: `who_said` of `demographics`.
         """
         ...
 

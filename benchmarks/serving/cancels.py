@@ -51,6 +51,7 @@ def measure(repository: Path, requests: int = 100_000) -> list[Row]:
         before = gateway.rss
         _storm(gateway, pool, LEAVING, usual, requests)
         after = gateway.rss
+        _say(f"{requests} requests", mib_before=before >> 20, mib_after=after >> 20)
         left = _left(gateway)
     _say("gateway", **left)
     return _rows(calm, stormy, calm_work, stormy_work, before, after, requests, left)
@@ -114,6 +115,8 @@ def _rows(
     left_share = sum(each.code == LEFT for each in stormy) / _admitted(stormy)
     rows = []
     for model, ran in stormy_work.items():
+        if not calm_work[model]:
+            continue  # nobody asked for it
         fall = 1 - (ran / _admitted(stormy)) / (calm_work[model] / _admitted(calm))
         rows.append(
             Row(f"cancel storm: how far the work of the {model} falls", fall, "share of the rows without cancels",

@@ -27,7 +27,8 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
             portrait.record_events((name, event) for name, history in asked.histories.items() for event in history)
             found = asking.profiles(portrait, asked.histories, asked.as_of)
         _tabulate(repository, asked.as_of, *files, "--triton-log", f"{folder}/triton.log")
-        with asking.gateway(repository, *files) as portrait:
+        # Nobody in the log was asked.
+        with asking.gateway(repository, *files, "--consent-advertising", "unless-withdrawn") as portrait:
             ours = set(example.most_valuable(portrait, example.least_chance(portrait)))
     ways = {
         "Portrait, `high_value`": np.array([name in ours for name in asked.shoppers]),

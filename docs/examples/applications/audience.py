@@ -3,7 +3,8 @@
     portrait tabulate
     python -m docs.examples.applications.audience --out audience.csv
 
-The shoppers' events are recorded, and the release has the trait `high_value` (traits.toml).
+The shoppers' events are recorded, and the release has the trait `high_value` (traits.toml). Found are those who allow
+advertising (docs/privacy.md).
 """
 
 import argparse

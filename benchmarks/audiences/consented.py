@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.audiences.generated import NOW, shopper_id
-from portrait.server.audiences.table import microseconds
 from portrait.server.consents import Purpose
+from portrait.server.moments import microseconds
 from portrait.server.storage.sqlite import open_store
 
 GRANTED = 0.7

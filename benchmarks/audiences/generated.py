@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.server.audiences.table import CHUNK, Description, key_of, layout, microseconds, write_description
+from portrait.server.audiences.table import CHUNK, Description, key_of, layout, write_description
+from portrait.server.moments import microseconds
 from portrait.server.profiles.interests import MOST_INTERESTS
 from portrait.server.releases import Release
 

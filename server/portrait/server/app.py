@@ -259,10 +259,8 @@ async def _serve(
     metrics.watch_permissions(permissions)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
     reach = Reach(store, permissions)
-    snapshots, finder = (
-        Snapshots(settings.audiences),
-        Finder(settings.audience_minimum, reach.permitted, reach.living),
-    )
+    snapshots = Snapshots(settings.audiences)
+    finder = Finder(settings.audience_minimum, reach.permitted, reach.living)
     metrics.watch_audiences(finder, snapshots, loaded)
     health = Health(_SERVICES)
     audiences = AudienceService(loaded, snapshots, finder)

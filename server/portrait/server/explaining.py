@@ -181,7 +181,7 @@ async def explain_profile(
             return await engine.inferred_chance(events, as_of, part.interest)
         return read(await profile(events))
 
-    value = await said(history)
+    value = await engine.inferred_chance(history, as_of, part.interest) if inferred else read(whole)
     chance = inferred or bool(part.trait)
     events, items = await _effects(engine, history, value, said)
     return ProfileExplanation(

@@ -10,8 +10,9 @@ import pytest
 from portrait.features.events import Event, EventType
 from portrait.server import tabulating
 from portrait.server.audiences.snapshots import Snapshots
-from portrait.server.audiences.table import ShopperTable, moment
+from portrait.server.audiences.table import ShopperTable
 from portrait.server.engine import Engine
+from portrait.server.moments import moment
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent, Store
 from portrait.server.tabulating import TabulationError, tabulate

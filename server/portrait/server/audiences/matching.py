@@ -14,7 +14,8 @@ from portrait.server.audiences.criteria import (
     TraitCriterion,
     ValueCriterion,
 )
-from portrait.server.audiences.table import UNKNOWN_TIME, ShopperTable, microseconds
+from portrait.server.audiences.table import UNKNOWN_TIME, ShopperTable
+from portrait.server.moments import microseconds
 from portrait.server.profiles.labels import standardised
 
 Mask = NDArray[np.bool_]

@@ -19,13 +19,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.server.moments import microseconds
 from portrait.server.profiles.interests import MOST_INTERESTS
 from portrait.server.profiles.profile import Profile
 
@@ -35,8 +35,6 @@ CHUNK = 1 << 16
 """Rows that are looked at, or copied, at one time: they bound the memory, and how soon work can be given up."""
 
 _END = b"."
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 Rows = NDArray[np.int64]
 Node = tuple[str, ...]
@@ -143,16 +141,6 @@ def layout(description: Description, width: int) -> dict[str, tuple[str, tuple[i
 def key_of(shopper_id: str) -> bytes:
     """What the column `shopper` holds of a shopper."""
     return shopper_id.encode() + _END
-
-
-def microseconds(time: datetime) -> int:
-    """Since 1970."""
-    return (time - _EPOCH) // _MICROSECOND
-
-
-def moment(since_1970: int) -> datetime:
-    """The inverse of `microseconds`."""
-    return _EPOCH + since_1970 * _MICROSECOND
 
 
 def write_description(description: Description, folder: Path) -> None:

@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import aiosqlite
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consents import Consent, Purpose
+from portrait.server.moments import microseconds, moment
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.storage.arrivals import Arrivals
 from portrait.server.storage.store import ItemChange, RecordedEvent, StoreError
@@ -132,8 +133,6 @@ _CHANGES_OF_OTHERS = f"{_CHANGES} WHERE number > ? AND number <= ? AND writer !=
 _SHOPPERS_AT_A_TIME = 5_000
 """Of a long list: between two parts of it others read."""
 _LOCK_SECONDS = 5.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class SqliteStore:
@@ -164,7 +163,7 @@ class SqliteStore:
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
-        rows = await self._reader.execute_fetchall(_HISTORY, (shopper_id, _microseconds(as_of), limit))
+        rows = await self._reader.execute_fetchall(_HISTORY, (shopper_id, microseconds(as_of), limit))
         return [_event(row) for row in reversed(list(rows))]
 
     def version(self, shopper_id: str) -> Hashable:
@@ -209,7 +208,7 @@ class SqliteStore:
 
     async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before."""
-        declared_at = _microseconds(demographics.declared_at)
+        declared_at = microseconds(demographics.declared_at)
         bands = (demographics.age_band, demographics.gender, demographics.region)
         async with self._transaction() as connection:
             done = await connection.execute(_DECLARE, (shopper_id, *bands, declared_at, demographics.source))
@@ -220,7 +219,7 @@ class SqliteStore:
         for age_band, gender, region, declared_at, source in await self._reader.execute_fetchall(
             _DEMOGRAPHICS, (shopper_id,)
         ):
-            return Demographics(age_band, gender, region, _time(declared_at), source)
+            return Demographics(age_band, gender, region, moment(declared_at), source)
         return None
 
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
@@ -332,32 +331,24 @@ def _row(recorded: RecordedEvent) -> tuple[Any, ...]:
     if event.time is None:
         raise ValueError("an event without a time can't be recorded")
     values = {name: getattr(event, name) for name in _EVENT_COLUMNS}
-    values |= {"type": event.type.value, "time": _microseconds(event.time)}
+    values |= {"type": event.type.value, "time": microseconds(event.time)}
     return (recorded.shopper_id, *values.values())
 
 
 def _event(row: Sequence[Any]) -> Event:
     values = dict(zip(_EVENT_COLUMNS, row, strict=True))
-    values |= {"type": EventType(values["type"]), "time": _time(values["time"])}
+    values |= {"type": EventType(values["type"]), "time": moment(values["time"])}
     return Event(**values)
 
 
-def _microseconds(time: datetime) -> int:
-    return (time - _EPOCH) // _MICROSECOND
-
-
-def _time(microseconds: int) -> datetime:
-    return _EPOCH + microseconds * _MICROSECOND
-
-
 def _consent_row(consent: Consent) -> tuple[Any, ...]:
-    moments = (_microseconds(consent.time), _microseconds(consent.recorded_at))
+    moments = (microseconds(consent.time), microseconds(consent.recorded_at))
     return (consent.purpose.value, consent.granted, *moments, consent.notice, consent.source)
 
 
 def _consent(row: Sequence[Any]) -> Consent:
     purpose, granted, time, recorded_at, notice, source = row
-    return Consent(Purpose(purpose), bool(granted), _time(time), _time(recorded_at), notice, source)
+    return Consent(Purpose(purpose), bool(granted), moment(time), moment(recorded_at), notice, source)
 
 
 def _change(row: Sequence[Any]) -> ItemChange:

@@ -72,6 +72,7 @@ class Store(Protocol):
 
     async def last_arrival(self) -> int:
         """The number of the last event of all to arrive; 0 if there was none."""
+        ...
 
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
         """Keep what a shopper said beside all that they said before, in one transaction.

@@ -28,7 +28,7 @@ def in_onnxruntime(path: Path, threads: int) -> Encoder:
 
 def in_openvino(path: Path, threads: int) -> Encoder:
     """OpenVINO, as the text encoder's configuration asks for it: bfloat16 where the CPU can."""
-    properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     request = openvino.Core().compile_model(str(path), "CPU", properties).create_infer_request()
 
     def encode(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Array:

@@ -6,38 +6,55 @@ Fits seconds = fixed + per_place * rows * length to what is measured, by least s
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
 import numpy as np
-import openvino  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 from benchmarks.machine import machine
+from benchmarks.serving.encoders import Encoder, in_openvino
 from portrait.features import release as files
+from portrait.server.triton.configuration import instances
 
 ROWS, LENGTHS = (1, 2, 4, 8, 16, 32, 64), (8, 16, 24, 32, 48, 64)
 _LARGEST = 2048
+_MODEL = "text_encoder"
 _REPETITIONS = 5
 
 
 def measure(repository: Path) -> dict[tuple[int, int], float]:
-    """Seconds of each shape (rows, length): the median of some runs, after one that compiles it."""
-    path = repository / "text_encoder" / str(files.releases(repository)[-1]) / "model.onnx"
-    request = openvino.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
+    """Seconds of each shape (rows, length), as one of the instances that run at the same time, each on its cores.
+
+    The median of some runs, after one that compiles it.
+    """
+    path = repository / _MODEL / str(files.releases(repository)[-1]) / "model.onnx"
+    running = instances(repository, _MODEL)
+    threads = max(1, len(os.sched_getaffinity(0)) // running)
     random = np.random.default_rng(1)
     seconds = {}
-    for rows, length in ((rows, length) for rows in ROWS for length in LENGTHS if rows * length <= _LARGEST):
-        ids = random.integers(1_000, 2_000, (rows, length))
-        runs = []
-        for _ in range(1 + _REPETITIONS):
-            began = time.perf_counter()
-            request.infer({"input_ids": ids, "attention_mask": np.ones_like(ids)})
-            runs.append(time.perf_counter() - began)
-        seconds[rows, length] = statistics.median(runs[1:])
+    with ThreadPoolExecutor(running) as pool:
+        encoders = [in_openvino(path, threads) for _ in range(running)]
+        for rows, length in ((rows, length) for rows in ROWS for length in LENGTHS if rows * length <= _LARGEST):
+            ids = random.integers(1_000, 2_000, (rows, length))
+            every = list(pool.map(lambda encode, ids=ids: _runs(encode, ids), encoders))  # type: ignore[misc]
+            seconds[rows, length] = statistics.median(taken for runs in every for taken in runs)
     return seconds
+
+
+def _runs(encode: Encoder, ids: NDArray[np.int64]) -> list[float]:
+    """Seconds of each run but the first."""
+    runs = []
+    for _ in range(1 + _REPETITIONS):
+        began = time.perf_counter()
+        encode(ids, np.ones_like(ids))
+        runs.append(time.perf_counter() - began)
+    return runs[1:]
 
 
 def fit(seconds: dict[tuple[int, int], float]) -> tuple[float, float]:

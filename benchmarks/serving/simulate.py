@@ -1,7 +1,8 @@
 """Policies of batching, simulated on one workload: `python -m benchmarks.serving.simulate REPOSITORY`.
 
-Time is virtual: a simulation is exact, takes no time of its own, and runs the gateway's own batcher. One model instance
-answers batches one after another, in `fixed + per_place * places` seconds; `benchmarks.serving.shapes` measures both.
+Time is virtual: a simulation is exact, takes no time of its own, and runs the gateway's own batcher. Each instance of
+the model answers batches one after another, in `fixed + per_place * places` seconds; `benchmarks.serving.shapes`
+measures both.
 Lengths are those of the release's items.
 """
 
@@ -25,9 +26,9 @@ from portrait.server.batching.shapes import Shapes
 from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, Overloaded
 from portrait.server.inference.texts import QUEUE, SHAPES
-from portrait.server.inference.triton import CALLS
+from portrait.server.inference.triton import AHEAD
 
-FIXED, PER_PLACE = 1.1e-3, 16.6e-6
+FIXED, PER_PLACE, INSTANCES = 1.4e-3, 38.0e-6, 2
 """Seconds, by `benchmarks.serving.shapes` with all-MiniLM-L6-v2 in bfloat16 on 2 cores of a Xeon with AMX."""
 DELAY = 2e-3
 """Seconds that a batcher of fixed delay waits for more."""
@@ -52,18 +53,21 @@ class Text:
 
 @dataclass
 class Model:
-    """One instance: runs a batch at a time, the others wait."""
+    """Each instance runs a batch at a time, the others wait."""
 
     fixed: float = FIXED
     per_place: float = PER_PLACE
+    instances: int = INSTANCES
     batches: list[tuple[float, list[Text], int]] = field(default_factory=list)
     """When each was sent, what it holds, and the length that it is padded to."""
-    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._idle = asyncio.Semaphore(self.instances)
 
     async def run(self, texts: Sequence[Text], length: int, deadline: float | None) -> list[int]:
         """Answer each text with its number."""
         self.batches.append((asyncio.get_running_loop().time(), list(texts), length))
-        async with self.busy:
+        async with self._idle:
             await asyncio.sleep(self.fixed + self.per_place * len(texts) * length)
         return [text.number for text in texts]
 
@@ -77,7 +81,8 @@ class Policy(Protocol):
 
 def ours(model: Model, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[Text, int]:
     """The gateway's batcher."""
-    return Batcher(model.run, lambda text: text.length, shapes, CALLS, limit)
+    running = model.instances
+    return Batcher(model.run, lambda text: text.length, shapes, running + AHEAD, limit, running)
 
 
 class Gathering:
@@ -94,28 +99,30 @@ class Gathering:
     def __init__(self, model: Model, budget: int, delay: float, joins: bool) -> None:
         self._model, self._budget, self._delay, self._joins = model, budget, delay, joins
         self._waiting: list[tuple[Text, asyncio.Future[int]]] = []
-        self._running: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
 
     def submit(self, item: Text, deadline: float | None) -> "asyncio.Future[int]":
         """Have a text answered."""
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if self._running is None:
-            self._running = asyncio.create_task(self._run())
+        if len(self._running) < self._model.instances:
+            task = asyncio.create_task(self._run())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
         return answer
 
     async def _run(self) -> None:
         while self._waiting:
             if self._delay and len(self._batch()) == len(self._waiting):
                 await asyncio.sleep(self._delay)
-            batch = self._batch()
+            if not (batch := self._batch()):
+                return  # another instance took it meanwhile
             del self._waiting[: len(batch)]
             texts = [text for text, _ in batch]
             answers = await self._model.run(texts, max(text.length for text in texts), None)
             for (_, waits), answer in zip(batch, answers, strict=True):
                 if not waits.done():
                     waits.set_result(answer)
-        self._running = None
 
     def _batch(self) -> list[tuple[Text, "asyncio.Future[int]"]]:
         batch: list[tuple[Text, asyncio.Future[int]]] = []

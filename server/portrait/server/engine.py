@@ -38,6 +38,7 @@ from portrait.server.profiles.traits import TraitValue, values
 from portrait.server.releases import Release
 from portrait.server.retrieval.candidates import features, retrieve
 from portrait.server.retrieval.unranked import scores, unranked
+from portrait.server.triton.configuration import instances
 
 Vector = NDArray[np.float32]
 
@@ -128,11 +129,19 @@ class Engine:
         models: its graphs in Triton.
         catalogues: the release's items.
         text_cache_bytes: memory for embeddings of texts.
+        text_instances: of the text encoder in Triton.
     """
 
-    def __init__(self, release: Release, models: TritonModels, catalogues: Catalogues, text_cache_bytes: int) -> None:
+    def __init__(
+        self,
+        release: Release,
+        models: TritonModels,
+        catalogues: Catalogues,
+        text_cache_bytes: int,
+        text_instances: int,
+    ) -> None:
         self.release = release
-        self.texts = TextEncoder(models, release, text_cache_bytes)
+        self.texts = TextEncoder(models, release, text_cache_bytes, text_instances)
         self._models = models
         self._catalogues = catalogues
         self._shoppers = ShopperEncoder(models, release, self.texts)
@@ -168,12 +177,12 @@ class Engine:
 
         Raises:
             ReleaseError: the release is missing or damaged.
+            TritonError: the text encoder has no configuration, or none that Triton knows.
         """
         loaded = await asyncio.to_thread(Release.load, repository, release)
         catalogues = await asyncio.to_thread(Catalogues, loaded)
-        return cls(
-            loaded, TritonModels(triton_url, release, files.models(repository, release)), catalogues, text_cache_bytes
-        )
+        models = TritonModels(triton_url, release, files.models(repository, release))
+        return cls(loaded, models, catalogues, text_cache_bytes, instances(repository, "text_encoder"))
 
     async def close(self) -> None:
         """Close the connection to Triton."""

@@ -184,6 +184,24 @@ def test_what_is_not_full_waits_behind_a_batch_that_runs_and_what_is_full_does_n
     ]  # fmt: skip
 
 
+def test_every_instance_is_given_what_there_is_at_once() -> None:
+    model = Model()
+
+    async def scenario() -> None:
+        shapes = Shapes((1,), (1, 2, 3, 4), budget=4, overhead=0, behind=1.0)
+        batcher: Batcher[int, int] = Batcher(model, lambda _: 1, shapes, concurrency=3, limit=100, instances=2)
+        answers = []
+        for item in range(9):
+            answers.append(batcher.submit(item, None))
+            await asyncio.sleep(0.1)
+        await asyncio.gather(*answers)
+
+    run(scenario())
+    assert [(round(at, 1), items) for at, items in model.batches] == [
+        (0.0, [0]), (0.1, [1]), (0.5, [2, 3, 4, 5]), (1.1, [6, 7, 8])
+    ]  # fmt: skip
+
+
 def test_a_caller_with_little_goes_before_one_with_much_and_background_work_last() -> None:
     model = Model()
 

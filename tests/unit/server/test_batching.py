@@ -51,15 +51,15 @@ def texts(draw: st.DrawFn) -> list[Text]:
     ]
 
 
-def simulated(workload: list[Text], limit: int = 1000) -> Outcome:
-    model = Model(fixed=BATCH_SECONDS, per_place=0.0)
+def simulated(workload: list[Text], limit: int = 1000, instances: int = 1) -> Outcome:
+    model = Model(fixed=BATCH_SECONDS, per_place=0.0, instances=instances)
     return simulate(workload, lambda model: ours(model, SHAPES, limit), model)
 
 
-@given(texts(), st.integers(1, 40))
+@given(texts(), st.integers(1, 40), st.integers(1, 3))
 @few
-def test_every_text_ends_in_one_way_and_runs_once_at_most(workload: list[Text], limit: int) -> None:
-    outcome = simulated(workload, limit)
+def test_every_text_ends_in_one_way_and_runs_once_at_most(workload: list[Text], limit: int, instances: int) -> None:
+    outcome = simulated(workload, limit, instances)
     runs = Counter(text.number for _, batch, _ in outcome.model.batches for text in batch)
     assert max(runs.values(), default=1) == 1
     ends = [*outcome.seconds, *outcome.late, *outcome.left, *outcome.refused]
@@ -68,10 +68,10 @@ def test_every_text_ends_in_one_way_and_runs_once_at_most(workload: list[Text], 
     assert not runs.keys() & outcome.refused
 
 
-@given(texts())
+@given(texts(), st.integers(1, 3))
 @few
-def test_nothing_runs_that_nobody_waits_for(workload: list[Text]) -> None:
-    outcome = simulated(workload)
+def test_nothing_runs_that_nobody_waits_for(workload: list[Text], instances: int) -> None:
+    outcome = simulated(workload, instances=instances)
     for sent, batch, _ in outcome.model.batches:
         for text in batch:
             assert sent < text.arrives + text.patience
@@ -79,10 +79,10 @@ def test_nothing_runs_that_nobody_waits_for(workload: list[Text]) -> None:
     assert not {text.number for _, batch, _ in outcome.model.batches for text in batch} & outcome.late.keys()
 
 
-@given(texts())
+@given(texts(), st.integers(1, 3))
 @few
-def test_batches_have_the_shapes_and_the_budget_they_may_have(workload: list[Text]) -> None:
-    for _, batch, length in simulated(workload).model.batches:
+def test_batches_have_the_shapes_and_the_budget_they_may_have(workload: list[Text], instances: int) -> None:
+    for _, batch, length in simulated(workload, instances=instances).model.batches:
         assert length == SHAPES.padded(max(text.length for text in batch))
         assert len(batch) in SHAPES.rows
         assert len(batch) == 1 or len(batch) * length <= SHAPES.budget

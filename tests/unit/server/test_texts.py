@@ -58,7 +58,7 @@ def models(release: Release) -> Models:
 
 @pytest.fixture
 def encoder(release: Release, models: Models) -> TextEncoder:
-    return TextEncoder(cast(TritonModels, models), release, CACHE_BYTES)
+    return TextEncoder(cast(TritonModels, models), release, CACHE_BYTES, instances=1)
 
 
 async def settle() -> None:

@@ -1,7 +1,7 @@
 """A micro-batcher: work that arrives while a model is busy goes out together as soon as the model is free.
 
-An idle model is given what there is at once; there is no delay to wait for more. While a batch runs, the next one goes
-out behind it only if it is as good as full (`Shapes.behind`): what is not gathers.
+An idle model is given what there is at once; there is no delay to wait for more. While every instance of it runs a
+batch, the next one goes out behind them only if it is as good as full (`Shapes.behind`): what is not gathers.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 RETRY_SECONDS = 0.5
 _GROWTH_SHARE = 0.25
-"""While a batch runs, another one is looked for whenever this share of what it must have has come."""
+"""While all instances run, another batch is looked for whenever this share of what it must have has come."""
 
 
 class Batcher(Generic[T, R]):
@@ -36,8 +36,9 @@ class Batcher(Generic[T, R]):
             deadline (None if some item has none).
         length: an item's length.
         shapes: what batches may look like.
-        concurrency: batches under way at one time.
+        concurrency: batches under way at one time, those that wait behind a running one included.
         limit: items that may be unanswered at one time; more are refused.
+        instances: batches that the model runs at one time.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class Batcher(Generic[T, R]):
         shapes: Shapes,
         concurrency: int,
         limit: int,
+        instances: int = 1,
     ) -> None:
         self._run, self._length, self._shapes = run, length, shapes
-        self._concurrency, self._limit = concurrency, limit
+        self._concurrency, self._limit, self._instances = concurrency, limit, instances
         self._queue: FairQueue[T, R] = FairQueue()
         self._stage: Stage[T, R] = Stage(shapes, self._queue)
         self._arrivals = itertools.count()
@@ -113,7 +115,7 @@ class Batcher(Generic[T, R]):
         if self._looks or len(self._running) >= self._concurrency:
             return
         shapes = self._shapes
-        if self._running and self._come < _GROWTH_SHARE * shapes.behind * shapes.budget:
+        if self._is_busy and self._come < _GROWTH_SHARE * shapes.behind * shapes.budget:
             return
         self._looks = True
         asyncio.get_running_loop().call_soon(self._dispatch)
@@ -128,13 +130,18 @@ class Batcher(Generic[T, R]):
             task.add_done_callback(self._finish)
 
     def _next_batch(self) -> tuple[list[Job[T, R]], int] | None:
-        """Jobs and their padded length; None if nothing waits, or a batch runs and the next is not full."""
+        """Jobs and their padded length; None if nothing waits, or all instances run and the next is not full."""
         self._stage.fill(asyncio.get_running_loop().time())
         plan = self._stage.plan()
         self._kept = len(self._queue) + len(self._stage)
-        if plan is None or (self._running and not self._is_full(plan)):
+        if plan is None or (self._is_busy and not self._is_full(plan)):
             return None
         return self._stage.take(plan), plan.length
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether every instance has a batch."""
+        return len(self._running) >= self._instances
 
     def _is_full(self, plan: Plan) -> bool:
         return plan.count >= self._shapes.behind * self._shapes.most_rows(plan.length)

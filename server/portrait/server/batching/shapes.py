@@ -19,7 +19,7 @@ class Shapes:
     overhead: int
     """What a batch costs beyond its places, in places: where joining two lengths wastes less, they are joined."""
     behind: float
-    """While a batch runs, the next one goes out behind it if it has this share of the rows that it may have, 0 to 1."""
+    """While all instances run, the next batch goes out behind them if it has this share of its most rows, 0 to 1."""
 
     def padded(self, length: int) -> int:
         """The length that a row is padded to."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from portrait.features.histories import ENCODED_EVENTS, HistoryArrays, pad
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
-from portrait.server.inference.triton import CALLS, TritonModels
+from portrait.server.inference.triton import AHEAD, TritonModels
 from portrait.server.releases import Release
 
 HISTORIES = Shapes(
@@ -38,7 +38,7 @@ class ProfileEncoder:
     def __init__(self, models: TritonModels, release: Release) -> None:
         self._models, self._dimension = models, release.dimension
         self.batcher: Batcher[_History, NDArray[np.float32]] = Batcher(
-            self._run, lambda history: len(history.embeddings), HISTORIES, concurrency=CALLS, limit=QUEUE
+            self._run, lambda history: len(history.embeddings), HISTORIES, concurrency=1 + AHEAD, limit=QUEUE
         )
 
     async def encode(
@@ -86,7 +86,7 @@ class Ranker:
     def __init__(self, models: TritonModels) -> None:
         self._models = models
         self.batcher: Batcher[_Candidates, Scores] = Batcher(
-            self._run, lambda candidates: len(candidates.vectors), RANKINGS, concurrency=CALLS, limit=QUEUE
+            self._run, lambda candidates: len(candidates.vectors), RANKINGS, concurrency=1 + AHEAD, limit=QUEUE
         )
 
     async def score(

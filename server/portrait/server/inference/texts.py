@@ -16,14 +16,14 @@ from portrait.server.batching.shapes import Shapes
 from portrait.server.batching.share import current_share
 from portrait.server.errors import DeadlineExceeded
 from portrait.server.inference.tokenising import Tokeniser
-from portrait.server.inference.triton import CALLS, TritonModels
+from portrait.server.inference.triton import AHEAD, TritonModels
 from portrait.server.releases import Release
 
 SHAPES = Shapes(
     lengths=(8, 12, 14, 16, 18, 20, 22, 24, 28, 32, 40, 48, MAXIMUM_TOKENS),
-    rows=(1, 2, 3, 4, 6, 8, *range(10, 33, 2), *range(36, 65, 4)),
-    budget=512,
-    overhead=70,
+    rows=(1, 2, 3, 4, 6, 8, 9, 10, 12, 13, *range(14, 33, 2), *range(36, 65, 4)),
+    budget=384,
+    overhead=40,
     behind=0.9,
 )
 """Batches of texts, by numbers of tokens, closest where titles are most. docs/operations/batching.md has the figures
@@ -92,15 +92,16 @@ class TextEncoder:
         models: the graphs.
         release: tokenizer and dimension.
         cache_bytes: memory for embeddings of texts seen before.
+        instances: of the graph in Triton, each of which runs a batch at a time.
     """
 
-    def __init__(self, models: TritonModels, release: Release, cache_bytes: int) -> None:
+    def __init__(self, models: TritonModels, release: Release, cache_bytes: int, instances: int) -> None:
         self._models, self._release = models, release
         self._tokeniser = Tokeniser(release.tokenizer)
         self._flights: dict[tuple[str, bool], _Flight] = {}
         self.cache = TextCache(cache_bytes)
         self.batcher: Batcher[list[int], NDArray[np.float32]] = Batcher(
-            self._run, len, SHAPES, concurrency=CALLS, limit=QUEUE
+            self._run, len, SHAPES, concurrency=instances + AHEAD, limit=QUEUE, instances=instances
         )
 
     async def encode(self, texts: Sequence[str], deadline: float | None) -> NDArray[np.float32]:

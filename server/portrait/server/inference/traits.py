@@ -10,7 +10,7 @@ from portrait.features.release import TRAIT_HEADS
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.encoders import QUEUE
-from portrait.server.inference.triton import CALLS, TritonModels
+from portrait.server.inference.triton import AHEAD, TritonModels
 
 PROFILES = Shapes(lengths=(1,), rows=tuple(range(1, 65)), budget=64, overhead=0, behind=0.0)
 """Batches of profiles; they have no length."""
@@ -33,7 +33,7 @@ class TraitHeads:
     def __init__(self, models: TritonModels, traits: int) -> None:
         self._models, self._traits = models, traits
         self.batcher: Batcher[_Known, NDArray[np.float32]] = Batcher(
-            self._run, lambda _: 1, PROFILES, concurrency=CALLS, limit=QUEUE
+            self._run, lambda _: 1, PROFILES, concurrency=1 + AHEAD, limit=QUEUE
         )
 
     async def probabilities(

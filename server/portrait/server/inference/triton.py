@@ -13,8 +13,8 @@ from portrait.features.release import MODELS
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, Unavailable
 from portrait.server.inference.liveness import RETRY_SECONDS, Liveness
 
-CALLS = 2
-"""Calls of one graph under way at one time: one runs, the next is on its way. More would only wait in Triton."""
+AHEAD = 1
+"""Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""
 _LOOK_SECONDS = 0.5
 
 _CHANNEL = [

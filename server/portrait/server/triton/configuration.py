@@ -19,13 +19,26 @@ def load_options(repository: Path, model: str, releases: Sequence[int]) -> str:
     Raises:
         TritonError: the model has no config.pbtxt, or Triton's schema does not know what it says.
     """
-    path = repository / model / "config.pbtxt"
-    try:
-        config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
-    except (OSError, text_format.ParseError) as error:
-        raise TritonError(f"{path} can't be read: {error}") from error
+    config = _read(repository, model)
     config.version_policy.specific.versions[:] = releases
     return json_format.MessageToJson(config, preserving_proto_field_name=True, indent=None)
+
+
+def instances(repository: Path, model: str) -> int:
+    """How many batches a model runs at one time: its instances on one device.
+
+    Raises:
+        TritonError: the model has no config.pbtxt, or Triton's schema does not know what it says.
+    """
+    return sum(group.count or 1 for group in _read(repository, model).instance_group) or 1
+
+
+def _read(repository: Path, model: str) -> model_config_pb2.ModelConfig:
+    path = repository / model / "config.pbtxt"
+    try:
+        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+    except (OSError, text_format.ParseError) as error:
+        raise TritonError(f"{path} can't be read: {error}") from error
 
 
 async def load_model(client: InferenceServerClient, repository: Path, model: str, releases: Sequence[int]) -> None:

@@ -5,6 +5,7 @@ process of its own, for each instance of a model, with the packages of the inter
 """
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,9 +154,12 @@ def _openvino(path: str, config: dict[str, Any], outputs: list[str]) -> Run:
     """OpenVINO itself: ONNX Runtime's provider of it accepts CPUs of one vendor only."""
     import openvino  # type: ignore[import-untyped]
 
-    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-    if threads := _threads(config):
-        properties["INFERENCE_NUM_THREADS"] = threads
+    properties = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": _threads(config),
+        # Instances would all be pinned to the same cores, and to those that the gateway is busy on.
+        "ENABLE_CPU_PINNING": False,
+    }
     request = openvino.Core().compile_model(path, "CPU", properties).create_infer_request()
 
     def run(inputs: dict[str, Array]) -> list[Array]:
@@ -171,5 +175,9 @@ def _wants_openvino(config: dict[str, Any]) -> bool:
 
 
 def _threads(config: dict[str, Any]) -> int:
-    """Threads of one run; 0 lets the runtime choose."""
-    return int(config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "0"))
+    """Threads of one run: what the configuration says, else an instance's share of the cores; 0 is all of them."""
+    told = int(config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "0"))
+    instances = sum(group["count"] for group in config["instance_group"])
+    if told or instances == 1:
+        return told
+    return max(1, len(os.sched_getaffinity(0)) // instances)

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from portrait.features.replacing import replacing
 from portrait.server.audiences.finding import Permitted
 from portrait.server.audiences.merging import Source, merge
 from portrait.server.audiences.snapshots import Snapshots
@@ -67,6 +68,19 @@ class _Plan:
     def goes_on(self, other: "_Plan") -> bool:
         """Whether the parts that the other wrote are parts of this one."""
         return (self.base, self.as_of) == (other.base, other.as_of)
+
+    def write(self, path: Path) -> None:
+        """Write as JSON."""
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def read(cls, path: Path) -> "_Plan | None":
+        """The inverse of `write`; None if there is none, or one that an earlier version has left half written."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
 
 async def tabulate(
@@ -146,22 +160,25 @@ class _Run:
         await asyncio.to_thread(merge, sources, description, whole)
         release = self._engine.release.identity
         await asyncio.to_thread(snapshots.publish, whole, release, description.snapshot)
-        shutil.rmtree(self._folder)
+        self._clear()
         made = snapshots.open(release, description.snapshot)
         assert made is not None
         return made
 
     def _planned(self, plan: _Plan) -> _Plan:
         """The plan of a run that was cut short, if this one would do the same; else this one's."""
-        path = self._folder / _PLAN
-        if path.exists():
-            before = _Plan(**json.loads(path.read_text()))
-            if plan.goes_on(before):
-                return before
-        shutil.rmtree(self._folder, ignore_errors=True)
+        before = _Plan.read(self._folder / _PLAN)
+        if before is not None and plan.goes_on(before):
+            return before
+        self._clear()
         self._folder.mkdir()
-        path.write_text(json.dumps(dataclasses.asdict(plan)))
+        plan.write(self._folder / _PLAN)
         return plan
+
+    def _clear(self) -> None:
+        """Remove what runs have left; the plan first, so that nobody goes on with half of the rest."""
+        (self._folder / _PLAN).unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _parts(
         self, plan: _Plan, changed: list[str] | None, tell: Callable[[Progress], None]

@@ -122,6 +122,37 @@ async def test_a_run_that_was_cut_short_is_gone_on_with(
     assert sorted(path.name for path in folder.iterdir()) == [".lock", str(table.description.snapshot)]
 
 
+async def test_a_run_that_was_killed_while_it_wrote_is_begun_again(
+    engine: Engine, store: Store, snapshots: Snapshots
+) -> None:
+    building = snapshots.of(engine.release.identity) / ".building"
+    for left in ("", '{"base": nu', "{}", "[1]"):
+        building.mkdir(parents=True)
+        (building / "plan.json").write_text(left)
+        (building / "000000").mkdir()
+        (building / "000000" / "table.json").write_text("of nobody knows what")
+        assert len(await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
+        assert not building.exists()
+
+
+async def test_a_run_that_was_killed_while_it_cleared_up_leaves_no_half_parts(
+    engine: Engine, store: Store, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(tabulating.shutil, "rmtree", _killed_after_the_columns)
+        with pytest.raises(InterruptedError):
+            await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)
+    assert len(await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
+
+
+def _killed_after_the_columns(folder: Path, ignore_errors: bool = False) -> None:
+    columns = list(folder.rglob("0*/*.npy"))
+    for column in columns:
+        column.unlink()
+    if columns:
+        raise InterruptedError
+
+
 async def test_one_run_at_a_time(engine: Engine, store: Store, snapshots: Snapshots) -> None:
     async def another(shopper_ids: Sequence[str]) -> Set[str]:
         with pytest.raises(TabulationError):

@@ -28,6 +28,7 @@ from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import CHUNK, TABLE, Description, Rows, ShopperTable, key_of, write
 from portrait.server.engine import Engine
 from portrait.server.profiles.profile import Profile
+from portrait.server.profiling import profile_of
 from portrait.server.services.shoppers import recorded_behaviour_of
 from portrait.server.storage.store import Store
 
@@ -225,7 +226,7 @@ class _Run:
         behaviour = await recorded_behaviour_of(self._store, shopper_id, as_of)
         if not behaviour.history:
             return None
-        return await self._engine.profile(behaviour.history, behaviour.as_of, fields=_FIELDS, deadline=None)
+        return await profile_of(self._engine, behaviour.history, behaviour.as_of, fields=_FIELDS, deadline=None)
 
     async def _kept(self, base: ShopperTable, changed: list[str]) -> Rows:
         """Rows of a table that stay as they are."""

@@ -13,6 +13,7 @@ from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import ShopperTable
 from portrait.server.engine import Engine
 from portrait.server.moments import moment
+from portrait.server.profiling import profile_of
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent, Store
 from portrait.server.tabulating import TabulationError, tabulate
@@ -56,7 +57,7 @@ async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, stor
     assert table.description.traits == ["lapses", "buys"]
     for row, shopper in enumerate(names(table)):
         history = await store.history(shopper, NOW, 100)
-        said = await engine_with_traits.profile(history, NOW, fields=FIELDS, deadline=None)
+        said = await profile_of(engine_with_traits, history, NOW, fields=FIELDS, deadline=None)
         assert said.embedding is not None
         assert said.value is not None
         assert table["vector"][row] == pytest.approx(said.embedding, abs=1e-3)

@@ -98,6 +98,26 @@ async def test_a_run_brings_the_last_table_up_to_date(engine: Engine, store: Sto
     assert len(snapshots.numbers(engine.release.identity)) == 2
 
 
+async def test_who_was_forgotten_stands_in_no_later_table(engine: Engine, store: Store, snapshots: Snapshots) -> None:
+    before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
+    for shopper in ("s03", "s04", "s05"):
+        await store.forget(shopper, NOW)
+    await store.record([bought("s04", 9, ITEMS[0], days=-1)])
+    later = NOW + timedelta(days=2)
+
+    async def asked_meanwhile(shopper_ids: Sequence[str]) -> Set[str]:
+        if "s06" in shopper_ids:  # while rows that stay are looked at
+            await store.forget("s06", later)
+        return set(shopper_ids)
+
+    after = await tabulate(engine, store, snapshots, asked_meanwhile, as_of=later)
+    assert set(names(after)) == set(names(before)) - {"s03", "s05", "s06"}
+    [row] = after.rows_of(["s04"])
+    assert moment(int(after["as_of"][row])) == later
+    assert await store.forgotten(before.description.last_forgotten, names(before)) == {"s03", "s04", "s05", "s06"}
+    assert await store.forgotten(after.description.last_forgotten, names(before)) == {"s06"}
+
+
 async def test_a_run_that_was_cut_short_is_gone_on_with(
     engine: Engine, store: Store, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from portrait.server.moments import microseconds, moment
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.storage.arrivals import Arrivals
 from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
-from portrait.server.storage.tombstones import shopper_sha256
+from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 
 _MIGRATIONS = (
     """
@@ -103,6 +103,7 @@ _RECORD = (
     f"INSERT INTO events (arrival, shopper_id, {_COLUMN_LIST}) "  # noqa: S608 - names of a dataclass's fields
     f"VALUES (({_LAST_ARRIVAL}) + 1, ?{', ?' * len(_EVENT_COLUMNS)})"
 )
+_TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
 _TOMBSTONES_OF = "SELECT shopper_sha256, forgotten_at FROM tombstones WHERE shopper_sha256 IN ({})"
 _BURY = f"REPLACE INTO tombstones (shopper_sha256, forgotten_at, arrival) VALUES (?, ?, ({_LAST_ARRIVAL}))"  # noqa: S608
 _KNOWN_OF_SHOPPERS = ("events", "consent_records", "consents", "demographics")
@@ -218,6 +219,11 @@ class SqliteStore:
             rows = await self._reader.execute_fetchall(_listed(_FORGOTTEN_AFTER, hashes), (after, *hashes))
             found.update(hashes[each] for (each,) in rows)
         return found
+
+    async def tombstones(self) -> list[Tombstone]:
+        """All shoppers who were forgotten."""
+        rows = await self._reader.execute_fetchall(_TOMBSTONES)
+        return [Tombstone(hashed, moment(forgotten_at)) for hashed, forgotten_at in rows]
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from portrait.features.events import Event, Item
 from portrait.server.consents import Consent, Purpose
 from portrait.server.profiles.demographics import Demographics
+from portrait.server.storage.tombstones import Tombstone
 
 
 class StoreError(Exception):
@@ -83,6 +84,10 @@ class Store(Protocol):
 
     async def forgotten(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who were forgotten after a time, by the numbers of `last_forgotten`."""
+        ...
+
+    async def tombstones(self) -> list[Tombstone]:
+        """All shoppers who were forgotten, in the order in which they last were."""
         ...
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:

@@ -1,6 +1,7 @@
 """A real gateway as its users run it: `portrait serve` in a process of its own, on a free port, with real Triton."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _READY_SECONDS = 60.0
 _END_SECONDS = 40.0
+_TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
 
 
 @dataclass
@@ -130,3 +132,22 @@ def serve(repository: Path, folder: Path, *arguments: str) -> Iterator[Served]:
         if process.poll() is None:
             served.terminate()
         reader.join()
+
+
+def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:
+    """Run `portrait tabulate`; returns the last line of its log."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", _TABULATE, "--repository", str(repository)),
+            *("--state", str(folder / "portrait.db"), "--audiences", str(folder / "audiences")),
+            *("--triton-log", str(folder / "tabulate.log"), *arguments),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=os.environ | {"GRPC_VERBOSITY": "NONE"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "shopper-" not in done.stderr
+    line: dict[str, object] = json.loads(done.stderr.splitlines()[-1])
+    return line

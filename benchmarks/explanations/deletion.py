@@ -16,6 +16,7 @@ from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import ENCODED_EVENTS
 from portrait.server.engine import Engine
 from portrait.server.explaining import EventEffect, Part, WordEffect, explain_profile, without_words
+from portrait.server.profiling import profile_of
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ async def of_interest(engine: Engine, case: Case, random: np.random.Generator) -
     """What the strongest interest that is not most of the attention loses; None if there is none."""
 
     async def interests(history: Sequence[Event]) -> Mapping[tuple[str, ...], tuple[float, tuple[str, ...]]]:
-        profile = await engine.profile(history, case.as_of, fields=frozenset({"interests"}), deadline=None)
+        profile = await profile_of(engine, history, case.as_of, fields=frozenset({"interests"}), deadline=None)
         return {each.path: (each.weight, each.evidence_event_ids) for each in profile.interests if not each.inferred}
 
     known = await interests(case.history)
@@ -103,7 +104,7 @@ async def of_trait(engine: Engine, case: Case, name: str, random: np.random.Gene
     """What the probability of a trait loses; None if the shopper has none."""
 
     async def value(history: Sequence[Event]) -> float | None:
-        profile = await engine.profile(history, case.as_of, fields=frozenset({"traits"}), deadline=None)
+        profile = await profile_of(engine, history, case.as_of, fields=frozenset({"traits"}), deadline=None)
         return next(each.probability for each in profile.traits if each.trait.name == name)
 
     if await value(case.history) is None:

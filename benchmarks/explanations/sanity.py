@@ -12,8 +12,9 @@ from scipy.stats import spearmanr
 
 from benchmarks.explanations.shoppers import Case
 from portrait.features.events import Item
-from portrait.server.engine import Engine, RankRequest
+from portrait.server.engine import Engine
 from portrait.server.explaining import RankingExplanation, explain_recommendation
+from portrait.server.ranking import RankRequest
 
 CITED = 3
 """Events that are compared as a set."""

@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.quality.served import events_of
 from portrait.features.events import Event, Item
 from portrait.server.catalogues.filters import Filter
-from portrait.server.engine import Engine, RankRequest, RecommendRequest
+from portrait.server.engine import Engine
+from portrait.server.ranking import RankRequest, RecommendRequest, rank, recommend
 from portrait.training.run import TrainedRun
 
 T = TypeVar("T")
@@ -60,13 +61,13 @@ def _case(trained: TrainedRun, events: Sequence[Event], target: int) -> Case:
 async def recommended(engine: Engine, case: Case, history: Sequence[Event]) -> list[Item]:
     """The ten best items after a history; what is excluded does not depend on it."""
     request = RecommendRequest(history, case.as_of, filter=Filter(exclude_item_ids=case.excluded))
-    return [each.item for each in (await engine.recommend(request, deadline=None)).items]
+    return [each.item for each in (await recommend(engine, request, deadline=None)).items]
 
 
 async def score(engine: Engine, case: Case, history: Sequence[Event], item: Item) -> float:
     """Score of an item after a history; of one without a title, as the catalogue holds it."""
     request = RankRequest(history, case.as_of, candidates=[item])
-    return (await engine.rank(request, deadline=None)).items[0].score
+    return (await rank(engine, request, deadline=None)).items[0].score
 
 
 def held(item: Item) -> Item:

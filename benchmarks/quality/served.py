@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from portrait.features import release as files
 from portrait.features.events import Event, EventType
-from portrait.server.engine import Engine, RecommendRequest
+from portrait.server.engine import Engine
+from portrait.server.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
 from portrait.training import corpus as corpora
 from portrait.training.choices import Split
@@ -46,7 +47,7 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
             history, events[target].time or datetime.now(UTC), exclude_seen=holdout.mask_seen, k=10
         )
         async with gate:
-            ranking = await engine.recommend(request, deadline=None)
+            ranking = await recommend(engine, request, deadline=None)
         ids = [ranked.item.item_id for ranked in ranking.items]
         wanted = events[target].item_id
         if wanted in ids:

@@ -42,7 +42,7 @@ def measure(repository: Path) -> dict[tuple[int, int], float]:
         encoders = [in_openvino(path, threads) for _ in range(running)]
         for rows, length in ((rows, length) for rows in ROWS for length in LENGTHS if rows * length <= _LARGEST):
             ids = random.integers(1_000, 2_000, (rows, length))
-            every = list(pool.map(lambda encode, ids=ids: _runs(encode, ids), encoders))  # type: ignore[misc]
+            every = list(pool.map(lambda encode, ids=ids: _runs(encode, ids), encoders))
             seconds[rows, length] = statistics.median(taken for runs in every for taken in runs)
     return seconds
 

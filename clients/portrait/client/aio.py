@@ -19,6 +19,7 @@ from portrait.client.results import (
     Embeddings,
     Event,
     Filter,
+    Forgotten,
     Item,
     Permission,
     ProfileExplanation,
@@ -323,3 +324,10 @@ class AsyncClient:
             FailedPreconditionError: the shopper does not allow the purpose `demographics`.
         """
         return await self._run(calls.declare_demographics(shopper_id, age, gender, region, source), timeout)
+
+    async def forget_shopper(self, shopper_id: str, *, timeout: float | None = None) -> Forgotten:
+        """Remove all that is recorded of a shopper, for good: events, what they declared and what they allowed.
+
+        Events of up to this moment that are sent again are refused. Safe to repeat, and for any id.
+        """
+        return await self._run(calls.forget_shopper(shopper_id), timeout)

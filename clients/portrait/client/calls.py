@@ -36,6 +36,7 @@ from portrait.client.results import (
     Embeddings,
     Event,
     Filter,
+    Forgotten,
     Item,
     Permission,
     ProfileExplanation,
@@ -108,6 +109,7 @@ class Stubs:
             "SetConsents": consents.SetConsents,
             "GetConsents": consents.GetConsents,
             "DeclareDemographics": consents.DeclareDemographics,
+            "ForgetShopper": consents.ForgetShopper,
         }
 
 
@@ -301,3 +303,9 @@ def declare_demographics(shopper_id: str, age: int | None, gender: str, region: 
         shopper_id=shopper_id, age=age, gender=gender, region=region, source=source
     )
     return Call("DeclareDemographics", request, lambda response: read_demographics(response.demographics))
+
+
+def forget_shopper(shopper_id: str) -> Call[Forgotten]:
+    """Remove all that is recorded of a shopper."""
+    request = consent_service_pb2.ForgetShopperRequest(shopper_id=shopper_id)
+    return Call("ForgetShopper", request, messages.read_forgotten)

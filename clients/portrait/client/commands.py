@@ -1,4 +1,4 @@
-"""The commands that call a gateway, from `portrait record` to `portrait declare`."""
+"""The commands that call a gateway, from `portrait record` to `portrait forget`."""
 
 import dataclasses
 import json
@@ -263,6 +263,16 @@ def declare(
         _print_json(declared)
     else:
         tables.print_demographics(Console(), declared)
+
+
+@calling()
+def forget(client: Client, shopper_id: ShopperId, as_json: AsJson = False) -> None:
+    """Remove all that is recorded of a shopper, for good. Events of before that are sent again are refused."""
+    forgotten = client.forget_shopper(shopper_id)
+    if as_json:
+        _print_json(forgotten)
+    else:
+        typer.echo(f"forgotten: {forgotten.event_count:,} events, and all that the shopper said")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from portrait.client.results import (
     EventEffect,
     EventType,
     Filter,
+    Forgotten,
     Item,
     ItemEffect,
     Permission,
@@ -162,6 +163,11 @@ def read_consents(message: consent_service_pb2.GetConsentsResponse) -> Consents:
         if (said := each.consent).purpose in _NUMBERED
     )
     return Consents(read_permissions(message), records)
+
+
+def read_forgotten(message: consent_service_pb2.ForgetShopperResponse) -> Forgotten:
+    """What was removed of a shopper."""
+    return Forgotten(message.event_count, message.forgotten_at.ToDatetime(tzinfo=UTC))
 
 
 def read_recorded(response: event_service_pb2.RecordEventsResponse, first: int) -> RecordSummary:

@@ -114,6 +114,16 @@ class Consents:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was removed of a shopper."""
+
+    event_count: int
+    """How many events; 0 if none was recorded, or all were removed before."""
+    forgotten_at: datetime
+    """Events up to this moment are refused from now on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """An event or item that was not stored."""
 

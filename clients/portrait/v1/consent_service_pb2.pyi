@@ -112,3 +112,17 @@ class DeclareDemographicsResponse(_message.Message):
     DEMOGRAPHICS_FIELD_NUMBER: _ClassVar[int]
     demographics: _profile_pb2.Demographics
     def __init__(self, demographics: _Optional[_Union[_profile_pb2.Demographics, _Mapping]] = ...) -> None: ...
+
+class ForgetShopperRequest(_message.Message):
+    __slots__ = ("shopper_id",)
+    SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
+    shopper_id: str
+    def __init__(self, shopper_id: _Optional[str] = ...) -> None: ...
+
+class ForgetShopperResponse(_message.Message):
+    __slots__ = ("event_count", "forgotten_at")
+    EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FORGOTTEN_AT_FIELD_NUMBER: _ClassVar[int]
+    event_count: int
+    forgotten_at: _timestamp_pb2.Timestamp
+    def __init__(self, event_count: _Optional[int] = ..., forgotten_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -51,6 +51,11 @@ class ConsentServiceStub:
                 request_serializer=portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsRequest.SerializeToString,
                 response_deserializer=portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsResponse.FromString,
                 _registered_method=True)
+        self.ForgetShopper = channel.unary_unary(
+                '/portrait.v1.ConsentService/ForgetShopper',
+                request_serializer=portrait_dot_v1_dot_consent__service__pb2.ForgetShopperRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_consent__service__pb2.ForgetShopperResponse.FromString,
+                _registered_method=True)
 
 
 class ConsentServiceServicer:
@@ -81,6 +86,16 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetShopper(self, request, context):
+        """Removes all that is recorded of a shopper: events, what they declared, and what they allowed. From its answer on
+        they are somebody unknown: no answer that was kept is given again, and no audience finds them by a shopper table
+        that was begun before. Events up to that moment are not taken in again; later ones are, as of somebody new. It
+        can't be undone. Answered for every id, known or not; safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +113,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.DeclareDemographics,
                     request_deserializer=portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsRequest.FromString,
                     response_serializer=portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsResponse.SerializeToString,
+            ),
+            'ForgetShopper': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetShopper,
+                    request_deserializer=portrait_dot_v1_dot_consent__service__pb2.ForgetShopperRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_consent__service__pb2.ForgetShopperResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -183,6 +203,33 @@ class ConsentService:
             '/portrait.v1.ConsentService/DeclareDemographics',
             portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsRequest.SerializeToString,
             portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetShopper(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portrait.v1.ConsentService/ForgetShopper',
+            portrait_dot_v1_dot_consent__service__pb2.ForgetShopperRequest.SerializeToString,
+            portrait_dot_v1_dot_consent__service__pb2.ForgetShopperResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,6 +26,7 @@ from portrait.features import release as files
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.histories import EVENT_NUMBERS
 from portrait.features.release import MODELS, TRAIT_HEADS, Manifest
+from portrait.features.replacing import replacing
 from portrait.features.statistics import STATISTICS
 from portrait.server.triton import EmbeddedTriton, TritonError
 from portrait.training.run import TrainedRun
@@ -95,7 +96,8 @@ def _place_config(model: str, repository: Path) -> None:
     target = repository / model / "config.pbtxt"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(_configs() / model / "config.pbtxt", target)
+        with replacing(target) as temporary:
+            shutil.copy(_configs() / model / "config.pbtxt", temporary)
 
 
 def _configs() -> Path:

@@ -1,11 +1,12 @@
 """Associations: which items follow which, as a sparse item-to-item matrix, and what they say of a history."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from portrait.features.replacing import replacing
 
 REMEMBERED_ITEMS = 32
 """A history's latest events with known items, so many of them, are what associations are read of."""
@@ -88,10 +89,8 @@ class Associations:
 
     def save(self, path: Path) -> None:
         """Write to a file, all of it or nothing."""
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, starts=self.starts, items=self.items, weights=self.weights, decay=self.decay)
-        os.replace(temporary, path)
 
     @classmethod
     def load(cls, path: Path) -> "Associations":

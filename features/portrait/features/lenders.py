@@ -5,7 +5,6 @@ vectors are nearest to its words stand for it: their vectors are mixed into its 
 associated as they are on average. A known item lends to itself alone.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from portrait.features import release as files
 from portrait.features.associations import Associated
+from portrait.features.replacing import replacing
 
 LENDERS = 10
 """A newcomer has so many lenders at most."""
@@ -102,10 +102,8 @@ class Lenders:
         """Write to a file, all of it or nothing."""
         held = np.empty(len(self), dtype=[("rows", np.int32, (LENDERS,)), ("shares", np.float32, (LENDERS,))])
         held["rows"], held["shares"] = self.rows, self.shares
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, held)
-        os.replace(temporary, path)
 
     @classmethod
     def load(cls, folder: Path) -> "Lenders":

@@ -22,10 +22,11 @@
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from portrait.features.replacing import replacing
 
 MODELS = ("text_encoder", "profile_encoder", "ranker")
 """The graphs of every release."""
@@ -87,9 +88,8 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a release's folder, all of it or nothing."""
-        temporary = folder / f".{MANIFEST}.tmp"
-        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n")
-        os.replace(temporary, folder / MANIFEST)
+        with replacing(folder / MANIFEST) as temporary:
+            temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from portrait.features.replacing import replacing
+
 MAXIMUM_TOKENS = 64
 """A text is cut after this many tokens, special tokens included: titles and queries are shorter."""
 
@@ -37,7 +39,8 @@ class TextTokenizer:
 
     def save(self, path: Path) -> None:
         """Write a `tokenizer.json`."""
-        self._tokenizer.save(str(path))
+        with replacing(path) as temporary:
+            self._tokenizer.save(str(temporary))
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, unpadded, at most `MAXIMUM_TOKENS`. Releases the GIL while it works."""

@@ -1,6 +1,8 @@
 """The one place that wires the gateway: every part gets what it needs here, and is closed here."""
 
 import asyncio
+import csv
+import dataclasses
 import json
 import sys
 import time
@@ -60,6 +62,7 @@ from portrait.server.settings import Settings
 from portrait.server.signals import end_on_signals, on_signals
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
+from portrait.server.storage.tombstones import Tombstone
 from portrait.server.tabulating import Progress, TabulationError, tabulate
 from portrait.server.triton import EmbeddedTriton, RemoteTriton, SupervisedTriton, TritonError
 from portrait.v1 import (
@@ -133,6 +136,11 @@ def run_tabulation(settings: Settings, *, full: bool, as_of: datetime | None) ->
     return _end_of(_tabulate(settings, full, as_of), settings)
 
 
+def run_forgotten(settings: Settings) -> int:
+    """Write who was forgotten to stdout, as CSV. Returns the exit code."""
+    return _end_of(_forgotten(settings), settings)
+
+
 def _end_of(running: Coroutine[None, None, None], settings: Settings) -> int:
     """Run; returns the exit code."""
     logs.configure(settings.log_level, sys.stderr)
@@ -181,6 +189,18 @@ async def _tabulate(settings: Settings, full: bool, as_of: datetime | None) -> N
             shoppers=len(made),
             seconds=round(time.monotonic() - begun, 1),
         )
+
+
+async def _forgotten(settings: Settings) -> None:
+    if not settings.state.is_file():  # an empty list would be taken for nobody
+        raise StoreError(f"{settings.state} does not exist")
+    async with AsyncExitStack() as closing:
+        store = await open_store(settings.state)
+        closing.push_async_callback(store.close)
+        lines = csv.writer(sys.stdout, lineterminator="\n")
+        lines.writerow(field.name for field in dataclasses.fields(Tombstone))
+        for tombstone in await store.tombstones():
+            lines.writerow((tombstone.shopper_sha256, tombstone.forgotten_at.isoformat()))
 
 
 async def _started(

@@ -1,4 +1,4 @@
-"""The commands `portrait serve` and `portrait tabulate`."""
+"""The commands `portrait serve`, `portrait tabulate` and `portrait forgotten`."""
 
 import functools
 import inspect
@@ -111,6 +111,17 @@ def tabulate(
     from portrait.server.app import run_tabulation
 
     sys.exit(run_tabulation(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
+
+
+@_with_settings(("settings_file", "state"))
+def forgotten(settings: Settings) -> None:
+    """Print who was forgotten, for `portrait prepare --forgotten`.
+
+    Writes CSV: the SHA-256 of each shopper's id, and when. Reads the state file, also while a gateway uses it.
+    """
+    from portrait.server.app import run_forgotten
+
+    sys.exit(run_forgotten(settings))
 
 
 _ENVIRONMENT = {

@@ -18,9 +18,11 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS
 from portrait.features.keywords import keywords, without
 from portrait.server.catalogues.catalogue import Shelves
-from portrait.server.engine import Engine, RankedItem, Ranking, RankRequest
+from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
 from portrait.server.profiles.profile import Profile
+from portrait.server.profiling import inferred_chance, profile_of
+from portrait.server.ranking import RankedItem, Ranking, RankRequest, rank
 
 MOST_WORDS = 64
 """Words of a title that are left out in turn."""
@@ -111,7 +113,7 @@ async def explain_recommendation(
     """
 
     async def ranking(history: Sequence[Event], *candidates: Item) -> Ranking:
-        return await engine.rank(replace(request, history=history, candidates=candidates), deadline=deadline)
+        return await rank(engine, replace(request, history=history, candidates=candidates), deadline=deadline)
 
     async def score(history: Sequence[Event]) -> float:
         return (await ranking(history, Item(item.item_id, ""))).items[0].score
@@ -170,7 +172,7 @@ async def explain_profile(
     fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
     async def profile(events: Sequence[Event]) -> Profile:
-        return await engine.profile(events, as_of, fields=fields, deadline=deadline)
+        return await profile_of(engine, events, as_of, fields=fields, deadline=deadline)
 
     whole = await profile(history)
     read = _reading(whole, part)
@@ -178,10 +180,10 @@ async def explain_profile(
 
     async def said(events: Sequence[Event]) -> float:
         if inferred:
-            return await engine.inferred_chance(events, as_of, part.interest)
+            return await inferred_chance(engine, events, as_of, part.interest)
         return read(await profile(events))
 
-    value = await engine.inferred_chance(history, as_of, part.interest) if inferred else read(whole)
+    value = await inferred_chance(engine, history, as_of, part.interest) if inferred else read(whole)
     chance = inferred or bool(part.trait)
     events, items = await _effects(engine, history, value, said)
     return ProfileExplanation(

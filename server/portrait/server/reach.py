@@ -13,16 +13,24 @@ class Reach:
     """Asks the store at the moment of every answer: what a table says of consents would be of yesterday.
 
     Args:
-        store: has what shoppers declared.
+        store: has what shoppers declared, and who was forgotten.
         permissions: says what they allow.
     """
 
     def __init__(self, store: Store, permissions: Permissions) -> None:
         self._store, self._permissions = store, permissions
 
-    async def permitted(self, shopper_ids: Sequence[str]) -> Set[str]:
-        """Those of some shoppers who allow to be found."""
-        return await self._permissions.allowing(_FOR_AUDIENCES, shopper_ids)
+    async def permitted(self, last_forgotten: int, shopper_ids: Sequence[str]) -> Set[str]:
+        """Those of some shoppers who allow to be found, and were not forgotten after a table was begun.
+
+        What a table says of somebody who was forgotten is of before, whatever they have done and allowed since.
+
+        Args:
+            last_forgotten: the table's.
+            shopper_ids: in the table.
+        """
+        allowing = await self._permissions.allowing(_FOR_AUDIENCES, shopper_ids)
+        return allowing - await self._store.forgotten(last_forgotten, [*allowing])
 
     async def living(self, regions: Set[str], shopper_ids: Sequence[str]) -> Set[str]:
         """Those of some shoppers who declared one of some regions, and allow to go by it."""

@@ -21,12 +21,14 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.server.audiences.finding import Permitted
+from portrait.features.replacing import replacing
+from portrait.server.audiences.finding import Chosen
 from portrait.server.audiences.merging import Source, merge
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import CHUNK, TABLE, Description, Rows, ShopperTable, key_of, write
 from portrait.server.engine import Engine
 from portrait.server.profiles.profile import Profile
+from portrait.server.profiling import profile_of
 from portrait.server.services.shoppers import recorded_behaviour_of
 from portrait.server.storage.store import Store
 
@@ -63,17 +65,32 @@ class _Plan:
     """The events that the shoppers of the run have, by arrival: after the first, up to the last."""
     as_of: str | None
     """ISO 8601; None for the moment at which each profile is computed."""
+    last_forgotten: int = 0
+    """Of who was forgotten later, the run may have read events before."""
 
     def goes_on(self, other: "_Plan") -> bool:
         """Whether the parts that the other wrote are parts of this one."""
         return (self.base, self.as_of) == (other.base, other.as_of)
+
+    def write(self, path: Path) -> None:
+        """Write as JSON."""
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def read(cls, path: Path) -> "_Plan | None":
+        """The inverse of `write`; None if there is none, or one that an earlier version has left half written."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
 
 async def tabulate(
     engine: Engine,
     store: Store,
     snapshots: Snapshots,
-    permitted: Permitted,
+    permitted: Chosen,
     *,
     full: bool = False,
     as_of: datetime | None = None,
@@ -116,7 +133,7 @@ class _Run:
     """One run, up to its end or the next's beginning."""
 
     def __init__(
-        self, engine: Engine, store: Store, permitted: Permitted, base: ShopperTable | None, folder: Path
+        self, engine: Engine, store: Store, permitted: Chosen, base: ShopperTable | None, folder: Path
     ) -> None:
         self._engine, self._store, self._permitted = engine, store, permitted
         self._base, self._folder = base, folder
@@ -130,6 +147,7 @@ class _Run:
                 first_arrival=self._base.description.last_arrival if self._base else 0,
                 last_arrival=await self._store.last_arrival(),
                 as_of=as_of.isoformat() if as_of else None,
+                last_forgotten=await self._store.last_forgotten(),
             )
         )
         changed = None
@@ -139,29 +157,32 @@ class _Run:
         sources = [Source(part, np.arange(len(part))) for part in parts]
         if self._base is not None:
             sources.append(Source(self._base, await self._kept(self._base, changed or [])))
-        description = self._description(plan.last_arrival)
+        description = self._description(plan.last_arrival, plan.last_forgotten)
         whole = self._folder / "table"
         shutil.rmtree(whole, ignore_errors=True)
         whole.mkdir()
         await asyncio.to_thread(merge, sources, description, whole)
         release = self._engine.release.identity
         await asyncio.to_thread(snapshots.publish, whole, release, description.snapshot)
-        shutil.rmtree(self._folder)
+        self._clear()
         made = snapshots.open(release, description.snapshot)
         assert made is not None
         return made
 
     def _planned(self, plan: _Plan) -> _Plan:
         """The plan of a run that was cut short, if this one would do the same; else this one's."""
-        path = self._folder / _PLAN
-        if path.exists():
-            before = _Plan(**json.loads(path.read_text()))
-            if plan.goes_on(before):
-                return before
-        shutil.rmtree(self._folder, ignore_errors=True)
+        before = _Plan.read(self._folder / _PLAN)
+        if before is not None and plan.goes_on(before):
+            return before
+        self._clear()
         self._folder.mkdir()
-        path.write_text(json.dumps(dataclasses.asdict(plan)))
+        plan.write(self._folder / _PLAN)
         return plan
+
+    def _clear(self) -> None:
+        """Remove what runs have left; the plan first, so that nobody goes on with half of the rest."""
+        (self._folder / _PLAN).unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _parts(
         self, plan: _Plan, changed: list[str] | None, tell: Callable[[Progress], None]
@@ -201,25 +222,25 @@ class _Run:
             together = chosen[begin : begin + _TOGETHER]
             made = await asyncio.gather(*(self._profile(each, as_of) for each in together))
             profiles += [(each, found) for each, found in zip(together, made, strict=True) if found is not None]
-        await asyncio.to_thread(write, profiles, self._description(0), folder)
+        await asyncio.to_thread(write, profiles, self._description(0, 0), folder)
 
     async def _profile(self, shopper_id: str, as_of: Timestamp | None) -> Profile | None:
         """As GetProfile answers; None if nothing was recorded up to the moment."""
         behaviour = await recorded_behaviour_of(self._store, shopper_id, as_of)
         if not behaviour.history:
             return None
-        return await self._engine.profile(behaviour.history, behaviour.as_of, fields=_FIELDS, deadline=None)
+        return await profile_of(self._engine, behaviour.history, behaviour.as_of, fields=_FIELDS, deadline=None)
 
     async def _kept(self, base: ShopperTable, changed: list[str]) -> Rows:
-        """Rows of a table that stay as they are."""
+        """Rows of a table that stay as they are: not of who changed, may not stand there, or was forgotten since."""
         rows = np.setdiff1d(np.arange(len(base)), base.rows_of(changed), assume_unique=True)
         kept = [rows[:0]]
         for begin in range(0, len(rows), CHUNK):
-            chunk = rows[begin : begin + CHUNK]
-            kept.append(base.rows_of(await self._permitted(base.shopper_ids(chunk))))
+            stay = await self._permitted(base.shopper_ids(rows[begin : begin + CHUNK]))
+            kept.append(base.rows_of(stay - await self._store.forgotten(base.description.last_forgotten, [*stay])))
         return np.concatenate(kept)
 
-    def _description(self, last_arrival: int) -> Description:
+    def _description(self, last_arrival: int, last_forgotten: int) -> Description:
         release, now = self._engine.release, datetime.now(UTC)
         before = self._base.description.snapshot if self._base else 0
         return Description(
@@ -234,4 +255,5 @@ class _Run:
             last_arrival=last_arrival,
             oldest_as_of=0,
             newest_as_of=0,
+            last_forgotten=last_forgotten,
         )

@@ -12,9 +12,11 @@ from tiny_release import ITEMS
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.catalogues.filters import Filter
-from portrait.server.engine import Engine, RankRequest, RecommendRequest
+from portrait.server.engine import Engine
 from portrait.server.errors import NotFound, Unavailable
 from portrait.server.profiles.profile import ALL_FIELDS
+from portrait.server.profiling import profile_of
+from portrait.server.ranking import RankRequest, RecommendRequest, rank, recommend
 from portrait.server.triton import EmbeddedTriton
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -44,11 +46,11 @@ async def alone(two_releases: Path) -> AsyncIterator[Engine]:
 
 async def test_who_does_not_allow_it_gets_an_error(alone: Engine) -> None:
     with pytest.raises(Unavailable):
-        await alone.recommend(replace(ASKED, allow_degraded=False), deadline=soon())
+        await recommend(alone, replace(ASKED, allow_degraded=False), deadline=soon())
 
 
 async def test_what_follows_comes_first_and_then_what_is_popular_in_the_category(alone: Engine) -> None:
-    ranking = await alone.recommend(replace(ASKED, exclude_seen=True), deadline=soon())
+    ranking = await recommend(alone, replace(ASKED, exclude_seen=True), deadline=soon())
     found = [ranked.item.item_id for ranked in ranking.items]
     assert (ranking.degraded, ranking.release, ranking.event_count) == (True, 1, 1)
     assert found[0] == NAMES[21]  # the associations of the tiny release lead to the next of the list
@@ -60,28 +62,28 @@ async def test_what_follows_comes_first_and_then_what_is_popular_in_the_category
 
 
 async def test_an_unknown_shopper_gets_what_is_popular_within_the_filter(alone: Engine) -> None:
-    ranking = await alone.recommend(replace(ASKED, history=[]), deadline=soon())
+    ranking = await recommend(alone, replace(ASKED, history=[]), deadline=soon())
     assert [ranked.item.item_id for ranked in ranking.items] == NAMES[:10]
     rugs = Filter(categories=[("Home", "Rugs")])
-    ranking = await alone.recommend(replace(ASKED, filter=rugs, k=50), deadline=soon())
+    ranking = await recommend(alone, replace(ASKED, filter=rugs, k=50), deadline=soon())
     assert {ranked.item.category_path for ranked in ranking.items} == {("Home", "Rugs")}
     with pytest.raises(NotFound):
-        await alone.recommend(replace(ASKED, catalogue="none"), deadline=soon())
+        await recommend(alone, replace(ASKED, catalogue="none"), deadline=soon())
 
 
 async def test_a_query_that_nobody_asked_has_no_such_answer(alone: Engine) -> None:
     with pytest.raises(Unavailable):
-        await alone.recommend(replace(ASKED, query="a lamp"), deadline=soon())
+        await recommend(alone, replace(ASKED, query="a lamp"), deadline=soon())
 
 
 async def test_candidates_keep_the_callers_order_where_nothing_is_known(alone: Engine) -> None:
     candidates = [Item(name, "") for name in (NAMES[40], "unheard-of", NAMES[21], NAMES[1])]
     request = RankRequest(HISTORY, NOW, allow_degraded=True, candidates=candidates)
-    ranking = await alone.rank(request, deadline=soon())
+    ranking = await rank(alone, request, deadline=soon())
     assert ranking.degraded
     assert [ranked.item.item_id for ranked in ranking.items] == [NAMES[21], NAMES[1], NAMES[40], "unheard-of"]
     assert ranking.items[0].item.title == ITEMS[21].title
-    ranking = await alone.rank(replace(request, query="never asked"), deadline=soon())
+    ranking = await rank(alone, replace(request, query="never asked"), deadline=soon())
     assert [ranked.item.item_id for ranked in ranking.items] == [each.item_id for each in candidates]
 
 
@@ -89,9 +91,9 @@ async def test_what_was_encoded_before_is_remembered(
     two_releases: Path, embedded_triton: EmbeddedTriton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = await Engine.open(two_releases, 1, embedded_triton.url, 1 << 20)
-    full = await engine.profile(HISTORY, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
+    full = await profile_of(engine, HISTORY, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     asked = replace(ASKED, query="jute rug")
-    assert not (await engine.recommend(asked, deadline=soon())).degraded
+    assert not (await recommend(engine, asked, deadline=soon())).degraded
     assert not full.degraded
 
     async def down(*_: object) -> None:
@@ -99,17 +101,17 @@ async def test_what_was_encoded_before_is_remembered(
 
     monkeypatch.setattr(engine._models, "run", down)
     later = [*HISTORY, bought(NAMES[3], 0.5)]
-    profile = await engine.profile(later, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
+    profile = await profile_of(engine, later, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     assert profile.degraded
     assert profile.embedding is not None
     assert full.embedding is not None
     assert np.array_equal(profile.embedding, full.embedding)
-    unknown = await engine.profile([bought(NAMES[7])], NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
+    unknown = await profile_of(engine, [bought(NAMES[7])], NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     assert (unknown.degraded, unknown.embedding) == (True, None)
     assert not (
-        await engine.profile(later, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=soon(), allow_degraded=True)
+        await profile_of(engine, later, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=soon(), allow_degraded=True)
     ).degraded
-    ranking = await engine.recommend(asked, deadline=soon())
+    ranking = await recommend(engine, asked, deadline=soon())
     assert ranking.degraded
     assert ranking.items[0].item.category_path == ("Home", "Rugs")
     await engine.close()

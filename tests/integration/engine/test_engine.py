@@ -15,9 +15,11 @@ from tiny_release import ITEMS
 from portrait.features.events import Event, EventType, Item
 from portrait.features.text import item_text
 from portrait.server.catalogues.filters import Filter
-from portrait.server.engine import Engine, Ranking, RankRequest, RecommendRequest
+from portrait.server.engine import Engine
 from portrait.server.errors import DeadlineExceeded, NotFound, Unavailable
 from portrait.server.profiles.profile import ALL_FIELDS
+from portrait.server.profiling import profile_of
+from portrait.server.ranking import Ranking, RankRequest, RecommendRequest, rank, recommend
 from portrait.server.triton import EmbeddedTriton
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -51,31 +53,31 @@ async def test_item_texts_have_the_vectors_of_the_release(engine: Engine) -> Non
 
 async def test_a_profile_is_what_the_history_says(engine: Engine) -> None:
     history = [bought(SEEN), replace(bought("wool-rug-blue"), type=EventType.VIEW), bought("unheard-of")]
-    profile = await engine.profile(history, NOW, fields=ALL_FIELDS, deadline=soon())
+    profile = await profile_of(engine, history, NOW, fields=ALL_FIELDS, deadline=soon())
     vectors = engine.release.vectors
     assert profile.embedding is not None
     assert np.allclose(profile.embedding, unit(vectors[ROWS[SEEN]] + 0.5 * vectors[ROWS["wool-rug-blue"]]), atol=1e-4)
     assert profile.interests[0].path == ("Home",)
     assert (profile.event_count, profile.release) == (3, 1)
-    assert (await engine.profile(history, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=None)).embedding is None
+    assert (await profile_of(engine, history, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=None)).embedding is None
 
 
 async def test_nobody_has_no_embedding(engine: Engine) -> None:
-    profile = await engine.profile([], NOW, fields=ALL_FIELDS, deadline=soon())
+    profile = await profile_of(engine, [], NOW, fields=ALL_FIELDS, deadline=soon())
     assert (profile.embedding, profile.event_count, profile.interests) == (None, 0, ())
 
 
 async def test_a_history_of_many_events_is_taken(engine: Engine) -> None:
     history = [bought(ITEMS[n % len(ITEMS)].item_id, days=20 - n / 500) for n in range(10_000)]
-    profile = await engine.profile(history, NOW, fields=ALL_FIELDS, deadline=soon())
+    profile = await profile_of(engine, history, NOW, fields=ALL_FIELDS, deadline=soon())
     assert profile.event_count == 10_000
-    ranking = await engine.recommend(RecommendRequest(history, NOW, exclude_seen=True), deadline=soon())
+    ranking = await recommend(engine, RecommendRequest(history, NOW, exclude_seen=True), deadline=soon())
     assert ranking.items == []
     assert ranking.event_count == 512
 
 
 async def test_recommendations_are_the_nearest_of_all(engine: Engine) -> None:
-    ranking = await engine.recommend(RecommendRequest([bought(SEEN)], NOW, k=50), deadline=soon())
+    ranking = await recommend(engine, RecommendRequest([bought(SEEN)], NOW, k=50), deadline=soon())
     vectors, popularity = engine.release.vectors, engine.release.popularity
     scores = vectors @ unit(vectors[ROWS[SEEN]]) + 0.1 * popularity
     scores[ROWS[SEEN]] += 0.2
@@ -86,7 +88,7 @@ async def test_recommendations_are_the_nearest_of_all(engine: Engine) -> None:
 
 
 async def test_nobody_gets_what_is_popular(engine: Engine) -> None:
-    ranking = await engine.recommend(RecommendRequest([], NOW, k=3), deadline=soon())
+    ranking = await recommend(engine, RecommendRequest([], NOW, k=3), deadline=soon())
     assert names(ranking) == [item.item_id for item in ITEMS[:3]]
     assert ranking.event_count == 0
 
@@ -94,37 +96,37 @@ async def test_nobody_gets_what_is_popular(engine: Engine) -> None:
 @pytest.mark.parametrize("history", [[], [bought("frying-pan-blue")]])
 async def test_a_query_is_answered(engine: Engine, history: list[Event]) -> None:
     request = RecommendRequest(history, NOW, query="Red desk lamp, Acme", k=5)
-    assert SEEN in names(await engine.recommend(request, deadline=soon()))
-    assert names(await engine.recommend(replace(request, query=" \t "), deadline=soon())) == names(
-        await engine.recommend(replace(request, query=""), deadline=soon())
+    assert SEEN in names(await recommend(engine, request, deadline=soon()))
+    assert names(await recommend(engine, replace(request, query=" \t "), deadline=soon())) == names(
+        await recommend(engine, replace(request, query=""), deadline=soon())
     )
 
 
 async def test_a_filter_and_seen_items_are_kept_out(engine: Engine) -> None:
     request = RecommendRequest([bought(SEEN)], NOW, k=50, filter=LAMPS)
-    assert len(names(await engine.recommend(request, deadline=soon()))) == 13
-    unseen = names(await engine.recommend(replace(request, exclude_seen=True), deadline=soon()))
+    assert len(names(await recommend(engine, request, deadline=soon()))) == 13
+    unseen = names(await recommend(engine, replace(request, exclude_seen=True), deadline=soon()))
     assert len(unseen) == 12
     assert SEEN not in unseen
     nothing = replace(request, filter=Filter(brands=["nobody"]))
-    assert names(await engine.recommend(nothing, deadline=soon())) == []
+    assert names(await recommend(engine, nothing, deadline=soon())) == []
 
 
 async def test_an_item_of_another_catalogue_is_another_item(engine: Engine) -> None:
     await engine.upsert_items("ads", [Item(SEEN, "Frying pan", catalogue="ads")], deadline=soon())
     request = RecommendRequest([bought(SEEN, catalogue="ads")], NOW, k=50, exclude_seen=True)
-    assert SEEN in names(await engine.recommend(request, deadline=soon()))
-    assert names(await engine.recommend(replace(request, catalogue="ads"), deadline=soon())) == []
+    assert SEEN in names(await recommend(engine, request, deadline=soon()))
+    assert names(await recommend(engine, replace(request, catalogue="ads"), deadline=soon())) == []
 
 
 async def test_a_new_item_is_recommended_at_once_and_a_removed_one_never(engine: Engine) -> None:
     new = Item("hammock", "Striped garden hammock", category_path=("Garden",), price=70.0)
     request = RecommendRequest([], NOW, query="striped garden hammock", k=5)
     await engine.upsert_items("products", [new], deadline=soon())
-    assert names(await engine.recommend(request, deadline=soon()))[0] == "hammock"
+    assert names(await recommend(engine, request, deadline=soon()))[0] == "hammock"
     assert engine.get_item("products", "hammock") == new
     assert engine.delete_items("products", ["hammock", "unheard-of"]) == 1
-    assert "hammock" not in names(await engine.recommend(request, deadline=soon()))
+    assert "hammock" not in names(await recommend(engine, request, deadline=soon()))
 
 
 async def test_candidates_are_ranked_by_what_is_known_of_them(engine: Engine) -> None:
@@ -136,7 +138,7 @@ async def test_candidates_are_ranked_by_what_is_known_of_them(engine: Engine) ->
         Item("frying-pan-green", item_text(ITEMS[ROWS[SEEN]])),
     ]
     request = RankRequest([bought(SEEN)], NOW, candidates=candidates)
-    ranking = await engine.rank(request, deadline=soon())
+    ranking = await rank(engine, request, deadline=soon())
     assert set(names(ranking)[:2]) == {"mine", "frying-pan-green"}
     assert names(ranking)[2:] == ["floor-lamp-red", "frying-pan-blue", "unheard-of"]
     known, unknown = ranking.items[2], ranking.items[-1]
@@ -148,9 +150,9 @@ async def test_a_catalogue_whose_items_are_all_gone_ranks_none(engine: Engine) -
     await engine.upsert_items("help_articles", [Item("returns", "How to return", "help_articles")], deadline=soon())
     engine.delete_items("help_articles", ["returns"])
     request = RankRequest([], NOW, "help_articles", candidates=[Item("returns", "", "help_articles")])
-    assert names(await engine.rank(request, deadline=soon())) == ["returns"]
-    recommend = RecommendRequest([], NOW, "help_articles", query="return")
-    assert names(await engine.recommend(recommend, deadline=soon())) == []
+    assert names(await rank(engine, request, deadline=soon())) == ["returns"]
+    every = RecommendRequest([], NOW, "help_articles", query="return")
+    assert names(await recommend(engine, every, deadline=soon())) == []
 
 
 async def test_another_catalogue_answers_a_query_by_its_words_alone(engine: Engine) -> None:
@@ -160,7 +162,7 @@ async def test_another_catalogue_answers_a_query_by_its_words_alone(engine: Engi
     nearness = await engine.texts.encode([item_text(item) for item in articles], soon()) @ query[0]
     for shopper in ([], [bought(SEEN)]):
         request = RecommendRequest(shopper, NOW, "help_articles", query="red lamp")
-        ranking = await engine.recommend(request, deadline=soon())
+        ranking = await recommend(engine, request, deadline=soon())
         assert names(ranking) == ["b", "a"]
         assert [ranked.score for ranked in ranking.items] == pytest.approx([nearness[1], nearness[0]], abs=0.02)
     engine.delete_items("help_articles", ["a", "b"])
@@ -168,7 +170,7 @@ async def test_another_catalogue_answers_a_query_by_its_words_alone(engine: Engi
 
 async def test_what_is_not_there_is_named(engine: Engine) -> None:
     with pytest.raises(NotFound):
-        await engine.recommend(RecommendRequest([], NOW, "unheard-of"), deadline=soon())
+        await recommend(engine, RecommendRequest([], NOW, "unheard-of"), deadline=soon())
     with pytest.raises(NotFound):
         engine.get_item("products", "unheard-of")
 
@@ -178,7 +180,7 @@ async def test_requests_of_all_kinds_at_one_time_get_their_own_answers(engine: E
         history = [bought(item.item_id, days=n) for n in range(1, 1 + ROWS[item.item_id] % 40)] or [
             bought(item.item_id)
         ]
-        ranking = await engine.recommend(RecommendRequest(history[::-1], NOW, query=item.title, k=1), deadline=soon())
+        ranking = await recommend(engine, RecommendRequest(history[::-1], NOW, query=item.title, k=1), deadline=soon())
         return names(ranking) == [item.item_id]
 
     assert all(await asyncio.gather(*(own(item) for item in ITEMS for _ in range(4))))
@@ -186,8 +188,8 @@ async def test_requests_of_all_kinds_at_one_time_get_their_own_answers(engine: E
 
 async def test_a_deadline_that_has_passed_ends_the_work(engine: Engine) -> None:
     with pytest.raises(DeadlineExceeded):
-        await engine.recommend(
-            RecommendRequest([], NOW, query="never asked before"), deadline=asyncio.get_running_loop().time()
+        await recommend(
+            engine, RecommendRequest([], NOW, query="never asked before"), deadline=asyncio.get_running_loop().time()
         )
 
 
@@ -196,7 +198,7 @@ async def test_two_releases_never_mix(engine: Engine, two_releases: Path, embedd
     try:
         one, two = [await each.texts.encode(["red lamp"], soon()) for each in (engine, other)]
         assert not np.allclose(one, two, atol=0.1)
-        assert (await other.recommend(RecommendRequest([], NOW), deadline=soon())).release == 2
+        assert (await recommend(other, RecommendRequest([], NOW), deadline=soon())).release == 2
     finally:
         await other.close()
 
@@ -206,16 +208,16 @@ async def test_a_dead_triton_is_unavailable_until_it_is_back(two_releases: Path,
         await triton.load(1)
         engine = await Engine.open(two_releases, 1, triton.url, CACHE_BYTES)
         anything = RecommendRequest([], NOW)
-        assert len((await engine.recommend(anything, deadline=soon())).items) == 10
+        assert len((await recommend(engine, anything, deadline=soon())).items) == 10
         assert triton.pid is not None
         os.kill(triton.pid, signal.SIGKILL)
         failures = await asyncio.gather(
-            *(engine.recommend(anything, deadline=soon()) for _ in range(10)), return_exceptions=True
+            *(recommend(engine, anything, deadline=soon()) for _ in range(10)), return_exceptions=True
         )
         assert {type(failure) for failure in failures} == {Unavailable}
         assert not await engine.ready()
         async with asyncio.timeout(60):
             while not await engine.ready():
                 await asyncio.sleep(0.05)
-        assert len((await engine.recommend(anything, deadline=soon())).items) == 10
+        assert len((await recommend(engine, anything, deadline=soon())).items) == 10
         await engine.close()

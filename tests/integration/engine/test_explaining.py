@@ -9,9 +9,11 @@ import pytest
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS
-from portrait.server.engine import Engine, RankRequest
+from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
 from portrait.server.explaining import Part, explain_profile, explain_recommendation
+from portrait.server.profiling import profile_of
+from portrait.server.ranking import RankRequest, rank
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LAMPS = ("Home", "Lamps")
@@ -35,7 +37,7 @@ async def test_an_events_effect_is_what_the_score_loses_without_it(engine: Engin
     for place, event in enumerate(HISTORY):
         rest = [*HISTORY[:place], *HISTORY[place + 1 :]]
         request = RankRequest(rest, NOW, candidates=[Item(item.item_id, "")])
-        without = (await engine.rank(request, deadline=soon())).items[0].score
+        without = (await rank(engine, request, deadline=soon())).items[0].score
         assert effects[event.event_id] == pytest.approx(explained.ranked.score - without, abs=1e-4)
     assert explained.events[0].event == HISTORY[1]
     assert [each.effect for each in explained.events] == sorted(effects.values(), reverse=True)
@@ -94,7 +96,7 @@ async def test_an_inferred_interest_rests_on_what_leads_to_it(engine: Engine) ->
     # After the last rug comes the first pan, in the tiny release's associations.
     rugs = [replace(bought("jute-rug-black", 1), event_id=str(nth)) for nth in range(6)]
     history = [bought("wool-rug-red", 5), *rugs]
-    profile = await engine.profile(history, NOW, fields=frozenset({"interests"}), deadline=soon())
+    profile = await profile_of(engine, history, NOW, fields=frozenset({"interests"}), deadline=soon())
     [inferred] = [each for each in profile.interests if each.inferred]
     explained = await explain_profile(engine, history, NOW, Part(inferred.path), deadline=soon())
     effects = {each.event.event_id: each.effect for each in explained.events}
@@ -158,7 +160,7 @@ async def test_without_a_word_no_other_word_is_cut(engine: Engine) -> None:
     words = (await explain_recommendation(engine, RankRequest(HISTORY, NOW, "art"), item, deadline=soon())).words
     rest = replace(item, title="Art party artisan")
     whole, without = [
-        (await engine.rank(RankRequest(HISTORY, NOW, "art", candidates=[each]), deadline=soon())).items[0].score
+        (await rank(engine, RankRequest(HISTORY, NOW, "art", candidates=[each]), deadline=soon())).items[0].score
         for each in (item, rest)
     ]
     assert {each.word: each.effect for each in words}["cake"] == pytest.approx(whole - without, abs=1e-4)
@@ -171,7 +173,7 @@ async def test_a_word_is_left_out_of_brand_and_attributes_too(engine: Engine) ->
     words = (await explain_recommendation(engine, request, item, deadline=soon())).words
     bare = replace(item, title="lamp red", brand=None)
     whole, rest = [
-        (await engine.rank(replace(request, candidates=[each]), deadline=soon())).items[0].score
+        (await rank(engine, replace(request, candidates=[each]), deadline=soon())).items[0].score
         for each in (item, bare)
     ]
     assert {each.word: each.effect for each in words}["Acme"] == pytest.approx(whole - rest, abs=1e-4)
@@ -184,7 +186,7 @@ async def test_all_events_of_one_item_are_left_out_together_too(engine: Engine) 
     item = engine.get_item("products", "desk-lamp-blue")
     explained = await explain_recommendation(engine, RankRequest(history, NOW), item, deadline=soon())
     rest = RankRequest([event for event in history if event not in lamps], NOW, candidates=[Item(item.item_id, "")])
-    without = (await engine.rank(rest, deadline=soon())).items[0].score
+    without = (await rank(engine, rest, deadline=soon())).items[0].score
     [together] = explained.items
     assert (together.about, together.events) == ("Red desk lamp", lamps)
     assert together.effect == pytest.approx(explained.ranked.score - without, abs=1e-4)

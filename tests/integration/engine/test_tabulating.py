@@ -13,6 +13,7 @@ from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import ShopperTable
 from portrait.server.engine import Engine
 from portrait.server.moments import moment
+from portrait.server.profiling import profile_of
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent, Store
 from portrait.server.tabulating import TabulationError, tabulate
@@ -56,7 +57,7 @@ async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, stor
     assert table.description.traits == ["lapses", "buys"]
     for row, shopper in enumerate(names(table)):
         history = await store.history(shopper, NOW, 100)
-        said = await engine_with_traits.profile(history, NOW, fields=FIELDS, deadline=None)
+        said = await profile_of(engine_with_traits, history, NOW, fields=FIELDS, deadline=None)
         assert said.embedding is not None
         assert said.value is not None
         assert table["vector"][row] == pytest.approx(said.embedding, abs=1e-3)
@@ -97,6 +98,26 @@ async def test_a_run_brings_the_last_table_up_to_date(engine: Engine, store: Sto
     assert len(snapshots.numbers(engine.release.identity)) == 2
 
 
+async def test_who_was_forgotten_stands_in_no_later_table(engine: Engine, store: Store, snapshots: Snapshots) -> None:
+    before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
+    for shopper in ("s03", "s04", "s05"):
+        await store.forget(shopper, NOW)
+    await store.record([bought("s04", 9, ITEMS[0], days=-1)])
+    later = NOW + timedelta(days=2)
+
+    async def asked_meanwhile(shopper_ids: Sequence[str]) -> Set[str]:
+        if "s06" in shopper_ids:  # while rows that stay are looked at
+            await store.forget("s06", later)
+        return set(shopper_ids)
+
+    after = await tabulate(engine, store, snapshots, asked_meanwhile, as_of=later)
+    assert set(names(after)) == set(names(before)) - {"s03", "s05", "s06"}
+    [row] = after.rows_of(["s04"])
+    assert moment(int(after["as_of"][row])) == later
+    assert await store.forgotten(before.description.last_forgotten, names(before)) == {"s03", "s04", "s05", "s06"}
+    assert await store.forgotten(after.description.last_forgotten, names(before)) == {"s06"}
+
+
 async def test_a_run_that_was_cut_short_is_gone_on_with(
     engine: Engine, store: Store, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +141,37 @@ async def test_a_run_that_was_cut_short_is_gone_on_with(
     assert len(names(table)) == 20
     folder = snapshots.of(engine.release.identity)
     assert sorted(path.name for path in folder.iterdir()) == [".lock", str(table.description.snapshot)]
+
+
+async def test_a_run_that_was_killed_while_it_wrote_is_begun_again(
+    engine: Engine, store: Store, snapshots: Snapshots
+) -> None:
+    building = snapshots.of(engine.release.identity) / ".building"
+    for left in ("", '{"base": nu', "{}", "[1]"):
+        building.mkdir(parents=True)
+        (building / "plan.json").write_text(left)
+        (building / "000000").mkdir()
+        (building / "000000" / "table.json").write_text("of nobody knows what")
+        assert len(await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
+        assert not building.exists()
+
+
+async def test_a_run_that_was_killed_while_it_cleared_up_leaves_no_half_parts(
+    engine: Engine, store: Store, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(tabulating.shutil, "rmtree", _killed_after_the_columns)
+        with pytest.raises(InterruptedError):
+            await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)
+    assert len(await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
+
+
+def _killed_after_the_columns(folder: Path, ignore_errors: bool = False) -> None:
+    columns = list(folder.rglob("0*/*.npy"))
+    for column in columns:
+        column.unlink()
+    if columns:
+        raise InterruptedError
 
 
 async def test_one_run_at_a_time(engine: Engine, store: Store, snapshots: Snapshots) -> None:

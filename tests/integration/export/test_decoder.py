@@ -11,7 +11,8 @@ import tiny_data
 from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.features.events import Event, EventType
-from portrait.server.engine import Engine, RecommendRequest
+from portrait.server.engine import Engine
+from portrait.server.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Tuning
@@ -40,7 +41,7 @@ async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: Tuning) 
         assert np.isfinite(vectors[-1]).all()
         now = datetime(2026, 5, 1, tzinfo=UTC)
         history = [Event("1", EventType.PURCHASE, now, "Lamps-3", "products", price=14.0)]
-        ranking = await engine.recommend(RecommendRequest(history, now, exclude_seen=True, k=5), deadline=None)
+        ranking = await recommend(engine, RecommendRequest(history, now, exclude_seen=True, k=5), deadline=None)
         assert len(ranking.items) == 5
         assert "Lamps-3" not in [ranked.item.item_id for ranked in ranking.items]
         await engine.close()

@@ -1,7 +1,6 @@
 """Audiences from recorded events to named shoppers: a real gateway, tables by the real command."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from served import Served, serve
+from served import Served, serve, tabulate
 from typer.testing import CliRunner
 
 from portrait.client import (
@@ -44,26 +43,6 @@ MINIMUM = 5
 LAMPS = InterestCriterion([("Home", "Lamps")], 0.5)
 EVERYBODY = ActivityCriterion(since=NOW - timedelta(days=300))
 DOCUMENTATION = Path(__file__).parents[3] / "docs/audiences.md"
-_TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
-
-
-def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:
-    """Run `portrait tabulate`; returns the last line of its log."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", _TABULATE, "--repository", str(repository)),
-            *("--state", str(folder / "portrait.db"), "--audiences", str(folder / "audiences")),
-            *("--triton-log", str(folder / "tabulate.log"), *arguments),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        env=os.environ | {"GRPC_VERBOSITY": "NONE"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "shopper-" not in done.stderr
-    line: dict[str, object] = json.loads(done.stderr.splitlines()[-1])
-    return line
 
 
 def record(client: Client, shoppers: range) -> None:

@@ -22,7 +22,7 @@ class Cli:
 
     def __init__(self, address: str) -> None:
         self._app = Typer()
-        for name in ("record", "profile", "recommend", "rank", "upsert", "encode", "consent", "declare"):
+        for name in ("record", "profile", "recommend", "rank", "upsert", "encode", "consent", "declare", "forget"):
             self._app.command(name)(getattr(commands, name))
         self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "200"}
 
@@ -186,3 +186,14 @@ def test_what_shoppers_allow_and_declare(cli: Cli, shopper: str) -> None:
     assert "FAILED_PRECONDITION" in refused.stderr
     for wrong in (["--grant", "risk", "--withdraw", "risk"], ["--notice", "3"], ["--grant", "everything"]):
         assert cli("consent", shopper, *wrong).exit_code == 2
+
+
+def test_who_is_forgotten_is_somebody_new(cli: Cli, shopper: str) -> None:
+    log = f"shopper_id,type,time,item_id\n{shopper},view,{NOW.isoformat()},wool-rug-red\n"
+    cli("record", "-", input=log)
+    assert cli("forget", shopper).output == "forgotten: 1 events, and all that the shopper said\n"
+    assert json.loads(cli("forget", shopper, "--json").output)["event_count"] == 0
+    assert cli("profile", shopper).exit_code == 2
+    again = cli("record", "-", input=log)
+    assert (again.exit_code, again.stdout) == (2, "0 accepted, 0 duplicates, 1 rejected\n")
+    assert again.stderr == "standard input, line 2: the shopper was forgotten after this event\n"

@@ -10,7 +10,7 @@ PUBLIC = [
     *("AbsentField", "ActivityCriterion", "AsyncClient", "AudienceMember", "AudiencePage"),
     *("AudienceSummary", "Aversion", "BrandAffinity", "Client", "Consent", "ConsentRecord", "Consents"),
     *("DeadlineExceededError", "Demographics", "DiscountSensitivity", "Embeddings", "Event", "EventEffect"),
-    *("EventType", "FailedPreconditionError", "FieldViolation", "Filter", "Interest", "InterestCriterion"),
+    *("EventType", "FailedPreconditionError", "FieldViolation", "Filter", "Forgotten", "Interest", "InterestCriterion"),
     *("InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest", "LookAlike"),
     *("NotFoundError", "Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
     *("ProfileExplanation", "PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking"),

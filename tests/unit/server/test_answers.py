@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -113,7 +113,10 @@ async def _said(behaviour: Behaviour, request: Message, answer: type[Message]) -
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["record", "record elsewhere", "profile", "recommend"]), st.integers(0, 3)),
+        st.tuples(
+            st.sampled_from(["record", "record elsewhere", "forget", "forget elsewhere", "profile", "recommend"]),
+            st.integers(0, 3),
+        ),
         st.tuples(st.just("change items"), st.just(0)),
     ),
     max_size=20,
@@ -137,6 +140,9 @@ def test_an_answer_given_again_is_what_would_be_answered_now(
                     await shop.store.record(recorded)
                 case "record elsewhere":
                     await other.record(recorded)
+                case "forget" | "forget elsewhere":
+                    store = shop.store if step == "forget" else other
+                    await store.forget(name, AS_OF - timedelta(days=1))  # the events that come later are of later
                 case "change items":
                     shop.items += 1
                 case "profile":

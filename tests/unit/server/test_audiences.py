@@ -1,7 +1,7 @@
 """Audiences: what is found is what a filter over the same profiles gives, and too few of them are not named."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import timedelta
 from pathlib import Path
 from statistics import NormalDist
@@ -27,7 +27,7 @@ from portrait.server.audiences.criteria import (
     TraitCriterion,
     ValueCriterion,
 )
-from portrait.server.audiences.finding import Finder, Found, Outcome, rounded
+from portrait.server.audiences.finding import Finder, Found, Outcome, Permitted, rounded
 from portrait.server.audiences.merging import Source, merge
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import ShopperTable
@@ -133,7 +133,8 @@ def _percentile(label: NDArray[np.float32], each: Profile) -> float:
     return NormalDist().cdf(float(score))
 
 
-async def everybody(shopper_ids: Sequence[str]) -> Set[str]:
+async def everybody(last_forgotten: int, shopper_ids: Sequence[str]) -> Set[str]:
+    assert last_forgotten == 0
     return set(shopper_ids)
 
 
@@ -141,7 +142,7 @@ def found_in(
     of: Mapping[str, Profile],
     audience: Audience,
     minimum: int = 0,
-    permitted: Callable[[Sequence[str]], object] = everybody,
+    permitted: Permitted = everybody,
     regions: Mapping[str, str] | None = None,
 ) -> tuple[Found, list[str]]:
     async def living(wanted: Set[str], shopper_ids: Sequence[str]) -> Set[str]:
@@ -149,7 +150,7 @@ def found_in(
 
     with TemporaryDirectory() as folder:
         there = table(of, Path(folder))
-        finder = Finder(minimum, permitted, living)  # type: ignore[arg-type]
+        finder = Finder(minimum, permitted, living)
         found = asyncio.run(finder.find(audience, there, CLOUD))
         finder.close()
         assert sum(finder.outcomes.values()) == 1
@@ -231,7 +232,7 @@ def test_a_seed_below_the_minimum_is_like_nobody(count: int) -> None:
 
 
 def test_who_may_not_be_named_is_left_out_and_counts_for_nothing() -> None:
-    async def most(shopper_ids: Sequence[str]) -> Set[str]:
+    async def most(last_forgotten: int, shopper_ids: Sequence[str]) -> Set[str]:
         return {shopper_id for shopper_id in shopper_ids if shopper_id != "s004"}
 
     _, named = found_in(crowd(11), Audience([EVERYBODY]), 10, most)

@@ -9,7 +9,7 @@ import pytest
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.storage.sqlite import SCHEMA_VERSION, SqliteStore, open_store
-from portrait.server.storage.store import ItemChange, RecordedEvent, StoreError
+from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, StoreError
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ async def test_an_event_comes_back_as_it_was_recorded(store: SqliteStore) -> Non
         position=3,
     )
     bare = Event("e2", EventType.SEARCH, NOON + timedelta(hours=1), query="lamp")
-    assert await store.record(of("ann", full, bare)) == [True, True]
+    assert await store.record(of("ann", full, bare)) == [Recorded.NEW, Recorded.NEW]
     assert await store.history("ann", NOON + timedelta(days=1), 10) == [full, bare]
 
 
@@ -67,22 +67,26 @@ async def test_history_ends_at_its_moment_and_keeps_the_latest(store: SqliteStor
 
 
 async def test_an_event_id_is_stored_once_across_calls_batches_and_shoppers(store: SqliteStore) -> None:
-    assert await store.record(of("ann", event("e1"), event("e1", 1), event("e2"))) == [True, False, True]
-    assert await store.record(of("bob", event("e1"), event("e3"))) == [False, True]
+    assert await store.record(of("ann", event("e1"), event("e1", 1), event("e2"))) == [
+        Recorded.NEW,
+        Recorded.KNOWN,
+        Recorded.NEW,
+    ]
+    assert await store.record(of("bob", event("e1"), event("e3"))) == [Recorded.KNOWN, Recorded.NEW]
     assert await ids(store, "ann") == ["e1", "e2"]
     assert await ids(store, "bob") == ["e3"]
 
 
 async def test_an_event_id_of_any_letters_is_stored_once(store: SqliteStore) -> None:
     strange = of("ann", event("a\x00b"), event("a"), event("\x00"), event("灯 \ufffe'\""))
-    assert await store.record(strange) == [True] * 4
-    assert await store.record(strange) == [False] * 4
+    assert await store.record(strange) == [Recorded.NEW] * 4
+    assert await store.record(strange) == [Recorded.KNOWN] * 4
 
 
 async def test_concurrent_writers_store_everything_once(store: SqliteStore) -> None:
     batches = [of("ann", *(event(f"e{n}", n) for n in range(start, start + 20))) for start in range(0, 100, 10)]
     new = await asyncio.gather(*(store.record(batch) for batch in batches))
-    assert sum(map(sum, new)) == 110
+    assert sum(each.count(Recorded.NEW) for each in new) == 110
     assert len(await ids(store, "ann", limit=1000)) == 110
 
 
@@ -96,7 +100,7 @@ async def test_a_cancelled_write_leaves_all_or_nothing_and_does_not_block(store:
         await asyncio.gather(writing, return_exceptions=True)
         stored = [each for each in await ids(store, "ann", limit=10_000) if each.startswith(f"{round_}-")]
         assert len(stored) in {0, 50}
-    assert await store.record(of("bob", event("after"))) == [True]
+    assert await store.record(of("bob", event("after"))) == [Recorded.NEW]
 
 
 async def test_events_and_item_changes_survive_reopening(tmp_path: Path) -> None:
@@ -161,7 +165,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path)
     await store.change_items([ItemChange("ads", "x", None)])
     await store.close()
     with sqlite3.connect(path) as connection:
-        for table in ("consent_records", "consents", "demographics"):
+        for table in ("consent_records", "consents", "demographics", "tombstones"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("DROP INDEX item_changes_by_number")
         connection.execute("ALTER TABLE item_changes DROP COLUMN number")

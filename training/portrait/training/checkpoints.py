@@ -1,17 +1,17 @@
 """Checkpoints of a run: a killed run goes on from the last one and ends as if it had not been killed."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from portrait.features.replacing import replacing
+
 
 def save(state: dict[str, Any], path: Path) -> None:
     """Write a state, all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def load(path: Path) -> dict[str, Any]:

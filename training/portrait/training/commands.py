@@ -46,6 +46,10 @@ def prepare(
             help="events, amazon-5core, amazon-cn, bestbuy, open-ecommerce, complete-journey; found out if left out."
         ),
     ] = None,
+    forgotten: Annotated[
+        Path | None,
+        typer.Option(help="What `portrait forgotten` printed: these shoppers are left out."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Clean logs into one canonical data set."""
@@ -61,7 +65,7 @@ def prepare(
         name = source or detect(path)
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
-        report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1])
+        report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=forgotten)
     if as_json:
         typer.echo(report.to_json())
     else:
@@ -231,6 +235,7 @@ def _print_report(report: "Report", folder: Path) -> None:
     for name, count in {
         "read": report.read,
         "summed up with another row": report.merged,
+        **({"of forgotten shoppers": report.forgotten} if report.forgotten else {}),
         **{f"rejected: {reason.replace('_', ' ')}": count for reason, count in report.rejected.items()},
         "kept": report.kept,
         **{f"  {kind}": count for kind, count in report.events_by_type.items()},

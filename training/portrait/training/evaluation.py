@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from portrait.features.replacing import replacing
 from portrait.training import metrics, ranking, tracking
 from portrait.training import run as runs
 from portrait.training.choices import Split
@@ -178,9 +179,8 @@ def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
             "score": ranked.scores[row, place],
         }
     )
-    temporary = path.with_name(f".{path.name}.tmp")
-    table.write_parquet(temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        table.write_parquet(temporary)
 
 
 def metrics_file(folder: Path, split: Split) -> Path:
@@ -190,7 +190,8 @@ def metrics_file(folder: Path, split: Split) -> Path:
 
 def keep(measured: dict[str, Any], folder: Path) -> None:
     """Write what `measure` found into the run's folder."""
-    metrics_file(folder, Split(measured["split"])).write_text(json.dumps(measured, indent=2) + "\n")
+    with replacing(metrics_file(folder, Split(measured["split"]))) as temporary:
+        temporary.write_text(json.dumps(measured, indent=2) + "\n")
 
 
 def kept(folder: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from portrait.features.replacing import replacing
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Tuning
 from portrait.training.errors import TrainingError
@@ -138,6 +138,5 @@ def _retry_interrupted(study: optuna.Study, folder: Path) -> None:
 
 
 def _write(path: Path, settings: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(settings, indent=2) + "\n")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n")

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from portrait.features import release as files
 from portrait.features.associations import Associations
+from portrait.features.replacing import replacing
 from portrait.features.tokens import TextTokenizer
 from portrait.training import associations, checkpoints, conceal, position_bias, ranking, retrieval, tracking
 from portrait.training import corpus as corpora
@@ -270,7 +271,8 @@ def _write_data(data: Path, folder: Path) -> None:
         "path": str(data.resolve()),
         "report": json.loads(report.read_text()) if report.exists() else {},
     }
-    (folder / DATA).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    with replacing(folder / DATA) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:

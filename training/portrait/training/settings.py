@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from portrait.features.replacing import replacing
 from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
 from portrait.training.errors import TrainingError
 
@@ -138,7 +139,8 @@ class TrainSettings:
 
     def write(self, path: Path) -> None:
         """Write the settings as JSON."""
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> "TrainSettings":

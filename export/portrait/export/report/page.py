@@ -1,6 +1,5 @@
 """The report as one HTML file, which loads nothing and runs nothing."""
 
-import os
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,15 +12,15 @@ from portrait.export.report.examples import MINIMUM_EVENTS
 from portrait.export.report.figures import Figures
 from portrait.export.report.plots import Row
 from portrait.export.report.slices import MINIMUM_GROUP, Slicing
+from portrait.features.replacing import replacing
 
 _TEMPLATE = "page.html.jinja"
 
 
 def write(figures: Figures, path: Path) -> None:
     """Write the page, all of it or nothing; a page that stands there is replaced."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(render(figures), encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(render(figures), encoding="utf-8")
 
 
 def render(figures: Figures) -> str:

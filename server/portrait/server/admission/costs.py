@@ -51,6 +51,7 @@ _COSTS = {
     "ConsentService/SetConsents": Cost(Kind.STORE, 16_384),
     "ConsentService/GetConsents": Cost(Kind.STORE, 16_384),
     "ConsentService/DeclareDemographics": Cost(Kind.STORE, 16_384),
+    "ConsentService/ForgetShopper": Cost(Kind.STORE, 16_384),
 }
 _PACKAGE = "portrait.v1."
 

@@ -21,8 +21,10 @@ from portrait.server.profiles.labels import direction
 
 R = TypeVar("R")
 
-Permitted = Callable[[Sequence[str]], Awaitable[Set[str]]]
-"""Who of some shoppers may be part of an audience, at this moment."""
+Chosen = Callable[[Sequence[str]], Awaitable[Set[str]]]
+"""Of whom of some shoppers something holds that tables do not tell, at this moment."""
+Permitted = Callable[[int, Sequence[str]], Awaitable[Set[str]]]
+"""Who of some shoppers may be part of an audience, at this moment, by a table of some `last_forgotten`."""
 Living = Callable[[Set[str], Sequence[str]], Awaitable[Set[str]]]
 """Who of some shoppers declared one of some regions, and allows to go by it, at this moment."""
 
@@ -89,7 +91,7 @@ class Finder:
                 return Found(Outcome.SEED_TOO_SMALL, _NOBODY)
             rows = await self._step(np.setdiff1d, rows, seed, True)
             rows, similarity = await self._alike(audience.look_alikes, rows, seed, table, profiles)
-        may = await self._among(self._permitted, table, rows)
+        may = await self._permitted_among(table, rows)
         rows = rows[may]
         if len(rows) < self.minimum:
             return Found(Outcome.TOO_FEW, _NOBODY)
@@ -111,7 +113,7 @@ class Finder:
             rows = await self._meeting(wanted.seed.criteria, table, profiles)
         else:
             rows = await self._step(table.rows_of, wanted.seed.shopper_ids)
-        return rows[await self._among(self._permitted, table, rows)]
+        return rows[await self._permitted_among(table, rows)]
 
     async def _alike(
         self, wanted: LookAlikes, rows: Rows, seed: Rows, table: ShopperTable, profiles: Profiles | None
@@ -130,7 +132,11 @@ class Finder:
         kept = await self._step(_most_alike, similarity, wanted)
         return rows[kept], similarity[kept]
 
-    async def _among(self, who: Permitted, table: ShopperTable, rows: Rows) -> Mask:
+    async def _permitted_among(self, table: ShopperTable, rows: Rows) -> Mask:
+        """`[rows]`: who may be part of an audience."""
+        return await self._among(partial(self._permitted, table.description.last_forgotten), table, rows)
+
+    async def _among(self, who: Chosen, table: ShopperTable, rows: Rows) -> Mask:
         """`[rows]`: who is among those of whom something holds that the table does not tell."""
         among = np.zeros(len(rows), dtype=bool)
         for begin in range(0, len(rows), CHUNK):

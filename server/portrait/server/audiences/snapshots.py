@@ -61,4 +61,6 @@ class Snapshots:
         """
         os.replace(made, self.of(release) / str(snapshot))
         for number in self.numbers(release)[:-KEPT]:
-            shutil.rmtree(self.of(release) / str(number))
+            oldest = self.of(release) / str(number)
+            (oldest / TABLE).unlink()  # first: without it, what is left by whoever is killed here is no table
+            shutil.rmtree(oldest)

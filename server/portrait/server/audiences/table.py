@@ -16,7 +16,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.replacing import replacing
 from portrait.server.moments import microseconds
 from portrait.server.profiles.interests import MOST_INTERESTS
 from portrait.server.profiles.profile import Profile
@@ -60,6 +60,8 @@ class Description:
     oldest_as_of: int
     """Microseconds since 1970; 0 if there are no shoppers."""
     newest_as_of: int
+    last_forgotten: int = 0
+    """The last time that a shopper was forgotten before the table was begun: who was later may still stand in it."""
 
 
 class ShopperTable:
@@ -145,9 +147,8 @@ def key_of(shopper_id: str) -> bytes:
 
 def write_description(description: Description, folder: Path) -> None:
     """Say what the columns in a folder are of: from now on, the folder holds a table."""
-    temporary = folder / f".{TABLE}"
-    temporary.write_text(json.dumps(dataclasses.asdict(description), ensure_ascii=False))
-    os.replace(temporary, folder / TABLE)
+    with replacing(folder / TABLE) as temporary:
+        temporary.write_text(json.dumps(dataclasses.asdict(description), ensure_ascii=False))
 
 
 def write(shoppers: Sequence[tuple[str, Profile]], description: Description, folder: Path) -> None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from portrait.features.events import Event, EventType
-from portrait.server.engine import Engine, RankRequest, RecommendRequest
+from portrait.server.engine import Engine
 from portrait.server.inference.encoders import HISTORIES, RANKINGS
 from portrait.server.profiles.profile import ALL_FIELDS
+from portrait.server.profiling import profile_of
+from portrait.server.ranking import RankRequest, RecommendRequest, rank, recommend
 
 TEXTS = 512
 """Texts that a new release encodes before it serves; at 200 a second it takes about as long as to load it."""
@@ -30,11 +32,11 @@ async def warm(engine: Engine, texts: Sequence[str]) -> None:
     await engine.texts.warm_up()
     now = datetime.now(UTC)
     for history in _histories(engine, now):
-        await engine.profile(history, now, fields=ALL_FIELDS, deadline=None)
-        await engine.recommend(RecommendRequest(history, now), deadline=None)
+        await profile_of(engine, history, now, fields=ALL_FIELDS, deadline=None)
+        await recommend(engine, RecommendRequest(history, now), deadline=None)
     nameless = [replace(item, title="") for item in engine.release.items[: RANKINGS.lengths[-1]]]
     for count in sorted({min(count, len(nameless)) for count in RANKINGS.lengths}):
-        await engine.rank(RankRequest((), now, candidates=nameless[:count]), deadline=None)
+        await rank(engine, RankRequest((), now, candidates=nameless[:count]), deadline=None)
     for text in texts[:_BATCH]:
         await engine.texts.encode([text], None)
     for first in range(_BATCH, min(TEXTS, len(texts)), _BATCH):

@@ -1,4 +1,4 @@
-"""ConsentService: keeps what shoppers allow, and what they declare of themselves."""
+"""ConsentService: keeps what shoppers allow and declare of themselves, and forgets them."""
 
 from datetime import UTC, datetime
 
@@ -71,6 +71,16 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
         if not allowed or not await self._store.declare(request.shopper_id, declared):
             raise FailedPrecondition("the shopper does not allow the purpose `demographics`: set that consent first")
         return consent_service_pb2.DeclareDemographicsResponse(demographics=demographics_message(declared))
+
+    async def ForgetShopper(  # noqa: N802 - the contract's name
+        self, request: consent_service_pb2.ForgetShopperRequest, context: Context
+    ) -> consent_service_pb2.ForgetShopperResponse:
+        """Remove all that is recorded of a shopper."""
+        forgotten = await self._store.forget(request.shopper_id, datetime.now(UTC))
+        structlog.contextvars.bind_contextvars(events=forgotten.events)
+        return consent_service_pb2.ForgetShopperResponse(
+            event_count=forgotten.events, forgotten_at=_timestamp(forgotten.at)
+        )
 
     async def _told(self, shopper_id: str) -> list[consent_service_pb2.Permission]:
         said, allowed = await self._store.consents(shopper_id), await self._permissions.of(shopper_id)

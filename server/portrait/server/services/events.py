@@ -5,9 +5,10 @@ from collections import Counter
 import structlog
 
 from portrait.server.contract.validation import violations
+from portrait.server.errors import FailedPrecondition
 from portrait.server.interceptors.chain import Context
-from portrait.server.services.translation import entry_violations, event_of
-from portrait.server.storage.store import RecordedEvent, Store
+from portrait.server.services.translation import entry_error, entry_violations, event_of
+from portrait.server.storage.store import Recorded, RecordedEvent, Store
 from portrait.v1 import event_service_pb2, event_service_pb2_grpc
 from portrait.v1.event_service_pb2 import (
     RECORD_STATUS_ACCEPTED,
@@ -15,6 +16,13 @@ from portrait.v1.event_service_pb2 import (
     RECORD_STATUS_REJECTED,
     RecordResult,
 )
+
+_STATUSES = {
+    Recorded.NEW: RECORD_STATUS_ACCEPTED,
+    Recorded.KNOWN: RECORD_STATUS_DUPLICATE,
+    Recorded.FORGOTTEN: RECORD_STATUS_REJECTED,
+}
+_FORGOTTEN = entry_error(FailedPrecondition("the shopper was forgotten after this event"))
 
 
 class EventService(event_service_pb2_grpc.EventServiceServicer):
@@ -40,8 +48,10 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
             else:
                 valid[place] = RecordedEvent(sent.shopper_id, event_of(sent.event))
         stored = await self._store.record(list(valid.values())) if valid else []
-        for place, is_new in zip(valid, stored, strict=True):
-            results[place].status = RECORD_STATUS_ACCEPTED if is_new else RECORD_STATUS_DUPLICATE
+        for place, became in zip(valid, stored, strict=True):
+            results[place].status = _STATUSES[became]
+            if became is Recorded.FORGOTTEN:
+                results[place].error.CopyFrom(_FORGOTTEN)
         counts = Counter(result.status for result in results)
         response = event_service_pb2.RecordEventsResponse(
             results=results,

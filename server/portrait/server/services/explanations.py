@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import structlog
 
 from portrait.server.consents import Permissions
-from portrait.server.engine import RankRequest
 from portrait.server.explaining import EventEffect, ItemEffect, Part, explain_profile, explain_recommendation
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.ranking import RankRequest
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of, known_behaviour_of
 from portrait.server.services.translation import catalogue_name, ranked_messages, type_message

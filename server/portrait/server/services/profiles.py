@@ -11,13 +11,14 @@ from portrait.features.events import Event
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.contract.statuses import is_expected
 from portrait.server.contract.validation import violations
-from portrait.server.engine import Engine, LabelQuestions
+from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, PortraitError
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.profiles.absence import Absence
 from portrait.server.profiles.demographics import Demographics, declared_by
 from portrait.server.profiles.profile import NOT_SHOWN, withheld
+from portrait.server.profiling import LabelQuestions, profile_of
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.profile_messages import profile_fields, profile_message
 from portrait.server.services.shoppers import known_behaviour_of
@@ -122,7 +123,8 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             declared = await self._declared(shopper_id, moment, fields)
             return profile_message(withheld(engine.release.number, moment, fields, declared), shopper_id, fields)
         behaviour = await known_behaviour_of(self._store, self._permissions, shopper, as_of, path)
-        profile = await engine.profile(
+        profile = await profile_of(
+            engine,
             behaviour.history,
             behaviour.as_of,
             fields=fields,

@@ -2,9 +2,8 @@
 
 import structlog
 
-from portrait.server import engine as core
+from portrait.server import ranking
 from portrait.server.consents import Permissions
-from portrait.server.engine import Ranking
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
@@ -37,8 +36,9 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         with self._loaded.routes as routes:
             as_of = request.as_of if request.HasField("as_of") else None
             behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of)
-            ranking = await routes.of(request.shopper.shopper_id).recommend(
-                core.RecommendRequest(
+            ranked = await ranking.recommend(
+                routes.of(request.shopper.shopper_id),
+                ranking.RecommendRequest(
                     history=behaviour.history,
                     as_of=behaviour.as_of,
                     catalogue=catalogue_name(request.catalogue),
@@ -50,12 +50,12 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                 ),
                 deadline=current_deadline(),
             )
-        _count(ranking)
+        _count(ranked)
         return recommendation_service_pb2.RecommendResponse(
-            items=ranked_messages(ranking.items),
-            release=ranking.release,
-            event_count=ranking.event_count,
-            degraded=ranking.degraded,
+            items=ranked_messages(ranked.items),
+            release=ranked.release,
+            event_count=ranked.event_count,
+            degraded=ranked.degraded,
         )
 
     async def Rank(  # noqa: N802 - the contract's name
@@ -66,8 +66,9 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             as_of = request.as_of if request.HasField("as_of") else None
             behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of)
             catalogue = catalogue_name(request.catalogue)
-            ranking = await routes.of(request.shopper.shopper_id).rank(
-                core.RankRequest(
+            ranked = await ranking.rank(
+                routes.of(request.shopper.shopper_id),
+                ranking.RankRequest(
                     history=behaviour.history,
                     as_of=behaviour.as_of,
                     catalogue=catalogue,
@@ -77,16 +78,16 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                 ),
                 deadline=current_deadline(),
             )
-        _count(ranking)
+        _count(ranked)
         return recommendation_service_pb2.RankResponse(
-            items=ranked_messages(ranking.items),
-            release=ranking.release,
-            event_count=ranking.event_count,
-            degraded=ranking.degraded,
+            items=ranked_messages(ranked.items),
+            release=ranked.release,
+            event_count=ranked.event_count,
+            degraded=ranked.degraded,
         )
 
 
-def _count(ranking: Ranking) -> None:
+def _count(ranked: ranking.Ranking) -> None:
     structlog.contextvars.bind_contextvars(
-        items=len(ranking.items), events=ranking.event_count, release=ranking.release, degraded=ranking.degraded
+        items=len(ranked.items), events=ranked.event_count, release=ranked.release, degraded=ranked.degraded
     )

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.server.catalogues.filters import Filter
 from portrait.server.contract.statuses import code_of, field_of, message_of
-from portrait.server.engine import RankedItem
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
+from portrait.server.ranking import RankedItem
 from portrait.v1 import recommendation_service_pb2, types_pb2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,6 +12,8 @@ _MOST_ROWS = 2_000
 
 _WATCHED = {"events": "arrival", "consent_records": "number", "demographics": "number"}
 """Tables, and what numbers their rows: a new row has a higher number than any before it ever had."""
+_LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
+"""Of who was forgotten there is a hash only: every shopper counts as changed."""
 
 
 class Arrivals:
@@ -30,9 +32,10 @@ class Arrivals:
         self._everybody = 0
         self._data_version = self._number("PRAGMA data_version")
         self._seen = {table: self._latest(table) for table in _WATCHED}
+        self._forgotten = self._number(_LAST_FORGOTTEN)
 
     def version(self, shopper_id: str) -> tuple[int, int]:
-        """Another value after everything that is recorded of the shopper."""
+        """Another value after everything that is recorded of the shopper, and after anyone is forgotten."""
         self._look()
         return self._everybody, self._counts[hash(shopper_id) % _PLACES]
 
@@ -46,6 +49,9 @@ class Arrivals:
             return
         for table, number in _WATCHED.items():
             self._look_at(table, number)
+        forgotten = self._number(_LAST_FORGOTTEN)
+        if forgotten != self._forgotten:
+            self._everybody, self._forgotten = self._everybody + 1, forgotten
         self._data_version = data_version
 
     def _look_at(self, table: str, number: str) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,8 @@ from portrait.server.consents import Consent, Purpose
 from portrait.server.moments import microseconds, moment
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.storage.arrivals import Arrivals
-from portrait.server.storage.store import ItemChange, RecordedEvent, StoreError
+from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
+from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 
 _MIGRATIONS = (
     """
@@ -79,6 +80,14 @@ CREATE TABLE demographics (
     source TEXT NOT NULL
 );
 """,
+    """
+CREATE TABLE tombstones (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, -- a new one whenever the shopper is forgotten
+    shopper_sha256 TEXT NOT NULL UNIQUE,
+    forgotten_at INTEGER NOT NULL, -- microseconds since 1970
+    arrival INTEGER NOT NULL -- the highest that any event had had by then: none is given twice
+);
+""",
 )
 """What makes a file of each version, from 0, one of the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)
@@ -86,17 +95,26 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 _EVENT_COLUMNS = tuple(field.name for field in dataclasses.fields(Event))
 _COLUMN_LIST = ", ".join(_EVENT_COLUMNS)
 _KNOWN = "SELECT event_id FROM events WHERE event_id IN ({})"
-_RECORD = (
-    f"INSERT INTO events (shopper_id, {_COLUMN_LIST}) "  # noqa: S608 - names of a dataclass's fields
-    f"VALUES (?{', ?' * len(_EVENT_COLUMNS)})"
+_LAST_ARRIVAL = (
+    "SELECT max((SELECT coalesce(max(arrival), 0) FROM events), "
+    "coalesce((SELECT arrival FROM tombstones ORDER BY number DESC LIMIT 1), 0))"
 )
+_RECORD = (
+    f"INSERT INTO events (arrival, shopper_id, {_COLUMN_LIST}) "  # noqa: S608 - names of a dataclass's fields
+    f"VALUES (({_LAST_ARRIVAL}) + 1, ?{', ?' * len(_EVENT_COLUMNS)})"
+)
+_TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
+_TOMBSTONES_OF = "SELECT shopper_sha256, forgotten_at FROM tombstones WHERE shopper_sha256 IN ({})"
+_BURY = f"REPLACE INTO tombstones (shopper_sha256, forgotten_at, arrival) VALUES (?, ?, ({_LAST_ARRIVAL}))"  # noqa: S608
+_KNOWN_OF_SHOPPERS = ("events", "consent_records", "consents", "demographics")
+_LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
+_FORGOTTEN_AFTER = "SELECT shopper_sha256 FROM tombstones WHERE number > ? AND shopper_sha256 IN ({})"
 _HISTORY = (
     f"SELECT {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a dataclass's fields
     "WHERE shopper_id = ? AND time <= ? ORDER BY time DESC, arrival DESC LIMIT ?"
 )
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
 _SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
-_LAST_ARRIVAL = "SELECT coalesce(max(arrival), 0) FROM events"
 _CONSENT_COLUMNS = "purpose, granted, time, recorded_at, notice, source"
 _KEEP_CONSENT = f"INSERT INTO consent_records (shopper_id, {_CONSENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _COUNT_CONSENT = (
@@ -133,6 +151,11 @@ _CHANGES_OF_OTHERS = f"{_CHANGES} WHERE number > ? AND number <= ? AND writer !=
 _SHOPPERS_AT_A_TIME = 5_000
 """Of a long list: between two parts of it others read."""
 _LOCK_SECONDS = 5.0
+_CLEARING_MILLISECONDS = 100
+_TIME = 1 + _EVENT_COLUMNS.index("time")
+"""Where a row of an event, which begins with its shopper, has its time."""
+_NEVER = -1
+"""Before every event's time."""
 
 
 class SqliteStore:
@@ -146,20 +169,61 @@ class SqliteStore:
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
 
-    async def record(self, events: Sequence[RecordedEvent]) -> list[bool]:
-        """Store events; for each whether it was new."""
+    async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
+        """Store events; for each what became of it."""
+        hashes = {recorded.shopper_id: shopper_sha256(recorded.shopper_id) for recorded in events}
         async with self._transaction() as connection:
+            tombstones = await connection.execute_fetchall(_listed(_TOMBSTONES_OF, hashes), [*hashes.values()])
+            buried = {hashed: forgotten_at for hashed, forgotten_at in tombstones}
             # Bound one by one: SQLite's JSON functions end a text at its first NUL.
             ids = [recorded.event.event_id for recorded in events]
-            query = _KNOWN.format(", ".join("?" * len(ids)))
-            known = {event_id for (event_id,) in await connection.execute_fetchall(query, ids)}
-            new = []
+            known = {event_id for (event_id,) in await connection.execute_fetchall(_listed(_KNOWN, ids), ids)}
+            became, rows = [], []
             for recorded in events:
-                new.append(recorded.event.event_id not in known)
-                known.add(recorded.event.event_id)
-            rows = [_row(recorded) for recorded, is_new in zip(events, new, strict=True) if is_new]
+                row = _row(recorded)
+                if recorded.event.event_id in known:
+                    became.append(Recorded.KNOWN)
+                elif row[_TIME] <= buried.get(hashes[recorded.shopper_id], _NEVER):
+                    became.append(Recorded.FORGOTTEN)
+                else:
+                    became.append(Recorded.NEW)
+                    rows.append(row)
+                    known.add(recorded.event.event_id)
             await connection.executemany(_RECORD, rows)
-        return new
+        return became
+
+    async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
+        """Remove all that is known of a shopper."""
+        async with self._transaction() as connection:
+            # Before the events go: their arrivals are not given again.
+            await connection.execute(_BURY, (shopper_sha256(shopper_id), microseconds(now)))
+            removed = {}
+            for table in _KNOWN_OF_SHOPPERS:
+                cursor = await connection.execute(f"DELETE FROM {table} WHERE shopper_id = ?", (shopper_id,))  # noqa: S608
+                removed[table] = cursor.rowcount
+        await self._clear_log()
+        return Forgotten(removed["events"], now)
+
+    async def last_forgotten(self) -> int:
+        """The number of the last time that a shopper was forgotten."""
+        [[last]] = await self._reader.execute_fetchall(_LAST_FORGOTTEN)
+        return int(last)
+
+    async def forgotten(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers who were forgotten after a time."""
+        if await self.last_forgotten() <= after:
+            return set()
+        found: set[str] = set()
+        for part in _parts(shopper_ids):
+            hashes = {shopper_sha256(shopper_id): shopper_id for shopper_id in part}
+            rows = await self._reader.execute_fetchall(_listed(_FORGOTTEN_AFTER, hashes), (after, *hashes))
+            found.update(hashes[each] for (each,) in rows)
+        return found
+
+    async def tombstones(self) -> list[Tombstone]:
+        """All shoppers who were forgotten."""
+        rows = await self._reader.execute_fetchall(_TOMBSTONES)
+        return [Tombstone(hashed, moment(forgotten_at)) for hashed, forgotten_at in rows]
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
@@ -260,13 +324,25 @@ class SqliteStore:
         await self._reader.close()
         self._arrivals.close()
 
+    async def _clear_log(self) -> None:
+        """Let the write-ahead log begin anew: what was deleted is overwritten in the file, but still stands there.
+
+        Where somebody reads the log for long, such as a backup, it is overwritten later, when it has grown to its usual
+        size: others who write do not wait for that.
+        """
+        async with self._writing:
+            await self._writer.execute(f"PRAGMA busy_timeout = {_CLEARING_MILLISECONDS}")
+            try:
+                await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                await self._writer.execute(f"PRAGMA busy_timeout = {round(1000 * _LOCK_SECONDS)}")
+
     async def _of_many(
         self, query: str, before: tuple[Any, ...], shopper_ids: Sequence[str]
     ) -> AsyncIterator[Iterable[Any]]:
         """Rows of a query with a list of shoppers, whose number it does not limit, in parts."""
-        for first in range(0, len(shopper_ids), _SHOPPERS_AT_A_TIME):
-            part = shopper_ids[first : first + _SHOPPERS_AT_A_TIME]
-            yield await self._reader.execute_fetchall(query.format(", ".join("?" * len(part))), (*before, *part))
+        for part in _parts(shopper_ids):
+            yield await self._reader.execute_fetchall(_listed(query, part), (*before, *part))
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -312,6 +388,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
     """Set the file up for durable writes and, if it is new, make its tables."""
     await connection.execute("PRAGMA journal_mode = WAL")
     await connection.execute("PRAGMA synchronous = FULL")
+    await connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     await connection.execute("BEGIN IMMEDIATE")
     [[version]] = await connection.execute_fetchall("PRAGMA user_version")
     if version > SCHEMA_VERSION:
@@ -324,6 +401,16 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
             await connection.execute(statement)
     await connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     await connection.commit()
+
+
+def _listed(query: str, values: Collection[object]) -> str:
+    """A query with a place for each of some values in its list."""
+    return query.format(", ".join("?" * len(values)))
+
+
+def _parts(shopper_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(shopper_ids), _SHOPPERS_AT_A_TIME):
+        yield shopper_ids[first : first + _SHOPPERS_AT_A_TIME]
 
 
 def _row(recorded: RecordedEvent) -> tuple[Any, ...]:

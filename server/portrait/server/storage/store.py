@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from typing import Protocol
 
 from portrait.features.events import Event, Item
 from portrait.server.consents import Consent, Purpose
 from portrait.server.profiles.demographics import Demographics
+from portrait.server.storage.tombstones import Tombstone
 
 
 class StoreError(Exception):
@@ -20,6 +22,25 @@ class RecordedEvent:
 
     shopper_id: str
     event: Event
+
+
+class Recorded(Enum):
+    """What became of an event that was to be stored."""
+
+    NEW = auto()
+    KNOWN = auto()
+    """Its id was stored before."""
+    FORGOTTEN = auto()
+    """Not stored: its shopper was forgotten at its time or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was removed of a shopper."""
+
+    events: int
+    at: datetime
+    """UTC: events up to it are not stored any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +61,33 @@ class Store(Protocol):
     What a call has stored survives a crash of process and machine.
     """
 
-    async def record(self, events: Sequence[RecordedEvent]) -> list[bool]:
+    async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
         """Store events, all in one transaction.
 
         Returns:
-            for each event whether it was new; one whose id is stored, or came before in `events`, is not.
+            for each event what became of it; one whose id came before in `events` is known.
         """
+        ...
+
+    async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
+        """Remove all that is known of a shopper, in one transaction, and remember nothing but that they are forgotten.
+
+        Args:
+            shopper_id: need not be known.
+            now: the moment.
+        """
+        ...
+
+    async def last_forgotten(self) -> int:
+        """The number of the last time that a shopper was forgotten; 0 if none was."""
+        ...
+
+    async def forgotten(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers who were forgotten after a time, by the numbers of `last_forgotten`."""
+        ...
+
+    async def tombstones(self) -> list[Tombstone]:
+        """All shoppers who were forgotten, in the order in which they last were."""
         ...
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
@@ -56,9 +98,9 @@ class Store(Protocol):
         ...
 
     def version(self, shopper_id: str) -> Hashable:
-        """Another value after every event, consent and declaration of the shopper, whatever process recorded it.
+        """Another value after every event, consent and declaration of the shopper, and after anyone is forgotten.
 
-        Cheap, and of the moment: an event is in it when `record` returns.
+        Whatever process did it. Cheap, and of the moment: an event is in it when `record` returns.
         """
         ...
 
@@ -71,7 +113,7 @@ class Store(Protocol):
         ...
 
     async def last_arrival(self) -> int:
-        """The number of the last event of all to arrive; 0 if there was none."""
+        """The number of the last event of all to arrive; 0 if there was none. No later event has it, or a lower one."""
         ...
 
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.training.prepare import forgotten
 from portrait.training.prepare.engine import literal
 from portrait.training.prepare.schema import EVENTS
 
@@ -28,15 +29,17 @@ class Limits:
 
 
 def clean(connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
-    """Make the table `judged` of `raw_events`, and the views `events` and `rejected` of that.
+    """Make the table `judged` of `raw_events` and `forgotten`, and the views `events` and `rejected` of that.
 
-    `judged` holds every row, its `reason` null if it is kept. Views are unsorted.
+    `judged` holds every row, its `reason` null if it is kept. Views are unsorted. What shoppers did who
+    were forgotten since is in neither.
     """
     connection.execute(
         f"""
         CREATE TEMP TABLE judged AS
-        SELECT * REPLACE (left(query, {limits.query_characters}) AS query), {_reason(limits)} AS reason
-        FROM raw_events
+        SELECT * EXCLUDE (shopper_sha256, forgotten_at) REPLACE (left(query, {limits.query_characters}) AS query),
+            {_reason(limits)} AS reason
+        FROM raw_events LEFT JOIN forgotten ON shopper_sha256 = {forgotten.HASH}
         """
     )
     _reject_repeated(connection, "duplicate_id", "event_id", "event_id IS NOT NULL")
@@ -50,7 +53,8 @@ def clean(connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
 def _make_views(connection: duckdb.DuckDBPyConnection) -> None:
     columns = ", ".join(EVENTS)
     connection.execute(
-        f"CREATE TEMP VIEW rejected AS SELECT file, row, reason, {columns} FROM judged WHERE reason IS NOT NULL"
+        f"CREATE TEMP VIEW rejected AS SELECT file, row, reason, {columns} FROM judged "
+        f"WHERE reason IS NOT NULL AND reason <> '{forgotten.REASON}'"
     )
     made = {
         "event_id": "coalesce(event_id, file || ':' || row || CASE part WHEN 0 THEN '' ELSE ':' || part END)",
@@ -76,6 +80,7 @@ def _reason(limits: Limits) -> str:
         return f"{column} < {low} OR {column} > {high}"
 
     cases = {
+        forgotten.REASON: "forgotten_at IS NOT NULL AND (time IS NULL OR time <= forgotten_at)",
         "missing_shopper": "shopper_id IS NULL",
         "unknown_type": f"type IS NULL OR type NOT IN ({types})",
         "missing_query": f"type = '{EventType.SEARCH}' AND query IS NULL",

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from portrait.training.errors import TrainingError
-from portrait.training.prepare import report
+from portrait.training.prepare import forgotten, report
 from portrait.training.prepare.cleaning import Limits, clean
 from portrait.training.prepare.engine import engine, literal
 
@@ -19,7 +19,11 @@ _EVENT_COLUMNS = (
 
 
 def prepare(
-    source: str, load: Callable[[duckdb.DuckDBPyConnection], None], output: Path, limits: Limits | None = None
+    source: str,
+    load: Callable[[duckdb.DuckDBPyConnection], None],
+    output: Path,
+    limits: Limits | None = None,
+    without: Path | None = None,
 ) -> report.Report:
     """Clean a source and write it to a folder; a data set that stands there is replaced.
 
@@ -28,6 +32,7 @@ def prepare(
         load: makes the three views of `schema`.
         output: the folder.
         limits: of cleaning; the defaults if None.
+        without: a list of shoppers who were forgotten; see `forgotten`.
 
     Raises:
         DataError: the source is malformed.
@@ -45,6 +50,7 @@ def prepare(
         try:
             with engine(Path(spill)) as connection:
                 load(connection)
+                forgotten.load(connection, without)
                 written = _write(connection, source, folder, limits or Limits())
         except duckdb.Error as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
@@ -102,12 +108,13 @@ def _items(events: str, limits: Limits) -> str:
 
 
 def _shoppers(events: str) -> str:
-    """Every shopper of the events, with what they declare."""
+    """Every shopper of the events, with what they declare; who was forgotten has declared nothing since."""
     return f"""
         SELECT shopper_id, age_band, gender, region
         FROM (SELECT DISTINCT shopper_id FROM {events})
         LEFT JOIN (
-            SELECT * FROM raw_shoppers QUALIFY row_number() OVER (PARTITION BY shopper_id ORDER BY row) = 1
+            SELECT * FROM raw_shoppers WHERE {forgotten.HASH} NOT IN (SELECT shopper_sha256 FROM forgotten)
+            QUALIFY row_number() OVER (PARTITION BY shopper_id ORDER BY row) = 1
         ) USING (shopper_id)
         ORDER BY shopper_id
     """

@@ -9,6 +9,7 @@ import duckdb
 
 from portrait.training.prepare.cleaning import Limits
 from portrait.training.prepare.engine import literal, one
+from portrait.training.prepare.forgotten import REASON
 from portrait.training.prepare.schema import EVENTS
 
 FILE = "report.json"
@@ -16,7 +17,7 @@ FILE = "report.json"
 
 @dataclass(frozen=True)
 class Report:
-    """Counts of one preparation: `read == kept + merged + sum(rejected.values())`."""
+    """Counts of one preparation: `read == kept + merged + forgotten + sum(rejected.values())`."""
 
     source: str
     read: int
@@ -26,6 +27,8 @@ class Report:
     """Rows that the source sums up with another one in one event."""
     rejected: dict[str, int]
     """Rows by reason."""
+    forgotten: int
+    """Rows of shoppers who were forgotten since, which are not kept anywhere."""
     events_by_type: dict[str, int]
     shoppers: int
     items: int
@@ -45,6 +48,7 @@ def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limi
     """Count what was read, and what the files in the folder hold."""
     events = f"read_parquet({literal(folder / 'events.parquet')})"
     read, merged = one(connection, "SELECT coalesce(sum(lines), 0)::BIGINT, coalesce(sum(lines - 1), 0) FROM judged")
+    (forgotten,) = one(connection, f"SELECT count(*) FROM judged WHERE reason = '{REASON}'")
     kept, shoppers, first, last = one(
         connection, f"SELECT count(*), count(DISTINCT shopper_id), min(time)::VARCHAR, max(time)::VARCHAR FROM {events}"
     )
@@ -56,6 +60,7 @@ def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limi
         kept=_whole(kept),
         merged=_whole(merged),
         rejected=_counts(connection, "reason", "rejected"),
+        forgotten=_whole(forgotten),
         events_by_type=_counts(connection, "type", events),
         shoppers=_whole(shoppers),
         items=_whole(items),

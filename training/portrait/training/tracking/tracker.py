@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from portrait.features.replacing import replacing
 from portrait.training.choices import Track
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
@@ -135,6 +136,5 @@ def _backend(track: Track) -> Callable[[Path, str, str, Mapping[str, object]], T
 
 
 def _write(run: Path, chosen: dict[str, str]) -> None:
-    temporary = run / f".{TRACKING}.tmp"
-    temporary.write_text(json.dumps(chosen, indent=2) + "\n")
-    temporary.replace(run / TRACKING)
+    with replacing(run / TRACKING) as temporary:
+        temporary.write_text(json.dumps(chosen, indent=2) + "\n")

@@ -5,11 +5,11 @@
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from portrait.features.replacing import replacing
 from portrait.features.statistics import STATISTICS
 from portrait.training import checkpoints
 from portrait.training.errors import TrainingError
@@ -44,16 +44,9 @@ def keep(traits: Traits, folder: Path, dimension: int) -> None:
     (folder / REPORT).unlink(missing_ok=True)
     if traits.heads is not None:
         checkpoints.save(traits.heads.state_dict(), folder / HEADS)
-    temporary = folder / f".{REPORT}.tmp"
-    temporary.write_text(
-        json.dumps(
-            {"dimension": dimension, "statistics": list(STATISTICS), "traits": traits.declared},
-            indent=2,
-            ensure_ascii=False,
-        )
-        + "\n"
-    )
-    os.replace(temporary, folder / REPORT)
+    content = {"dimension": dimension, "statistics": list(STATISTICS), "traits": traits.declared}
+    with replacing(folder / REPORT) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def load(folder: Path) -> Traits | None:

@@ -1,0 +1,144 @@
+"""Profiling: what a history says, by a release."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.events import Event, EventType
+from portrait.features.histories import ENCODED_EVENTS
+from portrait.features.statistics import of_history
+from portrait.server.catalogues.catalogue import Shelves
+from portrait.server.engine import Engine
+from portrait.server.profiles import inferred
+from portrait.server.profiles.absence import Absence
+from portrait.server.profiles.demographics import Demographics
+from portrait.server.profiles.evidence import Evidence
+from portrait.server.profiles.labels import Label, Seen, direction
+from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
+from portrait.server.profiles.traits import TraitValue, values
+
+Vector = NDArray[np.float32]
+
+_SHORT_EVENTS = 600
+"""A history of more is worked on in a thread, so that it does not hold up other requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelQuestions:
+    """Interests that nobody trained for."""
+
+    words: Sequence[str] = ()
+    examples: Sequence[tuple[str, Sequence[tuple[Sequence[Event], datetime]]]] = ()
+    """Name and example shoppers of each: histories and the moments that they are for."""
+
+    def __bool__(self) -> bool:
+        return bool(self.words or self.examples)
+
+
+_NO_LABELS = LabelQuestions()
+
+
+async def profile_of(
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    *,
+    fields: frozenset[str],
+    deadline: float | None,
+    labels: LabelQuestions = _NO_LABELS,
+    allow_degraded: bool = False,
+    declared: Demographics | Absence = NOT_SHOWN,
+) -> Profile:
+    """What a history says.
+
+    Args:
+        engine: of the release that says it.
+        history: oldest first, nothing later than `as_of`.
+        as_of: the moment of the profile.
+        fields: names of the fields to compute. The models are asked for `embedding`, `label_interests` and
+            `traits` only.
+        deadline: `loop.time()` at which the caller's time is up; None if never.
+        labels: what `label_interests` are of.
+        allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
+        declared: what the shopper declared, or why it is not shown. The models never see it.
+    """
+    shelves = engine.catalogues.now()
+
+    async def full(deadline: float | None) -> Asked:
+        return await _ask(engine, history, as_of, shelves, labels, "traits" in fields, deadline)
+
+    def spare() -> Asked:
+        shopper = engine.shoppers.remembered(history, "", as_of, shelves)
+        known = shopper is not None and shopper.profile.any()
+        embedding = shopper.profile if shopper is not None and known else None
+        return Asked(embedding, degraded=True, traits=without_probabilities())
+
+    def without_probabilities() -> Sequence[TraitValue]:
+        return values(engine.release.traits, None, history, as_of) if "traits" in fields else ()
+
+    labels = labels if "label_interests" in fields else _NO_LABELS
+    if not history or not ("embedding" in fields or "traits" in fields or labels):
+        asked = Asked(traits=without_probabilities())
+    else:
+        asked = await (engine.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
+    say = partial(build, history, as_of, shelves.item, engine.release, fields, asked, declared)
+    return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
+
+
+async def inferred_chance(engine: Engine, history: Sequence[Event], as_of: datetime, path: tuple[str, ...]) -> float:
+    """The chance of an inferred interest, also where it is too small for the profile to tell of it.
+
+    Args:
+        engine: of the release that says it.
+        history: oldest first, nothing later than `as_of`.
+        as_of: the moment of the profile.
+        path: the node of the taxonomy.
+    """
+    attention = engine.release.population.attention if engine.release.population else None
+    if attention is None:
+        return 0.0
+    evidence = await asyncio.to_thread(Evidence.of, history, as_of, engine.shelves.item, attention)
+    return inferred.inferred_chance(evidence, engine.release, attention, path)
+
+
+async def _ask(
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    shelves: Shelves,
+    labels: LabelQuestions,
+    traits: bool,
+    deadline: float | None,
+) -> Asked:
+    """What the models say of a shopper: the embedding, the traits, and the vectors of labels and latest events."""
+    shopper = await engine.shoppers.encode(history, "", as_of, shelves, deadline)
+    told: Sequence[TraitValue] = ()
+    if traits:
+        probabilities = await _probabilities(engine, history, as_of, shopper.profile, deadline)
+        told = values(engine.release.traits, probabilities, history, as_of)
+    if not labels:
+        return Asked(shopper.profile, traits=told)
+    vectors = await engine.texts.encode(list(labels.words), deadline)
+    found = [Label(words, vector, False) for words, vector in zip(labels.words, vectors, strict=True)]
+    for name, examples in labels.examples:
+        encoded = [engine.shoppers.encode(events, "", moment, shelves, deadline) for events, moment in examples]
+        alike = [example.profile for example in await asyncio.gather(*encoded)]
+        found.append(Label(name, direction(alike, engine.release.profiles), True))
+    latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
+    seen = Seen([event.event_id for event in latest], await engine.shoppers.vectors(latest, shelves, deadline))
+    return Asked(shopper.profile, labels=found, seen=seen, traits=told)
+
+
+async def _probabilities(
+    engine: Engine, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None
+) -> Vector | None:
+    """Of the traits that the release has learnt; None if there are none, or the history has no times."""
+    told = of_history(history, as_of) if engine.heads else None
+    if engine.heads is None or told is None:
+        return None
+    return await engine.heads.probabilities(embedding, told, deadline)

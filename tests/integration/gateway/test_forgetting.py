@@ -1,0 +1,146 @@
+"""Who is forgotten, against a real gateway of two processes: somebody unknown from the answer on."""
+
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import grpc
+import pytest
+from served import Served, serve, tabulate
+
+from portrait.client import (
+    ActivityCriterion,
+    AsyncClient,
+    Client,
+    Consent,
+    Event,
+    EventType,
+    FailedPreconditionError,
+    InvalidRequestError,
+    NotFoundError,
+    Purpose,
+)
+from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
+from portrait.v1.profile_service_pb2_grpc import ProfileServiceStub
+from portrait.v1.recommendation_service_pb2 import RecommendRequest
+from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
+
+NOW = datetime.now(UTC)
+SHOPPERS = [f"shopper-{number}" for number in range(12)]
+EVERYBODY = ActivityCriterion(since=NOW - timedelta(days=30))
+CONNECTIONS = 12
+"""Enough that the kernel gives some to either of two processes."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("forgetting")
+
+
+@pytest.fixture(scope="module")
+def gateway(repository: Path, folder: Path) -> Iterator[Served]:
+    settings = ("--processes", "2", "--audience-minimum", "3", "--consent-advertising", "unless-withdrawn")
+    with serve(repository, folder, *settings) as served:
+        yield served
+        assert "shopper-" not in served.log_text
+        assert "fault" not in {line["event"] for line in served.logged}, served.log_text
+
+
+@pytest.fixture
+def client(gateway: Served) -> Iterator[Client]:
+    with Client(gateway.address) as client:
+        yield client
+
+
+def bought(shopper: str, time: datetime = NOW - timedelta(days=1)) -> list[tuple[str, Event]]:
+    return [
+        (shopper, Event(EventType.PURCHASE, f"{shopper}-{time:%H%M%S%f}-{item}", time, item, price=5.0))
+        for item in ("desk-lamp-red", "wool-rug-blue")
+    ]
+
+
+def test_they_are_unknown_to_every_process_and_nothing_is_given_again(gateway: Served, client: Client) -> None:
+    shopper, as_of = f"shopper-{uuid4().hex}", NOW
+    events = bought(shopper)
+    assert client.record_events(events).accepted == 2
+    client.set_consents(shopper, [Consent(Purpose.DEMOGRAPHICS, True)])
+    client.declare_demographics(shopper, age=30, region="US-CA")
+    named = {"shopper": {"shopper_id": shopper}, "as_of": as_of}
+    with ExitStack() as closing:
+        options = [("grpc.use_local_subchannel_pool", 1)]  # else all share one connection
+        channels = [closing.enter_context(grpc.insecure_channel(gateway.address, options)) for _ in range(CONNECTIONS)]
+
+        def known() -> set[tuple[int, int]]:
+            """Events that profiles and recommendations are made of."""
+            found = set()
+            for channel in channels:
+                ranked = RecommendationServiceStub(channel).Recommend(RecommendRequest(**named))
+                batch = BatchGetProfilesRequest(shoppers=[named["shopper"]], as_of=as_of)
+                [batched] = ProfileServiceStub(channel).BatchGetProfiles(batch).results
+                found.add((ranked.event_count, batched.profile.event_count))
+            return found
+
+        # Twice, so that every process has answered from what it keeps.
+        assert [known(), known()] == [{(2, 2)}, {(2, 2)}]
+        forgotten = client.forget_shopper(shopper)
+        assert forgotten.event_count == 2
+        assert forgotten.forgotten_at >= NOW
+        assert known() == {(0, 0)}
+        for channel in channels:
+            with pytest.raises(grpc.RpcError) as raised:
+                ProfileServiceStub(channel).GetProfile(GetProfileRequest(**named))
+            assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    assert client.get_consents(shopper).records == ()
+    with pytest.raises(FailedPreconditionError):
+        client.declare_demographics(shopper, age=30)
+    with pytest.raises(NotFoundError):
+        client.explain_profile(shopper)
+
+    summary = client.record_events(events)
+    assert [each.message for each in summary.rejected] == ["the shopper was forgotten after this event"] * 2
+    assert client.record_events(bought(shopper, datetime.now(UTC))).accepted == 2
+    assert client.get_profile(shopper).event_count == 2
+
+
+def test_a_table_that_still_names_them_does_not_give_them_out(repository: Path, folder: Path, client: Client) -> None:
+    def audience(page_token: str = "") -> list[str]:
+        pages = client.find_audience([EVERYBODY], page_token=page_token)
+        return [each.shopper_id for page in pages for each in page.members if each.shopper_id in SHOPPERS]
+
+    client.record_events(event for shopper in SHOPPERS for event in bought(shopper))
+    tabulate(repository, folder)
+    assert audience() == sorted(SHOPPERS)
+    begun = client.find_audience([EVERYBODY], page_size=2)
+    token = next(begun).next_page_token
+    begun.close()  # type: ignore[attr-defined]
+    gone, back = SHOPPERS[4], SHOPPERS[7]
+    for shopper in (gone, back):
+        assert client.forget_shopper(shopper).event_count == 2
+    assert audience() == sorted({*SHOPPERS} - {gone, back})
+    assert not {gone, back} & {*audience(token)}
+
+    client.record_events(bought(back, datetime.now(UTC)))
+    client.set_consents(back, [Consent(Purpose.ADVERTISING, True)])
+    assert audience() == sorted({*SHOPPERS} - {gone, back})  # what the table says of them is of before
+    tabulate(repository, folder)
+    assert audience() == sorted({*SHOPPERS} - {gone})
+    assert not {gone, back} & {*audience(token)}
+
+
+async def test_anybody_can_be_forgotten_again(gateway: Served) -> None:
+    async with AsyncClient(gateway.address) as client:
+        once = await client.forget_shopper("shopper-nobody")
+        again = await client.forget_shopper("shopper-nobody")
+        assert (once.event_count, again.event_count) == (0, 0)
+        assert again.forgotten_at > once.forgotten_at
+        with pytest.raises(InvalidRequestError):
+            await client.forget_shopper("")
+
+
+def test_it_is_counted(gateway: Served, client: Client) -> None:
+    client.forget_shopper("shopper-nobody")
+    text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
+    assert 'portrait_rpcs_total{code="OK",method="portrait.v1.ConsentService/ForgetShopper"}' in text

@@ -1,0 +1,78 @@
+"""Who was forgotten is left out of a data set, by the list that the gateway's state file gives."""
+
+import asyncio
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from prepared import WriteLog
+
+from portrait.server.storage.sqlite import open_store
+from portrait.training.errors import DataError
+from portrait.training.prepare.dataset import prepare
+from portrait.training.prepare.sources import events
+
+LOG = """shopper_id,type,time,item_id,price
+ann,view,2026-01-01T10:00:00Z,lamp-of-ann,
+灯 o'ann,view,2026-01-01T10:00:00Z,lamp,
+灯 o'ann,purchase,2026-01-01T11:00:00Z,lamp,-1
+灯 o'ann,view,,lamp,
+灯 o'ann,purchase,2026-03-01T11:00:00Z,lamp,5
+bob,view,2026-01-01T10:00:00Z,lamp,
+bob,view,2026-01-01T11:00:00Z,lamp,-1
+"""
+SHOPPERS = "shopper_id,region\nann,US-CA\n灯 o'ann,US-NY\nbob,US-TX\n"
+_FORGOTTEN = "import typer; from portrait.server.commands import forgotten; typer.run(forgotten)"
+
+
+def listed(state: Path) -> subprocess.CompletedProcess[str]:
+    """Run `portrait forgotten`."""
+    command = [sys.executable, "-c", _FORGOTTEN, "--state", str(state)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+async def forget(state: Path, *shoppers: str) -> None:
+    store = await open_store(state)
+    for shopper in shoppers:
+        await store.forget(shopper, datetime(2026, 2, 1, tzinfo=UTC))
+    await store.close()
+
+
+def test_they_are_left_out_by_the_list_of_the_state_file(write_log: WriteLog, tmp_path: Path) -> None:
+    asyncio.run(forget(tmp_path / "portrait.db", "ann", "灯 o'ann", "nobody"))
+    said = listed(tmp_path / "portrait.db")
+    assert (said.returncode, said.stdout.count("\n")) == (0, 4)
+    assert "ann" not in said.stdout
+    without = tmp_path / "forgotten.csv"
+    without.write_text(said.stdout)
+    folder, output = write_log(events_csv=LOG, shoppers_csv=SHOPPERS), tmp_path / "data"
+    report = prepare("events", lambda connection: events.load(connection, folder), output, without=without)
+    assert (report.read, report.kept, report.forgotten) == (7, 2, 4)
+    assert report.rejected == {"impossible_price": 1}
+    kept = pl.read_parquet(output / "events.parquet")
+    assert sorted(zip(kept["shopper_id"], kept["time"].dt.month(), strict=True)) == [("bob", 1), ("灯 o'ann", 3)]
+    declared = pl.read_parquet(output / "shoppers.parquet")
+    assert dict(zip(declared["shopper_id"], declared["region"], strict=True)) == {"bob": "US-TX", "灯 o'ann": None}
+    assert pl.read_parquet(output / "rejected.parquet")["shopper_id"].to_list() == ["bob"]
+    assert pl.read_parquet(output / "items.parquet")["item_id"].to_list() == ["lamp"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("shopper_sha256\nab\n", "forgotten_at"), ("shopper_sha256,forgotten_at\nab,yesterday\n", "is not a time")],
+)
+def test_a_malformed_list_is_refused(write_log: WriteLog, tmp_path: Path, content: str, told: str) -> None:
+    without = tmp_path / "forgotten.csv"
+    without.write_text(content)
+    folder = write_log(events_csv=LOG)
+    with pytest.raises(DataError, match=told):
+        prepare("events", lambda connection: events.load(connection, folder), tmp_path / "data", without=without)
+
+
+def test_a_state_file_that_is_not_there_is_no_empty_list(tmp_path: Path) -> None:
+    said = listed(tmp_path / "elsewhere.db")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "does not exist" in said.stderr

@@ -1,16 +1,16 @@
 """Kinds of limits that a field of the contract can have.
 
-`str(limit)` is the sentence that the field's comment carries. `limit.broken(value)` yields what breaks it:
+`str(limit)` is the sentence that the field's comment carries. `limit.broken(value)` is what breaks it:
 where below the field (empty for the field itself), and what was sent, in words that repeat nothing of a text.
 """
 
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
@@ -19,12 +19,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 _SECONDS_PER_DAY = 86_400
 
+Faults: TypeAlias = Sequence[tuple[str, str]]
+"""Path below the field and what was sent, of each. Most values have none, and long histories have many values."""
+
 
 class Limit(Protocol):
     """What a field may hold."""
 
-    def broken(self, value: Any) -> Iterator[tuple[str, str]]:
-        """Yield what breaks the limit: path below the field, what was sent."""
+    def broken(self, value: Any) -> Faults:
+        """What breaks the limit."""
         ...
 
 
@@ -40,12 +43,13 @@ class Characters:
     def __str__(self) -> str:
         return f"{self.minimum} to {self.maximum} characters{self.pattern_words}"
 
-    def broken(self, value: str) -> Iterator[tuple[str, str]]:
-        """Yield what breaks the limit."""
+    def broken(self, value: str) -> Faults:
+        """What breaks the limit."""
         if not self.minimum <= len(value) <= self.maximum:
-            yield "", f"{len(value)} characters"
-        elif self.pattern and not self.pattern.fullmatch(value):
-            yield "", "another character"
+            return [("", f"{len(value)} characters")]
+        if self.pattern and not self.pattern.fullmatch(value):
+            return [("", "another character")]
+        return ()
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,14 @@ class Entries:
     def __str__(self) -> str:
         return f"{self.minimum} to {self.maximum} entries" + (f", each {self.each}" if self.each else "")
 
-    def broken(self, value: Sequence[Any]) -> Iterator[tuple[str, str]]:
-        """Yield what breaks the limit; the entries are looked at only if their number is right."""
+    def broken(self, value: Sequence[Any]) -> Faults:
+        """What breaks the limit; the entries are looked at only if their number is right."""
         if not self.minimum <= len(value) <= self.maximum:
-            yield "", f"{len(value)} entries"
-        elif self.each:
-            for index, entry in enumerate(value):
-                for _, sent in self.each.broken(entry):
-                    yield f"[{index}]", sent
+            return [("", f"{len(value)} entries")]
+        if self.each:
+            each = self.each
+            return [(f"[{index}]", sent) for index, entry in enumerate(value) for _, sent in each.broken(entry)]
+        return ()
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,12 @@ class Pairs:
     def __str__(self) -> str:
         return f"0 to {self.maximum} entries, keys and values {self.each}"
 
-    def broken(self, value: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Yield what breaks the limit; keys are the caller's words, so no path names them."""
+    def broken(self, value: Mapping[str, str]) -> Faults:
+        """What breaks the limit; keys are the caller's words, so no path names them."""
         if len(value) > self.maximum:
-            yield "", f"{len(value)} entries"
-            return
-        for pair in value.items():
-            for word, part in zip(("key", "value"), pair, strict=True):
-                for _, sent in self.each.broken(part):
-                    yield "", f"a {word} of {sent}"
+            return [("", f"{len(value)} entries")]
+        words = [pair for key, worth in value.items() for pair in (("key", key), ("value", worth))]
+        return [("", f"a {word} of {sent}") for word, part in words for _, sent in self.each.broken(part)]
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,12 @@ class FieldNames:
     def __str__(self) -> str:
         return f"0 to {self.maximum} entries, each the name of a field of {self.of.DESCRIPTOR.name}"
 
-    def broken(self, value: FieldMask) -> Iterator[tuple[str, str]]:
-        """Yield what breaks the limit."""
+    def broken(self, value: FieldMask) -> Faults:
+        """What breaks the limit."""
         if len(value.paths) > self.maximum:
-            yield "", f"{len(value.paths)} entries"
-            return
-        for index, path in enumerate(value.paths):
-            if path not in self.of.DESCRIPTOR.fields_by_name:
-                yield f".paths[{index}]", "another name"
+            return [("", f"{len(value.paths)} entries")]
+        known = self.of.DESCRIPTOR.fields_by_name
+        return [(f".paths[{index}]", "another name") for index, path in enumerate(value.paths) if path not in known]
 
 
 @dataclass(frozen=True)
@@ -120,10 +119,9 @@ class Whole:
     def __str__(self) -> str:
         return f"{self.minimum} to {self.maximum}"
 
-    def broken(self, value: int) -> Iterator[tuple[str, str]]:
-        """Yield what breaks the limit."""
-        if not self.minimum <= value <= self.maximum:
-            yield "", str(value)
+    def broken(self, value: int) -> Faults:
+        """What breaks the limit."""
+        return () if self.minimum <= value <= self.maximum else [("", str(value))]
 
 
 @dataclass(frozen=True)
@@ -139,12 +137,11 @@ class Finite:
         included = " (not included)" if self.open else ""
         return f"{_short(self.minimum)}{included} to {_short(self.maximum)}, finite"
 
-    def broken(self, value: float) -> Iterator[tuple[str, str]]:
-        """Yield what breaks the limit."""
-        if math.isnan(value):
-            yield "", "NaN"
-        elif not self.minimum <= value <= self.maximum or (self.open and value == self.minimum):
-            yield "", _short(value)
+    def broken(self, value: float) -> Faults:
+        """What breaks the limit."""
+        if self.minimum <= value <= self.maximum and not (self.open and value == self.minimum):
+            return ()
+        return [("", "NaN" if math.isnan(value) else _short(value))]
 
 
 @dataclass(frozen=True)
@@ -154,14 +151,14 @@ class Moment:
     def __str__(self) -> str:
         return "from 1990-01-01 to one day after the server's clock"
 
-    def broken(self, value: Timestamp) -> Iterator[tuple[str, str]]:
-        """Yield what breaks the limit."""
+    def broken(self, value: Timestamp) -> Faults:
+        """What breaks the limit."""
+        seconds = value.seconds
         if not 0 <= value.nanos < 1_000_000_000:
-            yield "", "nanoseconds outside 0 to 999999999"
-        elif value.seconds < _EARLIEST:
-            yield "", "an earlier time"
-        elif value.seconds > time.time() + _SECONDS_PER_DAY:
-            yield "", "a later time"
+            return [("", "nanoseconds outside 0 to 999999999")]
+        if seconds < _EARLIEST:
+            return [("", "an earlier time")]
+        return [("", "a later time")] if seconds > time.time() + _SECONDS_PER_DAY else ()
 
 
 @dataclass(frozen=True)
@@ -170,7 +167,7 @@ class Requirement:
 
     words: str
     """How the sentence of the field's comment begins."""
-    applies: Callable[[Message, str], bool]
+    applies: Callable[[Any, str], bool]
     """Whether it must be set in this message, held by that field (for example `ShopperEvent.event`)."""
 
 

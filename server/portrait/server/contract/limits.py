@@ -4,9 +4,6 @@ The comments of the protos repeat it word for word (`Limit: …`, `Required …`
 """
 
 import re
-from typing import cast
-
-from google.protobuf.message import Message
 
 from portrait.server.contract.bounds import (
     Characters,
@@ -130,14 +127,12 @@ LIMITS: dict[str, Limit] = {
 """What each field of a request may hold, by message and field. An unset field is held against REQUIRED only."""
 
 
-def _is_search(event: Message) -> bool:
-    return cast("types_pb2.Event", event).type == types_pb2.EVENT_TYPE_SEARCH
-
+_SEARCH = types_pb2.EVENT_TYPE_SEARCH
 
 ALWAYS = Requirement("Required", lambda message, place: True)
 TO_RECORD = Requirement("Required to record", lambda event, place: place == "ShopperEvent.event")
-FOR_SEARCH = Requirement("Required if `type` is SEARCH", lambda event, place: _is_search(event))
-EXCEPT_SEARCH = Requirement("Required unless `type` is SEARCH", lambda event, place: not _is_search(event))
+FOR_SEARCH = Requirement("Required if `type` is SEARCH", lambda event, place: event.type == _SEARCH)
+EXCEPT_SEARCH = Requirement("Required unless `type` is SEARCH", lambda event, place: event.type != _SEARCH)
 EXCEPT_TO_RANK = Requirement(
     "Required except of a candidate to rank", lambda item, place: place != "RankCandidate.item"
 )

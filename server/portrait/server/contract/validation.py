@@ -1,6 +1,6 @@
 """Holds requests against the limits of the contract."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from portrait.server.contract.bounds import Entries, Limit, Requirement
+from portrait.server.contract.bounds import Entries, Faults, Limit, Requirement
 from portrait.server.contract.limits import LIMITS, REQUIRED, SERVED_ONE_BY_ONE
 from portrait.server.errors import Violation
 from portrait.v1 import types_pb2
@@ -18,6 +18,7 @@ from portrait.v1 import types_pb2
 class _Field:
     """What the limits say of one field."""
 
+    name: str
     place: str
     """Message and field, for example `ShopperEvent.event`."""
     limit: Limit | None
@@ -29,22 +30,14 @@ class _Field:
 
 
 @dataclass(frozen=True, slots=True)
-class _Needed:
-    """A field or oneof that must be set."""
-
-    name: str
-    is_oneof: bool
-    requirement: Requirement
-
-
-@dataclass(frozen=True, slots=True)
 class _Rules:
     """What the limits say of a message, looked up once: a long history has many thousand fields."""
 
-    needed: tuple[_Needed, ...]
-    filled: tuple[tuple[str, Entries], ...]
+    needed: tuple[tuple[FieldDescriptor, Requirement], ...]
+    needed_oneofs: tuple[tuple[str, Requirement], ...]
+    filled: tuple[tuple[FieldDescriptor, Entries], ...]
     """Repeated fields that may not be empty."""
-    fields: dict[str, _Field]
+    fields: dict[FieldDescriptor, _Field]
     """Those of which anything is said."""
 
 
@@ -62,32 +55,37 @@ def violations(message: Message, path: str = "", place: str = "") -> Iterator[Vi
 
 def _broken(message: Message, place: str) -> list[tuple[str, str]]:
     """Paths below the message, and what is wrong there. A path is made only where something is."""
-    rules = _rules(message.DESCRIPTOR)
-    sent = [(descriptor.name, value) for descriptor, value in message.ListFields()]
-    names = {name for name, _ in sent}
-    broken = []
-    for need in rules.needed:
-        if not _is_set(message, need, names) and need.requirement.applies(message, place):
+    rules, broken = _rules(message.DESCRIPTOR), []
+    sent = dict(message.ListFields())  # a field without presence is among them if it is not empty
+    for descriptor, requirement in rules.needed:
+        if descriptor not in sent and requirement.applies(message, place):
+            broken.append((descriptor.name, f"sent nothing; {requirement.words}"))
+    for oneof, requirement in rules.needed_oneofs:
+        if message.WhichOneof(oneof) is None and requirement.applies(message, place):
             # A oneof has no field of its own: the message that lacks it is at fault.
-            broken.append(("" if need.is_oneof else need.name, f"sent nothing; {need.requirement.words}"))
-    for name, entries in rules.filled:
-        if name not in names:
-            broken.append((name, f"sent 0 entries; the limit is {entries}"))
-    for name, value in sent:
-        if (field := rules.fields.get(name)) and (wrong := _broken_field(field, name, value)):
-            broken += wrong
+            broken.append(("", f"sent nothing; {requirement.words}"))
+    for descriptor, entries in rules.filled:
+        if descriptor not in sent:
+            broken.append((descriptor.name, f"sent 0 entries; the limit is {entries}"))
+    for descriptor, value in sent.items():
+        if field := rules.fields.get(descriptor):
+            broken += _broken_field(field, value)
     return broken
 
 
-def _broken_field(field: _Field, name: str, value: Any) -> list[tuple[str, str]]:
-    broken = [(name + suffix, sent) for suffix, sent in _broken_numbers(field.enum, value)] if field.enum else []
+def _broken_field(field: _Field, value: Any) -> list[tuple[str, str]]:
+    name, broken = field.name, []
+    if field.enum is not None:
+        for suffix, sent in _broken_numbers(field.enum, value):
+            broken.append((name + suffix, sent))
     if field.limit is not None:
         for suffix, sent in field.limit.broken(value):
             broken.append((name + suffix, f"sent {sent}; the limit is {field.limit}"))
     if broken:
         return broken
     if field.is_message:
-        return [(_join(name, below), description) for below, description in _broken(value, field.place)]
+        for below, description in _broken(value, field.place):
+            broken.append((_join(name, below), description))
     if field.are_messages:
         for index, entry in enumerate(value):
             for below, description in _broken(entry, field.place):
@@ -95,33 +93,27 @@ def _broken_field(field: _Field, name: str, value: Any) -> list[tuple[str, str]]
     return broken
 
 
-def _broken_numbers(enum: EnumDescriptor, value: Any) -> Iterator[tuple[str, str]]:
+def _broken_numbers(enum: EnumDescriptor, value: int | Sequence[int]) -> Faults:
     """What is no value of an enum; in a repeated field, 0 says nothing and is none either."""
-    single = isinstance(value, int)
-    for index, number in enumerate([value] if single else value):
-        if number not in enum.values_by_number or not (number or single):
-            yield "" if single else f"[{index}]", f"sent {number}, which is no {enum.name}"
+    known = enum.values_by_number
+    if isinstance(value, int):
+        return () if value in known else [("", f"sent {value}, which is no {enum.name}")]
+    unknown = [(index, number) for index, number in enumerate(value) if not number or number not in known]
+    return [(f"[{index}]", f"sent {number}, which is no {enum.name}") for index, number in unknown]
 
 
 @cache
 def _rules(descriptor: Descriptor) -> _Rules:
     prefix = f"{descriptor.name}."
-    fields = {field.name: _field(prefix + field.name, field) for field in descriptor.fields}
-    entries = [(name, LIMITS.get(prefix + name)) for name in descriptor.fields_by_name]
-    needed = [
-        _Needed(name, is_oneof=False, requirement=REQUIRED[prefix + name])
-        for name in descriptor.fields_by_name
-        if prefix + name in REQUIRED
-    ]
-    needed += [
-        _Needed(name, is_oneof=True, requirement=REQUIRED[prefix + name])
-        for name in descriptor.oneofs_by_name
-        if prefix + name in REQUIRED
-    ]
+    named = [(field, prefix + field.name) for field in descriptor.fields]
+    limits = [(field, LIMITS.get(place)) for field, place in named]
     return _Rules(
-        tuple(needed),
-        tuple((name, limit) for name, limit in entries if isinstance(limit, Entries) and limit.minimum > 0),
-        {name: field for name, field in fields.items() if field is not None},
+        needed=tuple((field, REQUIRED[place]) for field, place in named if place in REQUIRED),
+        needed_oneofs=tuple(
+            (name, REQUIRED[prefix + name]) for name in descriptor.oneofs_by_name if prefix + name in REQUIRED
+        ),
+        filled=tuple((field, limit) for field, limit in limits if isinstance(limit, Entries) and limit.minimum > 0),
+        fields={field: told for field, place in named if (told := _field(place, field)) is not None},
     )
 
 
@@ -129,7 +121,9 @@ def _field(place: str, field: FieldDescriptor) -> _Field | None:
     limit, holds = LIMITS.get(place), _is_ours(field) and place not in SERVED_ONE_BY_ONE
     if limit is None and field.enum_type is None and not holds:
         return None
-    return _Field(place, limit, field.enum_type, holds and not field.is_repeated, holds and field.is_repeated)
+    return _Field(
+        field.name, place, limit, field.enum_type, holds and not field.is_repeated, holds and field.is_repeated
+    )
 
 
 def _is_ours(field: FieldDescriptor) -> bool:
@@ -138,17 +132,6 @@ def _is_ours(field: FieldDescriptor) -> bool:
     return message_type is not None and message_type.file.package == types_pb2.DESCRIPTOR.package and not (
         message_type.GetOptions().map_entry
     )  # fmt: skip
-
-
-def _is_set(message: Message, need: _Needed, names: set[str]) -> bool:
-    """Whether a field or oneof is set.
-
-    Args:
-        message: has it.
-        need: which.
-        names: of the message's fields that are set; one without presence is, if it is not empty.
-    """
-    return message.WhichOneof(need.name) is not None if need.is_oneof else need.name in names
 
 
 def _join(path: str, name: str) -> str:

@@ -81,15 +81,18 @@ def _broken_field(field: _Field, value: Any) -> list[tuple[str, str]]:
     if field.limit is not None:
         for suffix, sent in field.limit.broken(value):
             broken.append((name + suffix, f"sent {sent}; the limit is {field.limit}"))
-    if broken:
-        return broken
+    return broken or _broken_below(field, value)
+
+
+def _broken_below(field: _Field, value: Any) -> list[tuple[str, str]]:
+    """The same of the message, or messages, that a field holds."""
     if field.is_message:
-        for below, description in _broken(value, field.place):
-            broken.append((_join(name, below), description))
+        return [(_join(field.name, below), description) for below, description in _broken(value, field.place)]
+    broken = []
     if field.are_messages:
         for index, entry in enumerate(value):
             for below, description in _broken(entry, field.place):
-                broken.append((_join(f"{name}[{index}]", below), description))
+                broken.append((_join(f"{field.name}[{index}]", below), description))
     return broken
 
 

@@ -177,7 +177,7 @@ def _wants_openvino(config: dict[str, Any]) -> bool:
 def _threads(config: dict[str, Any]) -> int:
     """Threads of one run: what the configuration says, else an instance's share of the cores; 0 is all of them."""
     told = int(config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "0"))
-    instances = sum(group["count"] for group in config["instance_group"])
-    if told or instances == 1:
+    instances = sum(group["count"] for group in config.get("instance_group", []))
+    if told or instances <= 1:
         return told
     return max(1, len(os.sched_getaffinity(0)) // instances)

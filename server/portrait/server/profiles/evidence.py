@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ class Evidence:
         seen = [event for event in history if event.time is None or event.time <= as_of]
         timed = all(event.time is not None for event in seen)
         if timed:
-            seen.sort(key=_moment_and_id)
+            seen.sort(key=attrgetter("time", "event_id"))
         in_days = timed and (attention is None or attention.by_time is not None)
         decay = _decay(in_days, attention)
         age = _days(seen, as_of) if in_days else np.arange(len(seen) - 1, -1, -1, dtype=np.float64)
@@ -127,10 +128,6 @@ def _takes_back(refund: Event, event: Event) -> bool:
     if event.type is not EventType.PURCHASE or (event.item_id, event.catalogue) != (refund.item_id, refund.catalogue):
         return False
     return event.time is None or refund.time is None or event.time <= refund.time
-
-
-def _moment_and_id(event: Event) -> tuple[float, str]:
-    return (event.time.timestamp() if event.time else 0.0, event.event_id)
 
 
 def strongest(weighted: Iterable[tuple[float, int, str]]) -> tuple[str, ...]:

@@ -55,19 +55,20 @@ def recent_queries(evidence: Evidence, gap_minutes: float | None) -> list[QueryI
         evidence: the weighted history.
         gap_minutes: the release's session gap; None for half an hour.
     """
+    asks = [normalise_text(typed).casefold() if (typed := each.event.query) else "" for each in evidence.events]
+    if not any(asks):
+        return Absence(Reason.NOT_RECORDED, "no event carries a query")
     gap = timedelta(minutes=DEFAULT_GAP_MINUTES if gap_minutes is None else gap_minutes)
     carried = any(each.event.query and each.event.type is not EventType.SEARCH for each in evidence.events)
     asked: dict[str, list[int]] = {}
     query, before = "", None
-    for place, each in enumerate(evidence.events):
-        own, time = normalise_text(each.event.query or "").casefold(), each.event.time
+    for place, (each, own) in enumerate(zip(evidence.events, asks, strict=True)):
+        time = each.event.time
         follows = not carried and each.event.type is not EventType.SEARCH
         near = time is not None and before is not None and time - before <= gap
         query, before = own or (query if follows and near else ""), time
         if query:
             asked.setdefault(query, []).append(place)
-    if not asked:
-        return Absence(Reason.NOT_RECORDED, "no event carries a query")
     latest_first = sorted(asked.values(), key=lambda places: -places[-1])
     return [_intent(evidence, places) for places in latest_first[:MOST_QUERIES]]
 

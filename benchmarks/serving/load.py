@@ -40,7 +40,7 @@ class Answered:
 class Load:
     """What is sent.
 
-    A load either has `in_flight`: so many calls are always under way; or `rate`: calls a second, at random times.
+    A load either has `in_flight`: so many calls are always under way; or `rate`: calls a second.
     """
 
     address: str
@@ -49,6 +49,8 @@ class Load:
     deadline: float
     in_flight: int = 0
     rate: float = 0.0
+    even: bool = False
+    """Whether calls with a `rate` come at even distances, as from k6; if not, at random times."""
     after_refusal: float = 0.0
     """Seconds that a caller of a closed loop waits after it was refused, before it calls again."""
     leaving: float = 0.0
@@ -129,10 +131,10 @@ class _Sender:
         return time.monotonic() < self._end and not (self._load.count and self._sent >= self._load.count)
 
     async def _arrive(self) -> None:
-        """Arrivals of a Poisson process; one that comes late is caught up with."""
+        """Arrivals of a Poisson process, or even ones; one that comes late is caught up with."""
         due = time.monotonic()
         while self._more():
-            due += self._chance.expovariate(self._load.rate)
+            due += 1.0 / self._load.rate if self._load.even else self._chance.expovariate(self._load.rate)
             if (early := due - time.monotonic()) > 0:
                 await asyncio.sleep(early)
             self._call()

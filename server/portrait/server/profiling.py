@@ -67,7 +67,7 @@ async def profile_of(
         allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
         declared: what the shopper declared, or why it is not shown. The models never see it.
     """
-    shelves = engine.catalogues.now()
+    shelves = engine.shelves
 
     async def full(deadline: float | None) -> Asked:
         return await _ask(engine, history, as_of, shelves, labels, "traits" in fields, deadline)

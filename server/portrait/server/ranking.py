@@ -89,7 +89,7 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
 
 
 async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
-    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.catalogues.now()
+    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
     left_out = request.history if request.exclude_seen else ()
     arguments = (catalogue, shopper, request.k, request.filter, left_out)
@@ -102,7 +102,7 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
 
 def _recommend_without_models(engine: Engine, request: RecommendRequest) -> Ranking | None:
     """None if nothing is known of the query: what does not answer it is no answer."""
-    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.catalogues.now()
+    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, shelves)
     if shopper is None:
         return None
@@ -134,7 +134,7 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
 
 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
-    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.catalogues.now()
+    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
     known, unknown = await _described(engine, catalogue, request.candidates, deadline)
     ranked = await _ordered(engine, known, shopper, request, len(known.items), deadline)
@@ -144,7 +144,7 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
 
 def _rank_without_models(engine: Engine, request: RankRequest) -> Ranking:
     """Candidates of equal scores keep the caller's order, as do all if nothing is known of the query."""
-    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.catalogues.now()
+    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, shelves)
     score: dict[str, float] = {}
     if shopper is not None:

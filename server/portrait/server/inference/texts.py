@@ -96,7 +96,7 @@ class TextEncoder:
     """
 
     def __init__(self, models: TritonModels, release: Release, cache_bytes: int, instances: int) -> None:
-        self._models, self._release = models, release
+        self._models, self._release, self._instances = models, release, instances
         self._tokeniser = Tokeniser(release.tokenizer)
         self._flights: dict[tuple[str, bool], _Flight] = {}
         self.cache = TextCache(cache_bytes)
@@ -126,7 +126,8 @@ class TextEncoder:
     async def warm_up(self) -> None:
         """Run the shapes of single texts, so that the first to ask does not wait for a runtime that compiles them."""
         for length in SHAPES.lengths:
-            await self._run([[0] * length], length, None)
+            # At the same time, so that each instance gets one: each compiles for itself.
+            await asyncio.gather(*(self._run([[0] * length], length, None) for _ in range(self._instances)))
 
     async def _computed(self, missing: dict[str, list[int]], deadline: float | None) -> dict[str, NDArray[np.float32]]:
         """Embeddings of texts that were not in the cache before they were tokenised."""

@@ -15,6 +15,7 @@ from portrait.features.items import ItemTable, line
 from portrait.features.lenders import Lenders
 from portrait.features.population import Attention, Cycles, Population, Spending
 from portrait.features.prices import PriceScale
+from portrait.features.rarity import Rarity
 from portrait.features.release import Manifest
 from portrait.features.tokens import TextTokenizer
 from portrait.server.releases import Release
@@ -85,8 +86,7 @@ def release(population: Population | None = POPULATION) -> Release:
         index=None,
         associations=Associations(starts, spade, np.array([0.1, 0.2], dtype=np.float32), 0.5),
         price_scale=PriceScale({}),
-        documents=99,
-        document_frequencies={"lamp": 9, "red": 19, "bed": 49, "acm": 99, "acme": 99, "norden": 99},
+        rarity=Rarity.of(99, {"lamp": 9, "red": 19, "bed": 49, "acm": 99, "acme": 99, "norden": 99}),
         population=population,
         **rest,
     )

@@ -12,6 +12,7 @@ from portrait.export.index import document_frequencies
 from portrait.features.events import Event, EventType, Item
 from portrait.features.items import ItemTable, line
 from portrait.features.population import Population
+from portrait.features.rarity import Rarity
 from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
 from portrait.server.releases import Release
 from portrait.training.run import TrainedRun
@@ -59,7 +60,6 @@ def _event(place: int, row: dict[str, Any]) -> Event:
 def _release(trained: TrainedRun, known: Population) -> Release:
     """As far as profiles need it: without models."""
     corpus = trained.corpus
-    documents, frequencies = document_frequencies(corpus.items)
     nothing: Any = None
     return Release(
         number=1,
@@ -72,7 +72,6 @@ def _release(trained: TrainedRun, known: Population) -> Release:
         lenders=nothing,
         associations=trained.associations,
         price_scale=corpus.price_scale,
-        documents=documents,
-        document_frequencies=frequencies,
+        rarity=Rarity.of(*document_frequencies(corpus.items)),
         population=known,
     )

@@ -20,6 +20,7 @@ from portrait.features.items import ItemTable, mapped_array
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.population import Population, Profiles, read_profiles
 from portrait.features.prices import PriceScale
+from portrait.features.rarity import Rarity
 from portrait.features.release import Manifest, ReleaseError
 from portrait.features.statistics import STATISTICS
 from portrait.features.tokens import TextTokenizer
@@ -50,10 +51,8 @@ class Release:
     associations: Associations
     """Which items follow which, by row."""
     price_scale: PriceScale
-    documents: int
-    """How many texts the document frequencies were counted over."""
-    document_frequencies: dict[str, int]
-    """In how many of them each stem occurs."""
+    rarity: Rarity
+    """Of the words of its items."""
     population: Population | None = None
     """What is usual among its shoppers; None if it was exported before there were statistics."""
     profiles: Profiles | None = None
@@ -131,8 +130,7 @@ class Release:
                 lenders=Lenders.load(folder),
                 associations=Associations.load(folder / files.ASSOCIATIONS),
                 price_scale=scale,
-                documents=words["documents"],
-                document_frequencies=words["frequencies"],
+                rarity=Rarity.of(words["documents"], words["frequencies"]),
                 population=_optional(folder / files.POPULATION, Population.read),
                 profiles=_optional(folder / files.PROFILES, read_profiles),
             )

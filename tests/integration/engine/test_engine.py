@@ -52,7 +52,7 @@ async def test_item_texts_have_the_vectors_of_the_release(engine: Engine) -> Non
 
 
 async def test_a_profile_is_what_the_history_says(engine: Engine) -> None:
-    history = [bought(SEEN), replace(bought("wool-rug-blue"), type=EventType.VIEW), bought("unheard-of")]
+    history = [bought(SEEN), bought("wool-rug-blue")._replace(type=EventType.VIEW), bought("unheard-of")]
     profile = await profile_of(engine, history, NOW, fields=ALL_FIELDS, deadline=soon())
     vectors = engine.release.vectors
     assert profile.embedding is not None

@@ -94,7 +94,7 @@ async def test_a_profile_moves_most_without_its_only_event(engine: Engine) -> No
 
 async def test_an_inferred_interest_rests_on_what_leads_to_it(engine: Engine) -> None:
     # After the last rug comes the first pan, in the tiny release's associations.
-    rugs = [replace(bought("jute-rug-black", 1), event_id=str(nth)) for nth in range(6)]
+    rugs = [bought("jute-rug-black", 1)._replace(event_id=str(nth)) for nth in range(6)]
     history = [bought("wool-rug-red", 5), *rugs]
     profile = await profile_of(engine, history, NOW, fields=frozenset({"interests"}), deadline=soon())
     [inferred] = [each for each in profile.interests if each.inferred]
@@ -182,7 +182,7 @@ async def test_a_word_is_left_out_of_brand_and_attributes_too(engine: Engine) ->
 async def test_all_events_of_one_item_are_left_out_together_too(engine: Engine) -> None:
     lamps = [bought("desk-lamp-red", days) for days in (9, 6, 3)]
     asked = Event("a search", EventType.SEARCH, NOW, query="lamp")
-    history = [*lamps[:2], bought("frying-pan-red", 4), lamps[2], asked, replace(asked, event_id="another")]
+    history = [*lamps[:2], bought("frying-pan-red", 4), lamps[2], asked, asked._replace(event_id="another")]
     item = engine.get_item("products", "desk-lamp-blue")
     explained = await explain_recommendation(engine, RankRequest(history, NOW), item, deadline=soon())
     rest = RankRequest([event for event in history if event not in lamps], NOW, candidates=[Item(item.item_id, "")])

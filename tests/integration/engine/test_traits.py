@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -56,7 +55,7 @@ async def test_who_was_long_away_has_none(engine_with_traits: Engine) -> None:
 
 
 async def test_a_history_without_times_has_none(engine_with_traits: Engine) -> None:
-    history = [replace(bought(1.0), time=None)]
+    history = [bought(1.0)._replace(time=None)]
     profile = await profile_of(engine_with_traits, history, NOW, fields=frozenset({"traits"}), deadline=soon())
     assert profile.traits[0].absent == "the history has events without a time"
 

@@ -1,6 +1,7 @@
 """Exporting a trained run: parity in ONNX Runtime and Triton, nothing half made, and a release that serves."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp
     loaded = Release.load(repository, 1)
     assert [item.item_id for item in loaded.items] == trained.corpus.item_ids
     np.testing.assert_allclose(loaded.vectors, item_vectors(trained.model, trained.cache, trained.corpus), atol=1e-6)
-    assert loaded.document_frequencies["lamp"] == 12
+    assert loaded.rarity.known["lamp"] == pytest.approx(math.log((1 + len(loaded.items)) / 13))
     assert second.export["retrieval"]["kind"] == "exact"
     assert f"releases/2/{files.ITEM_COLUMNS}/price.npy" in second.hashes
 

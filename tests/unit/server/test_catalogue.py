@@ -293,9 +293,9 @@ def test_catalogues_are_apart() -> None:
     shelves = catalogues.now()
     seen = Event("1", EventType.VIEW, item_id="desk", catalogue="ads")
     assert shelves.item(seen) == ad
-    assert shelves.item(replace(seen, catalogue="products")) == ITEMS[0]
-    assert shelves.item(replace(seen, catalogue="unheard-of")) is None
-    assert shelves.item(replace(seen, item_id="unheard-of")) is None
+    assert shelves.item(seen._replace(catalogue="products")) == ITEMS[0]
+    assert shelves.item(seen._replace(catalogue="unheard-of")) is None
+    assert shelves.item(seen._replace(item_id="unheard-of")) is None
     assert shelves.item(Event("2", EventType.SEARCH, query="lamp")) is None
 
 

@@ -1,7 +1,6 @@
 """What holds of the profile of any history."""
 
 import random
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hand_shop import ITEMS, NOW, item, release
@@ -83,7 +82,7 @@ def test_later_events_are_never_seen(history: list[Event], days: int) -> None:
 @given(_events(), st.booleans())
 @settings(deadline=None)
 def test_evidence_is_of_the_history_and_shares_are_shares(history: list[Event], timed: bool) -> None:
-    history = history if timed else [replace(event, time=None) for event in history]
+    history = history if timed else [event._replace(time=None) for event in history]
     made = profile(history)
     known = {event.event_id for event in history}
     for ids in statements(made):

@@ -7,6 +7,7 @@ import pytest
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.prices import PriceScale
+from portrait.features.rarity import Rarity
 from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.aversions import aversions
 from portrait.server.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
@@ -42,9 +43,9 @@ HISTORY = [
     did("look", EventType.VIEW, "rug"),  # weighs 0.3
     did("lost", EventType.VIEW, "unheard-of"),
     did("none", EventType.PURCHASE, "card"),
-    replace(did("hated", EventType.RATE, "pan"), rating=1.0),
+    did("hated", EventType.RATE, "pan")._replace(rating=1.0),
     did("bought", EventType.PURCHASE, "desk"),  # weighs 1
-    replace(did("asked", EventType.SEARCH), query="red lamps"),
+    did("asked", EventType.SEARCH)._replace(query="red lamps"),
 ]
 
 
@@ -74,7 +75,7 @@ def test_more_of_the_same_is_surer_and_names_ten_events() -> None:
 
 def test_without_times_the_order_counts() -> None:
     half_life = int(DEFAULT_DECAY_BY_ORDER.long)
-    history = [replace(did(str(n), EventType.PURCHASE, "desk"), time=None) for n in range(half_life + 1)]
+    history = [did(str(n), EventType.PURCHASE, "desk")._replace(time=None) for n in range(half_life + 1)]
     evidence = read(history)
     assert [evidence.events[0].long, evidence.events[-1].long] == pytest.approx([0.5, 1.0])
     assert evidence.halves_at is None
@@ -82,13 +83,13 @@ def test_without_times_the_order_counts() -> None:
 
 @pytest.mark.parametrize(("rating", "weight"), [(1.0, 0.0), (2.0, 0.0), (3.5, 0.5), (5.0, 1.0), (None, 1.0)])
 def test_a_rating_counts_as_it_is_good(rating: float | None, weight: float) -> None:
-    [rated] = read([replace(did("r", EventType.RATE, "pan"), rating=rating)]).events
+    [rated] = read([did("r", EventType.RATE, "pan")._replace(rating=rating)]).events
     assert rated.long == pytest.approx(weight)
 
 
 @pytest.mark.parametrize(("seconds", "weight"), [(1.0, 0.0), (3.0, 0.0), (4.0, 0.3), (None, 0.3)])
 def test_a_page_left_at_once_counts_nothing(seconds: float | None, weight: float) -> None:
-    [looked] = read([replace(did("v", EventType.VIEW, "pan"), dwell_seconds=seconds)]).events
+    [looked] = read([did("v", EventType.VIEW, "pan")._replace(dwell_seconds=seconds)]).events
     assert looked.long == pytest.approx(weight)
 
 
@@ -116,7 +117,7 @@ def test_a_refund_of_something_else_takes_nothing_back() -> None:
 
 def test_keywords_are_those_the_catalogue_has_few_of() -> None:
     frequencies = {"red": 2, "lamp": 5, "desk": 1, "acm": 5, "acme": 5}
-    found = keywords(read([HISTORY[-2], replace(HISTORY[-1], event_id="zz")]), 99, frequencies)
+    found = keywords(read([HISTORY[-2], HISTORY[-1]._replace(event_id="zz")]), Rarity.of(99, frequencies))
     assert not isinstance(found, Absence)
     # red: 1.5 ln(100/3), lamp: 1.5 ln(100/6), desk: ln(100/2)
     assert [each.word for each in found[:3]] == ["Red", "lamp", "desk"]
@@ -128,7 +129,7 @@ def test_keywords_are_those_the_catalogue_has_few_of() -> None:
 
 def test_words_that_have_faded_are_left_out() -> None:
     history = [did("long ago", EventType.PURCHASE, "pan", days=8 * DEFAULT_DECAY_BY_TIME.long), HISTORY[5]]
-    found = keywords(read(history), 4, {})
+    found = keywords(read(history), Rarity.of(4, {}))
     assert not isinstance(found, Absence)
     assert {each.word for each in found} == {"Red", "desk", "lamp", "Acme"}
 
@@ -151,10 +152,10 @@ def test_a_log_without_purchases_says_nothing_of_their_lack_nor_of_what_everybod
 def test_a_query_led_to_what_follows_it_in_the_session_where_only_searches_carry_one() -> None:
     minute = 1 / 1440
     history = [
-        replace(did("s1", EventType.SEARCH, days=9.0), query="pan"),
+        did("s1", EventType.SEARCH, days=9.0)._replace(query="pan"),
         did("v1", EventType.VIEW, "pan", days=9.0 - minute),
         did("b1", EventType.PURCHASE, "pan", days=8.0),
-        replace(did("s2", EventType.SEARCH, days=10 * minute), query="lamp"),
+        did("s2", EventType.SEARCH, days=10 * minute)._replace(query="lamp"),
         did("v2", EventType.VIEW, "rug", days=9 * minute),
         did("b2", EventType.PURCHASE, "desk", days=8 * minute),
     ]
@@ -162,14 +163,14 @@ def test_a_query_led_to_what_follows_it_in_the_session_where_only_searches_carry
     assert not isinstance(found, Absence)
     told = [(each.query, each.outcome, each.evidence_event_ids) for each in found]
     assert told == [("lamp", Outcome.BOUGHT, ("b2", "v2", "s2")), ("pan", Outcome.LOOKED, ("v1", "s1"))]
-    carried = [*history[:4], replace(history[4], query="lamp"), history[5]]
+    carried = [*history[:4], history[4]._replace(query="lamp"), history[5]]
     found = recent_queries(read(carried), None)
     assert not isinstance(found, Absence)
     assert [each.outcome for each in found] == [Outcome.LOOKED, Outcome.NONE]
 
 
 def test_a_disliked_item_gives_no_keyword() -> None:
-    assert isinstance(keywords(read([HISTORY[4]]), 99, {}), Absence)
+    assert isinstance(keywords(read([HISTORY[4]]), Rarity.of(99, {})), Absence)
 
 
 def test_price_bands_say_where_the_shopper_stands() -> None:
@@ -193,5 +194,5 @@ def test_a_price_is_never_compared_with_those_of_other_categories() -> None:
 
 def test_nothing_is_said_of_nobody() -> None:
     assert isinstance(interests(read([]), None), Absence)
-    assert isinstance(keywords(read([]), 99, {}), Absence)
+    assert isinstance(keywords(read([]), Rarity.of(99, {})), Absence)
     assert isinstance(price_bands(read([]), None, PriceScale({})), Absence)

@@ -1,4 +1,5 @@
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ def test_a_release_is_loaded_as_it_was_made(repository: Path) -> None:
     assert list(release.items) == tiny_release.ITEMS
     assert release.vectors.shape == (len(release.items), release.dimension)
     assert np.allclose(np.linalg.norm(release.vectors, axis=1), 1.0, atol=1e-6)
-    assert release.documents == len(release.items)
-    assert release.document_frequencies["lamp"] == 13
+    assert release.rarity.unknown == pytest.approx(math.log(1 + len(release.items)))
+    assert release.rarity.known["lamp"] == pytest.approx(math.log((1 + len(release.items)) / 14))
 
 
 def test_a_release_that_is_not_there_is_refused(repository: Path) -> None:

@@ -15,6 +15,7 @@ from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.items import ItemTable, line
 from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
+from portrait.features.rarity import Rarity
 from portrait.features.release import Manifest
 from portrait.server.catalogues.catalogue import Catalogue
 from portrait.server.catalogues.described import described
@@ -64,7 +65,7 @@ def release() -> Release:
             np.minimum(np.arange(COUNT + 1), 1), np.array([FAR], dtype=np.int32), np.array([0.5], np.float32), 0.7
         ),
     }
-    rest = {"number": 1, "tokenizer": None, "documents": 0, "document_frequencies": {}}
+    rest = {"number": 1, "tokenizer": None, "rarity": Rarity.of(0, {})}
     return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, towers=1)), **held, **rest)
 
 

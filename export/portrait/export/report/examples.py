@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from portrait.export.index import document_frequencies
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event, EventType, Item
 from portrait.features.population import Population
+from portrait.features.rarity import Rarity
 from portrait.server.profiles.absence import Absence
 from portrait.server.profiles.evidence import Evidence as Weighed
 from portrait.server.profiles.interests import interests
@@ -111,10 +112,10 @@ def draw(trained: TrainedRun, ranked: Ranked) -> list[Example]:
     by_length = drawn_from[np.argsort((end - start)[drawn_from], kind="stable")]
     random = np.random.default_rng(trained.settings.seed)
     rows = [int(random.choice(third)) for third in np.array_split(by_length, 3) if len(third)]
-    words = document_frequencies(corpus.items)
+    rarity = Rarity.of(*document_frequencies(corpus.items))
     usual = population.fit(trained)
     return [
-        _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", words, usual)
+        _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", rarity, usual)
         for number, row in enumerate(rows)
     ]
 
@@ -124,7 +125,7 @@ def _example(
     ranked: Ranked,
     row: int,
     name: str,
-    words: tuple[int, dict[str, int]],
+    rarity: Rarity,
     usual: Population,
 ) -> Example:
     corpus = trained.corpus
@@ -140,7 +141,7 @@ def _example(
         events=len(history),
         days=None if first is None or wanted.time is None else (wanted.time - first).total_seconds() / 86_400.0,
         latest=[told.evidence(event.event_id) for event in history[: -_SHOWN_EVENTS - 1 : -1]],
-        statements=_statements(trained, history, as_of, told, words, usual),
+        statements=_statements(trained, history, as_of, told, rarity, usual),
         recommended=_recommended(trained, ranked, row),
         wanted=Evidence(_did(wanted), told.title(wanted), "next"),
         place=place + 1 if place >= 0 else None,
@@ -229,7 +230,7 @@ def _statements(
     history: Sequence[Event],
     as_of: datetime,
     told: _Teller,
-    words: tuple[int, dict[str, int]],
+    rarity: Rarity,
     usual: Population,
 ) -> list[Statement]:
     def statement(kind: str, what: str, strength: str, evidence: Sequence[str]) -> Statement:
@@ -247,7 +248,7 @@ def _statements(
         ),
         *(
             statement("word", each.word, f"{each.weight:.0%} of the strongest word", each.evidence_event_ids)
-            for each in _said(keywords(seen, *words))[: _MOST["word"]]
+            for each in _said(keywords(seen, rarity))[: _MOST["word"]]
         ),
         *(
             statement(

@@ -85,7 +85,7 @@ class Snapshot:
         if place >= 0:
             return self._stock.rows + place if self._added_alive[place] else None
         row = self._stock.release.items.row(self.name, item_id)
-        return row if row >= 0 and int(self._stock_alive[row >> 3]) >> (row & 7) & 1 else None
+        return row if row >= 0 and self._stock_alive.item(row >> 3) >> (row & 7) & 1 else None
 
     def row_of(self, event: Event) -> int | None:
         """Row of the item that an event was done to, None if the catalogue does not hold it."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,8 @@ MOST_EVIDENCE = 10
 """Event ids named for one statement."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weighted:
-    """An event, its item, and what it counts."""
+class Weighted(NamedTuple):
+    """An event, its item, and what it counts. A tuple, since a history makes thousands."""
 
     event: Event
     item: Item | None
@@ -45,6 +45,8 @@ class Evidence:
 
     events: Sequence[Weighted]
     """Oldest first; events of one moment in the order of their ids, so that how they arrived changes nothing."""
+    seconds: NDArray[np.float64]
+    """`[events]`: their times since 1970, UTC; empty unless every event carries one."""
     as_of: datetime
     decay: Decay
     timed: bool
@@ -74,17 +76,14 @@ class Evidence:
             seen.sort(key=attrgetter("time", "event_id"))
         in_days = timed and (attention is None or attention.by_time is not None)
         decay = _decay(in_days, attention)
-        age = _days(seen, as_of) if in_days else np.arange(len(seen) - 1, -1, -1, dtype=np.float64)
-        taken_back = _refunded(seen)
-        weight = event_weights(
-            np.array([0 if place in taken_back else _code(event) for place, event in enumerate(seen)], dtype=np.int64),
-            np.array([np.nan if event.rating is None else event.rating for event in seen], dtype=np.float64),
-            np.array([np.nan if event.dwell_seconds is None else event.dwell_seconds for event in seen], np.float64),
-        )
+        seconds = np.array([event.time.timestamp() for event in seen if event.time] if timed else [], dtype=np.float64)
+        later = np.arange(len(seen) - 1, -1, -1, dtype=np.float64)
+        age = (as_of.timestamp() - seconds) / SECONDS_PER_DAY if in_days else later
+        weight = _weights(seen)
         recency = decayed(age, decay.long)
         numbers = np.stack([weight * decayed(age, decay.short), weight * recency, recency], 1).tolist()
         weighted = [Weighted(event, item(event), *each) for event, each in zip(seen, numbers, strict=True)]
-        return cls(weighted, as_of, decay, timed, in_days)
+        return cls(weighted, seconds, as_of, decay, timed, in_days)
 
     @cached_property
     def latest(self) -> datetime | None:
@@ -102,8 +101,15 @@ class Evidence:
         return self.as_of + timedelta(days=self.decay.long) if self.in_days else None
 
 
-def _code(event: Event) -> int:
-    return EVENT_TYPE_CODES.get(event.type, 0)
+def _weights(events: Sequence[Event]) -> NDArray[np.float64]:
+    """`[events]`: what each counts, whenever it was; nothing if a refund takes it back."""
+    codes = np.array([EVENT_TYPE_CODES.get(event.type, 0) for event in events], dtype=np.int64)
+    codes[list(_refunded(events))] = 0
+    return event_weights(
+        codes,
+        np.array([np.nan if event.rating is None else event.rating for event in events], dtype=np.float64),
+        np.array([np.nan if event.dwell_seconds is None else event.dwell_seconds for event in events], np.float64),
+    )
 
 
 def _refunded(events: Sequence[Event]) -> set[int]:
@@ -152,8 +158,3 @@ def _decay(in_days: bool, attention: Attention | None) -> Decay:
     if attention is None:
         return DEFAULT_DECAY_BY_TIME if in_days else DEFAULT_DECAY_BY_ORDER
     return attention.by_time if in_days and attention.by_time is not None else attention.by_order
-
-
-def _days(events: Sequence[Event], as_of: datetime) -> NDArray[np.float64]:
-    seconds = np.array([event.time.timestamp() for event in events if event.time], dtype=np.float64)
-    return (as_of.timestamp() - seconds) / SECONDS_PER_DAY

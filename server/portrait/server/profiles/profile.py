@@ -169,7 +169,7 @@ def _interests(evidence: Evidence, release: Release) -> list[Interest] | Absence
 
 _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
     "interests": _interests,
-    "keywords": lambda evidence, release: keywords(evidence, release.documents, release.document_frequencies),
+    "keywords": lambda evidence, release: keywords(evidence, release.rarity),
     "price_bands": lambda evidence, release: price_bands(
         evidence, release.population.paid if release.population else None, release.price_scale
     ),

@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import NormalDist, median
+from statistics import NormalDist
 
+import numpy as np
+
+from portrait.features.histories import SECONDS_PER_DAY
 from portrait.server.profiles.absence import Absence, Reason, too_few
 from portrait.server.profiles.evidence import MOST_EVIDENCE, Evidence, latest
 
 LEAST_DAYS = 8
 """Days with events that there must be: with fewer, every week looks like a habit."""
 MOST_PEAKS = 3
-_HOURS, _WEEKDAYS = 24, 7
+_HOURS, _WEEKDAYS, _SECONDS_PER_HOUR = 24, 7, 3_600
+_FIRST_WEEKDAY = 4
+"""1 January 1970, day 0, was a Thursday."""
 _STANDS_OUT = 0.01
 _NOTHING = 1e-12
 """A count stands out if one that high has at most this chance where all hours, or weekdays, are alike."""
@@ -51,12 +56,12 @@ def rhythm(evidence: Evidence, times_are_days: bool) -> Rhythm | Absence:
     """
     if not evidence.timed:
         return Absence(Reason.NOT_RECORDED, "the events carry no times")
-    moments = sorted({each.event.time for each in evidence.events if each.event.time is not None})
-    days = sorted({moment.date() for moment in moments})
+    moments = np.unique(evidence.seconds)
+    days = np.unique(moments // SECONDS_PER_DAY)
     if len(days) < LEAST_DAYS:
         return too_few(len(days), LEAST_DAYS, "days with events")
-    weekdays = Counter(day.isoweekday() for day in days)
-    hours = Counter() if times_are_days else Counter(moment.hour for moment in moments)
+    weekdays = Counter(((days + _FIRST_WEEKDAY - 1) % _WEEKDAYS + 1).astype(int).tolist())
+    hours = Counter([] if times_are_days else (moments % SECONDS_PER_DAY // _SECONDS_PER_HOUR).astype(int).tolist())
     peak_weekdays = _peaks(weekdays, range(1, _WEEKDAYS + 1))
     peak_hours = _peaks(hours, range(_HOURS))
     return Rhythm(
@@ -64,7 +69,7 @@ def rhythm(evidence: Evidence, times_are_days: bool) -> Rhythm | Absence:
         weekday_shares=_shares(weekdays, range(1, _WEEKDAYS + 1)),
         peak_hours=peak_hours,
         peak_weekdays=peak_weekdays,
-        days_between=float(median((later - earlier).days for earlier, later in itertools.pairwise(days))),
+        days_between=float(np.median(np.diff(days))),
         confidence=_unlike([weekdays[day] for day in range(1, _WEEKDAYS + 1)]),
         evidence_event_ids=_at_peaks(evidence, peak_hours, peak_weekdays),
         expires_at=evidence.fades_at,

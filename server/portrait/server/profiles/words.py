@@ -1,7 +1,6 @@
 """Keywords: the words that set a history apart from the catalogue."""
 
 import heapq
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from portrait.features.keywords import keywords as segment
+from portrait.features.rarity import Rarity
 from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.evidence import Evidence, Weighted, latest
 
@@ -34,16 +34,14 @@ class WeightedKeyword:
     expires_at: datetime | None
 
 
-def keywords(evidence: Evidence, documents: int, frequencies: Mapping[str, int]) -> list[WeightedKeyword] | Absence:
+def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Absence:
     """Keywords of titles, brands and queries, the strongest first.
 
-    The weight is recency-weighted term frequency times smoothed inverse document frequency,
-    `log((1 + documents) / (1 + frequency))` (Spärck Jones 1972).
+    The weight is recency-weighted term frequency times inverse document frequency.
 
     Args:
         evidence: the weighted history.
-        documents: number of texts in the release's catalogue.
-        frequencies: in how many of them each stem occurs.
+        rarity: of stems in the release's catalogue.
     """
     read = [each for each in evidence.events[-READ_EVENTS:] if each.long > 0.0]
     words = [_words(each) for each in read]
@@ -51,9 +49,7 @@ def keywords(evidence: Evidence, documents: int, frequencies: Mapping[str, int])
     for each, found in zip(read, words, strict=True):
         for stem in found:
             mass[stem] += each.long
-    weighted = {
-        stem: value * math.log((1 + documents) / (1 + frequencies.get(stem, 0))) for stem, value in mass.items()
-    }
+    weighted = {stem: value * rarity.known.get(stem, rarity.unknown) for stem, value in mass.items()}
     least = _LEAST_WEIGHT * max(weighted.values(), default=0.0)
     strongest = heapq.nsmallest(
         MOST_KEYWORDS,
@@ -65,6 +61,8 @@ def keywords(evidence: Evidence, documents: int, frequencies: Mapping[str, int])
     carriers: dict[str, list[tuple[str, str]]] = {stem: [] for stem in strongest}
     """Spelling and event id of each time that a stem was read, oldest first."""
     for each, found in zip(read, words, strict=True):
+        if carriers.keys().isdisjoint(found):
+            continue
         for stem in found.keys() & carriers.keys():
             carriers[stem].append((found[stem], each.event.event_id))
     return [

@@ -46,7 +46,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
                 results[place].status = RECORD_STATUS_REJECTED
                 results[place].error.CopyFrom(entry_violations(broken))
             else:
-                valid[place] = RecordedEvent(sent.shopper_id, event_of(sent.event))
+                valid[place] = RecordedEvent(sent.shopper_id, event_of(sent.event, sent.event.event_id))
         stored = await self._store.record(list(valid.values())) if valid else []
         for place, became in zip(valid, stored, strict=True):
             results[place].status = _STATUSES[became]

@@ -91,7 +91,7 @@ def _behaviour(history: Sequence[Event], as_of: Timestamp | None) -> Behaviour:
 
 def _inline(message: types_pb2.History, latest: datetime) -> list[Event]:
     """An inline history; events that have times take, among themselves, the order of their times."""
-    sent = [event_of(event, f"events[{place}]") for place, event in enumerate(message.events)]
+    sent = [event_of(event, event.event_id or f"events[{place}]") for place, event in enumerate(message.events)]
     seen = [event for event in sent if event.time is None or event.time <= latest]
     timed = iter(sorted((event for event in seen if event.time), key=attrgetter("time")))
     return [event if event.time is None else next(timed) for event in seen]

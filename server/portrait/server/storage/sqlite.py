@@ -92,7 +92,7 @@ CREATE TABLE tombstones (
 """What makes a file of each version, from 0, one of the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)
 
-_EVENT_COLUMNS = tuple(field.name for field in dataclasses.fields(Event))
+_EVENT_COLUMNS = Event._fields
 _COLUMN_LIST = ", ".join(_EVENT_COLUMNS)
 _KNOWN = "SELECT event_id FROM events WHERE event_id IN ({})"
 _LAST_ARRIVAL = (
@@ -417,15 +417,13 @@ def _row(recorded: RecordedEvent) -> tuple[Any, ...]:
     event = recorded.event
     if event.time is None:
         raise ValueError("an event without a time can't be recorded")
-    values = {name: getattr(event, name) for name in _EVENT_COLUMNS}
-    values |= {"type": event.type.value, "time": microseconds(event.time)}
+    values = event._asdict() | {"type": event.type.value, "time": microseconds(event.time)}
     return (recorded.shopper_id, *values.values())
 
 
 def _event(row: Sequence[Any]) -> Event:
-    values = dict(zip(_EVENT_COLUMNS, row, strict=True))
-    values |= {"type": EventType(values["type"]), "time": moment(values["time"])}
-    return Event(**values)
+    stored = Event._make(row)
+    return stored._replace(type=EventType(stored.type), time=moment(row[_TIME - 1]))
 
 
 def _consent_row(consent: Consent) -> tuple[Any, ...]:

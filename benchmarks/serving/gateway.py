@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ _READY_SECONDS = 120.0
 class Gateway:
     """A running gateway."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     address: str
     metrics_url: str
 
@@ -61,8 +61,12 @@ def peak_memory(pid: int) -> int:
 
 @contextmanager
 def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
-    """Run a gateway with Triton on free ports until the end of the block."""
+    """Run a gateway with Triton on free ports until the end of the block.
+
+    Its log goes to a file: a process that reads each line would take the processor from what is measured.
+    """
     with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "gateway.log"
         files = [
             *("--state", f"{folder}/portrait.db"),
             *("--audiences", f"{folder}/audiences"),
@@ -70,37 +74,25 @@ def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
         ]
         program = str(Path(sys.executable).parent / "portrait")
         command = [program, "serve", "--repository", str(repository), *files, "--port", "0", "--metrics-port", "0"]
-        # Call by call, a log would be what is measured.
-        process = subprocess.Popen(
-            [*command, "--log-level", "info", *arguments],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            errors="replace",  # gRPC's own log repeats what callers sent
-        )
+        with log.open("w") as stream:
+            process = subprocess.Popen([*command, *arguments], stderr=stream, stdout=subprocess.DEVNULL)
         try:
-            ready = _ready(process)
+            ready = _ready(process, log)
             yield Gateway(process, str(ready["address"]), str(ready["metrics"]))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
 
-def _ready(process: subprocess.Popen[str]) -> dict[str, object]:
-    """The log line that says where calls are served; what comes after it is read and forgotten."""
-    assert process.stderr is not None
-    kill = threading.Timer(_READY_SECONDS, process.kill)
-    kill.start()
-    for text in process.stderr:
-        line = json.loads(text) if text.startswith("{") else {}
-        if line.get("event") == "ready":
-            kill.cancel()
-            threading.Thread(target=_forget, args=(process.stderr,), daemon=True).start()
-            return dict(line)
-        sys.stderr.write(text)
-    raise RuntimeError("the gateway ended before it was ready")
-
-
-def _forget(lines: Iterator[str]) -> None:
-    for _ in lines:
-        pass
+def _ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, object]:
+    """The log line that says where calls are served."""
+    until = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        time.sleep(0.02)
+        # What callers sent, which gRPC's own log repeats, need not be text.
+        for text in log.read_text(errors="replace").splitlines():
+            line = json.loads(text) if text.startswith("{") and text.endswith("}") else {}
+            if line.get("event") == "ready":
+                return dict(line)
+    sys.stderr.write(log.read_text(errors="replace"))
+    raise RuntimeError("the gateway was not ready")

@@ -1,6 +1,7 @@
 """Load from a process of its own: in a closed loop, or in an open one that does not wait for answers."""
 
 import asyncio
+import gc
 import multiprocessing
 import random
 import time
@@ -92,6 +93,7 @@ def _run_series(loads: Sequence[Load]) -> list[list[Answered]]:
             await sender.begin()
         return [await sender.end() for sender in senders]
 
+    gc.disable()  # of a process that ends with the load: its pauses would look like the server's
     return uvloop.run(send())
 
 

@@ -336,10 +336,10 @@ def _server(
     chain = Chain(
         [
             request_ids,
+            shedding(gates, turns, given, metrics),
             access_log,
             measuring(metrics),
             errors,
-            shedding(gates, turns, given),
             deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
             reading,
             answers(given, settings.answer_seconds, store, lambda: loaded.state),

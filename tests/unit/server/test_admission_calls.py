@@ -50,8 +50,8 @@ class Server:
         turns = Turns()
         chain = Chain(
             [
+                shedding(self.gates, turns, self.given, self.metrics),
                 errors,
-                shedding(self.gates, turns, self.given),
                 deadlines(5, 5),
                 reading,
                 admission(self.gates, turns),

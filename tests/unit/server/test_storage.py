@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from portrait.features.events import Event, EventType, Item
-from portrait.server.storage.sqlite import SCHEMA_VERSION, SqliteStore, open_store
+from portrait.server.storage.schema import SCHEMA_VERSION
+from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, StoreError
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

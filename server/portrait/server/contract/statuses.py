@@ -1,6 +1,7 @@
 """How errors look from outside: one table from exception to gRPC status, and the details that go with it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -45,6 +46,7 @@ class Status:
     retry_after: float | None = None
     """Seconds after which a retry makes sense, as the details say too."""
 
+    @cached_property
     def packed(self) -> bytes:
         """A serialised `google.rpc.Status`, the value of `grpc-status-details-bin`."""
         details = []
@@ -60,10 +62,11 @@ def is_expected(error: BaseException) -> bool:
     return type(error) in _CODES
 
 
-def status_of(error: PortraitError, request_id: str) -> Status:
-    """The status of an expected error."""
+def status_of(error: PortraitError, request_id: str | None) -> Status:
+    """The status of an expected error; of many calls alike, if it is not said of which."""
     reason = _CODES[type(error)].name
-    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata={"request_id": request_id})
+    known = {} if request_id is None else {"request_id": request_id}
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=known)
     retry_after = error.retry_after if isinstance(error, Unavailable | Overloaded) else None
     return Status(_CODES[type(error)], message_of(error), (info, *_details(error)), retry_after)
 

@@ -36,7 +36,7 @@ def errors(method: Method, proceed: Behaviour) -> Behaviour:
             else:
                 _log_fault(method, error)
                 status = internal(_request_id())
-        return await _abort(context, status)
+        return await abort(context, status)
 
     return behaviour
 
@@ -45,9 +45,9 @@ def _request_id() -> str:
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
-async def _abort(context: Context, status: Status) -> NoReturn:
+async def abort(context: Context, status: Status) -> NoReturn:
     """End the call. `abort`, not `abort_with_status`, which hides the status from tracing."""
-    trailing = (*(context.trailing_metadata() or ()), *_pushback(context, status), (DETAILS_KEY, status.packed()))
+    trailing = (*(context.trailing_metadata() or ()), *_pushback(context, status), (DETAILS_KEY, status.packed))
     await context.abort(status.code, status.message, trailing)
 
 

@@ -1,22 +1,32 @@
 """Under overload most calls are refused: then each costs as little as can be."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+
+import grpc
 
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.turns import Turns
 from portrait.server.answers import Answers
+from portrait.server.contract.statuses import Status, status_of
+from portrait.server.errors import InvalidRequest, Overloaded
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
+from portrait.server.interceptors.errors import abort
 from portrait.server.interceptors.identity import identity
+from portrait.server.metrics import Metrics
 
 
-def shedding(gates: Mapping[Kind, Gate], turns: Turns, given: Answers) -> Interceptor:
-    """Refuse a call that `admission` would refuse for want of room, before it is read. Stands outside of `reading`.
+def shedding(gates: Mapping[Kind, Gate], turns: Turns, given: Answers, metrics: Metrics) -> Interceptor:
+    """Refuse a call that `admission` would refuse for want of room, before anything else is done for it.
+
+    Stands outside of all but the ids; it counts what it refuses, and no log line says so.
 
     Args:
         gates: those of `admission`.
         turns: told of every call.
         given: while many of its answers are given again, all calls are read.
+        metrics: where refused calls are counted.
     """
 
     def intercept(method: Method, proceed: Behaviour) -> Behaviour:
@@ -24,13 +34,26 @@ def shedding(gates: Mapping[Kind, Gate], turns: Turns, given: Answers) -> Interc
         if cost is None:
             return proceed
         gate = gates[cost.kind]
+        ended = metrics.rpcs.labels(method.name, grpc.StatusCode.RESOURCE_EXHAUSTED.name)
 
         async def behaviour(unread: object, context: Context) -> Answer:
             turns.came()
-            if gate.is_full and not given.worth_looking:
-                raise gate.shed(*identity(context))
-            return await proceed(unread, context)
+            if not gate.is_full or given.worth_looking:
+                return await proceed(unread, context)
+            try:
+                priority, caller = identity(context)
+            except InvalidRequest:
+                return await proceed(unread, context)  # is told so inside of `errors`
+            refused = gate.shed(priority, caller)
+            ended.inc()
+            return await abort(context, _status(str(refused), round(refused.retry_after, 2)))
 
         return behaviour
 
     return intercept
+
+
+@lru_cache
+def _status(message: str, retry_after: float) -> Status:
+    """The same of many calls: its details are made once, and so do not say the request's id."""
+    return status_of(Overloaded(message, retry_after), None)

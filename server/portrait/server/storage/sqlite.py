@@ -1,8 +1,6 @@
 """A store in one SQLite file: write-ahead log, each transaction on disk before it is answered."""
 
 import asyncio
-import dataclasses
-import json
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Hashable, Iterable, Iterator, Sequence
@@ -13,95 +11,35 @@ from typing import Any
 
 import aiosqlite
 
-from portrait.features.events import Event, EventType, Item
+from portrait.features.events import Event
 from portrait.server.consents import Consent, Purpose
 from portrait.server.moments import microseconds, moment
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.storage.arrivals import Arrivals
+from portrait.server.storage.rows import (
+    CONSENT_COLUMNS,
+    EVENT_COLUMNS,
+    TIME,
+    change_of,
+    consent_of,
+    consent_row,
+    event_of,
+    event_row,
+    item_json,
+)
+from portrait.server.storage.schema import LOCK_SECONDS, connect, prepare
 from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 
-_MIGRATIONS = (
-    """
-CREATE TABLE events (
-    arrival INTEGER PRIMARY KEY,
-    event_id TEXT NOT NULL UNIQUE,
-    shopper_id TEXT NOT NULL,
-    time INTEGER NOT NULL, -- microseconds since 1970
-    type TEXT NOT NULL,
-    item_id TEXT,
-    catalogue TEXT NOT NULL,
-    query TEXT,
-    price REAL,
-    quantity REAL,
-    rating REAL,
-    dwell_seconds REAL,
-    position INTEGER
-);
-CREATE INDEX events_of_shopper ON events (shopper_id, time, arrival);
-CREATE TABLE item_changes (
-    catalogue TEXT NOT NULL,
-    item_id TEXT NOT NULL,
-    item TEXT, -- JSON; NULL: removed
-    PRIMARY KEY (catalogue, item_id)
-) WITHOUT ROWID;
-""",
-    """
-ALTER TABLE item_changes ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE item_changes ADD COLUMN writer TEXT NOT NULL DEFAULT '';
-CREATE INDEX item_changes_by_number ON item_changes (number);
-""",
-    """
-CREATE TABLE consent_records ( -- all that was ever said; rows are only added
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    shopper_id TEXT NOT NULL,
-    purpose TEXT NOT NULL,
-    granted INTEGER NOT NULL,
-    time INTEGER NOT NULL, -- microseconds since 1970
-    recorded_at INTEGER NOT NULL, -- the same
-    notice TEXT NOT NULL,
-    source TEXT NOT NULL
-);
-CREATE INDEX consent_records_of_shopper ON consent_records (shopper_id, number);
-CREATE TABLE consents ( -- of these, what counts
-    shopper_id TEXT NOT NULL,
-    purpose TEXT NOT NULL,
-    granted INTEGER NOT NULL,
-    time INTEGER NOT NULL,
-    PRIMARY KEY (shopper_id, purpose)
-) WITHOUT ROWID;
-CREATE TABLE demographics (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, -- a new one for every declaration
-    shopper_id TEXT NOT NULL UNIQUE,
-    age_band TEXT NOT NULL,
-    gender TEXT NOT NULL,
-    region TEXT NOT NULL,
-    declared_at INTEGER NOT NULL, -- microseconds since 1970
-    source TEXT NOT NULL
-);
-""",
-    """
-CREATE TABLE tombstones (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, -- a new one whenever the shopper is forgotten
-    shopper_sha256 TEXT NOT NULL UNIQUE,
-    forgotten_at INTEGER NOT NULL, -- microseconds since 1970
-    arrival INTEGER NOT NULL -- the highest that any event had had by then: none is given twice
-);
-""",
-)
-"""What makes a file of each version, from 0, one of the next."""
-SCHEMA_VERSION = len(_MIGRATIONS)
-
-_EVENT_COLUMNS = Event._fields
-_COLUMN_LIST = ", ".join(_EVENT_COLUMNS)
+_COLUMN_LIST = ", ".join(EVENT_COLUMNS)
 _KNOWN = "SELECT event_id FROM events WHERE event_id IN ({})"
 _LAST_ARRIVAL = (
     "SELECT max((SELECT coalesce(max(arrival), 0) FROM events), "
     "coalesce((SELECT arrival FROM tombstones ORDER BY number DESC LIMIT 1), 0))"
 )
 _RECORD = (
-    f"INSERT INTO events (arrival, shopper_id, {_COLUMN_LIST}) "  # noqa: S608 - names of a dataclass's fields
-    f"VALUES (({_LAST_ARRIVAL}) + 1, ?{', ?' * len(_EVENT_COLUMNS)})"
+    f"INSERT INTO events (arrival, shopper_id, {_COLUMN_LIST}) "  # noqa: S608 - names of a tuple's fields
+    f"VALUES (({_LAST_ARRIVAL}) + 1, ?{', ?' * len(EVENT_COLUMNS)})"
 )
 _TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
 _TOMBSTONES_OF = "SELECT shopper_sha256, forgotten_at FROM tombstones WHERE shopper_sha256 IN ({})"
@@ -110,13 +48,13 @@ _KNOWN_OF_SHOPPERS = ("events", "consent_records", "consents", "demographics")
 _LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
 _FORGOTTEN_AFTER = "SELECT shopper_sha256 FROM tombstones WHERE number > ? AND shopper_sha256 IN ({})"
 _HISTORY = (
-    f"SELECT {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a dataclass's fields
+    f"SELECT {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a tuple's fields
     "WHERE shopper_id = ? AND time <= ? ORDER BY time DESC, arrival DESC LIMIT ?"
 )
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
 _SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
-_CONSENT_COLUMNS = "purpose, granted, time, recorded_at, notice, source"
-_KEEP_CONSENT = f"INSERT INTO consent_records (shopper_id, {_CONSENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
+_KEEP_CONSENT = f"INSERT INTO consent_records (shopper_id, {_CONSENT_COLUMN_LIST}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _COUNT_CONSENT = (
     "INSERT INTO consents (shopper_id, purpose, granted, time) VALUES (?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET granted = excluded.granted, time = excluded.time "
@@ -125,7 +63,7 @@ _COUNT_CONSENT = (
 """In whole seconds, as many clocks tell no less: else a withdrawal could seem earlier than what it withdraws."""
 _CONSENTS = "SELECT purpose, granted FROM consents WHERE shopper_id = ?"
 _CONSENT_RECORDS = (
-    f"SELECT {_CONSENT_COLUMNS} FROM consent_records "  # noqa: S608 - names of this module
+    f"SELECT {_CONSENT_COLUMN_LIST} FROM consent_records "  # noqa: S608 - names of a module
     "WHERE shopper_id = ? ORDER BY number DESC LIMIT ?"
 )
 _WHO_SAID = "SELECT shopper_id FROM consents WHERE purpose = ? AND granted = ? AND shopper_id IN ({})"
@@ -150,10 +88,7 @@ _CHANGES_OF_OTHERS = f"{_CHANGES} WHERE number > ? AND number <= ? AND writer !=
 
 _SHOPPERS_AT_A_TIME = 5_000
 """Of a long list: between two parts of it others read."""
-_LOCK_SECONDS = 5.0
 _CLEARING_MILLISECONDS = 100
-_TIME = 1 + _EVENT_COLUMNS.index("time")
-"""Where a row of an event, which begins with its shopper, has its time."""
 _NEVER = -1
 """Before every event's time."""
 
@@ -180,10 +115,10 @@ class SqliteStore:
             known = {event_id for (event_id,) in await connection.execute_fetchall(_listed(_KNOWN, ids), ids)}
             became, rows = [], []
             for recorded in events:
-                row = _row(recorded)
+                row = event_row(recorded)
                 if recorded.event.event_id in known:
                     became.append(Recorded.KNOWN)
-                elif row[_TIME] <= buried.get(hashes[recorded.shopper_id], _NEVER):
+                elif row[TIME] <= buried.get(hashes[recorded.shopper_id], _NEVER):
                     became.append(Recorded.FORGOTTEN)
                 else:
                     became.append(Recorded.NEW)
@@ -228,7 +163,7 @@ class SqliteStore:
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
         rows = await self._reader.execute_fetchall(_HISTORY, (shopper_id, microseconds(as_of), limit))
-        return [_event(row) for row in reversed(list(rows))]
+        return [event_of(row) for row in reversed(list(rows))]
 
     def version(self, shopper_id: str) -> Hashable:
         """Another value after everything that is recorded of the shopper."""
@@ -249,7 +184,7 @@ class SqliteStore:
 
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
         """Keep what a shopper said beside all that they said before."""
-        rows = [(shopper_id, *_consent_row(consent)) for consent in consents]
+        rows = [(shopper_id, *consent_row(consent)) for consent in consents]
         async with self._transaction() as connection:
             await connection.executemany(_KEEP_CONSENT, rows)
             await connection.executemany(_COUNT_CONSENT, [row[:4] for row in rows])
@@ -263,7 +198,7 @@ class SqliteStore:
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
         """The last of all that a shopper said, in the order of its arrival."""
         rows = await self._reader.execute_fetchall(_CONSENT_RECORDS, (shopper_id, limit))
-        return [_consent(row) for row in reversed(list(rows))]
+        return [consent_of(row) for row in reversed(list(rows))]
 
     async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who granted or withdrew a purpose."""
@@ -294,7 +229,7 @@ class SqliteStore:
 
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed."""
-        rows = [(change.catalogue, change.item_id, _item_json(change.item), self._name) for change in changes]
+        rows = [(change.catalogue, change.item_id, item_json(change.item), self._name) for change in changes]
         async with self._transaction() as connection:
             await connection.executemany(_CHANGE, rows)
 
@@ -302,7 +237,7 @@ class SqliteStore:
         """The last change of every item that was ever changed."""
         async with self._reader.execute(_CHANGES) as cursor:
             async for row in cursor:
-                yield _change(row)
+                yield change_of(row)
 
     async def last_item_change(self) -> int:
         """The number of the last change of all; 0 if there was none."""
@@ -315,7 +250,7 @@ class SqliteStore:
         if last <= after:
             return after, []
         rows = await self._reader.execute_fetchall(_CHANGES_OF_OTHERS, (after, last, self._name))
-        return last, [_change(row) for row in rows]
+        return last, [change_of(row) for row in rows]
 
     async def close(self) -> None:
         """Wait for the transaction that is being written, then close the file."""
@@ -335,7 +270,7 @@ class SqliteStore:
             try:
                 await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
-                await self._writer.execute(f"PRAGMA busy_timeout = {round(1000 * _LOCK_SECONDS)}")
+                await self._writer.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_SECONDS)}")
 
     async def _of_many(
         self, query: str, before: tuple[Any, ...], shopper_ids: Sequence[str]
@@ -365,42 +300,18 @@ async def open_store(path: Path) -> SqliteStore:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer = await _connect(path)
+        writer = await connect(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} can't be opened: {error}") from error
     try:
-        await _prepare(writer, path)
-        return SqliteStore(writer, await _connect(path), Arrivals(path, _LOCK_SECONDS))
+        await prepare(writer, path)
+        return SqliteStore(writer, await connect(path), Arrivals(path, LOCK_SECONDS))
     except sqlite3.Error as error:
         await writer.close()
         raise StoreError(f"{path} is no state file of Portrait: {error}") from error
     except StoreError:
         await writer.close()
         raise
-
-
-async def _connect(path: Path) -> aiosqlite.Connection:
-    # isolation_level None: transactions begin where this module says so, not before the first write.
-    return await aiosqlite.connect(path, isolation_level=None, timeout=_LOCK_SECONDS)
-
-
-async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
-    """Set the file up for durable writes and, if it is new, make its tables."""
-    await connection.execute("PRAGMA journal_mode = WAL")
-    await connection.execute("PRAGMA synchronous = FULL")
-    await connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-    await connection.execute("BEGIN IMMEDIATE")
-    [[version]] = await connection.execute_fetchall("PRAGMA user_version")
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} was written by a later version of Portrait (schema {version}; "
-            f"this one reads up to {SCHEMA_VERSION})"
-        )
-    for migration in _MIGRATIONS[version:]:
-        for statement in migration.split(";\n"):
-            await connection.execute(statement)
-    await connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    await connection.commit()
 
 
 def _listed(query: str, values: Collection[object]) -> str:
@@ -411,42 +322,3 @@ def _listed(query: str, values: Collection[object]) -> str:
 def _parts(shopper_ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for first in range(0, len(shopper_ids), _SHOPPERS_AT_A_TIME):
         yield shopper_ids[first : first + _SHOPPERS_AT_A_TIME]
-
-
-def _row(recorded: RecordedEvent) -> tuple[Any, ...]:
-    event = recorded.event
-    if event.time is None:
-        raise ValueError("an event without a time can't be recorded")
-    values = event._asdict() | {"type": event.type.value, "time": microseconds(event.time)}
-    return (recorded.shopper_id, *values.values())
-
-
-def _event(row: Sequence[Any]) -> Event:
-    stored = Event._make(row)
-    return stored._replace(type=EventType(stored.type), time=moment(row[_TIME - 1]))
-
-
-def _consent_row(consent: Consent) -> tuple[Any, ...]:
-    moments = (microseconds(consent.time), microseconds(consent.recorded_at))
-    return (consent.purpose.value, consent.granted, *moments, consent.notice, consent.source)
-
-
-def _consent(row: Sequence[Any]) -> Consent:
-    purpose, granted, time, recorded_at, notice, source = row
-    return Consent(Purpose(purpose), bool(granted), moment(time), moment(recorded_at), notice, source)
-
-
-def _change(row: Sequence[Any]) -> ItemChange:
-    catalogue, item_id, item, number = row
-    return ItemChange(catalogue, item_id, _item(item), number)
-
-
-def _item_json(item: Item | None) -> str | None:
-    return None if item is None else json.dumps(dataclasses.asdict(item), ensure_ascii=False)
-
-
-def _item(text: str | None) -> Item | None:
-    if text is None:
-        return None
-    values = json.loads(text)
-    return Item(**{**values, "category_path": tuple(values["category_path"])})

@@ -1,0 +1,61 @@
+"""What the store keeps, as rows of its tables and back."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from portrait.features.events import Event, EventType, Item
+from portrait.server.consents import Consent, Purpose
+from portrait.server.moments import microseconds, moment
+from portrait.server.storage.store import ItemChange, RecordedEvent
+
+EVENT_COLUMNS = Event._fields
+CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "source")
+TIME = 1 + EVENT_COLUMNS.index("time")
+"""Where a row of an event, which begins with its shopper, has its time."""
+
+
+def event_row(recorded: RecordedEvent) -> tuple[Any, ...]:
+    """Shopper, then the event in the order of its fields; the time in microseconds since 1970."""
+    event = recorded.event
+    if event.time is None:
+        raise ValueError("an event without a time can't be recorded")
+    values = event._asdict() | {"type": event.type.value, "time": microseconds(event.time)}
+    return (recorded.shopper_id, *values.values())
+
+
+def event_of(row: Sequence[Any]) -> Event:
+    """An event of its fields."""
+    stored = Event._make(row)
+    return stored._replace(type=EventType(stored.type), time=moment(row[TIME - 1]))
+
+
+def consent_row(consent: Consent) -> tuple[Any, ...]:
+    """A consent in the order of `CONSENT_COLUMNS`."""
+    moments = (microseconds(consent.time), microseconds(consent.recorded_at))
+    return (consent.purpose.value, consent.granted, *moments, consent.notice, consent.source)
+
+
+def consent_of(row: Sequence[Any]) -> Consent:
+    """A consent of these columns."""
+    purpose, granted, time, recorded_at, notice, source = row
+    return Consent(Purpose(purpose), bool(granted), moment(time), moment(recorded_at), notice, source)
+
+
+def change_of(row: Sequence[Any]) -> ItemChange:
+    """A change of catalogue, id, item as JSON, and number."""
+    catalogue, item_id, item, number = row
+    return ItemChange(catalogue, item_id, _item(item), number)
+
+
+def item_json(item: Item | None) -> str | None:
+    """An item as JSON; None if there is none."""
+    return None if item is None else json.dumps(dataclasses.asdict(item), ensure_ascii=False)
+
+
+def _item(text: str | None) -> Item | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    return Item(**{**values, "category_path": tuple(values["category_path"])})

@@ -162,14 +162,20 @@ async def test_a_caller_gets_its_share_while_others_call_and_all_of_it_while_non
     await asyncio.gather(first, *greedy, return_exceptions=True)
 
 
+def _never_given_again(server: Server) -> bytes:
+    """Have no answer found, so often that it is not worth looking; returns the key that was looked for."""
+    key = server.given.key(RECOMMEND, b"request")
+    for _ in range(1_000):
+        server.given.get(key, None, 0.0)
+    return key
+
+
 @pytest.mark.parametrize("often_given_again", [False, True])
 async def test_a_full_gateway_reads_no_calls_unless_many_are_answered_from_memory(
     server: Server, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch, often_given_again: bool
 ) -> None:
     monkeypatch.setattr("portrait.server.admission.gate.WAIT_SECONDS", 60.0)
-    key = server.given.key(RECOMMEND, b"request")
-    for _ in range(1_000):
-        server.given.get(key, None, 0.0)
+    key = _never_given_again(server)
     if often_given_again:
         server.given.put(key, b"answer", None, 1.0)
         for _ in range(100):
@@ -183,6 +189,30 @@ async def test_a_full_gateway_reads_no_calls_unless_many_are_answered_from_memor
         await unread.write(b"")
     assert await unread.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert server.count("refused_total", kind="models", priority="batch", reason="limit") == 1
+    server.go.set()
+    await asyncio.gather(*taken)
+
+
+async def test_a_call_that_is_not_read_is_refused_and_counted_as_any_other(
+    server: Server, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portrait.server.admission.gate.WAIT_SECONDS", 60.0)
+    _never_given_again(server)
+    taken = [ask(channel, RECOMMEND, ("x-caller", f"c{n}")) for n in range(PLACES + 2)]
+    await until(lambda: server.gates[Kind.MODELS].is_full)
+    refused = [await refusal(ask(channel, RECOMMEND, ("x-caller", "late"))) for _ in range(3)]
+    for each in refused:
+        status = rpc_status.from_call(each)
+        assert status is not None
+        assert status.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+        info = error_details_pb2.RetryInfo()
+        assert status.details[1].Unpack(info)
+        pushback = dict(each.trailing_metadata())["grpc-retry-pushback-ms"]
+        assert int(pushback) == round(1000 * info.retry_delay.ToTimedelta().total_seconds())
+    counted = {"method": RECOMMEND, "code": "RESOURCE_EXHAUSTED"}
+    assert server.metrics.registry.get_sample_value("portrait_rpcs_total", counted) == 3
+    wrong = await refusal(ask(channel, RECOMMEND, ("x-priority", "urgent")))
+    assert wrong.code() is grpc.StatusCode.INVALID_ARGUMENT
     server.go.set()
     await asyncio.gather(*taken)
 

@@ -23,7 +23,7 @@ SHAPES = Shapes(
     lengths=(8, 12, 14, 16, 18, 20, 22, 24, 28, 32, 40, 48, MAXIMUM_TOKENS),
     rows=(1, 2, 3, 4, 6, 8, 9, 10, 12, 13, *range(14, 33, 2), *range(36, 65, 4)),
     budget=384,
-    overhead=40,
+    overhead=24,
     behind=0.9,
 )
 """Batches of texts, by numbers of tokens, closest where titles are most. docs/operations/batching.md has the figures

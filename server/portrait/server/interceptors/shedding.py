@@ -53,7 +53,7 @@ def shedding(gates: Mapping[Kind, Gate], turns: Turns, given: Answers, metrics: 
     return intercept
 
 
-@lru_cache
+@lru_cache(512)
 def _status(message: str, retry_after: float) -> Status:
     """The same of many calls: its details are made once, and so do not say the request's id."""
     return status_of(Overloaded(message, retry_after), None)

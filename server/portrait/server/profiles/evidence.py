@@ -46,7 +46,7 @@ class Evidence:
     events: Sequence[Weighted]
     """Oldest first; events of one moment in the order of their ids, so that how they arrived changes nothing."""
     seconds: NDArray[np.float64]
-    """`[events]`: their times since 1970, UTC; empty unless every event carries one."""
+    """`[events]`: their times since 1970, UTC; NaN of an event that carries none."""
     as_of: datetime
     decay: Decay
     timed: bool
@@ -76,9 +76,8 @@ class Evidence:
             seen.sort(key=attrgetter("time", "event_id"))
         in_days = timed and (attention is None or attention.by_time is not None)
         decay = _decay(in_days, attention)
-        seconds = np.array([event.time.timestamp() for event in seen if event.time] if timed else [], dtype=np.float64)
-        later = np.arange(len(seen) - 1, -1, -1, dtype=np.float64)
-        age = (as_of.timestamp() - seconds) / SECONDS_PER_DAY if in_days else later
+        seconds = np.array([np.nan if event.time is None else event.time.timestamp() for event in seen], np.float64)
+        age = (as_of.timestamp() - seconds) / SECONDS_PER_DAY if in_days else np.arange(len(seen) - 1.0, -1.0, -1.0)
         weight = _weights(seen)
         recency = decayed(age, decay.long)
         numbers = np.stack([weight * decayed(age, decay.short), weight * recency, recency], 1).tolist()

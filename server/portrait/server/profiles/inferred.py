@@ -89,8 +89,7 @@ def _interest(path: Path, chance: float, usual: float, leads: _Leads, category: 
 def _leads(evidence: Evidence, release: Release) -> _Leads:
     events = [each.event for each in evidence.events]
     rows = [-1 if event.type is EventType.REFUND else release.row_of(event) for event in events]
-    times = [math.nan if event.time is None else event.time.timestamp() for event in events]
-    contributions = release.associations.contributions(rows, times)
+    contributions = release.associations.contributions(rows, evidence.seconds.tolist())
     of_row, paths = release.items.columns.path, release.items.codes.paths
     category = of_row[contributions.items]
     met = np.zeros(len(paths), dtype=bool)

@@ -50,7 +50,7 @@ def event_of(message: types_pb2.Event, event_id: str) -> Event:
         _EVENT_TYPES[message.type],
         datetime_of(message.time) if has("time") else None,
         message.item_id or None,
-        message.catalogue or DEFAULT_CATALOGUE,
+        catalogue_name(message.catalogue),
         message.query or None,
         message.price if has("price") else None,
         message.quantity if has("quantity") else None,

@@ -129,6 +129,11 @@ ifndef REPOSITORY
 endif
 	$(BIN)/python -W ignore -m benchmarks.serving $(or $(REPOSITORY),$(WORK)/repository) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: benchmark-chaos
+benchmark-chaos: env ## Ten minutes of random faults under load, on REPOSITORY=FOLDER with a release.
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[benchmarks-serving]'
+	$(BIN)/python -W ignore -m benchmarks.chaos $(REPOSITORY)
+
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest
 

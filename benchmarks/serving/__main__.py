@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.quality import results
 from benchmarks.serving import curves
-from benchmarks.serving.rows import Row
+from benchmarks.serving.rows import Row, markdown
 
 NAME = "serving"
 BENCHMARKS: dict[str, dict[str, Any]] = {
@@ -28,7 +28,6 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
     "fuzz": {},
 }
 """Modules beside this one whose `measure(repository, …)` returns rows, and what else it takes."""
-_COLUMNS = ("bar", "value", "compared to", "ratio", "asked", "holds")
 
 Kept = list[dict[str, Any]]
 
@@ -53,15 +52,8 @@ def table(kept: Kept) -> str:
     for name in dict.fromkeys(row["benchmark"] for row in kept):
         rows = [row for row in kept if row["benchmark"] == name]
         lines += [f"## {name}", "", results.origin(rows[0]["circumstances"]), ""]
-        lines += [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|", *map(_line, rows), ""]
+        lines += [*markdown(rows), ""]
     return "\n".join(lines)
-
-
-def _line(row: dict[str, Any]) -> str:
-    ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}"
-    holds = "yes" if row["holds"] else "**no**"
-    value = f"{row['value']:,.4g} {row['unit']}"
-    return f"| {' | '.join((row['bar'], value, row['compared_to'], ratio, row['asked'], holds))} |"
 
 
 def main(arguments: list[str]) -> int:

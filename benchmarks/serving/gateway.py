@@ -77,15 +77,19 @@ def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
         with log.open("w") as stream:
             process = subprocess.Popen([*command, *arguments], stderr=stream, stdout=subprocess.DEVNULL)
         try:
-            ready = _ready(process, log)
+            ready = read_ready(process, log)
             yield Gateway(process, str(ready["address"]), str(ready["metrics"]))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
 
-def _ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, object]:
-    """The log line that says where calls are served."""
+def read_ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, object]:
+    """Wait for the log line that says where calls are served.
+
+    Raises:
+        RuntimeError: the process ended, or it takes too long.
+    """
     until = time.monotonic() + _READY_SECONDS
     while time.monotonic() < until and process.poll() is None:
         time.sleep(0.02)

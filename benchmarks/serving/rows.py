@@ -2,8 +2,11 @@
 
 import json
 import operator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
+_COLUMNS = ("bar", "value", "compared to", "ratio", "asked", "holds")
 _SENSES = {">=": operator.ge, "<=": operator.le}
 
 
@@ -30,3 +33,15 @@ class Row:
     def __str__(self) -> str:
         """As JSON."""
         return json.dumps(asdict(self) | {"holds": self.holds})
+
+
+def markdown(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Lines of a Markdown table of rows, which are as their JSON says."""
+    return [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|", *map(_line, rows)]
+
+
+def _line(row: dict[str, Any]) -> str:
+    ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}"
+    holds = "yes" if row["holds"] else "**no**"
+    value = f"{row['value']:,.4g} {row['unit']}"
+    return f"| {' | '.join((row['bar'], value, row['compared_to'], ratio, row['asked'], holds))} |"

@@ -1,0 +1,115 @@
+"""What is done to the gateway, one fault at a time."""
+
+import os
+import random
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+
+from benchmarks.chaos.gateway import Harmed
+
+MAX_LOCK_SECONDS = 8.0
+"""Longer than the gateway waits for a lock: writes fail for some seconds."""
+_CLOCK_STEPS = (-60.0, 60.0, 600.0, 7200.0)
+_STALL_SECONDS = 3.0
+_GONE_SECONDS = 2.0
+
+
+def kill_stub(harmed: Harmed, chance: random.Random) -> str | None:
+    """Kill the process of one model, as the kernel does when memory is short."""
+    stubs = harmed.stubs()
+    if not stubs:
+        return None
+    os.kill(chance.choice(stubs), signal.SIGKILL)
+    return "killed"
+
+
+def kill_triton(harmed: Harmed, chance: random.Random) -> str | None:
+    """Kill the Triton server."""
+    triton = harmed.triton()
+    if triton is None:
+        return None
+    os.kill(triton, signal.SIGKILL)
+    return "killed"
+
+
+def stop_triton(harmed: Harmed, chance: random.Random) -> str | None:
+    """Have the Triton server stand still, as on a machine that is too busy."""
+    triton = harmed.triton()
+    if triton is None:
+        return None
+    os.kill(triton, signal.SIGSTOP)
+    time.sleep(_STALL_SECONDS)
+    os.kill(triton, signal.SIGCONT)
+    return f"stopped for {_STALL_SECONDS:.0f} s"
+
+
+def kill_worker(harmed: Harmed, chance: random.Random) -> str | None:
+    """Kill one of the gateway processes."""
+    workers = harmed.workers()
+    if not workers:
+        return None
+    os.kill(chance.choice(workers), signal.SIGKILL)
+    return "killed"
+
+
+def stall_log_reader(harmed: Harmed, chance: random.Random) -> str | None:
+    """Have nobody read the log for a while."""
+    harmed.reader.send_signal(signal.SIGSTOP)
+    time.sleep(_STALL_SECONDS)
+    harmed.reader.send_signal(signal.SIGCONT)
+    return f"stalled for {_STALL_SECONDS:.0f} s"
+
+
+def kill_log_reader(harmed: Harmed, chance: random.Random) -> str | None:
+    """Break the pipe of the log, and have another reader come after a while."""
+    harmed.reader.kill()
+    harmed.reader.wait()
+    time.sleep(_GONE_SECONDS)
+    harmed.read_log_again()
+    return f"gone for {_GONE_SECONDS:.0f} s"
+
+
+def lock_state(harmed: Harmed, chance: random.Random) -> str | None:
+    """Keep the write lock of the state file, as a backup or a careless query does."""
+    seconds = chance.uniform(0.5, MAX_LOCK_SECONDS)
+    connection = sqlite3.connect(harmed.state, isolation_level=None, timeout=MAX_LOCK_SECONDS)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        time.sleep(seconds)
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+    return f"locked for {seconds:.1f} s"
+
+
+def step_clock(harmed: Harmed, chance: random.Random) -> str | None:
+    """Step the gateway's wall clock."""
+    if not harmed.has_clock:
+        return None
+    step = chance.choice(_CLOCK_STEPS)
+    harmed.set_clock(step)
+    return f"to {step:+.0f} s"
+
+
+def swap_certificates(harmed: Harmed, chance: random.Random) -> str | None:
+    """Replace certificate and key."""
+    harmed.certificates.replace()
+    return "replaced"
+
+
+Fault = Callable[[Harmed, random.Random], str | None]
+"""Returns what was done; None if there was nothing to do it to."""
+
+FAULTS: dict[str, Fault] = {
+    "model process killed": kill_stub,
+    "Triton killed": kill_triton,
+    "Triton stopped": stop_triton,
+    "gateway process killed": kill_worker,
+    "log reader stalled": stall_log_reader,
+    "log reader killed": kill_log_reader,
+    "state file locked": lock_state,
+    "clock stepped": step_clock,
+    "certificates swapped": swap_certificates,
+}

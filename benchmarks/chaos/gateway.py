@@ -1,0 +1,166 @@
+"""A gateway that can be harmed from outside: two processes, TLS, a clock that steps, a log that a reader takes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.chaos.certificates import Certificates
+from benchmarks.serving.gateway import read_ready
+
+PROCESSES = 2
+_END_SECONDS = 60
+_CLOCK_LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+
+
+@dataclass
+class Harmed:
+    """A running gateway and the folder of its files."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    address: str
+    certificates: Certificates
+    reader: subprocess.Popen[bytes]
+    """Takes the gateway's log from a named pipe into a file."""
+
+    @property
+    def state(self) -> Path:
+        """Its state file."""
+        return state_of(self.folder)
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether its clock can be stepped: libfaketime is installed."""
+        return bool(_CLOCK_LIBRARIES)
+
+    def set_clock(self, seconds: float) -> None:
+        """Have its wall clock differ from the machine's from now on; the monotonic clock stays."""
+        _clock_of(self.folder).write_text(f"{seconds:+.0f}\n", encoding="ascii")
+
+    def read_log_again(self) -> None:
+        """Start another reader of the log."""
+        self.reader = start_reader(self.folder)
+
+    def workers(self) -> list[int]:
+        """Process ids of the gateway processes that serve."""
+        return [pid for pid in _children(self.process.pid) if "processes.worker" in _command_of(pid)]
+
+    def triton(self) -> int | None:
+        """Process id of Triton; None while there is none."""
+        found = [pid for pid in _children(self.process.pid) if "tritonserver" in _command_of(pid)]
+        return found[0] if found else None
+
+    def stubs(self) -> list[int]:
+        """Process ids of Triton's models."""
+        triton = self.triton()
+        return [] if triton is None else [pid for pid in _children(triton) if "python_backend_stub" in _command_of(pid)]
+
+
+@contextmanager
+def serve(repository: Path, folder: Path) -> Iterator[Harmed]:
+    """Run the gateway until the end of the block; its files are in the folder."""
+    certificates = Certificates.make(folder)
+    os.mkfifo(_pipe_of(folder))
+    _clock_of(folder).write_text("+0\n", encoding="ascii")
+    reader = start_reader(folder)
+    with _pipe_of(folder).open("wb") as log:
+        process = subprocess.Popen(_command(repository, folder, certificates), stderr=log, env=_environment(folder))
+    try:
+        ready = read_ready(process, log_of(folder))
+        harmed = Harmed(process, folder, str(ready["address"]), certificates, reader)
+        yield harmed
+        reader = harmed.reader
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(_END_SECONDS)
+        reader.kill()
+        reader.wait()
+
+
+def start_reader(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a process that appends to the log's file what comes through its pipe."""
+    with log_of(folder).open("ab") as log:
+        return subprocess.Popen(["cat", str(_pipe_of(folder))], stdout=log)
+
+
+def log_of(folder: Path) -> Path:
+    """Where the reader writes the log."""
+    return folder / "gateway.log"
+
+
+def state_of(folder: Path) -> Path:
+    """Where the gateway keeps its state."""
+    return folder / "portrait.db"
+
+
+def lines_of(folder: Path) -> list[dict[str, object]]:
+    """All lines of the log that came through whole."""
+    lines = []
+    for text in log_of(folder).read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            continue  # the reader was killed in the middle of it
+    return lines
+
+
+def _command(repository: Path, folder: Path, certificates: Certificates) -> list[str]:
+    return [
+        str(Path(sys.executable).parent / "portrait"),
+        *("serve", "--repository", str(repository), "--processes", str(PROCESSES), "--port", "0"),
+        *("--state", str(state_of(folder)), "--audiences", f"{folder}/audiences", "--metrics-port", "0"),
+        *("--triton-log", f"{folder}/triton.log"),
+        *("--tls-certificate", str(certificates.certificate), "--tls-key", str(certificates.key)),
+    ]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    if not _CLOCK_LIBRARIES:
+        return dict(os.environ)
+    return {
+        **os.environ,
+        "LD_PRELOAD": str(_CLOCK_LIBRARIES[0]),
+        "FAKETIME_TIMESTAMP_FILE": str(_clock_of(folder)),
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_CACHE_DURATION": "1",
+    }
+
+
+def _pipe_of(folder: Path) -> Path:
+    return folder / "log.pipe"
+
+
+def _clock_of(folder: Path) -> Path:
+    return folder / "clock"
+
+
+def _children(pid: int) -> list[int]:
+    """Processes that any thread of a process started; zombies are not among them."""
+    found: set[int] = set()
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found.update(map(int, path.read_text().split()))
+        except OSError:
+            continue
+    return sorted(child for child in found if not re.search(r"^State:\s+Z", _status_of(child), re.MULTILINE))
+
+
+def _status_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return "State: Z"
+
+
+def _command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""

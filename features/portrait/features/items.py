@@ -7,6 +7,7 @@ Programming, volume 3, section 6.4, algorithm L).
 
 import json
 import mmap
+import time
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,12 @@ T = TypeVar("T", str, tuple[str, ...])
 KEPT_ITEMS = 1 << 14
 """So many of the items that were asked for last are kept as they were made; about a kilobyte each."""
 _CODES = "codes.json"
+_LINES_AT_ONCE = 256
+_KINDS = {
+    "line_start": np.int64, "ids": np.uint8, "id_start": np.int64, "slots": np.int32, "catalogue": np.int32,
+    "path": np.int32, "brand": np.int32, "price": np.float64, "percentile": np.float64,
+}  # fmt: skip
+"""The types of the columns."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,10 @@ class Codes:
     brands: list[str]
 
 
+COLUMN_FILES = (*(f"{field.name}.npy" for field in fields(Columns)), _CODES)
+"""The files of `item_columns/`."""
+
+
 class ItemTable(Sequence[Item]):
     """Items by row.
 
@@ -72,7 +83,7 @@ class ItemTable(Sequence[Item]):
     """
 
     def __init__(self, lines: bytes | mmap.mmap, columns: Columns, codes: Codes) -> None:
-        self.columns, self.codes = columns, codes
+        self.columns, self.codes, self._lines = columns, codes, lines
         # Single numbers come faster out of a memoryview than out of an array.
         self._line_start, self._id_start = columns.line_start.data, columns.id_start.data
         self._ids, self._slots, self._catalogue = columns.ids.data, columns.slots.data, columns.catalogue.data
@@ -100,6 +111,28 @@ class ItemTable(Sequence[Item]):
     def row(self, catalogue: str, item_id: str) -> int:
         """Row of an item, -1 if there is none."""
         return self._row(catalogue, item_id)
+
+    def check(self) -> None:
+        """Require that lines, columns and codes fit together, so that no row fails later. Reads every line.
+
+        Raises:
+            ValueError: they do not; the message names the first row or column at fault.
+        """
+        _check_columns(self.columns, self.codes, len(self._lines))
+        starts, names = self._line_start, self.codes.catalogues
+        for row in range(len(self)):
+            try:
+                item = _read(self._lines, starts, row)
+                sound = _is_sound(item) and (item.item_id, item.catalogue) == (
+                    self.item_id(row),
+                    names[self._catalogue[row]],
+                )
+            except Exception as error:  # a line can be any text
+                raise ValueError(f"line {row + 1} is no item: {type(error).__name__}") from error
+            if not sound:
+                raise ValueError(f"line {row + 1} is no item, or not that of its columns")
+            if row % _LINES_AT_ONCE == 0:
+                time.sleep(0)  # other threads answer requests meanwhile, and would wait for the GIL for 5 ms
 
     def _look_up(self, catalogue: str, item_id: str) -> int:
         code = self._code_of.get(catalogue, -1)
@@ -151,6 +184,38 @@ class ItemTable(Sequence[Item]):
             raise ValueError(f"{files.ITEM_COLUMNS} are not those of {files.ITEMS}")
         codes = Codes(told["catalogues"], [tuple(path) for path in told["paths"]], told["brands"])
         return cls(lines, Columns(**arrays), codes)
+
+
+def _check_columns(columns: Columns, codes: Codes, length: int) -> None:
+    """Require columns that only point at what is there. `length` is that of all lines, in bytes."""
+    for field in fields(Columns):
+        column = getattr(columns, field.name)
+        if column.dtype != _KINDS[field.name] or column.ndim != 1:
+            raise ValueError(f"column {field.name} has another type or shape")
+    count, slots = len(columns.line_start) - 1, columns.slots
+    for name, end in (("line_start", length), ("id_start", len(columns.ids))):
+        starts = getattr(columns, name)
+        if len(starts) != count + 1 or starts[0] != 0 or starts[-1] != end or (np.diff(starts) < 0).any():
+            raise ValueError(f"column {name} does not fit")
+    for name, known in (("catalogue", codes.catalogues), ("path", codes.paths), ("brand", codes.brands)):
+        column = getattr(columns, name)
+        if len(column) != count or sorted(known) != known or ((column < 0) | (column >= len(known))).any():
+            raise ValueError(f"column {name} does not fit")
+    if len(columns.price) != count or len(columns.percentile) != count:
+        raise ValueError("price or percentile do not fit")
+    # A table without a free slot would let a search for an unknown id run for ever.
+    rows = np.sort(slots[slots >= 0])
+    if len(slots) & (len(slots) - 1) or len(slots) <= count or not np.array_equal(rows, np.arange(count)):
+        raise ValueError("column slots does not fit")
+
+
+def _is_sound(item: Item) -> bool:
+    """Whether a line held the types of an item."""
+    texts = [item.item_id, item.title, item.catalogue, *item.category_path]
+    texts += [] if item.brand is None else [item.brand]
+    texts += [*item.attributes, *item.attributes.values()]
+    price = item.price
+    return all(isinstance(text, str) for text in texts) and (price is None or isinstance(price, int | float))
 
 
 def line(item: Item) -> str:

@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from portrait.features import release as files
-from portrait.features.release import MODELS, Manifest
+from portrait.features.release import Manifest
 
 _GAIN = 1.1
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
@@ -28,7 +28,7 @@ def copy_beside(repository: Path, folder: Path, count: int) -> list[int]:
         their numbers, the copied one first.
     """
     first = files.releases(repository)[-1]
-    for model in MODELS:
+    for model in files.models(repository, first):
         _copy(repository / model / str(first), folder / model / str(first))
         shutil.copy(repository / model / "config.pbtxt", folder / model)
     _copy(files.folder(repository, first), files.folder(folder, first))
@@ -43,7 +43,8 @@ def _make(repository: Path, first: int, number: int, gain: float) -> None:
     source, target = files.folder(repository, first), files.folder(repository, number)
     _copy(source, target)
     (target / files.MANIFEST).unlink()
-    for model in MODELS:
+    models = files.models(repository, first)
+    for model in models:
         path = files.model_file(repository, model, number)
         path.parent.mkdir()
         onnx.save(_amplified(onnx.load(files.model_file(repository, model, first)), gain), path)
@@ -53,11 +54,12 @@ def _make(repository: Path, first: int, number: int, gain: float) -> None:
     np.save(target / files.ITEM_VECTORS, vectors[:, ::-1] if number - first == 1 else -vectors)
     manifest = json.loads((source / files.MANIFEST).read_text())
     written = [
-        *(files.model_file(repository, model, number) for model in MODELS),
+        *(files.model_file(repository, model, number) for model in models),
         *filter(Path.is_file, target.rglob("*")),
     ]
     hashes = {str(path.relative_to(repository)): files.sha256(path) for path in written}
-    Manifest(**{**manifest, "release": number, "hashes": hashes}).write(target)
+    told = manifest["export"] | {"retrieval": {"kind": "exact"}}
+    Manifest(**{**manifest, "release": number, "hashes": hashes, "export": told}).write(target)
 
 
 def _amplified(model: onnx.ModelProto, gain: float) -> onnx.ModelProto:

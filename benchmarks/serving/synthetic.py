@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from portrait.features.candidates import popularity_scale
 from portrait.features.events import Event, EventType, Item
 from portrait.features.histories import columns_of, encode, pad
 from portrait.features.lenders import LENDERS, Lenders
+from portrait.features.population import Profiles, write_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.release import MODELS
 from portrait.server.releases import Release
@@ -53,7 +54,7 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
     real = Release.load(source, files.releases(source)[-1])
     folder = files.folder(target, 1)
     folder.mkdir(parents=True)
-    for name in (files.TOKENIZER, files.KEYWORDS):
+    for name in (files.TOKENIZER, files.KEYWORDS, files.POPULATION):
         shutil.copy(files.folder(source, real.number) / name, folder)
     random = np.random.default_rng(count)
     varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
@@ -72,13 +73,14 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
     def profiles(count: int) -> NDArray[np.float32]:
         return _profiles(source, real, count, random) @ turned
 
+    if real.profiles is not None:
+        write_profiles(_turned_profiles(real.profiles, turned), folder / files.PROFILES)
     told = nearest.write(vectors, profiles, folder, exact=nearest.EXACT_ITEMS)
-    written = files.written(folder)
-    if dimension is None:
-        written += _link_models(source, target, real.number)
+    written = files.written(folder) + _link_models(source, target, real.number)
     replace(
         real.manifest, release=1, created_at=datetime.now(UTC).isoformat(), dimension=vectors.shape[1],
-        hashes={str(path.relative_to(target)): files.sha256(path) for path in written},
+        hashes={str(path.relative_to(target)): files.sha256(path) for path in written}, statistics=[], traits=[],
+        export=real.manifest.export | {"retrieval": asdict(told)},
     ).write(folder)  # fmt: skip
     return told
 
@@ -88,6 +90,11 @@ def drawn(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32],
     real, random = Release.load(source, files.releases(source)[-1]), np.random.default_rng(count)
     vectors = _vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
     return vectors, _profiles(source, real, profiles, random)
+
+
+def _turned_profiles(profiles: Profiles, turned: NDArray[np.float32]) -> Profiles:
+    """The same cloud of profiles in the larger space."""
+    return Profiles(profiles.mean @ turned, turned.T @ profiles.covariance @ turned, profiles.item_mean @ turned)
 
 
 def _turned(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:

@@ -58,14 +58,16 @@ class CatalogueServiceServicer:
 
     def UpsertItems(self, request, context):
         """Adds items or replaces them. Each is stored or rejected by itself; a stored item is recommendable when
-        the answer is sent. A catalogue exists from its first item on.
+        the answer is sent. A catalogue exists from its first item to its last. At most 100 exist at a time, the release's
+        among them: FAILED_PRECONDITION for the first item of one more, and nothing is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteItems(self, request, context):
-        """Removes items: they are no longer recommended. Safe to repeat.
+        """Removes items: they are no longer recommended. A catalogue that the release does not bring goes with its last item.
+        Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

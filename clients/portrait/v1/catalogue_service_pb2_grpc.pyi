@@ -35,10 +35,13 @@ class CatalogueServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CatalogueServiceAsyncStub: ...
     UpsertItems: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.UpsertItemsRequest, _catalogue_service_pb2.UpsertItemsResponse]
     """Adds items or replaces them. Each is stored or rejected by itself; a stored item is recommendable when
-    the answer is sent. A catalogue exists from its first item on.
+    the answer is sent. A catalogue exists from its first item to its last. At most 100 exist at a time, the release's
+    among them: FAILED_PRECONDITION for the first item of one more, and nothing is stored.
     """
     DeleteItems: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.DeleteItemsRequest, _catalogue_service_pb2.DeleteItemsResponse]
-    """Removes items: they are no longer recommended. Safe to repeat."""
+    """Removes items: they are no longer recommended. A catalogue that the release does not bring goes with its last item.
+    Safe to repeat.
+    """
     GetItem: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetItemRequest, _catalogue_service_pb2.GetItemResponse]
     """One item. NOT_FOUND if the catalogue does not hold it."""
 
@@ -49,10 +52,13 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     UpsertItems: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.UpsertItemsRequest, _catalogue_service_pb2.UpsertItemsResponse]  # type: ignore[assignment]
     """Adds items or replaces them. Each is stored or rejected by itself; a stored item is recommendable when
-    the answer is sent. A catalogue exists from its first item on.
+    the answer is sent. A catalogue exists from its first item to its last. At most 100 exist at a time, the release's
+    among them: FAILED_PRECONDITION for the first item of one more, and nothing is stored.
     """
     DeleteItems: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.DeleteItemsRequest, _catalogue_service_pb2.DeleteItemsResponse]  # type: ignore[assignment]
-    """Removes items: they are no longer recommended. Safe to repeat."""
+    """Removes items: they are no longer recommended. A catalogue that the release does not bring goes with its last item.
+    Safe to repeat.
+    """
     GetItem: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetItemRequest, _catalogue_service_pb2.GetItemResponse]  # type: ignore[assignment]
     """One item. NOT_FOUND if the catalogue does not hold it."""
 
@@ -66,7 +72,8 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.UpsertItemsResponse, _abc.Awaitable[_catalogue_service_pb2.UpsertItemsResponse]]:
         """Adds items or replaces them. Each is stored or rejected by itself; a stored item is recommendable when
-        the answer is sent. A catalogue exists from its first item on.
+        the answer is sent. A catalogue exists from its first item to its last. At most 100 exist at a time, the release's
+        among them: FAILED_PRECONDITION for the first item of one more, and nothing is stored.
         """
 
     @_abc_1.abstractmethod
@@ -75,7 +82,9 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.DeleteItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.DeleteItemsResponse, _abc.Awaitable[_catalogue_service_pb2.DeleteItemsResponse]]:
-        """Removes items: they are no longer recommended. Safe to repeat."""
+        """Removes items: they are no longer recommended. A catalogue that the release does not bring goes with its last item.
+        Safe to repeat.
+        """
 
     @_abc_1.abstractmethod
     def GetItem(

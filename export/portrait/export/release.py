@@ -25,6 +25,7 @@ from portrait.export.precision import Precision
 from portrait.features import release as files
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.histories import EVENT_NUMBERS
+from portrait.features.numbered import read_number
 from portrait.features.release import MODELS, TRAIT_HEADS, Manifest
 from portrait.features.replacing import replacing
 from portrait.features.statistics import STATISTICS
@@ -51,10 +52,10 @@ def make(
         report: told what is done next.
 
     Raises:
-        ExportError: a graph does not agree with the model, or Triton can't load it.
+        ExportError: a graph does not agree with the model, Triton can't load it, or no number is left.
     """
     repository.mkdir(parents=True, exist_ok=True)
-    number = 1 + max([0, *files.releases(repository), *_model_versions(repository)])
+    number = _next_number(repository)
     dimension = trained.settings.dimension
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".release-") as name:
         staging = Path(name)
@@ -85,10 +86,14 @@ def make(
     return manifest, checks
 
 
-def _model_versions(repository: Path) -> list[int]:
-    """Versions that stand there, even of a release that was never finished."""
+def _next_number(repository: Path) -> int:
+    """One more than the highest that stands there, even of a release that was never finished."""
     folders = (path for model in (*MODELS, TRAIT_HEADS) for path in (repository / model).glob("*/"))
-    return [int(path.name) for path in folders if path.name.isdigit()]
+    versions = (read_number(path.name, files.MAX_RELEASE) for path in folders)
+    number = 1 + max([0, *files.releases(repository), *(version for version in versions if version is not None)])
+    if number > files.MAX_RELEASE:
+        raise ExportError(f"{repository} holds release {files.MAX_RELEASE}, and no higher number is left")
+    return number
 
 
 def _place_config(model: str, repository: Path) -> None:

@@ -7,6 +7,7 @@ Programming, volume 3, section 6.4, algorithm L).
 
 import json
 import mmap
+import time
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from portrait.features import release as files
 from portrait.features.events import Item
@@ -27,6 +29,13 @@ T = TypeVar("T", str, tuple[str, ...])
 KEPT_ITEMS = 1 << 14
 """So many of the items that were asked for last are kept as they were made; about a kilobyte each."""
 _CODES = "codes.json"
+_LINES_AT_ONCE = 256
+_KINDS = {
+    "line_start": np.int64, "ids": np.uint8, "id_start": np.int64, "slots": np.int32, "catalogue": np.int32,
+    "path": np.int32, "brand": np.int32, "price": np.float64, "percentile": np.float64,
+}  # fmt: skip
+"""The types of the columns."""
+_ITEMS = TypeAdapter(list[Item])
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,10 @@ class Codes:
     brands: list[str]
 
 
+COLUMN_FILES = (*(f"{field.name}.npy" for field in fields(Columns)), _CODES)
+"""The files of `item_columns/`."""
+
+
 class ItemTable(Sequence[Item]):
     """Items by row.
 
@@ -72,7 +85,7 @@ class ItemTable(Sequence[Item]):
     """
 
     def __init__(self, lines: bytes | mmap.mmap, columns: Columns, codes: Codes) -> None:
-        self.columns, self.codes = columns, codes
+        self.columns, self.codes, self._lines = columns, codes, lines
         # Single numbers come faster out of a memoryview than out of an array.
         self._line_start, self._id_start = columns.line_start.data, columns.id_start.data
         self._ids, self._slots, self._catalogue = columns.ids.data, columns.slots.data, columns.catalogue.data
@@ -100,6 +113,28 @@ class ItemTable(Sequence[Item]):
     def row(self, catalogue: str, item_id: str) -> int:
         """Row of an item, -1 if there is none."""
         return self._row(catalogue, item_id)
+
+    def check(self) -> None:
+        """Require that lines, columns and codes fit together, so that no row fails later. Reads every line.
+
+        Raises:
+            ValueError: they do not; the message names the line or column at fault.
+        """
+        _check_columns(self.columns, self.codes, self._lines)
+        for first in range(0, len(self), _LINES_AT_ONCE):
+            rows = range(first, min(first + _LINES_AT_ONCE, len(self)))
+            part = self._lines[self._line_start[first] : self._line_start[rows.stop]]
+            try:
+                items = _ITEMS.validate_json(b"[%b]" % part.removesuffix(b"\n").replace(b"\n", b","), strict=True)
+            except ValidationError as error:
+                told = error.errors(include_url=False, include_input=False, include_context=False)[0]
+                row = first + next((place for place in told["loc"] if isinstance(place, int)), 0)
+                raise ValueError(f"line {row + 1} or one after it is no item: {told['msg']}") from error
+            names = [self.codes.catalogues[self._catalogue[row]] for row in rows]
+            wanted = list(zip(map(self.item_id, rows), names, strict=True))
+            if [(item.item_id, item.catalogue) for item in items] != wanted:
+                raise ValueError(f"lines {first + 1} to {rows.stop} are not those of their columns")
+            time.sleep(0)  # other threads answer requests meanwhile, and would wait for the GIL for 5 ms
 
     def _look_up(self, catalogue: str, item_id: str) -> int:
         code = self._code_of.get(catalogue, -1)
@@ -136,7 +171,7 @@ class ItemTable(Sequence[Item]):
     def load(cls, folder: Path, scale: PriceScale) -> "ItemTable":
         """Read the items of a release's folder.
 
-        Where an earlier version wrote no columns they are made, which takes some twenty seconds for a million items.
+        Where there are no columns they are made, which takes some twenty seconds for a million items.
 
         Raises:
             OSError: a file is missing.
@@ -151,6 +186,32 @@ class ItemTable(Sequence[Item]):
             raise ValueError(f"{files.ITEM_COLUMNS} are not those of {files.ITEMS}")
         codes = Codes(told["catalogues"], [tuple(path) for path in told["paths"]], told["brands"])
         return cls(lines, Columns(**arrays), codes)
+
+
+def _check_columns(columns: Columns, codes: Codes, lines: bytes | mmap.mmap) -> None:
+    """Require columns that only point at what is there."""
+    for field in fields(Columns):
+        column = getattr(columns, field.name)
+        if column.dtype != _KINDS[field.name] or column.ndim != 1:
+            raise ValueError(f"column {field.name} has another type or shape")
+    count, slots = len(columns.line_start) - 1, columns.slots
+    for name, end in (("line_start", len(lines)), ("id_start", len(columns.ids))):
+        starts = getattr(columns, name)
+        if len(starts) != count + 1 or starts[0] != 0 or starts[-1] != end or (np.diff(starts) < 0).any():
+            raise ValueError(f"column {name} does not fit")
+    ends = columns.line_start[1:]
+    if (np.diff(columns.line_start) == 0).any() or (np.frombuffer(lines, dtype=np.uint8)[ends - 1] != ord("\n")).any():
+        raise ValueError("column line_start does not fit")
+    for name, known in (("catalogue", codes.catalogues), ("path", codes.paths), ("brand", codes.brands)):
+        column = getattr(columns, name)
+        if len(column) != count or sorted(known) != known or ((column < 0) | (column >= len(known))).any():
+            raise ValueError(f"column {name} does not fit")
+    if len(columns.price) != count or len(columns.percentile) != count:
+        raise ValueError("price or percentile do not fit")
+    # A table without a free slot would let a search for an unknown id run for ever.
+    rows = np.sort(slots[slots >= 0])
+    if len(slots) & (len(slots) - 1) or len(slots) <= count or not np.array_equal(rows, np.arange(count)):
+        raise ValueError("column slots does not fit")
 
 
 def line(item: Item) -> str:

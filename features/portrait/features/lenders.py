@@ -107,13 +107,9 @@ class Lenders:
 
     @classmethod
     def load(cls, folder: Path) -> "Lenders":
-        """Read those of a release's folder, mapped into memory; earlier versions wrote an archive, which is read."""
-        written = folder / files.LENDERS
-        if written.exists():
-            held = np.asarray(np.load(written, mmap_mode="r"))
-            return cls(held["rows"], held["shares"])
-        with np.load(written.with_suffix(".npz")) as arrays:
-            return cls(arrays["rows"], arrays["shares"])
+        """Read those of a release's folder, mapped into memory."""
+        held = np.asarray(np.load(folder / files.LENDERS, mmap_mode="r"))
+        return cls(held["rows"], held["shares"])
 
 
 def with_lent(

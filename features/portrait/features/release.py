@@ -17,6 +17,8 @@
     population.json                           half-lives, cycles, fifths: what is usual among shoppers; see `population`
     profiles.npz                              mean and covariance of the shoppers' profiles
     report.html                               for people; only if `portrait report` wrote one of the run before
+
+All of these but index and report are mandatory, and nothing else may stand there: `integrity` checks it.
 """
 
 import dataclasses
@@ -24,8 +26,12 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from portrait.features import regular
+from portrait.features.numbered import list_numbered, read_number
 from portrait.features.replacing import replacing
 
 MODELS = ("text_encoder", "profile_encoder", "ranker")
@@ -49,6 +55,11 @@ POPULATION = "population.json"
 PROFILES = "profiles.npz"
 REPORT = "report.html"
 
+MAX_RELEASE = 2**32 - 1
+"""The highest number of a release: page tokens have 32 bits for it, and Triton's versions are below 2^63."""
+MAX_MANIFEST_BYTES = 16 << 20
+"""A larger manifest is refused unread."""
+
 
 class ReleaseError(Exception):
     """A release is missing, incomplete or not what its manifest says."""
@@ -58,19 +69,21 @@ class ReleaseError(Exception):
 class Manifest:
     """What a release is made of and how it came to be."""
 
-    release: int
-    created_at: str
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    release: Annotated[int, Field(ge=1, le=MAX_RELEASE)]
+    created_at: Annotated[str, Field(pattern=r"^[0-9TZ:+.-]{1,40}$")]
     """ISO 8601, UTC."""
     portrait_version: str
-    dimension: int
+    dimension: Annotated[int, Field(ge=1)]
     """Length of every vector."""
-    towers: int
+    towers: Annotated[int, Field(ge=1)]
     """Equal parts of every vector that are compared each by itself."""
     event_numbers: list[str]
     """Columns that the profile encoder was trained with; must equal `histories.EVENT_NUMBERS`."""
     candidate_features: list[str]
     """Columns that the ranker was trained with; must equal `candidates.CANDIDATE_FEATURES`."""
-    hashes: dict[str, str]
+    hashes: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     """SHA-256 of each file, by its path below the model repository."""
     data: dict[str, Any] = field(default_factory=dict)
     """Source, counts and span of time of the data set."""
@@ -91,31 +104,42 @@ class Manifest:
         with replacing(folder / MANIFEST) as temporary:
             temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n")
 
+    @property
+    def has_heads(self) -> bool:
+        """Whether the release has the graph `trait_heads`: it has learnt one trait at least."""
+        return any(not trait.get("absent") for trait in self.traits)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether the nearest items are found by an index."""
+        retrieval = self.export.get("retrieval")
+        return isinstance(retrieval, dict) and retrieval.get("kind") != "exact"
+
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
         """Read the manifest of a release's folder.
 
         Raises:
-            ReleaseError: there is none, or it is not one.
+            ReleaseError: there is none, it is not one, or it is that of another release.
         """
         try:
-            return cls(**json.loads((folder / MANIFEST).read_text()))
-        except (OSError, ValueError, TypeError) as error:
+            content = regular.read_bytes(folder / MANIFEST, folder.parents[1], MAX_MANIFEST_BYTES)
+            manifest = _READER.validate_json(content)
+        except OSError as error:
             raise ReleaseError(f"{folder} holds no release: {error}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            place = ".".join(map(str, first["loc"]))[:_QUOTED_CHARACTERS]
+            raise ReleaseError(f"{folder} holds no release: {MANIFEST}: {place!r}: {first['msg']}") from error
+        if manifest.release != read_number(folder.name, MAX_RELEASE):
+            raise ReleaseError(f"{folder} holds no release: {MANIFEST} is that of release {manifest.release}")
+        if manifest.dimension % manifest.towers:
+            raise ReleaseError(f"{folder} holds no release: {MANIFEST}: dimension is no multiple of towers")
+        return manifest
 
-    def check_files(self, repository: Path) -> None:
-        """Read every file of the release.
 
-        Raises:
-            ReleaseError: one can't be read, or is not what it was when the release was made.
-        """
-        for name, expected in self.hashes.items():
-            try:
-                whole = sha256(repository / name) == expected
-            except OSError as error:
-                raise ReleaseError(f"release {self.release} is damaged: {name} can't be read: {error}") from error
-            if not whole:
-                raise ReleaseError(f"release {self.release} is damaged: {name} is not what the manifest says")
+_READER = TypeAdapter(Manifest)
+_QUOTED_CHARACTERS = 200
 
 
 def sha256(path: Path) -> str:
@@ -145,6 +169,5 @@ def models(repository: Path, release: int) -> tuple[str, ...]:
 
 
 def releases(repository: Path) -> list[int]:
-    """The releases of a repository, oldest first: only folders that hold a manifest."""
-    found = (repository / "releases").glob(f"*/{MANIFEST}")
-    return sorted(int(path.parent.name) for path in found if path.parent.name.isdigit())
+    """The releases of a repository, oldest first: only folders that hold a manifest and are named by a number."""
+    return list_numbered(repository / "releases", MANIFEST, MAX_RELEASE)

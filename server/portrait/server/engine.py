@@ -129,7 +129,7 @@ class Engine:
             items: of two with one id the last counts.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
-        self.catalogues.begin(catalogue).upsert(await self.by_words(catalogue, items, deadline))
+        self.catalogues.upsert(catalogue, await self.by_words(catalogue, items, deadline))
 
     def delete_items(self, catalogue: str, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many were there.
@@ -137,7 +137,7 @@ class Engine:
         Raises:
             NotFound: there is no such catalogue.
         """
-        return self.catalogues[catalogue].delete(item_ids)
+        return self.catalogues.delete(catalogue, item_ids)
 
     def get_item(self, catalogue: str, item_id: str) -> Item:
         """One item.

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.features.histories import EVENT_NUMBERS
+from portrait.features.integrity import check_files
 from portrait.features.items import ItemTable, mapped_array
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.population import Population, Profiles, read_profiles
@@ -28,8 +29,18 @@ from portrait.server.catalogues import bits
 from portrait.server.catalogues.bits import Bits
 from portrait.server.profiles.traits import Trait, declared
 from portrait.server.retrieval.approximate import Approximate
+from portrait.server.soundness import (
+    check_associations,
+    check_index,
+    check_lenders,
+    check_popularity,
+    check_profiles,
+    check_vectors,
+)
 
 T = TypeVar("T")
+
+_TOLD_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -54,9 +65,9 @@ class Release:
     rarity: Rarity
     """Of the words of its items."""
     population: Population | None = None
-    """What is usual among its shoppers; None if it was exported before there were statistics."""
+    """What is usual among its shoppers; None if it is of another version."""
     profiles: Profiles | None = None
-    """Mean and covariance of their profiles; None likewise."""
+    """Mean and covariance of their profiles."""
 
     @cached_property
     def newcomer(self) -> NDArray[np.bool_]:
@@ -114,56 +125,69 @@ class Release:
         """
         folder = files.folder(repository, number)
         manifest = Manifest.read(folder)
-        _check(repository, manifest)
-        try:
-            words = json.loads((folder / files.KEYWORDS).read_text())
-            scale = PriceScale.from_json(json.loads((folder / files.PRICE_SCALE).read_text()))
-            index = folder / files.ITEM_INDEX
-            loaded = cls(
-                number=number,
-                manifest=manifest,
-                tokenizer=TextTokenizer.load(folder / files.TOKENIZER),
-                items=ItemTable.load(folder, scale),
-                vectors=mapped_array(folder / files.ITEM_VECTORS),
-                index=Approximate.open(index) if index.exists() else None,
-                popularity=mapped_array(folder / files.ITEM_POPULARITY),
-                lenders=Lenders.load(folder),
-                associations=Associations.load(folder / files.ASSOCIATIONS),
-                price_scale=scale,
-                rarity=Rarity.of(words["documents"], words["frequencies"]),
-                population=_optional(folder / files.POPULATION, Population.read),
-                profiles=_optional(folder / files.PROFILES, read_profiles),
-            )
-        except Exception as error:  # the readers of tokenizers and archives raise nothing narrower
-            raise ReleaseError(f"release {number} is damaged: {error}") from error
-        _check_lengths(loaded)
+        _check_features(manifest)
+        check_files(manifest, repository)
+
+        def read(name: str, reader: Callable[[Path], T]) -> T:
+            try:
+                return reader(folder / name)
+            except Exception as error:  # the readers of tokenizers and archives raise nothing narrower
+                raise ReleaseError(f"release {number} is damaged: {name} can't be read: {_told(error)}") from error
+
+        scale = read(files.PRICE_SCALE, _read_scale)
+        loaded = cls(
+            number=number,
+            manifest=manifest,
+            tokenizer=read(files.TOKENIZER, TextTokenizer.load),
+            items=read(files.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
+            vectors=read(files.ITEM_VECTORS, mapped_array),
+            index=read(files.ITEM_INDEX, Approximate.open) if manifest.has_index else None,
+            popularity=read(files.ITEM_POPULARITY, mapped_array),
+            lenders=read(files.LENDERS, lambda path: Lenders.load(path.parent)),
+            associations=read(files.ASSOCIATIONS, Associations.load),
+            price_scale=scale,
+            rarity=read(files.KEYWORDS, _read_rarity),
+            population=read(files.POPULATION, Population.read),
+            profiles=read(files.PROFILES, read_profiles),
+        )
+        for name, check in loaded._checks():
+            read(name, check)
         return loaded
 
+    def _checks(self) -> Iterator[tuple[str, Callable[[Path], object]]]:
+        """What has to hold of each file; a check raises ValueError, or whatever a reader does."""
+        items, index, profiles = len(self.items), self.index, self.profiles
+        yield files.MANIFEST, lambda _: self.traits
+        yield files.ITEMS, lambda _: self.items.check()
+        yield files.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
+        yield files.ITEM_POPULARITY, lambda _: check_popularity(self.popularity, items)
+        yield files.LENDERS, lambda _: check_lenders(self.lenders, items)
+        yield files.ASSOCIATIONS, lambda _: check_associations(self.associations, items)
+        if index is not None:
+            yield files.ITEM_INDEX, lambda _: check_index(index, items, self.dimension)
+        if profiles is not None:
+            yield files.PROFILES, lambda _: check_profiles(profiles, self.dimension)
 
-def _check(repository: Path, manifest: Manifest) -> None:
+
+def _check_features(manifest: Manifest) -> None:
     for name, wanted, made in (
         ("event numbers", EVENT_NUMBERS, manifest.event_numbers),
         ("candidate features", CANDIDATE_FEATURES, manifest.candidate_features),
-        ("statistics", STATISTICS if manifest.statistics else (), manifest.statistics),
+        ("statistics", STATISTICS if manifest.has_heads else (), manifest.statistics),
     ):
         if list(wanted) != list(made):
-            raise ReleaseError(f"release {manifest.release} was trained with other {name}: {made}")
-    manifest.check_files(repository)
+            raise ReleaseError(f"release {manifest.release} was trained with other {name}: {', '.join(made)}")
 
 
-def _optional(path: Path, read: Callable[[Path], T | None]) -> T | None:
-    """What earlier versions of Portrait did not write."""
-    return read(path) if path.exists() else None
+def _read_scale(path: Path) -> PriceScale:
+    return PriceScale.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _check_lengths(loaded: Release) -> None:
-    count, found = len(loaded.items), loaded.index
-    held = (
-        loaded.vectors.shape, len(loaded.popularity), len(loaded.lenders), len(loaded.associations.starts) - 1,
-        count if found is None else len(found), loaded.dimension if found is None else found.dimension,
-    )  # fmt: skip
-    if held != ((count, loaded.dimension), count, count, count, count, loaded.dimension):
-        raise ReleaseError(
-            f"release {loaded.number} is damaged: {count} items, but vectors, popularity, lenders, associations and "
-            f"index of {held}"
-        )
+def _read_rarity(path: Path) -> Rarity:
+    words = json.loads(path.read_text(encoding="utf-8"))
+    return Rarity.of(words["documents"], words["frequencies"])
+
+
+def _told(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:_TOLD_CHARACTERS]

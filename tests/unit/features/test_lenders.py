@@ -60,14 +60,10 @@ def test_without_lenders_words_stay_what_they_are() -> None:
     assert with_lent(words[:0], Lenders.none(0), vectors, 2).shape == (0, 8)
 
 
-@pytest.mark.parametrize("earlier", [False, True])
-def test_they_are_read_as_they_were_written(tmp_path: Path, earlier: bool) -> None:
+def test_they_are_read_as_they_were_written(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     lenders = Lenders.nearest(unit(random, NEW), unit(random, KNOWN), np.ones(KNOWN, dtype=bool))
-    if earlier:
-        np.savez(tmp_path / "lenders.npz", rows=lenders.rows, shares=lenders.shares)
-    else:
-        lenders.save(tmp_path / files.LENDERS)
+    lenders.save(tmp_path / files.LENDERS)
     read = Lenders.load(tmp_path)
     assert np.array_equal(read.rows, lenders.rows)
     assert np.array_equal(read.shares, lenders.shares)

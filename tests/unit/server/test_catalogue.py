@@ -287,7 +287,7 @@ def test_catalogues_are_apart() -> None:
     with pytest.raises(NotFound):
         catalogues["help_articles"]
     article = Item("returns", "How to return", catalogue="help_articles")
-    catalogues.begin("help_articles").upsert(newcomers([article], 1))
+    catalogues.upsert("help_articles", newcomers([article], 1))
     assert len(catalogues["help_articles"].now) == 1
 
     shelves = catalogues.now()
@@ -297,6 +297,32 @@ def test_catalogues_are_apart() -> None:
     assert shelves.item(seen._replace(catalogue="unheard-of")) is None
     assert shelves.item(seen._replace(item_id="unheard-of")) is None
     assert shelves.item(Event("2", EventType.SEARCH, query="lamp")) is None
+
+
+def test_a_catalogue_of_no_release_goes_with_its_last_item() -> None:
+    catalogues = Catalogues(release_of(ITEMS))
+    article = Item("returns", "How to return", catalogue="help_articles")
+    for _ in range(2):
+        catalogues.upsert("help_articles", newcomers([article], 1))
+        assert len(catalogues) == 3
+        assert catalogues.delete("help_articles", ["returns"]) == 1
+        assert "help_articles" not in catalogues.now().by_name
+        # It can be asked as before: a repeated DeleteItems, or a recommendation, is no error.
+        assert catalogues.delete("help_articles", ["returns"]) == 0
+        assert len(catalogues["help_articles"].now) == 0
+    assert catalogues.delete("ads", ["desk"]) == 1
+    assert sorted(catalogues.now().by_name) == ["ads", "products"]
+
+
+def test_ever_new_catalogues_that_are_emptied_take_no_room() -> None:
+    catalogues = Catalogues(release_of(ITEMS))
+    for number in range(3_000):
+        catalogues.upsert(f"c{number}", newcomers([Item("a", "A", catalogue=f"c{number}")], 1))
+        catalogues.delete(f"c{number}", ["a"])
+    assert len(catalogues) == 2
+    assert len(catalogues["c2999"].now) == 0
+    with pytest.raises(NotFound):
+        catalogues["c0"]
 
 
 def test_a_catalogue_without_items_answers_with_none() -> None:

@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,11 @@ def indexed(repository: Path) -> Path:
     """The same release as a larger catalogue has it: with an index, and vectors in half precision."""
     folder = files.folder(repository, 1)
     vectors = np.load(folder / files.ITEM_VECTORS)
-    nearest.write(vectors, lambda count: vectors[:count], folder, exact=0)
+    retrieval = nearest.write(vectors, lambda count: vectors[:count], folder, exact=0)
     hashes = {str(path.relative_to(repository)): files.sha256(path) for path in files.written(folder)}
     del hashes[f"releases/1/{files.MANIFEST}"]
     edit_manifest(repository, lambda manifest: manifest["hashes"].update(hashes))
+    edit_manifest(repository, lambda manifest: manifest.update(export={"retrieval": asdict(retrieval)}))
     return repository
 
 

@@ -5,10 +5,13 @@ import shutil
 import threading
 from pathlib import Path
 
+from portrait.features.numbered import list_numbered
 from portrait.server.audiences.table import TABLE, ShopperTable
 
 KEPT = 2
 """Tables of a release that are kept: answers that were begun on the last but one can be gone on with."""
+
+_MAX_SNAPSHOT = 2**63 - 1
 
 
 class Snapshots:
@@ -31,8 +34,7 @@ class Snapshots:
 
     def numbers(self, release: str) -> list[int]:
         """The snapshots of a release, oldest first: only folders that hold a whole table."""
-        found = self.of(release).glob(f"*/{TABLE}")
-        return sorted(int(path.parent.name) for path in found if path.parent.name.isdigit())
+        return list_numbered(self.of(release), TABLE, _MAX_SNAPSHOT)
 
     def newest(self, release: str) -> ShopperTable | None:
         """The newest table of a release; None if there is none."""

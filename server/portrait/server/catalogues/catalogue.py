@@ -24,6 +24,8 @@ T = TypeVar("T", bound=np.generic)
 
 _TOLERATED_DEAD_ROWS = 1_000
 """Rows of replaced and removed items are swept out when there are more of them than this, and than of living ones."""
+_MAX_EMPTIED = 1_000
+"""So many emptied catalogues are remembered by name, so that a repeated `DeleteItems` is still answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,23 +307,50 @@ class Catalogues:
 
     def __init__(self, release: Release) -> None:
         self._release = release
-        names = {DEFAULT_CATALOGUE, *release.items.codes.catalogues}
-        self._by_name = {name: Catalogue(name, release) for name in sorted(names)}
+        self._own = frozenset({DEFAULT_CATALOGUE, *release.items.codes.catalogues})
+        self._by_name = {name: Catalogue(name, release) for name in sorted(self._own)}
+        self._emptied: dict[str, None] = {}
+        """The names of those that were emptied, the last one last."""
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
 
     def __getitem__(self, name: str) -> Catalogue:
-        """A catalogue by its name.
+        """A catalogue by its name; one that was emptied has no items.
 
         Raises:
             NotFound: there is none.
         """
-        try:
-            return self._by_name[name]
-        except KeyError:
-            raise NotFound("catalogue", "there is no such catalogue") from None
+        known = self._by_name.get(name)
+        if known is not None:
+            return known
+        if name in self._emptied:
+            return Catalogue(name, self._release)
+        raise NotFound("catalogue", "there is no such catalogue")
 
-    def begin(self, name: str) -> Catalogue:
-        """A catalogue by its name; a new one if there is none."""
-        return self._by_name.get(name) or self._by_name.setdefault(name, Catalogue(name, self._release))
+    def upsert(self, name: str, described: CandidateSet) -> None:
+        """Add or replace items; the first item makes a catalogue."""
+        catalogue = self._by_name.get(name) or Catalogue(name, self._release)
+        catalogue.upsert(described)
+        self._by_name[name] = catalogue
+        self._emptied.pop(name, None)
+
+    def delete(self, name: str, item_ids: Sequence[str]) -> int:
+        """Remove items; returns how many were there. A catalogue that is not the release's goes with its last item.
+
+        Raises:
+            NotFound: there is no such catalogue.
+        """
+        catalogue = self[name]
+        deleted = catalogue.delete(item_ids)
+        if name not in self._own and not catalogue.now.items and self._by_name.pop(name, None) is not None:
+            self._emptied[name] = None
+            if len(self._emptied) > _MAX_EMPTIED:
+                del self._emptied[next(iter(self._emptied))]
+        return deleted
 
     def now(self) -> "Shelves":
         """All of them as they are now."""

@@ -20,6 +20,8 @@ from portrait.v1 import profile_service_pb2, types_pb2
 
 HISTORY_EVENTS = 10_000
 """A longer inline history is refused; of a longer recorded one the latest events are read."""
+MAX_CATALOGUES = 100
+"""Catalogues that exist at a time, those of the release among them. Each takes memory and series of metrics."""
 
 _CATALOGUE = Characters(0, 64, re.compile(r"[A-Za-z0-9_-]*"), ": letters, digits, `_`, `-`")
 _SHOPPER_ID = Characters(1, 128)

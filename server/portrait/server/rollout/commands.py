@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from portrait.features.integrity import check_files
 from portrait.features.release import Manifest, ReleaseError, folder, releases
 from portrait.server.rollout.gateways import Gateway, GatewayError
 from portrait.server.rollout.traffic import Traffic, TrafficError
@@ -65,7 +66,13 @@ def promote(
 @release.command()
 def rollback(repository: Repository = _REPOSITORY, gateway: Gateways = None, wait_seconds: Wait = 120.0) -> None:
     """Have the release serve all shoppers that did so before the last promotion. A canary ends."""
-    _change(repository, Traffic.rolled_back, gateway or [], wait_seconds)
+
+    def change(traffic: Traffic) -> Traffic:
+        wanted = traffic.rolled_back()
+        _check(repository, wanted.serving)
+        return wanted
+
+    _change(repository, change, gateway or [], wait_seconds)
 
 
 @release.command()
@@ -129,15 +136,15 @@ def _check(repository: Path, number: int) -> None:
     if number not in (found := releases(repository)):
         there = ", ".join(map(str, found)) or "none"
         raise ReleaseError(f"{repository} holds no release {number}; those there are: {there}")
-    Manifest.read(folder(repository, number)).check_files(repository)
+    check_files(Manifest.read(folder(repository, number)), repository)
 
 
 def _state(repository: Path, number: int) -> tuple[str, str]:
     """When a release was made, and how its files are."""
     try:
         manifest = Manifest.read(folder(repository, number))
-        manifest.check_files(repository)
-    except (OSError, ReleaseError) as error:
+        check_files(manifest, repository)
+    except ReleaseError as error:
         return "", str(error)
     return manifest.created_at[:25], "whole"
 

@@ -6,8 +6,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 
 from portrait.features.events import Item
+from portrait.server.contract.limits import MAX_CATALOGUES
 from portrait.server.engine import Engine
-from portrait.server.errors import NotFound
+from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.rollout.routes import Routes
 from portrait.server.rollout.traffic import Traffic
 
@@ -73,6 +74,22 @@ class Loaded:
         `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts.
         """
         return sum(map(_counts, tuple(self._engines.values())), self._ended)
+
+    def require_room(self, catalogue: str) -> None:
+        """Require that a catalogue exists in every release, or may be made in it.
+
+        What is stored already is replayed without this check: a state file that holds more than the limit is served.
+
+        Raises:
+            FailedPrecondition: there are as many catalogues as there may be.
+        """
+        for engine in self._engines.values():
+            catalogues = engine.catalogues
+            if catalogue not in catalogues and len(catalogues) >= MAX_CATALOGUES:
+                raise FailedPrecondition(
+                    f"catalogue: there is none of this name, and there are {len(catalogues)}; the limit is "
+                    f"{MAX_CATALOGUES}. Use one that exists, or remove all items of one with DeleteItems"
+                )
 
     async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
         """Add or replace items in every release; see `Engine.upsert_items`. Called with `changing` held."""

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.release import ReleaseError, releases
+from portrait.features.regular import read_bytes
+from portrait.features.release import MAX_RELEASE, ReleaseError, releases
 
 FILE = "traffic.json"
+_MAX_BYTES = 64 << 10
+"""A larger file is refused unread."""
 
 
 class TrafficError(Exception):
@@ -38,11 +41,11 @@ class Traffic:
     def __post_init__(self) -> None:
         numbers = (self.serving, self.previous, self.canary)
         if not all(_is_release(number) for number in numbers if number is not None) or self.serving is None:
-            raise TrafficError(f"a release is a number from 1 on, not {numbers}")
+            raise TrafficError(f"a release is a number from 1 to {MAX_RELEASE}, not {_shown(numbers)}")
         if isinstance(self.percent, bool) or not isinstance(self.percent, int | float):
-            raise TrafficError(f"percent is no number: {self.percent!r}")
+            raise TrafficError(f"percent is no number: {_shown(self.percent)}")
         if not 0 <= self.percent <= 100:  # NaN too
-            raise TrafficError(f"percent is {self.percent:g}; the limit is 0 to 100")
+            raise TrafficError(f"percent is {_shown(self.percent)}; the limit is 0 to 100")
         if (self.canary is None) != (self.percent == 0):
             raise TrafficError("a canary and its percentage go together")
         if self.canary == self.serving:
@@ -103,11 +106,11 @@ class Traffic:
         """
         path = file_of(repository)
         try:
-            fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            fields: dict[str, Any] = json.loads(read_bytes(path, None, _MAX_BYTES).decode())
             return cls(**fields)
         except FileNotFoundError:
             return None
-        except (TrafficError, ValueError, TypeError) as error:
+        except (TrafficError, ValueError, TypeError, RecursionError) as error:
             raise TrafficError(f"{path}: {error}") from error
 
     @classmethod
@@ -135,11 +138,14 @@ class Traffic:
         """
         path = file_of(repository)
         temporary = path.with_name(f".{FILE}.{os.getpid()}.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(self)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(dataclasses.asdict(self)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)  # of a write that failed
 
 
 def file_of(repository: Path) -> Path:
@@ -148,7 +154,12 @@ def file_of(repository: Path) -> Path:
 
 
 def _is_release(number: object) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
+    return isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= MAX_RELEASE
+
+
+def _shown(value: object) -> str:
+    """A value of the file, short enough for a line of the log."""
+    return repr(value)[:100]
 
 
 def _draw(shopper_id: str, canary: int) -> float:

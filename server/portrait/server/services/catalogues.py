@@ -39,6 +39,7 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
                 items.append(item_of(sent, catalogue))
         if items:
             async with self._loaded.changing:
+                self._loaded.require_room(catalogue)
                 await self._loaded.upsert_items(catalogue, items, deadline=current_deadline())
                 await self._store.change_items([ItemChange(catalogue, item.item_id, item) for item in items])
         structlog.contextvars.bind_contextvars(stored=len(items), rejected=len(errors))

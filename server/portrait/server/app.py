@@ -143,16 +143,16 @@ def run_forgotten(settings: Settings) -> int:
 
 def _end_of(running: Coroutine[None, None, None], settings: Settings) -> int:
     """Run; returns the exit code."""
-    logs.configure(settings.log_level, sys.stderr)
-    try:
-        uvloop.run(running)
-    except _FAILURES as error:
-        _log.error("failed", reason=str(error))
-        return 1
-    except asyncio.CancelledError:
-        _log.error("failed", reason="stopped before it was ready")
-        return 1
-    return 0
+    with logs.logging_to_stderr(settings.log_level):
+        try:
+            uvloop.run(running)
+        except _FAILURES as error:
+            _log.error("failed", reason=str(error))
+            return 1
+        except asyncio.CancelledError:
+            _log.error("failed", reason="stopped before it was ready")
+            return 1
+        return 0
 
 
 async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:

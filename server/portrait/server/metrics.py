@@ -14,6 +14,7 @@ from portrait.server.audiences.finding import Finder, Outcome
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.fallback import Cause
+from portrait.server.log_writer import DROPPED_LINES
 from portrait.server.processes.group import Processes
 from portrait.server.processes.summed import Summed
 from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
@@ -29,6 +30,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.registry.register(DROPPED_LINES)
         self.rpcs = Counter("portrait_rpcs", "Calls that ended.", ["method", "code"], registry=self.registry)
         self.rpc_seconds = Histogram(
             "portrait_rpc_seconds",

@@ -49,6 +49,12 @@ class Served:
         """host:port of the gRPC endpoint."""
         return str(self.line("ready")["address"])
 
+    def argument(self, option: str) -> str:
+        """What an option of the command was set to."""
+        arguments = self.process.args
+        assert isinstance(arguments, list)
+        return str(arguments[arguments.index(option) + 1])
+
     @property
     def log_text(self) -> str:
         """All that was logged."""

@@ -4,12 +4,14 @@ import asyncio
 import csv
 import dataclasses
 import json
+import os
 import sys
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 
 import grpc
 import structlog
@@ -29,6 +31,7 @@ from portrait.server.audiences.finding import Finder
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.engine import Engine
+from portrait.server.environment import ignored_variables
 from portrait.server.errors import PortraitError
 from portrait.server.health import Health
 from portrait.server.interceptors.access_log import access_log
@@ -118,7 +121,7 @@ _log = structlog.get_logger(__name__)
 def run(settings: Settings, *, check: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
     several = settings.processes > 1 and not check
-    return _end_of(supervise(settings) if several else _run(settings, check=check), settings)
+    return _end_of(supervise(settings) if several else _run(settings, check=check), settings, _ignored_variables())
 
 
 def run_shared(settings: Settings, *, supervised: bool) -> int:
@@ -133,26 +136,34 @@ def run_shared(settings: Settings, *, supervised: bool) -> int:
 
 def run_tabulation(settings: Settings, *, full: bool, as_of: datetime | None) -> int:
     """Make the shopper table of the release that serves. Returns the exit code."""
-    return _end_of(_tabulate(settings, full, as_of), settings)
+    return _end_of(_tabulate(settings, full, as_of), settings, _ignored_variables())
 
 
 def run_forgotten(settings: Settings) -> int:
     """Write who was forgotten to stdout, as CSV. Returns the exit code."""
-    return _end_of(_forgotten(settings), settings)
+    return _end_of(_forgotten(settings), settings, _ignored_variables())
 
 
-def _end_of(running: Coroutine[None, None, None], settings: Settings) -> int:
-    """Run; returns the exit code."""
-    logs.configure(settings.log_level, sys.stderr)
-    try:
-        uvloop.run(running)
-    except _FAILURES as error:
-        _log.error("failed", reason=str(error))
-        return 1
-    except asyncio.CancelledError:
-        _log.error("failed", reason="stopped before it was ready")
-        return 1
-    return 0
+def _ignored_variables() -> Mapping[str, str]:
+    return ignored_variables(Settings.model_fields, os.environ)
+
+
+def _end_of(
+    running: Coroutine[None, None, None], settings: Settings, ignored: Mapping[str, str] = MappingProxyType({})
+) -> int:
+    """Run, after a warning of each variable that is ignored; returns the exit code."""
+    with logs.logging_to_stderr(settings.log_level):
+        for variable, reason in ignored.items():
+            _log.warning("variable_ignored", variable=variable, reason=reason)
+        try:
+            uvloop.run(running)
+        except _FAILURES as error:
+            _log.error("failed", reason=str(error))
+            return 1
+        except asyncio.CancelledError:
+            _log.error("failed", reason="stopped before it was ready")
+            return 1
+        return 0
 
 
 async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:

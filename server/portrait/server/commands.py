@@ -4,14 +4,17 @@ import functools
 import inspect
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from enum import Enum
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import ValidationError
 
+from portrait.server.setting_errors import SettingSources
 from portrait.server.settings import Settings
 
 
@@ -34,15 +37,19 @@ def _with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Ca
 
 
 def _options(names: Collection[str]) -> list[inspect.Parameter]:
-    """One option a setting. Its default is None, which leaves the choice to environment, file and default."""
+    """One option a setting. Its default is None, which leaves the choice to environment, file and default.
+
+    Options are texts, which Settings reads: so a wrong one is told in the same words wherever it stands.
+    """
     return [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
             annotation=Annotated[
-                field.annotation | None,  # type: ignore[operator]
+                str | None,
                 typer.Option(
+                    metavar=_metavar(field.annotation),
                     help=field.description,
                     show_default=False if field.default is None else str(field.default),
                 ),
@@ -53,17 +60,24 @@ def _options(names: Collection[str]) -> list[inspect.Parameter]:
     ]
 
 
+def _metavar(annotation: Any) -> str:
+    """What kind of value an option takes, for `--help`."""
+    [kind, *_] = [each for each in get_args(annotation) if each is not NoneType] or [annotation]
+    if get_origin(annotation) is Literal:
+        return "|".join(get_args(annotation))
+    if issubclass(kind, Enum):
+        return "|".join(each.value for each in kind)
+    return {int: "INTEGER", float: "NUMBER", Path: "PATH"}.get(kind, "TEXT")
+
+
 def _settings(given: dict[str, Any]) -> Settings:
+    sources = SettingSources(Settings.model_fields, given, os.environ)
     try:
         return Settings(**given)
     except ValidationError as error:
-        problems = [
-            ": ".join([*map(str, problem["loc"]), problem["msg"]])
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
-        raise typer.BadParameter("; ".join(problems)) from None
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise typer.BadParameter(f"settings_file: {error}") from None
+        raise typer.BadParameter(sources.describe(error)) from None
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(sources.describe_file(error)) from None
 
 
 @_with_settings(Settings.model_fields)

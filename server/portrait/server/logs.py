@@ -4,14 +4,49 @@ Nothing that a shopper typed, nor any shopper's id, is logged: events carry name
 """
 
 import logging
-from typing import TextIO
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 import structlog
+
+from portrait.server.log_writer import LogWriter
 
 _TIMESTAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
-def configure(level: str, stream: TextIO) -> None:
+class Stream(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> int:
+        """Take a line with its end."""
+
+    def flush(self) -> None:
+        """Pass on what was taken."""
+
+
+@contextmanager
+def logging_to_stderr(level: str) -> Iterator[None]:
+    """Log to stderr from a thread of its own until the end of the block: a log that nobody reads stops no caller.
+
+    All else that Python writes to `sys.stderr` meanwhile, as the traceback of a thread, goes the same way.
+
+    Args:
+        level: as of `configure`.
+    """
+    stderr = sys.stderr
+    writer = LogWriter(stderr.fileno())
+    configure(level, writer)
+    sys.stderr = writer
+    try:
+        yield
+    finally:
+        sys.stderr = stderr
+        writer.close()
+
+
+def configure(level: str, stream: Stream) -> None:
     """Send the gateway's logs, and warnings of the libraries, to a stream.
 
     Args:
@@ -29,7 +64,7 @@ def configure(level: str, stream: TextIO) -> None:
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         # One write a line: processes that share a stream do not write into each other's lines.
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream),  # type: ignore[arg-type] # it needs no more of a stream
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)

@@ -14,6 +14,8 @@ from portrait.server.audiences.finding import Finder, Outcome
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.fallback import Cause
+from portrait.server.guarded_registry import GuardedRegistry
+from portrait.server.log_writer import DROPPED_LINES
 from portrait.server.processes.group import Processes
 from portrait.server.processes.summed import Summed
 from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
@@ -27,8 +29,10 @@ class Metrics:
     """The metrics of one gateway, in a registry of its own, so that a process can hold several."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = GuardedRegistry()
         ProcessCollector(registry=self.registry)
+        self.registry.register(self.registry.errors.counter)
+        self.registry.register(DROPPED_LINES)
         self.rpcs = Counter("portrait_rpcs", "Calls that ended.", ["method", "code"], registry=self.registry)
         self.rpc_seconds = Histogram(
             "portrait_rpc_seconds",
@@ -86,8 +90,9 @@ def show(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callab
 
 def of_processes(processes: Processes) -> CollectorRegistry:
     """The sums of all gateway processes, and how many there are."""
-    registry = CollectorRegistry()
-    registry.register(Summed(lambda: processes.metrics_urls))
+    registry = GuardedRegistry()
+    own = [registry.errors.counter, DROPPED_LINES]
+    registry.register(Summed(lambda: processes.metrics_urls, registry.errors, own))
     registry.register(_Processes(processes))
     return registry
 
@@ -193,12 +198,14 @@ class _Catalogues(Collector):
         self._loaded = loaded
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Items of each catalogue, and how many of them every request looks at."""
+        """Items of each catalogue that has any, and how many of them every request looks at."""
         labels = ["release", "catalogue"]
         items = GaugeMetricFamily("portrait_catalogue_items", "Items that can be shown.", labels=labels)
         added = GaugeMetricFamily("portrait_catalogue_added", "Of these, not in the release's index.", labels=labels)
         for release, engine in tuple(self._loaded.engines.items()):
-            for name, shelf in engine.shelves.by_name.items():
+            shelves = engine.shelves.by_name
+            # A name that callers have made up must not stay for ever.
+            for name, shelf in ((name, shelf) for name, shelf in shelves.items() if shelf.items):
                 items.add_metric([str(release), name], shelf.items)
                 added.add_metric([str(release), name], shelf.added)
         yield from (items, added)
@@ -256,8 +263,8 @@ class _Gates(Collector):
         for kind, gate in self._gates.items():
             limit.add_metric([kind], gate.limit)
             under_way.add_metric([kind], gate.under_way)
-            for priority, count in gate.admitted.items():
+            for priority, count in tuple(gate.admitted.items()):
                 admitted.add_metric([kind, priority], count)
-            for (priority, reason), count in gate.refused.items():
+            for (priority, reason), count in tuple(gate.refused.items()):
                 refused.add_metric([kind, priority, reason], count)
         yield from (limit, under_way, admitted, refused)

@@ -16,12 +16,15 @@ from pydantic_settings import (
 )
 
 from portrait.server.consents import Purpose, Rule
+from portrait.server.environment import PREFIX, is_service_link
 
 
 class Settings(BaseSettings):
     """What can be set. An argument goes before the environment, the environment before the file."""
 
-    model_config = SettingsConfigDict(env_prefix="PORTRAIT_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
     settings_file: Path | None = Field(None, description="TOML file of settings.")
     repository: Path = Field(
@@ -137,11 +140,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then the file that either of them names."""
-        named = env_settings() | init_settings()
-        file = named.get("settings_file")
-        if file is None:
-            return init_settings, env_settings
-        return init_settings, env_settings, _file(settings_cls, Path(file))
+        variables = {name: value for name, value in env_settings().items() if not is_service_link(name, value)}
+        sources = init_settings, InitSettingsSource(settings_cls, variables)
+        file = (variables | init_settings()).get("settings_file")
+        return sources if file is None else (*sources, _file(settings_cls, Path(file)))
 
 
 def _file(settings: type[BaseSettings], path: Path) -> InitSettingsSource:
@@ -149,7 +151,7 @@ def _file(settings: type[BaseSettings], path: Path) -> InitSettingsSource:
 
     Raises:
         OSError: the file can't be read.
-        tomllib.TOMLDecodeError: it is not TOML.
+        ValueError: it is not TOML.
     """
     path.open("rb").close()
     return TomlConfigSettingsSource(settings, path)

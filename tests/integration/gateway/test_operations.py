@@ -1,10 +1,12 @@
 """What those who run the gateway see of it: health, reflection, ids, deadlines, logs, metrics, drain, TLS."""
 
 import asyncio
+import shutil
 import subprocess
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -12,7 +14,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from served import Served, Stubs, command, serve
 
+from portrait.server.audiences.table import TABLE
+from portrait.server.releases import Release
 from portrait.v1 import types_pb2 as types
+from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
@@ -91,6 +96,40 @@ async def test_metrics_count_calls(gateway: Served, stubs: Stubs) -> None:
     assert "portrait_release 1.0" in text
     assert 'portrait_catalogue_items{catalogue="products",release="1"}' in text
     assert 'portrait_catalogue_added{catalogue="products",release="1"}' in text
+
+
+async def scrape(gateway: Served) -> str:
+    """The metrics of a gateway; an HTTP error raises."""
+    url = gateway.line("ready")["metrics"]
+    return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"shoppers": 3}', "\x00"])
+async def test_a_damaged_shopper_table_hides_no_other_metrics(
+    gateway: Served, repository: Path, tmp_path: Path, content: str
+) -> None:
+    audiences = Path(gateway.argument("--audiences"))
+    damaged = audiences / Release.load(repository, 1).identity / f"{10**15}" / TABLE  # the newest
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text(content, encoding="utf-8")
+    try:
+        for _ in range(2):  # a failure is counted for the next scrape
+            text = await scrape(gateway)
+    finally:
+        shutil.rmtree(damaged.parent)
+    assert "portrait_release 1.0" in text
+    assert 'portrait_audiences_total{outcome="' in text
+    assert 'portrait_collector_errors_total{collector="audiences"}' in text
+    assert 'portrait_log_lines_dropped_total{reason="queue_full"} 0.0' in text
+
+
+async def test_a_catalogue_that_was_emptied_has_no_metrics(gateway: Served, stubs: Stubs) -> None:
+    catalogue = uuid4().hex
+    item = types.Item(item_id="1", title="A lamp")
+    await stubs.catalogue.UpsertItems(UpsertItemsRequest(catalogue=catalogue, items=[item]))
+    assert f'portrait_catalogue_items{{catalogue="{catalogue}",release="1"}} 1.0' in await scrape(gateway)
+    await stubs.catalogue.DeleteItems(DeleteItemsRequest(catalogue=catalogue, item_ids=["1"]))
+    assert catalogue not in await scrape(gateway)
 
 
 async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: Path, tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 """Metrics of several processes as one, over real endpoints."""
 
+import http.server
+import threading
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from portrait.server.guarded_registry import GuardedRegistry
 from portrait.server.metrics import show
 from portrait.server.processes.summed import Summed
 
@@ -31,9 +36,30 @@ def two() -> Iterator[list[Process]]:
 
 
 def _shown(urls: Callable[[], dict[int, str]]) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(Summed(urls))
+    registry = GuardedRegistry()
+    registry.register(Summed(urls, registry.errors, [registry.errors.counter]))
     return registry
+
+
+@contextmanager
+def answering(status: int, content: bytes) -> Iterator[str]:
+    """A process that answers something else than metrics."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/metrics"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def test_a_scrape_gives_sums(two: list[Process]) -> None:
@@ -72,3 +98,25 @@ def test_a_process_that_does_not_answer_is_passed_over(two: list[Process]) -> No
     two[0].rpcs.labels("OK").inc()
     registry = _shown(lambda: {0: two[0].url, 1: "http://127.0.0.1:9/metrics"})
     assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (200, b"\xff\xfe\x00"),
+        (200, b"<html>no metrics</html>"),
+        (200, b'portrait_rpcs_total{code="OK" 1'),
+        (200, b"portrait_rpcs_total{code} x"),
+        (500, b"a fault"),
+    ],
+)
+def test_a_process_that_answers_garbage_hides_no_other(two: list[Process], status: int, content: bytes) -> None:
+    two[0].rpcs.labels("OK").inc()
+    with answering(status, content) as url:
+        registry = _shown(lambda: {0: two[0].url, 1: url})
+        port, stop = show(registry, "127.0.0.1", 0)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        stop()
+    assert 'portrait_rpcs_total{code="OK"} 1.0' in text
+    assert 'portrait_collector_errors_total{collector="process"} 1.0' in text

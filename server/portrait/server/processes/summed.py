@@ -1,14 +1,18 @@
 """Metrics of several processes as one."""
 
 import operator
+import os
+import threading
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.client import HTTPException
+from urllib.error import HTTPError
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from portrait.server.guarded_registry import CollectorErrors
 from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
 
 _LARGEST = {
@@ -32,23 +36,57 @@ class Summed(Collector):
 
     Args:
         urls: of the metrics of each process, by process id.
+        errors: count the answers that are no metrics; the process is passed over.
+        own: counters of this process, which are in the sums.
     """
 
-    def __init__(self, urls: Callable[[], Mapping[int, str]]) -> None:
-        self._urls = urls
+    def __init__(
+        self, urls: Callable[[], Mapping[int, str]], errors: CollectorErrors, own: Iterable[Collector] = ()
+    ) -> None:
+        self._urls, self._errors, self._own = urls, errors, tuple(own)
+        self._lock = threading.Lock()
         self._counted: dict[int, dict[str, _Samples]] = {}
         """The last counts of each process, by metric."""
 
     def collect(self) -> Iterator[Metric]:
         """The sums now."""
+        seen = self._read_all()
+        seen[os.getpid()] = [family for collector in self._own for family in collector.collect()]
+        # Several may ask at one time.
+        with self._lock:
+            metrics = self._sum(seen)
+        yield from metrics
+
+    def _read_all(self) -> dict[int, list[Metric]]:
+        """The metrics of each process that answers, by process id."""
+        seen: dict[int, list[Metric]] = {}
+        failure = None
+        for pid, url in self._urls().items():
+            try:
+                families = _read(url)
+            except Exception as error:  # the parser fails in many ways on what is no text of metrics
+                failure = error
+                continue
+            if families is not None:
+                seen[pid] = families
+        if failure is None:
+            self._errors.clear("process")
+        else:
+            self._errors.add("process", failure)
+        return seen
+
+    def _sum(self, seen: Mapping[int, list[Metric]]) -> list[Metric]:
         shown: dict[str, Metric] = {}
         samples: dict[str, _Samples] = {}
-        seen = {pid: families for pid, url in self._urls().items() if (families := _read(url)) is not None}
         for pid, families in seen.items():
             self._counted[pid] = {}
             for family in families:
                 shown.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-                values = {(each.name, tuple(sorted(each.labels.items()))): each.value for each in family.samples}
+                values = {
+                    (each.name, tuple(sorted(each.labels.items()))): each.value
+                    for each in family.samples
+                    if not each.name.endswith("_created")
+                }
                 _add(samples.setdefault(family.name, {}), values, _JOINS.get(family.name, operator.add))
                 if family.type in ("counter", "histogram"):
                     self._counted[pid][family.name] = values
@@ -58,7 +96,7 @@ class Summed(Collector):
         for name, metric in shown.items():
             for (sample, labels), value in samples[name].items():
                 metric.add_sample(sample, dict(labels), value)
-            yield metric
+        return [*shown.values()]
 
 
 def _add(sums: _Samples, values: _Samples, join: Callable[[float, float], float]) -> None:
@@ -81,6 +119,8 @@ def _read(url: str) -> list[Metric] | None:
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - a process of ours
             text = answer.read().decode()
+    except HTTPError:
+        raise
     except (OSError, HTTPException):
         return None
     return [family for family in text_string_to_metric_families(text) if not family.name.endswith("_created")]

@@ -1,7 +1,6 @@
 """Metrics of several processes as one."""
 
 import operator
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPException
 
@@ -9,6 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from portrait.server.direct_http import open_url
 from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
 
 _LARGEST = {
@@ -79,7 +79,7 @@ _JOINS: dict[str, Callable[[float, float], float]] = {
 def _read(url: str) -> list[Metric] | None:
     """The metrics of one process; None of one that has just died. Times at which metrics were made are left out."""
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - a process of ours
+        with open_url(url, _SECONDS) as answer:
             text = answer.read().decode()
     except (OSError, HTTPException):
         return None

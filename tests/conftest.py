@@ -10,6 +10,11 @@ from hypothesis import settings
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Raw channels and readers of metrics in tests would ask them; tests of proxies set their own.
+for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
+    for spelling in (name, name.upper()):
+        os.environ.pop(spelling, None)
+
 # No test depends on the clock: the first example of a test may pay for imports and shared fixtures.
 settings.register_profile("portrait", deadline=None)
 settings.load_profile("portrait")

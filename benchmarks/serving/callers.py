@@ -14,6 +14,7 @@ import grpc
 import uvloop
 
 from benchmarks.serving.load import Call
+from portrait.client.channels import proxy_options
 
 OK = "OK"
 
@@ -70,7 +71,7 @@ def _run(address: str, callers: Sequence[Callers], seconds: float, deadline: flo
 async def _call_all(address: str, callers: Sequence[Callers], seconds: float, deadline: float) -> list[Answer]:
     answers: list[Answer] = []
     end = time.monotonic() + seconds
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
         await asyncio.gather(
             *(
                 _call(channel, each, place, end, deadline, answers)

@@ -23,6 +23,7 @@ from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import OK, Load, run
 from benchmarks.serving.memory import resident
 from benchmarks.serving.rows import Row
+from portrait.client.channels import proxy_options
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
@@ -89,7 +90,7 @@ def _point(source: Path, repository: Path, size: int) -> Point:
 
 
 def _upsert(gateway: Gateway, count: int) -> tuple[float, float]:
-    with grpc.insecure_channel(gateway.address) as channel:
+    with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
         tried = [_until_shown(channel, f"{count}-{number}", count) for number in range(_TRIES)]
     return statistics.median(each[0] for each in tried), statistics.median(each[1] for each in tried)
 

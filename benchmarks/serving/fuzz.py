@@ -23,6 +23,7 @@ from benchmarks.serving.gateway import serve
 from benchmarks.serving.http2 import End, Sent, exchange, throw
 from benchmarks.serving.load import Call
 from benchmarks.serving.rows import Row
+from portrait.client.channels import proxy_options
 
 BLOCK = 1_000
 CONNECTED = 32
@@ -76,7 +77,7 @@ def fuzz(
         between: called after each block.
     """
     chance, report = Chance(seed), Report()
-    with grpc.insecure_channel(address) as channel, ThreadPoolExecutor(CONNECTED) as pool:
+    with grpc.insecure_channel(address, proxy_options(address)) as channel, ThreadPoolExecutor(CONNECTED) as pool:
         for start in range(0, inputs, BLOCK):
             block = list(_block(chance, calls, min(BLOCK, inputs - start)))
             for ends in pool.map(lambda send: send(address), block):

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from portrait.server.direct_http import open_url
 
 _READY_SECONDS = 120.0
 
@@ -43,7 +44,7 @@ class Gateway:
 
     def metrics(self) -> dict[str, float]:
         """All metrics, by name with labels."""
-        text = urllib.request.urlopen(self.metrics_url, timeout=5).read().decode()
+        text = open_url(self.metrics_url, 5.0).read().decode()
         pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 

@@ -22,6 +22,7 @@ from benchmarks.serving.curves import Curve, keep
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import OK, Answered, Call, Load, run
 from benchmarks.serving.rows import Row
+from portrait.client.channels import proxy_options
 from portrait.v1 import types_pb2 as types
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.event_service_pb2_grpc import EventServiceStub
@@ -155,7 +156,7 @@ def _tail(gateway: Gateway, empty: str, calls: Sequence[Call], warm: Row, second
 def _stored(gateway: Gateway, shoppers: Shoppers) -> list[types.ShopperRef]:
     """Shoppers whose events the gateway has."""
     names = [f"shopper-{place}" for place in range(SHOPPERS)]
-    with grpc.insecure_channel(gateway.address) as channel:
+    with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
         stub = EventServiceStub(channel)
         for name in names:
             events = [{"shopper_id": name, "event": event} for event in shoppers.events(EVENTS)]
@@ -197,7 +198,7 @@ def _drift(gateway: Gateway, shoppers: Shoppers) -> None:
     """How the ten best items change in the time for which an answer may be given again."""
     now = int(time.time())
     requests = [RecommendRequest(shopper=shoppers.inline(EVENTS), k=10) for _ in range(200)]
-    with grpc.insecure_channel(gateway.address) as channel:
+    with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
         ask = RecommendationServiceStub(channel).Recommend
         lists = [_top(ask, request, moment) for request in requests for moment in (now, now + int(_LATER))]
     pairs = list(zip(lists[::2], lists[1::2], strict=True))

@@ -18,8 +18,10 @@ from grpc_status import rpc_status
 from tritonclient.grpc.aio import InferenceServerClient, InferInput
 
 from benchmarks.serving.load import OK, Answered
+from portrait.client.channels import proxy_options
 from portrait.features.tokens import TextTokenizer
 from portrait.server.inference.texts import SHAPES
+from portrait.server.triton import open_client
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 SECONDS = 60.0
@@ -35,7 +37,7 @@ class Target:
     kind: str
     """`litserve`, `mosec`, `triton` or `gateway`."""
     address: str
-    """host:port."""
+    """host:port, or unix:PATH for Triton."""
     tokenizer: Path
     """For who talks to Triton alone."""
     version: int
@@ -47,10 +49,10 @@ async def opened(target: Target) -> AsyncIterator[Send]:
     """What sends one text, over connections that stay open."""
     match target.kind:
         case "triton":
-            async with InferenceServerClient(target.address) as client:
+            async with open_client(target.address) as client:
                 yield partial(_to_triton, client, TextTokenizer.load(target.tokenizer), str(target.version))
         case "gateway":
-            async with grpc.aio.insecure_channel(target.address) as channel:
+            async with grpc.aio.insecure_channel(target.address, proxy_options(target.address)) as channel:
                 call = channel.unary_unary("/portrait.v1.TextService/EncodeTexts", None, None)
                 yield partial(_to_gateway, call)
         case _:

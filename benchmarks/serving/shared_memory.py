@@ -23,7 +23,7 @@ from benchmarks.machine import machine
 from benchmarks.serving.rows import Row
 from portrait.features import release as files
 from portrait.features.candidates import CANDIDATE_FEATURES
-from portrait.server.triton import EmbeddedTriton
+from portrait.server.triton import EmbeddedTriton, open_client
 
 CALLS = 200
 TEXTS, TOKENS = 32, 32
@@ -105,7 +105,7 @@ async def _measure(repository: Path) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
             await triton.load(release)
-            async with InferenceServerClient(triton.url) as client:
+            async with open_client(triton.url) as client:
                 return [
                     await compare(client, release, model, output, inputs_of(model, dimension))
                     for model, output in (("text_encoder", "embedding"), ("ranker", "score"))

@@ -31,6 +31,7 @@ from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import Call
 from benchmarks.serving.others import copy_beside
 from benchmarks.serving.rows import Row
+from portrait.client.channels import proxy_options
 from portrait.features import release as files
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton import EmbeddedTriton
@@ -155,7 +156,7 @@ def _naming(call: Call) -> Call:
 async def _ask(address: str, calls: Sequence[Call], release: int) -> list[Numbers]:
     """What a release says to each call, while it serves alone."""
     said = []
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
         for call in calls:
             named, numbers = _told(call, await channel.unary_unary(call.path, bytes, bytes)(call.request))
             assert named == release
@@ -240,7 +241,7 @@ async def _lost(address: str, answers: Iterable[Answer], records: Sequence[Call]
                 each.shopper_id for each in RecordEventsRequest.FromString(records[answer.call].request).events
             }
             accepted[shopper] += RecordEventsResponse.FromString(answer.response).accepted
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
         ask = channel.unary_unary(PROFILE, bytes, bytes)
         lost = 0
         for shopper, count in accepted.items():

@@ -1,11 +1,13 @@
 """Channels: security, and retries with a budget by gRPC's own retry policy."""
 
+import ipaddress
 import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 
@@ -41,6 +43,7 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_time_ms", 30_000),
 ]
 
+_SCHEME = re.compile(r"(dns|ipv4|ipv6):(//[^/]*/)?")
 
 _CALLER = re.compile(r"[A-Za-z0-9._:@/-]{0,128}")
 
@@ -64,6 +67,39 @@ def metadata(caller: str, priority: Priority) -> tuple[tuple[str, str], ...]:
         raise ValueError("a caller's name is 1 to 128 letters, digits, `._:@/-`")
     said = (("x-priority", Priority(priority).value),)
     return (*said, ("x-caller", caller)) if caller else said
+
+
+def proxy_options(address: str) -> list[tuple[str, Any]]:
+    """Options of a channel that have it ignore the proxies of the environment, for an address of this machine.
+
+    gRPC would ask `grpc_proxy`, `https_proxy` or `http_proxy` for `localhost` too.
+    """
+    return [("grpc.enable_http_proxy", 0)] if _is_local(address) else []
+
+
+def _is_local(address: str) -> bool:
+    """Whether an address, in any form that gRPC takes, is of this machine."""
+    if address.startswith(("unix:", "unix-abstract:")):
+        return True
+    return all(map(_is_loopback, map(_host, _SCHEME.sub("", unquote(address), count=1).split(","))))
+
+
+def _host(target: str) -> str:
+    """The host of host:port, [host]:port or host."""
+    if target.startswith("["):
+        return target[1:].partition("]")[0]
+    return target.partition(":")[0] if target.count(":") == 1 else target
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower().removesuffix(".") == "localhost":
+        return True
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return ip.is_loopback or ip.is_unspecified
 
 
 @dataclass(frozen=True)

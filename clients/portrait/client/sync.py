@@ -10,7 +10,15 @@ import grpc
 from portrait.client import calls
 from portrait.client.audiences import AudiencePage, AudienceSummary, Criterion, LookAlike
 from portrait.client.calls import Call, Stubs
-from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, OPTIONS, Priority, Tls, metadata
+from portrait.client.channels import (
+    DEFAULT_ADDRESS,
+    DEFAULT_TIMEOUT,
+    OPTIONS,
+    Priority,
+    Tls,
+    metadata,
+    proxy_options,
+)
 from portrait.client.errors import from_rpc
 from portrait.client.profiles import Demographics, Profile, ProfileError
 from portrait.client.results import (
@@ -62,10 +70,11 @@ class Client:
     ) -> None:
         self._timeout = timeout
         self._metadata = metadata(caller, priority)
+        options = [*OPTIONS, *proxy_options(address)]
         if tls:
-            self._channel = grpc.secure_channel(address, tls.credentials(), OPTIONS)
+            self._channel = grpc.secure_channel(address, tls.credentials(), options)
         else:
-            self._channel = grpc.insecure_channel(address, OPTIONS)
+            self._channel = grpc.insecure_channel(address, options)
         self._stubs = Stubs(self._channel)
 
     def close(self) -> None:

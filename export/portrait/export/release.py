@@ -30,6 +30,7 @@ from portrait.features.release import MODELS, TRAIT_HEADS, Manifest
 from portrait.features.replacing import replacing
 from portrait.features.statistics import STATISTICS
 from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.server.triton.connection import CHANNEL_OPTIONS
 from portrait.training.run import TrainedRun
 
 
@@ -125,7 +126,7 @@ def _check_triton(made: list[Graph], staging: Path, number: int, dimension: int,
 
 
 def _infer(url: str, number: int) -> Infer:
-    client = InferenceServerClient(url)
+    client = InferenceServerClient(url, channel_args=list(CHANNEL_OPTIONS))
 
     def infer(
         model: str, inputs: Mapping[str, NDArray[np.generic]], outputs: list[str]

@@ -18,7 +18,6 @@ import structlog
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import ReleaseError
@@ -46,6 +45,7 @@ from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
 from portrait.server.interceptors.shedding import shedding
 from portrait.server.metrics import Metrics
+from portrait.server.orphans import run_reaping_orphans
 from portrait.server.processes.group import ProcessError
 from portrait.server.processes.supervisor import supervise
 from portrait.server.reach import Reach
@@ -67,7 +67,14 @@ from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
 from portrait.server.storage.tombstones import Tombstone
 from portrait.server.tabulating import Progress, TabulationError, tabulate
-from portrait.server.triton import EmbeddedTriton, RemoteTriton, SupervisedTriton, TritonError
+from portrait.server.triton import (
+    EmbeddedTriton,
+    RemoteTriton,
+    SupervisedTriton,
+    TritonError,
+    open_client,
+    read_admin_key,
+)
 from portrait.v1 import (
     audience_service_pb2,
     audience_service_pb2_grpc,
@@ -156,7 +163,7 @@ def _end_of(
         for variable, reason in ignored.items():
             _log.warning("variable_ignored", variable=variable, reason=reason)
         try:
-            uvloop.run(running)
+            uvloop.run(run_reaping_orphans(running))
         except _FAILURES as error:
             _log.error("failed", reason=str(error))
             return 1
@@ -251,12 +258,13 @@ async def _triton(
     if settings.triton_url and supervised:
         return SupervisedTriton(settings.triton_url)
     if settings.triton_url:
-        return RemoteTriton(settings.triton_url, settings.repository)
+        headers = read_admin_key(settings.triton_admin_key) if settings.triton_admin_key else {}
+        return RemoteTriton(settings.triton_url, settings.repository, headers)
     return await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
 
 
 async def _triton_version(url: str) -> str:
-    async with InferenceServerClient(url) as client:
+    async with open_client(url) as client:
         try:
             metadata = await client.get_server_metadata(client_timeout=_TRITON_SECONDS)
         except InferenceServerException as error:

@@ -103,7 +103,17 @@ def serve(
 
 
 @_with_settings(
-    ("settings_file", "repository", "release", "state", "audiences", "triton_url", "triton_log", "text_cache_mib")
+    (
+        "settings_file",
+        "repository",
+        "release",
+        "state",
+        "audiences",
+        "triton_url",
+        "triton_admin_key",
+        "triton_log",
+        "text_cache_mib",
+    )
 )
 def tabulate(
     settings: Settings,

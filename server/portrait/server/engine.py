@@ -92,7 +92,7 @@ class Engine:
         Args:
             repository: the model repository.
             release: its number.
-            triton_url: host:port of Triton's gRPC endpoint.
+            triton_url: host:port of Triton's gRPC endpoint, or unix:PATH of its socket.
             text_cache_bytes: memory for embeddings of texts.
 
         Raises:

@@ -54,7 +54,14 @@ class Settings(BaseSettings):
         50, ge=1, description="Shoppers that an audience must have to be named or counted, and a seed of look-alikes."
     )
     triton_url: str | None = Field(
-        None, description="host:port of the gRPC endpoint of a Triton that runs; unset means start one here."
+        None,
+        description="host:port of the gRPC endpoint of a Triton that runs, or unix:PATH of its socket; unset means "
+        "start one here.",
+    )
+    triton_admin_key: Path | None = Field(
+        None,
+        description="File with NAME=VALUE, where the Triton that runs was given "
+        "--grpc-restricted-protocol=model-repository:NAME=VALUE: releases are loaded there with it.",
     )
     triton_log: Path = Field(
         Path("var/triton.log"), description="Where the Triton that is started here writes its log."

@@ -10,14 +10,18 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from recording_proxy import Proxy, recording_proxy
 from served import Served, Stubs, command, serve
 
+from portrait.client import Client, Event, EventType
+from portrait.server.rollout.gateways import Gateway
 from portrait.server.rollout.traffic import Traffic
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import GetItemRequest, UpsertItemsRequest
@@ -30,9 +34,24 @@ CONNECTIONS = 12
 
 
 @pytest.fixture(scope="module")
-def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve(repository, tmp_path_factory.mktemp("processes"), "--processes", "2") as served:
+def proxy() -> Iterator[Proxy]:
+    with recording_proxy() as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory, proxy: Proxy) -> Iterator[Served]:
+    """One gateway for all tests, in an environment that names a proxy: nothing here may ask it."""
+    with ExitStack() as closing:
+        with pytest.MonkeyPatch.context() as patch:
+            set_variables(patch, proxy)
+            served = closing.enter_context(serve(repository, tmp_path_factory.mktemp("processes"), "--processes", "2"))
         yield served
+
+
+def set_variables(patch: pytest.MonkeyPatch, proxy: Proxy) -> None:
+    for name, value in proxy.environment.items():
+        patch.setenv(name, value)
 
 
 @asynccontextmanager
@@ -88,6 +107,18 @@ async def test_both_serve_and_one_scrape_gives_sums(gateway: Served) -> None:
     assert after["portrait_release"] == 1
     served_by = {line["pid"] for line in gateway.logged if line["event"] == "process ready"}
     assert len(served_by) == 2
+
+
+def test_loopback_ignores_the_proxies_of_the_environment(
+    gateway: Served, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_variables(monkeypatch, proxy)
+    event = Event(EventType.VIEW, item_id="i0", time=datetime.now(UTC))
+    with Client(gateway.address) as client:
+        assert client.get_profile([event]).event_count == 1
+    shown = Gateway.ask(gateway.line("ready")["metrics"])
+    assert (shown.serving, shown.loaded) == (1, frozenset({1}))
+    assert proxy.requests == []
 
 
 async def test_an_event_counts_for_every_process_at_once(gateway: Served, shopper: str) -> None:

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from portrait.client import AsyncClient, Client, InvalidRequestError, PortraitError, Tls, UnavailableError
-from portrait.client.channels import DEFAULT_TIMEOUT
+from portrait.client.channels import DEFAULT_TIMEOUT, proxy_options
 from portrait.v1 import profile_service_pb2_grpc
 
 from .conftest import Scripted, failing
@@ -127,3 +127,22 @@ async def test_tls_both_ways(tmp_path: Path) -> None:
 def test_a_certificate_without_its_key_is_refused() -> None:
     with pytest.raises(ValueError, match="go together"):
         Tls(certificate=Path("caller.pem"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["localhost:50051", "LocalHost.:1", "127.0.0.1:50051", "127.8.0.1:1", "[::1]:50051", "::1", "0.0.0.0:1", "[::]:1",
+     "[::ffff:127.0.0.1]:1", "unix:/run/portrait", "unix-abstract:portrait", "dns:localhost:1", "dns:///127.0.0.1:1",
+     "ipv4:127.0.0.1:1,127.0.0.1:2", "ipv6:[::1]:1", "ipv6:%5B::1%5D:1", "localhost"],
+)  # fmt: skip
+def test_proxies_are_ignored_on_this_machine(address: str) -> None:
+    assert proxy_options(address) == [("grpc.enable_http_proxy", 0)]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["gateway:50051", "gateway.example", "10.0.0.1:50051", "[2001:db8::1]:443", "dns:///gateway:1", "xds:///gateway",
+     "localhost.example:1", "ipv4:127.0.0.1:1,10.0.0.1:1"],
+)  # fmt: skip
+def test_other_addresses_keep_the_proxies_of_the_environment(address: str) -> None:
+    assert proxy_options(address) == []

@@ -2,28 +2,34 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
-from tritonclient.grpc.aio import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.grpc.aio import InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from portrait.features.release import MODELS
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, Unavailable
 from portrait.server.inference.liveness import RETRY_SECONDS, Liveness
+from portrait.server.triton.connection import open_client
+from portrait.server.triton.shared_memory import says_full
 
 AHEAD = 1
 """Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""
 _LOOK_SECONDS = 0.5
+_LOG_SECONDS = 10.0
+"""Between two log lines that say the same."""
 
-_CHANNEL = [
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+_CHANNEL = (
     # gRPC's default would leave a Triton that is back alone for up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 200),
-]
+)
+
+_log = structlog.get_logger(__name__)
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -32,15 +38,16 @@ class TritonModels:
     """Runs the graphs of one release.
 
     Args:
-        url: host:port of Triton's gRPC endpoint.
+        url: host:port of Triton's gRPC endpoint, or unix:PATH of its socket.
         release: version of every model.
         models: their names.
     """
 
     def __init__(self, url: str, release: int, models: Sequence[str] = MODELS) -> None:
-        self._client = InferenceServerClient(url, channel_args=_CHANNEL)
+        self._client = open_client(url, *_CHANNEL)
         self._version, self._models = str(release), models
         self._liveness = Liveness(self._alive, self.ready)
+        self._logged_at = -math.inf
 
     async def ready(self) -> bool:
         """Whether all graphs are loaded."""
@@ -73,7 +80,7 @@ class TritonModels:
 
         Raises:
             DeadlineExceeded: the answer came too late.
-            Unavailable: Triton is down, restarts, or refused.
+            Unavailable: Triton is down, restarts, refused, or is out of shared memory.
             Overloaded: Triton's queue is full, or too slow.
             InferenceFailed: the answer is none.
         """
@@ -92,11 +99,21 @@ class TritonModels:
                 )
             )
         except InferenceServerException as error:
+            if says_full(str(error.message())):
+                self._log_full_memory(model)
+                raise Unavailable("the models are out of shared memory", RETRY_SECONDS) from error
             failure = _failure(error, deadline)
             if isinstance(failure, Unavailable):
                 self._liveness.lost()
             raise failure from error
         return {name: _checked(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
+
+    def _log_full_memory(self, model: str) -> None:
+        """Log that the shared memory is full, and what to do, but not once for each call."""
+        now = time.monotonic()
+        if now - self._logged_at >= _LOG_SECONDS:
+            self._logged_at = now
+            _log.error("shared_memory_full", model=model, remedy="give /dev/shm more room (docker run --shm-size)")
 
     async def close(self) -> None:
         """Close the connection."""

@@ -3,7 +3,6 @@
 import operator
 import os
 import threading
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.client import HTTPException
 from urllib.error import HTTPError
@@ -12,6 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from portrait.server.direct_http import open_url
 from portrait.server.guarded_registry import CollectorErrors
 from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
 
@@ -117,7 +117,7 @@ _JOINS: dict[str, Callable[[float, float], float]] = {
 def _read(url: str) -> list[Metric] | None:
     """The metrics of one process; None of one that has just died. Times at which metrics were made are left out."""
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - a process of ours
+        with open_url(url, _SECONDS) as answer:
             text = answer.read().decode()
     except HTTPError:
         raise

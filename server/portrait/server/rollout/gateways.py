@@ -1,10 +1,11 @@
 """What a running gateway says of its releases, as its metrics show it: this is how an operator sees a swap arrive."""
 
-import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
+
+from portrait.server.direct_http import open_url
 
 SERVING = "portrait_release"
 CANARY = "portrait_release_canary"
@@ -43,7 +44,7 @@ class Gateway:
         if not url.startswith(("http://", "https://")):
             raise GatewayError(f"{url} is no address of metrics: http://HOST:PORT/metrics")
         try:
-            with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - the scheme is looked at above
+            with open_url(url, _SECONDS) as answer:
                 text = answer.read().decode()
             samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         except (HTTPException, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The Triton server that Portrait starts itself where no container runs one: real, on loopback, supervised.
+"""The Triton server that Portrait starts itself where no container runs one: real, closed to other users, supervised.
 
     async with EmbeddedTriton(repository, log) as triton:
         await triton.load(release)
@@ -9,9 +9,10 @@
 `TritonError` says why a server can't start or a release can't be loaded.
 """
 
+from portrait.server.triton.connection import open_client
 from portrait.server.triton.embedded import EmbeddedTriton
 from portrait.server.triton.errors import TritonError
-from portrait.server.triton.remote import RemoteTriton
+from portrait.server.triton.remote import RemoteTriton, read_admin_key
 from portrait.server.triton.supervised import SupervisedTriton
 
-__all__ = ["EmbeddedTriton", "RemoteTriton", "SupervisedTriton", "TritonError"]
+__all__ = ["EmbeddedTriton", "RemoteTriton", "SupervisedTriton", "TritonError", "open_client", "read_admin_key"]

@@ -41,7 +41,13 @@ def _read(repository: Path, model: str) -> model_config_pb2.ModelConfig:
         raise TritonError(f"{path} can't be read: {error}") from error
 
 
-async def load_model(client: InferenceServerClient, repository: Path, model: str, releases: Sequence[int]) -> None:
+async def load_model(
+    client: InferenceServerClient,
+    repository: Path,
+    model: str,
+    releases: Sequence[int],
+    headers: dict[str, str] | None = None,
+) -> None:
     """Have Triton hold exactly the given versions of a model. What it holds of them already goes on answering.
 
     Raises:
@@ -49,6 +55,6 @@ async def load_model(client: InferenceServerClient, repository: Path, model: str
     """
     options = load_options(repository, model, releases)
     try:
-        await client.load_model(model, config=options, client_timeout=LOAD_SECONDS)
+        await client.load_model(model, headers, config=options, client_timeout=LOAD_SECONDS)
     except InferenceServerException as error:
         raise TritonError(f"Triton can't load {model} {list(releases)}: {error.message()}") from error

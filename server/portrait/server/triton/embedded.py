@@ -16,10 +16,12 @@ from portrait.server.triton.configuration import load_model
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
 from portrait.server.triton.process import ServerProcess, connect
+from portrait.server.triton.shared_memory import require_shared_memory
 from portrait.server.triton.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 0.01
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
@@ -28,7 +30,7 @@ _PORTS = range(20_000, 32_000)
 
 
 class EmbeddedTriton:
-    """A Triton server on loopback, restarted with its releases whenever it dies.
+    """A Triton server that only its own user can reach, restarted with its releases whenever it dies.
 
     It ends with the thread that started it, even if that is killed.
 
@@ -45,7 +47,7 @@ class EmbeddedTriton:
         self._supervisor: asyncio.Task[None] | None = None
         self._releases: list[int] = []
         self._changing = asyncio.Lock()
-        self._port, self._metrics_port = _free_ports(2)
+        self._metrics_port = _free_port()
         self.ready = False
         """Whether the server runs and every release is loaded."""
         self.restarts = 0
@@ -53,8 +55,9 @@ class EmbeddedTriton:
 
     @property
     def url(self) -> str:
-        """host:port where it listens for gRPC; the same over its restarts."""
-        return f"127.0.0.1:{self._port}"
+        """unix:PATH of the socket where it listens for gRPC, once it was started; the same over its restarts."""
+        assert self._workspace is not None
+        return self._workspace.url
 
     @property
     def metrics_url(self) -> str:
@@ -76,7 +79,7 @@ class EmbeddedTriton:
         self._workspace = Workspace.create()
         backends = self._workspace.folder / "backends"
         assemble_backends(installation, backends)
-        command = self._command(installation, backends, self._workspace.shared_memory_prefix)
+        command = self._command(installation, backends, self._workspace)
         self._process = ServerProcess(command, environment(installation), self.url, self._log)
         try:
             await self._process.start()
@@ -94,6 +97,7 @@ class EmbeddedTriton:
         async with self._changing:
             if release in self._releases:
                 return
+            require_shared_memory(self._repository, release)
             try:
                 await self._load([*self._releases, release])
             except TritonError:
@@ -140,19 +144,20 @@ class EmbeddedTriton:
     ) -> None:
         await self.stop()
 
-    def _command(self, installation: Installation, backends: Path, shared_memory_prefix: str) -> Sequence[str]:
-        # This build predates fixes of Triton's HTTP endpoint and shared memory: gRPC and metrics only, on loopback.
+    def _command(self, installation: Installation, backends: Path, workspace: Workspace) -> Sequence[str]:
+        # Whoever reaches the gRPC endpoint can have code of their own run as this user (load_model with a Python
+        # model), so it is a socket in a folder of this user. The metrics can only be read. No HTTP: this build
+        # predates fixes of it.
         return (
             str(installation.server),
             f"--model-repository={self._repository}",
             "--model-control-mode=explicit",
             "--disable-auto-complete-config",
             f"--backend-directory={backends}",
-            f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix}",
+            f"--backend-config=python,shm-region-prefix-name={workspace.shared_memory_prefix}",
             f"--cache-directory={installation.caches}",
             "--allow-http=false",
-            "--grpc-address=127.0.0.1",
-            f"--grpc-port={self._port}",
+            f"--grpc-address={workspace.grpc_address}",
             "--metrics-address=127.0.0.1",
             f"--metrics-port={self._metrics_port}",
         )
@@ -193,6 +198,7 @@ class EmbeddedTriton:
 
     async def _load(self, releases: list[int]) -> None:
         """Have the server hold these releases."""
+        assert self._workspace is not None
         async with connect(self.url) as client:
             held = {
                 model: [number for number in releases if model in models(self._repository, number)]
@@ -200,17 +206,25 @@ class EmbeddedTriton:
             }
             # At the same time: most of it is each model's process that imports its runtime.
             loads = (load_model(client, self._repository, *each) for each in held.items() if each[1])
-            for failure in await asyncio.gather(*loads, return_exceptions=True):
+            closing = asyncio.create_task(self._close_shared_memory())
+            failures = await asyncio.gather(*loads, return_exceptions=True)
+            closing.cancel()
+            self._workspace.close_shared_memory()
+            for failure in failures:
                 if failure is not None:
                     raise failure
 
+    async def _close_shared_memory(self) -> None:
+        """Close new regions to other users as soon as they are seen, until cancelled."""
+        assert self._workspace is not None
+        while True:
+            self._workspace.close_shared_memory()
+            await asyncio.sleep(_LOOK_SECONDS)
 
-def _free_ports(count: int) -> list[int]:
-    ports: list[int] = []
+
+def _free_port() -> int:
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            ports.append(port)
-        if len(ports) == count:
-            return ports
-    raise TritonError(f"no {count} ports of {_PORTS} are free on 127.0.0.1")
+            return port
+    raise TritonError(f"no port from {_PORTS.start} to {_PORTS.stop - 1} is free on 127.0.0.1")

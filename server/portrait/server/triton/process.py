@@ -6,24 +6,27 @@ import ctypes
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from portrait.server.triton.connection import open_client
 from portrait.server.triton.errors import TritonError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 _LOG_TAIL_LINES = 20
 _POLL_SECONDS = 0.05
-_RECONNECT = [
+_RECONNECT = (
     # gRPC would otherwise wait a second after a refused connection, and longer after the next.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 50),
     # Connections to one address are shared in a process, and with them how long they still wait.
     ("grpc.use_local_subchannel_pool", 1),
-]
+)
 _PR_SET_PDEATHSIG = 1
 # Looked up here, since little may be called between fork and exec.
 _prctl = ctypes.CDLL(None).prctl
@@ -35,8 +38,8 @@ class ServerProcess:
     Args:
         command: program and arguments.
         environment: all of its environment.
-        url: host:port where it will answer gRPC.
-        log: file for what it prints; the one of the run before is kept as `<log>.1`.
+        url: where it will answer gRPC, host:port or unix:PATH.
+        log: file for what it prints, open to this user alone; the one of the run before is kept as `<log>.1`.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], url: str, log: Path) -> None:
@@ -57,7 +60,7 @@ class ServerProcess:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         if self._log.exists():
             self._log.replace(self._log.with_name(f"{self._log.name}.1"))
-        with self._log.open("wb") as log:
+        with _open_private(self._log) as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 env=self._environment,
@@ -65,7 +68,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=dying_with(os.getpid()),
+                preexec_fn=_private(dying_with(os.getpid())),
             )
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -107,7 +110,22 @@ class ServerProcess:
 
 def connect(url: str) -> InferenceServerClient:
     """A client of its own connection, which sees at once that a server is back."""
-    return InferenceServerClient(url, channel_args=_RECONNECT)
+    return open_client(url, *_RECONNECT)
+
+
+def _open_private(path: Path) -> IO[bytes]:
+    """Open a file for writing that only this user may read."""
+    return open(path, "wb", opener=partial(os.open, mode=0o600))
+
+
+def _private(then: Callable[[], None]) -> Callable[[], None]:
+    """For a child between fork and exec: nobody else may read the files that it makes."""
+
+    def ask() -> None:
+        os.umask(0o077)
+        then()
+
+    return ask
 
 
 def dying_with(parent: int) -> Callable[[], None]:

@@ -1,15 +1,22 @@
 """A Triton that others run, as NVIDIA's container: asked to load a release where it has not done so by itself."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import MODELS, TRAIT_HEADS, models
 from portrait.server.triton.configuration import load_model
+from portrait.server.triton.connection import open_client
 from portrait.server.triton.errors import TritonError
 
 _SECONDS = 5.0
+_NAME, _VALUE = re.compile(r"[A-Za-z0-9_.-]+"), re.compile(r"[!-~]+( +[!-~]+)*")
+"""Of a header: what gRPC sends."""
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class RemoteTriton:
@@ -18,11 +25,12 @@ class RemoteTriton:
     Args:
         url: host:port of its gRPC endpoint.
         repository: the model repository that it reads.
+        headers: what a Triton wants to see that lets only some callers load models; see `read_admin_key`.
     """
 
-    def __init__(self, url: str, repository: Path) -> None:
+    def __init__(self, url: str, repository: Path, headers: Mapping[str, str] = _NO_HEADERS) -> None:
         self.url = url
-        self._repository = repository
+        self._repository, self._headers = repository, dict(headers)
 
     async def load(self, release: int) -> None:
         """Have it load a release, unless it has, beside all that it has loaded.
@@ -30,14 +38,15 @@ class RemoteTriton:
         Raises:
             TritonError: it does not answer, or can't, or its model control is not explicit.
         """
-        async with InferenceServerClient(self.url) as client:
+        async with open_client(self.url) as client:
             try:
                 held = await self._held(client)
             except InferenceServerException as error:
-                raise TritonError(f"no Triton answers at {self.url}: {error.message()}") from error
+                raise TritonError(_refusal(self.url, str(error.message()))) from error
             for model in models(self._repository, release):
                 if release not in held[model]:
-                    await load_model(client, self._repository, model, sorted({*held[model], release}))
+                    versions = sorted({*held[model], release})
+                    await load_model(client, self._repository, model, versions, self._headers)
 
     async def unload(self, release: int) -> None:
         """Leave it as it is: another gateway may need the release."""
@@ -47,9 +56,33 @@ class RemoteTriton:
 
     async def _held(self, client: InferenceServerClient) -> dict[str, set[int]]:
         """The versions of each model that answer."""
-        index = await client.get_model_repository_index(client_timeout=_SECONDS)
+        index = await client.get_model_repository_index(self._headers, client_timeout=_SECONDS)
         held: dict[str, set[int]] = {model: set() for model in (*MODELS, TRAIT_HEADS)}
         for entry in index.models:
             if entry.name in held and entry.state == "READY":
                 held[entry.name].add(int(entry.version))
         return held
+
+
+def _refusal(url: str, message: str) -> str:
+    if "restricted" in message:
+        return f"the Triton at {url} lets only some callers load models: set triton_admin_key ({message})"
+    return f"no Triton answers at {url}: {message}"
+
+
+def read_admin_key(path: Path) -> dict[str, str]:
+    """Read the header that a Triton wants to see before it loads a model.
+
+    Args:
+        path: file with NAME=VALUE, as it was given `--grpc-restricted-protocol=model-repository:NAME=VALUE`.
+
+    Raises:
+        TritonError: the file can't be read, or says something else.
+    """
+    try:
+        name, _, value = path.read_text(encoding="utf-8").strip().partition("=")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TritonError(f"triton_admin_key: {path} can't be read: {error}") from error
+    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        raise TritonError(f"triton_admin_key: {path} does not hold one line NAME=VALUE")
+    return {f"triton-grpc-protocol-{name.lower()}": value}

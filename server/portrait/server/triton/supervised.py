@@ -7,6 +7,7 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import MODELS
 from portrait.server.triton.configuration import LOAD_SECONDS
+from portrait.server.triton.connection import open_client
 from portrait.server.triton.errors import TritonError
 
 _LOOK_SECONDS = 0.1
@@ -17,7 +18,7 @@ class SupervisedTriton:
     """An embedded Triton, as one of several gateway processes sees it.
 
     Args:
-        url: host:port of its gRPC endpoint.
+        url: unix:PATH of its gRPC socket.
     """
 
     def __init__(self, url: str) -> None:
@@ -30,7 +31,7 @@ class SupervisedTriton:
             TritonError: it takes too long.
         """
         until = asyncio.get_running_loop().time() + LOAD_SECONDS
-        async with InferenceServerClient(self.url) as client:
+        async with open_client(self.url) as client:
             while not await _holds(client, release):
                 if asyncio.get_running_loop().time() > until:
                     raise TritonError(f"release {release} was not loaded in {LOAD_SECONDS:.0f} s")

@@ -1,18 +1,34 @@
 """What a Triton keeps outside of the repository while it runs: a temporary folder and shared-memory regions.
 
 Both carry one random name, and the folder holds a file that its owner keeps locked. So whoever starts next can tell
-what was left by an owner that was killed, even across containers, and clear it away.
+what was left by an owner that was killed, even across containers, and clear it away. The folder is open to its user
+alone, and so is the socket in it on which Triton listens.
 """
 
+import contextlib
 import fcntl
+import glob
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import IO, Self
+from urllib.parse import quote
+
+from portrait.server.triton.errors import TritonError
 
 _PREFIX = "portrait-triton-"
+_RANDOM_BYTES = 8
+"""Length of what `mkdtemp` appends."""
 _LOCK = "lock"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+_SHORT = Path("/tmp")  # noqa: S108
+"""Where the folder is made if the temporary folder's own path is too long."""
+_SOCKET = "grpc"
+_PORT = 8001
+"""Triton appends its port to the address that it is given, also to that of a socket; this is its default."""
+MAX_SOCKET_BYTES = 107
+"""Longest path of a socket, in bytes: the kernel's `sun_path` without its final zero."""
 
 
 class Workspace:
@@ -24,18 +40,39 @@ class Workspace:
 
     @classmethod
     def create(cls) -> Self:
-        """Clear what dead owners left, and make a new folder."""
-        for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        """Clear what dead owners left, and make a new folder.
+
+        Raises:
+            TritonError: the path of the temporary folder is too long for a socket, and /tmp can't be written.
+        """
+        parent = _parent()
+        for left in parent.glob(f"{_PREFIX}*"):
             _clear_if_abandoned(left)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         lock = (folder / _LOCK).open("wb")
         fcntl.flock(lock, fcntl.LOCK_EX)
         return cls(folder, lock)
 
     @property
+    def grpc_address(self) -> str:
+        """What Triton is told to listen on."""
+        return f"unix:{quote(os.fsencode(self.folder / _SOCKET))}"  # gRPC takes it for a URI
+
+    @property
+    def url(self) -> str:
+        """Where it listens, then."""
+        return f"{self.grpc_address}:{_PORT}"
+
+    @property
     def shared_memory_prefix(self) -> str:
         """How the names of the regions begin."""
         return _shared_memory_prefix(self.folder)
+
+    def close_shared_memory(self) -> None:
+        """Have only this user read the regions: Triton makes them readable to all, whatever the umask."""
+        for region in _regions(self.folder):
+            with contextlib.suppress(FileNotFoundError):
+                region.chmod(0o600)
 
     def clear_shared_memory(self) -> None:
         """Remove the regions, once nothing that uses them runs."""
@@ -47,12 +84,33 @@ class Workspace:
         self._lock.close()
 
 
+def _parent() -> Path:
+    """The temporary folder, or /tmp if a socket in it would have too long a path."""
+    wanted = Path(tempfile.gettempdir())
+    length = _socket_bytes(wanted)
+    if length <= MAX_SOCKET_BYTES:
+        return wanted
+    if os.access(_SHORT, os.W_OK | os.X_OK):
+        return _SHORT
+    raise TritonError(
+        f"a socket in the temporary folder {wanted} would have a path of {length} bytes, and {MAX_SOCKET_BYTES} are "
+        "the most: set TMPDIR to a folder with a shorter path"
+    )
+
+
+def _socket_bytes(parent: Path) -> int:
+    """Length of the path that the socket would have, in bytes."""
+    return len(os.fsencode(parent / f"{_PREFIX}{'-' * _RANDOM_BYTES}" / f"{_SOCKET}:{_PORT}"))
+
+
 def _clear_if_abandoned(folder: Path) -> None:
     try:
+        if folder.lstat().st_uid != os.geteuid():  # not of ours, whatever it says
+            return
         with (folder / _LOCK).open("rb+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _clear(folder)
-    except OSError:  # its owner lives, or is another user
+    except OSError:  # its owner lives
         return
 
 
@@ -62,8 +120,12 @@ def _clear(folder: Path) -> None:
 
 
 def _clear_shared_memory(folder: Path) -> None:
-    for region in _SHARED_MEMORY.glob(f"{_shared_memory_prefix(folder)}*"):
+    for region in _regions(folder):
         region.unlink(missing_ok=True)
+
+
+def _regions(folder: Path) -> list[Path]:
+    return list(_SHARED_MEMORY.glob(f"{glob.escape(_shared_memory_prefix(folder))}*"))
 
 
 def _shared_memory_prefix(folder: Path) -> str:

@@ -6,6 +6,7 @@ process of its own, for each instance of a model, with the packages of the inter
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,8 @@ def _onnxruntime(path: str, config: dict[str, Any], outputs: list[str], provider
 
 def _openvino(path: str, config: dict[str, Any], outputs: list[str]) -> Run:
     """OpenVINO itself: ONNX Runtime's provider of it accepts CPUs of one vendor only."""
+    # Without this, importing OpenVINO reports to its maker over the internet, and waits for that.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     import openvino  # type: ignore[import-untyped]
 
     properties = {

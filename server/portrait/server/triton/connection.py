@@ -1,0 +1,21 @@
+"""Connections to Triton: each goes straight to it, whatever proxies the environment names."""
+
+from tritonclient.grpc.aio import InferenceServerClient
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    # A proxy of the environment is for the web. Triton is on this machine, or in the private network beside it.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+)
+"""Options of every channel to Triton."""
+
+
+def open_client(url: str, *options: tuple[str, int]) -> InferenceServerClient:
+    """Open a client; whoever opens it closes it.
+
+    Args:
+        url: host:port of Triton's gRPC endpoint, or unix:PATH of its socket.
+        options: of the channel, beyond those that all have.
+    """
+    return InferenceServerClient(url, channel_args=[*CHANNEL_OPTIONS, *options])

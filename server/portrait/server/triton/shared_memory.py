@@ -1,0 +1,45 @@
+"""Shared memory of the embedded Triton, through which its server and its model processes hand tensors over."""
+
+import os
+from pathlib import Path
+
+from portrait.features.release import models
+from portrait.server.triton.configuration import instances
+from portrait.server.triton.errors import TritonError
+
+_FOLDER = Path("/dev/shm")  # noqa: S108
+_MIB = 1024 * 1024
+_PROCESS_MIB = 2
+"""What a model process needs at least: the MiB that Triton gives it at its start, and the first one that it grows by.
+Regions grow with the largest requests and never shrink."""
+
+
+def require_shared_memory(repository: Path, release: int) -> None:
+    """Look whether a release that is not loaded yet finds the shared memory that it needs.
+
+    Raises:
+        TritonError: it does not; the message says how much is missing. Or its models can't be read.
+    """
+    processes = sum(instances(repository, model) for model in models(repository, release))
+    needed = processes * _PROCESS_MIB
+    free = _free_mib()
+    if free is not None and free < needed:
+        raise TritonError(
+            f"{_FOLDER} is too small: release {release} needs {needed} MiB of shared memory for its {processes} model "
+            f"processes, and more for large requests; {free} MiB are free. Give the container more, for example "
+            "docker run --shm-size 256m"
+        )
+
+
+def says_full(message: str) -> bool:
+    """Whether Triton says by an error that the shared memory is full."""
+    return "shared memory" in message and "No space left" in message
+
+
+def _free_mib() -> int | None:
+    """Free shared memory, in MiB; None where it has no bound."""
+    try:
+        state = os.statvfs(_FOLDER)
+    except OSError as error:
+        raise TritonError(f"{_FOLDER}, which Triton's Python backend needs, can't be used: {error}") from error
+    return state.f_bavail * state.f_frsize // _MIB if state.f_blocks else None

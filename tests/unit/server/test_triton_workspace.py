@@ -1,0 +1,72 @@
+"""The folder of an embedded Triton: short enough for a socket, closed to others, and cleared of what the dead left."""
+
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from portrait.server.triton import workspace
+from portrait.server.triton.errors import TritonError
+from portrait.server.triton.workspace import MAX_SOCKET_BYTES, Workspace
+
+
+def _bind(made: Workspace) -> Path:
+    """Listen where Triton would; returns the path."""
+    path = Path(unquote(made.url.removeprefix("unix:")))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+    return path
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "50%41#?", "名"])
+def test_the_socket_is_in_a_folder_of_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    temporary = tmp_path / name
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    made = Workspace.create()
+    assert _bind(made).parent == made.folder
+    assert made.folder.parent == temporary
+    assert stat.S_IMODE(made.folder.stat().st_mode) == 0o700
+    made.close()
+    assert not list(temporary.iterdir())
+
+
+def test_a_temporary_folder_with_too_long_a_path_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, short = tmp_path / ("long" * 25), tmp_path / "s"
+    long.mkdir()
+    short.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.setattr(workspace, "_SHORT", short)
+    made = Workspace.create()
+    assert made.folder.parent == short
+    assert len(os.fsencode(_bind(made))) <= MAX_SOCKET_BYTES
+    made.close()
+    monkeypatch.setattr(workspace, "_SHORT", tmp_path / "missing")
+    with pytest.raises(TritonError, match="107 are the most: set TMPDIR"):
+        Workspace.create()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make files of another user")
+def test_what_another_user_made_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    theirs, ours = tmp_path / "portrait-triton-theirs", tmp_path / "portrait-triton-ours"
+    for folder in (theirs, ours):
+        folder.mkdir()
+        (folder / "lock").touch()
+    os.chown(theirs, 65534, 65534)
+    Workspace.create().close()
+    assert list(tmp_path.iterdir()) == [theirs]
+
+
+def test_no_name_of_a_folder_stands_for_the_regions_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace, "_SHARED_MEMORY", tmp_path)
+    region = tmp_path / "portrait-triton-alive-1"
+    region.touch()
+    Workspace(tmp_path / "portrait-triton-*", (tmp_path / "lock").open("wb")).clear_shared_memory()
+    assert region.exists()

@@ -90,6 +90,7 @@ def test_new_calls_are_refused_only_after_a_long_silence_and_an_answer_ends_that
             await asyncio.sleep(2.9)
             assert not triton.liveness.is_down
             waiting.append(asyncio.create_task(triton.ask()))
+        await asyncio.sleep(0.01)
         triton.seconds = 1000.0
         waiting.append(asyncio.create_task(triton.ask()))
         await asyncio.sleep(3.0 + MAX_SILENT_SECONDS + 0.2)

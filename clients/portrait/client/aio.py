@@ -1,5 +1,6 @@
 """The asynchronous client."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -38,6 +39,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.retries import Retries
 
 R = TypeVar("R")
 
@@ -76,6 +78,7 @@ class AsyncClient:
         else:
             self._channel = grpc.aio.insecure_channel(address, options)
         self._stubs = Stubs(self._channel)
+        self._retries = Retries()
 
     async def close(self) -> None:
         """Close the channel."""
@@ -91,22 +94,38 @@ class AsyncClient:
 
     async def _run(self, call: Call[R], timeout: float | None) -> R:
         method = self._stubs.methods[call.method]
-        try:
-            seconds = self._timeout if timeout is None else timeout
-            return call.read(await method(call.request, timeout=seconds, metadata=self._metadata))
-        except grpc.RpcError as error:
-            raise from_rpc(error) from error
+        tries = self._retries.begin(self._timeout if timeout is None else timeout)
+        while True:
+            try:
+                answer = await method(call.request, timeout=tries.left, metadata=self._metadata)
+            except grpc.RpcError as error:
+                failure = from_rpc(error)
+                pause = tries.pause_after(error, failure)
+                if pause is None:
+                    raise failure from error
+            else:
+                tries.note_answer()
+                return call.read(answer)
+            await asyncio.sleep(pause)
 
     async def _stream(self, call: Call[R], timeout: float | None) -> AsyncIterator[R]:
-        seconds = self._timeout if timeout is None else timeout
-        answers = self._stubs.methods[call.method](call.request, timeout=seconds, metadata=self._metadata)
-        try:
-            async for answer in answers:
-                yield call.read(answer)
-        except grpc.RpcError as error:
-            raise from_rpc(error) from error
-        finally:
-            answers.cancel()  # whoever leaves the loop wants no more
+        method = self._stubs.methods[call.method]
+        tries = self._retries.begin(self._timeout if timeout is None else timeout)
+        while True:
+            answers = method(call.request, timeout=tries.left, metadata=self._metadata)
+            try:
+                async for answer in answers:
+                    tries.note_answer()
+                    yield call.read(answer)
+                return
+            except grpc.RpcError as error:
+                failure = from_rpc(error)
+                pause = tries.pause_after(error, failure)
+                if pause is None:
+                    raise failure from error
+            finally:
+                answers.cancel()  # whoever leaves the loop wants no more
+            await asyncio.sleep(pause)
 
     async def record_events(
         self, events: Iterable[tuple[str, Event]], *, timeout: float | None = None

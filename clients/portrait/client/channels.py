@@ -1,7 +1,6 @@
-"""Channels: security, and retries with a budget by gRPC's own retry policy."""
+"""Channels: security, the caller's name, and how they connect."""
 
 import ipaddress
-import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,29 +15,11 @@ DEFAULT_TIMEOUT = 5.0
 """Seconds that a call may take, retries included."""
 MAXIMUM_MESSAGE_BYTES = 64 * 1024 * 1024
 
-# gRFC A6 (https://github.com/grpc/proposal/blob/master/A6-client-retries.md): at most four tries; a failure takes a
-# token of ten, a success gives a tenth back, and below half of them nothing is retried, so that a server in trouble is
-# not asked four times as often. The gateway says by `grpc-retry-pushback-ms` when a retry makes sense, as its RetryInfo
-# does, and that is honoured. RESOURCE_EXHAUSTED is not tried again: the caller knows whether it can wait. Every call
-# is safe to repeat: events carry ids, and all else reads or sets.
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-}
 OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    ("grpc.enable_retries", 1),
+    ("grpc.enable_retries", 0),  # `retries` does it
+    # gRPC's default would leave a gateway that is back alone for up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.max_receive_message_length", MAXIMUM_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
 ]

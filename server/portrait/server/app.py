@@ -28,10 +28,12 @@ from portrait.server.admission.turns import Turns
 from portrait.server.answers import Answers
 from portrait.server.audiences.finding import Finder
 from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.background import Background
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.engine import Engine
 from portrait.server.environment import ignored_variables
 from portrait.server.errors import PortraitError
+from portrait.server.health import LOOK_SECONDS as HEALTH_LOOK_SECONDS
 from portrait.server.health import Health
 from portrait.server.interceptors.access_log import access_log
 from portrait.server.interceptors.admission import admission
@@ -50,7 +52,9 @@ from portrait.server.processes.group import ProcessError
 from portrait.server.processes.supervisor import supervise
 from portrait.server.reach import Reach
 from portrait.server.rollout.loaded import Loaded
-from portrait.server.rollout.replay import follow
+from portrait.server.rollout.replay import LOOK_SECONDS as CHANGES_LOOK_SECONDS
+from portrait.server.rollout.replay import OtherChanges
+from portrait.server.rollout.rollout import LOOK_SECONDS as ROLLOUT_LOOK_SECONDS
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.services.audiences import AudienceService
@@ -241,9 +245,10 @@ async def _loaded(
 ) -> Rollout:
     """The release that serves, loaded, with every change of items since."""
     cache_bytes = settings.text_cache_mib * 1024 * 1024
+    is_running = triton.is_running if isinstance(triton, EmbeddedTriton) else None
 
     async def open_engine(release: int) -> Engine:
-        return await Engine.open(settings.repository, release, triton.url, cache_bytes)
+        return await Engine.open(settings.repository, release, triton.url, cache_bytes, is_running)
 
     rollout = Rollout(settings.repository, store, triton, open_engine)
     await rollout.begin(settings.release)
@@ -301,18 +306,17 @@ async def _serve(
     snapshots = Snapshots(settings.audiences)
     finder = Finder(settings.audience_minimum, reach.permitted, reach.living)
     metrics.watch_audiences(finder, snapshots, loaded)
-    health = Health(_SERVICES)
+    background = Background()
+    health = Health(_SERVICES, {"background": background.failure})
     audiences = AudienceService(loaded, snapshots, finder)
     server = _server(settings, store, loaded, metrics, health, gates, given, permissions, audiences, shared)
     port = _listen(server, settings)
     await health.look(loaded)
     await server.start()
-    following = [
-        asyncio.create_task(health.follow(loaded), name="health"),
-        asyncio.create_task(follow(store, loaded, last_change), name="item changes"),
-    ]
+    background.repeat("health", partial(health.look, loaded), HEALTH_LOOK_SECONDS)
+    background.repeat("item changes", OtherChanges(store, loaded, last_change).tell, CHANGES_LOOK_SECONDS)
     if settings.release is None:
-        following.append(asyncio.create_task(rollout.follow(), name="rollout"))
+        background.repeat("rollout", rollout.advance, ROLLOUT_LOOK_SECONDS)
     metrics_url = f"http://{settings.metrics_host}:{metrics_port}/metrics"
     if shared:
         sys.stdout.write(json.dumps({"metrics": metrics_url}) + "\n")
@@ -331,9 +335,8 @@ async def _serve(
     announced = min(_ANNOUNCE_SECONDS, settings.drain_seconds)
     await asyncio.sleep(announced)
     await server.stop(settings.drain_seconds - announced)
-    for task in following:
-        task.cancel()
-    await asyncio.gather(*following, return_exceptions=True)
+    await background.stop()
+    await rollout.stop()
     stop_metrics()
     finder.close()
     _log.info("stopped")

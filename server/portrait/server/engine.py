@@ -4,7 +4,7 @@ What is made of them stands beside it: `ranking` and `profiling`. None knows gRP
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from portrait.server.catalogues.described import CandidateSet, described
 from portrait.server.errors import NotFound
 from portrait.server.fallback import Fallback
 from portrait.server.inference.encoders import Ranker
+from portrait.server.inference.liveness import Look
+from portrait.server.inference.probes import probes
 from portrait.server.inference.shoppers import ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
-from portrait.server.inference.triton import TritonModels
+from portrait.server.inference.triton import READY_SECONDS, TritonModels
 from portrait.server.releases import Release
 from portrait.server.triton.configuration import instances
 
@@ -66,7 +68,7 @@ class Engine:
         self.catalogues = catalogues
         self.shoppers = ShopperEncoder(models, release, self.texts)
         self.ranker = Ranker(models)
-        learnt = sum(not trait.absent for trait in release.traits)
+        learnt = _count_learnt(release)
         self.heads = TraitHeads(models, learnt) if learnt else None
         self.fallback = Fallback()
 
@@ -86,7 +88,14 @@ class Engine:
         }
 
     @classmethod
-    async def open(cls, repository: Path, release: int, triton_url: str, text_cache_bytes: int) -> "Engine":
+    async def open(
+        cls,
+        repository: Path,
+        release: int,
+        triton_url: str,
+        text_cache_bytes: int,
+        is_triton_running: Callable[[], bool] | None = None,
+    ) -> "Engine":
         """Open a release whose graphs are loaded in a Triton.
 
         Args:
@@ -94,6 +103,7 @@ class Engine:
             release: its number.
             triton_url: host:port of Triton's gRPC endpoint, or unix:PATH of its socket.
             text_cache_bytes: memory for embeddings of texts.
+            is_triton_running: tells whether Triton's process runs; None where that is not known.
 
         Raises:
             ReleaseError: the release is missing or damaged.
@@ -101,16 +111,31 @@ class Engine:
         """
         loaded = await asyncio.to_thread(Release.load, repository, release)
         catalogues = await asyncio.to_thread(Catalogues, loaded)
-        models = TritonModels(triton_url, release, files.models(repository, release))
+        models = TritonModels(
+            triton_url,
+            release,
+            files.models(repository, release),
+            probes(loaded.dimension, _count_learnt(loaded)),
+            is_triton_running,
+        )
         return cls(loaded, models, catalogues, text_cache_bytes, instances(repository, "text_encoder"))
 
     async def close(self) -> None:
         """Close the connection to Triton."""
         await self._models.close()
 
-    async def ready(self) -> bool:
-        """Whether Triton has all graphs of the release loaded."""
-        return await self._models.ready()
+    async def ready(self, seconds: float = READY_SECONDS) -> bool:
+        """Tell whether all graphs of the release are loaded and answer within some seconds."""
+        return await self._models.ready(seconds)
+
+    async def look(self, seconds: float) -> Look:
+        """Tell how the graphs of the release do; waits no longer than some seconds."""
+        return await self._models.look(seconds)
+
+    @property
+    def unhealthy_models(self) -> frozenset[str]:
+        """Graphs whose process Triton called unhealthy when they were asked last."""
+        return frozenset(self._models.unhealthy)
 
     async def encode_texts(self, texts: Sequence[str], *, deadline: float | None) -> Encoded:
         """Encode texts.
@@ -156,3 +181,8 @@ class Engine:
         if len(self.release.items) * len(items) <= SHORT_ROWS:
             return described(self.release, catalogue, items, words)
         return await asyncio.to_thread(described, self.release, catalogue, items, words)
+
+
+def _count_learnt(release: Release) -> int:
+    """Count the traits that a release's `trait_heads` gives."""
+    return sum(not trait.absent for trait in release.traits)

@@ -142,7 +142,7 @@ def test_the_embedding_is_printed_where_it_is_asked_for(cli: Cli, shopper: str) 
 
 
 def test_a_gateway_that_is_not_there_is_named(cli: Cli) -> None:
-    result = cli("profile", "nobody", "--address", "127.0.0.1:1")
+    result = cli("profile", "nobody", "--address", "127.0.0.1:1", "--timeout", "0.5")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: 127.0.0.1:1: UNAVAILABLE: ")
     assert len(result.stderr.splitlines()) == 1

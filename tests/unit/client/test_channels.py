@@ -1,6 +1,7 @@
 """Retries, deadlines and TLS, against a real server."""
 
 import asyncio
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.any_pb2 import Any as Any_
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
 
 from portrait.client import AsyncClient, Client, InvalidRequestError, PortraitError, Tls, UnavailableError
 from portrait.client.channels import DEFAULT_TIMEOUT, proxy_options
@@ -64,14 +68,59 @@ async def test_a_server_says_when_to_come_back(scripted: Scripted) -> None:
     assert scripted.calls == 2
 
 
-async def test_the_budget_of_retries_runs_out(scripted: Scripted) -> None:
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_it_goes_on_trying_until_the_deadline(scripted: Scripted, kind: str) -> None:
+    scripted.answers = [DOWN] * 5 + [answer]
+    assert await ask(scripted.address, kind, timeout=60.0) == "a"
+    assert scripted.calls == 6  # gRPC's own policy gives up after five
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_at_the_deadline_it_says_why(scripted: Scripted, kind: str) -> None:
+    scripted.answers = [DOWN]
+    with pytest.raises(UnavailableError, match="down"):
+        await ask(scripted.address, kind, timeout=1.0)
+    assert scripted.calls > 2
+
+
+async def test_retry_info_says_when_to_come_back(scripted: Scripted) -> None:
+    retry = error_details_pb2.RetryInfo(retry_delay=Duration(nanos=600_000_000))
+    packed = status_pb2.Status(details=[Any_()])
+    packed.details[0].Pack(retry)
+    details = ("grpc-status-details-bin", packed.SerializeToString())
+    scripted.answers = [failing(grpc.StatusCode.UNAVAILABLE, "down", details), answer]
+    began = time.monotonic()
+    await ask(scripted.address, "async")
+    assert time.monotonic() - began >= 0.6
+    assert scripted.calls == 2
+
+
+async def test_a_server_in_trouble_is_asked_at_the_slowest_pace(scripted: Scripted) -> None:
     scripted.answers = [DOWN]
     async with AsyncClient(scripted.address) as client:
-        for _ in range(12):
-            with pytest.raises(UnavailableError):
-                await client.get_profile("a")
-    # Each failure takes one token of ten, and from half of them on nothing is retried.
-    assert 12 < scripted.calls < 12 + 6
+        calls = [client.get_profile("a", timeout=0.5) for _ in range(12)]
+        assert all(isinstance(each, UnavailableError) for each in await asyncio.gather(*calls, return_exceptions=True))
+        spent = scripted.calls
+        with pytest.raises(UnavailableError):
+            await client.get_profile("a", timeout=2.5)
+    # Alone it would be asked at 0, 0.1, 0.3, 0.7, 1.5 and 2.3 seconds.
+    assert scripted.calls - spent == 3
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_a_gateway_that_starts_late_is_found(kind: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    asked = asyncio.create_task(ask(address, kind, timeout=30.0))
+    await asyncio.sleep(1.0)
+    servicer, server = Scripted(), grpc.aio.server()
+    servicer.answers = [answer]
+    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(servicer, server)
+    server.add_insecure_port(address)
+    await server.start()
+    assert await asked == "a"
+    await server.stop(None)
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
@@ -120,7 +169,7 @@ async def test_tls_both_ways(tmp_path: Path) -> None:
     for unknown in (Tls(tmp_path / "ca.pem"), Tls(), None):
         async with AsyncClient(address, tls=unknown) as client:
             with pytest.raises(UnavailableError):
-                await client.get_profile("a")
+                await client.get_profile("a", timeout=1.0)
     await server.stop(None)
 
 

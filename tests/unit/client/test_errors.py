@@ -37,7 +37,7 @@ async def raised(scripted: Scripted, code: grpc.StatusCode, *trailing: tuple[str
     scripted.answers = [failing(code, "told", *trailing)]
     async with AsyncClient(scripted.address) as client:
         with pytest.raises(PortraitError) as caught:
-            await client.get_profile("a")
+            await client.get_profile("a", timeout=1.0)
     return caught.value
 
 

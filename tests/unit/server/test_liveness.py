@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.serving.virtual_time import run
 from portrait.server.errors import Unavailable
-from portrait.server.inference.liveness import SILENT_SECONDS, Liveness
+from portrait.server.inference.liveness import MAX_SILENT_SECONDS, SILENT_SECONDS, Liveness, Look
 
 SOON = SILENT_SECONDS + 0.2
 
@@ -15,16 +15,19 @@ class Triton:
     """Takes `seconds` for an answer; looks take no time."""
 
     def __init__(self) -> None:
-        self.alive = self.ready = True
+        self.alive = self.ready = self.running = True
+        self.late = False
         self.seconds = 0.01
         self.asked = 0
-        self.liveness = Liveness(self._is_alive, self._is_ready)
+        self.liveness = Liveness(self._look, self._is_ready, lambda: self.running)
 
-    async def _is_alive(self) -> bool:
-        return self.alive
+    async def _look(self) -> Look:
+        if self.late:
+            return Look.SILENT
+        return Look.ANSWERS if self.alive else Look.DEAD
 
     async def _is_ready(self) -> bool:
-        return self.ready
+        return self.ready and not self.late
 
     async def _answer(self) -> int:
         self.asked += 1
@@ -62,6 +65,63 @@ def test_a_model_that_is_slow_is_not_taken_for_a_triton_that_is_down() -> None:
     async def scenario() -> None:
         triton = Triton()
         triton.seconds = 10 * SILENT_SECONDS
+        assert await triton.ask() == 1
+        await triton.liveness.close()
+
+    run(scenario())
+
+
+def test_a_call_that_waits_for_a_slow_triton_is_never_cancelled() -> None:
+    async def scenario() -> None:
+        triton = Triton()
+        triton.late, triton.seconds = True, 30.0
+        assert await triton.ask() == 1
+        await triton.liveness.close()
+
+    run(scenario())
+
+
+def test_new_calls_are_refused_only_after_a_long_silence_and_an_answer_ends_that() -> None:
+    async def scenario() -> None:
+        triton = Triton()
+        triton.late, triton.seconds = True, 3.0
+        waiting = [asyncio.create_task(triton.ask())]
+        for _ in range(2):
+            await asyncio.sleep(2.9)
+            assert not triton.liveness.is_down
+            waiting.append(asyncio.create_task(triton.ask()))
+        await asyncio.sleep(0.01)
+        triton.seconds = 1000.0
+        waiting.append(asyncio.create_task(triton.ask()))
+        await asyncio.sleep(3.0 + MAX_SILENT_SECONDS + 0.2)
+        with pytest.raises(Unavailable):
+            await triton.ask()
+        assert [each.done() for each in waiting] == [True, True, True, False]
+        triton.late, triton.seconds = False, 0.01
+        await asyncio.sleep(0.2)
+        assert await triton.ask() == 1
+        assert not waiting[-1].done()
+        waiting[-1].cancel()
+        await triton.liveness.close()
+
+    run(scenario())
+
+
+def test_the_end_of_the_process_is_death_whatever_its_port_says() -> None:
+    async def scenario() -> None:
+        triton, loop = Triton(), asyncio.get_running_loop()
+        triton.late, triton.seconds = True, 1000.0
+        hung = asyncio.create_task(triton.ask())
+        await asyncio.sleep(0.01)
+        triton.running = False
+        began = loop.time()
+        with pytest.raises(Unavailable):
+            await hung
+        with pytest.raises(Unavailable):
+            await triton.ask()
+        assert loop.time() - began <= SILENT_SECONDS
+        triton.running, triton.late, triton.seconds = True, False, 0.01
+        await asyncio.sleep(0.2)
         assert await triton.ask() == 1
         await triton.liveness.close()
 

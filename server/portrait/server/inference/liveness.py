@@ -1,13 +1,16 @@
-"""Whether Triton can be asked at all: a memory of its silence, so that not every caller waits to find it out.
+"""Liveness of Triton: a dead one refuses callers at once, a slow one may take the time that they have.
 
 A circuit breaker (M. Nygard, "Release It!", 2007), but one that is closed again by asking Triton itself, not by a
-caller whose time it costs.
+caller whose time it costs. Death is the end of Triton's process or a refused connection. All else is slowness: it ends
+no call, since a call ends by its own deadline; after many looks in a row without an answer it refuses new calls.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from enum import Enum, auto
 from typing import Any, TypeVar
 
+from portrait.server.background import Background
 from portrait.server.errors import Unavailable
 
 R = TypeVar("R")
@@ -16,23 +19,45 @@ RETRY_SECONDS = 1.0
 """A Triton that died is back after about this long."""
 SILENT_SECONDS = 0.5
 """A Triton that has answered nothing for so long, though it was asked, is looked at."""
+MAX_SILENT_SECONDS = 10.0
+"""A Triton that has answered nothing for so long, several looks included, gets no new calls."""
+MIN_SILENT_LOOKS = 5
+"""Looks in a row without an answer that this takes."""
 
 _LOOK_SECONDS = 0.1
+
+
+class Look(Enum):
+    """What a look at Triton found."""
+
+    ANSWERS = auto()
+    SILENT = auto()
+    """It did not answer in time: slow, or stopped for a while."""
+    DEAD = auto()
+    """Its process has ended, it refuses connections, or it says that it can't."""
 
 
 class Liveness:
     """Runs calls of Triton, and refuses them at once while it is known to be down.
 
     Args:
-        is_alive: whether Triton answers at all; a model that is slow is no reason to say no.
-        is_ready: whether it has the models.
+        look: asks Triton whether it answers at all; a model that is slow is no reason to say no.
+        is_ready: tells whether it answers with its models.
+        is_running: tells whether Triton's process runs; None where that is not known, since others started it.
     """
 
-    def __init__(self, is_alive: Callable[[], Awaitable[bool]], is_ready: Callable[[], Awaitable[bool]]) -> None:
-        self._is_alive, self._is_ready = is_alive, is_ready
+    def __init__(
+        self,
+        look: Callable[[], Awaitable[Look]],
+        is_ready: Callable[[], Awaitable[bool]],
+        is_running: Callable[[], bool] | None = None,
+    ) -> None:
+        self._ask, self._is_ready, self._is_running = look, is_ready, is_running
         self._calls: set[asyncio.Task[Any]] = set()
         self._silent_since = 0.0
-        self._watching: asyncio.Task[None] | None = None
+        self._silent_looks = 0
+        self._background = Background()
+        self._is_watched = False
         self._down = False
 
     @property
@@ -41,65 +66,97 @@ class Liveness:
         return self._down
 
     async def run(self, call: Coroutine[Any, Any, R]) -> R:
-        """The answer of one call.
+        """Run one call; returns its answer.
 
         Raises:
-            Unavailable: Triton is known to be down, or was found to be while the call ran.
+            Unavailable: Triton is known to be down, or died while the call ran.
         """
+        if self.has_ended():
+            self.lost()
         if self.is_down:
+            self._watch()
             call.close()
-            raise _unavailable()
+            raise unavailable()
         loop = asyncio.get_running_loop()
         if not self._calls:
-            self._silent_since = loop.time()
+            self._note_answer()
         task = loop.create_task(call)
         self._calls.add(task)
-        if self._watching is None:
-            self._watching = loop.create_task(self._watch(), name="liveness of Triton")
+        self._watch()
         try:
             answer = await task
-            self._silent_since = loop.time()
+            self._note_answer()
             return answer
         except asyncio.CancelledError:
             current = asyncio.current_task()
             if current is not None and current.cancelling():
                 raise  # nobody waits any more
-            raise _unavailable() from None
+            raise unavailable() from None
         finally:
             task.cancel()
             self._calls.discard(task)
 
     def found(self) -> None:
-        """Say that Triton has the models."""
+        """Say that Triton answers with its models."""
+        self._note_answer()
         self._down = False
 
-    def lost(self) -> None:
-        """Say that Triton could not be reached, or has not the models."""
+    def refuse(self) -> None:
+        """Say that new calls would fail, until Triton is ready again; those under way go on."""
         self._down = True
+        self._watch()
+
+    def lost(self) -> None:
+        """Say that Triton is dead: those who wait are told so at once."""
+        self.refuse()
         for task in self._calls:
             task.cancel()
 
     async def close(self) -> None:
         """End the watch."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._background.stop()
 
-    async def _watch(self) -> None:
-        """Look at Triton while it is silent or down; until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            if self._down:
-                if await self._is_ready():
-                    self.found()
-            elif self._is_silent(loop.time()) and not await self._is_alive():
-                self.lost()
+    def _watch(self) -> None:
+        if not self._is_watched:
+            self._is_watched = True
+            self._background.repeat("liveness of Triton", self._look, _LOOK_SECONDS)
 
-    def _is_silent(self, now: float) -> bool:
-        """Whether calls wait, and none has been answered for long."""
-        return bool(self._calls) and now - self._silent_since >= SILENT_SECONDS
+    async def _look(self) -> None:
+        """Look at Triton if it is silent or down."""
+        if self.has_ended():
+            self.lost()
+        elif self._down:
+            if await self._is_ready():
+                self.found()
+        elif self._silence() >= SILENT_SECONDS:
+            await self._look_at_silent()
+
+    async def _look_at_silent(self) -> None:
+        """Tell a Triton that is slow from one that is dead."""
+        asked = asyncio.get_running_loop().time()
+        found = await self._ask()
+        if found is Look.DEAD:
+            self.lost()
+        elif found is Look.ANSWERS or self._silent_since >= asked:
+            self._silent_looks = 0
+        else:
+            self._silent_looks += 1
+            if self._silent_looks >= MIN_SILENT_LOOKS and self._silence() >= MAX_SILENT_SECONDS:
+                self.refuse()
+
+    def has_ended(self) -> bool:
+        """Tell whether Triton's process is known to have ended."""
+        return self._is_running is not None and not self._is_running()
+
+    def _silence(self) -> float:
+        """Seconds for which calls have waited and none was answered."""
+        return asyncio.get_running_loop().time() - self._silent_since if self._calls else 0.0
+
+    def _note_answer(self) -> None:
+        self._silent_since = asyncio.get_running_loop().time()
+        self._silent_looks = 0
 
 
-def _unavailable() -> Unavailable:
+def unavailable() -> Unavailable:
+    """The error of a call that Triton can't answer now."""
     return Unavailable("the models are not there at present", RETRY_SECONDS)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import structlog
@@ -12,16 +12,30 @@ from tritonclient.grpc.aio import InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from portrait.features.release import MODELS
-from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, Unavailable
-from portrait.server.inference.liveness import RETRY_SECONDS, Liveness
+from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, PortraitError, Unavailable
+from portrait.server.inference.failures import Failure, classify
+from portrait.server.inference.liveness import RETRY_SECONDS, Liveness, Look, unavailable
+from portrait.server.inference.probes import Probe
 from portrait.server.triton.connection import open_client
-from portrait.server.triton.shared_memory import says_full
 
 AHEAD = 1
 """Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
+"""How long Triton may take to say that it lives."""
+READY_SECONDS = 5.0
+"""How long the graphs may take to say that they are ready."""
+_PROBE_SECONDS = 2.0
+"""A graph that has answered a call within this time is not probed."""
+_PAUSE_SECONDS = 0.1
+"""Before a call is made again."""
+_MAX_TRIES = 3
+"""Of a call whose connection was closed."""
+_MAX_UNHEALTHY_SECONDS = 5.0
+"""For so long a call is made again while Triton says that the process behind a model is not healthy."""
 _LOG_SECONDS = 10.0
 """Between two log lines that say the same."""
+_STRUGGLES = {Failure.LATE, Failure.QUEUED, Failure.CLOSED, Failure.UNHEALTHY}
+"""Failures of a probe that may pass."""
 
 _CHANNEL = (
     # gRPC's default would leave a Triton that is back alone for up to two minutes.
@@ -41,31 +55,45 @@ class TritonModels:
         url: host:port of Triton's gRPC endpoint, or unix:PATH of its socket.
         release: version of every model.
         models: their names.
+        probes: the smallest inference of each model, by its name.
+        is_running: tells whether Triton's process runs; None where that is not known, since others started it.
     """
 
-    def __init__(self, url: str, release: int, models: Sequence[str] = MODELS) -> None:
+    def __init__(
+        self,
+        url: str,
+        release: int,
+        models: Sequence[str] = MODELS,
+        probes: Mapping[str, Probe] | None = None,
+        is_running: Callable[[], bool] | None = None,
+    ) -> None:
         self._client = open_client(url, *_CHANNEL)
-        self._version, self._models = str(release), models
-        self._liveness = Liveness(self._alive, self.ready)
+        self._version, self._models, self._probes = str(release), models, probes or {}
+        self._liveness = Liveness(self._look_at_server, self.ready, is_running)
+        self._answered: dict[str, float] = {}
+        """The `loop.time()` of the last answer of each model."""
         self._logged_at = -math.inf
+        self.unhealthy: set[str] = set()
+        """Models whose process Triton called unhealthy when they were asked last."""
 
-    async def ready(self) -> bool:
-        """Whether all graphs are loaded."""
-        try:
-            for model in self._models:
-                if not await self._client.is_model_ready(model, self._version, client_timeout=1.0):
-                    return False
-        except InferenceServerException:
-            return False
-        self._liveness.found()
-        return True
+    async def ready(self, seconds: float = READY_SECONDS) -> bool:
+        """Tell whether all graphs are loaded and answer.
 
-    async def _alive(self) -> bool:
-        """Whether Triton answers at all."""
-        try:
-            return bool(await self._client.is_server_live(client_timeout=_LOOK_SECONDS))
-        except InferenceServerException:
-            return False
+        Args:
+            seconds: how long to wait for the answers.
+        """
+        return await self.look(seconds) is Look.ANSWERS
+
+    async def look(self, seconds: float) -> Look:
+        """Tell whether all graphs are loaded and answer; each that has not answered lately is asked.
+
+        Args:
+            seconds: how long to wait for the answers. A graph that answers another call meanwhile is slow, not silent.
+        """
+        found = Look.DEAD if self._liveness.has_ended() else await self._ask_all(seconds)
+        if found is Look.ANSWERS:
+            self._liveness.found()
+        return found
 
     async def run(
         self, model: str, inputs: Arrays, outputs: Mapping[str, tuple[int, ...]], deadline: float | None
@@ -84,29 +112,19 @@ class TritonModels:
             Overloaded: Triton's queue is full, or too slow.
             InferenceFailed: the answer is none.
         """
-        left = _left(deadline)
-        if left is not None and left <= 0:
-            raise DeadlineExceeded("the deadline passed before the model was asked")
-        try:
-            answer = await self._liveness.run(
-                self._client.infer(
-                    model,
-                    [_input(name, value) for name, value in inputs.items()],
-                    model_version=self._version,
-                    outputs=[InferRequestedOutput(name) for name in outputs],
-                    client_timeout=left,
-                    timeout=None if left is None else math.ceil(left * 1e6),
-                )
-            )
-        except InferenceServerException as error:
-            if says_full(str(error.message())):
-                self._log_full_memory(model)
-                raise Unavailable("the models are out of shared memory", RETRY_SECONDS) from error
-            failure = _failure(error, deadline)
-            if isinstance(failure, Unavailable):
-                self._liveness.lost()
-            raise failure from error
-        return {name: _checked(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
+        began = asyncio.get_running_loop().time()
+        tries = 0
+        while True:
+            left = _left(deadline)
+            if left is not None and left <= 0:
+                raise DeadlineExceeded("the deadline passed before the model was asked")
+            try:
+                return await self._liveness.run(self._infer(model, inputs, outputs, left))
+            except InferenceServerException as error:
+                failure, tries = classify(error), tries + 1
+                if not _is_worth_a_try(failure, tries, asyncio.get_running_loop().time() - began):
+                    raise self._failed(model, failure, error, deadline) from error
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     def _log_full_memory(self, model: str) -> None:
         """Log that the shared memory is full, and what to do, but not once for each call."""
@@ -119,6 +137,82 @@ class TritonModels:
         """Close the connection."""
         await self._liveness.close()
         await self._client.close()
+
+    async def _infer(
+        self, model: str, inputs: Arrays, outputs: Mapping[str, tuple[int, ...]], seconds: float | None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Ask Triton once; raises InferenceServerException too."""
+        try:
+            answer = await self._client.infer(
+                model,
+                [_input(name, value) for name, value in inputs.items()],
+                model_version=self._version,
+                outputs=[InferRequestedOutput(name) for name in outputs],
+                client_timeout=seconds,
+                timeout=None if seconds is None else math.ceil(seconds * 1e6),
+            )
+        except InferenceServerException as error:
+            if classify(error) is Failure.UNHEALTHY:
+                self.unhealthy.add(model)
+            raise
+        checked = {name: _checked(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
+        self._answered[model] = asyncio.get_running_loop().time()
+        self.unhealthy.discard(model)
+        return checked
+
+    def _failed(
+        self, model: str, failure: Failure, error: InferenceServerException, deadline: float | None
+    ) -> PortraitError:
+        """Note what a failure says of Triton; returns the error for the caller."""
+        if failure is Failure.UNHEALTHY:
+            _log.error("model_unhealthy", model=model, release=self._version)
+        if failure is Failure.MEMORY:
+            self._log_full_memory(model)
+        if failure is Failure.REFUSED:
+            self._liveness.lost()
+        elif failure in (Failure.CLOSED, Failure.MISSING, Failure.UNHEALTHY):
+            self._liveness.refuse()
+        return _error(failure, error, deadline)
+
+    async def _ask_all(self, seconds: float) -> Look:
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(seconds):
+                if not all(await asyncio.gather(*map(self._is_loaded, self._models))):
+                    return Look.DEAD
+                await asyncio.gather(*(self._probe(model) for model in self._probes if self._is_due(model, began)))
+        except TimeoutError:
+            return Look.ANSWERS if self._have_all_answered(began) else Look.SILENT
+        except InferenceServerException as error:
+            return Look.SILENT if classify(error) in _STRUGGLES else Look.DEAD
+        except InferenceFailed:
+            return Look.DEAD
+        return Look.ANSWERS
+
+    async def _look_at_server(self) -> Look:
+        """Tell whether Triton answers at all."""
+        try:
+            is_live = await self._client.is_server_live(client_timeout=_LOOK_SECONDS)
+        except InferenceServerException as error:
+            return Look.DEAD if classify(error) is Failure.REFUSED else Look.SILENT
+        return Look.ANSWERS if is_live else Look.SILENT
+
+    async def _is_loaded(self, model: str) -> bool:
+        return bool(await self._client.is_model_ready(model, self._version))
+
+    async def _probe(self, model: str) -> None:
+        """Run the smallest inference of a model; raises InferenceServerException or InferenceFailed if it fails."""
+        probe = self._probes[model]
+        await self._infer(model, probe.inputs, probe.outputs, None)
+
+    def _is_due(self, model: str, now: float) -> bool:
+        """Tell whether a model must be probed: shoppers' own calls are as good, where there are some."""
+        answered = self._answered.get(model)
+        trusted = answered is not None and not self._liveness.is_down and model not in self.unhealthy
+        return not trusted or now - (answered or 0.0) >= _PROBE_SECONDS
+
+    def _have_all_answered(self, since: float) -> bool:
+        return bool(self._probes) and all(self._answered.get(model, 0.0) >= since for model in self._probes)
 
 
 def _input(name: str, value: NDArray[np.generic]) -> InferInput:
@@ -139,15 +233,22 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else deadline - asyncio.get_running_loop().time()
 
 
-def _failure(error: InferenceServerException, deadline: float | None) -> Exception:
-    """Tell apart what Triton says with few status codes: UNAVAILABLE alone means five things."""
-    status, message = str(error.status()).removeprefix("StatusCode."), str(error.message()).lower()
+def _is_worth_a_try(failure: Failure, tries: int, seconds: float) -> bool:
+    """Tell whether a call that failed is made again: all of them are safe to repeat."""
+    if failure is Failure.CLOSED:
+        return tries < _MAX_TRIES
+    return failure is Failure.UNHEALTHY and seconds < _MAX_UNHEALTHY_SECONDS
+
+
+def _error(failure: Failure, error: InferenceServerException, deadline: float | None) -> PortraitError:
+    """Make the error for the caller of a call that failed."""
     left = _left(deadline)
-    if status == "DEADLINE_EXCEEDED" or ("timeout expired" in message and left is not None and left <= 0):
+    if failure is Failure.LATE or ("timeout expired" in str(error).lower() and left is not None and left <= 0):
         return DeadlineExceeded("a model did not answer in time")
-    if "timeout expired" in message or "exceeds maximum queue size" in message:
+    if failure is Failure.QUEUED:
         return Overloaded("the queue of a model is full", RETRY_SECONDS)
-    # Not connected, or unloaded, or of a server that ends, or the process behind the model has died.
-    if status in ("UNAVAILABLE", "NOT_FOUND", "CANCELLED") or "is not healthy" in message:
-        return Unavailable("the models are not there at present", RETRY_SECONDS)
-    return InferenceFailed(f"{status}: {error.message()}")
+    if failure is Failure.MEMORY:
+        return Unavailable("the models are out of shared memory", RETRY_SECONDS)
+    if failure is Failure.FAULT:
+        return InferenceFailed(f"{error.status()}: {error.message()}")
+    return unavailable()

@@ -9,9 +9,11 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
+from portrait.server.background import Background
 from portrait.server.settings import Settings
 from portrait.server.triton.process import dying_with
 
@@ -45,7 +47,10 @@ class Processes:
         self._how = ("--supervised",) if supervised else ()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._metrics: dict[int, str] = {}
-        self._keeping: list[asyncio.Task[None]] = []
+        self._pauses: dict[int, float] = {}
+        """Seconds before a process that died is started again, by its place."""
+        self._began: dict[int, float] = {}
+        self._background = Background()
         self.restarts = 0
         """How often one had to be started again."""
 
@@ -61,17 +66,16 @@ class Processes:
             ProcessError: one does not.
         """
         await asyncio.gather(*map(self._start, range(self._count)))
-        self._keeping = [asyncio.create_task(self._keep(place), name="gateway") for place in range(self._count)]
+        for place in range(self._count):
+            self._background.repeat(f"gateway process {place}", partial(self._keep, place), 0.0)
 
     async def stop(self) -> None:
         """Have all drain and end."""
-        for task in self._keeping:
-            task.cancel()
-        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await self._background.stop()
         await asyncio.gather(*map(self._end, self._processes.values()))
 
     async def _start(self, place: int) -> None:
-        began = time.monotonic()
+        began = self._began[place] = time.monotonic()
         process = self._processes[place] = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "portrait.server.processes.worker", self._settings.model_dump_json(exclude_none=True), *self._how),
@@ -91,22 +95,20 @@ class Processes:
         _log.info("process ready", pid=process.pid, seconds=round(time.monotonic() - began, 3))
 
     async def _keep(self, place: int) -> None:
-        """Start a process again whenever it dies, until cancelled."""
-        pause = 0.0
-        while True:
-            began = time.monotonic()
-            process = self._processes[place]
-            code = await process.wait()
-            self._metrics.pop(process.pid, None)
-            stable = time.monotonic() - began > _STABLE_SECONDS
-            pause = 0.0 if stable else min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-            _log.error("process died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
-            await asyncio.sleep(pause)
-            self.restarts += 1
-            try:
-                await self._start(place)
-            except (ProcessError, OSError) as error:
-                _log.error("process not started", reason=str(error))
+        """Wait until a process dies, and start it again."""
+        process = self._processes[place]
+        code = await process.wait()
+        self._metrics.pop(process.pid, None)
+        stable = time.monotonic() - self._began[place] > _STABLE_SECONDS
+        pause = 0.0 if stable else min(max(2 * self._pauses.get(place, 0.0), _FIRST_PAUSE), _LONGEST_PAUSE)
+        self._pauses[place] = pause
+        _log.error("process died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
+        await asyncio.sleep(pause)
+        self.restarts += 1
+        try:
+            await self._start(place)
+        except (ProcessError, OSError) as error:
+            _log.error("process not started", reason=str(error))
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """End a process: asked first, killed when it takes too long."""

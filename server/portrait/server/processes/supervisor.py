@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from portrait.server.background import Background
 from portrait.server.metrics import of_processes, show
 from portrait.server.processes.group import Processes, hold
-from portrait.server.rollout.held import HeldReleases
+from portrait.server.rollout.held import LOOK_SECONDS, HeldReleases
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.settings import Settings
 from portrait.server.signals import end_on_signals, on_signals
@@ -32,15 +33,16 @@ async def supervise(settings: Settings) -> None:
         own = {"port": held_port.getsockname()[1], "metrics_host": "127.0.0.1", "metrics_port": 0}
         store = await open_store(settings.state)  # brings the file up to date before they all open it
         await store.close()
-        following = []
+        background = Background()
         if settings.triton_url is None:
             Traffic.of(settings.repository)  # before anything is started
             triton = await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
             held = HeldReleases(settings.repository, triton, settings.max_deadline_seconds + _GRACE_SECONDS)
+            closing.push_async_callback(background.stop)
             await held.begin(settings.release)
             own["triton_url"] = triton.url
             if settings.release is None:
-                following.append(asyncio.create_task(held.follow(), name="releases"))
+                background.repeat("held releases", held.advance, LOOK_SECONDS)
         processes = Processes(
             settings.model_copy(update=own), settings.processes, supervised=settings.triton_url is None
         )
@@ -58,7 +60,5 @@ async def supervise(settings: Settings) -> None:
         )
         await stop.wait()
         _log.info("draining", seconds=settings.drain_seconds)
-        for task in following:
-            task.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
+        await background.stop()
     _log.info("stopped")

@@ -46,19 +46,17 @@ class HeldReleases:
         self._wanted_at[serving] = asyncio.get_running_loop().time()
         return serving
 
-    async def follow(self) -> None:
-        """Do what the file says, whenever it changes, until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                wanted = await asyncio.to_thread(Traffic.read, self._repository)
-            except (OSError, TrafficError):
-                continue  # the gateway processes log it
-            if wanted is None:
-                continue
-            if wanted != self._wanted:
-                self._wanted, self._failed = wanted, set()
-            await self._hold(wanted)
+    async def advance(self) -> None:
+        """Do what the file says now. Called again and again."""
+        try:
+            wanted = await asyncio.to_thread(Traffic.read, self._repository)
+        except (OSError, TrafficError):
+            return  # the gateway processes log it
+        if wanted is None:
+            return
+        if wanted != self._wanted:
+            self._wanted, self._failed = wanted, set()
+        await self._hold(wanted)
 
     async def _hold(self, wanted: Traffic) -> None:
         now = asyncio.get_running_loop().time()

@@ -1,6 +1,5 @@
 """Brings engines up to date with what changed in the catalogues: since their release, and in other processes."""
 
-import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -40,23 +39,28 @@ async def replay(store: Store, engine: Engine, told: Changes) -> None:
     await _tell(engine, changes)
 
 
-async def follow(store: Store, loaded: Loaded, after: int) -> None:
-    """Tell the engines what other processes change, until cancelled.
+class OtherChanges:
+    """Changes of items by other processes, of which the engines are told.
 
     Args:
         store: holds the changes.
         loaded: knows the changes of this process.
         after: number of the last change that it knows.
     """
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        try:
-            async with loaded.changing:
-                last, changes = await store.item_changes_of_others(after)
-                await _tell(loaded, changes)
-            after = last
-        except PortraitError as error:  # Triton is down, say: the next look tries again
-            _log.warning("item changes wait", reason=str(error))
+
+    def __init__(self, store: Store, loaded: Loaded, after: int) -> None:
+        self._store, self._loaded, self._after = store, loaded, after
+
+    async def tell(self) -> None:
+        """Tell the engines what changed since the last time; raises what the store fails with."""
+        async with self._loaded.changing:
+            last, changes = await self._store.item_changes_of_others(self._after)
+            try:
+                await _tell(self._loaded, changes)
+            except PortraitError as error:  # Triton is down, say: the next look tries again
+                _log.warning("item changes wait", reason=str(error))
+            else:
+                self._after = last
 
 
 async def _tell(engine: Engine | Loaded, changes: Iterable[ItemChange]) -> None:

@@ -27,6 +27,8 @@ from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
 """How often the operator's file is looked at."""
+_ANSWER_SECONDS = 60.0
+"""How long the models of a release that was just loaded may take to answer for the first time."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 """Before a refused release is tried again; doubled each time. A change of the file lets it be tried at once."""
 
@@ -118,21 +120,17 @@ class Rollout:
         self._triton.prefer(traffic.serving)
         _spare_what_stays()
 
-    async def follow(self) -> None:
-        """Do what the file says, whenever it changes, until cancelled."""
-        try:
-            while True:
-                try:
-                    await self._look()
-                    await self._switch()
-                    self._work()
-                except Exception as error:  # a fault of ours must not end the following
-                    _log.error("rollout fault", exception=type(error).__qualname__)
-                await asyncio.sleep(LOOK_SECONDS)
-        finally:
-            if self._job is not None:
-                self._job.cancel()
-                await asyncio.gather(self._job, return_exceptions=True)
+    async def advance(self) -> None:
+        """Do the next step towards what the file says now. Called again and again."""
+        await self._look()
+        await self._switch()
+        self._work()
+
+    async def stop(self) -> None:
+        """End the loading of a release that is under way."""
+        if self._job is not None:
+            self._job.cancel()
+            await asyncio.gather(self._job, return_exceptions=True)
 
     async def _look(self) -> None:
         """Read the file if it is another one than before."""
@@ -173,8 +171,11 @@ class Rollout:
 
     def _work(self) -> None:
         """Begin the next thing that is missing or superfluous, one at a time."""
-        if self._job is not None and not self._job.done():
-            return
+        if self._job is not None:
+            if not self._job.done():
+                return
+            job, self._job = self._job, None
+            job.result()
         loaded, wanted = self.loaded, self._wanted
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
@@ -214,8 +215,8 @@ class Rollout:
         engine = await self._open_engine(release)
         try:
             await self._triton.load(release)
-            if not await engine.ready():
-                raise TritonError(f"Triton has not all models of release {release} loaded")
+            if not await engine.ready(_ANSWER_SECONDS):
+                raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
             await replay(self._store, engine, told)
         except BaseException:
             await self._close(engine)

@@ -7,14 +7,17 @@ import random
 import socket
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from portrait.features.release import MODELS, TRAIT_HEADS, models
+from portrait.server.background import Background
 from portrait.server.triton.configuration import load_model
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
+from portrait.server.triton.model_processes import ModelProcess, find_model_processes
 from portrait.server.triton.process import ServerProcess, connect
 from portrait.server.triton.shared_memory import require_shared_memory
 from portrait.server.triton.workspace import Workspace
@@ -25,12 +28,14 @@ _LOOK_SECONDS = 0.01
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
+_LOOK_SECONDS = 0.25
+"""How often the processes of the models are looked at. One that is dead in two looks has not been ended by Triton."""
 _PORTS = range(20_000, 32_000)
 """Below those that Linux gives to outgoing connections: one of these could hold the port when Triton restarts."""
 
 
 class EmbeddedTriton:
-    """A Triton server that only its own user can reach, restarted with its releases whenever it dies.
+    """A Triton server that only its own user can reach, restarted with its releases when it or a model process dies.
 
     It ends with the thread that started it, even if that is killed.
 
@@ -44,7 +49,11 @@ class EmbeddedTriton:
         self._log = log
         self._workspace: Workspace | None = None
         self._process: ServerProcess | None = None
-        self._supervisor: asyncio.Task[None] | None = None
+        self._background = Background()
+        self._began = self._pause = 0.0
+        self._model_processes: list[ModelProcess] = []
+        self._zombies: set[ModelProcess] = set()
+        """Model processes that were dead in the last look."""
         self._releases: list[int] = []
         self._changing = asyncio.Lock()
         self._metrics_port = _free_port()
@@ -52,6 +61,8 @@ class EmbeddedTriton:
         """Whether the server runs and every release is loaded."""
         self.restarts = 0
         """How often it had to be started again."""
+        self.model_process_deaths = 0
+        """How many processes of models died while Triton ran; each led to a restart."""
 
     @property
     def url(self) -> str:
@@ -68,6 +79,10 @@ class EmbeddedTriton:
     def pid(self) -> int | None:
         """Process id of the server; None before it was started."""
         return self._process.pid if self._process else None
+
+    def is_running(self) -> bool:
+        """Tell whether the server's process runs; its models may still be on their way."""
+        return self._process is not None and self._process.is_running
 
     async def start(self) -> None:
         """Start the server, with no model loaded, and wait until it answers.
@@ -86,7 +101,9 @@ class EmbeddedTriton:
         except BaseException:
             await self.stop()
             raise
-        self._supervisor = asyncio.create_task(self._supervise(self._process, self._workspace), name="triton")
+        self._began = time.monotonic()
+        self._background.repeat("triton", partial(self._revive, self._process, self._workspace), 0.0)
+        self._background.repeat("model processes", partial(self._check_models, self._process), _LOOK_SECONDS)
 
     async def load(self, release: int) -> None:
         """Load a release beside those that are loaded, which go on answering meanwhile.
@@ -126,10 +143,7 @@ class EmbeddedTriton:
     async def stop(self) -> None:
         """Stop the server and all it started, and leave nothing behind."""
         self.ready = False
-        if self._supervisor:
-            self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+        await self._background.stop()
         if self._process:
             await self._process.end()
         if self._workspace:
@@ -162,21 +176,38 @@ class EmbeddedTriton:
             f"--metrics-port={self._metrics_port}",
         )
 
-    async def _supervise(self, process: ServerProcess, workspace: Workspace) -> None:
-        pause = 0.0
-        while True:
-            began = time.monotonic()
-            code = await process.wait()
-            self.ready = False
-            stable = time.monotonic() - began > _STABLE_SECONDS
-            pause = 0.0 if stable else min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-            _log.error("triton died", extra={"exit_code": code, "restart_in_seconds": pause})
-            await asyncio.sleep(pause)
-            self.restarts += 1
-            try:
-                await self._restart(process, workspace)
-            except (TritonError, OSError):
-                _log.exception("triton could not be restarted")
+    async def _revive(self, process: ServerProcess, workspace: Workspace) -> None:
+        """Wait until the server dies, and start it again."""
+        code = await process.wait()
+        self.ready = False
+        # What it started would hold its connections and its port open: nobody who calls would see that it is gone.
+        process.kill()
+        stable = time.monotonic() - self._began > _STABLE_SECONDS
+        self._pause = 0.0 if stable else min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+        _log.error("triton died", extra={"exit_code": code, "restart_in_seconds": self._pause})
+        await asyncio.sleep(self._pause)
+        self.restarts += 1
+        self._began = time.monotonic()
+        try:
+            await self._restart(process, workspace)
+        except (TritonError, OSError):
+            _log.exception("triton could not be restarted")
+
+    async def _check_models(self, process: ServerProcess) -> None:
+        """End the server if one of its models' processes has died: a server that starts anew has all of them.
+
+        To unload and load the model is no cure: Triton keeps the dead process and those beside it.
+        """
+        zombies = {each for each in self._model_processes if each.is_zombie()}
+        died, self._zombies = zombies & self._zombies, zombies
+        if not died or not process.is_running:
+            return
+        self._model_processes, self._zombies = [], set()
+        self.model_process_deaths += len(died)
+        self.ready = False
+        for each in died:
+            _log.error("model process died", extra={"model": each.model, "release": each.release, "pid": each.pid})
+        process.kill()
 
     async def _restart(self, process: ServerProcess, workspace: Workspace) -> None:
         """Start the server again with all its releases; without the first of them it is dead."""
@@ -207,10 +238,12 @@ class EmbeddedTriton:
             # At the same time: most of it is each model's process that imports its runtime.
             loads = (load_model(client, self._repository, *each) for each in held.items() if each[1])
             closing = asyncio.create_task(self._close_shared_memory())
-            failures = await asyncio.gather(*loads, return_exceptions=True)
+            outcomes = await asyncio.gather(*loads, return_exceptions=True)
             closing.cancel()
             self._workspace.close_shared_memory()
-            for failure in failures:
+            if self.pid is not None:
+                self._model_processes = await asyncio.to_thread(find_model_processes, self.pid)
+            for failure in outcomes:
                 if failure is not None:
                     raise failure
 

@@ -51,6 +51,11 @@ class ServerProcess:
         """Process id of the latest run; None before the first."""
         return self._process.pid if self._process else None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the latest run has not ended."""
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         """Start it and wait until it answers.
 
@@ -91,9 +96,14 @@ class ServerProcess:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), STOP_SECONDS)
         # The stubs of a server that was killed would live on.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        self.kill()
         await process.wait()
+
+    def kill(self) -> None:
+        """Kill it and all it started, at once."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _until_live(self, process: asyncio.subprocess.Process) -> None:
         async with connect(self._url) as client:

@@ -1,0 +1,173 @@
+"""A machine that is slow fails no call that has time; a model's process that is dead is noticed and replaced."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from served import Served, Stubs, serve
+
+from portrait.server.triton.model_processes import ModelProcess, find_model_processes
+from portrait.v1 import types_pb2 as types
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest
+
+AMPLE = 10.0
+"""Seconds that a caller gives a call."""
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Load:
+    """Callers that use every graph, without a pause, with words that no cache knows."""
+
+    def __init__(self, stubs: Stubs) -> None:
+        self._stubs = stubs
+        self.answered: list[float] = []
+        """Moments of answers."""
+        self.failed: list[grpc.aio.AioRpcError] = []
+
+    async def ask(self) -> None:
+        word = uuid4().hex
+        event = {"type": types.EVENT_TYPE_SEARCH, "query": f"rug {word}"}
+        shopper = types.ShopperRef(history={"events": [event]})
+        try:
+            recommend = RecommendRequest(shopper=shopper, query=f"lamp {word}")
+            await self._stubs.recommendations.Recommend(recommend, timeout=AMPLE)
+            traits = GetProfileRequest(shopper=shopper, fields={"paths": ["embedding", "traits"]})
+            await self._stubs.profiles.GetProfile(traits, timeout=AMPLE)
+            self.answered.append(time.monotonic())
+        except grpc.aio.AioRpcError as error:
+            self.failed.append(error)
+            await asyncio.sleep(0.05)
+
+    async def ask_on(self) -> None:
+        while True:
+            await self.ask()
+
+    async def until_answered(self, seconds: float = 60.0) -> None:
+        """Wait until a call that begins now is answered."""
+        async with asyncio.timeout(seconds):
+            before = len(self.answered)
+            while len(self.answered) == before:
+                await self.ask()
+
+
+@asynccontextmanager
+async def loaded(gateway: Served, callers: int = 8) -> AsyncIterator[Load]:
+    """A gateway under load."""
+    async with grpc.aio.insecure_channel(gateway.address, [("grpc.enable_retries", 0)]) as channel:
+        load = Load(Stubs.over(channel))
+        await load.ask()
+        assert load.answered, load.failed
+        tasks = [asyncio.create_task(load.ask_on()) for _ in range(callers)]
+        await asyncio.sleep(0.5)
+        yield load
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def saturated(processes: int) -> Iterator[None]:
+    """Keep the cores busy with so many processes."""
+    busy = [multiprocessing.get_context("spawn").Process(target=_spin, daemon=True) for _ in range(processes)]
+    for each in busy:
+        each.start()
+    try:
+        yield
+    finally:
+        for each in busy:
+            each.kill()
+            each.join()
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+async def test_a_triton_that_stands_still_for_a_while_fails_no_call_that_has_time(gateway: Served) -> None:
+    async with loaded(gateway) as load:
+        triton = gateway.triton_pid()
+        os.kill(triton, signal.SIGSTOP)
+        await asyncio.sleep(3.0)
+        os.kill(triton, signal.SIGCONT)
+        went_on = time.monotonic()
+        async with asyncio.timeout(AMPLE):
+            while load.answered[-1] < went_on:
+                await asyncio.sleep(0.05)
+        await load.until_answered()
+    assert not load.failed
+    assert gateway.triton_pid() == triton
+
+
+async def test_busy_cores_fail_no_call_that_has_time(gateway: Served) -> None:
+    triton = gateway.triton_pid()
+    with saturated(4 * (os.cpu_count() or 2)):
+        async with loaded(gateway) as load:
+            await asyncio.sleep(3.0)
+            await load.until_answered()
+    assert not load.failed
+    assert gateway.triton_pid() == triton
+
+
+@pytest.fixture(scope="module")
+def fragile(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway whose models' processes are killed. The shipped configuration has two text encoders."""
+    with serve(repository, tmp_path_factory.mktemp("fragile")) as served:
+        yield served
+
+
+@pytest.mark.parametrize("model", ["text_encoder", "profile_encoder", "ranker", "trait_heads"])
+async def test_a_killed_model_process_is_replaced(fragile: Served, model: str) -> None:
+    async with loaded(fragile, callers=2) as load:
+        said: list[int] = []
+        watch = asyncio.create_task(_note_health(load, said))
+        server = fragile.triton_pid()
+        before = find_model_processes(server)
+        victim = next(each for each in before if each.model == model)
+        os.kill(victim.pid, signal.SIGKILL)
+        await _until(lambda: any(line["event"] == "model process died" for line in _lines_of(fragile, victim)))
+        await _until(lambda: len(_living(fragile, server)) == len(before))
+        await load.until_answered()
+        await _until(lambda: said[-1] == SERVING)
+        watch.cancel()
+    assert NOT_SERVING in said or not load.failed
+    assert {error.code() for error in load.failed} <= {grpc.StatusCode.UNAVAILABLE}
+    assert not Path(f"/proc/{victim.pid}").exists()
+    [line] = [line for line in _lines_of(fragile, victim) if line["event"] == "model process died"]
+    assert (line["model"], line["release"]) == (model, victim.release)
+
+
+async def _note_health(load: Load, said: list[int]) -> None:
+    health = health_pb2_grpc.HealthStub(load._stubs.channel)
+    async for answer in health.Watch(health_pb2.HealthCheckRequest()):
+        said.append(answer.status)
+
+
+def _lines_of(gateway: Served, process: ModelProcess) -> list[dict[str, object]]:
+    return [line for line in gateway.logged if line.get("pid") == process.pid]
+
+
+def _living(gateway: Served, before: int) -> list[ModelProcess]:
+    """The living model processes of a server that runs in place of another one."""
+    try:
+        server = gateway.triton_pid()
+    except ValueError:
+        return []  # it is being started
+    return [] if server == before else [each for each in find_model_processes(server) if not each.is_zombie()]
+
+
+async def _until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.05)

@@ -17,11 +17,10 @@ import grpc
 import structlog
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import ReleaseError
-from portrait.server import logs, tls
+from portrait.server import addresses, logs
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.turns import Turns
@@ -40,8 +39,10 @@ from portrait.server.interceptors.admission import admission
 from portrait.server.interceptors.answers import answers
 from portrait.server.interceptors.chain import Chain
 from portrait.server.interceptors.deadlines import deadlines
+from portrait.server.interceptors.ending import ending
 from portrait.server.interceptors.errors import errors
 from portrait.server.interceptors.measuring import measuring
+from portrait.server.interceptors.open_calls import Rooms, open_calls
 from portrait.server.interceptors.reading import reading
 from portrait.server.interceptors.request_ids import request_ids
 from portrait.server.interceptors.requests import requests
@@ -51,6 +52,9 @@ from portrait.server.orphans import run_reaping_orphans
 from portrait.server.processes.group import ProcessError
 from portrait.server.processes.supervisor import supervise
 from portrait.server.reach import Reach
+from portrait.server.reflection import Reflection
+from portrait.server.refusals import LOOK_SECONDS as REFUSALS_LOOK_SECONDS
+from portrait.server.refusals import RefusalLog, count_refusals
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.rollout.replay import LOOK_SECONDS as CHANGES_LOOK_SECONDS
 from portrait.server.rollout.replay import OtherChanges
@@ -66,11 +70,13 @@ from portrait.server.services.profiles import ProfileService
 from portrait.server.services.recommendations import RecommendationService
 from portrait.server.services.texts import TextService
 from portrait.server.settings import Settings
-from portrait.server.signals import end_on_signals, on_signals
+from portrait.server.signals import end_on_signals, ignore_hangups, on_hangup, on_signals
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
 from portrait.server.storage.tombstones import Tombstone
 from portrait.server.tabulating import Progress, TabulationError, tabulate
+from portrait.server.tls import Certificates, TlsError, load_certificates
+from portrait.server.transport import listen, server_options, warn_of_plain_text
 from portrait.server.triton import (
     EmbeddedTriton,
     RemoteTriton,
@@ -115,14 +121,12 @@ _SERVICES = [
 
 _TRITON_SECONDS = 5.0
 
-_UNCOUNTED_RPCS = 1_000
-"""Room beyond what admission lets in: calls that are just being refused, health and its watchers, reflection."""
-
 _ANNOUNCE_SECONDS = 1.0
 """How long calls are still taken up after health said NOT_SERVING; counts as part of the drain."""
 
 _FAILURES = (
-    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TabulationError, TrafficError, TritonError,
+    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TabulationError, TlsError, TrafficError,
+    TritonError,
 )  # fmt: skip
 """What a start can fail with."""
 
@@ -131,6 +135,7 @@ _log = structlog.get_logger(__name__)
 
 def run(settings: Settings, *, check: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
+    ignore_hangups()
     several = settings.processes > 1 and not check
     return _end_of(supervise(settings) if several else _run(settings, check=check), settings, _ignored_variables())
 
@@ -142,6 +147,7 @@ def run_shared(settings: Settings, *, supervised: bool) -> int:
         settings: with the address of a Triton.
         supervised: whether another process loads releases into it.
     """
+    ignore_hangups()
     return _end_of(_run(settings, shared=True, supervised=supervised), settings)
 
 
@@ -179,13 +185,14 @@ def _end_of(
 
 async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:
     end_on_signals()
+    certificates = load_certificates(settings)  # before anything is started
     async with AsyncExitStack() as closing:
         store, triton, version = await _started(settings, supervised, closing)
         last_change = await store.last_item_change()
         rollout = await _loaded(settings, store, triton, closing)
         _log.info("loaded", release=rollout.loaded.routes.traffic.serving, triton=version)
         if not check:
-            await _serve(settings, store, rollout, version, last_change, shared)
+            await _serve(settings, store, rollout, version, last_change, shared, certificates)
         for release, refusal in rollout.refused.items() if check else ():
             raise ReleaseError(f"release {release}: {refusal.reason}")
 
@@ -278,7 +285,13 @@ async def _triton_version(url: str) -> str:
 
 
 async def _serve(
-    settings: Settings, store: Store, rollout: Rollout, triton_version: str, last_change: int, shared: bool
+    settings: Settings,
+    store: Store,
+    rollout: Rollout,
+    triton_version: str,
+    last_change: int,
+    shared: bool,
+    certificates: Certificates | None,
 ) -> None:
     """Answer calls until a signal comes, then let those that run end.
 
@@ -289,8 +302,9 @@ async def _serve(
         triton_version: for the log.
         last_change: number of a change.
         shared: whether other processes serve at the same port.
+        certificates: of the port; None for plain text.
     """
-    stop = asyncio.Event()
+    stop, draining = asyncio.Event(), asyncio.Event()
     on_signals(stop.set)
     metrics = Metrics()
     loaded = rollout.loaded
@@ -309,21 +323,30 @@ async def _serve(
     background = Background()
     health = Health(_SERVICES, {"background": background.failure})
     audiences = AudienceService(loaded, snapshots, finder)
-    server = _server(settings, store, loaded, metrics, health, gates, given, permissions, audiences, shared)
-    port = _listen(server, settings)
+    rooms = Rooms(len(gates) * settings.max_concurrent_rpcs)
+    server = _server(
+        settings, store, loaded, metrics, health, gates, given, permissions, audiences, shared, rooms, draining
+    )
+    port = listen(server, settings, certificates)
+    if certificates is not None:
+        on_hangup(certificates.refresh)
     await health.look(loaded)
     await server.start()
     background.repeat("health", partial(health.look, loaded), HEALTH_LOOK_SECONDS)
     background.repeat("item changes", OtherChanges(store, loaded, last_change).tell, CHANGES_LOOK_SECONDS)
+    refusals = RefusalLog(partial(count_refusals, gates, rooms))
+    background.repeat("refusals", refusals.tell, REFUSALS_LOOK_SECONDS)
     if settings.release is None:
         background.repeat("rollout", rollout.advance, ROLLOUT_LOOK_SECONDS)
-    metrics_url = f"http://{settings.metrics_host}:{metrics_port}/metrics"
+    metrics_url = addresses.metrics_url(settings.metrics_host, metrics_port)
     if shared:
         sys.stdout.write(json.dumps({"metrics": metrics_url}) + "\n")
         sys.stdout.flush()
+    else:
+        warn_of_plain_text(settings)
     _log.info(
         "serving" if shared else "ready",
-        address=f"{settings.host}:{port}",
+        address=addresses.callable_address(settings.host, port),
         metrics=metrics_url,
         release=loaded.routes.traffic.serving,
         triton=triton_version,
@@ -331,6 +354,7 @@ async def _serve(
     await stop.wait()
     _log.info("draining", seconds=settings.drain_seconds)
     health.drain()
+    draining.set()
     # grpc.aio answers CANCELLED, which nobody retries, to calls that have arrived but that it has not taken up.
     announced = min(_ANNOUNCE_SECONDS, settings.drain_seconds)
     await asyncio.sleep(announced)
@@ -353,10 +377,13 @@ def _server(
     permissions: Permissions,
     audiences: AudienceService,
     shared: bool,
+    rooms: Rooms,
+    draining: asyncio.Event,
 ) -> grpc.aio.Server:
     turns = Turns()
     chain = Chain(
         [
+            open_calls(rooms, metrics),
             request_ids,
             shedding(gates, turns, given, metrics),
             access_log,
@@ -367,17 +394,19 @@ def _server(
             answers(given, settings.answer_seconds, store, lambda: loaded.state),
             admission(gates, turns),
             requests,
-        ]
-    )
-    server = grpc.aio.server(
-        interceptors=[chain],
-        options=[
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
-            # Unless it is one of ours, a second gateway on the same port is a mistake, not a way to share it.
-            ("grpc.so_reuseport", int(shared)),
         ],
-        maximum_concurrent_rpcs=len(gates) * settings.max_concurrent_rpcs + _UNCOUNTED_RPCS,
+        endless=[
+            open_calls(rooms, metrics),
+            request_ids,
+            access_log,
+            measuring(metrics),
+            errors,
+            ending(draining),
+            reading,
+            requests,
+        ],
     )
+    server = grpc.aio.server(interceptors=[chain], options=server_options(settings, shared=shared))
     audience_service_pb2_grpc.add_AudienceServiceServicer_to_server(audiences, server)
     catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
     consent_service_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentService(store, permissions), server)
@@ -391,22 +420,6 @@ def _server(
     )
     text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(loaded), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    names = [*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
-    reflection.enable_server_reflection(names, server)
+    health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    Reflection([*_SERVICES, health_service]).add_to(server)
     return server
-
-
-def _listen(server: grpc.aio.Server, settings: Settings) -> int:
-    """Open the port; returns it.
-
-    Raises:
-        OSError: it is taken, or a file of TLS can't be read.
-    """
-    address = f"{settings.host}:{settings.port}"
-    credentials = tls.credentials(settings)
-    try:
-        if credentials is None:
-            return server.add_insecure_port(address)
-        return server.add_secure_port(address, credentials)
-    except RuntimeError as error:
-        raise OSError(f"can't listen on {address}: the port is taken, or the address is not of this machine") from error

@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from portrait.server.addresses import UNIX, parse_host, parse_tcp_host
 from portrait.server.consents import Purpose, Rule
 from portrait.server.environment import PREFIX, is_service_link
 
@@ -37,9 +38,20 @@ class Settings(BaseSettings):
         "`portrait release` says, and the newest before it was ever called.",
     )
     host: str = Field(
-        "127.0.0.1", description="Address to listen on; 0.0.0.0 or [::] for all. Use TLS beyond loopback."
+        "127.0.0.1",
+        description="Address to listen on: an IPv4 or IPv6 address or a name; 0.0.0.0 or [::] for all; unix:PATH for a "
+        "Unix socket. Use TLS beyond loopback.",
     )
-    port: int = Field(50051, ge=0, le=65_535, description="Port to listen on; 0 means a free one.")
+    port: int = Field(
+        50051, ge=0, le=65_535, description="Port to listen on; 0 means a free one. A Unix socket has none."
+    )
+    connection_age_seconds: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        description="How long a connection takes up new calls, in seconds, give or take a tenth; then its caller "
+        "connects anew, and so finds a process that was away. Calls that run go on. 0 means for ever.",
+    )
     processes: int = Field(
         1, ge=1, le=64, description="Gateway processes that share the port and one Triton: about one for each core."
     )
@@ -101,7 +113,7 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(
         8 * 1024 * 1024, ge=1024, description="Longest request; a longer one gets RESOURCE_EXHAUSTED, in bytes."
     )
-    metrics_host: str = Field("127.0.0.1", description="Address of the Prometheus endpoint.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the Prometheus endpoint; not a Unix socket.")
     metrics_port: int = Field(9464, ge=0, le=65_535, description="Port of it; 0 means a free one.")
     drain_seconds: float = Field(
         20.0, ge=0, description="How long calls may take to end after SIGTERM or SIGINT, in seconds."
@@ -117,6 +129,16 @@ class Settings(BaseSettings):
         "info", description="Least severe log line to write; calls are logged at info."
     )
 
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str) -> str:
+        return parse_host(value)
+
+    @field_validator("metrics_host")
+    @classmethod
+    def _check_metrics_host(cls, value: str) -> str:
+        return parse_tcp_host(value)
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -125,6 +147,8 @@ class Settings(BaseSettings):
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         if self.default_deadline_seconds > self.max_deadline_seconds:
             raise ValueError("default_deadline_seconds is longer than max_deadline_seconds")
+        if self.processes > 1 and self.host.startswith(UNIX):
+            raise ValueError("processes can't share a Unix socket: set processes to 1, or host to an IP address")
         return self
 
     @property

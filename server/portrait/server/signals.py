@@ -1,4 +1,4 @@
-"""What SIGTERM and SIGINT do."""
+"""What SIGTERM, SIGINT and SIGHUP do."""
 
 import asyncio
 import signal
@@ -16,3 +16,13 @@ def on_signals(action: Callable[[], object]) -> None:
     """Have them do something else from now on."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, action)
+
+
+def ignore_hangups() -> None:
+    """Survive SIGHUP, which ends a process by default; processes that this one starts survive it too."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def on_hangup(action: Callable[[], object]) -> None:
+    """Do something at every SIGHUP from now on."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, action)

@@ -1,21 +1,201 @@
-"""Transport security of the gateway's port."""
+"""Transport security of the gateway's port: its files are checked when it starts, and read again when they change."""
+
+import os
+import re
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
+import structlog
 
 from portrait.server.settings import Settings
 
+_CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
+_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
+_HANDSHAKE_STEPS = 8
+"""Turns of client and server after which a handshake in memory is done."""
 
-def credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """The port's credentials; None for plain text.
+_log = structlog.get_logger(__name__)
+
+
+class TlsError(Exception):
+    """A file of TLS can't be used; the message names the setting and the file."""
+
+
+class Certificates:
+    """The certificate, key and authorities of the port, as the files last had them when they were whole.
+
+    Args:
+        certificate: PEM file of the chain.
+        key: PEM file of its private key.
+        authorities: PEM file of those whose callers are served; None for everybody.
 
     Raises:
-        OSError: a file can't be read.
+        TlsError: a file can't be used.
+    """
+
+    def __init__(self, certificate: Path, key: Path, authorities: Path | None) -> None:
+        self._certificate, self._key, self._authorities = certificate, key, authorities
+        self._lock = threading.Lock()
+        self._seen = self._state()
+        self._configuration = self._load()
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Credentials that give every new connection what the files have by then."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration, self.refresh, require_client_authentication=self._authorities is not None
+        )
+
+    def refresh(self) -> grpc.ServerCertificateConfiguration:
+        """Read the files again if they have changed. May be called from any thread.
+
+        Returns:
+            what new connections use: what was used before, while the files can't be used as they are.
+        """
+        with self._lock:
+            state = self._state()  # before the files are read, so that a change meanwhile is seen next time
+            if state != self._seen:
+                self._seen = state
+                try:
+                    self._configuration = self._load()
+                except TlsError as error:
+                    _log.error("certificate_refused", reason=f"{error}; the one in use is kept")
+                else:
+                    _log.info("certificate_loaded", file=str(self._certificate))
+            return self._configuration
+
+    def _state(self) -> list[tuple[int, ...] | None]:
+        """Whatever of the files changes when they are written or replaced."""
+        return [_stat(path) for path in (self._certificate, self._key, self._authorities) if path]
+
+    def _load(self) -> grpc.ServerCertificateConfiguration:
+        chain = _read("tls_certificate", self._certificate)
+        key = _read("tls_key", self._key)
+        authorities = _read("tls_client_ca", self._authorities) if self._authorities else None
+        _check_certificates("tls_certificate", self._certificate, chain)
+        if self._authorities and authorities is not None:
+            _check_certificates("tls_client_ca", self._authorities, authorities)
+        _check_key(self._key, key)
+        doubt = _find_doubt(self._pair(chain, key), chain)
+        if doubt:
+            _log.warning("certificate_doubtful", setting="tls_certificate", file=str(self._certificate), reason=doubt)
+        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
+
+    def _pair(self, chain: bytes, key: bytes) -> ssl.SSLContext:
+        """Put a chain and its key together.
+
+        Raises:
+            TlsError: they do not belong together, or the key is damaged.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with _in_memory(chain) as chain_file, _in_memory(key) as key_file:
+            try:
+                context.load_cert_chain(chain_file, key_file)
+            except ssl.SSLError as error:
+                if error.reason == "KEY_VALUES_MISMATCH":
+                    raise TlsError(
+                        f"tls_key: {self._key} is not the key of the certificate in {self._certificate}"
+                    ) from error
+                raise _damaged("tls_key", self._key, error) from error
+        return context
+
+
+def load_certificates(settings: Settings) -> Certificates | None:
+    """Read and check the files of TLS that are set; None for plain text.
+
+    Raises:
+        TlsError: a file can't be used.
     """
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
-    authorities = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
-    return grpc.ssl_server_credentials(
-        [(settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())],
-        root_certificates=authorities,
-        require_client_auth=authorities is not None,
-    )
+    return Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+
+
+def _stat(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
+
+
+def _read(setting: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TlsError(f"{setting}: {path}: {error.strerror}") from error
+
+
+def _check_certificates(setting: str, path: Path, pem: bytes) -> None:
+    """Refuse a file without a whole certificate.
+
+    Raises:
+        TlsError: it holds none, or a damaged one.
+    """
+    if not _CERTIFICATE.search(pem):
+        held = "a private key" if _KEY.search(pem) else "no certificate in PEM form"
+        raise TlsError(f"{setting}: {path} holds {held}; a PEM file of certificates is wanted")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=_as_text(pem))
+    except ssl.SSLError as error:
+        raise _damaged(setting, path, error) from error
+
+
+def _check_key(path: Path, pem: bytes) -> None:
+    """Refuse a file without a private key that can be used.
+
+    Raises:
+        TlsError: it holds none, or one that a passphrase protects.
+    """
+    if not _KEY.search(pem):
+        held = "a certificate" if _CERTIFICATE.search(pem) else "no private key in PEM form"
+        raise TlsError(f"tls_key: {path} holds {held}; a PEM file of a private key is wanted")
+    if _ENCRYPTED.search(pem):
+        raise TlsError(f"tls_key: {path} is protected by a passphrase; a key without one is wanted")
+
+
+def _damaged(setting: str, path: Path, error: ssl.SSLError) -> TlsError:
+    return TlsError(f"{setting}: {path} can't be read as PEM, it may be damaged or cut off ({error.reason})")
+
+
+def _as_text(pem: bytes) -> str:
+    """PEM as ASCII, which `ssl` wants; comments beside the certificates may be anything."""
+    return pem.decode("latin-1").encode("ascii", "replace").decode("ascii")
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """Path of a file that is in memory only: `ssl` wants files, and those on disk may change between two looks."""
+    descriptor = os.memfd_create("pem")
+    try:
+        os.write(descriptor, content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _find_doubt(server: ssl.SSLContext, chain: bytes) -> str | None:
+    """Find why callers may refuse a certificate, for example that it has expired; None if nothing speaks against it.
+
+    A caller in memory, who trusts this very certificate, shakes hands with the server.
+    """
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.load_verify_locations(cadata=_as_text(chain))
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = (client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True))
+    for step in range(_HANDSHAKE_STEPS):
+        try:
+            sides[step % 2].do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError as error:
+            return str(error.verify_message)
+        except ssl.SSLError as error:
+            return str(error.reason)
+    return None

@@ -8,6 +8,7 @@ import grpc
 from google.protobuf.message import Message
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer: TypeAlias = Message | bytes | None
 """A message, or one that is serialised already; None of a method that has written a stream of them."""
@@ -23,6 +24,10 @@ class Method:
     """Service and method, for example `portrait.v1.ProfileService/GetProfile`."""
     parse: Callable[[bytes], Message]
     """Reads a request from the wire."""
+    takes_stream: bool = False
+    """Whether what answers it reads its messages by itself."""
+    is_endless: bool = False
+    """Whether it answers with a stream that has no end of its own: watchers of health, and reflection."""
 
 
 Interceptor = Callable[[Method, Behaviour], Behaviour]
@@ -37,36 +42,39 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in 
 
     To grpc every method takes a stream, which on the wire is the same: `reading` takes its one message, so that a call
     without one is answered too. The innermost gets the request as bytes (see `requests`). A method of ours that answers
-    with a stream writes it to its context. The streams of health and reflection pass by.
+    with a stream writes it to its context; so do health and reflection, whose streams have no end of their own.
 
     Args:
         interceptors: the outermost first.
+        endless: those of methods that are endless.
     """
 
-    def __init__(self, interceptors: Sequence[Interceptor]) -> None:
-        self._interceptors = interceptors
+    def __init__(self, interceptors: Sequence[Interceptor], endless: Sequence[Interceptor] = ()) -> None:
+        self._interceptors, self._endless = interceptors, endless
         self._handlers: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Found]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """Find the handler of a method; it is wrapped at the method's first call."""
         path = handler_call_details.method
         if path not in self._handlers:
             handler = await continuation(handler_call_details)
-            if handler is None or not (handler.unary_unary or (handler.unary_stream and path.startswith(_OURS))):
-                return handler
+            if handler is None:  # there is no such method
+                return cast("Handler", handler)
             self._handlers[path] = self._wrap(path, handler)
         return self._handlers[path]
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
-        method = Method(path.removeprefix("/"), cast("Callable[[bytes], Message]", handler.request_deserializer))
-        behaviour = cast("Behaviour", handler.unary_unary or handler.unary_stream)
-        for intercept in reversed(self._interceptors):
+        parse = cast("Callable[[bytes], Message]", handler.request_deserializer)
+        is_endless = handler.response_streaming and not path.startswith(_OURS)
+        method = Method(path.removeprefix("/"), parse, handler.request_streaming, is_endless)
+        behaviour = cast("Behaviour", handler.unary_unary or handler.unary_stream or handler.stream_stream)
+        for intercept in reversed(self._endless if is_endless else self._interceptors):
             behaviour = intercept(method, behaviour)
-        if handler.unary_stream:
+        if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(behaviour, None, _wire)
         return grpc.stream_unary_rpc_method_handler(behaviour, None, _wire)
 

@@ -33,6 +33,11 @@ def identity(context: Context) -> tuple[Priority, str]:
     return priority, _certified(context) or (f"name {caller}" if caller else _peer(context))
 
 
+def origin(context: Context) -> str:
+    """Name of who makes a call, as far as it can't be made up: of its certificate, else of its address."""
+    return _certified(context) or _peer(context)
+
+
 def _certified(context: Context) -> str:
     """Subject of the caller's certificate, which it can't make up; empty without one."""
     said = context.auth_context()

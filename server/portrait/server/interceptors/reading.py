@@ -5,11 +5,13 @@ from portrait.server.interceptors.chain import Answer, Behaviour, Context, Metho
 
 
 def reading(method: Method, proceed: Behaviour) -> Behaviour:
-    """Read the one message of a call, as bytes. Stands inside of `deadlines`.
+    """Read the one message of a call, as bytes. Stands inside of `deadlines`, or of `ending`.
 
     Left to grpc.aio, a call without a whole message would get no answer, and be kept for as long as its caller keeps
     the connection.
     """
+    if method.takes_stream:
+        return proceed
 
     async def behaviour(unread: object, context: Context) -> Answer:
         request = await context.read()

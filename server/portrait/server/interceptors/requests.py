@@ -9,6 +9,8 @@ from portrait.server.interceptors.chain import Answer, Behaviour, Context, Metho
 
 def requests(method: Method, proceed: Behaviour) -> Behaviour:
     """Parse the request and hold it against the limits. To grpc itself, bytes that can't be read are INTERNAL."""
+    if method.takes_stream:
+        return proceed
 
     async def behaviour(request: bytes, context: Context) -> Answer:
         try:

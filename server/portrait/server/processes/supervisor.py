@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from portrait.server import addresses
 from portrait.server.background import Background
 from portrait.server.metrics import of_processes, show
 from portrait.server.processes.group import Processes, hold
@@ -13,6 +14,8 @@ from portrait.server.rollout.traffic import Traffic
 from portrait.server.settings import Settings
 from portrait.server.signals import end_on_signals, on_signals
 from portrait.server.storage.sqlite import open_store
+from portrait.server.tls import load_certificates
+from portrait.server.transport import warn_of_plain_text
 from portrait.server.triton import EmbeddedTriton
 
 _GRACE_SECONDS = 5.0
@@ -25,9 +28,10 @@ async def supervise(settings: Settings) -> None:
     """Start Triton and the processes, keep them running until a signal comes, then have them drain.
 
     Raises:
-        OSError, ProcessError, ReleaseError, StoreError, TrafficError, TritonError: it can't be done.
+        OSError, ProcessError, ReleaseError, StoreError, TlsError, TrafficError, TritonError: it can't be done.
     """
     end_on_signals()
+    load_certificates(settings)  # each process reads them; told here, before anything is started
     async with AsyncExitStack() as closing:
         held_port = closing.enter_context(hold(settings.host, settings.port))
         own = {"port": held_port.getsockname()[1], "metrics_host": "127.0.0.1", "metrics_port": 0}
@@ -52,10 +56,11 @@ async def supervise(settings: Settings) -> None:
         on_signals(stop.set)
         metrics_port, stop_metrics = show(of_processes(processes), settings.metrics_host, settings.metrics_port)
         closing.callback(stop_metrics)
+        warn_of_plain_text(settings)
         _log.info(
             "ready",
-            address=f"{settings.host}:{own['port']}",
-            metrics=f"http://{settings.metrics_host}:{metrics_port}/metrics",
+            address=addresses.callable_address(settings.host, held_port.getsockname()[1]),
+            metrics=addresses.metrics_url(settings.metrics_host, metrics_port),
             processes=settings.processes,
         )
         await stop.wait()

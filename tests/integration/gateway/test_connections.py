@@ -1,0 +1,175 @@
+"""Connections: pings, ages, drains, streams that stay open, reflection as other makers' tools ask for it."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+from hpack import Encoder
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
+from served import Served, Stubs, serve
+
+from benchmarks.serving.http2 import HEADER_BYTES, PREFACE
+from portrait.v1 import types_pb2 as types
+from portrait.v1.event_service_pb2 import RecordEventsRequest
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+NOBODY = types.ShopperRef(history=types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]))
+REFLECTION = {
+    version: f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
+}
+WATCH = "/grpc.health.v1.Health/Watch"
+ROOM = 1_000
+"""Streams of health and reflection that may be open."""
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """No message, and no end."""
+    await asyncio.Event().wait()
+    yield b""
+
+
+def metrics(gateway: Served) -> str:
+    with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Path) -> None:
+    with serve(repository, tmp_path, "--max-concurrent-rpcs", "4") as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            health, stubs = health_pb2_grpc.HealthStub(channel), Stubs.over(channel)
+            watchers = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(2 * ROOM)]
+            told = await asyncio.gather(*(watcher.read() for watcher in watchers), return_exceptions=True)
+            refused = [error for error in told if isinstance(error, grpc.aio.AioRpcError)]
+            assert len(told) - len(refused) == ROOM / 2  # one caller gets half of the room
+            assert {error.code() for error in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+            assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=10)).status == SERVING
+            profile = await stubs.profiles.GetProfile(GetProfileRequest(shopper=NOBODY), timeout=10)
+            assert profile.profile.event_count == 1
+            assert (await stubs.events.RecordEvents(RecordEventsRequest(), timeout=10)).accepted == 0
+
+            shown = await asyncio.to_thread(metrics, gateway)
+            counted = 'portrait_rpcs_total{code="RESOURCE_EXHAUSTED",method="grpc.health.v1.Health/Watch"} '
+            assert f"{counted}{float(len(refused))}" in shown
+            async with asyncio.timeout(10):
+                while sum(line["count"] for line in lines(gateway)) < len(refused):
+                    await asyncio.sleep(0.05)
+            assert {(line["limit"], line["reason"]) for line in lines(gateway)} == {("endless", "caller")}
+            assert len(lines(gateway)) < 20
+
+            for watcher in watchers:
+                watcher.cancel()
+            async with asyncio.timeout(10):  # their room is free again
+                while (await health.Watch(health_pb2.HealthCheckRequest()).read()) is None:
+                    await asyncio.sleep(0.05)
+
+
+def lines(gateway: Served) -> list[dict[str, int]]:
+    """What was logged of refusals."""
+    return [line for line in gateway.logged if line["event"] == "calls_refused"]
+
+
+async def test_a_drain_waits_for_no_stream_that_its_caller_keeps_open(repository: Path, tmp_path: Path) -> None:
+    with serve(repository, tmp_path, "--drain-seconds", "120") as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            assert (await watch.read()).status == SERVING
+            silent = [channel.stream_stream(path)(nothing()) for path in (*REFLECTION.values(), WATCH)]
+            listing = channel.stream_stream(REFLECTION["v1alpha"])()
+            await listing.write(reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString())
+            await listing.read()
+            gateway.process.terminate()
+            code = await asyncio.to_thread(gateway.process.wait, 60)
+            assert code == 0
+            assert (await watch.read()).status == NOT_SERVING
+            for stream in (*silent, listing):
+                assert await stream.code() is grpc.StatusCode.UNAVAILABLE
+        assert gateway.line("stopped")
+
+
+@pytest.mark.parametrize("version", REFLECTION)
+async def test_either_version_of_reflection_describes_every_service(stubs: Stubs, version: str) -> None:
+    method = stubs.channel.stream_stream(
+        REFLECTION[version],
+        reflection_pb2.ServerReflectionRequest.SerializeToString,
+        reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    [answer] = [each async for each in method(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))]
+    names = {service.name for service in answer.list_services_response.service}
+    assert {"portrait.v1.ProfileService", "grpc.reflection.v1.ServerReflection", "grpc.health.v1.Health"} <= names
+    asked = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=name) for name in sorted(names)]
+    assert [each.WhichOneof("message_response") async for each in method(iter(asked))] == [
+        "file_descriptor_response"
+    ] * len(names)
+
+
+def buf_curl(*arguments: str) -> str:
+    buf = str(Path(sys.executable).parent / "buf")
+    done = subprocess.run(
+        [buf, "curl", "--http2-prior-knowledge", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("version", REFLECTION)
+async def test_a_tool_of_another_make_calls_by_reflection(gateway: Served, version: str) -> None:
+    how = ("--protocol", "grpc", "--reflect", "--reflect-protocol", f"grpc-{version}")
+    listed = await asyncio.to_thread(buf_curl, *how, "--list-methods", f"http://{gateway.address}")
+    assert "portrait.v1.ProfileService/GetProfile" in listed
+    request = '{"shopper": {"history": {"events": [{"type": "EVENT_TYPE_VIEW", "itemId": "desk-lamp-red"}]}}}'
+    url = f"http://{gateway.address}/portrait.v1.ProfileService/GetProfile"
+    assert '"eventCount":1' in (await asyncio.to_thread(buf_curl, *how, "-d", request, url)).replace(" ", "")
+
+
+def frames(connection: socket.socket, unread: bytearray) -> list[Frame]:
+    """Frames that have come, waiting for the first of them a little."""
+    try:
+        unread += connection.recv(1 << 16)
+    except TimeoutError:
+        return []
+    found = []
+    while len(unread) >= HEADER_BYTES:
+        length = HEADER_BYTES + int.from_bytes(unread[:3], "big")
+        if len(unread) < length:
+            break
+        frame, _ = Frame.parse_frame_header(memoryview(bytes(unread[:HEADER_BYTES])))
+        frame.parse_body(memoryview(bytes(unread[HEADER_BYTES:length])))
+        found.append(frame)
+        del unread[:length]
+    return found
+
+
+@pytest.mark.parametrize("with_stream", [True, False])
+def test_pings_of_every_second_are_welcome(gateway: Served, with_stream: bool) -> None:
+    """gRPC's default takes two early pings and closes the connection at the third."""
+    host, _, port = gateway.address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=0.2) as connection:
+        out = PREFACE + SettingsFrame(0).serialize()
+        if with_stream:
+            headers = [(":method", "POST"), (":scheme", "http"), (":path", WATCH), (":authority", "x")]
+            headers += [("content-type", "application/grpc"), ("te", "trailers")]
+            out += HeadersFrame(1, Encoder().encode(headers), flags=["END_HEADERS"]).serialize()
+            out += DataFrame(1, b"\0\0\0\0\0", flags=["END_STREAM"]).serialize()
+        connection.sendall(out)
+        got: list[Frame] = []
+        unread = bytearray()
+        for number in range(5):
+            connection.sendall(PingFrame(0, number.to_bytes(8, "big")).serialize())
+            until = time.monotonic() + 0.7
+            while time.monotonic() < until:
+                got += frames(connection, unread)
+        answered = [frame for frame in got if isinstance(frame, PingFrame) and "ACK" in frame.flags]
+        assert not [frame for frame in got if isinstance(frame, GoAwayFrame)]
+        assert len(answered) == 5

@@ -159,6 +159,8 @@ async def _run(settings: Settings, *, check: bool = False, shared: bool = False,
     end_on_signals()
     async with AsyncExitStack() as closing:
         store, triton, version = await _started(settings, supervised, closing)
+        if check:
+            await store.check()
         last_change = await store.last_item_change()
         rollout = await _loaded(settings, store, triton, closing)
         _log.info("loaded", release=rollout.loaded.routes.traffic.serving, triton=version)
@@ -282,7 +284,7 @@ async def _serve(
     snapshots = Snapshots(settings.audiences)
     finder = Finder(settings.audience_minimum, reach.permitted, reach.living)
     metrics.watch_audiences(finder, snapshots, loaded)
-    health = Health(_SERVICES)
+    health = Health(_SERVICES, store)
     audiences = AudienceService(loaded, snapshots, finder)
     server = _server(settings, store, loaded, metrics, health, gates, given, permissions, audiences, shared)
     port = _listen(server, settings)

@@ -53,10 +53,17 @@ async def follow(store: Store, loaded: Loaded, after: int) -> None:
         try:
             async with loaded.changing:
                 last, changes = await store.item_changes_of_others(after)
+                if loaded.unapplied:
+                    changes = [change async for change in store.item_changes() if _is_due(change, loaded, after)]
                 await _tell(loaded, changes)
+                loaded.unapplied.clear()
             after = last
         except PortraitError as error:  # Triton is down, say: the next look tries again
             _log.warning("item changes wait", reason=str(error))
+
+
+def _is_due(change: ItemChange, loaded: Loaded, after: int) -> bool:
+    return change.number > after or (change.catalogue, change.item_id) in loaded.unapplied
 
 
 async def _tell(engine: Engine | Loaded, changes: Iterable[ItemChange]) -> None:

@@ -5,9 +5,9 @@ import sqlite3
 from datetime import datetime
 
 from portrait.server.moments import microseconds, moment
-from portrait.server.storage.files import Reserve
 from portrait.server.storage.queries import transaction
 from portrait.server.storage.recording import LAST_ARRIVAL
+from portrait.server.storage.reserve import Reserve
 from portrait.server.storage.store import Forgotten
 from portrait.server.storage.tombstones import shopper_sha256
 

@@ -16,14 +16,15 @@ from portrait.features.events import Event
 from portrait.server.consents import Consent, Purpose
 from portrait.server.errors import DiskFull, PortraitError
 from portrait.server.moments import microseconds, moment
+from portrait.server.private_files import make_private_file
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.storage import forgetting
 from portrait.server.storage.arrivals import Arrivals
 from portrait.server.storage.failures import Failures, describe
-from portrait.server.storage.files import Reserve, make_private_file
 from portrait.server.storage.queries import listed, parts
 from portrait.server.storage.reader import Reader
 from portrait.server.storage.recording import LAST_ARRIVAL, event_rows, record
+from portrait.server.storage.reserve import Reserve
 from portrait.server.storage.rows import (
     CONSENT_COLUMNS,
     EVENT_COLUMNS,

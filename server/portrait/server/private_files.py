@@ -1,6 +1,5 @@
-"""The files of the state: nobody but the gateway's user reads them, and some room is kept for a full disk."""
+"""Files and folders with shopper ids: nobody but the gateway's user reads them."""
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -8,8 +7,6 @@ import structlog
 
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _OTHERS = 0o077
-
-RESERVE_BYTES = 2 << 20
 
 _log = structlog.get_logger(__name__)
 
@@ -51,35 +48,3 @@ def _tighten(path: Path, mode: int) -> None:
         return
     except OSError as error:
         _log.warning("permissions_not_tightened", file=path.name, reason=error.strerror)
-
-
-class Reserve:
-    """A file of `RESERVE_BYTES` that holds nothing.
-
-    Its room is given up when the disk is full, so that a shopper can still be forgotten.
-
-    Args:
-        state: the state file, beside which it stands.
-    """
-
-    def __init__(self, state: Path) -> None:
-        self._path = state.with_name(state.name + "-reserve")
-
-    def fill(self) -> None:
-        """Take the room, if it is not taken; where there is none, the log says so."""
-        if self._path.exists():
-            return
-        try:
-            file = os.open(self._path, os.O_CREAT | os.O_WRONLY, _PRIVATE_FILE)
-            try:
-                os.posix_fallocate(file, 0, RESERVE_BYTES)
-            finally:
-                os.close(file)
-        except OSError as error:
-            self.release()
-            _log.warning("no_room_for_reserve", reason=error.strerror, bytes=RESERVE_BYTES)
-
-    def release(self) -> None:
-        """Give the room up."""
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)

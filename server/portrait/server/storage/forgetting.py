@@ -21,8 +21,9 @@ _TABLES = ("consent_records", "consents", "demographics")
 """All that is known of shoppers beside events."""
 _DELETE_SOME_EVENTS = "DELETE FROM events WHERE arrival IN (SELECT arrival FROM events WHERE shopper_id = ? LIMIT ?)"
 _EVENTS_AT_A_TIME = 64
-"""What removing them writes is below `RESERVE_BYTES`: of each a page of the table and of two indexes, at worst."""
+"""Removing them writes less than 1 MiB: of each a page of the table and of two indexes, at worst."""
 _PAGES_AT_A_TIME = 256
+_MAX_REWRITTEN_BYTES = 8 << 20
 
 
 def forget(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> Forgotten:
@@ -62,12 +63,26 @@ def forget_on_full_disk(connection: sqlite3.Connection, reserve: Reserve, shoppe
     return Forgotten(removed, forgotten_at)
 
 
+def rewrite(connection: sqlite3.Connection) -> bool:
+    """Write a small file anew; returns whether it was small.
+
+    SQLite overwrites what is deleted, but where pages were split or joined it leaves copies of rows in the unused part
+    of pages. Only writing the file anew removes those; for a large one, others would wait too long.
+    """
+    if _number(connection, "page_count") * _number(connection, "page_size") > _MAX_REWRITTEN_BYTES:
+        return False
+    connection.execute("PRAGMA temp_store = MEMORY")  # no copy of it in a folder for temporary files
+    connection.execute("VACUUM")
+    return True
+
+
 def return_pages(connection: sqlite3.Connection) -> bool:
     """Give some freed pages back to the disk; returns whether there are more."""
-    before = _free_pages(connection)
+    before = _number(connection, "freelist_count")
     if before:
-        connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_A_TIME})").fetchall()
-    return 0 < _free_pages(connection) < before
+        # As a script: `execute` ends after the first page, as the statement has no rows.
+        connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_A_TIME})")
+    return 0 < _number(connection, "freelist_count") < before
 
 
 def truncate_log(connection: sqlite3.Connection) -> None:
@@ -101,5 +116,5 @@ def _begin_log_anew(connection: sqlite3.Connection) -> None:
         truncate_log(connection)
 
 
-def _free_pages(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])

@@ -142,8 +142,7 @@ class SqliteStore:
             _log.warning("forgetting_on_full_disk")
             in_steps = partial(forgetting.forget_on_full_disk, reserve=self._reserve, shopper_id=shopper_id, now=now)
             forgotten = await self._writer.alone(in_steps)
-        with contextlib.suppress(PortraitError):  # the shopper is forgotten; the next one who is makes it good
-            await self._return_space()
+        await self._return_space()
         return forgotten
 
     async def last_forgotten(self) -> int:
@@ -267,11 +266,17 @@ class SqliteStore:
         return await self._writer.write(each, None, rows=rows)
 
     async def _return_space(self) -> None:
-        """Give freed pages back to the disk, clear the log, keep room for the next time; others write in between."""
-        for _ in range(_MAX_VACUUM_STEPS):
-            if not await self._writer.alone(forgetting.return_pages):
-                break
-        await self._writer.alone(forgetting.truncate_log)
+        """Give freed pages back to the disk, clear the log, keep room for the next time; others write in between.
+
+        What fails here the next call makes good.
+        """
+        with contextlib.suppress(PortraitError):
+            if not await self._writer.alone(forgetting.rewrite):
+                for _ in range(_MAX_VACUUM_STEPS):
+                    if not await self._writer.alone(forgetting.return_pages):
+                        break
+        with contextlib.suppress(PortraitError):
+            await self._writer.alone(forgetting.truncate_log)
         await asyncio.to_thread(self._reserve.fill)
 
     async def _of_many(

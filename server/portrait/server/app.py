@@ -188,6 +188,8 @@ async def _run(settings: Settings, *, check: bool = False, shared: bool = False,
     certificates = load_certificates(settings)  # before anything is started
     async with AsyncExitStack() as closing:
         store, triton, version = await _started(settings, supervised, closing)
+        if check:
+            await store.check()
         last_change = await store.last_item_change()
         rollout = await _loaded(settings, store, triton, closing)
         _log.info("loaded", release=rollout.loaded.routes.traffic.serving, triton=version)
@@ -321,7 +323,7 @@ async def _serve(
     finder = Finder(settings.audience_minimum, reach.permitted, reach.living)
     metrics.watch_audiences(finder, snapshots, loaded)
     background = Background()
-    health = Health(_SERVICES, {"background": background.failure})
+    health = Health(_SERVICES, store, {"background": background.failure})
     audiences = AudienceService(loaded, snapshots, finder)
     rooms = Rooms(len(gates) * settings.max_concurrent_rpcs)
     server = _server(

@@ -42,9 +42,12 @@ class Consent:
     granted: bool
     """False: withdrawn."""
     time: datetime
-    """When the shopper said so, UTC, never later than `recorded_at`. Of two, the later one counts; in one second, the
-    one that arrived last."""
+    """When the shopper said so, UTC; `recorded_at` if that was not told, and then what was said counts by its arrival.
+
+    A withdrawal counts as soon as it arrives, whatever its time. A grant with a time does not undo a withdrawal that is
+    later by a second or more."""
     recorded_at: datetime
+    """UTC, by the clock of the gateway that recorded it."""
     notice: str = ""
     """Name or version of the words that the shopper agreed to; empty if it was not told."""
     source: str = ""

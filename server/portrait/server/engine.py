@@ -154,7 +154,11 @@ class Engine:
             items: of two with one id the last counts.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
-        self.catalogues.upsert(catalogue, await self.by_words(catalogue, items, deadline))
+        self.put_items(catalogue, await self.by_words(catalogue, items, deadline))
+
+    def put_items(self, catalogue: str, items: CandidateSet) -> None:
+        """Add or replace items that are encoded; they are recommendable when this returns."""
+        self.catalogues.upsert(catalogue, items)
 
     def delete_items(self, catalogue: str, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many were there.

@@ -5,7 +5,9 @@ PortraitError
 ├── NotFound           expected: what the caller names is not there
 ├── FailedPrecondition expected: something else must be done first; the same request will not do
 ├── Overloaded         expected: more work than can be taken; come back later
-├── Unavailable        expected: Triton is down or restarts; come back later
+├── DiskFull           expected: the state file can't grow; come back later
+├── StateDamaged       expected: the state file has damaged pages; an operator must restore it
+├── Unavailable        expected: Triton is down or restarts, or the state file is locked; come back later
 ├── DeadlineExceeded   expected: the caller's time is up
 └── InferenceFailed    unexpected: a model answered with something that is no answer
 """
@@ -72,6 +74,27 @@ class Overloaded(PortraitError):
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DiskFull(PortraitError):
+    """Expected. The disk of the state file has no room for what is to be stored; nothing of it was.
+
+    Args:
+        message: what is full.
+        retry_after: seconds after which a retry makes sense.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StateDamaged(PortraitError):
+    """Expected. Pages of the state file are damaged: it takes no more writes until an operator has restored it.
+
+    Args:
+        message: what is damaged.
+    """
 
 
 class Unavailable(PortraitError):

@@ -11,6 +11,7 @@ from portrait.server.errors import NotFound
 from portrait.server.inference.liveness import Look
 from portrait.server.interceptors.chain import Context
 from portrait.server.rollout.loaded import Loaded
+from portrait.server.storage.store import Store
 
 LOOK_SECONDS = 0.5
 """How often the status is made true."""
@@ -21,6 +22,8 @@ _ANSWER_SECONDS = 1.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+_WRITING = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
+"""Services that write to the state file."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,16 +39,21 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     Args:
         services: full names; the empty name, which means the server, is always known.
+        store: with a fault, what writes to it is not served, nor the server as a whole; what only reads is.
         conditions: what must hold beside the models' answers, by a name for the log.
     """
 
-    def __init__(self, services: Iterable[str], conditions: Mapping[str, Condition] | None = None) -> None:
+    def __init__(
+        self, services: Iterable[str], store: Store, conditions: Mapping[str, Condition] | None = None
+    ) -> None:
         self._services = {"", *services}
+        self._store = store
         self._conditions = conditions or {}
         self._silent_looks = 0
         self._reason: str | None = "the models have not answered yet"
         """Why the models don't serve, by the last look that told."""
         self._status = _NOT_SERVING
+        self._fault = store.fault
         self._draining = False
         self._changed = asyncio.Event()
 
@@ -53,14 +61,14 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         """The status now."""
         if request.service not in self._services:
             raise NotFound("service", "there is no such service")
-        return health_pb2.HealthCheckResponse(status=self._status)
+        return health_pb2.HealthCheckResponse(status=self._status_of(request.service))
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802
         """The status now and whenever it changes; ends when the server drains."""
         sent = None
         while True:
             changed = self._changed
-            status = self._status if request.service in self._services else _UNKNOWN
+            status = self._status_of(request.service) if request.service in self._services else _UNKNOWN
             if status != sent:
                 sent = status
                 await context.write(health_pb2.HealthCheckResponse(status=status))
@@ -71,6 +79,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     async def look(self, loaded: Loaded) -> None:
         """Make the status true: that of the release that serves, whatever becomes of a canary."""
+        self._fault = self._store.fault
         try:
             reason = self._unmet_condition() or self._judge(await loaded.routes.serving.look(_ANSWER_SECONDS))
         except Exception:
@@ -100,6 +109,9 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         """Say NOT_SERVING from now on, and let go of the watchers."""
         self._draining = True
         self._set(_NOT_SERVING, "draining")
+
+    def _status_of(self, service: str) -> int:
+        return _NOT_SERVING if self._fault is not None and service in _WRITING else self._status
 
     def _set(self, status: int, reason: str | None) -> None:
         """Change the status and wake the watchers, who look at an event that is theirs only once."""

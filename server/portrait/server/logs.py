@@ -51,7 +51,7 @@ def configure(level: str, stream: Stream) -> None:
 
     Args:
         level: least severe level of the gateway's own lines. Libraries are held to warnings whatever it
-            is: at `debug` aiosqlite would log every statement with its values.
+            is: at `debug` some log values.
         stream: where the lines go.
     """
     shared: list[structlog.typing.Processor] = [

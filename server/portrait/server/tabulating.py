@@ -27,6 +27,7 @@ from portrait.server.audiences.merging import Source, merge
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import CHUNK, TABLE, Description, Rows, ShopperTable, key_of, write
 from portrait.server.engine import Engine
+from portrait.server.private_files import make_private_folder
 from portrait.server.profiles.profile import Profile
 from portrait.server.profiling import profile_of
 from portrait.server.services.shoppers import recorded_behaviour_of
@@ -112,10 +113,12 @@ async def tabulate(
         PortraitError: the models do not answer; what was computed is kept for the next run.
     """
     folder = snapshots.of(engine.release.identity)
-    folder.mkdir(parents=True, exist_ok=True)
+    for private in (folder.parent, folder):
+        make_private_folder(private)
     with _locked(folder):
         base = None if full else snapshots.newest(engine.release.identity)
-        run = _Run(engine, store, permitted, base, folder / _BUILDING)
+        last_snapshot = max(snapshots.numbers(engine.release.identity), default=0)
+        run = _Run(engine, store, permitted, base, last_snapshot, folder / _BUILDING)
         return await run.make(snapshots, as_of, tell)
 
 
@@ -133,10 +136,16 @@ class _Run:
     """One run, up to its end or the next's beginning."""
 
     def __init__(
-        self, engine: Engine, store: Store, permitted: Chosen, base: ShopperTable | None, folder: Path
+        self,
+        engine: Engine,
+        store: Store,
+        permitted: Chosen,
+        base: ShopperTable | None,
+        last_snapshot: int,
+        folder: Path,
     ) -> None:
         self._engine, self._store, self._permitted = engine, store, permitted
-        self._base, self._folder = base, folder
+        self._base, self._last_snapshot, self._folder = base, last_snapshot, folder
 
     async def make(
         self, snapshots: Snapshots, as_of: datetime | None, tell: Callable[[Progress], None]
@@ -242,11 +251,10 @@ class _Run:
 
     def _description(self, last_arrival: int, last_forgotten: int) -> Description:
         release, now = self._engine.release, datetime.now(UTC)
-        before = self._base.description.snapshot if self._base else 0
         return Description(
             release=release.number,
-            # Of a table that was deleted, no number is given again.
-            snapshot=max(before + 1, time.time_ns() // 1_000_000),
+            # Of a table that was deleted, no number is given again; and the clock may have been set back.
+            snapshot=max(self._last_snapshot + 1, time.time_ns() // 1_000_000),
             created_at=now.isoformat(),
             shoppers=0,
             dimension=release.dimension,

@@ -121,8 +121,8 @@ async def test_events_and_item_changes_survive_reopening(tmp_path: Path) -> None
 
 
 async def test_writes_wait_for_the_disk(store: SqliteStore) -> None:
-    [[mode]] = await store._writer.execute_fetchall("PRAGMA journal_mode")
-    [[synchronous]] = await store._writer.execute_fetchall("PRAGMA synchronous")
+    [[mode]] = await store._writer.alone(lambda connection: connection.execute("PRAGMA journal_mode").fetchall())
+    [[synchronous]] = await store._writer.alone(lambda connection: connection.execute("PRAGMA synchronous").fetchall())
     assert (mode, synchronous) == ("wal", 2)
 
 

@@ -61,6 +61,8 @@ class Snapshots:
             release: what it is of.
             snapshot: its number.
         """
+        for file in made.iterdir():
+            file.chmod(0o600)  # it names shoppers
         os.replace(made, self.of(release) / str(snapshot))
         for number in self.numbers(release)[:-KEPT]:
             oldest = self.of(release) / str(number)

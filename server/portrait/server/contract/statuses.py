@@ -10,11 +10,13 @@ from google.rpc import error_details_pb2, status_pb2
 
 from portrait.server.errors import (
     DeadlineExceeded,
+    DiskFull,
     FailedPrecondition,
     InvalidRequest,
     NotFound,
     Overloaded,
     PortraitError,
+    StateDamaged,
     Unavailable,
 )
 
@@ -26,6 +28,8 @@ _CODES: dict[type[PortraitError], grpc.StatusCode] = {
     NotFound: grpc.StatusCode.NOT_FOUND,
     FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    StateDamaged: grpc.StatusCode.DATA_LOSS,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
@@ -67,7 +71,7 @@ def status_of(error: PortraitError, request_id: str | None) -> Status:
     reason = _CODES[type(error)].name
     known = {} if request_id is None else {"request_id": request_id}
     info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=known)
-    retry_after = error.retry_after if isinstance(error, Unavailable | Overloaded) else None
+    retry_after = error.retry_after if isinstance(error, Unavailable | Overloaded | DiskFull) else None
     return Status(_CODES[type(error)], message_of(error), (info, *_details(error)), retry_after)
 
 
@@ -110,7 +114,7 @@ def _details(error: PortraitError) -> tuple[Message, ...]:
                 for each in error.violations[:_LISTED_VIOLATIONS]
             ]
             return (error_details_pb2.BadRequest(field_violations=listed),)
-        case Unavailable() | Overloaded():
+        case Unavailable() | Overloaded() | DiskFull():
             delay = duration_pb2.Duration()
             delay.FromMilliseconds(round(1000 * error.retry_after))
             return (error_details_pb2.RetryInfo(retry_delay=delay),)

@@ -48,6 +48,13 @@ def age_band(age: int) -> str:
     return _FIRST_AGES[max(first for first in _FIRST_AGES if first <= age)]
 
 
-def declared_by(declared: Demographics | None, as_of: datetime) -> Demographics | Absence:
-    """What was declared up to a moment, or that nothing was."""
-    return _NOTHING_DECLARED if declared is None or declared.declared_at > as_of else declared
+def declared_by(declared: Demographics | None, as_of: datetime | None) -> Demographics | Absence:
+    """What was declared up to a moment, or that nothing was.
+
+    Args:
+        declared: what was declared last.
+        as_of: the moment; None for all that has arrived, whatever clock it was dated by.
+    """
+    if declared is None or (as_of is not None and declared.declared_at > as_of):
+        return _NOTHING_DECLARED
+    return declared

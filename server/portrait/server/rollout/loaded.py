@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 
 from portrait.features.events import Item
+from portrait.server.catalogues.described import CandidateSet
 from portrait.server.contract.limits import MAX_CATALOGUES
 from portrait.server.engine import Engine
 from portrait.server.errors import FailedPrecondition, NotFound
@@ -29,6 +30,8 @@ class Loaded:
         """Where requests go from now on."""
         self.changing = asyncio.Lock()
         """Held while items change, so that all engines and the store see the changes in one order."""
+        self.unapplied: set[tuple[str, str]] = set()
+        """Catalogue and id of items whose change is stored but could not be applied here."""
         self._item_changes = self._switches = 0
 
     @property
@@ -93,13 +96,32 @@ class Loaded:
 
     async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
         """Add or replace items in every release; see `Engine.upsert_items`. Called with `changing` held."""
-        changes = (engine.upsert_items(catalogue, items, deadline=deadline) for engine in tuple(self._engines.values()))
-        # All are waited for, so that no change is still on its way when the next one comes.
-        outcomes = await asyncio.gather(*changes, return_exceptions=True)
-        self._item_changes += 1
-        for outcome in outcomes:
+        self.put_items(catalogue, await self.encode_items(catalogue, items, deadline=deadline))
+
+    async def encode_items(
+        self, catalogue: str, items: Sequence[Item], *, deadline: float | None
+    ) -> dict[int, CandidateSet]:
+        """Encode items by every release, for `put_items`; changes nothing. Called with `changing` held."""
+        engines = dict(self._engines)
+        encoding = (engine.by_words(catalogue, items, deadline) for engine in engines.values())
+        # All are waited for, so that none is still at work when the next change comes.
+        outcomes = await asyncio.gather(*encoding, return_exceptions=True)
+        encoded = {}
+        for release, outcome in zip(engines, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+            encoded[release] = outcome
+        return encoded
+
+    def put_items(self, catalogue: str, encoded: Mapping[int, CandidateSet]) -> None:
+        """Add or replace items in every release, as `encode_items` gave them. Called with `changing` held."""
+        for release, items in encoded.items():
+            self._engines[release].put_items(catalogue, items)
+        self._item_changes += 1
+
+    def require_catalogue(self, catalogue: str) -> None:
+        """Raise NotFound if the serving release has no such catalogue."""
+        _ = self.routes.serving.catalogues[catalogue]
 
     def delete_items(self, catalogue: str, item_ids: Sequence[str]) -> int:
         """Remove items from every release; returns how many the serving one held. Called with `changing` held.
@@ -108,13 +130,12 @@ class Loaded:
             NotFound: the serving release has no such catalogue.
         """
         serving = self.routes.serving
-        deleted = serving.delete_items(catalogue, item_ids)
         for engine in self._engines.values():
             if engine is not serving:
                 with suppress(NotFound):  # a catalogue that only some releases bring
                     engine.delete_items(catalogue, item_ids)
         self._item_changes += 1
-        return deleted
+        return serving.delete_items(catalogue, item_ids)
 
     async def close(self) -> None:
         """Close all engines."""

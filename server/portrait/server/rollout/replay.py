@@ -55,12 +55,18 @@ class OtherChanges:
         """Tell the engines what changed since the last time; raises what the store fails with."""
         async with self._loaded.changing:
             last, changes = await self._store.item_changes_of_others(self._after)
+            if self._loaded.unapplied:
+                changes = [change async for change in self._store.item_changes() if self._is_due(change)]
             try:
                 await _tell(self._loaded, changes)
             except PortraitError as error:  # Triton is down, say: the next look tries again
                 _log.warning("item changes wait", reason=str(error))
             else:
+                self._loaded.unapplied.clear()
                 self._after = last
+
+    def _is_due(self, change: ItemChange) -> bool:
+        return change.number > self._after or (change.catalogue, change.item_id) in self._loaded.unapplied
 
 
 async def _tell(engine: Engine | Loaded, changes: Iterable[ItemChange]) -> None:

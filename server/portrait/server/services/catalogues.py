@@ -6,9 +6,10 @@ from portrait.features.events import Item
 from portrait.server.contract.validation import violations
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
+from portrait.server.rollout.item_changes import ItemChanges
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.translation import catalogue_name, entry_violations, item_message, item_of
-from portrait.server.storage.store import ItemChange, Store
+from portrait.server.storage.store import Store
 from portrait.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
 
 
@@ -22,7 +23,7 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
 
     def __init__(self, loaded: Loaded, store: Store) -> None:
         self._loaded = loaded
-        self._store = store
+        self._changes = ItemChanges(loaded, store)
 
     async def UpsertItems(  # noqa: N802 - the contract's name
         self, request: catalogue_service_pb2.UpsertItemsRequest, context: Context
@@ -38,10 +39,7 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
             else:
                 items.append(item_of(sent, catalogue))
         if items:
-            async with self._loaded.changing:
-                self._loaded.require_room(catalogue)
-                await self._loaded.upsert_items(catalogue, items, deadline=current_deadline())
-                await self._store.change_items([ItemChange(catalogue, item.item_id, item) for item in items])
+            await self._changes.upsert(catalogue, items, deadline=current_deadline())
         structlog.contextvars.bind_contextvars(stored=len(items), rejected=len(errors))
         return catalogue_service_pb2.UpsertItemsResponse(stored=len(items), errors=errors)
 
@@ -50,9 +48,7 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
     ) -> catalogue_service_pb2.DeleteItemsResponse:
         """Remove items."""
         catalogue = catalogue_name(request.catalogue)
-        async with self._loaded.changing:
-            deleted = self._loaded.delete_items(catalogue, request.item_ids)
-            await self._store.change_items([ItemChange(catalogue, each, None) for each in request.item_ids])
+        deleted = await self._changes.delete(catalogue, request.item_ids)
         structlog.contextvars.bind_contextvars(deleted=deleted)
         return catalogue_service_pb2.DeleteItemsResponse(deleted=deleted)
 

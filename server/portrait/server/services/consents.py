@@ -93,8 +93,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
 
 
 def _consent_of(message: consent_service_pb2.Consent, now: datetime) -> Consent:
-    # A time to come would keep what is said until then from counting.
-    time = min(datetime_of(message.time), now) if message.HasField("time") else now
+    time = datetime_of(message.time) if message.HasField("time") else now
     granted = message.decision == consent_service_pb2.CONSENT_DECISION_GRANTED
     return Consent(_NUMBERED[message.purpose], granted, time, now, message.notice, message.source)
 

@@ -120,7 +120,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         fields, shopper_id = profile_fields(paths), shopper.shopper_id
         if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):
             moment = datetime.now(UTC) if as_of is None else datetime_of(as_of)
-            declared = await self._declared(shopper_id, moment, fields)
+            declared = await self._declared(shopper_id, as_of, fields)
             return profile_message(withheld(engine.release.number, moment, fields, declared), shopper_id, fields)
         behaviour = await known_behaviour_of(self._store, self._permissions, shopper, as_of, path)
         profile = await profile_of(
@@ -131,14 +131,17 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             deadline=current_deadline(),
             labels=labels or LabelQuestions(),
             allow_degraded=allow_degraded,
-            declared=await self._declared(shopper_id, behaviour.as_of, fields),
+            declared=await self._declared(shopper_id, as_of, fields),
         )
         return profile_message(profile, shopper_id, fields)
 
-    async def _declared(self, shopper_id: str, as_of: datetime, fields: frozenset[str]) -> Demographics | Absence:
+    async def _declared(
+        self, shopper_id: str, as_of: Timestamp | None, fields: frozenset[str]
+    ) -> Demographics | Absence:
         """What a shopper declared, or why it is not shown."""
         if "demographics" not in fields or not shopper_id:
             return NOT_SHOWN
         if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):
             return NOT_SHOWN
-        return declared_by(await self._store.demographics(shopper_id), as_of)
+        moment = None if as_of is None else datetime_of(as_of)
+        return declared_by(await self._store.demographics(shopper_id), moment)

@@ -3,7 +3,10 @@
 import contextlib
 import sqlite3
 from array import array
-from pathlib import Path
+from collections.abc import Hashable
+
+from portrait.server.errors import PortraitError
+from portrait.server.storage.failures import Failures
 
 _PLACES = 1 << 16
 """Shoppers are told apart by a hash of so many values. Two that share one lose answers that they might have kept."""
@@ -22,21 +25,31 @@ class Arrivals:
     SQLite's `data_version` says in about a microsecond whether anything was committed, so that this needs no thread.
 
     Args:
-        path: the file.
-        timeout: seconds that a locked file is waited for.
+        connection: from now on waits for no lock, as the event loop would wait with it.
+        failures: notes what goes wrong.
     """
 
-    def __init__(self, path: Path, timeout: float) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=timeout)
+    def __init__(self, connection: sqlite3.Connection, failures: Failures) -> None:
+        self._connection = connection
+        self._failures = failures
         self._counts = array("Q", bytes(8 * _PLACES))
         self._everybody = 0
         self._data_version = self._number("PRAGMA data_version")
         self._seen = {table: self._latest(table) for table in _WATCHED}
         self._forgotten = self._number(_LAST_FORGOTTEN)
+        self._connection.execute("PRAGMA busy_timeout = 0")
 
-    def version(self, shopper_id: str) -> tuple[int, int]:
-        """Another value after everything that is recorded of the shopper, and after anyone is forgotten."""
-        self._look()
+    def version(self, shopper_id: str) -> Hashable:
+        """Another value after everything that is recorded of the shopper, and after anyone is forgotten.
+
+        While the file can't be read, another one each time: no answer is known to be still right.
+        """
+        try:
+            self._look()
+        except sqlite3.Error as error:
+            if not isinstance(self._failures.typed(error), PortraitError):
+                raise
+            return object()
         return self._everybody, self._counts[hash(shopper_id) % _PLACES]
 
     def close(self) -> None:

@@ -12,17 +12,16 @@ from portrait.server.storage.store import ItemChange, RecordedEvent
 
 EVENT_COLUMNS = Event._fields
 CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "source")
-TIME = 1 + EVENT_COLUMNS.index("time")
-"""Where a row of an event, which begins with its shopper, has its time."""
+EVENT_ID, TIME = (1 + EVENT_COLUMNS.index(name) for name in ("event_id", "time"))
+"""Where a row of an event, which begins with its shopper, has its id and its time."""
 
 
 def event_row(recorded: RecordedEvent) -> tuple[Any, ...]:
     """Shopper, then the event in the order of its fields; the time in microseconds since 1970."""
-    event = recorded.event
-    if event.time is None:
+    event_id, kind, time, *rest = recorded.event  # by position: a mapping by name takes thrice as long
+    if time is None:
         raise ValueError("an event without a time can't be recorded")
-    values = event._asdict() | {"type": event.type.value, "time": microseconds(event.time)}
-    return (recorded.shopper_id, *values.values())
+    return (recorded.shopper_id, event_id, kind.value, microseconds(time), *rest)
 
 
 def event_of(row: Sequence[Any]) -> Event:

@@ -1,9 +1,12 @@
 """The file of a store: its tables, and how one of an earlier version becomes one of this."""
 
+import shutil
+import sqlite3
 from pathlib import Path
 
-import aiosqlite
+import structlog
 
+from portrait.server.storage.queries import transaction
 from portrait.server.storage.store import StoreError
 
 _MIGRATIONS = (
@@ -73,37 +76,98 @@ CREATE TABLE tombstones (
     arrival INTEGER NOT NULL -- the highest that any event had had by then: none is given twice
 );
 """,
+    """
+-- the latest time of all withdrawals; NULL: there was none
+ALTER TABLE consents ADD COLUMN withdrawn_at INTEGER;
+UPDATE consents SET withdrawn_at = (
+    SELECT max(record.time) FROM consent_records AS record
+    WHERE record.shopper_id = consents.shopper_id AND record.purpose = consents.purpose AND NOT record.granted
+);
+UPDATE consents SET granted = 0 WHERE granted AND withdrawn_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM consent_records AS record
+    WHERE record.shopper_id = consents.shopper_id AND record.purpose = consents.purpose AND record.granted
+    AND (record.time = record.recorded_at OR record.time / 1000000 >= withdrawn_at / 1000000)
+    AND record.number > (
+        SELECT max(withdrawal.number) FROM consent_records AS withdrawal
+        WHERE withdrawal.shopper_id = consents.shopper_id AND withdrawal.purpose = consents.purpose
+        AND NOT withdrawal.granted
+    )
+);
+DELETE FROM demographics WHERE EXISTS (
+    SELECT 1 FROM consents
+    WHERE consents.shopper_id = demographics.shopper_id AND purpose = 'demographics' AND NOT granted
+);
+""",
 )
 """What makes a file of each version, from 0, one of the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)
 
-LOCK_SECONDS = 5.0
-"""A process waits so long for another one's transaction."""
+_MAX_VACUUM_BYTES = 1 << 30
+"""A larger file of an earlier version is not written anew at the start, which would take minutes."""
+
+_log = structlog.get_logger(__name__)
 
 
-async def connect(path: Path) -> aiosqlite.Connection:
-    """Open a file. Transactions begin where they are told to, not before the first write (isolation_level None)."""
-    return await aiosqlite.connect(path, isolation_level=None, timeout=LOCK_SECONDS)
+def connect(path: Path, timeout: float) -> sqlite3.Connection:
+    """Open a file, for one thread at a time. Transactions begin where they are told to, not before the first write.
+
+    Args:
+        path: the file.
+        timeout: seconds that a locked file is waited for.
+    """
+    return sqlite3.connect(path, isolation_level=None, timeout=timeout, check_same_thread=False)
 
 
-async def prepare(connection: aiosqlite.Connection, path: Path) -> None:
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Set the file up for durable writes and, if it is new or of an earlier version, make its tables.
 
     Raises:
-        StoreError: a later version of Portrait wrote it.
+        StoreError: a later version of Portrait wrote it, or something else.
+        sqlite3.Error: it can't be used.
     """
-    await connection.execute("PRAGMA journal_mode = WAL")
-    await connection.execute("PRAGMA synchronous = FULL")
-    await connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-    await connection.execute("BEGIN IMMEDIATE")
-    [[version]] = await connection.execute_fetchall("PRAGMA user_version")
+    if not _number(connection, "page_count"):
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only before the first page
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+    # Looked at first without a lock: a full disk, say, need not keep a gateway from reading.
+    if _version(connection, path) < SCHEMA_VERSION:
+        with transaction(connection):
+            for migration in _MIGRATIONS[_version(connection, path) :]:
+                for statement in migration.split(";\n"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    if not _number(connection, "auto_vacuum"):
+        _vacuum(connection, path)
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of the file; 0 if it is new."""
+    version = _number(connection, "user_version")
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"{path} was written by a later version of Portrait (schema {version}; "
             f"this one reads up to {SCHEMA_VERSION})"
         )
-    for migration in _MIGRATIONS[version:]:
-        for statement in migration.split(";\n"):
-            await connection.execute(statement)
-    await connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    await connection.commit()
+    [[tables]] = connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    if tables and not version:
+        raise StoreError(f"{path} is no state file of Portrait: it is a SQLite file of something else")
+    return version
+
+
+def _vacuum(connection: sqlite3.Connection, path: Path) -> None:
+    """Write a file of an earlier version anew, so that from now on it gives back what is freed."""
+    size = _number(connection, "page_count") * _number(connection, "page_size")
+    disk = shutil.disk_usage(path.parent)
+    if size > _MAX_VACUUM_BYTES or disk.free < 3 * size:
+        _log.warning("state_not_vacuumed", bytes=size, free_bytes=disk.free)
+        return
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:  # another process uses the file: a later start tries again
+        _log.warning("state_not_vacuumed", sqlite_errorname=error.sqlite_errorname)
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])

@@ -58,8 +58,25 @@ class ItemChange:
 class Store(Protocol):
     """Keeps events, what shoppers said of themselves, and changes of items.
 
-    What a call has stored survives a crash of process and machine.
+    What a call has stored survives a crash of process and machine. Every call may raise
+
+        Unavailable: another process has locked the file for long, or it can't be used now;
+        DiskFull: there is no room for what is to be stored (only who writes);
+        StateDamaged: the file is damaged.
     """
+
+    @property
+    def fault(self) -> str | None:
+        """Name of the damage that was met; None as long as none was. With a fault, nothing is written any more."""
+        ...
+
+    async def check(self) -> None:
+        """Read everything, which may take minutes.
+
+        Raises:
+            StoreError: something is damaged.
+        """
+        ...
 
     async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
         """Store events, all in one transaction.
@@ -70,11 +87,13 @@ class Store(Protocol):
         ...
 
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
-        """Remove all that is known of a shopper, in one transaction, and remember nothing but that they are forgotten.
+        """Remove all that is known of a shopper and remember nothing but that they are forgotten.
+
+        In one transaction, or on a full disk in small ones, which may end midway with `DiskFull`.
 
         Args:
             shopper_id: need not be known.
-            now: the moment.
+            now: the moment. Where an event of the shopper is dated later, its time takes the place of this.
         """
         ...
 
@@ -119,8 +138,9 @@ class Store(Protocol):
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
         """Keep what a shopper said beside all that they said before, in one transaction.
 
-        Of what was said of one purpose the latest counts; of one second, what arrived last. Where that is to withdraw
-        `demographics`, what the shopper declared is erased.
+        A withdrawal counts as soon as it arrives, whatever its time. A grant counts unless it has a time of its own
+        (one that is not `recorded_at`), and that is before a withdrawal's by a second or more. Whoever withdraws
+        `demographics` has what they declared erased.
         """
         ...
 

@@ -1,0 +1,87 @@
+"""Changes of items: on the disk first, then in memory, so that what is served is never more than what is stored."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from portrait.features.events import Item
+from portrait.server.rollout.loaded import Loaded
+from portrait.server.storage.store import ItemChange, Store
+
+T = TypeVar("T")
+
+
+class ItemChanges:
+    """Stores changes of items and applies them to every release that is loaded.
+
+    Args:
+        loaded: the engines that recommend the items.
+        store: remembers what changed since the release.
+    """
+
+    def __init__(self, loaded: Loaded, store: Store) -> None:
+        self._loaded = loaded
+        self._store = store
+        self._unfinished: set[asyncio.Task[Any]] = set()
+
+    async def upsert(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
+        """Add or replace items; they are recommendable when this returns.
+
+        Args:
+            catalogue: its name; the first item makes a catalogue.
+            items: of two with one id the last counts.
+            deadline: `loop.time()` at which the caller's time is up; None if never.
+
+        Raises:
+            FailedPrecondition: there are as many catalogues as there may be.
+            PortraitError: the models or the store fail; then nothing has changed.
+        """
+        await self._loaded.changing.acquire()
+        try:
+            self._loaded.require_room(catalogue)
+            encoded = await self._loaded.encode_items(catalogue, items, deadline=deadline)
+        except BaseException:
+            self._loaded.changing.release()
+            raise
+        changes = [ItemChange(catalogue, item.item_id, item) for item in items]
+        await self._finish(changes, partial(self._loaded.put_items, catalogue, encoded))
+
+    async def delete(self, catalogue: str, item_ids: Sequence[str]) -> int:
+        """Remove items; returns how many the serving release held.
+
+        Raises:
+            NotFound: the serving release has no such catalogue.
+            PortraitError: the store fails; then nothing has changed.
+        """
+        await self._loaded.changing.acquire()
+        try:
+            self._loaded.require_catalogue(catalogue)
+        except BaseException:
+            self._loaded.changing.release()
+            raise
+        changes = [ItemChange(catalogue, item_id, None) for item_id in item_ids]
+        return await self._finish(changes, partial(self._loaded.delete_items, catalogue, item_ids))
+
+    async def _finish(self, changes: Sequence[ItemChange], apply: Callable[[], T]) -> T:
+        """Store and apply, with `changing` held, which is released at the end.
+
+        Both happen even if the caller leaves meanwhile: else what is stored might not be served.
+        """
+        task = asyncio.create_task(self._store_and_apply(changes, apply), name="item changes of a call")
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
+
+    async def _store_and_apply(self, changes: Sequence[ItemChange], apply: Callable[[], T]) -> T:
+        try:
+            await self._store.change_items(changes)
+            try:
+                return apply()
+            except Exception:
+                self._loaded.unapplied.update(
+                    (each.catalogue, each.item_id) for each in changes
+                )  # `OtherChanges` tries again
+                raise
+        finally:
+            self._loaded.changing.release()

@@ -1,0 +1,132 @@
+"""The one place that tells what an error of SQLite means to a caller, and to whoever reads the log."""
+
+import os
+import sqlite3
+import time
+from collections import Counter
+from pathlib import Path
+
+import structlog
+
+from portrait.server.errors import DiskFull, PortraitError, StateDamaged, Unavailable
+
+LOCKED_RETRY_SECONDS = 1.0
+DISK_RETRY_SECONDS = 10.0
+"""An operator has to make room, or to mend the disk."""
+_LOG_SECONDS = 5.0
+"""A kind of failure is logged once in this time, with their number: thousands of calls may fail alike."""
+_MIN_FREE_BYTES = 1 << 20
+"""Where less is free, an error of input or output is taken for a full disk."""
+
+_LOCKED = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"}
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}
+"""A quota, or a limit of the size of files, is an error of writing to SQLite."""
+_DISK = {"SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"}
+
+_log = structlog.get_logger(__name__)
+
+
+def name_of(error: sqlite3.Error) -> str:
+    """SQLite's name of an error, for example `SQLITE_BUSY_SNAPSHOT`; empty if the error is Python's own."""
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file holds something else than it should."""
+    return _family(name_of(error)) in _DAMAGED
+
+
+def is_full(error: sqlite3.Error, path: Path) -> bool:
+    """Whether the disk of a state file has no room left, or allows the file no more."""
+    name = name_of(error)
+    return name in _FULL or (_family(name) == "SQLITE_IOERR" and _has_no_room(path))
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether somebody else holds the file."""
+    return _family(name_of(error)) in _LOCKED
+
+
+class Failures:
+    """Turns errors of SQLite into those that callers are told, counts and logs them.
+
+    The log has SQLite's name of the error, which never holds a value.
+
+    Args:
+        path: the state file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.counts: Counter[str] = Counter()
+        """Errors so far, by SQLite's name."""
+        self.fault: str | None = None
+        """SQLite's name of the damage that was met in the file; None as long as none was."""
+        self._logged: dict[str, float] = {}
+        self._unlogged: Counter[str] = Counter()
+
+    def typed(self, error: sqlite3.Error) -> Exception:
+        """The error that callers are told; the error itself if it is a fault of ours."""
+        told = self._told(error)
+        if isinstance(told, PortraitError):
+            self._note(name_of(error))
+        return told
+
+    def _told(self, error: sqlite3.Error) -> Exception:
+        if is_locked(error):
+            return Unavailable("the state file is locked by another process", LOCKED_RETRY_SECONDS)
+        if is_damage(error):
+            self.fault = name_of(error)
+            return damaged(self.fault)
+        if is_full(error, self._path):
+            return DiskFull("the disk of the state file is full", DISK_RETRY_SECONDS)
+        if _family(name_of(error)) in _DISK:
+            return Unavailable(f"the state file can't be used ({name_of(error)})", DISK_RETRY_SECONDS)
+        return error
+
+    def _note(self, name: str) -> None:
+        self.counts[name] += 1
+        self._unlogged[name] += 1
+        now = time.monotonic()
+        if now - self._logged.get(name, -_LOG_SECONDS) >= _LOG_SECONDS:
+            self._logged[name] = now
+            _log.error("storage_failure", sqlite_errorname=name, failures=self._unlogged.pop(name))
+
+
+def damaged(name: str) -> StateDamaged:
+    """What callers are told of a damaged file.
+
+    Args:
+        name: SQLite's, of the damage.
+    """
+    return StateDamaged(f"the state file is damaged ({name})")
+
+
+def _family(name: str) -> str:
+    """The primary error of an extended one: `SQLITE_BUSY` of `SQLITE_BUSY_SNAPSHOT`."""
+    return "_".join(name.split("_")[:2])
+
+
+def _has_no_room(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _MIN_FREE_BYTES
+
+
+def describe(error: sqlite3.Error, path: Path) -> str:
+    """Why a state file can't be opened, for whoever starts the gateway."""
+    name = name_of(error)
+    if is_locked(error):
+        return f"{path} is locked by another process ({name})"
+    if name == "SQLITE_NOTADB":
+        return f"{path} is no state file of Portrait: it is no SQLite file ({name})"
+    if is_damage(error):
+        return f"{path} is damaged ({name}): restore it from a backup"
+    if is_full(error, path):
+        return f"{path} can't be opened: its disk is full ({name})"
+    if _family(name) == "SQLITE_READONLY":
+        return f"{path} can't be written: it is read-only ({name})"
+    return f"{path} can't be opened: {error}" + (f" ({name})" if name else "")

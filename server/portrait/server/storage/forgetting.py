@@ -1,0 +1,120 @@
+"""Removes all that is known of a shopper, also where the disk has no room for what removing writes."""
+
+import contextlib
+import sqlite3
+from datetime import datetime
+
+from portrait.server.moments import microseconds, moment
+from portrait.server.storage.queries import transaction
+from portrait.server.storage.recording import LAST_ARRIVAL
+from portrait.server.storage.reserve import Reserve
+from portrait.server.storage.store import Forgotten
+from portrait.server.storage.tombstones import shopper_sha256
+
+_LATEST_EVENT = "SELECT max(time) FROM events WHERE shopper_id = ?"
+_TOMBSTONE = "SELECT max(forgotten_at) FROM tombstones WHERE shopper_sha256 = ?"
+_SET_TOMBSTONE = (
+    "REPLACE INTO tombstones (shopper_sha256, forgotten_at, arrival) "  # noqa: S608 - of a module
+    f"VALUES (?, ?, ({LAST_ARRIVAL}))"
+)
+_TABLES = ("consent_records", "consents", "demographics")
+"""All that is known of shoppers beside events."""
+_DELETE_SOME_EVENTS = "DELETE FROM events WHERE arrival IN (SELECT arrival FROM events WHERE shopper_id = ? LIMIT ?)"
+_EVENTS_AT_A_TIME = 64
+"""Removing them writes less than 1 MiB: of each a page of the table and of two indexes, at worst."""
+_PAGES_AT_A_TIME = 256
+_MAX_REWRITTEN_BYTES = 8 << 20
+
+
+def forget(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> Forgotten:
+    """Remove a shopper within a transaction that runs.
+
+    Events up to the moment are refused from now on. The moment is `now`, or the latest that was told of the shopper: an
+    event may be dated ahead of our clock, and its repetition must not bring the shopper back.
+    """
+    forgotten_at = _set_tombstone(connection, shopper_id, now)
+    removed = connection.execute("DELETE FROM events WHERE shopper_id = ?", (shopper_id,)).rowcount
+    _remove_what_they_said(connection, shopper_id)
+    return Forgotten(removed, forgotten_at)
+
+
+def forget_on_full_disk(connection: sqlite3.Connection, reserve: Reserve, shopper_id: str, now: datetime) -> Forgotten:
+    """Remove a shopper in small steps, in the room that was kept for this.
+
+    The tombstone comes first, so that nothing is added meanwhile; what they allow and withdrew comes last, so that it
+    still counts where the room ends before.
+
+    Raises:
+        sqlite3.Error: there is not even room for a step; those that were done stay done.
+    """
+    reserve.release()
+    removed = 0
+    _begin_log_anew(connection)
+    with transaction(connection):
+        forgotten_at = _set_tombstone(connection, shopper_id, now)
+    step = _EVENTS_AT_A_TIME
+    while step == _EVENTS_AT_A_TIME:
+        with transaction(connection):
+            step = connection.execute(_DELETE_SOME_EVENTS, (shopper_id, _EVENTS_AT_A_TIME)).rowcount
+        removed += step
+        _begin_log_anew(connection)
+    with transaction(connection):
+        _remove_what_they_said(connection, shopper_id)
+    return Forgotten(removed, forgotten_at)
+
+
+def rewrite(connection: sqlite3.Connection) -> bool:
+    """Write a small file anew; returns whether it was small.
+
+    SQLite overwrites what is deleted, but where pages were split or joined it leaves copies of rows in the unused part
+    of pages. Only writing the file anew removes those; for a large one, others would wait too long.
+    """
+    if _number(connection, "page_count") * _number(connection, "page_size") > _MAX_REWRITTEN_BYTES:
+        return False
+    connection.execute("PRAGMA temp_store = MEMORY")  # no copy of it in a folder for temporary files
+    connection.execute("VACUUM")
+    return True
+
+
+def return_pages(connection: sqlite3.Connection) -> bool:
+    """Give some freed pages back to the disk; returns whether there are more."""
+    before = _number(connection, "freelist_count")
+    if before:
+        # As a script: `execute` ends after the first page, as the statement has no rows.
+        connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_A_TIME})")
+    return 0 < _number(connection, "freelist_count") < before
+
+
+def truncate_log(connection: sqlite3.Connection) -> None:
+    """Let the write-ahead log begin anew: what was deleted is overwritten in the file, but still stands there.
+
+    Where somebody reads the log for long, such as a backup, it is overwritten later, when it has grown to its usual
+    size: others who write do not wait for that.
+    """
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _set_tombstone(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> datetime:
+    """Refuse what is dated up to a moment from now on; returns the moment. The events tell it before they go."""
+    hashed = shopper_sha256(shopper_id)
+    told = [
+        connection.execute(query, (value,)).fetchone()[0]
+        for query, value in ((_LATEST_EVENT, shopper_id), (_TOMBSTONE, hashed))
+    ]
+    forgotten_at = max(microseconds(now), *(each for each in told if each is not None), 0)
+    connection.execute(_SET_TOMBSTONE, (hashed, forgotten_at))
+    return moment(forgotten_at)
+
+
+def _remove_what_they_said(connection: sqlite3.Connection, shopper_id: str) -> None:
+    for table in _TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE shopper_id = ?", (shopper_id,))  # noqa: S608 - of a module
+
+
+def _begin_log_anew(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.Error):  # the next transaction tells whether there is room
+        truncate_log(connection)
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])

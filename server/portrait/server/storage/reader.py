@@ -1,0 +1,73 @@
+"""Reads the state file from a thread of its own, beside whoever writes."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from portrait.server.storage.failures import Failures, is_locked
+
+R = TypeVar("R")
+
+LOCK_SECONDS = 5.0
+"""A read waits so long for a process that lets nobody else read."""
+_ROWS = 1_000
+"""Of a long result so many are held at a time."""
+
+
+class Reader:
+    """A connection that is only read from.
+
+    Args:
+        connection: this thread's from now on, with a busy timeout far below `LOCK_SECONDS`.
+        failures: types what goes wrong.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, failures: Failures) -> None:
+        self._connection = connection
+        self._failures = failures
+        self._thread = ThreadPoolExecutor(1, "state reader")
+
+    async def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of a query.
+
+        Raises:
+            Unavailable: another process has locked the file for `LOCK_SECONDS`, or it can't be read.
+            StateDamaged: the file is damaged where it was read.
+        """
+        return await self._run(lambda: self._connection.execute(statement, values).fetchall())
+
+    async def stream(self, statement: str) -> AsyncIterator[Any]:
+        """The rows of a query, one after the other.
+
+        Raises:
+            PortraitError: as `rows`.
+        """
+        cursor = await self._run(lambda: self._connection.execute(statement))
+        while found := await self._run(lambda: cursor.fetchmany(_ROWS)):
+            for row in found:
+                yield row
+
+    async def close(self) -> None:
+        """Wait for what is being read, then close the connection."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown()
+
+    async def _run(self, work: Callable[[], R]) -> R:
+        until = time.monotonic() + LOCK_SECONDS
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _retry_locked, work, until)
+        except sqlite3.Error as error:
+            raise self._failures.typed(error) from error
+
+
+def _retry_locked(work: Callable[[], R], until: float) -> R:
+    """Try until a moment: from when a caller asked, so that those who wait behind others don't wait anew."""
+    while True:
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if not is_locked(error) or time.monotonic() >= until:
+                raise

@@ -1,0 +1,83 @@
+"""Stores events of many calls at a time: a few statements for all of them, however many they are."""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from portrait.server.storage.queries import listed
+from portrait.server.storage.rows import EVENT_COLUMNS, EVENT_ID, TIME, event_row
+from portrait.server.storage.store import Recorded, RecordedEvent
+from portrait.server.storage.tombstones import shopper_sha256
+
+LAST_ARRIVAL = (
+    "SELECT max((SELECT coalesce(max(arrival), 0) FROM events), "
+    "coalesce((SELECT arrival FROM tombstones ORDER BY number DESC LIMIT 1), 0))"
+)
+_KNOWN = "SELECT event_id FROM events WHERE event_id IN ({})"
+_TOMBSTONES_OF = "SELECT shopper_sha256, forgotten_at FROM tombstones WHERE shopper_sha256 IN ({})"
+_COLUMNS = ("arrival", "shopper_id", *EVENT_COLUMNS)
+_PLACES = f"({', '.join('?' * len(_COLUMNS))})"
+_INSERTS = {
+    rows: f"INSERT INTO events ({', '.join(_COLUMNS)}) VALUES {', '.join([_PLACES] * rows)}"  # noqa: S608
+    for rows in (64, 16, 4, 1)
+}
+"""By rows. A statement gives up Python's lock and has to wait for it again: the fewer the better."""
+_NEVER = -1
+"""Before every event's time."""
+
+
+class EventRow(NamedTuple):
+    """An event to store."""
+
+    shopper_hash: str
+    values: tuple[Any, ...]
+    """As `event_row` gives them."""
+
+
+def event_rows(events: Sequence[RecordedEvent]) -> list[EventRow]:
+    """Events as `record` takes them."""
+    hashes = {shopper_id: shopper_sha256(shopper_id) for shopper_id in {each.shopper_id for each in events}}
+    return [EventRow(hashes[each.shopper_id], event_row(each)) for each in events]
+
+
+def record(connection: sqlite3.Connection, calls: Sequence[Sequence[EventRow]]) -> list[list[Recorded]]:
+    """Store the events of many calls; for each event of each call what became of it.
+
+    Args:
+        connection: in a transaction.
+        calls: with at least one event each.
+    """
+    events = [event for call in calls for event in call]
+    # Bound one by one: SQLite's JSON functions end a text at its first NUL.
+    known = {
+        event_id for (event_id,) in connection.execute(*listed(_KNOWN, [each.values[EVENT_ID] for each in events]))
+    }
+    forgotten = dict(connection.execute(*listed(_TOMBSTONES_OF, [each.shopper_hash for each in events])).fetchall())
+    became, new = [], []
+    for event in events:
+        event_id = event.values[EVENT_ID]
+        if event_id in known:
+            became.append(Recorded.KNOWN)
+        elif event.values[TIME] <= forgotten.get(event.shopper_hash, _NEVER):
+            became.append(Recorded.FORGOTTEN)
+        else:
+            became.append(Recorded.NEW)
+            new.append(event.values)
+            known.add(event_id)
+    if new:
+        _insert(connection, new)
+    outcomes = iter(became)
+    return [list(islice(outcomes, len(call))) for call in calls]
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    ((arrival,),) = connection.execute(LAST_ARRIVAL).fetchall()
+    done = 0
+    for size, statement in _INSERTS.items():
+        while len(rows) - done >= size:
+            values: list[Any] = []
+            for place, row in enumerate(rows[done : done + size], arrival + done + 1):
+                values += (place, *row)
+            connection.execute(statement, values)
+            done += size

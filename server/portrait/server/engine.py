@@ -129,7 +129,8 @@ class Engine:
             items: of two with one id the last counts.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
-        self.catalogues.begin(catalogue).upsert(await self.by_words(catalogue, items, deadline))
+        latest = list({item.item_id: item for item in items}.values())
+        self.catalogues.begin(catalogue).upsert(await self.by_words(catalogue, latest, deadline))
 
     def delete_items(self, catalogue: str, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many were there.

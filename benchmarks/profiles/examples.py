@@ -15,6 +15,7 @@ from portrait.features.population import Population
 from portrait.features.rarity import Rarity
 from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
 from portrait.server.releases import Release
+from portrait.server.stepwise import run_at_once
 from portrait.training.run import TrainedRun
 
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
@@ -39,7 +40,7 @@ def told(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, A
         history = [_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))]
         times = [event.time for event in history if event.time is not None]
         as_of = max(times, default=datetime(1970, 1, 1, tzinfo=UTC)) + timedelta(days=1)
-        made = build(history, as_of, item, release, ALL_FIELDS, Asked())
+        made = run_at_once(build(history, as_of, item, release, ALL_FIELDS, Asked()))
         found.append(
             {
                 "shopper": chr(ord("A") + number),

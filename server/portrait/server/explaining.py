@@ -5,7 +5,6 @@ into few runs. As leave-one-out does, it sees no effect of an event that others 
 are left out together too.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,9 +19,10 @@ from portrait.features.keywords import keywords, without
 from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
-from portrait.server.profiles.profile import Profile
-from portrait.server.profiling import inferred_chance, profile_of
+from portrait.server.profiles.profile import Asked, Profile
+from portrait.server.profiling import ask_models, inferred_chance, profile_of
 from portrait.server.ranking import RankedItem, Ranking, RankRequest, rank
+from portrait.server.stepwise import run_in_groups
 
 MOST_WORDS = 64
 """Words of a title that are left out in turn."""
@@ -171,10 +171,12 @@ async def explain_profile(
     """
     fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
-    async def profile(events: Sequence[Event]) -> Profile:
-        return await profile_of(engine, events, as_of, fields=fields, deadline=deadline)
+    async def profile(events: Sequence[Event]) -> Profile | Asked:
+        if part.interest:
+            return await profile_of(engine, events, as_of, fields=fields, deadline=deadline)
+        return await ask_models(engine, events, as_of, fields=fields, deadline=deadline)
 
-    whole = await profile(history)
+    whole = await profile_of(engine, history, as_of, fields=fields, deadline=deadline)
     read = _reading(whole, part)
     inferred = any(each.inferred for each in whole.interests if each.path == part.interest)
 
@@ -196,7 +198,7 @@ async def explain_profile(
     )
 
 
-def _reading(whole: Profile, part: Part) -> Callable[[Profile], float]:
+def _reading(whole: Profile, part: Part) -> Callable[[Profile | Asked], float]:
     """Reads off a profile what is explained of the whole one; 0 where it does not say so.
 
     Raises:
@@ -216,12 +218,13 @@ def _reading(whole: Profile, part: Part) -> Callable[[Profile], float]:
     return partial(_weight, part.interest)
 
 
-def _probability(trait: str, profile: Profile) -> float:
+def _probability(trait: str, profile: Profile | Asked) -> float:
     return next(each.probability or 0.0 for each in profile.traits if each.trait.name == trait)
 
 
-def _weight(path: tuple[str, ...], profile: Profile) -> float:
-    return next((each.weight for each in profile.interests if each.path == path), 0.0)
+def _weight(path: tuple[str, ...], profile: Profile | Asked) -> float:
+    interests = profile.interests if isinstance(profile, Profile) else ()
+    return next((each.weight for each in interests if each.path == path), 0.0)
 
 
 async def _effects(
@@ -235,16 +238,12 @@ async def _effects(
         whole: the value of the history.
         value: what is explained, of any history.
     """
-    shelves, latest = engine.shelves, range(max(0, len(history) - ENCODED_EVENTS), len(history))
-    by_item: dict[tuple[str, str | None], list[int]] = {}
-    for place in latest:
-        if history[place].type is not EventType.SEARCH:
-            by_item.setdefault((history[place].catalogue, history[place].item_id), []).append(place)
-    several = [places for places in by_item.values() if len(places) > 1]
-    removals = [*({place} for place in latest), *map(set, several)]
-    rests = await asyncio.gather(
-        *(value([event for place, event in enumerate(history) if place not in removed]) for removed in removals)
-    )
+    shelves, latest, several = engine.shelves, _latest(history), _several(history)
+
+    async def rest(removed: set[int]) -> float:
+        return await value([event for place, event in enumerate(history) if place not in removed])
+
+    rests = await run_in_groups(rest, [*({place} for place in latest), *map(set, several)])
     effects = [whole - rest for rest in rests]
     events = [
         EventEffect(history[place], _about(history[place], shelves), effect)
@@ -255,6 +254,25 @@ async def _effects(
         for places, effect in zip(several, effects[len(latest) :], strict=True)
     ]
     return sorted(events, key=lambda each: -each.effect), sorted(items, key=lambda each: -each.effect)
+
+
+def histories_of(history: Sequence[Event]) -> int:
+    """How many histories an explanation looks at: the whole one, and what is left of it by each removal."""
+    return 1 + len(_latest(history)) + len(_several(history))
+
+
+def _latest(history: Sequence[Event]) -> range:
+    """Places of the events that are left out one by one."""
+    return range(max(0, len(history) - ENCODED_EVENTS), len(history))
+
+
+def _several(history: Sequence[Event]) -> list[list[int]]:
+    """Places of those events, by item, of each item that several of them are of."""
+    by_item: dict[tuple[str, str | None], list[int]] = {}
+    for place in _latest(history):
+        if history[place].type is not EventType.SEARCH:
+            by_item.setdefault((history[place].catalogue, history[place].item_id), []).append(place)
+    return [places for places in by_item.values() if len(places) > 1]
 
 
 def _about(event: Event, shelves: Shelves) -> str:

@@ -260,6 +260,7 @@ class _Gates(Collector):
         refused = CounterMetricFamily(
             f"{name}_refused", "Calls that were refused.", labels=["kind", "priority", "reason"]
         )
+        units = CounterMetricFamily(f"{name}_units", "Units of calls that have ended.", labels=["kind", "priority"])
         for kind, gate in self._gates.items():
             limit.add_metric([kind], gate.limit)
             under_way.add_metric([kind], gate.under_way)
@@ -267,4 +268,6 @@ class _Gates(Collector):
                 admitted.add_metric([kind, priority], count)
             for (priority, reason), count in tuple(gate.refused.items()):
                 refused.add_metric([kind, priority, reason], count)
-        yield from (limit, under_way, admitted, refused)
+            for priority, count in gate.units.items():
+                units.add_metric([kind, priority], count)
+        yield from (limit, under_way, admitted, refused, units)

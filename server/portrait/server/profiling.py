@@ -1,10 +1,8 @@
 """Profiling: what a history says, by a release."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +19,11 @@ from portrait.server.profiles.evidence import Evidence
 from portrait.server.profiles.labels import Label, Seen, direction
 from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
 from portrait.server.profiles.traits import TraitValue, values
+from portrait.server.stepwise import run_at_once, run_in_groups, run_in_steps
 
 Vector = NDArray[np.float32]
 
-_SHORT_EVENTS = 600
+SHORT_EVENTS = 128
 """A history of more is worked on in a thread, so that it does not hold up other requests."""
 
 
@@ -67,6 +66,25 @@ async def profile_of(
         allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
         declared: what the shopper declared, or why it is not shown. The models never see it.
     """
+    labels = labels if "label_interests" in fields else _NO_LABELS
+    asked = await ask_models(
+        engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
+    )
+    work = build(history, as_of, engine.shelves.item, engine.release, fields, asked, declared)
+    return run_at_once(work) if len(history) <= SHORT_EVENTS else await run_in_steps(work)
+
+
+async def ask_models(
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    *,
+    fields: frozenset[str],
+    deadline: float | None,
+    labels: LabelQuestions = _NO_LABELS,
+    allow_degraded: bool = False,
+) -> Asked:
+    """What the models say of a history, without all else that a profile holds; see `profile_of`."""
     shelves = engine.shelves
 
     async def full(deadline: float | None) -> Asked:
@@ -81,13 +99,9 @@ async def profile_of(
     def without_probabilities() -> Sequence[TraitValue]:
         return values(engine.release.traits, None, history, as_of) if "traits" in fields else ()
 
-    labels = labels if "label_interests" in fields else _NO_LABELS
     if not history or not ("embedding" in fields or "traits" in fields or labels):
-        asked = Asked(traits=without_probabilities())
-    else:
-        asked = await (engine.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
-    say = partial(build, history, as_of, shelves.item, engine.release, fields, asked, declared)
-    return say() if len(history) <= _SHORT_EVENTS else await asyncio.to_thread(say)
+        return Asked(traits=without_probabilities())
+    return await (engine.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
 
 
 async def inferred_chance(engine: Engine, history: Sequence[Event], as_of: datetime, path: tuple[str, ...]) -> float:
@@ -102,8 +116,13 @@ async def inferred_chance(engine: Engine, history: Sequence[Event], as_of: datet
     attention = engine.release.population.attention if engine.release.population else None
     if attention is None:
         return 0.0
-    evidence = await asyncio.to_thread(Evidence.of, history, as_of, engine.shelves.item, attention)
-    return inferred.inferred_chance(evidence, engine.release, attention, path)
+
+    def work() -> Generator[None, None, float]:
+        evidence = Evidence.of(history, as_of, engine.shelves.item, attention)
+        yield
+        return inferred.inferred_chance(evidence, engine.release, attention, path)
+
+    return await run_in_steps(work())
 
 
 async def _ask(
@@ -125,9 +144,13 @@ async def _ask(
         return Asked(shopper.profile, traits=told)
     vectors = await engine.texts.encode(list(labels.words), deadline)
     found = [Label(words, vector, False) for words, vector in zip(labels.words, vectors, strict=True)]
+
+    async def encoded(example: tuple[Sequence[Event], datetime]) -> Vector:
+        events, moment = example
+        return (await engine.shoppers.encode(events, "", moment, shelves, deadline)).profile
+
     for name, examples in labels.examples:
-        encoded = [engine.shoppers.encode(events, "", moment, shelves, deadline) for events, moment in examples]
-        alike = [example.profile for example in await asyncio.gather(*encoded)]
+        alike = await run_in_groups(encoded, examples)
         found.append(Label(name, direction(alike, engine.release.profiles), True))
     latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
     seen = Seen([event.event_id for event in latest], await engine.shoppers.vectors(latest, shelves, deadline))

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -136,8 +137,14 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
     catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
-    known, unknown = await _described(engine, catalogue, request.candidates, deadline)
-    ranked = await _ordered(engine, known, shopper, request, len(known.items), deadline)
+    copies = Counter(map(_key, request.candidates))
+    distinct = dict(zip(map(_key, request.candidates), request.candidates, strict=True))
+    known = await _described(engine, catalogue, list(distinct.values()), deadline)
+    # A candidate with words is still the same object, one that the catalogue holds has got words from there.
+    by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
+    once = await _ordered(engine, known, shopper, request, len(known.items), deadline)
+    ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
+    unknown = (item for item in request.candidates if not item.title and catalogue.row(item.item_id) is None)
     ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
     return _ranking(engine, ranked, request)
 
@@ -161,14 +168,21 @@ def _rank_without_models(engine: Engine, request: RankRequest) -> Ranking:
 
 async def _described(
     engine: Engine, catalogue: Snapshot, candidates: Sequence[Item], deadline: float | None
-) -> tuple[CandidateSet, list[Item]]:
-    """The candidates by their own words, or else as the catalogue holds them; and those it does not hold."""
+) -> CandidateSet:
+    """The candidates by their own words, or else as the catalogue holds them; those it does not hold are left out."""
     wordless = [item for item in candidates if not item.title]
     worded = [item for item in candidates if item.title]
     by_words = await engine.by_words(catalogue.name, worded, deadline)
     held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
-    unknown = [item for item in wordless if catalogue.row(item.item_id) is None]
-    return by_words.joined(catalogue.take(np.array(held, dtype=np.int64))), unknown
+    return by_words.joined(catalogue.take(np.array(held, dtype=np.int64)))
+
+
+def _key(item: Item) -> tuple[object, ...]:
+    """The same of candidates that are ranked alike."""
+    if not item.title:
+        return (item.item_id,)
+    attributes = frozenset(item.attributes.items())
+    return (item.item_id, item.title, item.brand, item.category_path, item.price, attributes)
 
 
 async def _ordered(

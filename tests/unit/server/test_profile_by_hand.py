@@ -16,6 +16,7 @@ from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.queries import Outcome
 from portrait.server.profiles.sessions import Stage
 from portrait.server.profiles.value import Segment, Tier
+from portrait.server.stepwise import run_at_once
 
 MINUTE = 1.0 / 1440.0
 HISTORY = [
@@ -46,7 +47,7 @@ def near(value: float) -> object:
 
 @pytest.fixture(scope="module")
 def profile() -> Profile:
-    return build(HISTORY, NOW, item, release(), FIELDS, Asked())
+    return run_at_once(build(HISTORY, NOW, item, release(), FIELDS, Asked()))
 
 
 def test_interests(profile: Profile) -> None:

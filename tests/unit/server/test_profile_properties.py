@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from portrait.features.events import Event, EventType
 from portrait.server.profiles.profile import Asked, Profile, build
+from portrait.server.stepwise import run_at_once
 
 PARTS = (
     "interests", "keywords", "price_bands", "aversions", "brands", "discount_sensitivity", "session",
@@ -50,7 +51,7 @@ def _events(draw: st.DrawFn) -> list[Event]:
 
 
 def profile(history: list[Event], as_of: datetime = NOW) -> Profile:
-    return build(history, as_of, item, RELEASE, frozenset(PARTS), Asked())
+    return run_at_once(build(history, as_of, item, RELEASE, frozenset(PARTS), Asked()))
 
 
 def said(made: Profile) -> list[object]:

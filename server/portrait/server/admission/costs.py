@@ -1,4 +1,7 @@
-"""What calls cost before they are read: which limit they count against, and how many units of it."""
+"""What calls cost before they are read: which limit they count against, and how many units of it.
+
+It is an estimate that lets calls be refused unread; `request_units` says what a request costs that was read.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -9,7 +9,7 @@ from enum import StrEnum
 from portrait.server.admission.callers import Callers
 from portrait.server.admission.latency import Latency
 from portrait.server.admission.limit import MINIMUM, GradientLimit
-from portrait.server.errors import Overloaded
+from portrait.server.errors import FailedPrecondition, Overloaded
 
 WAIT_SECONDS = 0.05
 """How long interactive work may wait for a place, which batch work or a burst has taken."""
@@ -18,9 +18,15 @@ BATCH_SHARE = 0.8
 
 _WAITING_SHARE = 0.25
 _LARGEST_SHARE = 0.5
-"""A call that costs more than this share of the limit counts as this share, or it could never be let in."""
+"""A call that costs more than this share of the limit counts as this share, or it could never be let in; but of such
+calls one at a time goes on when its cost is known."""
+MAX_UNITS = 512
+"""A call of more is refused for good: it would keep all others of its size out for seconds."""
+LARGE_WAIT_SECONDS = 0.5
+"""How long a large call may wait for the one before it."""
 _FULL_SHARE = 0.9
 _FULL = "as much as can be done at one time is under way"
+_LARGE_UNDER_WAY = "another large call is under way"
 _RETRY_SECONDS = 0.5
 _BATCH_RETRY_SECONDS = 2.0
 
@@ -64,11 +70,13 @@ class Work:
     """`loop.time()` at which its caller's time is up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ticket:
     """Work that was let in."""
 
     work: Work
+    asked: int
+    """Units of all of it, as far as is known."""
     units: int
     """What it counts as."""
     caller: str
@@ -76,6 +84,8 @@ class Ticket:
     since: float
     alone: bool
     """Whether next to nothing else was under way when it came."""
+    large: bool = False
+    """Whether it has the place of large calls."""
 
 
 class Gate:
@@ -97,6 +107,10 @@ class Gate:
         """Units."""
         self.admitted: Counter[Priority] = Counter()
         self.refused: Counter[tuple[Priority, Refusal]] = Counter()
+        self.units: Counter[Priority] = Counter()
+        """Of all calls that have ended."""
+        self._large = asyncio.Lock()
+        """Held by the one large call that goes on."""
 
     @property
     def limit(self) -> float:
@@ -120,9 +134,71 @@ class Gate:
             Overloaded: there is no place for it, or it can't be done in its time.
         """
         now = asyncio.get_running_loop().time()
-        units = min(work.units, max(1, int(_LARGEST_SHARE * self.limit)))
+        units = min(work.units, self._largest)
         caller = self._callers.ask(work.caller, now)
         self._refuse_late(work, now)
+        await self._take(work, caller, units, now)
+        self.admitted[work.priority] += 1
+        alone = self.under_way - units < MINIMUM
+        return Ticket(work, work.units, units, caller, asyncio.get_running_loop().time(), alone)
+
+    async def resize(self, ticket: Ticket, units: int) -> None:
+        """Count work that was let in as what it has turned out to be, before the costly part of it.
+
+        Args:
+            ticket: what `enter` gave.
+            units: of all of the work.
+
+        Raises:
+            FailedPrecondition: no call may be so much work.
+            Overloaded: there is no place for so much; the ticket stays what it was.
+        """
+        if units > MAX_UNITS:
+            raise FailedPrecondition(
+                f"the call is {units} units of work, and one call may be {MAX_UNITS}: ask for less at one time"
+            )
+        largest = self._largest
+        if units > largest and not ticket.large:
+            await self._wait_for_large(ticket)
+        more = min(units, largest) - ticket.units
+        if more > 0:
+            now = asyncio.get_running_loop().time()
+            await self._take(ticket.work, self._callers.ask(ticket.caller, now), more, now)
+        elif more < 0:
+            self._give_back(ticket.caller, -more)
+        ticket.units += more
+        ticket.asked = units
+
+    def leave(self, ticket: Ticket, end: End) -> None:
+        """Give a place back.
+
+        Args:
+            ticket: what `enter` gave.
+            end: how the work ended; what it took tells how loaded the gateway is.
+        """
+        if end is not End.LOST and ticket.work.units == 1 and not ticket.large:
+            self._learn(ticket, end)
+        self.units[ticket.work.priority] += ticket.asked
+        self._give_back(ticket.caller, ticket.units)
+        if ticket.large:
+            self._large.release()
+
+    @property
+    def _largest(self) -> int:
+        """Units that one call counts as, at most."""
+        return max(1, int(_LARGEST_SHARE * self.limit))
+
+    async def _wait_for_large(self, ticket: Ticket) -> None:
+        """Get the place of large calls."""
+        try:
+            async with asyncio.timeout(LARGE_WAIT_SECONDS):
+                await self._large.acquire()
+        except TimeoutError:
+            raise self._refused(ticket.work.priority, Refusal.LIMIT, _LARGE_UNDER_WAY) from None
+        ticket.large = True
+
+    async def _take(self, work: Work, caller: str, units: int, now: float) -> None:
+        """Keep a place for units of a caller who asked just now."""
         if not self._callers.may(caller, units, self.limit, now):
             raise self._refused(
                 work.priority, Refusal.CALLER, "this caller has its share of what can be done at one time"
@@ -134,21 +210,10 @@ class Gate:
         except BaseException:
             self._callers.give_back(caller, units)
             raise
-        self.admitted[work.priority] += 1
-        alone = self.under_way - units < MINIMUM
-        return Ticket(work, units, caller, asyncio.get_running_loop().time(), alone)
 
-    def leave(self, ticket: Ticket, end: End) -> None:
-        """Give a place back.
-
-        Args:
-            ticket: what `enter` gave.
-            end: how the work ended; what it took tells how loaded the gateway is.
-        """
-        if end is not End.LOST and ticket.work.units == 1:
-            self._learn(ticket, end)
-        self.under_way -= ticket.units
-        self._callers.give_back(ticket.caller, ticket.units)
+    def _give_back(self, caller: str, units: int) -> None:
+        self.under_way -= units
+        self._callers.give_back(caller, units)
         self._wake()
 
     async def _find_place(self, work: Work, units: int) -> None:

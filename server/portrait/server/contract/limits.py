@@ -23,6 +23,13 @@ HISTORY_EVENTS = 10_000
 MAX_CATALOGUES = 100
 """Catalogues that exist at a time, those of the release among them. Each takes memory and series of metrics."""
 
+MAX_BATCH_EVENTS = 50_000
+"""Events of all histories of one batch of profiles, each history counted once: those beyond fail by themselves."""
+MAX_BATCH_BYTES = 32 * 1024 * 1024
+"""An answer to a batch of profiles is no longer: what does not fit fails by itself."""
+MAX_REQUEST_ENTRIES = 131_072
+"""Entries of all repeated fields of one request."""
+
 _CATALOGUE = Characters(0, 64, re.compile(r"[A-Za-z0-9_-]*"), ": letters, digits, `_`, `-`")
 _SHOPPER_ID = Characters(1, 128)
 _ITEM_ID = Characters(1, 256)

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 
+from portrait.server.admission.charges import Charge, set_charge
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import End, Gate, Priority, Work
 from portrait.server.admission.turns import Turns
@@ -40,6 +41,7 @@ def admission(gates: Mapping[Kind, Gate], turns: Turns) -> Interceptor:
                     method.name, cost.units(len(request)), priority, caller, math.inf if deadline is None else deadline
                 )
             )
+            set_charge(Charge(gate, ticket))
             end = End.LOST
             try:
                 answer = await turns.run(proceed(request, context))

@@ -1,28 +1,80 @@
 """Bytes become a request that keeps the contract: here, so that what breaks it gets a status of ours."""
 
-from google.protobuf.message import DecodeError
+from collections.abc import Generator
+from typing import cast
 
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
+
+from portrait.server.admission.charges import recount
+from portrait.server.admission.request_units import units_of
+from portrait.server.contract.limits import MAX_REQUEST_ENTRIES
 from portrait.server.contract.validation import violations
 from portrait.server.errors import InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
+from portrait.server.stepwise import run_at_once, run_in_steps
+
+_LONG_BYTES = 1 << 14
+"""A longer request is held against the limits in a thread."""
+_CONTROL = 0x20
+"""Tags below this byte do not stand in texts, but for line feeds."""
 
 
 def requests(method: Method, proceed: Behaviour) -> Behaviour:
-    """Parse the request and hold it against the limits. To grpc itself, bytes that can't be read are INTERNAL."""
+    """Parse the request, count it as what it asks for, and hold it against the limits.
+
+    To grpc itself, bytes that can't be read are INTERNAL.
+    """
     if method.takes_stream:
         return proceed
+    tags: list[bytes] = []
 
     async def behaviour(request: bytes, context: Context) -> Answer:
+        if len(request) > _LONG_BYTES:
+            tags[:] = tags or _entry_tags(cast("Descriptor", method.parse(b"").DESCRIPTOR))
+            _refuse_crowded(request, tags)
         try:
             message = method.parse(request)
         except DecodeError:
             raise InvalidRequest([Violation("", _UNREADABLE)]) from None
-        broken = list(violations(message))
-        if broken:
+        if (units := units_of(message)) is not None:
+            await recount(units)
+        check = _violations(message)
+        if broken := run_at_once(check) if len(request) <= _LONG_BYTES else await run_in_steps(check):
             raise InvalidRequest(broken)
         return await proceed(message, context)
 
     return behaviour
+
+
+def _violations(message: Message) -> Generator[None, None, list[Violation]]:
+    yield
+    return list(violations(message))
+
+
+def _refuse_crowded(request: bytes, tags: list[bytes]) -> None:
+    """Refuse a request whose parsing alone would hold up all other calls.
+
+    Each entry of a repeated field begins with its field's tag: there are no more entries than such bytes.
+    """
+    if sum(map(request.count, tags)) > MAX_REQUEST_ENTRIES:
+        raise InvalidRequest([Violation("", f"the limit is {MAX_REQUEST_ENTRIES} entries in all")])
+
+
+def _entry_tags(descriptor: Descriptor) -> list[bytes]:
+    """The tags of all repeated messages and texts within a message, as far as they are told from text."""
+    found: set[int] = set()
+    seen: set[str] = set()
+    unread = [descriptor]
+    while unread:
+        each = unread.pop()
+        seen.add(each.full_name)
+        for field in each.fields:
+            if field.is_repeated and field.type in (field.TYPE_MESSAGE, field.TYPE_STRING):
+                found.add(field.number << 3 | 2)
+            if field.message_type is not None and field.message_type.full_name not in seen:
+                unread.append(field.message_type)
+    return [bytes([tag]) for tag in sorted(found) if tag < _CONTROL]
 
 
 _UNREADABLE = "the bytes are no message of this method: truncated, of another type, or with text that is not UTF-8"

@@ -1,12 +1,12 @@
 """How much each event of a history counts for what it says of a shopper."""
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -118,21 +118,44 @@ def _refunded(events: Sequence[Event]) -> set[int]:
         events: oldest first; of one moment, a refund takes back what stands behind it too.
     """
     refunds = [event for event in events if event.type is EventType.REFUND]
-    taken_back: set[int] = set()
-    for refund in refunds:
-        places = (
-            place
-            for place in range(len(events) - 1, -1, -1)
-            if place not in taken_back and _takes_back(refund, events[place])
-        )
-        taken_back.update(islice(places, 1))
-    return taken_back
+    refunded_items = {(refund.item_id, refund.catalogue) for refund in refunds}
+    purchases: dict[tuple[str | None, str], _Purchases] = {item: _Purchases() for item in refunded_items}
+    for place, event in enumerate(events):
+        if event.type is EventType.PURCHASE and (event.item_id, event.catalogue) in purchases:
+            purchases[event.item_id, event.catalogue].add(place, event.time)
+    taken_back = (purchases[refund.item_id, refund.catalogue].take_back(refund.time) for refund in refunds)
+    return {place for place in taken_back if place is not None}
 
 
-def _takes_back(refund: Event, event: Event) -> bool:
-    if event.type is not EventType.PURCHASE or (event.item_id, event.catalogue) != (refund.item_id, refund.catalogue):
-        return False
-    return event.time is None or refund.time is None or event.time <= refund.time
+class _Purchases:
+    """Places of the purchases of one item that no refund has taken back; each is looked at once, however many."""
+
+    def __init__(self) -> None:
+        self._untimed: list[int] = []
+        self._later: deque[tuple[datetime, int]] = deque()
+        """Those later than every refund so far, oldest first."""
+        self._before: list[int] = []
+        """Those not later than some refund so far."""
+
+    def add(self, place: int, time: datetime | None) -> None:
+        """Note a purchase; places and times ascend."""
+        if time is None:
+            self._untimed.append(place)
+        else:
+            self._later.append((time, place))
+
+    def take_back(self, time: datetime | None) -> int | None:
+        """Remove and return the latest purchase that a refund of a time can be of; None if there is none.
+
+        Args:
+            time: ascends from refund to refund; None can be of any purchase.
+        """
+        while time is not None and self._later and self._later[0][0] <= time:
+            self._before.append(self._later.popleft()[1])
+        if time is None and self._later and (not self._untimed or self._untimed[-1] < self._later[-1][1]):
+            return self._later.pop()[1]
+        nearest = max((places for places in (self._untimed, self._before) if places), key=itemgetter(-1), default=None)
+        return nearest.pop() if nearest else None
 
 
 def strongest(weighted: Iterable[tuple[float, int, str]]) -> tuple[str, ...]:

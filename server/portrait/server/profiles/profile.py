@@ -1,6 +1,6 @@
 """A profile: everything that is said of one shopper at one moment, by one release."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -92,8 +92,8 @@ def build(
     fields: frozenset[str],
     asked: Asked,
     declared: Demographics | Absence = NOT_SHOWN,
-) -> Profile:
-    """Compute the fields of a profile that are asked for, and nothing else.
+) -> Generator[None, None, Profile]:
+    """Compute the fields of a profile that are asked for, and nothing else; may pause after each (`stepwise`).
 
     Args:
         history: oldest first; events later than `as_of` are not seen.
@@ -107,7 +107,12 @@ def build(
     population = release.population
     evidence = Evidence.of(history, as_of, item, population.attention if population else None)
     needed = fields | set(SOURCES) if "summary" in fields else fields
-    parts: dict[str, Any] = {name: say(evidence, release) for name, say in _PARTS.items() if name in needed}
+    parts: dict[str, Any] = {}
+    for name, say in _PARTS.items():
+        if name in needed:
+            yield
+            parts[name] = say(evidence, release)
+    yield
     if asked.labels:
         arguments = (asked.labels, asked.embedding, asked.seen, release.profiles, evidence.halves_at)
         parts["label_interests"] = label_interests(*arguments)

@@ -16,6 +16,8 @@ MOST_KEYWORDS = 20
 READ_EVENTS = 512
 """Words are read from this many of the latest events."""
 _LEAST_WEIGHT = 0.01
+_REMEMBERED_CHARACTERS = 300
+"""Words of longer texts are not remembered: many of them would take hundreds of MiB."""
 """A word that says less of the shopper than this share of the strongest one has faded."""
 
 
@@ -79,10 +81,15 @@ def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Abse
 
 def _words(each: Weighted) -> Mapping[str, str]:
     item = each.item
-    return _distinct_words(each.event.query, item.title if item else None, item.brand if item else None)
+    texts = (each.event.query, item.title if item else None, item.brand if item else None)
+    text = " ".join(filter(None, texts))
+    return _remembered_words(text) if len(text) <= _REMEMBERED_CHARACTERS else _distinct_words(text)
 
 
-@lru_cache(maxsize=1 << 14)
-def _distinct_words(*texts: str | None) -> Mapping[str, str]:
-    """The stems of texts, with the spelling of each. Remembered, since titles and queries come again and again."""
-    return {word.stem: word.surface for word in segment(" ".join(filter(None, texts)))}
+def _distinct_words(text: str) -> Mapping[str, str]:
+    """The stems of a text, with the spelling of each."""
+    return {word.stem: word.surface for word in segment(text)}
+
+
+_remembered_words = lru_cache(maxsize=1 << 14)(_distinct_words)
+"""Titles and queries come again and again."""

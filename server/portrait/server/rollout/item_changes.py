@@ -37,14 +37,15 @@ class ItemChanges:
             FailedPrecondition: there are as many catalogues as there may be.
             PortraitError: the models or the store fail; then nothing has changed.
         """
+        latest = list({item.item_id: item for item in items}.values())
         await self._loaded.changing.acquire()
         try:
             self._loaded.require_room(catalogue)
-            encoded = await self._loaded.encode_items(catalogue, items, deadline=deadline)
+            encoded = await self._loaded.encode_items(catalogue, latest, deadline=deadline)
         except BaseException:
             self._loaded.changing.release()
             raise
-        changes = [ItemChange(catalogue, item.item_id, item) for item in items]
+        changes = [ItemChange(catalogue, item.item_id, item) for item in latest]
         await self._finish(changes, partial(self._loaded.put_items, catalogue, encoded))
 
     async def delete(self, catalogue: str, item_ids: Sequence[str]) -> int:

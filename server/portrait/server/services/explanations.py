@@ -4,13 +4,24 @@ from collections.abc import Iterable
 
 import structlog
 
+from portrait.features.histories import ENCODED_EVENTS, REMEMBERED_EVENTS
+from portrait.server.admission.charges import add_units
+from portrait.server.admission.request_units import TEXTS_PER_UNIT, history_units
 from portrait.server.consents import Permissions
-from portrait.server.explaining import EventEffect, ItemEffect, Part, explain_profile, explain_recommendation
+from portrait.server.explaining import (
+    MOST_WORDS,
+    EventEffect,
+    ItemEffect,
+    Part,
+    explain_profile,
+    explain_recommendation,
+    histories_of,
+)
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.ranking import RankRequest
 from portrait.server.rollout.loaded import Loaded
-from portrait.server.services.shoppers import behaviour_of, known_behaviour_of
+from portrait.server.services.shoppers import behaviour_of, charge_history, known_behaviour_of
 from portrait.server.services.translation import catalogue_name, ranked_messages, type_message
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
@@ -39,7 +50,10 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             self._permissions,
             request.shopper,
             request.as_of if request.HasField("as_of") else None,
+            # Of the latest, as many as models remember are left when some are left out.
+            REMEMBERED_EVENTS + ENCODED_EVENTS,
         )
+        await add_units(histories_of(behaviour.history) + MOST_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
         with self._loaded.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
@@ -63,12 +77,12 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         self, request: explanation_service_pb2.ExplainProfileRequest, context: Context
     ) -> explanation_service_pb2.ExplainProfileResponse:
         """What a profile rests on."""
-        behaviour = await known_behaviour_of(
-            self._store,
-            self._permissions,
-            request.shopper,
-            request.as_of if request.HasField("as_of") else None,
-        )
+        as_of = request.as_of if request.HasField("as_of") else None
+        await charge_history(self._store, request.shopper, as_of)
+        behaviour = await known_behaviour_of(self._store, self._permissions, request.shopper, as_of)
+        # An interest is of all events, a trait and the embedding of the latest.
+        each = 1 + (history_units(len(behaviour.history)) if request.HasField("interest") else 0)
+        await add_units(each * histories_of(behaviour.history))
         with self._loaded.routes as routes:
             explained = await explain_profile(
                 routes.of(request.shopper.shopper_id),

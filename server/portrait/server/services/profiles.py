@@ -1,6 +1,5 @@
 """ProfileService: says what shoppers want."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -8,6 +7,9 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
+from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.server.admission.charges import add_units
+from portrait.server.admission.request_units import history_units
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.contract.statuses import is_expected
 from portrait.server.contract.validation import violations
@@ -20,11 +22,16 @@ from portrait.server.profiles.demographics import Demographics, declared_by
 from portrait.server.profiles.profile import NOT_SHOWN, withheld
 from portrait.server.profiling import LabelQuestions, profile_of
 from portrait.server.rollout.loaded import Loaded
+from portrait.server.services.batches import Batch, Entry
 from portrait.server.services.profile_messages import profile_fields, profile_message
-from portrait.server.services.shoppers import known_behaviour_of
+from portrait.server.services.shoppers import charge_history, known_behaviour_of, stored_events
 from portrait.server.services.translation import datetime_of, entry_error
+from portrait.server.stepwise import run_in_groups
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
+
+_TOGETHER = 32
+"""Short histories of a batch that are under way together: models answer in batches."""
 
 
 class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
@@ -46,6 +53,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.GetProfileResponse:
         """Serve one profile."""
         as_of = request.as_of if request.HasField("as_of") else None
+        await charge_history(self._store, request.shopper, as_of)
         labels = LabelQuestions(request.labels, await self._examples(request, as_of))
         with self._loaded.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
@@ -60,33 +68,30 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.BatchGetProfilesResponse:
         """Serve many profiles at one time; each is served or fails by itself."""
         as_of = request.as_of if request.HasField("as_of") else None
-        paths, allow_degraded = request.fields.paths, request.allow_degraded
+        batch = Batch(request.shoppers)
+        stored = await stored_events(self._store, [entry.shopper for entry in batch.entries], as_of)
+        batch.limit_events(stored)
+        short, long = batch.unanswered
+        # Those that the request brings are counted since it was read.
+        await add_units(sum(history_units(each.events) for each in (*short, *long) if each.shopper.shopper_id))
         with self._loaded.routes as routes:
-            async with asyncio.TaskGroup() as group:
-                results = [
-                    group.create_task(
-                        self._result(
-                            routes.of(shopper.shopper_id), shopper, f"shoppers[{place}]", as_of, paths, allow_degraded
-                        )
-                    )
-                    for place, shopper in enumerate(request.shoppers)
-                ]
+
+            async def answer(entry: Entry) -> None:
+                engine, paths = routes.of(entry.shopper.shopper_id), request.fields.paths
+                batch.keep(entry, await self._result(engine, entry, as_of, paths, request.allow_degraded))
+
+            await run_in_groups(answer, short, _TOGETHER)
+            await run_in_groups(answer, long, 1)
         structlog.contextvars.bind_contextvars(shoppers=len(request.shoppers), release=routes.traffic.serving)
-        return profile_service_pb2.BatchGetProfilesResponse(results=[task.result() for task in results])
+        return profile_service_pb2.BatchGetProfilesResponse(results=batch.results())
 
     async def _result(
-        self,
-        engine: Engine,
-        shopper: types_pb2.ShopperRef,
-        path: str,
-        as_of: Timestamp | None,
-        paths: Sequence[str],
-        allow_degraded: bool,
+        self, engine: Engine, entry: Entry, as_of: Timestamp | None, paths: Sequence[str], allow_degraded: bool
     ) -> profile_service_pb2.BatchGetProfilesResult:
         try:
-            if broken := list(violations(shopper, path)):
+            if broken := list(violations(entry.shopper, entry.path)):
                 raise InvalidRequest(broken)
-            profile = await self._profile(engine, shopper, path, as_of, paths, allow_degraded)
+            profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
         except PortraitError as error:
             if not is_expected(error):
                 raise
@@ -101,7 +106,9 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         for place, each in enumerate(request.label_examples):
             path = f"label_examples[{place}].shoppers"
             behaviours = [
-                await known_behaviour_of(self._store, self._permissions, shopper, as_of, f"{path}[{nth}]")
+                await known_behaviour_of(
+                    self._store, self._permissions, shopper, as_of, f"{path}[{nth}]", REMEMBERED_EVENTS
+                )
                 for nth, shopper in enumerate(each.shoppers)
             ]
             found.append((each.label, [(behaviour.history, behaviour.as_of) for behaviour in behaviours]))

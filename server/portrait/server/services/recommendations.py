@@ -2,12 +2,14 @@
 
 import structlog
 
+from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.server import ranking
 from portrait.server.consents import Permissions
+from portrait.server.contract.limits import HISTORY_EVENTS
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
-from portrait.server.services.shoppers import behaviour_of
+from portrait.server.services.shoppers import behaviour_of, charge_history
 from portrait.server.services.translation import catalogue_name, filter_of, item_of, ranked_messages
 from portrait.server.storage.store import Store
 from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
@@ -35,7 +37,10 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         """The best items of a catalogue."""
         with self._loaded.routes as routes:
             as_of = request.as_of if request.HasField("as_of") else None
-            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of)
+            if request.exclude_seen:  # all events are read, not only those that models remember
+                await charge_history(self._store, request.shopper, as_of)
+            limit = HISTORY_EVENTS if request.exclude_seen else REMEMBERED_EVENTS
+            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of, limit)
             ranked = await ranking.recommend(
                 routes.of(request.shopper.shopper_id),
                 ranking.RecommendRequest(
@@ -64,7 +69,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         """The caller's candidates in order."""
         with self._loaded.routes as routes:
             as_of = request.as_of if request.HasField("as_of") else None
-            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of)
+            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of, REMEMBERED_EVENTS)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(
                 routes.of(request.shopper.shopper_id),

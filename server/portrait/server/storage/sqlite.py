@@ -47,6 +47,12 @@ _HISTORY = (
     f"SELECT {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a tuple's fields
     "WHERE shopper_id = ? AND time <= ? ORDER BY time DESC, arrival DESC LIMIT ?"
 )
+_COUNT_EVENTS = (
+    "WITH asked(shopper) AS (VALUES {}) SELECT shopper, (SELECT count(*) FROM "
+    "(SELECT 1 FROM events WHERE shopper_id = shopper AND time <= ? LIMIT ?)) FROM asked"
+)
+_ROWS_AT_A_TIME = 500
+"""Of a long history: between two parts of it other calls go on."""
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
 _SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
 _CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
@@ -169,8 +175,22 @@ class SqliteStore:
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
-        rows = await self._reader.rows(_HISTORY, (shopper_id, microseconds(as_of), limit))
-        return [event_of(row) for row in reversed(rows)]
+        rows = list(await self._reader.rows(_HISTORY, (shopper_id, microseconds(as_of), limit)))
+        rows.reverse()
+        events: list[Event] = []
+        for begin in range(0, len(rows), _ROWS_AT_A_TIME):
+            if begin:
+                await asyncio.sleep(0)
+            events += map(event_of, rows[begin : begin + _ROWS_AT_A_TIME])
+        return events
+
+    async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
+        """How many events `history` would give of each of some shoppers."""
+        if not shopper_ids:
+            return {}
+        query = _COUNT_EVENTS.format(", ".join(["(?)"] * len(shopper_ids)))
+        rows = await self._reader.rows(query, (*shopper_ids, microseconds(as_of), limit))
+        return {shopper_id: count for shopper_id, count in rows}
 
     def version(self, shopper_id: str) -> Hashable:
         """Another value after everything that is recorded of the shopper."""

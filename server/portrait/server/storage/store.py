@@ -116,6 +116,10 @@ class Store(Protocol):
         """
         ...
 
+    async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
+        """How many events `history` would give of each of some shoppers; costs little of what reading them does."""
+        ...
+
     def version(self, shopper_id: str) -> Hashable:
         """Another value after every event, consent and declaration of the shopper, and after anyone is forgotten.
 

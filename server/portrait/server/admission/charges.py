@@ -1,0 +1,50 @@
+"""The cost of the call that is being served, as it becomes known: from the request, then from what the store holds."""
+
+from contextvars import ContextVar
+
+from portrait.server.admission.gate import Gate, Ticket
+
+
+class Charge:
+    """The units that one call counts as.
+
+    Args:
+        gate: let the call in.
+        ticket: what it gave.
+    """
+
+    def __init__(self, gate: Gate, ticket: Ticket) -> None:
+        self._gate, self._ticket = gate, ticket
+
+    async def set(self, units: int) -> None:
+        """Count the call as so many units in all; see `Gate.resize`."""
+        await self._gate.resize(self._ticket, units)
+
+    async def add(self, units: int) -> None:
+        """Count the call as so many units more."""
+        await self._gate.resize(self._ticket, self._ticket.asked + units)
+
+
+_current: ContextVar[Charge | None] = ContextVar("charge", default=None)
+
+
+def set_charge(charge: Charge) -> None:
+    """Say what the current call counts as. Tasks that it starts inherit it."""
+    _current.set(charge)
+
+
+async def recount(units: int) -> None:
+    """Count the current call as so many units in all, before it does that work; outside of calls nothing happens.
+
+    Raises:
+        FailedPrecondition: no call may be so much work.
+        Overloaded: there is no place for so much now.
+    """
+    if (charge := _current.get()) is not None:
+        await charge.set(units)
+
+
+async def add_units(units: int) -> None:
+    """Count the current call as so many units more; see `recount`."""
+    if units and (charge := _current.get()) is not None:
+        await charge.add(units)

@@ -1,0 +1,123 @@
+"""What requests cost that were read: units by what they ask for, entries that are alike counted once.
+
+A unit is the work of an ordinary call, some milliseconds of the processor. What a request names but does not hold, as
+the stored events of a shopper, is added when the store has counted it (`charges`).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+EVENTS_PER_UNIT = 256
+"""Events of a history that a profile is computed from, read from the store or from the request."""
+TEXTS_PER_UNIT = 8
+"""Texts are encoded in batches: so many take about as long as a recommendation."""
+_ITEMS_PER_UNIT = 128
+"""Items that are looked up, ranked, written or left out."""
+_EVENTS_PER_WRITE = 128
+_SEED_SHOPPERS_PER_UNIT = 1_024
+_AUDIENCE_UNITS = 4
+"""One thread works for all audiences, and some callers are slow to take what it found: ten at a time are enough."""
+_BYTES_PER_UNIT = 1 << 14
+"""Long texts cost time even where the models read their beginning only."""
+
+
+def units_of(request: Any) -> int | None:
+    """Units of a request, at least one; None if it has none but those of its size.
+
+    Args:
+        request: a message, which need not keep the contract.
+    """
+    count = _UNITS.get(request.DESCRIPTOR.full_name)
+    return None if count is None else count(request)
+
+
+def history_units(events: int) -> int:
+    """Units of reading a history and computing from it, beyond those of the call itself.
+
+    Args:
+        events: how many it has.
+    """
+    return events // EVENTS_PER_UNIT
+
+
+def shopper_key(shopper: Any) -> bytes:
+    """The same of shoppers that are the same: by their id, or by all of their history."""
+    key: bytes = shopper.SerializeToString(deterministic=True)
+    return key
+
+
+def _inline(shopper: Any) -> int:
+    return history_units(len(shopper.history.events))
+
+
+def _distinct(texts: Iterable[str]) -> int:
+    return len(set(texts))
+
+
+def _get_profile(request: Any) -> int:
+    examples = [shopper for label in request.label_examples for shopper in label.shoppers]
+    return (
+        1
+        + _inline(request.shopper)
+        + _distinct(request.labels) // TEXTS_PER_UNIT
+        + sum(1 + _inline(shopper) for shopper in examples)
+    )
+
+
+def _batch_get_profiles(request: Any) -> int:
+    distinct = {shopper_key(shopper): shopper for shopper in request.shoppers}
+    return max(1, sum(1 + _inline(shopper) for shopper in distinct.values()))
+
+
+def _recommend(request: Any) -> int:
+    return (
+        1 + _inline(request.shopper) + request.k // _ITEMS_PER_UNIT
+        + len(request.filter.exclude_item_ids) // (8 * _ITEMS_PER_UNIT)
+    )  # fmt: skip
+
+
+def _rank(request: Any) -> int:
+    titled = sum(1 for candidate in request.candidates if candidate.item.title)
+    held = len(request.candidates) - titled
+    return (
+        1 + _inline(request.shopper) + titled // TEXTS_PER_UNIT + held // _ITEMS_PER_UNIT
+        + request.ByteSize() // _BYTES_PER_UNIT
+    )  # fmt: skip
+
+
+def _explain(request: Any) -> int:
+    """The least; what the history adds is known when it was read."""
+    return 1 + _inline(request.shopper)
+
+
+def _upsert(request: Any) -> int:
+    texts = _distinct(item.item_id for item in request.items) // TEXTS_PER_UNIT
+    return 1 + texts + request.ByteSize() // _BYTES_PER_UNIT
+
+
+def _encode(request: Any) -> int:
+    return 1 + _distinct(request.texts) // TEXTS_PER_UNIT + request.ByteSize() // _BYTES_PER_UNIT
+
+
+def _audience(request: Any) -> int:
+    audience = request.audience
+    criteria = [*audience.criteria, *audience.look_alike.criteria.criteria]
+    labels = sum(len(each.interest.labels) for each in criteria)
+    seed = len(audience.look_alike.shoppers.shopper_ids) // _SEED_SHOPPERS_PER_UNIT
+    return _AUDIENCE_UNITS + len(criteria) + labels // TEXTS_PER_UNIT + seed
+
+
+_UNITS: dict[str, Callable[[Any], int]] = {
+    "portrait.v1.GetProfileRequest": _get_profile,
+    "portrait.v1.BatchGetProfilesRequest": _batch_get_profiles,
+    "portrait.v1.RecommendRequest": _recommend,
+    "portrait.v1.RankRequest": _rank,
+    "portrait.v1.ExplainRecommendationRequest": _explain,
+    "portrait.v1.ExplainProfileRequest": _explain,
+    "portrait.v1.UpsertItemsRequest": _upsert,
+    "portrait.v1.DeleteItemsRequest": lambda request: 1 + _distinct(request.item_ids) // _ITEMS_PER_UNIT,
+    "portrait.v1.EncodeTextsRequest": _encode,
+    "portrait.v1.FindAudienceRequest": _audience,
+    "portrait.v1.EstimateAudienceRequest": _audience,
+    "portrait.v1.RecordEventsRequest": lambda request: 1 + len(request.events) // _EVENTS_PER_WRITE,
+}

@@ -1,0 +1,60 @@
+"""Long work of the processor: step by step in one thread, so that calls are accepted and health is answered meanwhile.
+
+Work is a generator that yields wherever it may pause. All long work shares one thread: several threads would take the
+interpreter's lock from the event loop in turn, and health would wait for each of them. Works take turns with each
+other, and one that is cancelled ends with the step it is at.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+STEP_SECONDS = 0.005
+"""Steps go on for so long before other work has its turn."""
+GROUP = 8
+"""Parts of one call that are under way together: enough for a batch, few enough to leave room for other calls."""
+
+_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="long-work")
+
+
+async def run_in_steps(work: Generator[None, None, R]) -> R:
+    """Run work in the thread; returns its result."""
+    loop = asyncio.get_running_loop()
+    while not (results := await loop.run_in_executor(_thread, _advance, work)):
+        pass
+    return results[0]
+
+
+def run_at_once(work: Generator[None, None, R]) -> R:
+    """Run work here without a pause; returns its result."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as ended:
+            result: R = ended.value
+            return result
+
+
+def _advance(work: Generator[None, None, R]) -> list[R]:
+    """Run some steps; returns the result if the work has ended with them, else an empty list."""
+    until = time.perf_counter() + STEP_SECONDS
+    while True:
+        try:
+            next(work)
+        except StopIteration as ended:
+            return [ended.value]
+        if time.perf_counter() >= until:
+            return []
+
+
+async def run_in_groups(work: Callable[[T], Awaitable[R]], items: Sequence[T], together: int = GROUP) -> list[R]:
+    """Run the same work for each of some items, so many of them together; returns the results in their order."""
+    results: list[R] = []
+    for begin in range(0, len(items), together):
+        results += await asyncio.gather(*map(work, items[begin : begin + together]))
+    return results

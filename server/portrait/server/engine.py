@@ -49,7 +49,7 @@ class Engine:
         models: its graphs in Triton.
         catalogues: the release's items.
         text_cache_bytes: memory for embeddings of texts.
-        text_instances: of the text encoder in Triton.
+        text_instances: of the text encoder in Triton, until `count_instances` has asked.
     """
 
     def __init__(
@@ -111,6 +111,16 @@ class Engine:
     async def ready(self) -> bool:
         """Whether Triton has all graphs of the release loaded."""
         return await self._models.ready()
+
+    async def count_instances(self) -> None:
+        """Send each graph as many batches at one time as Triton, which has loaded it, runs on all its devices.
+
+        Raises:
+            TritonError: Triton does not answer, or has not loaded a graph.
+        """
+        counted = await self._models.count_instances()
+        for model, batcher in self.batchers.items():
+            batcher.set_instances(counted[model])
 
     async def encode_texts(self, texts: Sequence[str], *, deadline: float | None) -> Encoded:
         """Encode texts.

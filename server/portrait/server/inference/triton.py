@@ -12,6 +12,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from portrait.features.release import MODELS
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, Unavailable
 from portrait.server.inference.liveness import RETRY_SECONDS, Liveness
+from portrait.server.triton.configuration import count_instances
 
 AHEAD = 1
 """Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""
@@ -52,6 +53,14 @@ class TritonModels:
             return False
         self._liveness.found()
         return True
+
+    async def count_instances(self) -> dict[str, int]:
+        """Count the instances of each graph, on all devices.
+
+        Raises:
+            TritonError: Triton does not answer, or has not loaded one.
+        """
+        return {model: await count_instances(self._client, model, self._version) for model in self._models}
 
     async def _alive(self) -> bool:
         """Whether Triton answers at all."""

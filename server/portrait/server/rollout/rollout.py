@@ -216,6 +216,7 @@ class Rollout:
             await self._triton.load(release)
             if not await engine.ready():
                 raise TritonError(f"Triton has not all models of release {release} loaded")
+            await engine.count_instances()
             await replay(self._store, engine, told)
         except BaseException:
             await self._close(engine)

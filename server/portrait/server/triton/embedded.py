@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from portrait.features.release import MODELS, TRAIT_HEADS, models
-from portrait.server.triton.configuration import load_model
+from portrait.server.triton.configuration import adapt_to_this_machine, load_model
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
 from portrait.server.triton.process import ServerProcess, connect
@@ -199,7 +199,11 @@ class EmbeddedTriton:
                 for model in (*MODELS, TRAIT_HEADS)
             }
             # At the same time: most of it is each model's process that imports its runtime.
-            loads = (load_model(client, self._repository, *each) for each in held.items() if each[1])
+            loads = (
+                load_model(client, self._repository, model, numbers, adapt_to_this_machine)
+                for model, numbers in held.items()
+                if numbers
+            )
             for failure in await asyncio.gather(*loads, return_exceptions=True):
                 if failure is not None:
                     raise failure

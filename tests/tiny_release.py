@@ -6,7 +6,6 @@ events, the ranker likes what is near. Two releases have different vectors.
 
 import itertools
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from portrait.export import configurations
 from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.attention import Decay
@@ -35,7 +35,6 @@ from portrait.features.text import item_text
 from portrait.features.tokens import TextTokenizer
 
 DIMENSION = 16
-CONFIGS = Path(__file__).parents[1] / "model_repository"
 
 _KINDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Home", "Lamps"): ("desk lamp", "floor lamp", "bedside lamp"),
@@ -101,9 +100,9 @@ def build(repository: Path, release: int = 1, traits: bool = False) -> None:
     for name in names:
         path = files.model_file(repository, name, release)
         path.parent.mkdir(parents=True)
-        shutil.copy(CONFIGS / name / "config.pbtxt", repository / name)
         onnx.checker.check_model(graphs[name], full_check=True)
         onnx.save_model(graphs[name], str(path))
+        configurations.place(repository, name, configurations.read_dims(path))
     _write_index(files.folder(repository, release), TextTokenizer(tokenizer), words)
     _write_manifest(repository, release, names)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -81,6 +82,13 @@ def test_a_caller_needs_nothing_that_the_wheel_does_not_require(installed: Path,
     alone = (f"import sys; sys.path += [{str(installed)!r}, {str(tmp_path)!r}]; {program}",)
     ended = subprocess.run([sys.executable, "-I", "-S", "-c", *alone], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_gpu_extra_brings_cuda_and_leaves_out_a_broken_runtime() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    [runtime] = [each for each in map(Requirement, extras["gpu"]) if each.name == "onnxruntime-gpu"]
+    assert runtime.extras == {"cuda", "cudnn"}
+    assert [runtime.specifier.contains(version) for version in ("1.26.0", "1.27.0", "1.31.1")] == [True, False, True]
 
 
 def test_the_gateway_needs_no_trainer(installed: Path) -> None:

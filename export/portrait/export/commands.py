@@ -27,7 +27,7 @@ def export(
     ] = Precision.FP32,
 ) -> None:
     """Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and item index."""
-    from portrait.export.errors import ExportError
+    from portrait.export.errors import ExportError, RepositoryError
     from portrait.export.nearest import Retrieval
     from portrait.export.release import make
     from portrait.training.errors import TrainingError
@@ -39,9 +39,9 @@ def export(
             trained = load(run)
             metrics = {path.stem: json.loads(path.read_text()) for path in sorted(run.glob("metrics-*.json"))}
             manifest, checks = make(trained, metrics, repository, precision, status.update)
-    except (TrainingError, ExportError) as error:
+    except (TrainingError, ExportError, OSError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2 if isinstance(error, TrainingError) else 1) from None
+        raise typer.Exit(2 if isinstance(error, TrainingError | RepositoryError | OSError) else 1) from None
     table = Table(
         "graph", "runtime", "worst difference", "bound", title=f"release {manifest.release}: parity with PyTorch"
     )

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from portrait.export.configurations import Dims
 from portrait.export.errors import ExportError
 from portrait.export.formats import converted
 from portrait.export.precision import Precision
@@ -47,6 +48,16 @@ class Graph:
             lengths: length of each axis.
         """
         return _examples(self, np.random.default_rng(seed), lengths)
+
+    def dims(self, **lengths: int) -> Dims:
+        """Dimensions of inputs and outputs as Triton's configuration has them.
+
+        Args:
+            lengths: length of each axis that is the same in every request.
+        """
+        sizes = lengths | FIXED_AXES
+        named = (self.inputs | self.outputs).items()
+        return {name: tuple(-1 if axis in LONGEST else sizes[axis] for axis in axes[1:]) for name, axes in named}
 
 
 def graphs(trained: TrainedRun) -> list[Graph]:

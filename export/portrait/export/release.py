@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import np_to_triton_dtype
 
-from portrait.export import index, parity
+from portrait.export import configurations, index, parity
+from portrait.export.configurations import Dims
 from portrait.export.errors import ExportError
 from portrait.export.graphs import OPSET, Graph, export, graphs
 from portrait.export.nearest import Retrieval
@@ -27,7 +27,6 @@ from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.histories import EVENT_NUMBERS
 from portrait.features.numbered import read_number
 from portrait.features.release import MODELS, TRAIT_HEADS, Manifest
-from portrait.features.replacing import replacing
 from portrait.features.statistics import STATISTICS
 from portrait.server.triton import EmbeddedTriton, TritonError
 from portrait.server.triton.connection import CHANNEL_OPTIONS
@@ -53,21 +52,26 @@ def make(
         report: told what is done next.
 
     Raises:
+        RepositoryError: the repository holds releases of other dimensions, or a configuration that can't be read.
         ExportError: a graph does not agree with the model, Triton can't load it, or no number is left.
     """
+    dimension = trained.settings.dimension
+    made = graphs(trained)
+    dims = {graph.name: graph.dims(dimension=dimension, traits=_trait_count(trained)) for graph in made}
+    for model in dims:
+        configurations.require_room(repository, model, dims[model])
     repository.mkdir(parents=True, exist_ok=True)
     number = _next_number(repository)
-    dimension = trained.settings.dimension
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".release-") as name:
         staging = Path(name)
-        made = graphs(trained)
         checks = []
         for graph in made:
             report(f"{graph.name}: ONNX, opset {OPSET}, {precision.of(graph.name)}")
             path = files.model_file(staging, graph.name, number)
             path.parent.mkdir(parents=True)
-            _place_config(graph.name, staging)
             export(graph, dimension, precision, path)
+            _require_dims(graph, path, dims[graph.name])
+            configurations.place(staging, graph.name, dims[graph.name])
             checks.append(parity.check_runtime(graph, path, dimension, precision))
         parity.require(checks)
         report("Triton: loading and comparing all graphs")
@@ -82,9 +86,14 @@ def make(
             shutil.copy(trained.folder / files.REPORT, folder / files.REPORT)
         names = [graph.name for graph in made]
         manifest = _manifest(trained, metrics, staging, number, precision, names, checks, retrieval)
-        _move(staging, repository, number, names)
+        _move(staging, repository, number, dims)
     manifest.write(files.folder(repository, number))
     return manifest, checks
+
+
+def _trait_count(trained: TrainedRun) -> int:
+    heads = trained.traits.heads if trained.traits else None
+    return len(heads.heads) if heads else 0
 
 
 def _next_number(repository: Path) -> int:
@@ -97,19 +106,11 @@ def _next_number(repository: Path) -> int:
     return number
 
 
-def _place_config(model: str, repository: Path) -> None:
-    """Put the model's config.pbtxt where it is missing."""
-    target = repository / model / "config.pbtxt"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as temporary:
-            shutil.copy(_configs() / model / "config.pbtxt", temporary)
-
-
-def _configs() -> Path:
-    """The configurations: inside the installed package, or at the top of a checkout."""
-    inside = Path(str(resources("portrait.export"))).parent / "model_repository"
-    return inside if inside.exists() else Path(__file__).parents[3] / "model_repository"
+def _require_dims(graph: Graph, path: Path, dims: Dims) -> None:
+    """Require that ONNX Runtime sees the dimensions that the configuration will have."""
+    found = configurations.read_dims(path)
+    if found != dims:
+        raise ExportError(f"the exported {graph.name} has the dimensions {found}, not {dims}")
 
 
 def _check_triton(made: list[Graph], staging: Path, number: int, dimension: int, precision: Precision) -> list[Parity]:
@@ -188,10 +189,9 @@ def _manifest(
     )
 
 
-def _move(staging: Path, repository: Path, number: int, names: list[str]) -> None:
-    for model in names:
-        (repository / model).mkdir(exist_ok=True)
-        _place_config(model, repository)
+def _move(staging: Path, repository: Path, number: int, dims: dict[str, Dims]) -> None:
+    for model in dims:
+        configurations.place(repository, model, dims[model])
         (staging / model / str(number)).rename(repository / model / str(number))
     target = files.folder(repository, number)
     target.parent.mkdir(exist_ok=True)

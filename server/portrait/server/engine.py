@@ -51,7 +51,7 @@ class Engine:
         models: its graphs in Triton.
         catalogues: the release's items.
         text_cache_bytes: memory for embeddings of texts.
-        text_instances: of the text encoder in Triton.
+        text_instances: of the text encoder in Triton, until `count_instances` has asked.
     """
 
     def __init__(
@@ -136,6 +136,16 @@ class Engine:
     def unhealthy_models(self) -> frozenset[str]:
         """Graphs whose process Triton called unhealthy when they were asked last."""
         return frozenset(self._models.unhealthy)
+
+    async def count_instances(self) -> None:
+        """Send each graph as many batches at one time as Triton, which has loaded it, runs on all its devices.
+
+        Raises:
+            TritonError: Triton does not answer, or has not loaded a graph.
+        """
+        counted = await self._models.count_instances()
+        for model, batcher in self.batchers.items():
+            batcher.set_instances(counted[model])
 
     async def encode_texts(self, texts: Sequence[str], *, deadline: float | None) -> Encoded:
         """Encode texts.

@@ -203,6 +203,18 @@ async def test_two_releases_never_mix(engine: Engine, two_releases: Path, embedd
         await other.close()
 
 
+async def test_batches_are_as_many_at_one_time_as_triton_counts_instances(
+    two_releases: Path, embedded_triton: EmbeddedTriton
+) -> None:
+    engine = await Engine.open(two_releases, 2, embedded_triton.url, CACHE_BYTES)
+    for batcher in engine.batchers.values():
+        batcher.set_instances(9)
+    await engine.count_instances()
+    counted = {model: batcher.instances for model, batcher in engine.batchers.items()}
+    assert counted == {"text_encoder": 2, "profile_encoder": 1, "ranker": 1, "trait_heads": 1}
+    await engine.close()
+
+
 async def test_a_dead_triton_is_unavailable_until_it_is_back(two_releases: Path, tmp_path: Path) -> None:
     async with EmbeddedTriton(two_releases, tmp_path / "triton.log") as triton:
         await triton.load(1)

@@ -2,17 +2,20 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tiny_release
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from portrait.export import parity
-from portrait.export.errors import ExportError
+from portrait.export import configurations, parity
+from portrait.export.errors import ExportError, RepositoryError
 from portrait.export.formats import converted
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
@@ -49,6 +52,7 @@ def test_every_number_format_agrees_with_the_model(trained: TrainedRun, tmp_path
         path = tmp_path / f"{precision}.onnx"
         export(text, trained.settings.dimension, precision, path)
         parity.require([parity.check_runtime(text, path, trained.settings.dimension, precision)])
+        assert configurations.read_dims(path) == text.dims(dimension=trained.settings.dimension)
         sizes[precision] = path.stat().st_size
     assert all(size < sizes[Precision.FP32] for precision, size in sizes.items() if precision is not Precision.FP32)
 
@@ -98,6 +102,38 @@ def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) ->
     assert files.models(tmp_path, plain.release) == files.MODELS
     assert files.models(tmp_path, manifest.release) == (*files.MODELS, files.TRAIT_HEADS)
     assert Release.load(tmp_path, manifest.release).number == 2
+    before = _contents(tmp_path)
+    fewer = dataclasses.replace(trained, traits=Traits(declared, TraitHeads(list(heads.heads)[:1]).eval()))
+    with pytest.raises(RepositoryError, match=r"trait_heads 2 whose probability is \[2\], not \[1\]"):
+        make(fewer, {}, tmp_path, Precision.FP32, lambda _: None)
+    assert _contents(tmp_path) == before
+
+
+def test_a_run_of_another_width_is_refused_before_anything_is_written(trained: TrainedRun, tmp_path: Path) -> None:
+    repository = tmp_path / "model_repository"
+    tiny_release.build(repository)
+    wider = repository / "text_encoder" / "1" / "model.onnx"
+    graph = onnx.load(wider)
+    [words] = [weight for weight in graph.graph.initializer if weight.name == "words"]
+    values = numpy_helper.to_array(words)
+    words.CopyFrom(numpy_helper.from_array(np.tile(values, 2), "words"))
+    for weight in graph.graph.initializer:
+        if weight.name == "nudge":
+            weight.CopyFrom(numpy_helper.from_array(np.tile(numpy_helper.to_array(weight), 2), "nudge"))
+    graph.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2 * values.shape[1]
+    onnx.save(graph, wider)
+    before = _contents(tmp_path)
+    command = [str(Path(sys.executable).parent / "portrait"), "export", str(trained.folder), "--repository"]
+    ended = subprocess.run([*command, str(repository)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    told = "has a text_encoder 1 whose embedding is [32], not [16] as in this run"
+    assert told in ended.stderr.replace("\n", " ")
+    assert "Traceback" not in ended.stderr
+    assert _contents(tmp_path) == before
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_file_that_was_changed_is_noticed(trained: TrainedRun, tmp_path: Path) -> None:

@@ -30,6 +30,20 @@ async def test_answers_as_onnxruntime_does(
         np.testing.assert_allclose(answer[name], value, atol=BFLOAT16 if model == "text_encoder" else 1e-5)
 
 
+async def test_only_the_text_encoder_asks_for_openvino_and_has_its_share_of_the_cores(
+    client: InferenceServerClient,
+) -> None:
+    configs = {model: (await client.get_model_config(model, "1")).config for model in MODELS}
+    asked = {
+        model: [each.name for each in config.optimization.execution_accelerators.cpu_execution_accelerator]
+        for model, config in configs.items()
+    }
+    assert asked == {"text_encoder": ["openvino"], "profile_encoder": [], "ranker": []}
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    threads = {model: config.parameters["intra_op_thread_count"].string_value for model, config in configs.items()}
+    assert threads == {"text_encoder": str(share), "profile_encoder": "1", "ranker": "1"}
+
+
 async def test_each_release_answers_for_itself(client: InferenceServerClient, two_releases: Path) -> None:
     inputs = text_inputs(4, 6)
     first, second = [(await infer(client, "text_encoder", release, inputs))["embedding"] for release in (1, 2)]

@@ -202,6 +202,24 @@ def test_every_instance_is_given_what_there_is_at_once() -> None:
     ]  # fmt: skip
 
 
+def test_instances_that_are_counted_later_are_given_work_at_once() -> None:
+    model = Model()
+
+    async def scenario() -> None:
+        shapes = Shapes((1,), (1,), budget=1, overhead=0, behind=0.0)
+        batcher: Batcher[int, int] = Batcher(model, lambda _: 1, shapes, concurrency=2, limit=100)
+        answers = [batcher.submit(item, None) for item in range(7)]
+        await asyncio.sleep(0.1)
+        batcher.set_instances(4)
+        assert batcher.instances == 4
+        await asyncio.gather(*answers)
+
+    run(scenario())
+    began = [round(at, 1) for at, _ in model.batches]
+    assert began[:5] == [0.0, 0.0, 0.1, 0.1, 0.1]
+    assert began[5] > 0.1
+
+
 def test_a_caller_with_little_goes_before_one_with_much_and_background_work_last() -> None:
     model = Model()
 

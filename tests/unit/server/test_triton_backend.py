@@ -80,14 +80,27 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def _model(backend: ModuleType, folder: Path, node: str, **configured: Any) -> Any:
-    """An instance of a model `x [n, 2] → y` of one operator."""
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "k"]) for name in "xy"]
+def _tensor(name: str, *dims: int, data_type: str = "TYPE_FP32") -> dict[str, Any]:
+    return {"name": name, "data_type": data_type, "dims": list(dims)}
+
+
+def _model(
+    backend: ModuleType, folder: Path, node: str, shape: tuple[int | str, ...] = ("n", "k"), **configured: Any
+) -> Any:
+    """An instance of a model `x [n, k] → y` of one operator."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"]
     graph = helper.make_graph([helper.make_node(node, ["x"], ["y"])], node, values[:1], values[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     (folder / "1").mkdir()
     onnx.save(model, str(folder / "1" / "model.onnx"))
-    config = {"input": [{"name": "x"}], "output": [{"name": "y"}], "default_model_filename": "", **configured}
+    config = {
+        "name": "model",
+        "max_batch_size": 8,
+        "input": [_tensor("x", -1)],
+        "output": [_tensor("y", -1)],
+        "default_model_filename": "",
+        **configured,
+    }
     instance = backend.TritonPythonModel()
     instance.initialize(
         {
@@ -164,7 +177,56 @@ def test_without_openvino_onnxruntime_runs_the_graph_and_a_warning_says_so(
     assert "not in OpenVINO" in Logger.warnings[0]
 
 
-def test_without_cuda_a_gpu_instance_runs_on_the_cpu_and_a_warning_says_so(backend: ModuleType, tmp_path: Path) -> None:
-    [answer] = _model(backend, tmp_path, "Sqrt", kind="GPU").execute([Request(_rows(4))])
+@pytest.mark.parametrize("accelerated", [{}, ACCELERATED])
+@pytest.mark.parametrize(
+    ("shape", "configured", "reason"),
+    [
+        (
+            ("n", 2),
+            {"input": [_tensor("x", -1)]},
+            r"'x' of 'model': .* \[-1, 2\], config.pbtxt \[-1, -1\].* dims: \[2\]",
+        ),
+        (
+            ("n", 2),
+            {"output": [_tensor("y", -1)]},
+            r"'y' of 'model': .* \[-1, 2\], config.pbtxt \[-1, -1\].* dims: \[2\]",
+        ),
+        (("n", 2), {"output": [_tensor("y", 3)]}, r"\[-1, 2\], config.pbtxt \[-1, 3\]"),
+        (("n", 2), {"input": [_tensor("x", -1, 2)]}, r"\[-1, 2\], config.pbtxt \[-1, -1, 2\]"),
+        ((8, 2), {}, "the first axis of the graph's .8, 2. is a number"),
+        ((8, 2), {"max_batch_size": 0, "input": [_tensor("x", -1, 2)]}, r"\[8, 2\], config.pbtxt \[-1, 2\]"),
+        (
+            ("n", "k"),
+            {"input": [_tensor("x", -1, data_type="TYPE_INT64")]},
+            r"tensor\(float\), config.pbtxt TYPE_INT64",
+        ),
+        (("n", "k"), {"output": [_tensor("z", -1)]}, "names 'z', and the graph has only x, y"),
+        (("n", "k"), {"input": []}, "lacks the input 'x'"),
+    ],
+)
+def test_what_nvidias_backend_would_refuse_is_refused(
+    backend: ModuleType,
+    tmp_path: Path,
+    shape: tuple[int | str, ...],
+    configured: dict[str, Any],
+    reason: str,
+    accelerated: dict[str, Any],
+) -> None:
+    """Else a repository would work here, and not in NVIDIA's container."""
+    fits = {"input": [_tensor("x", 2)], "output": [_tensor("y", 2)]} if shape[1] == 2 else {}
+    with pytest.raises(RuntimeError, match=reason):
+        _model(backend, tmp_path, "Sqrt", shape, optimization=accelerated, **(fits | configured))
+
+
+@pytest.mark.parametrize(("shape", "dims"), [(("n", 2), (2,)), (("n", "k"), (2,)), (("n", "k"), (-1,))])
+def test_a_number_fits_the_same_number_and_any_length(
+    backend: ModuleType, tmp_path: Path, shape: tuple[int | str, ...], dims: tuple[int, ...]
+) -> None:
+    fits = {"input": [_tensor("x", *dims)], "output": [_tensor("y", *dims)]}
+    [answer] = _model(backend, tmp_path, "Sqrt", shape, **fits).execute([Request(_rows(4))])
     np.testing.assert_array_equal(answer.tensors[0].value, _rows(2))
-    assert "runs on the CPU" in Logger.warnings[0]
+
+
+def test_a_gpu_instance_is_refused_where_the_wheel_has_no_cuda(backend: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"can't run on GPU 0: onnxruntime .* without CUDA; .*portrait\[gpu\]"):
+        _model(backend, tmp_path, "Sqrt", kind="GPU")

@@ -73,6 +73,17 @@ class Batcher(Generic[T, R]):
         self.filled = 0
         """Places in them that are no padding."""
 
+    @property
+    def instances(self) -> int:
+        """Batches that the model runs at one time."""
+        return self._instances
+
+    def set_instances(self, instances: int) -> None:
+        """Say how many batches the model runs at one time; as many as before may wait behind them."""
+        self._concurrency += instances - self._instances
+        self._instances = instances
+        self._look()
+
     def submit(self, item: T, deadline: float | None) -> "asyncio.Future[R]":
         """Have one item answered, as work of the current call. Who cancels the answer takes the item back.
 

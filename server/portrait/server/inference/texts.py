@@ -92,11 +92,11 @@ class TextEncoder:
         models: the graphs.
         release: tokenizer and dimension.
         cache_bytes: memory for embeddings of texts seen before.
-        instances: of the graph in Triton, each of which runs a batch at a time.
+        instances: of the graph in Triton, each of which runs a batch at a time; `batcher.set_instances` changes it.
     """
 
     def __init__(self, models: TritonModels, release: Release, cache_bytes: int, instances: int) -> None:
-        self._models, self._release, self._instances = models, release, instances
+        self._models, self._release = models, release
         self._tokeniser = Tokeniser(release.tokenizer)
         self._flights: dict[tuple[str, bool], _Flight] = {}
         self.cache = TextCache(cache_bytes)
@@ -127,7 +127,7 @@ class TextEncoder:
         """Run the shapes of single texts, so that the first to ask does not wait for a runtime that compiles them."""
         for length in SHAPES.lengths:
             # At the same time, so that each instance gets one: each compiles for itself.
-            await asyncio.gather(*(self._run([[0] * length], length, None) for _ in range(self._instances)))
+            await asyncio.gather(*(self._run([[0] * length], length, None) for _ in range(self.batcher.instances)))
 
     async def _computed(self, missing: dict[str, list[int]], deadline: float | None) -> dict[str, NDArray[np.float32]]:
         """Embeddings of texts that were not in the cache before they were tokenised."""

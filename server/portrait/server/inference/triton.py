@@ -16,6 +16,7 @@ from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded
 from portrait.server.inference.failures import Failure, classify
 from portrait.server.inference.liveness import RETRY_SECONDS, Liveness, Look, unavailable
 from portrait.server.inference.probes import Probe
+from portrait.server.triton.configuration import count_instances
 from portrait.server.triton.connection import open_client
 
 AHEAD = 1
@@ -94,6 +95,14 @@ class TritonModels:
         if found is Look.ANSWERS:
             self._liveness.found()
         return found
+
+    async def count_instances(self) -> dict[str, int]:
+        """Count the instances of each graph, on all devices.
+
+        Raises:
+            TritonError: Triton does not answer, or has not loaded one.
+        """
+        return {model: await count_instances(self._client, model, self._version) for model in self._models}
 
     async def run(
         self, model: str, inputs: Arrays, outputs: Mapping[str, tuple[int, ...]], deadline: float | None

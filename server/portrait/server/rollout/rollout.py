@@ -217,6 +217,7 @@ class Rollout:
             await self._triton.load(release)
             if not await engine.ready(_ANSWER_SECONDS):
                 raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
+            await engine.count_instances()
             await replay(self._store, engine, told)
         except BaseException:
             await self._close(engine)

@@ -1,6 +1,7 @@
 """Models as Triton loads them: by the repository's config.pbtxt, with the versions of some releases."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from google.protobuf import json_format, text_format
@@ -11,33 +12,82 @@ from tritonclient.utils import InferenceServerException
 from portrait.server.triton.errors import TritonError
 
 LOAD_SECONDS = 180.0
+_SECONDS = 5.0
+_TEXT_ENCODER = "text_encoder"
+_THREADS = "intra_op_thread_count"
+_SHIPPED_THREADS = "1"
+
+Adapt = Callable[[model_config_pb2.ModelConfig], None]
+"""Changes a configuration before Triton is told it."""
 
 
-def load_options(repository: Path, model: str, releases: Sequence[int]) -> str:
+def load_options(repository: Path, model: str, releases: Sequence[int], adapt: Adapt | None = None) -> str:
     """The configuration of a model with exactly the given versions, as JSON for Triton's load call.
+
+    Args:
+        repository: the model repository.
+        model: its name.
+        releases: the versions.
+        adapt: changes the configuration; None leaves it as the repository has it.
 
     Raises:
         TritonError: the model has no config.pbtxt, or Triton's schema does not know what it says.
     """
     config = _read(repository, model)
     config.version_policy.specific.versions[:] = releases
+    if adapt:
+        adapt(config)
     return json_format.MessageToJson(config, preserving_proto_field_name=True, indent=None)
 
 
+def adapt_to_this_machine(config: model_config_pb2.ModelConfig) -> None:
+    """Have the text encoder run on CPUs as is best where our Python-based backend runs it.
+
+    It asks for OpenVINO, which instances on GPUs ignore, and for each instance's share of the cores, unless the
+    repository says another number of threads than Portrait's own configuration.
+    """
+    if config.name != _TEXT_ENCODER:
+        return
+    accelerators = config.optimization.execution_accelerators.cpu_execution_accelerator
+    if not accelerators:
+        accelerators.add(name="openvino")
+    if config.parameters[_THREADS].string_value in ("", _SHIPPED_THREADS):
+        cores = len(os.sched_getaffinity(0))
+        config.parameters[_THREADS].string_value = str(max(1, cores // _count(config)))
+
+
 def instances(repository: Path, model: str) -> int:
-    """How many batches a model runs at one time: its instances on one device.
+    """How many batches a model runs at one time, by its configuration; `count_instances` knows the devices.
 
     Raises:
         TritonError: the model has no config.pbtxt, or Triton's schema does not know what it says.
     """
-    return sum(group.count or 1 for group in _read(repository, model).instance_group) or 1
+    return _count(_read(repository, model))
+
+
+def _count(config: model_config_pb2.ModelConfig) -> int:
+    """Instances on all devices that a configuration names; it counts as one device to name none."""
+    return sum((group.count or 1) * max(1, len(group.gpus)) for group in config.instance_group) or 1
+
+
+async def count_instances(client: InferenceServerClient, model: str, version: str) -> int:
+    """Count the instances of a loaded model on all devices: Triton completes its configuration when it loads it.
+
+    Raises:
+        TritonError: Triton does not answer, or has not loaded it.
+    """
+    try:
+        answer = await client.get_model_config(model, version, client_timeout=_SECONDS)
+    except InferenceServerException as error:
+        raise TritonError(f"Triton does not tell the instances of {model} {version}: {error.message()}") from error
+    return _count(answer.config)
 
 
 def _read(repository: Path, model: str) -> model_config_pb2.ModelConfig:
     path = repository / model / "config.pbtxt"
     try:
-        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
-    except (OSError, text_format.ParseError) as error:
+        return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise TritonError(f"{path} can't be read: {error}") from error
 
 
@@ -46,6 +96,7 @@ async def load_model(
     repository: Path,
     model: str,
     releases: Sequence[int],
+    adapt: Adapt | None = None,
     headers: dict[str, str] | None = None,
 ) -> None:
     """Have Triton hold exactly the given versions of a model. What it holds of them already goes on answering.
@@ -53,7 +104,7 @@ async def load_model(
     Raises:
         TritonError: it can't; it holds what it held before.
     """
-    options = load_options(repository, model, releases)
+    options = load_options(repository, model, releases, adapt)
     try:
         await client.load_model(model, headers, config=options, client_timeout=LOAD_SECONDS)
     except InferenceServerException as error:

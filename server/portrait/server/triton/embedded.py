@@ -14,7 +14,7 @@ from typing import Self
 
 from portrait.features.release import MODELS, TRAIT_HEADS, models
 from portrait.server.background import Background
-from portrait.server.triton.configuration import load_model
+from portrait.server.triton.configuration import adapt_to_this_machine, load_model
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
 from portrait.server.triton.model_processes import ModelProcess, find_model_processes
@@ -236,7 +236,11 @@ class EmbeddedTriton:
                 for model in (*MODELS, TRAIT_HEADS)
             }
             # At the same time: most of it is each model's process that imports its runtime.
-            loads = (load_model(client, self._repository, *each) for each in held.items() if each[1])
+            loads = (
+                load_model(client, self._repository, model, numbers, adapt_to_this_machine)
+                for model, numbers in held.items()
+                if numbers
+            )
             closing = asyncio.create_task(self._close_shared_memory())
             outcomes = await asyncio.gather(*loads, return_exceptions=True)
             closing.cancel()

@@ -46,7 +46,7 @@ class RemoteTriton:
             for model in models(self._repository, release):
                 if release not in held[model]:
                     versions = sorted({*held[model], release})
-                    await load_model(client, self._repository, model, versions, self._headers)
+                    await load_model(client, self._repository, model, versions, headers=self._headers)
 
     async def unload(self, release: int) -> None:
         """Leave it as it is: another gateway may need the release."""

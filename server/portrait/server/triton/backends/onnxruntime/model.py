@@ -4,6 +4,7 @@ It reads the same keys of config.pbtxt, so that a repository serves unchanged in
 process of its own, for each instance of a model, with the packages of the interpreter that started Triton.
 """
 
+import ctypes
 import json
 import os
 import sys
@@ -25,7 +26,14 @@ _GRAPH_LEVELS = {
     1: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     2: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
-_CUDA = "CUDAExecutionProvider"
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_TYPES = {
+    "TYPE_FP16": "tensor(float16)",
+    "TYPE_FP32": "tensor(float)",
+    "TYPE_INT32": "tensor(int32)",
+    "TYPE_INT64": "tensor(int64)",
+}
+"""What ONNX Runtime calls the types that a configuration may name."""
 
 
 class TritonPythonModel:
@@ -123,32 +131,110 @@ def _open(path: str, config: dict[str, Any], outputs: list[str], device: int | N
         config: the model's configuration.
         outputs: names, in order.
         device: number of the GPU; None for the CPU.
+
+    Raises:
+        pb.TritonModelException: the configuration does not fit the graph, or the GPU can't be used.
     """
     if device is not None:
-        if _CUDA in onnxruntime.get_available_providers():
-            return _onnxruntime(path, config, outputs, [(_CUDA, {"device_id": device})])
-        pb.Logger.log_warn(f"{path} runs on the CPU: onnxruntime-gpu is not installed, or finds no CUDA")
-    elif _wants_openvino(config):
+        return _on_gpu(path, config, outputs, device)
+    if _wants_openvino(config):
+        # Only ONNX Runtime knows what NVIDIA's backend would compare.
+        _require_fit(config, _session(path, _unoptimised(), [_CPU]))
         try:
             return _openvino(path, config, outputs)
         except Exception as error:  # not installed, or not able to run the graph
             pb.Logger.log_warn(f"{path} runs in ONNX Runtime, not in OpenVINO: {error}")
-    return _onnxruntime(path, config, outputs, ["CPUExecutionProvider"])
+    return _onnxruntime(_session(path, _options(config), [_CPU]), config, outputs)
 
 
-def _onnxruntime(path: str, config: dict[str, Any], outputs: list[str], providers: list[Any]) -> Run:
+def _on_gpu(path: str, config: dict[str, Any], outputs: list[str], device: int) -> Run:
+    """Open a graph on a GPU; the CUDA that the environment brings is loaded first."""
+    if hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()
+    built = _CUDA in onnxruntime.get_available_providers()
+    session = _session(path, _options(config), [(_CUDA, {"device_id": device})]) if built else None
+    # The session's own: a wheel lists CUDA as available on machines that have none, and would run on the CPU unsaid.
+    if session is None or _CUDA not in session.get_providers():
+        raise pb.TritonModelException(f"{path} can't run on GPU {device}: {_missing_for_cuda()}")
+    return _onnxruntime(session, config, outputs)
+
+
+def _missing_for_cuda() -> str:
+    """What keeps ONNX Runtime from CUDA, in words."""
+    version = f"onnxruntime {onnxruntime.__version__}"
+    if _CUDA not in onnxruntime.get_available_providers():
+        return f"{version} is a build without CUDA; pip install 'portrait[gpu]' in an environment without 'triton'"
+    provider = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    try:
+        ctypes.CDLL(str(provider))
+    except OSError as error:
+        # Names the first library that is missing; CUDA's and cuDNN's come with the extra.
+        if "cannot open shared object file" in str(error):
+            return f"{version} needs CUDA and cuDNN ({error}); pip install 'portrait[gpu]' brings both"
+    return f"{version} finds no GPU that it can use; look at nvidia-smi, the driver and CUDA_VISIBLE_DEVICES"
+
+
+def _session(path: str, options: Any, providers: list[Any]) -> Any:
+    return onnxruntime.InferenceSession(path, options, providers=providers)
+
+
+def _options(config: dict[str, Any]) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _threads(config)
     level = config.get("optimization", {}).get("graph", {}).get("level", 0)
     options.graph_optimization_level = _GRAPH_LEVELS.get(level, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL)
     # Idle threads would take the cores from the other models and the gateway.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(path, options, providers=providers)
+    return options
+
+
+def _unoptimised() -> Any:
+    """For a session that is only asked for its shapes."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return options
+
+
+def _onnxruntime(session: Any, config: dict[str, Any], outputs: list[str]) -> Run:
+    _require_fit(config, session)
 
     def run(inputs: dict[str, Array]) -> list[Array]:
         return session.run(outputs, inputs)
 
     return run
+
+
+def _require_fit(config: dict[str, Any], session: Any) -> None:
+    """Require of a configuration what NVIDIA's backend requires, so that what loads here loads there.
+
+    Raises:
+        pb.TritonModelException: a tensor is missing, or has another type or other dimensions.
+    """
+    graph = {value.name: value for value in (*session.get_inputs(), *session.get_outputs())}
+    named = [value["name"] for value in (*config["input"], *config["output"])]
+    if unknown := [name for name in named if name not in graph]:
+        raise pb.TritonModelException(f"config.pbtxt names {unknown[0]!r}, and the graph has only {', '.join(graph)}")
+    if missing := [value.name for value in session.get_inputs() if value.name not in named]:
+        raise pb.TritonModelException(f"config.pbtxt lacks the input {missing[0]!r} of the graph")
+    for value in (*config["input"], *config["output"]):
+        if fault := _misfit(value, graph[value["name"]], config["max_batch_size"] > 0):
+            raise pb.TritonModelException(f"tensor {value['name']!r} of {config['name']!r}: {fault}")
+
+
+def _misfit(configured: dict[str, Any], real: Any, batched: bool) -> str | None:
+    """What of a configured tensor does not fit the graph's; a number of the graph must be that number."""
+    shape = [length if isinstance(length, int) else -1 for length in real.shape]
+    dims = [*([-1] if batched else []), *map(int, configured["dims"])]
+    if real.type != _TYPES.get(configured["data_type"]):
+        return f"the graph has {real.type}, config.pbtxt {configured['data_type']}"
+    if batched and shape[:1] != [-1]:
+        return f"max_batch_size is above 0, but the first axis of the graph's {shape} is a number"
+    if len(dims) != len(shape) or any(length not in (-1, told) for length, told in zip(shape, dims, strict=True)):
+        own = shape[1:] if batched else shape
+        return f"the graph has the shape {shape}, config.pbtxt {dims}; it must say dims: {own}"
+    return None
 
 
 def _openvino(path: str, config: dict[str, Any], outputs: list[str]) -> Run:
@@ -178,7 +264,7 @@ def _wants_openvino(config: dict[str, Any]) -> bool:
 
 
 def _threads(config: dict[str, Any]) -> int:
-    """Threads of one run: what the configuration says, else an instance's share of the cores; 0 is all of them."""
+    """Threads of one run: what the configuration says; where that is 0, an instance's share of the cores."""
     told = int(config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "0"))
     instances = sum(group["count"] for group in config.get("instance_group", []))
     if told or instances <= 1:

@@ -1,0 +1,184 @@
+"""Configurations against their graphs, by the rule that NVIDIA's C++ ONNX Runtime backend applies when it loads one."""
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import tiny_release
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from portrait.export import configurations
+from portrait.export.errors import RepositoryError
+from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.histories import EVENT_NUMBERS
+from portrait.features.release import MODELS, TRAIT_HEADS, model_file
+from portrait.features.statistics import STATISTICS
+from portrait.training.settings import TrainSettings
+
+ALL = (*MODELS, TRAIT_HEADS)
+_TYPES = {"tensor(float)": "TYPE_FP32", "tensor(int64)": "TYPE_INT64"}
+
+
+def parsed(path: Path) -> ModelConfig:
+    return text_format.Parse(path.read_text(encoding="utf-8"), ModelConfig())
+
+
+def refusals(config: ModelConfig, graph: Path) -> list[str]:
+    """Why the C++ backend would not load the model; its rule, written here a second time."""
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    told = []
+    for configured, real in ((config.input, session.get_inputs()), (config.output, session.get_outputs())):
+        shapes = {value.name: (value.type, value.shape) for value in real}
+        if {value.name for value in configured} != set(shapes):
+            told.append(f"{config.name}: other names")
+        for value in configured:
+            kind, shape = shapes[value.name]
+            wanted = [length if isinstance(length, int) else -1 for length in shape]
+            dims = [-1, *value.dims]
+            fits = len(dims) == len(wanted) and all(b in (-1, a) for a, b in zip(dims, wanted, strict=True))
+            if wanted[0] != -1 or not fits:
+                told.append(f"{value.name}: the graph has {wanted}, the configuration {dims}")
+            if _TYPES[kind] != model_config_pb2.DataType.Name(value.data_type):
+                told.append(f"{value.name}: {kind}")
+    return told
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_a_configuration_fits_its_graph(tmp_path: Path, model: str) -> None:
+    tiny_release.build(tmp_path, traits=True)
+    assert refusals(parsed(tmp_path / model / "config.pbtxt"), model_file(tmp_path, model, 1)) == []
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_no_configuration_asks_for_what_only_some_builds_have_and_each_says_its_threads(
+    tmp_path: Path, model: str
+) -> None:
+    tiny_release.build(tmp_path, traits=True)
+    config = parsed(tmp_path / model / "config.pbtxt")
+    assert not config.optimization.HasField("execution_accelerators")
+    assert config.parameters["intra_op_thread_count"].string_value == "1"
+
+
+def test_the_configurations_in_the_checkout_are_those_of_the_default_settings() -> None:
+    width, shipped = TrainSettings().dimension, Path(__file__).parents[3] / "model_repository"
+    dims = {
+        model: {value.name: list(value.dims) for value in (*config.input, *config.output)}
+        for model, config in ((model, parsed(shipped / model / "config.pbtxt")) for model in ALL)
+    }
+    assert dims["text_encoder"] == {"input_ids": [-1], "attention_mask": [-1], "embedding": [width]}
+    assert dims["profile_encoder"] == {
+        "event_embedding": [-1, width],
+        "event_type": [-1],
+        "event_age": [-1],
+        "event_numbers": [-1, len(EVENT_NUMBERS)],
+        "mask": [-1],
+        "profile": [width],
+    }
+    assert dims["ranker"] == {
+        "profile": [width],
+        "query_embedding": [width],
+        "candidate_embedding": [-1, width],
+        "candidate_features": [-1, len(CANDIDATE_FEATURES)],
+        "score": [-1],
+        "click": [-1],
+        "purchase": [-1],
+    }
+    assert dims["trait_heads"] == {"profile": [width], "statistics": [len(STATISTICS)], "probability": [1]}
+
+
+def test_optimised_or_not_a_graph_has_the_same_dimensions(tmp_path: Path) -> None:
+    tiny_release.build(tmp_path, traits=True)
+    for model in ALL:
+        graph = model_file(tmp_path, model, 1)
+        session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+        assert configurations.read_dims(graph) == {
+            value.name: tuple(length if isinstance(length, int) else -1 for length in value.shape[1:])
+            for value in (*session.get_inputs(), *session.get_outputs())
+        }
+
+
+def test_what_an_operator_wrote_into_a_configuration_stays(tmp_path: Path) -> None:
+    tiny_release.build(tmp_path)
+    path = tmp_path / "ranker" / "config.pbtxt"
+    edited = path.read_text(encoding="utf-8").replace("count: 1 kind: KIND_AUTO", "count: 3  # mine\n")
+    path.write_text(edited, encoding="utf-8")
+    tiny_release.build(tmp_path, 2)
+    assert path.read_text(encoding="utf-8") == edited
+    dims = configurations.read_dims(model_file(tmp_path, "ranker", 1))
+    configurations.place(tmp_path, "ranker", dims | {"profile": (9,)})
+    profile = '"profile" data_type: TYPE_FP32 dims: [ {} ]'
+    assert path.read_text(encoding="utf-8") == edited.replace(profile.format(16), profile.format(9))
+
+
+OLD = """
+# What an older Portrait wrote.
+name: "text_encoder" backend: "onnxruntime" default_model_filename: "model.onnx" max_batch_size: 256
+input { name: "input_ids" data_type: TYPE_INT64 dims: [ -1 ] }
+input { name: "attention_mask" data_type: TYPE_INT64 dims: -1 }
+output [ { name: "embedding" data_type: TYPE_FP32 dims: [ -1 ] } ]
+instance_group { count: 5 kind: KIND_GPU gpus: [ 0, 1 ] }
+optimization {
+  graph { level: 1 }
+  execution_accelerators {
+    cpu_execution_accelerator: [ { name: "openvino" } ]
+    gpu_execution_accelerator: [ { name: "tensorrt" } ]
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("accelerators", ["both", "openvino"])
+def test_an_old_configuration_is_upgraded_and_kept_beside(tmp_path: Path, accelerators: str) -> None:
+    path = tmp_path / "text_encoder" / "config.pbtxt"
+    path.parent.mkdir()
+    gpu = 'gpu_execution_accelerator: [ { name: "tensorrt" } ]'
+    old = OLD if accelerators == "both" else OLD.replace(gpu, "").replace("graph { level: 1 }", "")
+    path.write_text(old, encoding="utf-8")
+    tiny_release.build(tmp_path)
+    assert refusals(parsed(path), model_file(tmp_path, "text_encoder", 1)) == []
+    config = parsed(path)
+    assert (config.instance_group[0].count, list(config.instance_group[0].gpus)) == (5, [0, 1])
+    assert config.parameters["intra_op_thread_count"].string_value == "1"
+    assert config.HasField("optimization") == (accelerators == "both")
+    assert not config.optimization.execution_accelerators.cpu_execution_accelerator
+    assert len(config.optimization.execution_accelerators.gpu_execution_accelerator) == (accelerators == "both")
+    assert path.with_name("config.pbtxt.old").read_text(encoding="utf-8") == old
+
+
+@pytest.mark.parametrize(
+    ("model", "tensor", "dims"),
+    [
+        ("text_encoder", "embedding", (24,)),
+        ("profile_encoder", "event_numbers", (-1, 12)),
+        ("ranker", "candidate_features", (-1, 9)),
+        ("trait_heads", "probability", (3,)),
+        ("trait_heads", "new", (3,)),
+    ],
+)
+def test_a_graph_of_other_dimensions_has_no_room(
+    tmp_path: Path, model: str, tensor: str, dims: tuple[int, ...]
+) -> None:
+    tiny_release.build(tmp_path, 3, traits=True)
+    there = configurations.read_dims(model_file(tmp_path, model, 3))
+    configurations.require_room(tmp_path, model, there)
+    with pytest.raises(RepositoryError, match=rf"{model} 3 whose {tensor} is .*, not .*--repository"):
+        configurations.require_room(tmp_path, model, there | {tensor: dims})
+    # A damaged version serves nobody.
+    model_file(tmp_path, model, 3).write_bytes(b"no graph")
+    configurations.require_room(tmp_path, model, there)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("input [", "can't be read"), ("\xff", "can't be read"), ('input { name: "x" }', "names the tensors x")],
+)
+def test_a_configuration_that_is_none_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "ranker" / "config.pbtxt"
+    path.parent.mkdir()
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(RepositoryError, match=told) as refused:
+        configurations.require_room(tmp_path, "ranker", {"profile": (4,)})
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -34,7 +34,7 @@ def test_copies_are_whole_releases_that_differ(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
     assert copy_beside(repository, copy, 3) == files.releases(copy) == [1, 2, 3]
     for number in (1, 2, 3):
-        Manifest.read(files.folder(copy, number)).check_files(copy)
+        check_files(Manifest.read(files.folder(copy, number)), copy)
     loaded = [Release.load(copy, number) for number in (1, 2, 3)]
     assert [release.number for release in loaded] == [release.manifest.release for release in loaded] == [1, 2, 3]
     for one, other in ((0, 1), (0, 2), (1, 2)):

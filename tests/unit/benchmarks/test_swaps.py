@@ -8,6 +8,7 @@ import tiny_release
 from benchmarks.serving.others import copy_beside
 from benchmarks.serving.swaps import MIXED, strangeness
 from portrait.features import release as files
+from portrait.features.integrity import check_files
 from portrait.features.release import MODELS, Manifest
 from portrait.server.releases import Release
 

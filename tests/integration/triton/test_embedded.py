@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import tiny_release
 from onnx import numpy_helper
 from triton_calls import INPUTS, infer, ranker_inputs, text_inputs
 from tritonclient.grpc.aio import InferenceServerClient
@@ -131,6 +132,16 @@ async def test_a_release_that_cannot_be_loaded_leaves_the_others(
         await infer(client, "text_encoder", loaded, text_inputs(1, 4))
         await infer(client, "ranker", loaded, ranker_inputs(1, 4))
     await _unloaded(client, release)
+
+
+async def test_a_configuration_that_does_not_fit_its_graph_is_refused(tmp_path: Path) -> None:
+    """As an older Portrait wrote it; NVIDIA's backend would not load it either."""
+    tiny_release.build(tmp_path / "repository")
+    path = tmp_path / "repository" / "ranker" / "config.pbtxt"
+    path.write_text(path.read_text(encoding="utf-8").replace("dims: [ 16 ]", "dims: [ -1 ]"), encoding="utf-8")
+    async with EmbeddedTriton(tmp_path / "repository", tmp_path / "triton.log") as triton:
+        with pytest.raises(TritonError, match=r"can't load ranker \[1\]: .*'profile'.*it must say dims: \[16\]"):
+            await triton.load(1)
 
 
 async def test_killed_it_comes_back_with_all_its_releases(

@@ -51,7 +51,32 @@ def test_our_own_runs_the_text_encoder_in_openvino_on_its_share_of_the_cores(rep
     cores = len(os.sched_getaffinity(0))
     assert told["parameters"][_THREADS]["string_value"] == str(max(1, cores // 2))
     for model in ("profile_encoder", "ranker"):
-        assert _told(repository, model, adapt=adapt_to_this_machine) == _told(repository, model)
+        told, plain = _told(repository, model, adapt=adapt_to_this_machine), _told(repository, model)
+        assert told | {"instance_group": []} == plain | {"instance_group": []}
+
+
+@pytest.mark.parametrize(
+    ("group", "with_gpu_runtime", "kind"),
+    [
+        ("kind: KIND_AUTO", False, "KIND_CPU"),
+        ("kind: KIND_AUTO", True, None),
+        ("kind: KIND_AUTO gpus: 1", False, None),
+        ("kind: KIND_GPU", False, "KIND_GPU"),
+    ],
+)
+def test_our_own_leaves_gpus_alone_where_no_runtime_could_use_them(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, group: str, with_gpu_runtime: bool, kind: str | None
+) -> None:
+    path = repository / "ranker" / "config.pbtxt"
+    text = path.read_text(encoding="utf-8").replace("kind: KIND_AUTO }", f"{group} }}")
+    path.write_text(text, encoding="utf-8")
+    installed = repository / "site" / "onnxruntime_gpu-1.31.1.dist-info"
+    if with_gpu_runtime:
+        installed.mkdir(parents=True)
+        (installed / "METADATA").write_text("Name: onnxruntime-gpu\nVersion: 1.31.1\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(installed.parent))
+    [told] = _told(repository, "ranker", adapt=adapt_to_this_machine)["instance_group"]
+    assert told.get("kind") == kind  # KIND_AUTO is the default, which JSON leaves out
 
 
 def test_our_own_keeps_what_an_operator_chose_for_the_text_encoder(repository: Path) -> None:
@@ -59,7 +84,8 @@ def test_our_own_keeps_what_an_operator_chose_for_the_text_encoder(repository: P
     text = path.read_text(encoding="utf-8").replace('string_value: "1"', 'string_value: "7"')
     other = 'optimization { execution_accelerators { cpu_execution_accelerator: [ { name: "other" } ] } }'
     path.write_text(f"{text}\n{other}\n", encoding="utf-8")
-    assert _told(repository, "text_encoder", adapt=adapt_to_this_machine) == _told(repository, "text_encoder")
+    ours, plain = _told(repository, "text_encoder", adapt=adapt_to_this_machine), _told(repository, "text_encoder")
+    assert ours | {"instance_group": []} == plain | {"instance_group": []}
 
 
 class _Triton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from google.protobuf import json_format, text_format
@@ -41,11 +42,16 @@ def load_options(repository: Path, model: str, releases: Sequence[int], adapt: A
 
 
 def adapt_to_this_machine(config: model_config_pb2.ModelConfig) -> None:
-    """Have the text encoder run on CPUs as is best where our Python-based backend runs it.
+    """Have a model run as is best where our Python-based backend runs it, with the packages of this environment.
 
-    It asks for OpenVINO, which instances on GPUs ignore, and for each instance's share of the cores, unless the
-    repository says another number of threads than Portrait's own configuration.
+    Without `onnxruntime-gpu`, KIND_AUTO is the CPU. The text encoder asks for OpenVINO, which instances on GPUs ignore,
+    and for each instance's share of the cores, unless the repository says another number of threads than Portrait's
+    own configuration.
     """
+    if not _has_gpu_runtime():
+        for group in config.instance_group:
+            if group.kind == group.KIND_AUTO and not group.gpus:
+                group.kind = group.KIND_CPU
     if config.name != _TEXT_ENCODER:
         return
     accelerators = config.optimization.execution_accelerators.cpu_execution_accelerator
@@ -54,6 +60,10 @@ def adapt_to_this_machine(config: model_config_pb2.ModelConfig) -> None:
     if config.parameters[_THREADS].string_value in ("", _SHIPPED_THREADS):
         cores = len(os.sched_getaffinity(0))
         config.parameters[_THREADS].string_value = str(max(1, cores // _count(config)))
+
+
+def _has_gpu_runtime() -> bool:
+    return any(metadata.distributions(name="onnxruntime-gpu"))
 
 
 def instances(repository: Path, model: str) -> int:

@@ -1,0 +1,37 @@
+"""What the benchmark for GPUs calls a fault, and what its committed dry run says of itself."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.gpu.__main__ import faults
+from benchmarks.gpu.graphs import Compared
+from benchmarks.quality.results import RESULTS
+
+ON_GPU = Compared("ranker", ["CUDAExecutionProvider", "CPUExecutionProvider"], [{"kind": "KIND_GPU"}], 1e-4, 1e-2)
+ON_CPU = replace(ON_GPU, providers=["CPUExecutionProvider"], instances=[{"kind": "KIND_CPU"}])
+
+
+@pytest.mark.parametrize(
+    ("compared", "devices", "embedded", "told"),
+    [
+        (ON_GPU, ["a GPU"], True, []),
+        (ON_CPU, [], True, []),
+        (ON_CPU, ["a GPU"], True, ["ranker has no instance on a GPU", "a session of ranker runs on the CPU"]),
+        (replace(ON_CPU, instances=ON_GPU.instances), ["a GPU"], False, []),
+        (replace(ON_GPU, difference=0.5), ["a GPU"], True, ["ranker differs by 5.0e-01, over 1e-02"]),
+        (replace(ON_CPU, difference=float("nan")), [], True, ["ranker differs by nan, over 1e-02"]),
+    ],
+)
+def test_a_fault_is_another_answer_or_a_gpu_that_takes_no_part(
+    compared: Compared, devices: list[str], embedded: bool, told: list[str]
+) -> None:
+    assert faults([compared], devices, embedded) == told
+
+
+def test_the_committed_run_without_a_gpu_says_so() -> None:
+    result = json.loads((RESULTS / "gpu-dry-run.json").read_text(encoding="utf-8"))
+    assert (result["mode"], result["gpus"], result["faults"]) == ("cpu", [], [])
+    assert len(result["caveats"]) == 2
+    assert all(result[key] for key in ("command", "machine", "date", "commit"))

@@ -276,6 +276,8 @@ async def _serve(
     metrics = Metrics()
     loaded = rollout.loaded
     metrics.watch(rollout)
+    if isinstance(rollout.triton, EmbeddedTriton):
+        metrics.watch_triton(rollout.triton)
     gates = {kind: Gate(settings.max_concurrent_rpcs, settings.caller_share) for kind in Kind}
     metrics.watch_gates(gates)
     given = Answers(settings.answer_cache_mib * 1024 * 1024)

@@ -77,7 +77,7 @@ class Rollout:
     def __init__(
         self, repository: Path, store: Store, triton: Triton, open_engine: Callable[[int], Awaitable[Engine]]
     ) -> None:
-        self._repository, self._store, self._triton = repository, store, triton
+        self._repository, self._store, self.triton = repository, store, triton
         self._open_engine = open_engine
         self._stamp: _Stamp | None
         self._wanted: Traffic
@@ -117,7 +117,7 @@ class Rollout:
             except (ReleaseError, TritonError, PortraitError):
                 raise error from None
         self.loaded = Loaded(engine, traffic)
-        self._triton.prefer(traffic.serving)
+        self.triton.prefer(traffic.serving)
         _spare_what_stays()
 
     async def advance(self) -> None:
@@ -165,7 +165,7 @@ class Rollout:
         if not loaded.engines.keys() >= set(wanted.routed):
             return  # removed meanwhile: it is loaded again
         loaded.switch(wanted)
-        self._triton.prefer(wanted.serving)
+        self.triton.prefer(wanted.serving)
         self.switches += 1
         _log.info("traffic switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
 
@@ -214,7 +214,7 @@ class Rollout:
         """The engine of a release, its graphs loaded, told of the changed items."""
         engine = await self._open_engine(release)
         try:
-            await self._triton.load(release)
+            await self.triton.load(release)
             if not await engine.ready(_ANSWER_SECONDS):
                 raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
             await replay(self._store, engine, told)
@@ -236,7 +236,7 @@ class Rollout:
     async def _close(self, engine: Engine) -> None:
         await engine.close()
         try:
-            await self._triton.unload(engine.release.number)
+            await self.triton.unload(engine.release.number)
         except TritonError as error:
             _log.warning("release not unloaded", release=engine.release.number, reason=str(error))
 

@@ -52,7 +52,7 @@ from portrait.server.rollout.loaded import Loaded
 from portrait.server.rollout.replay import LOOK_SECONDS as CHANGES_LOOK_SECONDS
 from portrait.server.rollout.replay import OtherChanges
 from portrait.server.rollout.rollout import LOOK_SECONDS as ROLLOUT_LOOK_SECONDS
-from portrait.server.rollout.rollout import Rollout
+from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.services.audiences import AudienceService
 from portrait.server.services.catalogues import CatalogueService
@@ -298,6 +298,7 @@ async def _serve(
     await server.start()
     background.repeat("health", partial(health.look, loaded), HEALTH_LOOK_SECONDS)
     background.repeat("item changes", OtherChanges(store, loaded, last_change).tell, CHANGES_LOOK_SECONDS)
+    background.repeat("repair", rollout.repair, REPAIR_SECONDS)
     if settings.release is None:
         background.repeat("rollout", rollout.advance, ROLLOUT_LOOK_SECONDS)
     metrics_url = f"http://{settings.metrics_host}:{metrics_port}/metrics"

@@ -27,6 +27,8 @@ from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
 """How often the operator's file is looked at."""
+REPAIR_SECONDS = 1.0
+"""How often unhealthy models are looked for."""
 _ANSWER_SECONDS = 60.0
 """How long the models of a release that was just loaded may take to answer for the first time."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
@@ -50,6 +52,10 @@ class Triton(Protocol):
 
     def prefer(self, release: int) -> None:
         """Say which release must be back first after a restart."""
+        ...
+
+    async def repair(self, model: str) -> None:
+        """Give a model new processes, since those that it has do not work; raises TritonError."""
         ...
 
 
@@ -125,6 +131,16 @@ class Rollout:
         await self._look()
         await self._switch()
         self._work()
+
+    async def repair(self) -> None:
+        """Have Triton repair the models whose processes are unhealthy again and again. Called again and again."""
+        unhealthy = {model for engine in tuple(self.loaded.engines.values()) for model in engine.take_unhealthy()}
+        for model in sorted(unhealthy):
+            _log.error("model_unhealthy", model=model)
+            try:
+                await self.triton.repair(model)
+            except TritonError as error:  # if it goes on being unhealthy, it is told of again
+                _log.error("model_not_repaired", model=model, reason=str(error))
 
     async def stop(self) -> None:
         """End the loading of a release that is under way."""

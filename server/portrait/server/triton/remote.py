@@ -1,7 +1,11 @@
 """A Triton that others run, as NVIDIA's container: asked to load a release where it has not done so by itself."""
 
+import asyncio
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -10,6 +14,9 @@ from portrait.server.triton.configuration import load_model
 from portrait.server.triton.errors import TritonError
 
 _SECONDS = 5.0
+_TRIES = 3
+
+_log = structlog.get_logger(__name__)
 
 
 class RemoteTriton:
@@ -44,6 +51,30 @@ class RemoteTriton:
 
     def prefer(self, release: int) -> None:
         """Leave it as it is: whoever runs it decides what it starts with."""
+
+    async def repair(self, model: str) -> None:
+        """Unload a model and load it again, which gives it new processes; for others who use it too.
+
+        Raises:
+            TritonError: it does not answer, or can't, or its model control is not explicit.
+        """
+        async with InferenceServerClient(self.url) as client:
+            try:
+                versions = sorted((await self._held(client))[model])
+                await client.unload_model(model, client_timeout=_SECONDS)
+            except InferenceServerException as error:
+                raise TritonError(f"{model} can't be unloaded at {self.url}: {error.message()}") from error
+            await self._load_again(client, model, versions)
+        _log.warning("model reloaded", model=model, releases=versions)
+
+    async def _load_again(self, client: InferenceServerClient, model: str, versions: Sequence[int]) -> None:
+        """Load a model that was unloaded: without it nobody is served, so one failure is not the end."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(TritonError):
+                await load_model(client, self._repository, model, versions)
+                return
+            await asyncio.sleep(1.0)
+        await load_model(client, self._repository, model, versions)
 
     async def _held(self, client: InferenceServerClient) -> dict[str, set[int]]:
         """The versions of each model that answer."""

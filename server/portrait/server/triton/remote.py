@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RemoteTriton:
-    """A Triton that other gateways may use too, so that nothing of it is ever unloaded from here.
+    """A Triton that other gateways may use too, so that nothing that works is ever unloaded from here.
 
     Args:
         url: host:port of its gRPC endpoint.

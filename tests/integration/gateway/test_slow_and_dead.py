@@ -98,7 +98,7 @@ def _spin() -> None:
 
 
 async def test_a_triton_that_stands_still_for_a_while_fails_no_call_that_has_time(gateway: Served) -> None:
-    async with loaded(gateway) as load:
+    async with loaded(gateway, callers=16) as load:
         triton = gateway.triton_pid()
         os.kill(triton, signal.SIGSTOP)
         await asyncio.sleep(3.0)

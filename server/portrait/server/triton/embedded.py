@@ -192,11 +192,11 @@ class EmbeddedTriton:
         _log.error("triton died", extra={"exit_code": code, "restart_in_seconds": self._pause})
         await asyncio.sleep(self._pause)
         self.restarts += 1
-        self._began = time.monotonic()
         try:
             await self._restart(process, workspace)
         except (TritonError, OSError):
             _log.exception("triton could not be restarted")
+        self._began = time.monotonic()
 
     async def _check_models(self, process: ServerProcess) -> None:
         """End the server if one of its models' processes has died: one that starts anew has all of them."""

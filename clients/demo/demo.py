@@ -24,6 +24,9 @@ SHOWN_EVENTS = 10
 SENT_EVENTS = 500
 FEWEST_EVENTS, MOST_EVENTS = 5, 400
 READY_SECONDS = 120
+END_SECONDS = 60
+CALL_SECONDS = 60
+"""A machine that has just trained a model may be busy: the client goes on trying for so long."""
 SHOPPER = "demo-shopper"
 """The shopper's id at the gateway: ids of the data set are nobody's business."""
 
@@ -31,11 +34,27 @@ console = Console()
 
 
 def main() -> None:
-    """Run the demo."""
+    """Run the demo; an error ends it with one line and exit code 1."""
+    options = read_options()
+    try:
+        run(options)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # whatever it is, its reader has no use for a traceback
+        text = " ".join(str(error).split())
+        sys.exit(f"error: {type(error).__name__}: {text}" if text else f"error: {type(error).__name__}")
+
+
+def read_options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="a source that `portrait prepare` knows; default: complete-journey")
     parser.add_argument("--work", type=Path, default=Path("var/demo"), help="where everything is written")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def run(options: argparse.Namespace) -> None:
+    """Go the whole way."""
     began = time.monotonic()
     name = options.data.resolve().name if options.data else "complete-journey"
     work = options.work / name
@@ -95,8 +114,17 @@ def gateway(repository: Path, work: Path) -> Iterator[dict[str, Any]]:
         try:
             yield _until_ready(process, log)
         finally:
-            process.terminate()
-            process.wait(30)
+            end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a gateway: asked first, killed when it takes too long."""
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _until_ready(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any]:
@@ -114,7 +142,7 @@ def _until_ready(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any
 def show(data: Path, ready: dict[str, Any]) -> None:
     """Record one shopper's events and print what Portrait makes of them."""
     history, titles = _history(data)
-    with Client(ready["address"], timeout=30) as client:
+    with Client(ready["address"], timeout=CALL_SECONDS) as client:
         timed = history[-1].time is not None
         if timed:
             client.record_events([(SHOPPER, event) for event in history])

@@ -59,7 +59,7 @@ from portrait.server.rollout.loaded import Loaded
 from portrait.server.rollout.replay import LOOK_SECONDS as CHANGES_LOOK_SECONDS
 from portrait.server.rollout.replay import OtherChanges
 from portrait.server.rollout.rollout import LOOK_SECONDS as ROLLOUT_LOOK_SECONDS
-from portrait.server.rollout.rollout import Rollout
+from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.services.audiences import AudienceService
 from portrait.server.services.catalogues import CatalogueService
@@ -311,6 +311,8 @@ async def _serve(
     metrics = Metrics()
     loaded = rollout.loaded
     metrics.watch(rollout)
+    if isinstance(rollout.triton, EmbeddedTriton):
+        metrics.watch_triton(rollout.triton)
     gates = {kind: Gate(settings.max_concurrent_rpcs, settings.caller_share) for kind in Kind}
     metrics.watch_gates(gates)
     given = Answers(settings.answer_cache_mib * 1024 * 1024)
@@ -338,6 +340,7 @@ async def _serve(
     background.repeat("item changes", OtherChanges(store, loaded, last_change).tell, CHANGES_LOOK_SECONDS)
     refusals = RefusalLog(partial(count_refusals, gates, rooms))
     background.repeat("refusals", refusals.tell, REFUSALS_LOOK_SECONDS)
+    background.repeat("repair", rollout.repair, REPAIR_SECONDS)
     if settings.release is None:
         background.repeat("rollout", rollout.advance, ROLLOUT_LOOK_SECONDS)
     metrics_url = addresses.metrics_url(settings.metrics_host, metrics_port)

@@ -132,10 +132,9 @@ class Engine:
         """Tell how the graphs of the release do; waits no longer than some seconds."""
         return await self._models.look(seconds)
 
-    @property
-    def unhealthy_models(self) -> frozenset[str]:
-        """Graphs whose process Triton called unhealthy when they were asked last."""
-        return frozenset(self._models.unhealthy)
+    def take_unhealthy(self) -> list[str]:
+        """List the graphs whose process in Triton was called unhealthy again and again; each is told of once."""
+        return self._models.take_unhealthy()
 
     async def count_instances(self) -> None:
         """Send each graph as many batches at one time as Triton, which has loaded it, runs on all its devices.

@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.5
 """How often the status is made true."""
 MAX_SILENT_LOOKS = 3
 """Looks in a row that found the models silent, after which they count as gone."""
-_ANSWER_SECONDS = 1.0
+_ANSWER_SECONDS = 1.25
 """How long a look waits for the models."""
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -21,6 +21,7 @@ from portrait.server.processes.summed import Summed
 from portrait.server.rollout.gateways import CANARY, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.rollout.rollout import Rollout
+from portrait.server.triton import EmbeddedTriton
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -47,6 +48,10 @@ class Metrics:
         self.registry.register(_Releases(rollout))
         self.registry.register(_Engines(rollout.loaded))
         self.registry.register(_Catalogues(rollout.loaded))
+
+    def watch_triton(self, triton: EmbeddedTriton) -> None:
+        """Show how often Triton, or the process of a model, died."""
+        self.registry.register(_Triton(triton))
 
     def watch_gates(self, gates: Mapping[Kind, Gate]) -> None:
         """Show what the gates let in and refuse."""
@@ -88,10 +93,12 @@ def show(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callab
     return server.server_port, stop
 
 
-def of_processes(processes: Processes) -> CollectorRegistry:
-    """The sums of all gateway processes, and how many there are."""
+def of_processes(processes: Processes, triton: EmbeddedTriton | None) -> CollectorRegistry:
+    """The sums of all gateway processes, how many there are, and what became of the Triton that they share."""
     registry = GuardedRegistry()
     own = [registry.errors.counter, DROPPED_LINES]
+    if triton is not None:
+        registry.register(_Triton(triton))
     registry.register(Summed(lambda: processes.metrics_urls, registry.errors, own))
     registry.register(_Processes(processes))
     return registry
@@ -110,6 +117,22 @@ class _Processes(Collector):
         )
         yield CounterMetricFamily(
             "portrait_process_restarts", "Processes that were started again.", self._processes.restarts
+        )
+
+
+class _Triton(Collector):
+    """Reads the embedded Triton when it is asked."""
+
+    def __init__(self, triton: EmbeddedTriton) -> None:
+        self._triton = triton
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """How often it was started again, and how many models' processes died under it."""
+        yield CounterMetricFamily("portrait_triton_restarts", "Times Triton was started again.", self._triton.restarts)
+        yield CounterMetricFamily(
+            "portrait_model_process_deaths",
+            "Processes of models that died while Triton ran.",
+            self._triton.model_process_deaths,
         )
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.request
@@ -17,6 +19,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from recording_proxy import Proxy, recording_proxy
 from served import Served, Stubs, command, serve
 
@@ -34,24 +37,35 @@ CONNECTIONS = 12
 
 
 @pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("processes")
+
+
+@pytest.fixture(scope="module")
 def proxy() -> Iterator[Proxy]:
     with recording_proxy() as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
-def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory, proxy: Proxy) -> Iterator[Served]:
+def gateway(repository: Path, folder: Path, proxy: Proxy) -> Iterator[Served]:
     """One gateway for all tests, in an environment that names a proxy: nothing here may ask it."""
     with ExitStack() as closing:
         with pytest.MonkeyPatch.context() as patch:
             set_variables(patch, proxy)
-            served = closing.enter_context(serve(repository, tmp_path_factory.mktemp("processes"), "--processes", "2"))
+            served = closing.enter_context(serve(repository, folder, "--processes", "2"))
         yield served
 
 
 def set_variables(patch: pytest.MonkeyPatch, proxy: Proxy) -> None:
     for name, value in proxy.environment.items():
         patch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def state(folder: Path) -> Path:
+    """The state file of the gateway."""
+    return folder / "portrait.db"
 
 
 @asynccontextmanager
@@ -139,6 +153,46 @@ async def test_an_item_reaches_every_process_within_a_second(gateway: Served) ->
             with contextlib.suppress(grpc.aio.AioRpcError):
                 await waiting[-1].catalogue.GetItem(GetItemRequest(catalogue="ads", item_id="new"), timeout=5)
                 waiting.pop()
+
+
+async def test_item_changes_of_others_arrive_again_after_a_fault_of_the_state_file(
+    gateway: Served, state: Path
+) -> None:
+    async with connected(gateway.address) as all_stubs:
+        await until_health(all_stubs, health_pb2.HealthCheckResponse.SERVING)
+        with sqlite3.connect(state) as fault:
+            fault.execute("ALTER TABLE item_changes RENAME TO away")
+        try:
+            await until_health(all_stubs, health_pb2.HealthCheckResponse.NOT_SERVING)
+        finally:
+            with sqlite3.connect(state) as fault:
+                fault.execute("ALTER TABLE away RENAME TO item_changes")
+        await until_health(all_stubs, health_pb2.HealthCheckResponse.SERVING)
+        request = UpsertItemsRequest(catalogue="ads", items=[{"item_id": "later", "title": "A later lamp"}])
+        await all_stubs[0].catalogue.UpsertItems(request, timeout=5)
+        async with asyncio.timeout(30):
+            for stubs in all_stubs:
+                while not await has_item(stubs, "later"):
+                    await asyncio.sleep(0.05)
+    failed = [line for line in gateway.logged if line["event"] == "background_task_failed"]
+    assert {(line["task"], line["exception"]) for line in failed} == {("item changes", "OperationalError")}
+    assert "item_changes" not in json.dumps(failed)
+
+
+async def has_item(stubs: Stubs, item_id: str) -> bool:
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await stubs.catalogue.GetItem(GetItemRequest(catalogue="ads", item_id=item_id), timeout=5)
+        return True
+    return False
+
+
+async def until_health(all_stubs: list[Stubs], status: int) -> None:
+    """Wait until the gateway of every connection has a status."""
+    async with asyncio.timeout(60):
+        for stubs in all_stubs:
+            health = health_pb2_grpc.HealthStub(stubs.channel)
+            while (await health.Check(health_pb2.HealthCheckRequest(), timeout=5)).status != status:
+                await asyncio.sleep(0.05)
 
 
 async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: Served, shopper: str) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -96,7 +98,7 @@ def _spin() -> None:
 
 
 async def test_a_triton_that_stands_still_for_a_while_fails_no_call_that_has_time(gateway: Served) -> None:
-    async with loaded(gateway) as load:
+    async with loaded(gateway, callers=16) as load:
         triton = gateway.triton_pid()
         os.kill(triton, signal.SIGSTOP)
         await asyncio.sleep(3.0)
@@ -171,3 +173,52 @@ async def _until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.05)
+
+
+_OWNER = """
+import asyncio, sys
+from pathlib import Path
+from portrait.server.triton import EmbeddedTriton
+
+async def own(repository, log):
+    async with EmbeddedTriton(repository, log) as triton:
+        print(triton.pid, triton.url, flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(own(*map(Path, sys.argv[1:])))
+"""
+
+
+@contextmanager
+def nobodys_triton(repository: Path, folder: Path) -> Iterator[tuple[int, str]]:
+    """A Triton whose owner sleeps, so that nobody looks after it; yields its process id and address."""
+    program = [sys.executable, "-c", _OWNER, str(repository), str(folder / "nobodys.log")]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        pid, url = owner.stdout.readline().split()
+        owner.send_signal(signal.SIGSTOP)
+        try:
+            yield int(pid), url
+        finally:
+            owner.send_signal(signal.SIGCONT)
+            owner.terminate()
+
+
+async def test_a_remote_triton_is_told_to_load_a_model_again_whose_process_died(
+    repository: Path, tmp_path: Path
+) -> None:
+    with (
+        nobodys_triton(repository, tmp_path) as (triton, url),
+        serve(repository, tmp_path, "--triton-url", url) as gateway,
+    ):
+        async with loaded(gateway, callers=2) as load:
+            said: list[int] = []
+            watch = asyncio.create_task(_note_health(load, said))
+            [victim] = [each for each in find_model_processes(triton) if each.model == "ranker"]
+            os.kill(victim.pid, signal.SIGKILL)
+            await _until(lambda: any(line["event"] == "model reloaded" for line in gateway.logged))
+            await load.until_answered()
+            await _until(lambda: said[-1] == SERVING)
+            watch.cancel()
+        assert NOT_SERVING in said or not load.failed
+        assert gateway.line("model reloaded")["model"] == "ranker"

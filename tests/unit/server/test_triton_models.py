@@ -43,6 +43,7 @@ async def run(models: TritonModels, deadline: float | None = None) -> Any:
     [
         ("failed to connect to all addresses", "UNAVAILABLE", Unavailable),
         ("Socket closed", "UNAVAILABLE", Unavailable),
+        ("failed to connect: unix:/t/s: No such file or directory", "UNAVAILABLE", Unavailable),
         ("Request for unknown model: 'ranker' version 7 is not at ready state", "UNAVAILABLE", Unavailable),
         ("Request for unknown model: 'ranker' is not found", "NOT_FOUND", Unavailable),
         ("Stub process 'ranker' is not healthy.", "INTERNAL", Unavailable),
@@ -59,6 +60,38 @@ async def test_what_triton_says_is_told_apart(
     answering(models, monkeypatch, InferenceServerException(message, f"StatusCode.{status}"))
     with pytest.raises(expected):
         await run(models)
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ("Stub process 'ranker_0_0' is not healthy.", "INTERNAL"),
+        ("Failed to retrieve the response error.", "INTERNAL"),
+        ("Stream removed (Socket closed)", "UNAVAILABLE"),
+        ("Connection reset by peer", "UNAVAILABLE"),
+    ],
+)
+async def test_what_may_pass_is_asked_again(
+    models: TritonModels, monkeypatch: pytest.MonkeyPatch, message: str, status: str
+) -> None:
+    answers: list[Any] = [InferenceServerException(message, f"StatusCode.{status}")] * 2
+
+    async def infer(*_: object, **__: object) -> Any:
+        if answers:
+            raise answers.pop()
+        return SimpleNamespace(as_numpy=lambda name: np.zeros(SHAPE, dtype=np.float32))
+
+    monkeypatch.setattr(models._client, "infer", infer)
+    assert (await run(models, asyncio.get_running_loop().time() + 5.0))["score"].shape == SHAPE
+
+
+async def test_what_does_not_pass_is_told_as_unhealthy_once(
+    models: TritonModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(models, monkeypatch, InferenceServerException("Stub process 'r' is not healthy.", "StatusCode.INTERNAL"))
+    with pytest.raises(DeadlineExceeded):
+        await run(models, asyncio.get_running_loop().time() + 1.0)
+    assert (models.take_unhealthy(), models.take_unhealthy()) == (["ranker"], [])
 
 
 async def test_a_queue_timeout_at_the_deadline_is_the_deadline(

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -35,6 +36,8 @@ _MAX_UNHEALTHY_SECONDS = 5.0
 """For so long a call is made again while Triton says that the process behind a model is not healthy."""
 _LOG_SECONDS = 10.0
 """Between two log lines that say the same."""
+_MIN_UNHEALTHY_ANSWERS, _UNHEALTHY_WINDOW_SECONDS = 5, 30.0
+"""A model that gives so many of these answers in such a time needs another process."""
 _STRUGGLES = {Failure.LATE, Failure.QUEUED, Failure.CLOSED, Failure.UNHEALTHY}
 """Failures of a probe that may pass."""
 
@@ -74,8 +77,8 @@ class TritonModels:
         self._answered: dict[str, float] = {}
         """The `loop.time()` of the last answer of each model."""
         self._logged_at = -math.inf
-        self.unhealthy: set[str] = set()
-        """Models whose process Triton called unhealthy when they were asked last."""
+        self._unhealthy: dict[str, deque[float]] = {}
+        """The `loop.time()` of the last answers of each model that called its process unhealthy."""
 
     async def ready(self, seconds: float = READY_SECONDS) -> bool:
         """Tell whether all graphs are loaded and answer.
@@ -135,6 +138,14 @@ class TritonModels:
                     raise self._failed(model, failure, error, deadline) from error
             await asyncio.sleep(_PAUSE_SECONDS)
 
+    def take_unhealthy(self) -> list[str]:
+        """List the models whose process was called unhealthy again and again; each is told of once."""
+        since = asyncio.get_running_loop().time() - _UNHEALTHY_WINDOW_SECONDS
+        found = [model for model, times in self._unhealthy.items() if len(times) == times.maxlen and times[0] >= since]
+        for model in found:
+            del self._unhealthy[model]
+        return found
+
     def _log_full_memory(self, model: str) -> None:
         """Log that the shared memory is full, and what to do, but not once for each call."""
         now = time.monotonic()
@@ -162,11 +173,11 @@ class TritonModels:
             )
         except InferenceServerException as error:
             if classify(error) is Failure.UNHEALTHY:
-                self.unhealthy.add(model)
+                times = self._unhealthy.setdefault(model, deque(maxlen=_MIN_UNHEALTHY_ANSWERS))
+                times.append(asyncio.get_running_loop().time())
             raise
         checked = {name: _checked(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
         self._answered[model] = asyncio.get_running_loop().time()
-        self.unhealthy.discard(model)
         return checked
 
     def _failed(
@@ -216,9 +227,9 @@ class TritonModels:
 
     def _is_due(self, model: str, now: float) -> bool:
         """Tell whether a model must be probed: shoppers' own calls are as good, where there are some."""
-        answered = self._answered.get(model)
-        trusted = answered is not None and not self._liveness.is_down and model not in self.unhealthy
-        return not trusted or now - (answered or 0.0) >= _PROBE_SECONDS
+        answered = self._answered.get(model, -math.inf)
+        failed = max(self._unhealthy.get(model, ()), default=-math.inf)
+        return self._liveness.is_down or failed > answered or now - answered >= _PROBE_SECONDS
 
     def _have_all_answered(self, since: float) -> bool:
         return bool(self._probes) and all(self._answered.get(model, 0.0) >= since for model in self._probes)

@@ -38,6 +38,7 @@ async def supervise(settings: Settings) -> None:
         store = await open_store(settings.state)  # brings the file up to date before they all open it
         await store.close()
         background = Background()
+        triton = None
         if settings.triton_url is None:
             Traffic.of(settings.repository)  # before anything is started
             triton = await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
@@ -54,7 +55,7 @@ async def supervise(settings: Settings) -> None:
         await processes.start()
         stop = asyncio.Event()
         on_signals(stop.set)
-        metrics_port, stop_metrics = show(of_processes(processes), settings.metrics_host, settings.metrics_port)
+        metrics_port, stop_metrics = show(of_processes(processes, triton), settings.metrics_host, settings.metrics_port)
         closing.callback(stop_metrics)
         warn_of_plain_text(settings)
         _log.info(

@@ -27,6 +27,8 @@ from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
 """How often the operator's file is looked at."""
+REPAIR_SECONDS = 1.0
+"""How often unhealthy models are looked for."""
 _ANSWER_SECONDS = 60.0
 """How long the models of a release that was just loaded may take to answer for the first time."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
@@ -50,6 +52,10 @@ class Triton(Protocol):
 
     def prefer(self, release: int) -> None:
         """Say which release must be back first after a restart."""
+        ...
+
+    async def repair(self, model: str) -> None:
+        """Give a model new processes, since those that it has do not work; raises TritonError."""
         ...
 
 
@@ -77,7 +83,7 @@ class Rollout:
     def __init__(
         self, repository: Path, store: Store, triton: Triton, open_engine: Callable[[int], Awaitable[Engine]]
     ) -> None:
-        self._repository, self._store, self._triton = repository, store, triton
+        self._repository, self._store, self.triton = repository, store, triton
         self._open_engine = open_engine
         self._stamp: _Stamp | None
         self._wanted: Traffic
@@ -117,7 +123,7 @@ class Rollout:
             except (ReleaseError, TritonError, PortraitError):
                 raise error from None
         self.loaded = Loaded(engine, traffic)
-        self._triton.prefer(traffic.serving)
+        self.triton.prefer(traffic.serving)
         _spare_what_stays()
 
     async def advance(self) -> None:
@@ -125,6 +131,16 @@ class Rollout:
         await self._look()
         await self._switch()
         self._work()
+
+    async def repair(self) -> None:
+        """Have Triton repair the models whose processes are unhealthy again and again. Called again and again."""
+        unhealthy = {model for engine in tuple(self.loaded.engines.values()) for model in engine.take_unhealthy()}
+        for model in sorted(unhealthy):
+            _log.error("model_unhealthy", model=model)
+            try:
+                await self.triton.repair(model)
+            except TritonError as error:  # if it goes on being unhealthy, it is told of again
+                _log.error("model_not_repaired", model=model, reason=str(error))
 
     async def stop(self) -> None:
         """End the loading of a release that is under way."""
@@ -165,7 +181,7 @@ class Rollout:
         if not loaded.engines.keys() >= set(wanted.routed):
             return  # removed meanwhile: it is loaded again
         loaded.switch(wanted)
-        self._triton.prefer(wanted.serving)
+        self.triton.prefer(wanted.serving)
         self.switches += 1
         _log.info("traffic switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
 
@@ -214,7 +230,7 @@ class Rollout:
         """The engine of a release, its graphs loaded, told of the changed items."""
         engine = await self._open_engine(release)
         try:
-            await self._triton.load(release)
+            await self.triton.load(release)
             if not await engine.ready(_ANSWER_SECONDS):
                 raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
             await engine.count_instances()
@@ -237,7 +253,7 @@ class Rollout:
     async def _close(self, engine: Engine) -> None:
         await engine.close()
         try:
-            await self._triton.unload(engine.release.number)
+            await self.triton.unload(engine.release.number)
         except TritonError as error:
             _log.warning("release not unloaded", release=engine.release.number, reason=str(error))
 

@@ -140,6 +140,16 @@ class EmbeddedTriton:
         """Have a release loaded before the others when the server is started again."""
         self._releases = sorted(self._releases, key=lambda other: other != release)
 
+    async def repair(self, model: str) -> None:
+        """Start the server anew, since the processes of a model live but do not work.
+
+        To unload and load the model is no cure: Triton keeps the process that hangs, and those beside it.
+        """
+        if self.ready and self._process is not None:
+            self.ready = False
+            _log.error("triton killed", extra={"reason": "the process of a model does not work", "model": model})
+            self._process.kill()
+
     async def stop(self) -> None:
         """Stop the server and all it started, and leave nothing behind."""
         self.ready = False
@@ -187,17 +197,14 @@ class EmbeddedTriton:
         _log.error("triton died", extra={"exit_code": code, "restart_in_seconds": self._pause})
         await asyncio.sleep(self._pause)
         self.restarts += 1
-        self._began = time.monotonic()
         try:
             await self._restart(process, workspace)
         except (TritonError, OSError):
             _log.exception("triton could not be restarted")
+        self._began = time.monotonic()
 
     async def _check_models(self, process: ServerProcess) -> None:
-        """End the server if one of its models' processes has died: a server that starts anew has all of them.
-
-        To unload and load the model is no cure: Triton keeps the dead process and those beside it.
-        """
+        """End the server if one of its models' processes has died: one that starts anew has all of them."""
         zombies = {each for each in self._model_processes if each.is_zombie()}
         died, self._zombies = zombies & self._zombies, zombies
         if not died or not process.is_running:

@@ -1,10 +1,13 @@
 """A Triton that others run, as NVIDIA's container: asked to load a release where it has not done so by itself."""
 
+import asyncio
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import structlog
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -17,10 +20,13 @@ _SECONDS = 5.0
 _NAME, _VALUE = re.compile(r"[A-Za-z0-9_.-]+"), re.compile(r"[!-~]+( +[!-~]+)*")
 """Of a header: what gRPC sends."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_TRIES = 3
+
+_log = structlog.get_logger(__name__)
 
 
 class RemoteTriton:
-    """A Triton that other gateways may use too, so that nothing of it is ever unloaded from here.
+    """A Triton that other gateways may use too, so that nothing that works is ever unloaded from here.
 
     Args:
         url: host:port of its gRPC endpoint.
@@ -53,6 +59,30 @@ class RemoteTriton:
 
     def prefer(self, release: int) -> None:
         """Leave it as it is: whoever runs it decides what it starts with."""
+
+    async def repair(self, model: str) -> None:
+        """Unload a model and load it again, which gives it new processes; for others who use it too.
+
+        Raises:
+            TritonError: it does not answer, or can't, or its model control is not explicit.
+        """
+        async with open_client(self.url) as client:
+            try:
+                versions = sorted((await self._held(client))[model])
+                await client.unload_model(model, self._headers, client_timeout=_SECONDS)
+            except InferenceServerException as error:
+                raise TritonError(f"{model} can't be unloaded at {self.url}: {error.message()}") from error
+            await self._load_again(client, model, versions)
+        _log.warning("model reloaded", model=model, releases=versions)
+
+    async def _load_again(self, client: InferenceServerClient, model: str, versions: Sequence[int]) -> None:
+        """Load a model that was unloaded: without it nobody is served, so one failure is not the end."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(TritonError):
+                await load_model(client, self._repository, model, versions, headers=self._headers)
+                return
+            await asyncio.sleep(1.0)
+        await load_model(client, self._repository, model, versions, headers=self._headers)
 
     async def _held(self, client: InferenceServerClient) -> dict[str, set[int]]:
         """The versions of each model that answer."""

@@ -43,6 +43,9 @@ class SupervisedTriton:
     def prefer(self, release: int) -> None:
         """Leave it to the other process."""
 
+    async def repair(self, model: str) -> None:
+        """Leave it to the other process, which looks after the models' processes."""
+
 
 async def _holds(client: InferenceServerClient, release: int) -> bool:
     try:

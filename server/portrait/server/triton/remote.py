@@ -40,6 +40,8 @@ class RemoteTriton:
         """
         async with open_client(self.url) as client:
             try:
+                if await self._has(client, release):
+                    return
                 held = await self._held(client)
             except InferenceServerException as error:
                 raise TritonError(_refusal(self.url, str(error.message()))) from error
@@ -53,6 +55,13 @@ class RemoteTriton:
 
     def prefer(self, release: int) -> None:
         """Leave it as it is: whoever runs it decides what it starts with."""
+
+    async def _has(self, client: InferenceServerClient, release: int) -> bool:
+        """Whether all models of a release answer; every caller may ask that."""
+        for model in models(self._repository, release):
+            if not await client.is_model_ready(model, str(release), client_timeout=_SECONDS):
+                return False
+        return True
 
     async def _held(self, client: InferenceServerClient) -> dict[str, set[int]]:
         """The versions of each model that answer."""

@@ -45,6 +45,7 @@ def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory, proxy: P
     with ExitStack() as closing:
         with pytest.MonkeyPatch.context() as patch:
             set_variables(patch, proxy)
+            patch.delenv("ORT_DISABLE_TELEMETRY")  # what runs here says so for itself
             served = closing.enter_context(serve(repository, tmp_path_factory.mktemp("processes"), "--processes", "2"))
         yield served
 

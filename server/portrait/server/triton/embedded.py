@@ -21,7 +21,6 @@ from portrait.server.triton.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.01
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
@@ -206,20 +205,11 @@ class EmbeddedTriton:
             }
             # At the same time: most of it is each model's process that imports its runtime.
             loads = (load_model(client, self._repository, *each) for each in held.items() if each[1])
-            closing = asyncio.create_task(self._close_shared_memory())
-            failures = await asyncio.gather(*loads, return_exceptions=True)
-            closing.cancel()
-            self._workspace.close_shared_memory()
+            async with self._workspace.closing_shared_memory():
+                failures = await asyncio.gather(*loads, return_exceptions=True)
             for failure in failures:
                 if failure is not None:
                     raise failure
-
-    async def _close_shared_memory(self) -> None:
-        """Close new regions to other users as soon as they are seen, until cancelled."""
-        assert self._workspace is not None
-        while True:
-            self._workspace.close_shared_memory()
-            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _free_port() -> int:

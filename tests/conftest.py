@@ -9,6 +9,8 @@ from hypothesis import settings
 # `portrait serve` would start its program anew without them, and a test that calls it in this process is that program.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# ONNX Runtime would report every test run to its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Raw channels and readers of metrics in tests would ask them; tests of proxies set their own.
 for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):

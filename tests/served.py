@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,10 +122,17 @@ def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def serve(repository: Path, folder: Path, *arguments: str) -> Iterator[Served]:
-    """Run a gateway until the end of the block, if it does not end before."""
+def serve(repository: Path, folder: Path, *arguments: str, within: Sequence[str] = ()) -> Iterator[Served]:
+    """Run a gateway until the end of the block, if it does not end before.
+
+    Args:
+        repository: what it serves.
+        folder: where it keeps its files.
+        arguments: of `portrait serve`.
+        within: a command that runs it, for example in namespaces of its own.
+    """
     process = subprocess.Popen(
-        command(repository, folder, *arguments), stderr=subprocess.PIPE, text=True, errors="replace"
+        [*within, *command(repository, folder, *arguments)], stderr=subprocess.PIPE, text=True, errors="replace"
     )
     served = Served(process)
     reader = threading.Thread(target=served.read)

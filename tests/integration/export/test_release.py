@@ -13,6 +13,7 @@ import pytest
 import tiny_release
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from recording_proxy import recording_proxy
 
 from portrait.export import configurations, parity
 from portrait.export.errors import ExportError, RepositoryError
@@ -29,9 +30,15 @@ from portrait.training.run import TrainedRun
 from portrait.training.traits.learnt import Traits
 
 
-def test_releases_are_numbered_and_agree_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:
+def test_releases_are_numbered_and_agree_with_the_model(
+    trained: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository = tmp_path / "model_repository"
-    first, checks = make(trained, {"metrics-loo": {}}, repository, Precision.FP32, lambda _: None)
+    with recording_proxy() as proxy, monkeypatch.context() as patch:
+        for name, value in proxy.environment.items():
+            patch.setenv(name, value)
+        first, checks = make(trained, {"metrics-loo": {}}, repository, Precision.FP32, lambda _: None)
+    assert proxy.requests == []  # Triton is on this machine
     second, _ = make(trained, {}, repository, Precision.FP32, lambda _: None)
     assert (first.release, second.release) == (1, 2)
     assert files.releases(repository) == [1, 2]

@@ -53,6 +53,7 @@ def gateway(repository: Path, folder: Path, proxy: Proxy) -> Iterator[Served]:
     with ExitStack() as closing:
         with pytest.MonkeyPatch.context() as patch:
             set_variables(patch, proxy)
+            patch.delenv("ORT_DISABLE_TELEMETRY")  # what runs here says so for itself
             served = closing.enter_context(serve(repository, folder, "--processes", "2"))
         yield served
 

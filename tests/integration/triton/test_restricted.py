@@ -27,6 +27,7 @@ async def test_releases_are_loaded_with_the_key_alone(two_releases: Path, tmp_pa
         await RemoteTriton(triton.url, two_releases, read_admin_key(key)).load(1)
         async with open_client(triton.url) as client:
             assert await client.is_model_ready("ranker", "1")
+        await RemoteTriton(triton.url, two_releases).load(1)  # nothing is to be done
 
 
 @pytest.mark.parametrize("content", [b"", b"admin-key", b"=value", b"a b=value", b"name=", b"name=\xff", b"n=v\nm=w"])

@@ -1,4 +1,4 @@
-"""An embedded Triton with little shared memory, as `docker run` gives it: a mount namespace has its own /dev/shm."""
+"""An embedded Triton with little shared memory, as containers have it: in a mount namespace with its own /dev/shm."""
 
 import json
 import subprocess

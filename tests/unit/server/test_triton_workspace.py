@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,9 +23,16 @@ def _bind(made: Workspace) -> Path:
     return path
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short path, which `tmp_path` has not everywhere."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("name", ["plain", "with space", "50%41#?", "名"])
-def test_the_socket_is_in_a_folder_of_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    temporary = tmp_path / name
+def test_the_socket_is_in_a_folder_of_its_user(short: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    temporary = short / name
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     made = Workspace.create()
@@ -35,33 +43,30 @@ def test_the_socket_is_in_a_folder_of_its_user(tmp_path: Path, monkeypatch: pyte
     assert not list(temporary.iterdir())
 
 
-def test_a_temporary_folder_with_too_long_a_path_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    long, short = tmp_path / ("long" * 25), tmp_path / "s"
+def test_a_temporary_folder_with_too_long_a_path_is_passed_over(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = short / ("long" * 25)
     long.mkdir()
-    short.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     monkeypatch.setattr(workspace, "_SHORT", short)
     made = Workspace.create()
     assert made.folder.parent == short
     assert len(os.fsencode(_bind(made))) <= MAX_SOCKET_BYTES
     made.close()
-    monkeypatch.setattr(workspace, "_SHORT", tmp_path / "missing")
+    monkeypatch.setattr(workspace, "_SHORT", short / "missing")
     with pytest.raises(TritonError, match="107 are the most: set TMPDIR"):
         Workspace.create()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make files of another user")
-def test_what_another_user_made_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    theirs, ours = tmp_path / "portrait-triton-theirs", tmp_path / "portrait-triton-ours"
+def test_what_another_user_made_is_left_alone(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    theirs, ours = short / "portrait-triton-theirs", short / "portrait-triton-ours"
     for folder in (theirs, ours):
         folder.mkdir()
         (folder / "lock").touch()
     os.chown(theirs, 65534, 65534)
     Workspace.create().close()
-    assert list(tmp_path.iterdir()) == [theirs]
+    assert list(short.iterdir()) == [theirs]
 
 
 def test_no_name_of_a_folder_stands_for_the_regions_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,6 @@ from portrait.server.triton.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.01
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
@@ -248,22 +247,13 @@ class EmbeddedTriton:
                 for model, numbers in held.items()
                 if numbers
             )
-            closing = asyncio.create_task(self._close_shared_memory())
-            outcomes = await asyncio.gather(*loads, return_exceptions=True)
-            closing.cancel()
-            self._workspace.close_shared_memory()
+            async with self._workspace.closing_shared_memory():
+                failures = await asyncio.gather(*loads, return_exceptions=True)
             if self.pid is not None:
                 self._model_processes = await asyncio.to_thread(find_model_processes, self.pid)
-            for failure in outcomes:
+            for failure in failures:
                 if failure is not None:
                     raise failure
-
-    async def _close_shared_memory(self) -> None:
-        """Close new regions to other users as soon as they are seen, until cancelled."""
-        assert self._workspace is not None
-        while True:
-            self._workspace.close_shared_memory()
-            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _free_port() -> int:

@@ -90,6 +90,7 @@ def environment(installation: Installation) -> dict[str, str]:
     """Environment of the server: its libraries, and the packages of the running interpreter for its models."""
     libraries = [installation.libraries, *_library_folders(), os.environ.get("LD_LIBRARY_PATH", "")]
     return {
+        "ORT_DISABLE_TELEMETRY": "1",  # unless told otherwise, ONNX Runtime reports to its maker over the internet
         **os.environ,
         "LD_LIBRARY_PATH": ":".join(filter(None, map(str, libraries))),
         # The stub embeds an isolated interpreter: it ignores PYTHONPATH, but takes the packages of the `python3`

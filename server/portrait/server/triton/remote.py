@@ -46,6 +46,8 @@ class RemoteTriton:
         """
         async with open_client(self.url) as client:
             try:
+                if await self._has(client, release):
+                    return
                 held = await self._held(client)
             except InferenceServerException as error:
                 raise TritonError(_refusal(self.url, str(error.message()))) from error
@@ -83,6 +85,13 @@ class RemoteTriton:
                 return
             await asyncio.sleep(1.0)
         await load_model(client, self._repository, model, versions, headers=self._headers)
+
+    async def _has(self, client: InferenceServerClient, release: int) -> bool:
+        """Whether all models of a release answer; every caller may ask that."""
+        for model in models(self._repository, release):
+            if not await client.is_model_ready(model, str(release), client_timeout=_SECONDS):
+                return False
+        return True
 
     async def _held(self, client: InferenceServerClient) -> dict[str, set[int]]:
         """The versions of each model that answer."""

@@ -5,12 +5,15 @@ what was left by an owner that was killed, even across containers, and clear it 
 alone, and so is the socket in it on which Triton listens.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import glob
 import os
 import shutil
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Self
 from urllib.parse import quote
@@ -24,6 +27,7 @@ _LOCK = "lock"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 _SHORT = Path("/tmp")  # noqa: S108
 """Where the folder is made if the temporary folder's own path is too long."""
+_LOOK_SECONDS = 0.01
 _SOCKET = "grpc"
 _PORT = 8001
 """Triton appends its port to the address that it is given, also to that of a socket; this is its default."""
@@ -68,11 +72,18 @@ class Workspace:
         """How the names of the regions begin."""
         return _shared_memory_prefix(self.folder)
 
-    def close_shared_memory(self) -> None:
-        """Have only this user read the regions: Triton makes them readable to all, whatever the umask."""
-        for region in _regions(self.folder):
-            with contextlib.suppress(FileNotFoundError):
-                region.chmod(0o600)
+    @asynccontextmanager
+    async def closing_shared_memory(self) -> AsyncIterator[None]:
+        """Close the regions that are made meanwhile to other users, each as soon as it is seen.
+
+        Triton makes them readable to all, whatever the umask.
+        """
+        closing = asyncio.create_task(_close_regions(self.folder), name="shared memory")
+        try:
+            yield
+        finally:
+            closing.cancel()
+            _close_shared_memory(self.folder)
 
     def clear_shared_memory(self) -> None:
         """Remove the regions, once nothing that uses them runs."""
@@ -117,6 +128,18 @@ def _clear_if_abandoned(folder: Path) -> None:
 def _clear(folder: Path) -> None:
     _clear_shared_memory(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _close_regions(folder: Path) -> None:
+    while True:
+        _close_shared_memory(folder)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _close_shared_memory(folder: Path) -> None:
+    for region in _regions(folder):
+        with contextlib.suppress(FileNotFoundError):
+            region.chmod(0o600)
 
 
 def _clear_shared_memory(folder: Path) -> None:

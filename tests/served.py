@@ -63,8 +63,10 @@ class Served:
     def triton_pid(self) -> int:
         """Process id of the Triton that the gateway started."""
         pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        [triton] = [child for child in children if "tritonserver" in Path(f"/proc/{child}/cmdline").read_text()]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+        [triton] = [
+            child for child in children if "tritonserver" in Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8")
+        ]
         return int(triton)
 
     def terminate(self) -> int:
@@ -125,7 +127,7 @@ def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
 def serve(repository: Path, folder: Path, *arguments: str) -> Iterator[Served]:
     """Run a gateway until the end of the block, if it does not end before."""
     process = subprocess.Popen(
-        command(repository, folder, *arguments), stderr=subprocess.PIPE, text=True, errors="replace"
+        command(repository, folder, *arguments), stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
     )
     served = Served(process)
     reader = threading.Thread(target=served.read)
@@ -149,7 +151,7 @@ def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, objec
             *("--triton-log", str(folder / "tabulate.log"), *arguments),
         ],
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         check=False,
         env=os.environ | {"GRPC_VERBOSITY": "NONE"},
     )

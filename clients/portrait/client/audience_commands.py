@@ -81,7 +81,7 @@ def _criteria(
 def _look_alike(file: Path, top: int | None, min_similarity: float | None) -> LookAlike:
     if top is not None and min_similarity is not None:
         raise typer.BadParameter("--top and --min-similarity do not go together")
-    seed = [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    seed = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     if min_similarity is not None:
         return LookAlike(seed, min_similarity=min_similarity)
     return LookAlike(seed, top=_TOP if top is None else top)

@@ -89,7 +89,9 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write the manifest into a release's folder, all of it or nothing."""
         with replacing(folder / MANIFEST) as temporary:
-            temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n")
+            temporary.write_text(
+                json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -99,7 +101,7 @@ class Manifest:
             ReleaseError: there is none, or it is not one.
         """
         try:
-            return cls(**json.loads((folder / MANIFEST).read_text()))
+            return cls(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ReleaseError(f"{folder} holds no release: {error}") from error
 

@@ -116,8 +116,8 @@ class Release:
         manifest = Manifest.read(folder)
         _check(repository, manifest)
         try:
-            words = json.loads((folder / files.KEYWORDS).read_text())
-            scale = PriceScale.from_json(json.loads((folder / files.PRICE_SCALE).read_text()))
+            words = json.loads((folder / files.KEYWORDS).read_text(encoding="utf-8"))
+            scale = PriceScale.from_json(json.loads((folder / files.PRICE_SCALE).read_text(encoding="utf-8")))
             index = folder / files.ITEM_INDEX
             loaded = cls(
                 number=number,

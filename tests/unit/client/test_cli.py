@@ -14,16 +14,18 @@ def portrait(*arguments: str, missing: str = "") -> subprocess.CompletedProcess[
     """Run the command where a module can't be imported."""
     program = f"import sys; sys.argv[0] = 'portrait'; sys.modules[{missing!r}] = None\n"
     program += "from portrait.client.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, encoding="utf-8", check=False
+    )
 
 
 def test_version() -> None:
     ended = portrait("--version")
-    assert ended.stdout == f"portrait {tomllib.loads(PYPROJECT.read_text())['project']['version']}\n"
+    assert ended.stdout == f"portrait {tomllib.loads(PYPROJECT.read_text(encoding='utf-8'))['project']['version']}\n"
 
 
 def test_help_lists_the_commands_of_every_part() -> None:
-    commands = tomllib.loads(PYPROJECT.read_text())["project"]["entry-points"]["portrait.commands"]
+    commands = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["entry-points"]["portrait.commands"]
     listed = portrait("--help").stdout
     assert [command for command in commands if f" {command} " not in listed] == []
 

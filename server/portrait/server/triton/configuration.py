@@ -36,7 +36,7 @@ def instances(repository: Path, model: str) -> int:
 def _read(repository: Path, model: str) -> model_config_pb2.ModelConfig:
     path = repository / model / "config.pbtxt"
     try:
-        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+        return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
     except (OSError, text_format.ParseError) as error:
         raise TritonError(f"{path} can't be read: {error}") from error
 

@@ -15,5 +15,9 @@ def _processor() -> str:
     known = Path("/proc/cpuinfo")
     if not known.exists():
         return platform.processor() or "processor unknown"
-    names = [line.partition(":")[2].strip() for line in known.read_text().splitlines() if line.startswith("model name")]
+    names = [
+        line.partition(":")[2].strip()
+        for line in known.read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    ]
     return names[0] if names else platform.processor() or "processor unknown"

@@ -63,8 +63,10 @@ class Served:
     def triton_pid(self) -> int:
         """Process id of the Triton that the gateway started."""
         pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        [triton] = [child for child in children if "tritonserver" in Path(f"/proc/{child}/cmdline").read_text()]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+        [triton] = [
+            child for child in children if "tritonserver" in Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8")
+        ]
         return int(triton)
 
     def terminate(self) -> int:
@@ -132,7 +134,7 @@ def serve(repository: Path, folder: Path, *arguments: str, within: Sequence[str]
         within: a command that runs it, for example in namespaces of its own.
     """
     process = subprocess.Popen(
-        [*within, *command(repository, folder, *arguments)], stderr=subprocess.PIPE, text=True, errors="replace"
+        [*within, *command(repository, folder, *arguments)], stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
     )
     served = Served(process)
     reader = threading.Thread(target=served.read)
@@ -156,7 +158,7 @@ def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, objec
             *("--triton-log", str(folder / "tabulate.log"), *arguments),
         ],
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         check=False,
         env=os.environ | {"GRPC_VERBOSITY": "NONE"},
     )

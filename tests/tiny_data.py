@@ -43,7 +43,7 @@ def write(folder: Path, shoppers: int = 60, events: int = 24, seed: int = 0) -> 
     }  # fmt: skip
     pl.DataFrame(rows, schema=schema).write_parquet(folder / "events.parquet")
     pl.DataFrame(items).write_parquet(folder / "items.parquet")
-    (folder / "report.json").write_text(json.dumps({"source": "tiny", "kept": len(rows)}))
+    (folder / "report.json").write_text(json.dumps({"source": "tiny", "kept": len(rows)}), encoding="utf-8")
     return folder
 
 

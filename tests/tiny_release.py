@@ -145,9 +145,11 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     Associations(
         np.arange(items + 1), np.roll(np.arange(items, dtype=np.int32), -1), np.full(items, 0.5, np.float32), 0.7
     ).save(folder / files.ASSOCIATIONS)
-    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()))
+    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
     frequencies = Counter(stem for text in texts for stem in {word.stem for word in keywords(text)})
-    (folder / files.KEYWORDS).write_text(json.dumps({"documents": len(texts), "frequencies": frequencies}))
+    (folder / files.KEYWORDS).write_text(
+        json.dumps({"documents": len(texts), "frequencies": frequencies}), encoding="utf-8"
+    )
     _population().write(folder / files.POPULATION)
     vectors = np.load(folder / files.ITEM_VECTORS)
     mean = vectors.mean(0)

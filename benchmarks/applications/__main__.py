@@ -41,13 +41,13 @@ def _measured(chosen: argparse.Namespace) -> Table:
 
 
 def _data(run: Path) -> Path:
-    return Path(json.loads((run / "data.json").read_text())["path"])
+    return Path(json.loads((run / "data.json").read_text(encoding="utf-8"))["path"])
 
 
 def keep(name: str, table: Table, where: dict[str, str]) -> str:
     """Put a result among the others; returns all of them as Markdown."""
     path = RESULTS / f"{FILE}.json"
-    parts: dict[str, Any] = json.loads(path.read_text())["applications"] if path.exists() else {}
+    parts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["applications"] if path.exists() else {}
     parts[name] = {"circumstances": where, **dataclasses.asdict(table)}
     content = {"applications": {each: parts[each] for each in _ORDER if each in parts}}
     told = _markdown(content["applications"])

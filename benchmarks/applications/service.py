@@ -27,7 +27,7 @@ _SHOPPERS = 200
 
 def measure(repository: Path, data: Path) -> Table:
     """The test messages, with and without somebody's history, beside BM25 and the encoder before it was fine-tuned."""
-    rows = [json.loads(line) for line in MESSAGES.read_text().splitlines()]
+    rows = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
     tested = [row for row in rows if row["part"] == "test"]
     messages, wanted = [row["message"] for row in tested], [row["article"] for row in tested]
     articles = example.articles()

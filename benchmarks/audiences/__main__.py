@@ -212,8 +212,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(given.repository, given.shoppers, given.tabulated, given.seed, Path(folder))
-    (given.results / "audiences.json").write_text(json.dumps(asdict(figures), indent=2) + "\n")
-    (given.results / "audiences.md").write_text(tables(figures))
+    (given.results / "audiences.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
+    (given.results / "audiences.md").write_text(tables(figures), encoding="utf-8")
     print(tables(figures))
 
 

@@ -55,7 +55,7 @@ def _run(repository: Path, folder: Path) -> int:
         [sys.executable, "-c", _TABULATE, "--repository", str(repository), *map(str, files)],
         check=False,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env=os.environ | {"GRPC_VERBOSITY": "NONE"},
     )
     if done.returncode:

@@ -154,13 +154,13 @@ def _children(pid: int) -> list[int]:
 
 def _status_of(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/status").read_text()
+        return Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
         return "State: Z"
 
 
 def _command_of(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
     except OSError:
         return ""

@@ -94,8 +94,8 @@ def main() -> int:
         figures = measure(options.events, options.seed, Path(folder))
     print(table(figures))
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "prepare.json").write_text(json.dumps(asdict(figures), indent=2) + "\n")
-    (RESULTS / "prepare.md").write_text(table(figures) + "\n")
+    (RESULTS / "prepare.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
+    (RESULTS / "prepare.md").write_text(table(figures) + "\n", encoding="utf-8")
     return int(figures.peak_gib > MEMORY_BOUND_GIB)
 
 

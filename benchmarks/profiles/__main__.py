@@ -126,7 +126,7 @@ def main(arguments: list[str]) -> int:
         return 2
     decays = {"events": known.attention.by_order, "days": known.attention.by_time} if known.attention else {}
     content = {
-        "data": json.loads((chosen.data / "report.json").read_text())["source"],
+        "data": json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))["source"],
         "circumstances": where,
         "decays": {unit: dataclasses.asdict(decay) for unit, decay in decays.items() if decay is not None},
         "chances": measured,

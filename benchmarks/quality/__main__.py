@@ -91,7 +91,7 @@ def _run(chosen: argparse.Namespace) -> int:
             other["portrait_minus_this"] = results.compared(ours["ranks"], other["ranks"])
         found[protocol][results.PORTRAIT] = ours
     holdout = tasks[Protocol.TRAIN_ONLY].holdout
-    report = json.loads((chosen.data / "report.json").read_text())
+    report = json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))
     content = {
         "data": chosen.name or report["source"],
         "circumstances": circumstances,

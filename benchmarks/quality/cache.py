@@ -18,12 +18,12 @@ def remembered(folder: Path, subject: dict[str, Any], find: Callable[[], dict[st
     key = hashlib.sha256(json.dumps(subject, sort_keys=True, default=str).encode()).hexdigest()[:16]
     path = folder / f"{key}.json"
     if path.exists():
-        known: dict[str, Any] = json.loads(path.read_text())["found"]
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["found"]
         return known
     found = find()
     folder.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"subject": subject, "found": found}))
+    temporary.write_text(json.dumps({"subject": subject, "found": found}), encoding="utf-8")
     temporary.replace(path)
     return found
 

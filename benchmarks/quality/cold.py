@@ -40,8 +40,10 @@ def prepare(data: Path, out: Path) -> None:
     kept = events.filter(~pl.col("item_id").is_in(cold.implode()) | last)
     kept.write_parquet(out / "events.parquet")
     items.write_parquet(out / "items.parquet")
-    report = json.loads((data / "report.json").read_text())
-    (out / "report.json").write_text(json.dumps(report | {"kept": len(kept), "cold_items": len(cold)}) + "\n")
+    report = json.loads((data / "report.json").read_text(encoding="utf-8"))
+    (out / "report.json").write_text(
+        json.dumps(report | {"kept": len(kept), "cold_items": len(cold)}) + "\n", encoding="utf-8"
+    )
 
 
 def measure(data: Path, run: Path) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
         for baseline_name in _COLD_BASELINES:
             found[name][baseline_name] = task.ranks(scorers[baseline_name], test[inside])
     return {
-        "data": json.loads((data / "report.json").read_text())["source"],
+        "data": json.loads((data / "report.json").read_text(encoding="utf-8"))["source"],
         "circumstances": results.circumstances("python -m benchmarks.quality.cold"),
         "cold_items": len(cold_rows),
         "settings": tuned,

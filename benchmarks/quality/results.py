@@ -50,7 +50,7 @@ def compared(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, An
 
 def circumstances(command: str) -> dict[str, str]:
     """What is run, where and when: command, machine, date, commit. To be asked before the work begins."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, encoding="utf-8", check=False)
     return {
         "command": command,
         "machine": machine(),
@@ -68,7 +68,7 @@ def write(name: str, results: Any, text: str) -> None:
     """Write `<name>.json` and `<name>.md` among the results, each all of it or nothing."""
     for suffix, content in ((".json", json.dumps(results, indent=2) + "\n"), (".md", text)):
         temporary = RESULTS / f".{name}{suffix}.tmp"
-        temporary.write_text(content)
+        temporary.write_text(content, encoding="utf-8")
         temporary.replace(RESULTS / f"{name}{suffix}")
 
 

@@ -187,7 +187,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     told = {name: part.where(part.has_history) for name, part in parts.items()}
-    report = json.loads((chosen.data / "report.json").read_text())
+    report = json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))
     content = {
         "data": report["source"],
         "circumstances": where,

@@ -40,5 +40,5 @@ def _write(events: pl.DataFrame, data: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     events.sort("shopper_id", "sequence").write_parquet(folder / "events.parquet")
     pl.read_parquet(data / "items.parquet").write_parquet(folder / "items.parquet")
-    report = json.loads((data / "report.json").read_text())
-    (folder / "report.json").write_text(json.dumps(report | {"kept": len(events)}) + "\n")
+    report = json.loads((data / "report.json").read_text(encoding="utf-8"))
+    (folder / "report.json").write_text(json.dumps(report | {"kept": len(events)}) + "\n", encoding="utf-8")

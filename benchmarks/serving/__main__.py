@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
         where = results.circumstances(f"python -m benchmarks.serving REPOSITORY --only {name}")
         rows = measure(name, chosen.repository)
         holds &= all(row.holds for row in rows)
-        kept = merged(json.loads(path.read_text()) if path.exists() else [], name, rows, where)
+        kept = merged(json.loads(path.read_text(encoding="utf-8")) if path.exists() else [], name, rows, where)
         # After each, so that a run that is stopped has not been for nothing.
         results.write(NAME, kept, table(kept))
         print("\n".join(map(str, rows)), flush=True)

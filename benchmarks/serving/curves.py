@@ -28,12 +28,12 @@ class Curve:
 def keep(curves: Sequence[Curve]) -> None:
     """Keep curves in the place of those of the same panel and name."""
     kept = {(curve.panel, curve.name): curve for curve in [*read(), *curves]}
-    KEPT.write_text(json.dumps([asdict(curve) for curve in kept.values()], indent=2) + "\n")
+    KEPT.write_text(json.dumps([asdict(curve) for curve in kept.values()], indent=2) + "\n", encoding="utf-8")
 
 
 def read() -> list[Curve]:
     """All that are kept."""
-    return [Curve(**each) for each in json.loads(KEPT.read_text())] if KEPT.exists() else []
+    return [Curve(**each) for each in json.loads(KEPT.read_text(encoding="utf-8"))] if KEPT.exists() else []
 
 
 def draw(curves: Sequence[Curve], path: Path) -> None:

@@ -34,7 +34,7 @@ async def _serve() -> None:
 @contextmanager
 def serve() -> Iterator[str]:
     """Run an echo server in a process of its own; gives its address."""
-    with subprocess.Popen([sys.executable, "-m", __spec__.name], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-m", __spec__.name], stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             assert process.stdout is not None
             yield f"127.0.0.1:{process.stdout.readline().strip()}"

@@ -29,7 +29,7 @@ class Gateway:
     def rss(self) -> int:
         """Resident memory of the gateway's processes, in bytes; Triton's is not in it."""
         own = [self.process.pid, *(child for child in self._children() if not _is_triton(child))]
-        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in own]
+        statuses = [Path(f"/proc/{pid}/status").read_text(encoding="utf-8") for pid in own]
         return sum(1024 * int(found[1]) for each in statuses if (found := re.search(r"VmRSS:\s+(\d+) kB", each)))
 
     @property
@@ -40,7 +40,7 @@ class Gateway:
 
     def _children(self) -> list[int]:
         pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
 
     def metrics(self) -> dict[str, float]:
         """All metrics, by name with labels."""
@@ -50,12 +50,12 @@ class Gateway:
 
 
 def _is_triton(pid: int) -> bool:
-    return "tritonserver" in Path(f"/proc/{pid}/cmdline").read_text()
+    return "tritonserver" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
 
 
 def peak_memory(pid: int) -> int:
     """Resident memory of a process at its highest, in bytes; mapped files count."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
     assert found is not None
     return 1024 * int(found[1])
 
@@ -75,7 +75,7 @@ def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
         ]
         program = str(Path(sys.executable).parent / "portrait")
         command = [program, "serve", "--repository", str(repository), *files, "--port", "0", "--metrics-port", "0"]
-        with log.open("w") as stream:
+        with log.open("w", encoding="utf-8") as stream:
             process = subprocess.Popen([*command, *arguments], stderr=stream, stdout=subprocess.DEVNULL)
         try:
             ready = read_ready(process, log)
@@ -95,9 +95,9 @@ def read_ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, object]
     while time.monotonic() < until and process.poll() is None:
         time.sleep(0.02)
         # What callers sent, which gRPC's own log repeats, need not be text.
-        for text in log.read_text(errors="replace").splitlines():
+        for text in log.read_text(errors="replace", encoding="utf-8").splitlines():
             line = json.loads(text) if text.startswith("{") and text.endswith("}") else {}
             if line.get("event") == "ready":
                 return dict(line)
-    sys.stderr.write(log.read_text(errors="replace"))
+    sys.stderr.write(log.read_text(errors="replace", encoding="utf-8"))
     raise RuntimeError("the gateway was not ready")

@@ -32,6 +32,6 @@ def rate(address: str, call: Call, seconds: float, in_flight: int) -> float | No
         body.flush()
         command = [program, *(f"--{name}={value}" for name, value in options.items()), f"--data={body.name}"]
         command += ["--header=te: trailers", "--header=content-type: application/grpc", f"http://{address}{call.path}"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     [line] = [line for line in said.splitlines() if line.startswith("requests:")]
     return int(line.split()[1]) / round(seconds)

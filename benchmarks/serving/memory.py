@@ -18,7 +18,7 @@ _BLOCK = 10_000
 def resident(repository: Path) -> int:
     """Bytes of a process that holds the newest release of a repository and its catalogues, and has read all of it."""
     command = [sys.executable, "-m", "benchmarks.serving.memory", str(repository)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return int(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout)
 
 
 def _resident(repository: Path) -> int:
@@ -31,7 +31,7 @@ def _resident(repository: Path) -> int:
         wish = np.asarray(release.vectors[:1], dtype=np.float32)
         release.index.search(wish, 1, bits.packed(np.ones(len(every), dtype=bool)), 1.0 / len(every))
     _ = [item.title for item in release.items]
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     assert found is not None
     return 1024 * int(found[1])
 

@@ -52,7 +52,7 @@ def _make(repository: Path, first: int, number: int, gain: float) -> None:
     (target / files.ITEM_VECTORS).unlink()  # a link to the first release's
     (target / files.ITEM_INDEX).unlink(missing_ok=True)  # of the first release's vectors
     np.save(target / files.ITEM_VECTORS, vectors[:, ::-1] if number - first == 1 else -vectors)
-    manifest = json.loads((source / files.MANIFEST).read_text())
+    manifest = json.loads((source / files.MANIFEST).read_text(encoding="utf-8"))
     written = [
         *(files.model_file(repository, model, number) for model in models),
         *filter(Path.is_file, target.rglob("*")),

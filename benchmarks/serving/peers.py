@@ -133,7 +133,7 @@ def _triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[T
         config = folder / _MODEL / "config.pbtxt"
         batching = f"dynamic_batching {{ preferred_batch_size: {batch} max_queue_delay_microseconds: {1000 * wait} }}"
         of_threads = f'parameters {{ key: "intra_op_thread_count" value {{ string_value: "{threads}" }} }}'
-        config.write_text(f"{config.read_text()}\n{batching}\n{of_threads}\n")
+        config.write_text(f"{config.read_text(encoding='utf-8')}\n{batching}\n{of_threads}\n", encoding="utf-8")
         tokenizer = files.folder(repository, number) / files.TOKENIZER
         with _running(folder, number) as url:
             yield Target("triton", url, tokenizer, number)

@@ -61,7 +61,7 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
     items = list(_items(real, varied, random))
     scale = PriceScale.fit([item.category_path for item in items], np.array([item.price for item in items]))
     write_items(items, scale, folder)
-    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()))
+    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
     new = random.random(count) < _NEW
     new[: len(real.items)] = False
     _lenders(new, random).save(folder / files.LENDERS)

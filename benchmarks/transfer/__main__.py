@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     content = {
-        "data": json.loads((chosen.data / "report.json").read_text())["source"],
+        "data": json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))["source"],
         "circumstances": where,
         "targets": len(trained.holdout.test),
         "items": len(trained.corpus.items),

@@ -45,7 +45,7 @@ def trained(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, 
     if not (folder / method.COST).exists():
         arguments = [str(data), str(folder), tuning.value, str(rate)]
         subprocess.run([sys.executable, "-W", "ignore", "-m", method.__name__, *arguments], check=True)
-    cost: dict[str, Any] = json.loads((folder / method.COST).read_text())
+    cost: dict[str, Any] = json.loads((folder / method.COST).read_text(encoding="utf-8"))
     return cost | {"validation_ndcg@10": float(ndcg(np.load(folder / method.VALIDATION), 10).mean())}
 
 
@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> int:
             way[part] = {"measures": results.measured(ranks)}
             if tuning is not Tuning.FROZEN:
                 way[part]["minus_frozen"] = results.compared(ranks, frozen[part])
-    report = json.loads((given.data / "report.json").read_text())
+    report = json.loads((given.data / "report.json").read_text(encoding="utf-8"))
     any_run = runs.load(folders(given.work, given.factors)[Tuning.FROZEN][0][0] / method.RUN)
     content = {
         "data": given.name or report["source"],

@@ -59,7 +59,7 @@ def measure(data: Path, folder: Path, tuning: Tuning, rate: float) -> None:
         "peak_gib": used.ru_maxrss / 2**20,
         "parity": _parity(trained),
     }
-    (folder / COST).write_text(json.dumps(cost, indent=2) + "\n")
+    (folder / COST).write_text(json.dumps(cost, indent=2) + "\n", encoding="utf-8")
 
 
 def _parameters(settings: TrainSettings, items: int) -> dict[str, int]:

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     portrait("export", run, "--repository", repository)
     with gateway(repository, work) as ready:
         show(data, ready)
-    report = json.loads((data / "report.json").read_text())
+    report = json.loads((data / "report.json").read_text(encoding="utf-8"))
     console.print(
         f"\nTriton {ready['triton']} (real, embedded), release {ready['release']}, data set {report['source']}: "
         f"{report['kept']:,} events of {report['shoppers']:,} shoppers; {time.monotonic() - began:.0f} s in all."
@@ -130,7 +130,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 def _until_ready(process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any]:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        for line in log.read_text().splitlines():
+        for line in log.read_text(encoding="utf-8").splitlines():
             if '"ready"' in line:
                 said: dict[str, Any] = json.loads(line)
                 console.print(f"ready at {said['address']}: release {said['release']}, Triton {said['triton']}")

@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     except FileNotFoundError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    chosen.out.write_text(json.dumps(made))
+    chosen.out.write_text(json.dumps(made), encoding="utf-8")
     return 0
 
 

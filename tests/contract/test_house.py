@@ -17,7 +17,7 @@ PROTOC = [
 
 
 def run(*command: str, within: Path = REPOSITORY) -> None:
-    done = subprocess.run(command, cwd=within, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=within, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -30,7 +30,7 @@ def test_the_committed_stubs_are_what_the_protos_generate(tmp_path: Path) -> Non
     run(*PROTOC, f"--grpc_python_out={tmp_path}", f"--mypy_grpc_out={tmp_path}", *protos("*_service.proto"))
 
     def stubs(root: Path) -> dict[str, str]:
-        return {path.name: path.read_text() for path in (root / "portrait/v1").glob("*_pb2*.py*")}
+        return {path.name: path.read_text(encoding="utf-8") for path in (root / "portrait/v1").glob("*_pb2*.py*")}
 
     assert stubs(REPOSITORY / "clients") == stubs(tmp_path)
 
@@ -45,7 +45,7 @@ def test_the_import_rules_hold() -> None:
 
 def test_no_root_hides_the_others() -> None:
     """A `portrait/__init__.py` in one root would make it the whole of `portrait`."""
-    build = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    build = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     roots = build["targets"]["wheel"]["packages"]
     assert roots
     assert not [root for root in roots if (REPOSITORY / root / "__init__.py").exists()]

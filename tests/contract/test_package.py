@@ -59,7 +59,7 @@ def _import_without(installed: Path, modules: list[str], missing: list[str]) -> 
         "import importlib\n"
         f"for name in {modules!r}: importlib.import_module(name)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
     assert ended.returncode == 0, ended.stderr
 
 
@@ -80,7 +80,9 @@ def test_a_caller_needs_nothing_that_the_wheel_does_not_require(installed: Path,
             (tmp_path / file).symlink_to(file.locate())
     program = "import portrait.client, portrait.v1.profile_service_pb2_grpc; portrait.client.Client('x').close()"
     alone = (f"import sys; sys.path += [{str(installed)!r}, {str(tmp_path)!r}]; {program}",)
-    ended = subprocess.run([sys.executable, "-I", "-S", "-c", *alone], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", *alone], capture_output=True, encoding="utf-8", check=False
+    )
     assert ended.returncode == 0, ended.stderr
 
 

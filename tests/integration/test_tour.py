@@ -27,7 +27,7 @@ def consoles(page: str) -> dict[str, list[str]]:
     return found
 
 
-TYPED = consoles((TOP / "docs/tour.md").read_text())
+TYPED = consoles((TOP / "docs/tour.md").read_text(encoding="utf-8"))
 
 
 def free_port() -> int:
@@ -57,7 +57,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         cwd=folder,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=SECONDS,
         check=False,
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portrait.client import tables
+from portrait.client import files, tables
 from portrait.client.audiences import (
     ActivityCriterion,
     AudienceSummary,
@@ -81,7 +81,8 @@ def _criteria(
 def _look_alike(file: Path, top: int | None, min_similarity: float | None) -> LookAlike:
     if top is not None and min_similarity is not None:
         raise typer.BadParameter("--top and --min-similarity do not go together")
-    seed = [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    with file.open("rb") as lines:
+        seed = [*files.read_texts(lines, str(file))]
     if min_similarity is not None:
         return LookAlike(seed, min_similarity=min_similarity)
     return LookAlike(seed, top=_TOP if top is None else top)

@@ -1,6 +1,8 @@
 """The `portrait` command. Each installed part adds its own commands by the entry-point group `portrait.commands`."""
 
 import functools
+import io
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points, version
@@ -18,6 +20,8 @@ _ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True, "hel
 
 def main() -> None:
     """Run the command line."""
+    _open_streams()
+    _encode_streams()
     try:
         import typer
     except ModuleNotFoundError as error:
@@ -51,6 +55,25 @@ def main() -> None:
         except ModuleNotFoundError as error:
             app.command(entry.name, context_settings=_ANY_ARGUMENTS)(_refusing(entry, error))
     app()
+
+
+def _open_streams() -> None:
+    """Open the standard streams that are closed, as after `2>&-`: else a file of ours gets the number, and the log."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)  # for the processes that we start
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+
+
+def _encode_streams() -> None:
+    """Write UTF-8 into files and pipes, whatever the locale; to a terminal what it can show, the rest as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 def _wanted() -> list[EntryPoint]:

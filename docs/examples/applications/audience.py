@@ -45,7 +45,7 @@ def main() -> None:
     with Client(options.address, timeout=60) as portrait:
         least = least_chance(portrait)
         audience = most_valuable(portrait, least)
-    options.out.write_text("".join(f"{shopper_id}\n" for shopper_id in audience))
+    options.out.write_text("".join(f"{shopper_id}\n" for shopper_id in audience), encoding="utf-8")
     Console().print(f"{len(audience):,} shoppers with a chance of {least:.0%} or more are in {options.out}")
 
 

@@ -20,7 +20,7 @@ ORDERS = 3
 
 def articles() -> list[Item]:
     """The shop's help pages: forty, written for this example."""
-    rows = [json.loads(line) for line in ARTICLES.read_text().splitlines()]
+    rows = [json.loads(line) for line in ARTICLES.read_text(encoding="utf-8").splitlines()]
     return [
         Item(row["item_id"], row["title"], row["category_path"], attributes={"answer": row["answer"]}) for row in rows
     ]

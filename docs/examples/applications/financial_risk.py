@@ -38,7 +38,7 @@ class Product:
 
 def products() -> list[Product]:
     """Twelve products, written for this example."""
-    rows = [json.loads(line) for line in _PRODUCTS.read_text().splitlines()]
+    rows = [json.loads(line) for line in _PRODUCTS.read_text(encoding="utf-8").splitlines()]
     return [
         Product(
             Item(row["item_id"], row["title"], row["category_path"], attributes={"for": row["for"]}),

@@ -79,7 +79,7 @@ def _needs(random: Random, kind: str, leaves: int) -> Iterator[tuple[int, str, i
 
 def write(path: Path, columns: list[str], rows: Iterator[dict[str, object]]) -> None:
     """Write a CSV file."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)

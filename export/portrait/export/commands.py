@@ -37,7 +37,9 @@ def export(
     try:
         with errors.status("loading the run") as status:
             trained = load(run)
-            metrics = {path.stem: json.loads(path.read_text()) for path in sorted(run.glob("metrics-*.json"))}
+            metrics = {
+                path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.glob("metrics-*.json"))
+            }
             manifest, checks = make(trained, metrics, repository, precision, status.update)
     except (TrainingError, ExportError, OSError) as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)

@@ -30,8 +30,8 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     np.save(folder / files.ITEM_POPULARITY, trained.index.popularity)
     trained.index.lenders.save(folder / files.LENDERS)
     trained.associations.save(folder / files.ASSOCIATIONS)
-    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False))
-    (folder / files.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False))
+    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False), encoding="utf-8")
+    (folder / files.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False), encoding="utf-8")
     population.fit(trained).write(folder / files.POPULATION)
     write_profiles(population.profiles(trained), folder / files.PROFILES)
     return nearest.write(

@@ -165,7 +165,7 @@ class ItemTable(Sequence[Item]):
         target.mkdir()
         for field in fields(Columns):
             np.save(target / f"{field.name}.npy", getattr(self.columns, field.name))
-        (target / _CODES).write_text(json.dumps(vars(self.codes), ensure_ascii=False))
+        (target / _CODES).write_text(json.dumps(vars(self.codes), ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, scale: PriceScale) -> "ItemTable":
@@ -181,7 +181,7 @@ class ItemTable(Sequence[Item]):
         if not source.is_dir():
             return cls.of(lines, scale)
         arrays = {each.name: mapped_array(source / f"{each.name}.npy") for each in fields(Columns)}
-        told = json.loads((source / _CODES).read_text())
+        told = json.loads((source / _CODES).read_text(encoding="utf-8"))
         if arrays["line_start"][-1] != len(lines):
             raise ValueError(f"{files.ITEM_COLUMNS} are not those of {files.ITEMS}")
         codes = Codes(told["catalogues"], [tuple(path) for path in told["paths"]], told["brands"])

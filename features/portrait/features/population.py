@@ -97,12 +97,12 @@ class Population:
         """Write as JSON."""
         paid = None if self.paid is None else self.paid.to_json()
         content = {"version": VERSION} | dataclasses.asdict(dataclasses.replace(self, paid=None)) | {"paid": paid}
-        path.write_text(json.dumps(_rounded(content), ensure_ascii=False))
+        path.write_text(json.dumps(_rounded(content), ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "Population | None":
         """The inverse of `write`; None if the file is of another version."""
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("version", None) != VERSION:
             return None
         attention, cycles, spending = data.pop("attention"), data.pop("cycles"), data.pop("spending")

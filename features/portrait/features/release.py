@@ -102,7 +102,9 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write the manifest into a release's folder, all of it or nothing."""
         with replacing(folder / MANIFEST) as temporary:
-            temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n")
+            temporary.write_text(
+                json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
 
     @property
     def has_heads(self) -> bool:

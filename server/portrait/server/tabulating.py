@@ -76,13 +76,13 @@ class _Plan:
     def write(self, path: Path) -> None:
         """Write as JSON."""
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(dataclasses.asdict(self)))
+            temporary.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "_Plan | None":
         """The inverse of `write`; None if there is none, or one that an earlier version has left half written."""
         try:
-            return cls(**json.loads(path.read_text()))
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -124,7 +124,7 @@ async def tabulate(
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK).open("w") as file:
+    with (folder / _LOCK).open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -210,11 +210,11 @@ class _Run:
                     return
                 shutil.rmtree(part, ignore_errors=True)
                 part.mkdir()
-                (part / _THROUGH).write_text(json.dumps(shoppers[-1]))
+                (part / _THROUGH).write_text(json.dumps(shoppers[-1]), encoding="utf-8")
                 await self._make_part(shoppers, as_of, part)
                 done += len(shoppers)
                 tell(Progress(done, time.monotonic() - begun))
-            through = json.loads((part / _THROUGH).read_text())
+            through = json.loads((part / _THROUGH).read_text(encoding="utf-8"))
             yield part
 
     async def _next(self, through: str, changed: list[str] | None) -> list[str]:

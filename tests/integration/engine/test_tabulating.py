@@ -149,9 +149,9 @@ async def test_a_run_that_was_killed_while_it_wrote_is_begun_again(
     building = snapshots.of(engine.release.identity) / ".building"
     for left in ("", '{"base": nu', "{}", "[1]"):
         building.mkdir(parents=True)
-        (building / "plan.json").write_text(left)
+        (building / "plan.json").write_text(left, encoding="utf-8")
         (building / "000000").mkdir()
-        (building / "000000" / "table.json").write_text("of nobody knows what")
+        (building / "000000" / "table.json").write_text("of nobody knows what", encoding="utf-8")
         assert len(await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
         assert not building.exists()
 

@@ -97,7 +97,7 @@ def test_the_page_names_nobody(figures: Figures, trained: TrainedRun) -> None:
 
 
 def test_figures_agree_with_what_evaluation_keeps(figures: Figures, trained: TrainedRun) -> None:
-    kept = json.loads((trained.folder / "metrics-loo.json").read_text())
+    kept = json.loads((trained.folder / "metrics-loo.json").read_text(encoding="utf-8"))
     hit = figures.ranking.measures["HR@10"].ours.value
     assert hit == kept["ranking"]["portrait"]["HR@10"]["value"]
     for cut in figures.slices:

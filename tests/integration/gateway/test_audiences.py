@@ -235,7 +235,7 @@ def test_the_command_line(gateway: Served, tmp_path: Path) -> None:
     assert all(re.fullmatch(r"shopper-\d{3}", each) for each in lamps)
     assert re.match(r"about \d+ of \d+ shoppers; release 1, profiles of", err)
     seed = tmp_path / "seed.txt"
-    seed.write_text("\n".join(lamps[:6]) + "\n")
+    seed.write_text("\n".join(lamps[:6]) + "\n", encoding="utf-8")
     code, out, _ = run("find", "--like", str(seed), "--top", "6", "--json")
     assert code == 0
     assert all(json.loads(line)["similarity"] > 0 for line in out.splitlines())
@@ -253,11 +253,13 @@ def test_the_command_line(gateway: Served, tmp_path: Path) -> None:
     assert run("find", "--interest", "Home", "--page-token", "nonsense")[0] == 2
 
 
-@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL))
+@pytest.mark.parametrize(
+    "example", re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+)
 def test_the_example_of_the_documentation_works(gateway: Served, example: str) -> None:
     assert "localhost:50051" in example
     program = example.replace("localhost:50051", gateway.address).replace("0.6", "0.0")
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
     assert ended.returncode == 0, ended.stderr
     assert "shopper-" in ended.stdout
 

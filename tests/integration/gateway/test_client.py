@@ -118,9 +118,11 @@ async def test_the_asynchronous_client_does_the_same(gateway: Served, shopper: s
             await client.get_item("no such item")
 
 
-@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL))
+@pytest.mark.parametrize(
+    "example", re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+)
 def test_the_examples_of_the_documentation_work(gateway: Served, example: str) -> None:
     assert "localhost:50051" in example
     program = example.replace("localhost:50051", gateway.address)
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
     assert ended.returncode == 0, ended.stderr

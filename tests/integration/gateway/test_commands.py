@@ -37,7 +37,7 @@ def cli(gateway: Served) -> Cli:
 
 def test_the_command_line_from_a_file_to_recommendations(cli: Cli, shopper: str, tmp_path: Path) -> None:
     log = tmp_path / "events.csv"
-    with log.open("w", newline="") as file:
+    with log.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["shopper_id", "event_id", "type", "time", "item_id", "query", "price"])
         writer.writerow([shopper, uuid4().hex, "purchase", NOW.isoformat(), "desk-lamp-red", "", 12.5])
@@ -52,7 +52,9 @@ def test_the_command_line_from_a_file_to_recommendations(cli: Cli, shopper: str,
     assert len(asked["items"]) == 3
     assert "wool-rug-red" in cli("rank", shopper, "--item", "wool-rug-red", "--item", "nothing").output
     items = tmp_path / "items.jsonl"
-    items.write_text('{"item_id": "x", "title": "Ein Stuhl", "category_path": ["Home", "Chairs"], "price": 9}\n')
+    items.write_text(
+        '{"item_id": "x", "title": "Ein Stuhl", "category_path": ["Home", "Chairs"], "price": 9}\n', encoding="utf-8"
+    )
     assert "1 stored, 0 rejected" in cli("upsert", str(items), "--catalogue", uuid4().hex).output
 
 
@@ -81,7 +83,9 @@ def test_what_the_caller_can_mend_is_told_in_a_line(cli: Cli, arguments: tuple[s
 
 def test_a_malformed_file_names_line_and_column(cli: Cli, tmp_path: Path) -> None:
     log = tmp_path / "events.csv"
-    log.write_text("shopper_id,event_id,type,time,item_id\na,1,view,2026-01-01,x\na,2,view,yesterday,x\n")
+    log.write_text(
+        "shopper_id,event_id,type,time,item_id\na,1,view,2026-01-01,x\na,2,view,yesterday,x\n", encoding="utf-8"
+    )
     result = cli("record", str(log))
     assert result.exit_code == 2
     assert "line 3, column 'time'" in result.output

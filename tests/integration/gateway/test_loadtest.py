@@ -25,10 +25,10 @@ def test_shoppers_are_answered_in_time(gateway: Served, repository: Path, tmp_pa
     ended = subprocess.run(
         [K6, "run", "--quiet", "--no-usage-report", "--summary-export", summary, *variables,
          "-e", f"WORKLOAD={workload}", LOADTEST / "shoppers.js"],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    checks = json.loads(summary.read_text())["metrics"]["checks"]
+    checks = json.loads(summary.read_text(encoding="utf-8"))["metrics"]["checks"]
     assert checks["fails"] == 0
     assert checks["passes"] >= 55
 

@@ -154,7 +154,7 @@ async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: 
 async def test_a_second_gateway_on_the_same_port_is_refused(gateway: Served, repository: Path, tmp_path: Path) -> None:
     port = gateway.address.rpartition(":")[2]
     second = await asyncio.to_thread(
-        subprocess.run, command(repository, tmp_path, "--port", port), capture_output=True, text=True, timeout=60
+        subprocess.run, command(repository, tmp_path, "--port", port), capture_output=True, encoding="utf-8", timeout=60
     )
     assert second.returncode == 1
     assert f"can't listen on 127.0.0.1:{port}" in second.stderr
@@ -162,11 +162,11 @@ async def test_a_second_gateway_on_the_same_port_is_refused(gateway: Served, rep
 
 
 def test_check_loads_everything_and_serves_nothing(repository: Path, tmp_path: Path) -> None:
-    done = subprocess.run(command(repository, tmp_path, "--check"), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 0
     assert '"event": "ready"' not in done.stderr
     done = subprocess.run(
-        command(repository, tmp_path, "--check", "--release", "7"), capture_output=True, text=True, timeout=60
+        command(repository, tmp_path, "--check", "--release", "7"), capture_output=True, encoding="utf-8", timeout=60
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

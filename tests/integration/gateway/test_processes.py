@@ -85,8 +85,10 @@ async def connected(address: str, count: int = CONNECTIONS) -> AsyncIterator[lis
 def processes(served: Served) -> list[int]:
     """Ids of the gateway processes."""
     pid = served.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    workers = [each for each in children if "processes.worker" in Path(f"/proc/{each}/cmdline").read_text()]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    workers = [
+        each for each in children if "processes.worker" in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8")
+    ]
     return [int(worker) for worker in workers]
 
 
@@ -281,7 +283,7 @@ def test_a_port_that_somebody_listens_on_is_refused(repository: Path, tmp_path: 
         taken.listen()
         port = str(taken.getsockname()[1])
         process = subprocess.Popen(
-            command(repository, tmp_path, "--processes", "2", "--port", port), stderr=subprocess.PIPE, text=True
+            command(repository, tmp_path, "--processes", "2", "--port", port), stderr=subprocess.PIPE, encoding="utf-8"
         )
         served = Served(process)
         served.read()

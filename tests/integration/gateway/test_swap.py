@@ -235,7 +235,7 @@ async def test_a_broken_release_changes_nothing(repository: Path, tmp_path: Path
             assert (await recommend(stubs))[0] == 1
             assert await metric(gateway, f'portrait_release_refused{{release="{number}"}}') == 1
         assert "refused: 4" in (await command(repository, "list", gateways=(gateway,))).output
-        file_of(repository).write_text("{")
+        file_of(repository).write_text("{", encoding="utf-8")
 
         async def misread() -> bool:
             return await metric(gateway, "portrait_traffic_file_misread") == 1

@@ -41,11 +41,11 @@ def _made_up(folder: Path) -> Path:
         for number, kind in enumerate(kinds, 1)
         for colour in COLOURS
     }
-    with (folder / "items.jsonl").open("w") as items:
+    with (folder / "items.jsonl").open("w", encoding="utf-8") as items:
         for item_id, (category, title) in titles.items():
             item = {"item_id": item_id, "title": title, "category_path": ["家居", category]}
             items.write(json.dumps(item, ensure_ascii=False) + "\n")
-    with (folder / "events.csv").open("w", newline="") as file:
+    with (folder / "events.csv").open("w", newline="", encoding="utf-8") as file:
         log = csv.writer(file)
         log.writerow(["event_id", "shopper_id", "type", "time", "item_id", "query"])
         for shopper in range(60):
@@ -146,7 +146,7 @@ def test_it_is_served(folder: Path, gateway: Served, tmp_path: Path) -> None:
     now = datetime.now(UTC).isoformat()
     query = keywords(bought["title"])[0].surface
     words = {word.surface for word in keywords(bought["title"])}
-    with log.open("w", newline="") as file:
+    with log.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["shopper_id", "event_id", "type", "time", "item_id", "query"])
         rows.writerow(["new", "1", "search", now, "", query])

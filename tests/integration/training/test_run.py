@@ -78,7 +78,7 @@ def test_evaluation_ranks_better_than_popularity_and_dumps(whole: Path, tmp_path
     assert dumped.columns == ["shopper_id", "position", "item_id", "score"]
     assert dumped.group_by("shopper_id").agg(pl.col("position").min())["position"].unique().to_list() == [1]
     assert (dumped.group_by("shopper_id").agg(pl.col("score").is_sorted(descending=True)))["score"].all()
-    assert json.loads((whole / "metrics-loo.json").read_text()) == json.loads(json.dumps(measured))
+    assert json.loads((whole / "metrics-loo.json").read_text(encoding="utf-8")) == json.loads(json.dumps(measured))
 
 
 def test_the_other_split_is_measured_on_a_twin_that_has_not_seen_it(whole: Path) -> None:

@@ -97,7 +97,7 @@ def test_wandb_has_all_records_of_a_resumed_training_under_one_id(
 
     parts = sorted((run / "wandb").glob("offline-run-*"))
     assert len(parts) == 3  # the first epoch, the rest, the evaluation
-    run_id = json.loads((run / "tracking.json").read_text())["run_id"]
+    run_id = json.loads((run / "tracking.json").read_text(encoding="utf-8"))["run_id"]
     assert all(part.name.endswith(f"-{run_id}") for part in parts)
     told = b"".join(file.read_bytes() for part in parts for file in part.glob("run-*.wandb"))
     for name in (b"validation/ndcg@10", b"validation/best_ndcg@10", b"train/loss", b"test/NDCG@10", b"dimension"):

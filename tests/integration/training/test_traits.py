@@ -53,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "traits.toml"
-    file.write_text(FILE)
+    file.write_text(FILE, encoding="utf-8")
     answer = CliRunner().invoke(APP, [str(run), str(file), "--json"])
     assert answer.exit_code == 0, answer.output
     buys, never, too_long = json.loads(answer.stdout)
@@ -77,7 +77,7 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
 
 def test_what_is_wrong_is_told_in_one_line(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "traits.toml"
-    file.write_text(FILE.replace("FROM future", "FROM futures"))
+    file.write_text(FILE.replace("FROM future", "FROM futures"), encoding="utf-8")
     answer = CliRunner().invoke(APP, [str(run), str(file)])
     assert answer.exit_code == 2
     assert "trait buys_2d, field 'label': can't be evaluated" in answer.output

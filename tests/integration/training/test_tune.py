@@ -67,7 +67,9 @@ def test_a_killed_study_goes_on_and_ends_with_as_many_trials_as_asked(
     assert all(any(trial.params == params for trial in trials if trial.value) for params in given_up)
     winner = max((trial for trial in trials if trial.state is TrialState.COMPLETE), key=lambda trial: trial.value)
     assert winner.params.items() <= best.items()
-    assert json.loads((folder / hyperparameters.BEST).read_text()) == json.loads(json.dumps(best, default=str))
+    assert json.loads((folder / hyperparameters.BEST).read_text(encoding="utf-8")) == json.loads(
+        json.dumps(best, default=str)
+    )
     assert not list(folder.glob("trials/*/*.pt"))
     # As many as asked are there: nothing more is tried.
     assert _search(data, folder, base, 3) == best
@@ -109,7 +111,7 @@ def test_another_data_set_is_refused(data: Path, base: dict[str, object], tmp_pa
 
 def test_settings_of_a_file_count_less_than_options(tmp_path: Path) -> None:
     path = tmp_path / "best.json"
-    path.write_text(json.dumps({"dimension": 64, "split": "time"}))
+    path.write_text(json.dumps({"dimension": 64, "split": "time"}), encoding="utf-8")
     settings = TrainSettings.of(Preset.BEST, **{**TrainSettings.choices(path), "split": Split.LOO})
     assert (settings.dimension, settings.split, settings.towers) == (64, Split.LOO, 2)
 
@@ -128,7 +130,7 @@ def test_settings_of_a_file_count_less_than_options(tmp_path: Path) -> None:
 )
 def test_a_wrong_settings_file_is_told_in_one_line(data: Path, tmp_path: Path, content: str, told: str) -> None:
     path = tmp_path / "settings.json"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     app = typer.Typer()
     app.command()(commands.train)
     ended = CliRunner().invoke(app, [str(data), str(tmp_path / "run"), "--settings", str(path)])

@@ -49,7 +49,7 @@ class Traces:
 
     @classmethod
     def of(cls, pid: int) -> "Traces":
-        arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        arguments = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
         [backends] = [argument for argument in arguments if argument.startswith("--backend-directory=")]
         return cls(os.getpgid(pid), Path(backends.partition("=")[2]).parent)
 
@@ -60,7 +60,7 @@ class Traces:
         """Whether a process of the group lives; one that only waits to be reaped does not."""
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
-                state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+                state, _, group = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
                 if int(group) == self.group and state != "Z":
                     return True
         return False

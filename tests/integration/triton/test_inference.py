@@ -114,7 +114,7 @@ async def test_nobody_waits_past_the_deadline_for_a_model_that_hangs(
 def _paused(triton: EmbeddedTriton) -> Iterator[None]:
     """Stop the processes that run the models, as if they hung."""
     children = Path(f"/proc/{triton.pid}/task").glob("*/children")
-    stubs = [int(pid) for path in children for pid in path.read_text().split()]
+    stubs = [int(pid) for path in children for pid in path.read_text(encoding="utf-8").split()]
     assert stubs
     for stub in stubs:
         os.kill(stub, signal.SIGSTOP)

@@ -34,9 +34,9 @@ def test_only_what_is_named_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(serving, "measure", lambda name, repository: ran.append(name) or [row(name, 0)])
     assert serving.main(["somewhere", "--only", "fuzz,peers"]) == 0
     assert ran == ["fuzz", "peers"]
-    assert (tmp_path / "serving.md").read_text().index("## peers") < (tmp_path / "serving.md").read_text().index(
-        "## fuzz"
-    )
+    assert (tmp_path / "serving.md").read_text(encoding="utf-8").index("## peers") < (
+        tmp_path / "serving.md"
+    ).read_text(encoding="utf-8").index("## fuzz")
     with pytest.raises(SystemExit):
         serving.main(["somewhere", "--only", "nothing"])
 

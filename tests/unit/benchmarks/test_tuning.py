@@ -18,7 +18,7 @@ def _done(folder: Path, rate: float, validation: np.ndarray) -> tuple[Path, floa
     folder.mkdir()
     np.save(folder / method.VALIDATION, validation)
     cost = {"rate": rate, "parameters": {"text": 5, "all": 9}, "seconds": 1.0, "cpu_seconds": 2.0, "peak_gib": 0.5}
-    (folder / method.COST).write_text(json.dumps(cost | {"parity": 1e-7}))
+    (folder / method.COST).write_text(json.dumps(cost | {"parity": 1e-7}), encoding="utf-8")
     return folder, rate
 
 

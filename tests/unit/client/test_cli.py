@@ -1,5 +1,7 @@
 """The command `portrait` by itself: which commands there are, and what it says where a part is missing."""
 
+import os
+import pty
 import subprocess
 import sys
 import tomllib
@@ -14,16 +16,18 @@ def portrait(*arguments: str, missing: str = "") -> subprocess.CompletedProcess[
     """Run the command where a module can't be imported."""
     program = f"import sys; sys.argv[0] = 'portrait'; sys.modules[{missing!r}] = None\n"
     program += "from portrait.client.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, encoding="utf-8", check=False
+    )
 
 
 def test_version() -> None:
     ended = portrait("--version")
-    assert ended.stdout == f"portrait {tomllib.loads(PYPROJECT.read_text())['project']['version']}\n"
+    assert ended.stdout == f"portrait {tomllib.loads(PYPROJECT.read_text(encoding='utf-8'))['project']['version']}\n"
 
 
 def test_help_lists_the_commands_of_every_part() -> None:
-    commands = tomllib.loads(PYPROJECT.read_text())["project"]["entry-points"]["portrait.commands"]
+    commands = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["entry-points"]["portrait.commands"]
     listed = portrait("--help").stdout
     assert [command for command in commands if f" {command} " not in listed] == []
 
@@ -71,3 +75,38 @@ def test_wrong_arguments_end_with_2(arguments: list[str]) -> None:
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     assert "--help" in ended.stderr
+
+
+def run_in_ascii(program: str, **streams: int) -> subprocess.CompletedProcess[bytes]:
+    """Run a program after the command line has set up its streams, where the locale is ASCII."""
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    whole = f"from portrait.client import cli; cli._open_streams(); cli._encode_streams(); import sys; {program}"
+    return subprocess.run([sys.executable, "-c", whole], env=environment, check=True, **streams)
+
+
+def test_pipes_take_utf_8_whatever_the_locale() -> None:
+    program = "sys.stdout.write('\\u53f0\\u706f \\xe9 \\udcff'); sys.stderr.write('\\u53f0')"
+    ended = run_in_ascii(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (ended.stdout.decode(), ended.stderr.decode()) == ("台灯 é \\udcff", "台")
+
+
+def test_a_terminal_takes_what_its_locale_can_show() -> None:
+    terminal, program = pty.openpty()
+    run_in_ascii("sys.stdout.write('\\u53f0 lamp')", stdout=program)
+    assert os.read(terminal, 100) == b"\\u53f0 lamp"
+    os.close(program)
+    os.close(terminal)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_no_file_gets_the_number_of_a_closed_stream(closed: str, tmp_path: Path) -> None:
+    program = (
+        "from portrait.client import cli; cli._open_streams(); import os, sys; "
+        f"opened = open({str(tmp_path / 'file')!r}, 'w', encoding='utf-8'); "
+        "sys.stdout.write('x'); sys.stderr.write('x'); sys.stdout.flush(); sys.stderr.flush(); "
+        "opened.write(f'{opened.fileno()} {[os.get_inheritable(each) for each in range(3)]}')"
+    )
+    subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-c", program], check=True, capture_output=True)
+    number, _, inheritable = (tmp_path / "file").read_text(encoding="utf-8").partition(" ")
+    assert int(number) > 2
+    assert inheritable == "[True, True, True]"

@@ -45,7 +45,7 @@ def test_risk_is_of_the_trait_and_unknown_where_that_is_absent() -> None:
 
 
 def test_every_article_has_messages_and_few_of_them_repeat_its_words() -> None:
-    rows = [json.loads(line) for line in MESSAGES.read_text().splitlines()]
+    rows = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
     words = {
         article.item_id: {word.stem for word in keywords(f"{article.title} {article.attributes['answer']}")}
         for article in customer_service.articles()
@@ -81,7 +81,9 @@ def test_the_log_of_the_tour_comes_out_the_same_each_time(tmp_path: Path) -> Non
     for folder in ("one", "two"):
         make_log.main(tmp_path / folder)
     for name in ("events.csv", "items.csv"):
-        assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+        assert (tmp_path / "one" / name).read_text(encoding="utf-8") == (tmp_path / "two" / name).read_text(
+            encoding="utf-8"
+        )
 
 
 def test_a_history_is_known_up_to_a_moment() -> None:

@@ -10,7 +10,7 @@ from portrait.export.report.results import DataSet
 from portrait.training.errors import TrainingError
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
-BEAUTY = json.loads((RESULTS / "quality-beauty.json").read_text())
+BEAUTY = json.loads((RESULTS / "quality-beauty.json").read_text(encoding="utf-8"))
 DATA = DataSet("amazon-5core", BEAUTY["shoppers"], BEAUTY["items"])
 OTHER = DataSet("unheard-of", 1, 2)
 
@@ -27,7 +27,7 @@ def test_a_folder_gives_the_tables_of_the_data_set() -> None:
 
 
 def test_searches_are_compared_too() -> None:
-    of_search = json.loads((RESULTS / "search-bestbuy.json").read_text())
+    of_search = json.loads((RESULTS / "search-bestbuy.json").read_text(encoding="utf-8"))
     [result] = results.read([RESULTS / "search-bestbuy.json"], DataSet("bestbuy", 1, of_search["items"]))
     assert [table.measures for table in comparisons.read(result)] == [["MAP@5", "HR@5", "MRR"]] * 3
 
@@ -46,14 +46,19 @@ def test_every_result_is_told_whole(file: Path) -> None:
     assert tables
     for table in tables:
         assert {len(row) for row in table.lines} == {len(table.lines[0])}
-    rows = [line for line in file.read_text().splitlines() if line.startswith("|") and set(line) - set("|-: ")]
+    rows = [
+        line
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.startswith("|") and set(line) - set("|-: ")
+    ]
     assert sum(len(table.lines) for table in tables) == len(rows)
 
 
 def test_what_results_say_is_text(tmp_path: Path) -> None:
     file = tmp_path / "odd.md"
     file.write_text(
-        "# A `b` <script>\n\n**So** [this](page.md) ![plot](p.svg)\n- one\n\n| a | b\\|c |\n|---|---|\n| *1* | < |\n"
+        "# A `b` <script>\n\n**So** [this](page.md) ![plot](p.svg)\n- one\n\n| a | b\\|c |\n|---|---|\n| *1* | < |\n",
+        encoding="utf-8",
     )
     finding = findings.read(file)
     assert finding.title == "A <code>b</code> &lt;script&gt;"
@@ -70,11 +75,11 @@ def test_what_was_named_must_be_of_the_data_set(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="does not exist"):
         results.read([tmp_path / "gone.json"], OTHER)
     broken = tmp_path / "broken.json"
-    broken.with_suffix(".md").write_text("# Broken\n")
-    broken.write_text('{"items": 2, "protocols": {"refit": {"x": 3}}}')
+    broken.with_suffix(".md").write_text("# Broken\n", encoding="utf-8")
+    broken.write_text('{"items": 2, "protocols": {"refit": {"x": 3}}}', encoding="utf-8")
     [result] = results.read([tmp_path], OTHER)
     with pytest.raises(TrainingError, match=r"broken\.json is no benchmark's result"):
         comparisons.read(result)
-    broken.write_text("{")
+    broken.write_text("{", encoding="utf-8")
     with pytest.raises(TrainingError, match=r"broken\.json is no benchmark's result"):
         results.read([broken], OTHER)

@@ -15,23 +15,23 @@ def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     for content in ("first", "second"):
         with replacing(path) as temporary:
-            temporary.write_text(content)
-        assert path.read_text() == content
+            temporary.write_text(content, encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == content
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
-    path.write_text("first")
+    path.write_text("first", encoding="utf-8")
 
     def failing() -> None:
         with replacing(path) as temporary:
-            temporary.write_text("sec")
+            temporary.write_text("sec", encoding="utf-8")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         failing()
-    assert path.read_text() == "first"
+    assert path.read_text(encoding="utf-8") == "first"
 
 
 _KILLED = """
@@ -49,11 +49,11 @@ with replacing(Path(sys.argv[1])) as temporary:
 def test_who_is_killed_leaves_the_file_as_it_was(tmp_path: Path, before: str | None) -> None:
     path = tmp_path / "settings.json"
     if before is not None:
-        path.write_text(before)
+        path.write_text(before, encoding="utf-8")
     killed = subprocess.run([sys.executable, "-c", _KILLED, path], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert (path.read_text() if path.exists() else None) == before
+    assert (path.read_text(encoding="utf-8") if path.exists() else None) == before
     with replacing(path) as temporary:
-        temporary.write_text("second")
-    assert path.read_text() == "second"
+        temporary.write_text("second", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "second"
     assert os.listdir(tmp_path) == [path.name]

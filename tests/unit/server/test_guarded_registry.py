@@ -1,7 +1,6 @@
 """Metrics of collectors that fail, as a scraper gets them."""
 
 import socket
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -46,7 +46,7 @@ def test_a_canary_is_begun_changed_and_ended(repository: Path) -> None:
 
 def test_the_list_shows_what_serves_and_what_is_damaged(repository: Path) -> None:
     Traffic(1, 2, 3, 2.5).write(repository)
-    (files.folder(repository, 3) / files.ITEMS).write_text("")
+    (files.folder(repository, 3) / files.ITEMS).write_text("", encoding="utf-8")
     shown = run(repository, "list")
     assert shown.exit_code == 0
     _, one, two, three = shown.output.splitlines()
@@ -74,7 +74,7 @@ def test_the_list_shows_what_serves_and_what_is_damaged(repository: Path) -> Non
 )
 def test_what_makes_no_sense_is_refused_and_changes_nothing(repository: Path, arguments: list[str], said: str) -> None:
     Traffic(1).write(repository)
-    (files.folder(repository, 3) / files.ITEMS).write_text("")
+    (files.folder(repository, 3) / files.ITEMS).write_text("", encoding="utf-8")
     done = run(repository, *arguments)
     assert done.exit_code == 2, done.output
     assert said in done.output
@@ -82,7 +82,7 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(repository: Path, ar
 
 
 def test_a_file_that_is_none_is_named(repository: Path) -> None:
-    file_of(repository).write_text("{")
+    file_of(repository).write_text("{", encoding="utf-8")
     for arguments in (["list"], ["promote", "1"], ["rollback"]):
         done = run(repository, *arguments)
         assert done.exit_code == 2

@@ -29,9 +29,9 @@ def repository(tmp_path: Path) -> Path:
 
 def edit_manifest(repository: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     path = files.folder(repository, 1) / files.MANIFEST
-    manifest = json.loads(path.read_text())
+    manifest = json.loads(path.read_text(encoding="utf-8"))
     edit(manifest)
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def test_a_release_is_loaded_as_it_was_made(repository: Path) -> None:

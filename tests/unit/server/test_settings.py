@@ -44,7 +44,7 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
     chosen: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "portrait.toml"
-    file.write_text('port = 1\nmetrics_port = 1\ndrain_seconds = 1.5\nlog_level = "debug"\n')
+    file.write_text('port = 1\nmetrics_port = 1\ndrain_seconds = 1.5\nlog_level = "debug"\n', encoding="utf-8")
     monkeypatch.setenv("PORTRAIT_PORT", "2")
     monkeypatch.setenv("PORTRAIT_METRICS_PORT", "2")
     monkeypatch.setenv("PORTRAIT_SETTINGS_FILE", str(file))

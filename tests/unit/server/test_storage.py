@@ -136,7 +136,7 @@ async def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
 
 async def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "portrait.db"
-    path.write_text("event_id,shopper_id\n" * 100)
+    path.write_text("event_id,shopper_id\n" * 100, encoding="utf-8")
     with pytest.raises(StoreError, match="is no state file of Portrait"):
         await open_store(path)
     with pytest.raises(StoreError, match="can't be opened"):

@@ -116,4 +116,9 @@ def test_who_has_no_id_stays_with_the_release_that_serves() -> None:
 
 def test_the_file_is_for_people_too(repository: Path) -> None:
     Traffic(3, 2, 4, 5).write(repository)
-    assert json.loads(file_of(repository).read_text()) == {"serving": 3, "previous": 2, "canary": 4, "percent": 5}
+    assert json.loads(file_of(repository).read_text(encoding="utf-8")) == {
+        "serving": 3,
+        "previous": 2,
+        "canary": 4,
+        "percent": 5,
+    }

@@ -211,5 +211,5 @@ def test_a_population_comes_back_from_its_file(tmp_path: Path) -> None:
     assert read.cycles.categories["Kitchen > Coffee"].log_days == pytest.approx(math.log(20.0), rel=1e-5)
     assert read.paid is not None
     assert read.paid.quantiles.keys() == {"Kitchen > Coffee"}
-    (tmp_path / "later.json").write_text('{"version": 99}')
+    (tmp_path / "later.json").write_text('{"version": 99}', encoding="utf-8")
     assert Population.read(tmp_path / "later.json") is None

@@ -191,13 +191,13 @@ def metrics_file(folder: Path, split: Split) -> Path:
 def keep(measured: dict[str, Any], folder: Path) -> None:
     """Write what `measure` found into the run's folder."""
     with replacing(metrics_file(folder, Split(measured["split"]))) as temporary:
-        temporary.write_text(json.dumps(measured, indent=2) + "\n")
+        temporary.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 
 
 def kept(folder: Path) -> list[dict[str, Any]]:
     """What `keep` wrote into a run's folder, by split."""
     found = (metrics_file(folder, split) for split in Split)
-    return [json.loads(path.read_text()) for path in found if path.exists()]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in found if path.exists()]
 
 
 def evaluate(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:

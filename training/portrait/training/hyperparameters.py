@@ -139,4 +139,4 @@ def _retry_interrupted(study: optuna.Study, folder: Path) -> None:
 
 def _write(path: Path, settings: dict[str, Any]) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

@@ -223,7 +223,7 @@ def load(folder: Path) -> TrainedRun:
     if not (folder / MODEL).exists():
         raise TrainingError(f"{folder} holds no trained model; run `portrait train DATA {folder}` (or --resume) first")
     settings = TrainSettings.read(folder / SETTINGS)
-    data = json.loads((folder / DATA).read_text())
+    data = json.loads((folder / DATA).read_text(encoding="utf-8"))
     corpus = corpora.load(Path(data["path"]))
     state = checkpoints.load(folder / MODEL)
     if len(state["texts"]) != len(corpus.texts):
@@ -269,10 +269,10 @@ def _write_data(data: Path, folder: Path) -> None:
     report = data / "report.json"
     content = {
         "path": str(data.resolve()),
-        "report": json.loads(report.read_text()) if report.exists() else {},
+        "report": json.loads(report.read_text(encoding="utf-8")) if report.exists() else {},
     }
     with replacing(folder / DATA) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -127,7 +127,7 @@ class TrainSettings:
             TrainingError: it holds no JSON object.
         """
         try:
-            chosen = json.loads(path.read_text())
+            chosen = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise TrainingError(f"{path} is no settings file: {error}") from error
         if not isinstance(chosen, dict):
@@ -140,12 +140,12 @@ class TrainSettings:
     def write(self, path: Path) -> None:
         """Write the settings as JSON."""
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+            temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "TrainSettings":
         """The inverse of `write`."""
-        return cls(**_named(json.loads(path.read_text())))
+        return cls(**_named(json.loads(path.read_text(encoding="utf-8"))))
 
 
 def _attributes(names: Iterable[str]) -> tuple[Attribute, ...]:

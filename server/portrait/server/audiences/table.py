@@ -84,7 +84,7 @@ class ShopperTable:
         Raises:
             OSError, ValueError: the folder holds none.
         """
-        description = Description(**json.loads((folder / TABLE).read_text()))
+        description = Description(**json.loads((folder / TABLE).read_text(encoding="utf-8")))
         return cls(description, {name: _mapped(folder, name) for name in layout(description, 1)})
 
     def __len__(self) -> int:
@@ -148,7 +148,7 @@ def key_of(shopper_id: str) -> bytes:
 def write_description(description: Description, folder: Path) -> None:
     """Say what the columns in a folder are of: from now on, the folder holds a table."""
     with replacing(folder / TABLE) as temporary:
-        temporary.write_text(json.dumps(dataclasses.asdict(description), ensure_ascii=False))
+        temporary.write_text(json.dumps(dataclasses.asdict(description), ensure_ascii=False), encoding="utf-8")
 
 
 def write(shoppers: Sequence[tuple[str, Profile]], description: Description, folder: Path) -> None:

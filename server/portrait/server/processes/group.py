@@ -76,9 +76,11 @@ class Processes:
 
     async def _start(self, place: int) -> None:
         began = self._began[place] = time.monotonic()
+        # ASCII, so that the locale changes nothing, nor a path that is not UTF-8.
+        settings = json.dumps(self._settings.model_dump(exclude_none=True), default=str)
         process = self._processes[place] = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "portrait.server.processes.worker", self._settings.model_dump_json(exclude_none=True), *self._how),
+            *("-m", "portrait.server.processes.worker", settings, *self._how),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             preexec_fn=dying_with(os.getpid()),

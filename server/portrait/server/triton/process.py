@@ -115,7 +115,7 @@ class ServerProcess:
         raise TritonError(f"Triton ended with code {process.returncode}:\n{self._tail()}")
 
     def _tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+        return "\n".join(self._log.read_text(errors="replace", encoding="utf-8").splitlines()[-_LOG_TAIL_LINES:])
 
 
 def connect(url: str) -> InferenceServerClient:

@@ -36,7 +36,7 @@ def test_the_report_is_json_too(write_log: WriteLog, tmp_path: Path) -> None:
     code, output = run(write_log(events_csv=LOG), tmp_path / "out", "--json")
     report = json.loads(output)
     assert code == 0
-    assert report == json.loads((tmp_path / "out/report.json").read_text())
+    assert report == json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
     assert (report["read"], report["kept"], report["rejected"]) == (3, 2, {"missing_shopper": 1})
     assert report["missing"]["time"] == 2
     assert report["limits"]["events_per_minute"] == 300
@@ -47,7 +47,7 @@ def test_a_data_set_is_replaced(write_log: WriteLog, tmp_path: Path) -> None:
     assert run(folder, output)[0] == 0
     write_log(events_csv=LOG + "u,view,i\n")
     assert run(folder, output)[0] == 0
-    assert json.loads((output / "report.json").read_text())["kept"] == 3
+    assert json.loads((output / "report.json").read_text(encoding="utf-8"))["kept"] == 3
 
 
 def test_a_data_set_outlives_a_failure(write_log: WriteLog, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_anything_else_is_left_alone(write_log: WriteLog, tmp_path: Path, held: 
     output = tmp_path / "out"
     output.mkdir()
     for name in held.split(" and "):
-        (output / name).write_text("mine")
+        (output / name).write_text("mine", encoding="utf-8")
     code, told = run(write_log(events_csv=LOG), output)
     assert code == 2
     assert "name a new folder" in told
@@ -72,7 +72,7 @@ def test_anything_else_is_left_alone(write_log: WriteLog, tmp_path: Path, held: 
 
 
 def test_a_file_is_no_output(write_log: WriteLog, tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("mine")
+    (tmp_path / "out").write_text("mine", encoding="utf-8")
     assert run(write_log(events_csv=LOG), tmp_path / "out")[0] == 2
 
 

@@ -31,7 +31,7 @@ _FORGOTTEN = "import typer; from portrait.server.commands import forgotten; type
 def listed(state: Path) -> subprocess.CompletedProcess[str]:
     """Run `portrait forgotten`."""
     command = [sys.executable, "-c", _FORGOTTEN, "--state", str(state)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
 async def forget(state: Path, *shoppers: str) -> None:
@@ -47,7 +47,7 @@ def test_they_are_left_out_by_the_list_of_the_state_file(write_log: WriteLog, tm
     assert (said.returncode, said.stdout.count("\n")) == (0, 4)
     assert "ann" not in said.stdout
     without = tmp_path / "forgotten.csv"
-    without.write_text(said.stdout)
+    without.write_text(said.stdout, encoding="utf-8")
     folder, output = write_log(events_csv=LOG, shoppers_csv=SHOPPERS), tmp_path / "data"
     report = prepare("events", lambda connection: events.load(connection, folder), output, without=without)
     assert (report.read, report.kept, report.forgotten) == (7, 2, 4)
@@ -66,7 +66,7 @@ def test_they_are_left_out_by_the_list_of_the_state_file(write_log: WriteLog, tm
 )
 def test_a_malformed_list_is_refused(write_log: WriteLog, tmp_path: Path, content: str, told: str) -> None:
     without = tmp_path / "forgotten.csv"
-    without.write_text(content)
+    without.write_text(content, encoding="utf-8")
     folder = write_log(events_csv=LOG)
     with pytest.raises(DataError, match=told):
         prepare("events", lambda connection: events.load(connection, folder), tmp_path / "data", without=without)

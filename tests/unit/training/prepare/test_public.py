@@ -23,7 +23,7 @@ def test_amazon_5core(prepared: Prepare, shared_data: Path) -> None:
     path = folder(shared_data, "amazon-beauty-2014-5core", "amazon-5core")
     data = prepared(path, "amazon-5core")
     histories = dict(data.table("events").group_by("shopper_id").agg(pl.col("item_id").sort_by("sequence")).iter_rows())
-    raw = [line.split() for line in (path / "user_sequence.txt").read_text().splitlines()]
+    raw = [line.split() for line in (path / "user_sequence.txt").read_text(encoding="utf-8").splitlines()]
     assert histories == {shopper: items for shopper, *items in raw}
     items = data.table("items")
     assert items.height == 12_101
@@ -45,7 +45,7 @@ def test_bestbuy(prepared: Prepare, shared_data: Path) -> None:
     data = prepared(path, "bestbuy")
     raw = []
     for name in ("train.csv", "test.csv"):
-        with (path / name).open(newline="") as lines:
+        with (path / name).open(newline="", encoding="utf-8") as lines:
             raw.extend(csv.DictReader(lines))
     assert data.report.events_by_type["click"] == len(raw) == 42_365
     assert data.report.events_by_type["search"] == len({(row["user"], row["query"], row["query_time"]) for row in raw})

@@ -17,7 +17,7 @@ label = "SELECT shopper_id, true AS label FROM shoppers"
 
 def read(folder: Path, text: str) -> declarations.Declarations:
     file = folder / "traits.toml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     return declarations.read(file)
 
 

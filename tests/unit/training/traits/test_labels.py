@@ -39,7 +39,7 @@ def write(folder: Path, events: list[tuple[str, float, str]]) -> Path:
 @contextmanager
 def opened(folder: Path, field: str = "label", value: str = BUYS) -> Iterator[tuple[Labeller, declarations.Trait]]:
     file = folder / "traits.toml"
-    file.write_text(f'[[trait]]\nname = "buys"\nhorizon_days = 10\n{field} = """{value}"""\n')
+    file.write_text(f'[[trait]]\nname = "buys"\nhorizon_days = 10\n{field} = """{value}"""\n', encoding="utf-8")
     declared = declarations.read(file)
     with labeller(folder, IDS, declared) as made:
         yield made, declared.traits[0]
@@ -97,7 +97,7 @@ def test_a_table_of_labels_counts_within_the_horizon(tmp_path: Path) -> None:
     write(tmp_path, EVENTS)
     rows = [("a", 41, 0), ("a", 50, 1), ("a", 60, 0), ("b", 51, 1), ("b", 40, 1), ("c", 41, 1)]
     lines = [f"{who},{(START + day * DAY).isoformat()},{value}" for who, day, value in rows]
-    (tmp_path / "risk.csv").write_text("\n".join(["shopper_id,time,value", *lines]))
+    (tmp_path / "risk.csv").write_text("\n".join(["shopper_id,time,value", *lines]), encoding="utf-8")
     found = labels(tmp_path, "table", "risk.csv")
     assert (found.shoppers.tolist(), found.values.tolist()) == ([0], [True])
 
@@ -113,7 +113,7 @@ def test_a_table_of_labels_counts_within_the_horizon(tmp_path: Path) -> None:
 )
 def test_says_what_is_wrong_with_a_table(tmp_path: Path, content: str, message: str) -> None:
     write(tmp_path, EVENTS)
-    (tmp_path / "risk.csv").write_text(content)
+    (tmp_path / "risk.csv").write_text(content, encoding="utf-8")
     with pytest.raises(DeclarationError, match=message) as caught:
         labels(tmp_path, "table", "risk.csv")
     assert (caught.value.trait, caught.value.field) == ("buys", "table")

@@ -80,7 +80,7 @@ def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, lim
     _copy(connection, _shoppers(events), folder / "shoppers.parquet")
     _copy(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
     written = report.count(connection, source, folder, limits)
-    (folder / report.FILE).write_text(written.to_json() + "\n")
+    (folder / report.FILE).write_text(written.to_json() + "\n", encoding="utf-8")
     return written
 
 

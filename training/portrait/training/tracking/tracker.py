@@ -115,7 +115,7 @@ def _chosen(run: Path, settings: TrainSettings) -> list[Tracker]:
     """The tracker of `tracking.json`, opened; it goes on with the run that it began."""
     if not (run / TRACKING).exists():
         return []
-    chosen = json.loads((run / TRACKING).read_text())
+    chosen = json.loads((run / TRACKING).read_text(encoding="utf-8"))
     folder = (run / chosen["folder"]).resolve()
     name = run.resolve().relative_to(folder.parent).as_posix()
     tracker = _backend(Track(chosen["track"]))(folder, name, chosen["run_id"], dataclasses.asdict(settings))
@@ -137,4 +137,4 @@ def _backend(track: Track) -> Callable[[Path, str, str, Mapping[str, object]], T
 
 def _write(run: Path, chosen: dict[str, str]) -> None:
     with replacing(run / TRACKING) as temporary:
-        temporary.write_text(json.dumps(chosen, indent=2) + "\n")
+        temporary.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")

@@ -46,7 +46,7 @@ def keep(traits: Traits, folder: Path, dimension: int) -> None:
         checkpoints.save(traits.heads.state_dict(), folder / HEADS)
     content = {"dimension": dimension, "statistics": list(STATISTICS), "traits": traits.declared}
     with replacing(folder / REPORT) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> Traits | None:
@@ -57,7 +57,7 @@ def load(folder: Path) -> Traits | None:
     """
     if not (folder / REPORT).exists():
         return None
-    content = json.loads((folder / REPORT).read_text())
+    content = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     if content["statistics"] != list(STATISTICS):
         raise TrainingError(
             f"{folder / REPORT} was learnt from other statistics; delete it, and run `portrait traits` again"

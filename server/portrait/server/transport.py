@@ -10,6 +10,9 @@ from portrait.server.tls import Certificates
 _MIN_PING_MILLISECONDS = 500
 """Callers may ping this often, with or without calls: gRPC's own rule, once in 5 minutes, closes the connections of
 callers who watch over a silent stream. Even pings of every second, that arrive a little closer, are within it."""
+_MAX_PENDING_CALLS = 20_000
+"""Calls that wait until the event loop takes them up. From 1,000 on, gRPC would cancel some by chance, which neither
+counts nor logs them and which nobody retries; those that are taken up are refused by the rules of the gateway."""
 _KEEPALIVE_MILLISECONDS = 60_000
 _KEEPALIVE_TIMEOUT_MILLISECONDS = 20_000
 """A caller who is silent for the first, and then does not answer a ping for the second, is gone; so are its streams."""
@@ -34,6 +37,8 @@ def server_options(settings: Settings, *, shared: bool) -> list[tuple[str, int]]
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MILLISECONDS),
+        ("grpc.server.max_pending_requests", _MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING_CALLS),
     ]
     if settings.connection_age_seconds:
         # gRPC varies the age by a tenth, so that callers who came together do not all come back together.

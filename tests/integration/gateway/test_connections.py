@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -57,7 +58,9 @@ async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Pat
             assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=10)).status == SERVING
             profile = await stubs.profiles.GetProfile(GetProfileRequest(shopper=NOBODY), timeout=10)
             assert profile.profile.event_count == 1
-            assert (await stubs.events.RecordEvents(RecordEventsRequest(), timeout=10)).accepted == 0
+            event = types.Event(event_id="1", type=types.EVENT_TYPE_VIEW, item_id="x", time=datetime.now(UTC))
+            recorded = RecordEventsRequest(events=[{"shopper_id": "ann", "event": event}])
+            assert (await stubs.events.RecordEvents(recorded, timeout=10)).accepted == 1
 
             shown = await asyncio.to_thread(metrics, gateway)
             counted = 'portrait_rpcs_total{code="RESOURCE_EXHAUSTED",method="grpc.health.v1.Health/Watch"} '

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
+from authority import make_authority, make_certificate
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from served import Served, Stubs, command, serve
@@ -172,23 +173,10 @@ def test_check_loads_everything_and_serves_nothing(repository: Path, tmp_path: P
     assert "Traceback" not in done.stderr
 
 
-def certificates(folder: Path) -> None:
-    """An authority, a server's certificate and a caller's, made by it."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
-    for name in ("server", "caller"):
-        openssl(
-            *("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}"),
-            *("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-        )
-
-
 async def test_only_callers_of_the_authority_are_served(repository: Path, tmp_path: Path) -> None:
-    certificates(tmp_path)
+    make_authority(tmp_path)
+    for name in ("server", "caller"):
+        make_certificate(tmp_path, name)
     files = [tmp_path / name for name in ("ca.pem", "caller.key", "caller.pem")]
     authority, key, certificate = (file.read_bytes() for file in files)
     tls = ("--tls-certificate", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/server.key")

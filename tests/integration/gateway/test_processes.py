@@ -24,6 +24,7 @@ from recording_proxy import Proxy, recording_proxy
 from served import Served, Stubs, command, serve
 
 from portrait.client import Client, Event, EventType
+from portrait.client.channels import OPTIONS
 from portrait.server.rollout.gateways import Gateway
 from portrait.server.rollout.traffic import Traffic
 from portrait.v1 import types_pb2 as types
@@ -289,3 +290,64 @@ def test_a_port_that_somebody_listens_on_is_refused(repository: Path, tmp_path: 
         served.read()
     assert served.process.wait(10) == 1
     assert "in use" in served.line("failed")["reason"]
+
+
+def served_connections(pid: int, port: int) -> int:
+    """Connections that a process has at a port of ::1."""
+    table = [line.split() for line in Path(f"/proc/{pid}/net/tcp6").read_text().splitlines()[1:]]
+    established = {row[9] for row in table if row[3] == "01" and int(row[1].rpartition(":")[2], 16) == port}
+    held = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            held.add(os.readlink(file))
+    return sum(f"socket:[{inode}]" in held for inode in established)
+
+
+async def test_callers_spread_again_after_a_process_was_away(repository: Path, tmp_path: Path) -> None:
+    how = ("--processes", "2", "--host", "::1", "--metrics-host", "[::1]", "--connection-age-seconds", "1")
+    with serve(repository, tmp_path, *how) as gateway:
+        assert gateway.address.startswith("[::1]:")
+        port = int(gateway.address.rpartition(":")[2])
+        stop = asyncio.Event()
+        answered = 0
+
+        async def call(channel: grpc.aio.Channel) -> None:
+            nonlocal answered
+            while not stop.is_set():
+                await count_of_nobody(Stubs.over(channel))
+                answered += 1
+
+        # As the client makes its channels, but each with a connection of its own.
+        channels = [
+            grpc.aio.insecure_channel(gateway.address, [*OPTIONS, ("grpc.use_local_subchannel_pool", 1)])
+            for _ in range(CONNECTIONS)
+        ]
+        callers = asyncio.gather(*map(call, channels))
+        gateway.process.send_signal(signal.SIGHUP)  # kills neither the one nor the other
+        for worker in processes(gateway):
+            os.kill(worker, signal.SIGHUP)
+        os.kill(processes(gateway)[0], signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while not all(served_connections(worker, port) for worker in serving_processes(gateway)):
+                assert not callers.done()
+                await asyncio.sleep(0.1)
+        stop.set()
+        await callers  # any failed call raises
+        assert answered > CONNECTIONS
+        for channel in channels:
+            await channel.close()
+        assert await asyncio.to_thread(metrics, gateway)
+        assert gateway.terminate() == 0
+
+
+def serving_processes(served: Served) -> list[int]:
+    """The two latest processes that were ready, one of them after the kill: until then, some that hold nothing."""
+    ready = [line["pid"] for line in served.logged if line["event"] == "process ready"]
+    return ready[-2:] if len(ready) > 2 else [os.getpid()]
+
+
+async def count_of_nobody(stubs: Stubs) -> None:
+    history = types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
+    # A try on the killed process fails and is made again; that one waits for a connection instead of failing at once.
+    request = GetProfileRequest(shopper=types.ShopperRef(history=history))
+    await stubs.profiles.GetProfile(request, timeout=30, wait_for_ready=True)

@@ -1,4 +1,4 @@
-"""The state file is locked, or its disk is full: callers are told so, and nothing is half done. Nobody loses an event."""
+"""The state file is locked, or its disk is full: callers are told so, nothing is half done, nobody loses an event."""
 
 import asyncio
 import sqlite3

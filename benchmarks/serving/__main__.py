@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
     "encoding": {},
     "peers": {},
     "rpcs": {"seconds": 8.0},
+    "recording": {"seconds": 8.0},
     "catalogues": {},
     "overload": {"seconds": 60.0},
     "cancels": {},

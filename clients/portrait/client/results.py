@@ -80,7 +80,7 @@ class Consent:
     granted: bool
     """False: withdrawn."""
     time: datetime | None = None
-    """When they said so; None for the moment of the call. Of all that was said of a purpose the latest counts."""
+    """When they said so; None to count by arrival. A grant before a withdrawal that is known changes nothing."""
     notice: str = ""
     """Name or version of the words that were agreed to."""
     source: str = ""

@@ -326,7 +326,7 @@ class Client:
     ) -> Mapping[Purpose, Permission]:
         """Record what a shopper said of up to 20 purposes; returns what they allow now.
 
-        Say when they said it, where a call may be late: of all that was said the latest counts.
+        Say when they said it, where a call may be late: a late grant does not undo a later withdrawal.
         """
         return self._run(calls.set_consents(shopper_id, consents), timeout)
 

@@ -89,7 +89,7 @@ class ConsentServiceServicer:
     def ForgetShopper(self, request, context):
         """Removes all that is recorded of a shopper: events, what they declared, and what they allowed. From its answer on
         they are somebody unknown: no answer that was kept is given again, and no audience finds them by a shopper table
-        that was begun before. Events up to that moment are not taken in again; later ones are, as of somebody new. It
+        that was begun before. Events up to `forgotten_at` are not taken in again; later ones are, as of somebody new. It
         can't be undone. Answered for every id, known or not; safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

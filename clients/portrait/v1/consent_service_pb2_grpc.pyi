@@ -48,7 +48,7 @@ class ConsentServiceStub:
     ForgetShopper: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]
     """Removes all that is recorded of a shopper: events, what they declared, and what they allowed. From its answer on
     they are somebody unknown: no answer that was kept is given again, and no audience finds them by a shopper table
-    that was begun before. Events up to that moment are not taken in again; later ones are, as of somebody new. It
+    that was begun before. Events up to `forgotten_at` are not taken in again; later ones are, as of somebody new. It
     can't be undone. Answered for every id, known or not; safe to repeat.
     """
 
@@ -72,7 +72,7 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     ForgetShopper: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]  # type: ignore[assignment]
     """Removes all that is recorded of a shopper: events, what they declared, and what they allowed. From its answer on
     they are somebody unknown: no answer that was kept is given again, and no audience finds them by a shopper table
-    that was begun before. Events up to that moment are not taken in again; later ones are, as of somebody new. It
+    that was begun before. Events up to `forgotten_at` are not taken in again; later ones are, as of somebody new. It
     can't be undone. Answered for every id, known or not; safe to repeat.
     """
 
@@ -117,7 +117,7 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_consent_service_pb2.ForgetShopperResponse, _abc.Awaitable[_consent_service_pb2.ForgetShopperResponse]]:
         """Removes all that is recorded of a shopper: events, what they declared, and what they allowed. From its answer on
         they are somebody unknown: no answer that was kept is given again, and no audience finds them by a shopper table
-        that was begun before. Events up to that moment are not taken in again; later ones are, as of somebody new. It
+        that was begun before. Events up to `forgotten_at` are not taken in again; later ones are, as of somebody new. It
         can't be undone. Answered for every id, known or not; safe to repeat.
         """
 

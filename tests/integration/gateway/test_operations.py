@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sqlite3
 import subprocess
 import urllib.request
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from served import Served, Stubs, command, serve
 
 from portrait.server.audiences.table import TABLE
 from portrait.server.releases import Release
+from portrait.server.storage.sqlite import open_store
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
@@ -171,6 +173,29 @@ def test_check_loads_everything_and_serves_nothing(repository: Path, tmp_path: P
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+def test_check_finds_damage_that_a_start_does_not(repository: Path, tmp_path: Path) -> None:
+    state = tmp_path / "portrait.db"
+    asyncio.run(_begin_state(state))
+    with sqlite3.connect(state) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.executemany(
+            "INSERT INTO item_changes (catalogue, item_id) VALUES ('ads', ?)", [(f"{n:0200}",) for n in range(2_000)]
+        )
+    connection.close()
+    with state.open("r+b") as file:
+        file.seek(state.stat().st_size // 8192 * 4096)
+        file.write(b"\xa5" * 4096)
+    done = subprocess.run(command(repository, tmp_path, "--check"), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "portrait.db is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def _begin_state(path: Path) -> None:
+    store = await open_store(path)
+    await store.close()
 
 
 async def test_only_callers_of_the_authority_are_served(repository: Path, tmp_path: Path) -> None:

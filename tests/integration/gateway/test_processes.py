@@ -294,7 +294,7 @@ def test_a_port_that_somebody_listens_on_is_refused(repository: Path, tmp_path: 
 
 def served_connections(pid: int, port: int) -> int:
     """Connections that a process has at a port of ::1."""
-    table = [line.split() for line in Path(f"/proc/{pid}/net/tcp6").read_text().splitlines()[1:]]
+    table = [line.split() for line in Path(f"/proc/{pid}/net/tcp6").read_text(encoding="utf-8").splitlines()[1:]]
     established = {row[9] for row in table if row[3] == "01" and int(row[1].rpartition(":")[2], 16) == port}
     held = set()
     for file in Path(f"/proc/{pid}/fd").iterdir():

@@ -1,5 +1,6 @@
 """Who is forgotten: nothing of them is left in the state file, nothing comes back, and others stay as they are."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,50 @@ async def test_events_of_before_do_not_come_back_and_later_ones_are_of_somebody_
     assert await store.record(sent) == [gone, gone, gone] + [Recorded.KNOWN] * 4
     assert await store.consents("ann") == {}
     await store.close()
+
+
+async def test_who_did_something_tomorrow_is_not_brought_back_by_its_repetition(store: SqliteStore) -> None:
+    ahead = events("ann", range(-3, 20 * 60, 60))  # up to twenty hours ahead of our clock
+    await store.record(ahead)
+    forgotten = await store.forget("ann", NOON)
+    assert forgotten == Forgotten(len(ahead), NOON + timedelta(minutes=20 * 60 - 3))
+    again = await store.forget("ann", NOON + timedelta(minutes=1))
+    assert again.at == forgotten.at  # what was told before is still known
+    assert set(await store.record(ahead)) == {Recorded.FORGOTTEN}
+    assert await length(store, "ann") == 0
+    assert [each.forgotten_at for each in await store.tombstones()] == [forgotten.at]
+    assert await store.record(events("ann", range(20 * 60, 20 * 60 + 2))) == [Recorded.NEW] * 2
+
+
+async def test_freed_pages_leave_the_file_and_no_copies_stay(store: SqliteStore, tmp_path: Path) -> None:
+    for first in range(-4_000, 0, 500):  # many pages are split and joined
+        for shopper in ("ann", "bob"):
+            await store.record(events(shopper, range(first, first + 500)))
+    await store.forget("eve", NOON)
+    before = (tmp_path / "portrait.db").stat().st_size
+    assert (await store.forget("ann", NOON)).events == 4_000
+    assert (tmp_path / "portrait.db").stat().st_size < 0.6 * before
+    assert (tmp_path / "portrait.db-wal").stat().st_size == 0
+    for word in (b"item-of-ann", b"query-of-ann", b"ann-"):
+        assert word not in held(tmp_path)
+    assert await length(store, "bob") == 4_000
+
+
+async def test_freed_pages_of_a_large_file_leave_it_step_by_step(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portrait.server.storage.forgetting._MAX_REWRITTEN_BYTES", 0)
+    for first in range(-4_000, 0, 500):
+        for shopper in ("ann", "bob"):
+            await store.record(events(shopper, range(first, first + 500)))
+    await store.forget("eve", NOON)
+    before = (tmp_path / "portrait.db").stat().st_size
+    forgetting = asyncio.create_task(store.forget("ann", NOON))
+    assert await store.record(events("eve", range(1, 5))) == [Recorded.NEW] * 4
+    await forgetting
+    assert (tmp_path / "portrait.db").stat().st_size < 0.7 * before
+    assert (await length(store, "ann"), await length(store, "bob"), await length(store, "eve")) == (0, 4_000, 4)
+    await store.check()
 
 
 async def test_no_arrival_is_given_twice(store: SqliteStore) -> None:

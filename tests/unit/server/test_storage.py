@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.storage.schema import SCHEMA_VERSION
@@ -178,4 +179,40 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path)
     assert await store.item_changes_of_others(0) == (0, [])
     await store.change_items([ItemChange("ads", "y", None)])
     assert [change.number async for change in store.item_changes()] == [0, 1]
+    await store.close()
+
+
+async def test_nobody_else_can_open_the_files(tmp_path: Path) -> None:
+    def modes() -> set[int]:
+        return {path.stat().st_mode & 0o777 for path in tmp_path.glob("portrait.db*")}
+
+    path = tmp_path / "portrait.db"
+    store = await open_store(path)
+    await store.record(of("ann", event("e1")))
+    assert {each.name for each in tmp_path.iterdir()} >= {"portrait.db", "portrait.db-wal", "portrait.db-shm"}
+    assert modes() == {0o600}
+    for end in ("", "-wal", "-shm"):
+        (tmp_path / f"portrait.db{end}").chmod(0o644)
+    with capture_logs() as logged:
+        other = await open_store(path)  # as a file of an earlier version is
+    assert modes() == {0o600}
+    assert {line["file"] for line in logged if line["event"] == "permissions_tightened"} >= {"portrait.db"}
+    await other.close()
+    await store.close()
+
+
+async def test_a_file_that_keeps_freed_pages_is_written_anew_once(tmp_path: Path) -> None:
+    path = tmp_path / "portrait.db"
+    store = await open_store(path)
+    await store.record(of("ann", *(event(f"e{number}") for number in range(500))))
+    await store.close()
+    with sqlite3.connect(path) as connection:  # as versions up to 4 made it
+        connection.execute("PRAGMA auto_vacuum = NONE")
+    connection.execute("VACUUM")
+    assert connection.execute("PRAGMA auto_vacuum").fetchall() == [(0,)]
+    connection.close()
+    store = await open_store(path)
+    [[mode]] = await store._writer.alone(lambda connection: connection.execute("PRAGMA auto_vacuum").fetchall())
+    assert mode == 2
+    assert len(await ids(store, "ann", limit=1_000)) == 500
     await store.close()

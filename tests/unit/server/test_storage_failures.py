@@ -131,6 +131,30 @@ async def test_on_a_full_disk_nothing_is_stored_readers_go_on_and_room_mends_it(
         await store.close()
 
 
+async def test_a_disk_that_became_read_only_is_told_as_that_and_is_read(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 12) as disk:
+        store = await open_store(disk / "portrait.db")
+        await store.record(events("ann", 0, 3))
+        await store.close()
+        connection = sqlite3.connect(disk / "portrait.db")
+        connection.close()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(StoreError, match=r"can't be (opened|written)") as raised:
+            await open_store(disk / "portrait.db")
+        assert "full" not in str(raised.value)
+        assert "no state file" not in str(raised.value)
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+
+
+async def test_a_file_that_this_process_may_only_read(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "portrait.db")
+    await store.record(events("ann", 0, 3))
+    await store._writer.alone(lambda connection: connection.execute("PRAGMA query_only = ON"))
+    assert await failed(store) == {("UNAVAILABLE", True)}
+    assert len(await store.history("ann", EVER, 9)) == 3
+    await store.close()
+
+
 async def test_a_neighbour_who_fails_fails_nobody_else(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 12) as disk:
         store = await open_store(disk / "portrait.db")

@@ -40,7 +40,12 @@ def is_damage(error: sqlite3.Error) -> bool:
 def is_full(error: sqlite3.Error, path: Path) -> bool:
     """Whether the disk of a state file has no room left, or allows the file no more."""
     name = name_of(error)
-    return name in _FULL or (_family(name) == "SQLITE_IOERR" and _has_no_room(path))
+    if _family(name) == "SQLITE_IOERR" and (disk := _disk_of(path)) is not None:
+        if disk.f_flag & os.ST_RDONLY:
+            return False
+        if disk.f_bavail * disk.f_frsize < _MIN_FREE_BYTES:
+            return True
+    return name in _FULL
 
 
 def is_locked(error: sqlite3.Error) -> bool:
@@ -108,12 +113,11 @@ def _family(name: str) -> str:
     return "_".join(name.split("_")[:2])
 
 
-def _has_no_room(path: Path) -> bool:
+def _disk_of(path: Path) -> os.statvfs_result | None:
     try:
-        disk = os.statvfs(path.parent)
+        return os.statvfs(path.parent)
     except OSError:
-        return False
-    return disk.f_bavail * disk.f_frsize < _MIN_FREE_BYTES
+        return None
 
 
 def describe(error: sqlite3.Error, path: Path) -> str:

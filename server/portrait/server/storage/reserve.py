@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 RESERVE_BYTES = 6 << 20
-"""The state file may have to grow by the whole log before that is free: 4 MiB (`wal_autocheckpoint`) and more."""
+"""The state file may have to grow by the whole log (4 MiB, and a transaction) before that is free."""
 
 _log = structlog.get_logger(__name__)
 

@@ -40,7 +40,7 @@ class Forgotten:
 
     events: int
     at: datetime
-    """UTC: events up to it are not stored any more."""
+    """UTC: events up to it are not stored any more. Later than the call where an event was dated ahead."""
 
 
 @dataclass(frozen=True, slots=True)

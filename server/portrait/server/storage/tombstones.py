@@ -14,7 +14,7 @@ class Tombstone:
 
     shopper_sha256: str
     forgotten_at: datetime
-    """UTC; what they did up to it is forgotten."""
+    """UTC; what they did up to it is forgotten. The time of their latest event, where that was dated ahead."""
 
 
 def shopper_sha256(shopper_id: str) -> str:

@@ -3,14 +3,16 @@
 import asyncio
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 from prepared import WriteLog
 
+from portrait.features.events import Event, EventType
 from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.store import RecordedEvent
 from portrait.training.errors import DataError
 from portrait.training.prepare.dataset import prepare
 from portrait.training.prepare.sources import events
@@ -58,6 +60,24 @@ def test_they_are_left_out_by_the_list_of_the_state_file(write_log: WriteLog, tm
     assert dict(zip(declared["shopper_id"], declared["region"], strict=True)) == {"bob": "US-TX", "灯 o'ann": None}
     assert pl.read_parquet(output / "rejected.parquet")["shopper_id"].to_list() == ["bob"]
     assert pl.read_parquet(output / "items.parquet")["item_id"].to_list() == ["lamp"]
+
+
+async def _record_and_forget(state: Path, shopper_id: str, time: datetime, now: datetime) -> None:
+    store = await open_store(state)
+    await store.record([RecordedEvent(shopper_id, Event("e1", EventType.VIEW, time, "lamp"))])
+    await store.forget(shopper_id, now)
+    await store.close()
+
+
+def test_an_event_dated_ahead_of_its_forgetting_is_left_out_too(write_log: WriteLog, tmp_path: Path) -> None:
+    ahead = datetime(2026, 1, 2, 6, tzinfo=UTC)
+    asyncio.run(_record_and_forget(tmp_path / "portrait.db", "ann", ahead, ahead - timedelta(hours=20)))
+    without = tmp_path / "forgotten.csv"
+    without.write_text(listed(tmp_path / "portrait.db").stdout)
+    log = f"shopper_id,type,time,item_id\nann,view,{ahead:%Y-%m-%dT%H:%M:%SZ},lamp\nbob,view,2026-01-01T10:00:00Z,rug\n"
+    folder = write_log(events_csv=log)
+    report = prepare("events", lambda connection: events.load(connection, folder), tmp_path / "data", without=without)
+    assert (report.read, report.kept, report.forgotten) == (2, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Shoppers who were forgotten: what they did before is left out, and stands not even among what is rejected.
 
 `portrait forgotten` writes the list: `shopper_sha256`, the SHA-256 of the id's UTF-8 in hexadecimal, and
-`forgotten_at`.
+`forgotten_at`: when, or the time of the latest event that the gateway had, where that was dated ahead.
 """
 
 from pathlib import Path

@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
     "catalogues": {},
     "overload": {"seconds": 60.0},
     "cancels": {},
+    "dearest": {},
     "swaps": {},
     "fuzz": {},
 }

@@ -76,7 +76,7 @@ class Ticket:
 
     work: Work
     asked: int
-    """Units of all of it, as far as is known."""
+    """Units of all of it, as far as is known: at first what it counts as."""
     units: int
     """What it counts as."""
     caller: str
@@ -140,7 +140,7 @@ class Gate:
         await self._take(work, caller, units, now)
         self.admitted[work.priority] += 1
         alone = self.under_way - units < MINIMUM
-        return Ticket(work, work.units, units, caller, asyncio.get_running_loop().time(), alone)
+        return Ticket(work, units, units, caller, asyncio.get_running_loop().time(), alone)
 
     async def resize(self, ticket: Ticket, units: int) -> None:
         """Count work that was let in as what it has turned out to be, before the costly part of it.
@@ -155,7 +155,7 @@ class Gate:
         """
         if units > MAX_UNITS:
             raise FailedPrecondition(
-                f"the call is {units} units of work, and one call may be {MAX_UNITS}: ask for less at one time"
+                f"the call is {units} units of work, and one call may be {MAX_UNITS}; ask for less, or of less"
             )
         largest = self._largest
         if units > largest and not ticket.large:

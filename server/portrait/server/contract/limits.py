@@ -21,7 +21,7 @@ from portrait.v1 import profile_service_pb2, types_pb2
 HISTORY_EVENTS = 10_000
 """A longer inline history is refused; of a longer recorded one the latest events are read."""
 
-MAX_BATCH_EVENTS = 50_000
+MAX_BATCH_EVENTS = 25_000
 """Events of all histories of one batch of profiles, each history counted once: those beyond fail by themselves."""
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 """An answer to a batch of profiles is no longer: what does not fit fails by itself."""

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from portrait.features.events import Event
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.server.admission.charges import add_units
-from portrait.server.admission.request_units import history_units
+from portrait.server.admission.request_units import history_units, shopper_key
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.contract.statuses import is_expected
 from portrait.server.contract.validation import violations
@@ -101,17 +101,21 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     async def _examples(
         self, request: profile_service_pb2.GetProfileRequest, as_of: Timestamp | None
     ) -> list[tuple[str, list[tuple[Sequence[Event], datetime]]]]:
-        """The histories of the example shoppers of each label."""
+        """The histories of the example shoppers of each label; one that examples share is read once."""
+        read: dict[bytes, tuple[Sequence[Event], datetime]] = {}
         found = []
-        for place, each in enumerate(request.label_examples):
-            path = f"label_examples[{place}].shoppers"
-            behaviours = [
-                await known_behaviour_of(
-                    self._store, self._permissions, shopper, as_of, f"{path}[{nth}]", REMEMBERED_EVENTS
-                )
-                for nth, shopper in enumerate(each.shoppers)
-            ]
-            found.append((each.label, [(behaviour.history, behaviour.as_of) for behaviour in behaviours]))
+        for place, label in enumerate(request.label_examples):
+            examples = []
+            for nth, shopper in enumerate(label.shoppers):
+                key = shopper_key(shopper)
+                if key not in read:
+                    path = f"label_examples[{place}].shoppers[{nth}]"
+                    behaviour = await known_behaviour_of(
+                        self._store, self._permissions, shopper, as_of, path, REMEMBERED_EVENTS
+                    )
+                    read[key] = behaviour.history, behaviour.as_of
+                examples.append(read[key])
+            found.append((label.label, examples))
         return found
 
     async def _profile(

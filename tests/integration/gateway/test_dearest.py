@@ -3,13 +3,15 @@
 import asyncio
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
 import tiny_release
+from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
-from served import Served, Stubs, serve, tabulate
+from served import Served, Stubs, serve
 
 from benchmarks.serving.dearest_requests import DEAREST, World, history
 from portrait.server.admission.costs import cost_of
@@ -37,15 +39,13 @@ ENDED = {
 
 @pytest.fixture(scope="module")
 def heavy(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A gateway that holds the world, and has a shopper table of it."""
-    folder = tmp_path_factory.mktemp("heavy")
-    with serve(repository, folder, "--answer-seconds", "0") as served:
+    """A gateway that holds the world."""
+    with serve(repository, tmp_path_factory.mktemp("heavy"), "--answer-seconds", "0") as served:
         with grpc.insecure_channel(served.address) as channel:
             record = channel.unary_unary("/portrait.v1.EventService/RecordEvents")
             for shopper in WORLD.shoppers:
                 for request in history(WORLD, shopper):
                     record(request.SerializeToString())
-        tabulate(repository, folder)
         yield served
 
 
@@ -78,15 +78,13 @@ def methods() -> list[str]:
 
 
 def _described() -> Iterator[tuple[str, str]]:
-    from google.protobuf import descriptor_pool
-
     for service in _SERVICES:
         described = descriptor_pool.Default().FindServiceByName(service)
         yield from ((service, method.name) for method in described.methods)
 
 
 def requests() -> list[tuple[str, str]]:
-    return [(method, kind) for method in sorted(DEAREST, key=lambda each: "Forget" in each) for kind in DEAREST[method]]
+    return [(method, kind) for method, made in DEAREST.items() for kind in made]
 
 
 def test_every_rpc_has_a_dearest_request_and_a_cost() -> None:
@@ -103,7 +101,8 @@ def test_dearest_requests_keep_the_contract(method: str, kind: str) -> None:
 async def test_the_dearest_request_is_answered_or_refused_clearly_and_leaves_nothing(
     heavy: Served, stubs: Stubs, method: str, kind: str
 ) -> None:
-    request = DEAREST[method][kind](WORLD)
+    world = replace(WORLD, shoppers=["forgotten"]) if method.endswith("ForgetShopper") else WORLD
+    request = DEAREST[method][kind](world)
     call = stubs.channel.unary_stream(f"/{method}")(request.SerializeToString(), timeout=60.0)
     try:
         async for _ in call:
@@ -209,22 +208,20 @@ async def test_a_cancelled_call_stops_working(heavy: Served, stubs: Stubs) -> No
     assert await rows(heavy) - ran <= 1  # the ranker's row of the recommendation
 
 
-@pytest.mark.parametrize("request_", [
-    GetProfileRequest(shopper={"history": {"events": [{}] * 5_000}}),
-    RankRequest(candidates=[{"item": {"item_id": "a", "title": f"title {n}"}} for n in range(1_000)]),
-    EncodeTextsRequest(texts=[f"text {n}" for n in range(256)]),
-    UpsertItemsRequest(items=[{"item_id": f"item {n}"} for n in range(500)]),
-])  # fmt: skip
-def test_units_grow_with_what_is_asked_for(request_: Message) -> None:
-    [(_, repeated)] = [each for each in request_.ListFields() if each[0].is_repeated] or [(None, None)]
-    few = type(request_)()
-    few.CopyFrom(request_)
-    if repeated is None:
-        del few.shopper.history.events[10:]  # type: ignore[attr-defined]
-    else:
-        field = next(descriptor.name for descriptor, _ in request_.ListFields() if descriptor.is_repeated)
-        del getattr(few, field)[10:]
-    more, less = units_of(request_), units_of(few)
-    assert more is not None
-    assert less is not None
-    assert more >= 10 * less
+def asked(count: int) -> list[Message]:
+    """Requests that ask for so much of something."""
+    return [
+        GetProfileRequest(shopper={"history": {"events": [{}] * (20 * count)}}),
+        GetProfileRequest(
+            label_examples=[{"shoppers": [{"shopper_id": f"{label}-{n}"} for n in range(16)]} for label in range(count)]
+        ),
+        BatchGetProfilesRequest(shoppers=[{"shopper_id": f"{n}"} for n in range(count)]),
+        RankRequest(candidates=[{"item": {"item_id": "a", "title": f"title {n}"}} for n in range(count)]),
+        EncodeTextsRequest(texts=[f"text {n}" for n in range(count)]),
+        UpsertItemsRequest(items=[{"item_id": f"item {n}"} for n in range(count)]),
+    ]
+
+
+def test_units_grow_with_what_is_asked_for() -> None:
+    for few, many in zip(asked(20), asked(256), strict=True):
+        assert (units_of(many) or 0) >= 8 * (units_of(few) or 0)

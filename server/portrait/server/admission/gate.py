@@ -22,7 +22,7 @@ _LARGEST_SHARE = 0.5
 calls one at a time goes on when its cost is known."""
 MAX_UNITS = 512
 """A call of more is refused for good: it would keep all others of its size out for seconds."""
-LARGE_WAIT_SECONDS = 0.5
+LARGE_WAIT_SECONDS = 0.25
 """How long a large call may wait for the one before it."""
 _FULL_SHARE = 0.9
 _FULL = "as much as can be done at one time is under way"

@@ -111,6 +111,10 @@ def _get_profile(world: World) -> Message:
     )
 
 
+def _get_profile_of_history(world: World) -> Message:
+    return profile_service_pb2.GetProfileRequest(shopper=_inline(HISTORY_EVENTS), fields={"paths": _FIELDS})
+
+
 def _batch(shoppers: Sequence[types_pb2.ShopperRef]) -> Message:
     return profile_service_pb2.BatchGetProfilesRequest(shoppers=shoppers, fields={"paths": _FIELDS})
 
@@ -228,7 +232,7 @@ def _consents(world: World) -> Message:
 Make = Callable[[World], Message]
 
 DEAREST: dict[str, dict[str, Make]] = {
-    "portrait.v1.ProfileService/GetProfile": {"": _get_profile},
+    "portrait.v1.ProfileService/GetProfile": {"examples": _get_profile, "history": _get_profile_of_history},
     "portrait.v1.ProfileService/BatchGetProfiles": {
         "one shopper": _batch_of_one, "many shoppers": _batch_of_many, "histories": _batch_inline,
     },

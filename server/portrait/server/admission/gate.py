@@ -163,7 +163,7 @@ class Gate:
         more = min(units, largest) - ticket.units
         if more > 0:
             now = asyncio.get_running_loop().time()
-            await self._take(ticket.work, self._callers.ask(ticket.caller, now), more, now)
+            await self._take(ticket.work, self._callers.ask(ticket.caller, now), more, now, ticket.units)
         elif more < 0:
             self._give_back(ticket.caller, -more)
         ticket.units += more
@@ -197,9 +197,9 @@ class Gate:
             raise self._refused(ticket.work.priority, Refusal.LIMIT, _LARGE_UNDER_WAY) from None
         ticket.large = True
 
-    async def _take(self, work: Work, caller: str, units: int, now: float) -> None:
-        """Keep a place for units of a caller who asked just now."""
-        if not self._callers.may(caller, units, self.limit, now):
+    async def _take(self, work: Work, caller: str, units: int, now: float, held: int = 0) -> None:
+        """Keep a place for units of a caller who asked just now, beside those that the same call holds."""
+        if not self._callers.may(caller, units, self.limit, now, held):
             raise self._refused(
                 work.priority, Refusal.CALLER, "this caller has its share of what can be done at one time"
             )

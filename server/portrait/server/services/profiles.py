@@ -30,7 +30,7 @@ from portrait.server.stepwise import run_in_groups
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
 
-_TOGETHER = 32
+_TOGETHER = 16
 """Short histories of a batch that are under way together: models answer in batches."""
 
 

@@ -249,7 +249,8 @@ class SqliteStore:
 
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed."""
-        rows = [(change.catalogue, change.item_id, item_json(change.item), self._name) for change in changes]
+        # Megabytes of items, perhaps: in a thread, others are answered meanwhile.
+        rows = await asyncio.to_thread(_change_rows, changes, self._name)
         async with self._transaction() as connection:
             await connection.executemany(_CHANGE, rows)
 
@@ -332,6 +333,10 @@ async def open_store(path: Path) -> SqliteStore:
     except StoreError:
         await writer.close()
         raise
+
+
+def _change_rows(changes: Sequence[ItemChange], writer: str) -> list[tuple[str, str, str | None, str]]:
+    return [(change.catalogue, change.item_id, item_json(change.item), writer) for change in changes]
 
 
 def _listed(query: str, values: Collection[object]) -> str:

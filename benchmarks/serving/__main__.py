@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
     "catalogues": {},
     "overload": {"seconds": 60.0},
     "cancels": {},
+    "dearest": {},
     "swaps": {},
     "fuzz": {},
 }

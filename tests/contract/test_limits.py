@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
-from portrait.server.contract.limits import LIMITS, REQUIRED
+from portrait.server.contract.limits import LIMITS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_REQUEST_ENTRIES, REQUIRED
 from portrait.v1 import (
     audience_service_pb2,
     catalogue_service_pb2,
@@ -98,3 +98,8 @@ def test_every_text_and_list_of_a_request_has_a_limit() -> None:
         and message.name not in parts_of_profiles
     ]
     assert unlimited == []
+
+
+@pytest.mark.parametrize("limit", [MAX_BATCH_EVENTS, MAX_BATCH_BYTES, MAX_REQUEST_ENTRIES])
+def test_limits_of_whole_requests_stand_in_the_contract(limit: int) -> None:
+    assert any(f" {limit} " in path.read_text() for path in PROTOS.glob("**/*.proto"))

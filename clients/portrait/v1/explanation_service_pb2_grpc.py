@@ -60,7 +60,8 @@ class ExplanationServiceServicer:
 
     def ExplainProfile(self, request, context):
         """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
-        FAILED_PRECONDITION if the shopper does not allow PERSONALISATION.
+        FAILED_PRECONDITION if the shopper does not allow PERSONALISATION, and where an interest of so long a history is
+        explained that it is too much work for one call; one of 1000 events never is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,8 @@ class ExplanationServiceStub:
     """Why an item has its score: what of it goes without each event, and without each word of its title."""
     ExplainProfile: _grpc.UnaryUnaryMultiCallable[_explanation_service_pb2.ExplainProfileRequest, _explanation_service_pb2.ExplainProfileResponse]
     """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
-    FAILED_PRECONDITION if the shopper does not allow PERSONALISATION.
+    FAILED_PRECONDITION if the shopper does not allow PERSONALISATION, and where an interest of so long a history is
+    explained that it is too much work for one call; one of 1000 events never is.
     """
 
 @_typing.type_check_only
@@ -49,7 +50,8 @@ class ExplanationServiceAsyncStub(ExplanationServiceStub):
     """Why an item has its score: what of it goes without each event, and without each word of its title."""
     ExplainProfile: _aio.UnaryUnaryMultiCallable[_explanation_service_pb2.ExplainProfileRequest, _explanation_service_pb2.ExplainProfileResponse]  # type: ignore[assignment]
     """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
-    FAILED_PRECONDITION if the shopper does not allow PERSONALISATION.
+    FAILED_PRECONDITION if the shopper does not allow PERSONALISATION, and where an interest of so long a history is
+    explained that it is too much work for one call; one of 1000 events never is.
     """
 
 class ExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -70,7 +72,8 @@ class ExplanationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explanation_service_pb2.ExplainProfileResponse, _abc.Awaitable[_explanation_service_pb2.ExplainProfileResponse]]:
         """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
-        FAILED_PRECONDITION if the shopper does not allow PERSONALISATION.
+        FAILED_PRECONDITION if the shopper does not allow PERSONALISATION, and where an interest of so long a history is
+        explained that it is too much work for one call; one of 1000 events never is.
         """
 
 def add_ExplanationServiceServicer_to_server(servicer: ExplanationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

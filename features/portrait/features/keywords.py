@@ -69,6 +69,8 @@ def without(text: str, word: str) -> str:
         word: as `keywords` spells it.
     """
     normal = normalise_text(text)
+    if word not in normal:
+        return normalise_text(normal)
     kept, end = [], 0
     for surface in _segment(normal):
         begin = normal.index(surface, end)

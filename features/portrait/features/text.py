@@ -20,13 +20,16 @@ def normalise_text(text: str) -> str:
 def item_text(item: Item) -> str:
     """The words of an item: title, brand, narrowest category, attributes in the order of their names."""
     title = normalise_text(item.title)
-    parts = [
-        item.brand or "",
-        *item.category_path[-1:],
-        *(value for _, value in sorted(item.attributes.items())),
-    ]
-    new = [part for part in dict.fromkeys(map(normalise_text, parts)) if part.casefold() not in title.casefold()]
-    return ", ".join([title, *new])[:MAXIMUM_CHARACTERS]
+    said, length = {title: None}, len(title)
+    parts = (item.brand or "", *item.category_path[-1:], *(value for _, value in sorted(item.attributes.items())))
+    for part in parts:
+        if length > MAXIMUM_CHARACTERS:
+            break  # items may have far more words than are read
+        normal = normalise_text(part)
+        if normal not in said and normal.casefold() not in title.casefold():
+            said[normal] = None
+            length += len(", ") + len(normal)
+    return ", ".join(said)[:MAXIMUM_CHARACTERS]
 
 
 def query_text(event: Event) -> str | None:

@@ -5,7 +5,7 @@ into few runs. As leave-one-out does, it sees no effect of an event that others 
 are left out together too.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, reduce
@@ -22,7 +22,7 @@ from portrait.server.errors import NotFound
 from portrait.server.profiles.profile import Asked, Profile
 from portrait.server.profiling import ask_models, inferred_chance, profile_of
 from portrait.server.ranking import RankedItem, Ranking, RankRequest, rank
-from portrait.server.stepwise import run_in_groups
+from portrait.server.stepwise import run_in_groups, run_in_steps
 
 MOST_WORDS = 64
 """Words of a title that are left out in turn."""
@@ -132,13 +132,22 @@ async def explain_recommendation(
 
 async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[WordEffect]:
     """What each word of a title adds to the score: the item is ranked by the words that stay."""
-    words = list(dict.fromkeys(word.surface for word in keywords(item.title)))[:MOST_WORDS]
-    rests = {word: rest for word in words if (rest := without_words(item, [word])).title}
+    rests = await run_in_steps(_rests(item))
     if not rests:
         return []
     scores = {ranked.item.title: ranked.score for ranked in (await ranking(item, *rests.values())).items}
     effects = [WordEffect(word, scores[item.title] - scores[rest.title]) for word, rest in rests.items()]
     return sorted(effects, key=lambda each: -each.effect)
+
+
+def _rests(item: Item) -> Generator[None, None, dict[str, Item]]:
+    """What is left of an item without each word of its title; a word without which no title is left is not there."""
+    rests = {}
+    for word in list(dict.fromkeys(word.surface for word in keywords(item.title)))[:MOST_WORDS]:
+        yield
+        if (rest := without_words(item, [word])).title:
+            rests[word] = rest
+    return rests
 
 
 def without_words(item: Item, words: Sequence[str]) -> Item:

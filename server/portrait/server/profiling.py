@@ -145,12 +145,15 @@ async def _ask(
     vectors = await engine.texts.encode(list(labels.words), deadline)
     found = [Label(words, vector, False) for words, vector in zip(labels.words, vectors, strict=True)]
 
-    async def encoded(example: tuple[Sequence[Event], datetime]) -> Vector:
+    async def profile(example: tuple[Sequence[Event], datetime]) -> Vector:
         events, moment = example
         return (await engine.shoppers.encode(events, "", moment, shelves, deadline)).profile
 
+    # Labels may share examples: each is encoded once. They are told apart by where they were read.
+    distinct = {id(example): example for _, examples in labels.examples for example in examples}
+    profiles = dict(zip(distinct, await run_in_groups(profile, list(distinct.values())), strict=True))
     for name, examples in labels.examples:
-        alike = await run_in_groups(encoded, examples)
+        alike = [profiles[id(example)] for example in examples]
         found.append(Label(name, direction(alike, engine.release.profiles), True))
     latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
     seen = Seen([event.event_id for event in latest], await engine.shoppers.vectors(latest, shelves, deadline))

@@ -30,6 +30,7 @@ def test_one_call_is_granted_to_everybody() -> None:
     assert callers.may("mail", 1, 10.0, 0.0)
     callers.take("mail", 1)
     assert not callers.may("mail", 1, 10.0, 0.0)
+    assert callers.may("mail", 1, 10.0, 0.0, held=1)  # it is still the one call
     assert callers.may("mail", 1, 10.0, 2 * WANTING_SECONDS)
 
 

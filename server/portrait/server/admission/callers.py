@@ -56,10 +56,18 @@ class Callers:
                 return
             del self._known[name]
 
-    def may(self, name: str, units: int, limit: float, now: float) -> bool:
-        """Whether a caller that asked just now may have so many units more. One call is granted to everybody."""
+    def may(self, name: str, units: int, limit: float, now: float, held: int = 0) -> bool:
+        """Whether a caller that asked just now may have so many units more. One call is granted to everybody.
+
+        Args:
+            name: of the caller.
+            units: how many.
+            limit: units of all callers.
+            now: seconds.
+            held: units that the same call has already.
+        """
         mine = self._known[name].units
-        return not mine or mine + units <= self._share * limit or not self._others_want(now)
+        return mine == held or mine + units <= self._share * limit or not self._others_want(now)
 
     def _others_want(self, now: float) -> bool:
         """Whether somebody else than the one who asked last has asked of late."""

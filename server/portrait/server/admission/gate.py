@@ -22,7 +22,7 @@ _LARGEST_SHARE = 0.5
 calls one at a time goes on when its cost is known."""
 MAX_UNITS = 512
 """A call of more is refused for good: it would keep all others of its size out for seconds."""
-LARGE_WAIT_SECONDS = 0.5
+LARGE_WAIT_SECONDS = 0.25
 """How long a large call may wait for the one before it."""
 _FULL_SHARE = 0.9
 _FULL = "as much as can be done at one time is under way"
@@ -76,7 +76,7 @@ class Ticket:
 
     work: Work
     asked: int
-    """Units of all of it, as far as is known."""
+    """Units of all of it, as far as is known: at first what it counts as."""
     units: int
     """What it counts as."""
     caller: str
@@ -140,7 +140,7 @@ class Gate:
         await self._take(work, caller, units, now)
         self.admitted[work.priority] += 1
         alone = self.under_way - units < MINIMUM
-        return Ticket(work, work.units, units, caller, asyncio.get_running_loop().time(), alone)
+        return Ticket(work, units, units, caller, asyncio.get_running_loop().time(), alone)
 
     async def resize(self, ticket: Ticket, units: int) -> None:
         """Count work that was let in as what it has turned out to be, before the costly part of it.
@@ -155,7 +155,7 @@ class Gate:
         """
         if units > MAX_UNITS:
             raise FailedPrecondition(
-                f"the call is {units} units of work, and one call may be {MAX_UNITS}: ask for less at one time"
+                f"the call is {units} units of work, and one call may be {MAX_UNITS}; ask for less, or of less"
             )
         largest = self._largest
         if units > largest and not ticket.large:
@@ -163,7 +163,7 @@ class Gate:
         more = min(units, largest) - ticket.units
         if more > 0:
             now = asyncio.get_running_loop().time()
-            await self._take(ticket.work, self._callers.ask(ticket.caller, now), more, now)
+            await self._take(ticket.work, self._callers.ask(ticket.caller, now), more, now, ticket.units)
         elif more < 0:
             self._give_back(ticket.caller, -more)
         ticket.units += more
@@ -197,9 +197,9 @@ class Gate:
             raise self._refused(ticket.work.priority, Refusal.LIMIT, _LARGE_UNDER_WAY) from None
         ticket.large = True
 
-    async def _take(self, work: Work, caller: str, units: int, now: float) -> None:
-        """Keep a place for units of a caller who asked just now."""
-        if not self._callers.may(caller, units, self.limit, now):
+    async def _take(self, work: Work, caller: str, units: int, now: float, held: int = 0) -> None:
+        """Keep a place for units of a caller who asked just now, beside those that the same call holds."""
+        if not self._callers.may(caller, units, self.limit, now, held):
             raise self._refused(
                 work.priority, Refusal.CALLER, "this caller has its share of what can be done at one time"
             )

@@ -17,7 +17,7 @@ _EVENTS_PER_WRITE = 128
 _SEED_SHOPPERS_PER_UNIT = 1_024
 _AUDIENCE_UNITS = 4
 """One thread works for all audiences, and some callers are slow to take what it found: ten at a time are enough."""
-_BYTES_PER_UNIT = 1 << 14
+_BYTES_PER_UNIT = 1 << 15
 """Long texts cost time even where the models read their beginning only."""
 
 
@@ -50,23 +50,23 @@ def _inline(shopper: Any) -> int:
     return history_units(len(shopper.history.events))
 
 
+def _shoppers(shoppers: Iterable[Any]) -> int:
+    """Of several shoppers, each once."""
+    distinct = {shopper_key(shopper): shopper for shopper in shoppers}
+    return sum(1 + _inline(shopper) for shopper in distinct.values())
+
+
 def _distinct(texts: Iterable[str]) -> int:
     return len(set(texts))
 
 
 def _get_profile(request: Any) -> int:
     examples = [shopper for label in request.label_examples for shopper in label.shoppers]
-    return (
-        1
-        + _inline(request.shopper)
-        + _distinct(request.labels) // TEXTS_PER_UNIT
-        + sum(1 + _inline(shopper) for shopper in examples)
-    )
+    return 1 + _inline(request.shopper) + _distinct(request.labels) // TEXTS_PER_UNIT + _shoppers(examples)
 
 
 def _batch_get_profiles(request: Any) -> int:
-    distinct = {shopper_key(shopper): shopper for shopper in request.shoppers}
-    return max(1, sum(1 + _inline(shopper) for shopper in distinct.values()))
+    return max(1, _shoppers(request.shoppers))
 
 
 def _recommend(request: Any) -> int:

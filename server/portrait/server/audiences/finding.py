@@ -100,12 +100,21 @@ class Finder:
     async def _meeting(self, criteria: Sequence[Criterion], table: ShopperTable, profiles: Profiles | None) -> Rows:
         """Rows that meet all of some criteria."""
         tests = [test(each, table, profiles) for each in criteria if not isinstance(each, RegionCriterion)]
-        found = [await self._step(_meeting, tests, chunk) for chunk in table.chunks()]
+        found = [await self._meeting_all(tests, chunk) for chunk in table.chunks()]
         rows = np.concatenate(found) if found else _NOBODY
         for each in criteria:
             if isinstance(each, RegionCriterion):
                 rows = rows[await self._among(partial(self._living, each.regions), table, rows)]
         return rows
+
+    async def _meeting_all(self, tests: Sequence[Test], rows: slice) -> Rows:
+        """Those of some rows that meet all tests, each of which is a step: one may hold many labels."""
+        met = np.ones(rows.stop - rows.start, dtype=bool)
+        for meets in tests:
+            met &= await self._step(meets, rows)
+            if not met.any():
+                break
+        return rows.start + np.flatnonzero(met)
 
     async def _seed(self, wanted: LookAlikes, table: ShopperTable, profiles: Profiles | None) -> Rows:
         """Rows of a seed."""
@@ -162,15 +171,6 @@ def rounded(size: int, minimum: int) -> int:
 
 def _within(shopper_ids: Sequence[str], chosen: Set[str]) -> list[bool]:
     return [shopper_id in chosen for shopper_id in shopper_ids]
-
-
-def _meeting(tests: Sequence[Test], rows: slice) -> Rows:
-    met = np.ones(rows.stop - rows.start, dtype=bool)
-    for meets in tests:
-        met &= meets(rows)
-        if not met.any():
-            break
-    return rows.start + np.flatnonzero(met)
 
 
 def _most_alike(similarity: NDArray[np.float32], wanted: LookAlikes) -> Rows:

@@ -23,7 +23,7 @@ HISTORY_EVENTS = 10_000
 MAX_CATALOGUES = 100
 """Catalogues that exist at a time, those of the release among them. Each takes memory and series of metrics."""
 
-MAX_BATCH_EVENTS = 50_000
+MAX_BATCH_EVENTS = 25_000
 """Events of all histories of one batch of profiles, each history counted once: those beyond fail by themselves."""
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 """An answer to a batch of profiles is no longer: what does not fit fails by itself."""

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from portrait.features.tokens import TextTokenizer
 
+_TOGETHER = 128
+"""Texts of one call that are read together."""
+
 
 class Tokeniser:
     """Turns texts into token ids.
@@ -22,7 +25,13 @@ class Tokeniser:
         self._reading: asyncio.Task[None] | None = None
 
     async def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, unpadded."""
+        """Token ids of each text, unpadded; of many texts a part at a time, so that others are not held up."""
+        ids: list[list[int]] = []
+        for begin in range(0, len(texts), _TOGETHER):
+            ids += await self._part(texts[begin : begin + _TOGETHER])
+        return ids
+
+    async def _part(self, texts: Sequence[str]) -> list[list[int]]:
         answer: asyncio.Future[list[list[int]]] = asyncio.get_running_loop().create_future()
         self._waiting.append((texts, answer))
         if self._reading is None:

@@ -1,15 +1,14 @@
 """Bytes become a request that keeps the contract: here, so that what breaks it gets a status of ours."""
 
-from collections.abc import Generator
 from typing import cast
 
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from portrait.server.admission.charges import recount
 from portrait.server.admission.request_units import units_of
 from portrait.server.contract.limits import MAX_REQUEST_ENTRIES
-from portrait.server.contract.validation import violations
+from portrait.server.contract.validation import check
 from portrait.server.errors import InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
 from portrait.server.stepwise import run_at_once, run_in_steps
@@ -39,17 +38,12 @@ def requests(method: Method, proceed: Behaviour) -> Behaviour:
             raise InvalidRequest([Violation("", _UNREADABLE)]) from None
         if (units := units_of(message)) is not None:
             await recount(units)
-        check = _violations(message)
-        if broken := run_at_once(check) if len(request) <= _LONG_BYTES else await run_in_steps(check):
+        short = len(request) <= _LONG_BYTES
+        if broken := run_at_once(check(message)) if short else await run_in_steps(check(message)):
             raise InvalidRequest(broken)
         return await proceed(message, context)
 
     return behaviour
-
-
-def _violations(message: Message) -> Generator[None, None, list[Violation]]:
-    yield
-    return list(violations(message))
 
 
 def _refuse_crowded(request: bytes, tags: list[bytes]) -> None:

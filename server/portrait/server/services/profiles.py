@@ -9,10 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from portrait.features.events import Event
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.server.admission.charges import add_units
-from portrait.server.admission.request_units import history_units
+from portrait.server.admission.request_units import history_units, shopper_key
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.contract.statuses import is_expected
-from portrait.server.contract.validation import violations
+from portrait.server.contract.validation import check
 from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, PortraitError
 from portrait.server.interceptors.chain import Context
@@ -20,17 +20,17 @@ from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.profiles.absence import Absence
 from portrait.server.profiles.demographics import Demographics, declared_by
 from portrait.server.profiles.profile import NOT_SHOWN, withheld
-from portrait.server.profiling import LabelQuestions, profile_of
+from portrait.server.profiling import SHORT_EVENTS, LabelQuestions, profile_of
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.batches import Batch, Entry
 from portrait.server.services.profile_messages import profile_fields, profile_message
 from portrait.server.services.shoppers import charge_history, known_behaviour_of, stored_events
 from portrait.server.services.translation import datetime_of, entry_error
-from portrait.server.stepwise import run_in_groups
+from portrait.server.stepwise import run_at_once, run_in_groups, run_in_steps
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
 
-_TOGETHER = 32
+_TOGETHER = 16
 """Short histories of a batch that are under way together: models answer in batches."""
 
 
@@ -89,7 +89,9 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         self, engine: Engine, entry: Entry, as_of: Timestamp | None, paths: Sequence[str], allow_degraded: bool
     ) -> profile_service_pb2.BatchGetProfilesResult:
         try:
-            if broken := list(violations(entry.shopper, entry.path)):
+            checking = check(entry.shopper, entry.path)
+            short = len(entry.shopper.history.events) <= SHORT_EVENTS
+            if broken := run_at_once(checking) if short else await run_in_steps(checking):
                 raise InvalidRequest(broken)
             profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
         except PortraitError as error:
@@ -101,17 +103,21 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     async def _examples(
         self, request: profile_service_pb2.GetProfileRequest, as_of: Timestamp | None
     ) -> list[tuple[str, list[tuple[Sequence[Event], datetime]]]]:
-        """The histories of the example shoppers of each label."""
+        """The histories of the example shoppers of each label; one that examples share is read once."""
+        read: dict[bytes, tuple[Sequence[Event], datetime]] = {}
         found = []
-        for place, each in enumerate(request.label_examples):
-            path = f"label_examples[{place}].shoppers"
-            behaviours = [
-                await known_behaviour_of(
-                    self._store, self._permissions, shopper, as_of, f"{path}[{nth}]", REMEMBERED_EVENTS
-                )
-                for nth, shopper in enumerate(each.shoppers)
-            ]
-            found.append((each.label, [(behaviour.history, behaviour.as_of) for behaviour in behaviours]))
+        for place, label in enumerate(request.label_examples):
+            examples = []
+            for nth, shopper in enumerate(label.shoppers):
+                key = shopper_key(shopper)
+                if key not in read:
+                    path = f"label_examples[{place}].shoppers[{nth}]"
+                    behaviour = await known_behaviour_of(
+                        self._store, self._permissions, shopper, as_of, path, REMEMBERED_EVENTS
+                    )
+                    read[key] = behaviour.history, behaviour.as_of
+                examples.append(read[key])
+            found.append((label.label, examples))
         return found
 
     async def _profile(

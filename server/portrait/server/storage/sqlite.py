@@ -250,7 +250,8 @@ class SqliteStore:
 
     async def change_items(self, changes: Sequence[ItemChange]) -> None:
         """Remember items that were added, replaced or removed."""
-        rows = [(change.catalogue, change.item_id, item_json(change.item), self._name) for change in changes]
+        # Megabytes of items, perhaps: in a thread, others are answered meanwhile.
+        rows = await asyncio.to_thread(_change_rows, changes, self._name)
         await self._write(lambda connection: connection.executemany(_CHANGE, rows), rows=len(rows))
 
     async def item_changes(self) -> AsyncIterator[ItemChange]:
@@ -349,3 +350,7 @@ def _open(path: Path) -> list[sqlite3.Connection]:
             raise StoreError(describe(error, path)) from error
         opened.pop_all()
     return connections
+
+
+def _change_rows(changes: Sequence[ItemChange], writer: str) -> list[tuple[str, str, str | None, str]]:
+    return [(change.catalogue, change.item_id, item_json(change.item), writer) for change in changes]

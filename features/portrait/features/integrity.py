@@ -15,6 +15,20 @@ from portrait.features.release import MODELS, TRAIT_HEADS, Manifest, ReleaseErro
 _QUOTED_CHARACTERS = 200
 
 
+def read_whole(repository: Path, release: int) -> Manifest:
+    """Read the manifest of a release and check all its files.
+
+    Raises:
+        ReleaseError: there is no such release, or it is damaged; the message names the first file at fault.
+    """
+    folder = files.folder(repository, release)
+    manifest = Manifest.read(folder)
+    if manifest.release != release:
+        raise ReleaseError(f"{folder} holds no release: {files.MANIFEST} is that of release {manifest.release}")
+    check_files(manifest, repository)
+    return manifest
+
+
 def check_files(manifest: Manifest, repository: Path) -> None:
     """Check all files of a release.
 

@@ -31,7 +31,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from portrait.features import regular
-from portrait.features.numbered import list_numbered, read_number
+from portrait.features.numbered import list_numbered
 from portrait.features.replacing import replacing
 
 MODELS = ("text_encoder", "profile_encoder", "ranker")
@@ -120,7 +120,7 @@ class Manifest:
         """Read the manifest of a release's folder.
 
         Raises:
-            ReleaseError: there is none, it is not one, or it is that of another release.
+            ReleaseError: there is none, or it is not one.
         """
         try:
             content = regular.read_bytes(folder / MANIFEST, folder.parents[1], MAX_MANIFEST_BYTES)
@@ -131,8 +131,6 @@ class Manifest:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(map(str, first["loc"]))[:_QUOTED_CHARACTERS]
             raise ReleaseError(f"{folder} holds no release: {MANIFEST}: {place!r}: {first['msg']}") from error
-        if manifest.release != read_number(folder.name, MAX_RELEASE):
-            raise ReleaseError(f"{folder} holds no release: {MANIFEST} is that of release {manifest.release}")
         if manifest.dimension % manifest.towers:
             raise ReleaseError(f"{folder} holds no release: {MANIFEST}: dimension is no multiple of towers")
         return manifest

@@ -16,7 +16,7 @@ from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.integrity import check_files
+from portrait.features.integrity import read_whole
 from portrait.features.items import ItemTable, mapped_array
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.population import Population, Profiles, read_profiles
@@ -124,9 +124,8 @@ class Release:
             ReleaseError: it is missing or damaged, or was made for other features.
         """
         folder = files.folder(repository, number)
-        manifest = Manifest.read(folder)
+        manifest = read_whole(repository, number)
         _check_features(manifest)
-        check_files(manifest, repository)
 
         def read(name: str, reader: Callable[[Path], T]) -> T:
             try:

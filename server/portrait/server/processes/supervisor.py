@@ -39,11 +39,11 @@ async def supervise(settings: Settings) -> None:
             held = HeldReleases(settings.repository, triton, settings.max_deadline_seconds + _GRACE_SECONDS)
             await held.begin(settings.release)
             own["triton_url"] = triton.url
-            if settings.release is None:
-                following.append(asyncio.create_task(held.follow(), name="releases"))
         processes = Processes(
             settings.model_copy(update=own), settings.processes, supervised=settings.triton_url is None
         )
+        if settings.triton_url is None and settings.release is None:
+            following.append(asyncio.create_task(held.follow(processes.loaded_releases), name="releases"))
         closing.push_async_callback(processes.stop)
         await processes.start()
         stop = asyncio.Event()

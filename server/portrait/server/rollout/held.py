@@ -1,14 +1,17 @@
 """Releases in a Triton that several gateway processes share: what the operator's file asks for, and no more."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from portrait.features.integrity import read_whole
 from portrait.features.release import ReleaseError
+from portrait.server.rollout.gateways import GatewayError
+from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError
-from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
 """How often the operator's file is read."""
@@ -27,7 +30,7 @@ class HeldReleases:
         grace: seconds after which no process asks a release any more that its file no longer names.
     """
 
-    def __init__(self, repository: Path, triton: EmbeddedTriton, grace: float) -> None:
+    def __init__(self, repository: Path, triton: Triton, grace: float) -> None:
         self._repository, self._triton, self._grace = repository, triton, grace
         self._wanted: Traffic | None = None
         self._failed: dict[int, float] = {}
@@ -62,8 +65,12 @@ class HeldReleases:
         self._wanted_at[release] = asyncio.get_running_loop().time()
         return release
 
-    async def follow(self) -> None:
-        """Do what the file says, whenever it changes, until cancelled."""
+    async def follow(self, loaded: Callable[[], frozenset[int]]) -> None:
+        """Do what the file says, whenever it changes, until cancelled.
+
+        Args:
+            loaded: the releases that the processes hold, which may take a second to find out; raises GatewayError.
+        """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -74,9 +81,9 @@ class HeldReleases:
                 continue
             if wanted != self._wanted:
                 self._wanted, self._failed = wanted, {}
-            await self._hold(wanted)
+            await self._hold(wanted, loaded)
 
-    async def _hold(self, wanted: Traffic) -> None:
+    async def _hold(self, wanted: Traffic, loaded: Callable[[], frozenset[int]]) -> None:
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
             self._wanted_at[release] = now
@@ -87,8 +94,7 @@ class HeldReleases:
             self._wanted_at[release] = now
         for release, since in list(self._wanted_at.items()):
             if now - since > self._grace:
-                del self._wanted_at[release]
-                await self._unload(release)
+                await self._let_go(release, loaded)
 
     async def _load(self, release: int) -> None:
         try:
@@ -106,7 +112,16 @@ class HeldReleases:
         if isinstance(error, TritonError):  # a damaged release is told by the gateway processes
             _log.error("release not loaded", release=release, reason=str(error))
 
-    async def _unload(self, release: int) -> None:
+    async def _let_go(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
+        """Unload a release that no process holds: where they refused all that is wanted, they go on with another."""
+        try:
+            is_held = release in await asyncio.to_thread(loaded)
+        except GatewayError:
+            is_held = True  # by a process that is busy, perhaps
+        if is_held:
+            self._wanted_at[release] = asyncio.get_running_loop().time()
+            return
+        del self._wanted_at[release]
         try:
             await self._triton.unload(release)
         except TritonError as error:

@@ -73,7 +73,7 @@ def test_csv(
          b'{"shopper_id":"s","type":"view","item_id":"i","time":"noon"}\n', 3, "time", "'noon' is not a time"),
         (b"", 1, "shopper_id", "required"),
         (b'{"shopper_id":' + b"[" * 200_000 + b"\n", 1, None, "nested too deep"),
-        (b'{"shopper_id":"' + b"s" * 20_000_000 + b'"}\n', 1, None, "longer than 16777216 bytes"),
+        (b'{"shopper_id":"' + b"s" * 40_000_000 + b'"}\n', 1, None, "longer than 16777216 bytes"),
     ],
 )  # fmt: skip
 def test_json_lines(

@@ -16,13 +16,12 @@ from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.integrity import read_whole
 from portrait.features.items import ItemTable, mapped_array
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.population import Population, Profiles, read_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.rarity import Rarity
-from portrait.features.release import Manifest, ReleaseError
+from portrait.features.release import Manifest, ReleaseError, read_whole
 from portrait.features.statistics import STATISTICS
 from portrait.features.tokens import TextTokenizer
 from portrait.server.catalogues import bits

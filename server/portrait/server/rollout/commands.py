@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from portrait.features.integrity import read_whole
-from portrait.features.release import ReleaseError, releases
+from portrait.features.release import ReleaseError, read_whole, releases
 from portrait.server.rollout.gateways import Gateway, GatewayError
 from portrait.server.rollout.traffic import Traffic, TrafficError
 

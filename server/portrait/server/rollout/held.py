@@ -6,8 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from portrait.features.integrity import read_whole
-from portrait.features.release import ReleaseError
+from portrait.features.release import ReleaseError, read_whole
 from portrait.server.rollout.gateways import GatewayError
 from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError

@@ -156,6 +156,7 @@ class Release:
         """What has to hold of each file; a check raises ValueError, or whatever a reader does."""
         items, index, profiles = len(self.items), self.index, self.profiles
         yield files.MANIFEST, lambda _: self.traits
+        yield files.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.token_ids(["a", "\u2603", ""]))
         yield files.ITEMS, lambda _: self.items.check()
         yield files.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
         yield files.ITEM_POPULARITY, lambda _: check_popularity(self.popularity, items)

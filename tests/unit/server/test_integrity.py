@@ -264,6 +264,14 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
     "a popularity that is no number": (array(files.ITEM_POPULARITY, nan), "item_popularity.npy"),
     "a lender that is not there": (array(files.LENDERS, other_lender), "lenders.npy"),
     "associations that are none": (rewritten(files.ASSOCIATIONS, lambda _: b"none"), "associations.npz"),
+    "a quantile less": (
+        rewritten(files.PRICE_SCALE, lambda scale: json.dumps({"": json.loads(scale)[""][1:]}).encode()),
+        "price_scale.json",
+    ),
+    "a tokenizer that can encode nothing": (
+        rewritten(files.TOKENIZER, lambda tokenizer: tokenizer.replace(b'"unk_token": "[UNK]"', b'"unk_token": "no"')),
+        "tokenizer.json",
+    ),
     "prices that are none": (rewritten(files.PRICE_SCALE, lambda _: b"[]"), "price_scale.json"),
     "words of a negative number": (
         rewritten(files.KEYWORDS, lambda _: b'{"documents": -5, "frequencies": {}}'),

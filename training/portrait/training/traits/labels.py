@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.training.errors import TrainingError
-from portrait.training.prepare.engine import engine, literal
+from portrait.training.prepare.engine import engine, literal, one
 from portrait.training.traits.declarations import Declarations, Trait
 from portrait.training.traits.isolation import Isolated, OutOfBoundsError, isolated
 
@@ -195,7 +195,7 @@ def labeller(
         TrainingError: the data set does not fit into the limits.
     """
     with tempfile.TemporaryDirectory(prefix="portrait-traits-") as scratch:
-        opened = partial(_evaluating, data, shopper_ids, declarations, limits, Path(scratch))
+        opened = partial(evaluating, data, shopper_ids, declarations, limits, Path(scratch))
         try:
             with isolated(opened, 2 * limits.memory_mib << 20) as process:
                 yield Labeller(process, declarations, limits)
@@ -206,15 +206,17 @@ def labeller(
 
 
 @contextmanager
-def _evaluating(
+def evaluating(
     data: Path, shopper_ids: list[str], declarations: Declarations, limits: Limits, scratch: Path
 ) -> Iterator[Callable[[Trait, float], Labels]]:
     """What evaluates labels, in the process that it works in."""
     with engine(scratch) as connection:
         connection.execute(f"SET memory_limit = '{limits.memory_mib}MiB'")
-        connection.execute(f"SET max_temp_directory_size = '{limits.spill_mib}MiB'")
         try:
             _load(connection, data, shopper_ids, declarations)
+            # The limit is on what a label takes beyond the log itself, of which memory may not hold all.
+            (spilled,) = one(connection, "SELECT coalesce(sum(size), 0) >> 20 FROM duckdb_temporary_files()")
+            connection.execute(f"SET max_temp_directory_size = '{int(str(spilled)) + limits.spill_mib}MiB'")
         except duckdb.Error as error:
             raise TrainingError(f"{data} can't be read for labels: {_told(error)}") from error
         connection.execute("SET enable_external_access = false")

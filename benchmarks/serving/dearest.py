@@ -173,12 +173,12 @@ def _watch(address: str, pid: int) -> tuple[list[float], int]:
 
 
 def _resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _cpu(pid: int) -> float:
     """Processor seconds of a process, without its children."""
-    values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    values = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 

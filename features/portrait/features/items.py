@@ -71,10 +71,6 @@ class Codes:
     brands: list[str]
 
 
-COLUMN_FILES = (*(f"{field.name}.npy" for field in fields(Columns)), _CODES)
-"""The files of `item_columns/`."""
-
-
 class ItemTable(Sequence[Item]):
     """Items by row.
 

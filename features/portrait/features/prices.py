@@ -74,5 +74,13 @@ class PriceScale:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Sequence[float]]) -> "PriceScale":
-        """The inverse of `to_json`."""
-        return cls({key: np.asarray(values, dtype=np.float64) for key, values in data.items()})
+        """Read what `to_json` made.
+
+        Raises:
+            ValueError: a category has another number of quantiles, or one that is not finite.
+        """
+        quantiles = {key: np.asarray(values, dtype=np.float64) for key, values in data.items()}
+        for key, values in quantiles.items():
+            if values.shape != QUANTILES.shape or not np.isfinite(values).all():
+                raise ValueError(f"the quantiles of category {key!r} are not {len(QUANTILES)} finite numbers")
+        return cls(quantiles)

@@ -22,7 +22,6 @@ All of these but index and report are mandatory, and nothing else may stand ther
 """
 
 import dataclasses
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,9 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from portrait.features import regular
-from portrait.features.numbered import list_numbered, read_number
+from portrait.features.integrity import IntegrityError, check_files
+from portrait.features.integrity import sha256 as sha256  # for whoever writes a manifest
+from portrait.features.numbered import list_numbered
 from portrait.features.replacing import replacing
 
 MODELS = ("text_encoder", "profile_encoder", "ranker")
@@ -55,6 +56,16 @@ POPULATION = "population.json"
 PROFILES = "profiles.npz"
 REPORT = "report.html"
 
+COLUMN_FILES = (
+    "line_start.npy", "ids.npy", "id_start.npy", "slots.npy", "catalogue.npy", "path.npy", "brand.npy", "price.npy",
+    "percentile.npy", "codes.json",
+)  # fmt: skip
+"""The files of `item_columns/`."""
+_FILES = {
+    TOKENIZER, ITEMS, ITEM_VECTORS, ITEM_POPULARITY, LENDERS, ASSOCIATIONS, PRICE_SCALE, KEYWORDS, POPULATION, PROFILES,
+}  # fmt: skip
+"""What every release's folder holds beside `item_columns/`."""
+
 MAX_RELEASE = 2**32 - 1
 """The highest number of a release: page tokens have 32 bits for it, and Triton's versions are below 2^63."""
 MAX_MANIFEST_BYTES = 16 << 20
@@ -69,7 +80,7 @@ class ReleaseError(Exception):
 class Manifest:
     """What a release is made of and how it came to be."""
 
-    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
     release: Annotated[int, Field(ge=1, le=MAX_RELEASE)]
     created_at: Annotated[str, Field(pattern=r"^[0-9TZ:+.-]{1,40}$")]
@@ -122,7 +133,7 @@ class Manifest:
         """Read the manifest of a release's folder.
 
         Raises:
-            ReleaseError: there is none, it is not one, or it is that of another release.
+            ReleaseError: there is none, or it is not one.
         """
         try:
             content = regular.read_bytes(folder / MANIFEST, folder.parents[1], MAX_MANIFEST_BYTES)
@@ -133,21 +144,50 @@ class Manifest:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(map(str, first["loc"]))[:_QUOTED_CHARACTERS]
             raise ReleaseError(f"{folder} holds no release: {MANIFEST}: {place!r}: {first['msg']}") from error
-        if manifest.release != read_number(folder.name, MAX_RELEASE):
-            raise ReleaseError(f"{folder} holds no release: {MANIFEST} is that of release {manifest.release}")
         if manifest.dimension % manifest.towers:
             raise ReleaseError(f"{folder} holds no release: {MANIFEST}: dimension is no multiple of towers")
         return manifest
+
+    @property
+    def required_files(self) -> frozenset[str]:
+        """The files that the release must have beside the manifest, by their paths below the model repository."""
+        names = (
+            _FILES | {f"{ITEM_COLUMNS}/{name}" for name in COLUMN_FILES} | ({ITEM_INDEX} if self.has_index else set())
+        )
+        models = (*MODELS, TRAIT_HEADS) if self.has_heads else MODELS
+        graphs = (f"{model}/{self.release}/{MODEL_FILE}" for model in models)
+        return frozenset((*graphs, *(f"releases/{self.release}/{name}" for name in names)))
+
+    def check_files(self, repository: Path) -> None:
+        """Check that the release has exactly the files that it must have, each as it was when it was made.
+
+        Raises:
+            ReleaseError: it has not; the message names the first file at fault.
+        """
+        own = f"releases/{self.release}"
+        folders = [own, f"{own}/{ITEM_COLUMNS}", *(f"{model}/{self.release}" for model in (*MODELS, TRAIT_HEADS))]
+        try:
+            check_files(repository, self.hashes, self.required_files, {f"{own}/{REPORT}"}, folders, f"{own}/{MANIFEST}")
+        except IntegrityError as error:
+            raise ReleaseError(f"release {self.release} is damaged: {error}") from error
 
 
 _READER = TypeAdapter(Manifest)
 _QUOTED_CHARACTERS = 200
 
 
-def sha256(path: Path) -> str:
-    """The hash of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def read_whole(repository: Path, release: int) -> Manifest:
+    """Read the manifest of a release and check all its files.
+
+    Raises:
+        ReleaseError: there is no such release, or it is damaged; the message names the first file at fault.
+    """
+    path = folder(repository, release)
+    manifest = Manifest.read(path)
+    if manifest.release != release:
+        raise ReleaseError(f"{path} holds no release: {MANIFEST} is that of release {manifest.release}")
+    manifest.check_files(repository)
+    return manifest
 
 
 def folder(repository: Path, release: int) -> Path:

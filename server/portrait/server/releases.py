@@ -16,13 +16,12 @@ from portrait.features.associations import Associations
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.integrity import check_files
 from portrait.features.items import ItemTable, mapped_array
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.population import Population, Profiles, read_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.rarity import Rarity
-from portrait.features.release import Manifest, ReleaseError
+from portrait.features.release import Manifest, ReleaseError, read_whole
 from portrait.features.statistics import STATISTICS
 from portrait.features.tokens import TextTokenizer
 from portrait.server.catalogues import bits
@@ -124,9 +123,8 @@ class Release:
             ReleaseError: it is missing or damaged, or was made for other features.
         """
         folder = files.folder(repository, number)
-        manifest = Manifest.read(folder)
+        manifest = read_whole(repository, number)
         _check_features(manifest)
-        check_files(manifest, repository)
 
         def read(name: str, reader: Callable[[Path], T]) -> T:
             try:
@@ -158,6 +156,7 @@ class Release:
         """What has to hold of each file; a check raises ValueError, or whatever a reader does."""
         items, index, profiles = len(self.items), self.index, self.profiles
         yield files.MANIFEST, lambda _: self.traits
+        yield files.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.token_ids(["a", "\u2603", ""]))
         yield files.ITEMS, lambda _: self.items.check()
         yield files.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
         yield files.ITEM_POPULARITY, lambda _: check_popularity(self.popularity, items)

@@ -94,10 +94,10 @@ def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) ->
     dimension = trained.settings.dimension
     shapes = (Shape(False, 0), Shape(True, 4))
     heads = TraitHeads([TraitHead(dimension, range(len(STATISTICS)), shape) for shape in shapes]).eval()
+    absent = {"one": None, "two": "too few positives", "three": None}
     declared: list[dict[str, object]] = [
-        {"name": "one", "absent": None},
-        {"name": "two", "absent": "too few positives"},
-        {"name": "three", "absent": None},
+        {"name": name, "description": "", "horizon_days": 30, "window_days": 90, "absent": reason}
+        for name, reason in absent.items()
     ]
     plain, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
     manifest, checks = make(

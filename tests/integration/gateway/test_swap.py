@@ -58,11 +58,31 @@ def gone_wrong(repository: Path, number: int, broken: str) -> None:
     for model in MODELS:
         shutil.copytree(repository / model / "1", repository / model / str(number))
     paths = [*(files.model_file(repository, model, number) for model in MODELS)]
+    (folder / files.REPORT).touch()
     paths += [path for path in folder.rglob("*") if path.is_file() and path.name != files.MANIFEST]
     next(path for path in paths if broken in str(path)).write_bytes(b"nothing that can be read")
     manifest = Manifest.read(folder)
     hashes = {str(path.relative_to(repository)): files.sha256(path) for path in paths}
     Manifest(**{**vars(manifest), "release": number, "hashes": hashes}).write(folder)
+
+
+def damaged(repository: Path, number: int, damage: Callable[[Path], object]) -> None:
+    """A release like the first, that somebody damaged since."""
+    gone_wrong(repository, number, files.REPORT)
+    damage(files.folder(repository, number))
+
+
+def lose_hashes(folder: Path) -> None:
+    """What an editor of the manifest may do."""
+    manifest = Manifest.read(folder)
+    Manifest(**{**vars(manifest), "hashes": {}}).write(folder)
+
+
+def block(folder: Path) -> None:
+    """A graph that could be read for ever."""
+    path = files.model_file(folder.parents[1], "ranker", int(folder.name))
+    path.unlink()
+    os.mkfifo(path)
 
 
 @asynccontextmanager
@@ -227,6 +247,9 @@ async def test_changes_of_items_reach_every_release(repository: Path, tmp_path: 
 async def test_a_broken_release_changes_nothing(repository: Path, tmp_path: Path) -> None:
     gone_wrong(repository, 3, "ranker")
     gone_wrong(repository, 4, files.TOKENIZER)
+    damaged(repository, 5, lose_hashes)
+    damaged(repository, 6, block)
+    shutil.copytree(files.folder(repository, 1), files.folder(repository, 1).with_name("²"))
     async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
         for number in (3, 4):
             done = await command(repository, "promote", str(number), gateways=(gateway,))
@@ -234,6 +257,21 @@ async def test_a_broken_release_changes_nothing(repository: Path, tmp_path: Path
             assert f"refused release {number}" in done.output
             assert (await recommend(stubs))[0] == 1
             assert await metric(gateway, f'portrait_release_refused{{release="{number}"}}') == 1
+        for number, named in ((5, "lacks the hash of profile_encoder/5/model.onnx"), (6, "ranker/6/model.onnx")):
+            assert (await command(repository, "promote", str(number))).exit_code == 2
+            Traffic(number, 1).write(repository)
+
+            async def refused(number: int = number) -> bool:
+                return await metric(gateway, f'portrait_release_refused{{release="{number}"}}') == 1
+
+            await until(refused)
+            refusals = [line for line in gateway.logged if line["event"] == "release refused"]
+            told = {line["reason"] for line in refusals if line["release"] == number}
+            assert len(told) == 1
+            assert named in told.pop()
+            assert (await recommend(stubs))[0] == 1
+        Traffic(4, 1).write(repository)
+        await until(lambda: refused(4))
         assert "refused: 4" in (await command(repository, "list", gateways=(gateway,))).output
         file_of(repository).write_text("{", encoding="utf-8")
 

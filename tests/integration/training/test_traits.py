@@ -1,6 +1,7 @@
 """`portrait traits`: declared traits become heads of a run, or are absent with a reason."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from portrait.training import commands
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Split
 from portrait.training.settings import TrainSettings
+from portrait.training.traits import labels
 
 APP = Typer()
 APP.command("traits")(commands.traits)
@@ -81,4 +83,16 @@ def test_what_is_wrong_is_told_in_one_line(run: Path, tmp_path: Path) -> None:
     answer = CliRunner().invoke(APP, [str(run), str(file)])
     assert answer.exit_code == 2
     assert "trait buys_2d, field 'label': can't be evaluated" in answer.output
+    assert len(answer.output.strip().splitlines()) == 1
+
+
+def test_a_label_that_runs_away_is_told_in_one_line(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited = partial(labels.labeller, limits=labels.Limits(seconds=1.0, memory_mib=256))
+    monkeypatch.setattr("portrait.training.traits.learning.labeller", limited)
+    file = tmp_path / "traits.toml"
+    joined = "(SELECT count(*) FROM past AS a, past AS b, past AS c WHERE a.time < b.time) > 0"
+    file.write_text(FILE.replace(BUYS, f"SELECT shopper_id, {joined} AS label FROM shoppers"))
+    answer = CliRunner().invoke(APP, [str(run), str(file)])
+    assert answer.exit_code == 2
+    assert "trait buys_2d, field 'label': takes too much at one moment; the limit is 1 s" in answer.output
     assert len(answer.output.strip().splitlines()) == 1

@@ -13,7 +13,6 @@ import tiny_release
 from typer.testing import CliRunner, Result
 
 from portrait.features import release as files
-from portrait.features.integrity import required_files
 from portrait.features.release import MAX_MANIFEST_BYTES, MAX_RELEASE, Manifest, ReleaseError
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import TABLE
@@ -265,6 +264,14 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
     "a popularity that is no number": (array(files.ITEM_POPULARITY, nan), "item_popularity.npy"),
     "a lender that is not there": (array(files.LENDERS, other_lender), "lenders.npy"),
     "associations that are none": (rewritten(files.ASSOCIATIONS, lambda _: b"none"), "associations.npz"),
+    "a quantile less": (
+        rewritten(files.PRICE_SCALE, lambda scale: json.dumps({"": json.loads(scale)[""][1:]}).encode()),
+        "price_scale.json",
+    ),
+    "a tokenizer that can encode nothing": (
+        rewritten(files.TOKENIZER, lambda tokenizer: tokenizer.replace(b'"unk_token": "[UNK]"', b'"unk_token": "no"')),
+        "tokenizer.json",
+    ),
     "prices that are none": (rewritten(files.PRICE_SCALE, lambda _: b"[]"), "price_scale.json"),
     "words of a negative number": (
         rewritten(files.KEYWORDS, lambda _: b'{"documents": -5, "frequencies": {}}'),
@@ -280,7 +287,7 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
 def test_what_is_built_is_whole(repository: Path) -> None:
     for number in (1, 2):
         manifest = Manifest.read(files.folder(repository, number))
-        assert manifest.hashes.keys() == required_files(manifest)
+        assert manifest.hashes.keys() == manifest.required_files
         assert Release.load(repository, number).number == number
     assert "2        2026-01-01T00:00:00+00:00                  whole" in run(repository, "list").output
 
@@ -288,6 +295,11 @@ def test_what_is_built_is_whole(repository: Path) -> None:
 def test_a_report_is_a_file_that_a_release_may_have(repository: Path) -> None:
     held(repository, files.REPORT).write_text("<html>")
     rewritten(files.REPORT, bytes)(repository)
+    assert Release.load(repository, 2).number == 2
+
+
+def test_a_measure_may_have_no_value(repository: Path) -> None:
+    edited(metrics={"test": {"auc": float("nan"), "lift": float("inf")}})(repository)
     assert Release.load(repository, 2).number == 2
 
 

@@ -1,14 +1,16 @@
+import math
 import socketserver
 import threading
 from pathlib import Path
 
 import pytest
 import tiny_release
-from prometheus_client import start_http_server
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from typer.testing import CliRunner, Result
 
 from portrait.features import release as files
 from portrait.server.rollout.commands import release
+from portrait.server.rollout.gateways import CANARY, PERCENT, SERVING
 from portrait.server.rollout.traffic import Traffic, file_of
 
 
@@ -97,6 +99,21 @@ def test_metrics_of_something_else_are_no_gateway(repository: Path) -> None:
         assert done.exit_code == 2
         assert "no gateway of Portrait" in done.output
         assert f"{url}: unknown" in run(repository, "list", "--gateway", url).output
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_metrics_that_are_no_number_are_no_gateway(repository: Path) -> None:
+    registry = CollectorRegistry()
+    for name in (SERVING, CANARY, PERCENT):
+        Gauge(name, "No number.", registry=registry).set(math.nan)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    try:
+        done = run(repository, "promote", "2", "--gateway", f"http://127.0.0.1:{server.server_port}/metrics")
+        assert done.exit_code == 2
+        assert "no gateway of Portrait" in done.output
     finally:
         server.shutdown()
         server.server_close()

@@ -32,6 +32,10 @@ class DeclarationError(TrainingError):
     """
 
     def __init__(self, file: str, trait: str | None, field: str | None, message: str) -> None:
-        self.file, self.trait, self.field = file, trait, field
+        self.file, self.trait, self.field, self.message = file, trait, field, message
         place = [file, *([f"trait {trait}"] if trait else []), *([f"field {field!r}"] if field else [])]
         super().__init__(f"{', '.join(place)}: {message}")
+
+    def __reduce__(self) -> tuple[type["DeclarationError"], tuple[str, str | None, str | None, str]]:
+        """Travel between processes."""
+        return type(self), (self.file, self.trait, self.field, self.message)

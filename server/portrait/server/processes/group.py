@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 
 from portrait.server.background import Background
+from portrait.server.rollout.gateways import Gateway
 from portrait.server.settings import Settings
 from portrait.server.triton.process import dying_with
 
@@ -58,6 +59,14 @@ class Processes:
     def metrics_urls(self) -> Mapping[int, str]:
         """Where each process that serves shows its metrics, by process id."""
         return dict(self._metrics)
+
+    def loaded_releases(self) -> frozenset[int]:
+        """List the releases that the processes hold, by their metrics.
+
+        Raises:
+            GatewayError: a process does not show them.
+        """
+        return frozenset().union(*(Gateway.ask(url).loaded for url in self.metrics_urls.values()))
 
     async def start(self) -> None:
         """Start all and wait until they serve.

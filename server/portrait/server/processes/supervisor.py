@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
@@ -46,11 +47,11 @@ async def supervise(settings: Settings) -> None:
             closing.push_async_callback(background.stop)
             await held.begin(settings.release)
             own["triton_url"] = triton.url
-            if settings.release is None:
-                background.repeat("held releases", held.advance, LOOK_SECONDS)
         processes = Processes(
             settings.model_copy(update=own), settings.processes, supervised=settings.triton_url is None
         )
+        if settings.triton_url is None and settings.release is None:
+            background.repeat("held releases", partial(held.advance, processes.loaded_releases), LOOK_SECONDS)
         closing.push_async_callback(processes.stop)
         await processes.start()
         stop = asyncio.Event()

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from portrait.features.integrity import check_files
-from portrait.features.release import Manifest, ReleaseError, folder, releases
+from portrait.features.release import ReleaseError, read_whole, releases
 from portrait.server.rollout.gateways import Gateway, GatewayError
 from portrait.server.rollout.traffic import Traffic, TrafficError
 
@@ -136,14 +135,13 @@ def _check(repository: Path, number: int) -> None:
     if number not in (found := releases(repository)):
         there = ", ".join(map(str, found)) or "none"
         raise ReleaseError(f"{repository} holds no release {number}; those there are: {there}")
-    check_files(Manifest.read(folder(repository, number)), repository)
+    read_whole(repository, number)
 
 
 def _state(repository: Path, number: int) -> tuple[str, str]:
     """When a release was made, and how its files are."""
     try:
-        manifest = Manifest.read(folder(repository, number))
-        check_files(manifest, repository)
+        manifest = read_whole(repository, number)
     except ReleaseError as error:
         return "", str(error)
     return manifest.created_at[:25], "whole"

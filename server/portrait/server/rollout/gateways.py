@@ -1,9 +1,11 @@
 """What a running gateway says of its releases, as its metrics show it: this is how an operator sees a swap arrive."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from portrait.server.direct_http import open_url
 
@@ -49,9 +51,15 @@ class Gateway:
             samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         except (HTTPException, OSError, ValueError) as error:
             raise GatewayError(f"{url} does not answer: {error}") from error
+        try:
+            return cls._of(samples)
+        except (KeyError, ValueError, OverflowError) as error:
+            raise GatewayError(f"{url} is no gateway of Portrait, or one of an earlier version") from error
+
+    @classmethod
+    def _of(cls, samples: Sequence[Sample]) -> "Gateway":
+        """Read samples; raises KeyError, ValueError or OverflowError if one is missing or no number of a release."""
         single = {sample.name: sample.value for sample in samples if not sample.labels}
-        if not {SERVING, CANARY, PERCENT} <= single.keys():
-            raise GatewayError(f"{url} is no gateway of Portrait, or one of an earlier version")
         labelled = {
             name: frozenset(int(sample.labels["release"]) for sample in samples if sample.name == name)
             for name in (LOADED, REFUSED)

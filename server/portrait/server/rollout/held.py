@@ -1,15 +1,21 @@
 """Releases in a Triton that several gateway processes share: what the operator's file asks for, and no more."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
+from portrait.features.release import ReleaseError, read_whole
+from portrait.server.rollout.gateways import GatewayError
+from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError
-from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
 """How often the operator's file is read."""
+_RETRY_SECONDS = 30.0
+"""Before a release that could not be loaded is tried again. A change of the file lets it be tried at once."""
 
 _log = structlog.get_logger(__name__)
 
@@ -23,15 +29,16 @@ class HeldReleases:
         grace: seconds after which no process asks a release any more that its file no longer names.
     """
 
-    def __init__(self, repository: Path, triton: EmbeddedTriton, grace: float) -> None:
+    def __init__(self, repository: Path, triton: Triton, grace: float) -> None:
         self._repository, self._triton, self._grace = repository, triton, grace
         self._wanted: Traffic | None = None
-        self._failed: set[int] = set()
+        self._failed: dict[int, float] = {}
+        """When each release that could not be loaded is tried again."""
         self._wanted_at: dict[int, float] = {}
         """When each release was last seen to be wanted, for those that may be loaded."""
 
     async def begin(self, pinned: int | None) -> int:
-        """Load the release that serves; returns its number.
+        """Load the release that serves, or if it can't be, the one before; returns its number.
 
         Args:
             pinned: a release to serve whatever the file says.
@@ -39,15 +46,30 @@ class HeldReleases:
         Raises:
             TrafficError: the file is not what it may be.
             OSError: it can't be read.
-            ReleaseError, TritonError: there is no release, or it can't be loaded.
+            ReleaseError, TritonError: there is no release, or neither can be loaded; the error is that of the first.
         """
-        serving = pinned or Traffic.of(self._repository).serving
-        await self._triton.load(serving)
-        self._wanted_at[serving] = asyncio.get_running_loop().time()
-        return serving
+        wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
+        release = wanted.serving
+        try:
+            await self._load_whole(release)
+        except (ReleaseError, TritonError) as error:
+            if wanted.previous is None:
+                raise
+            self._refuse(release, error)
+            release = wanted.previous
+            try:
+                await self._load_whole(release)
+            except (ReleaseError, TritonError):
+                raise error from None
+        self._wanted_at[release] = asyncio.get_running_loop().time()
+        return release
 
-    async def advance(self) -> None:
-        """Do what the file says now. Called again and again."""
+    async def advance(self, loaded: Callable[[], frozenset[int]]) -> None:
+        """Do what the file says now. Called again and again.
+
+        Args:
+            loaded: the releases that the processes hold, which may take a second to find out; raises GatewayError.
+        """
         try:
             wanted = await asyncio.to_thread(Traffic.read, self._repository)
         except (OSError, TrafficError):
@@ -55,31 +77,48 @@ class HeldReleases:
         if wanted is None:
             return
         if wanted != self._wanted:
-            self._wanted, self._failed = wanted, set()
-        await self._hold(wanted)
+            self._wanted, self._failed = wanted, {}
+        await self._hold(wanted, loaded)
 
-    async def _hold(self, wanted: Traffic) -> None:
+    async def _hold(self, wanted: Traffic, loaded: Callable[[], frozenset[int]]) -> None:
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
             self._wanted_at[release] = now
-            if release not in self._failed:
+            if self._failed.get(release, now) <= now:
                 await self._load(release)
         self._triton.prefer(wanted.serving)
         for release in wanted.kept & self._wanted_at.keys():
             self._wanted_at[release] = now
         for release, since in list(self._wanted_at.items()):
             if now - since > self._grace:
-                del self._wanted_at[release]
-                await self._unload(release)
+                await self._let_go(release, loaded)
 
     async def _load(self, release: int) -> None:
         try:
-            await self._triton.load(release)
-        except TritonError as error:
-            self._failed.add(release)
+            await self._load_whole(release)
+        except (ReleaseError, TritonError) as error:
+            self._refuse(release, error)
+
+    async def _load_whole(self, release: int) -> None:
+        """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe."""
+        await asyncio.to_thread(read_whole, self._repository, release)
+        await self._triton.load(release)
+
+    def _refuse(self, release: int, error: ReleaseError | TritonError) -> None:
+        self._failed[release] = asyncio.get_running_loop().time() + _RETRY_SECONDS
+        if isinstance(error, TritonError):  # a damaged release is told by the gateway processes
             _log.error("release not loaded", release=release, reason=str(error))
 
-    async def _unload(self, release: int) -> None:
+    async def _let_go(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
+        """Unload a release that no process holds: where they refused all that is wanted, they go on with another."""
+        try:
+            is_held = release in await asyncio.to_thread(loaded)
+        except GatewayError:
+            is_held = True  # by a process that is busy, perhaps
+        if is_held:
+            self._wanted_at[release] = asyncio.get_running_loop().time()
+            return
+        del self._wanted_at[release]
         try:
             await self._triton.unload(release)
         except TritonError as error:

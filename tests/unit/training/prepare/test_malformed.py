@@ -42,6 +42,10 @@ def refusal(prepared: Prepare, folder: Path) -> DataError:
         ((HEADER + GOOD).encode() + b"s1,view,,i\xff,,1\n", 3, "item_id", "UTF-8"),
         (HEADER + 's1,search,,,"two\nlines",\n\n' + "s1,view,[/x],i1,,1\n", 5, "time", "[/x]"),
         ((HEADER + GOOD).replace("\n", "\r\n") + GOOD, None, None, "different ways"),
+        (b"a" * 200_000 + b"\n", 1, None, "the header can't be read"),
+        (b"shopper_id," + b"a" * 3_000_000, 1, None, "longer than 2000000 bytes"),
+        (HEADER + "s1," + "x" * 200_000 + "\n", 2, "time", "2 values, the header 6"),
+        (HEADER + "s1,view,yesterday,i1," + "x" * 200_000 + ",1\n", 2, "time", "'yesterday' is not a time"),
     ],
 )
 def test_csv(
@@ -68,6 +72,8 @@ def test_csv(
         (b'{"shopper_id":"s","type":"view","item_id":"i"}\n\n'
          b'{"shopper_id":"s","type":"view","item_id":"i","time":"noon"}\n', 3, "time", "'noon' is not a time"),
         (b"", 1, "shopper_id", "required"),
+        (b'{"shopper_id":' + b"[" * 200_000 + b"\n", 1, None, "nested too deep"),
+        (b'{"shopper_id":"' + b"s" * 40_000_000 + b'"}\n', 1, None, "longer than 16777216 bytes"),
     ],
 )  # fmt: skip
 def test_json_lines(

@@ -1,5 +1,8 @@
 """Labels: by SQL over what comes after a moment, or by a table; never by anything else."""
 
+import multiprocessing
+import pickle
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 
 from portrait.training.errors import DeclarationError
 from portrait.training.traits import declarations
-from portrait.training.traits.labels import Labeller, Labels, labeller
+from portrait.training.traits.labels import LIMITS, Labeller, Labels, Limits, evaluating, labeller
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,12 +39,19 @@ def write(folder: Path, events: list[tuple[str, float, str]]) -> Path:
     return folder
 
 
-@contextmanager
-def opened(folder: Path, field: str = "label", value: str = BUYS) -> Iterator[tuple[Labeller, declarations.Trait]]:
+def declare(folder: Path, field: str, value: str) -> declarations.Declarations:
+    """A trait with this label, or this table of labels."""
     file = folder / "traits.toml"
     file.write_text(f'[[trait]]\nname = "buys"\nhorizon_days = 10\n{field} = """{value}"""\n', encoding="utf-8")
-    declared = declarations.read(file)
-    with labeller(folder, IDS, declared) as made:
+    return declarations.read(file)
+
+
+@contextmanager
+def opened(
+    folder: Path, field: str = "label", value: str = BUYS, limits: Limits = LIMITS
+) -> Iterator[tuple[Labeller, declarations.Trait]]:
+    declared = declare(folder, field, value)
+    with labeller(folder, IDS, declared, limits) as made:
         yield made, declared.traits[0]
 
 
@@ -87,8 +97,12 @@ def test_only_events_of_the_window_count(drawn: list[tuple[str, float, str]]) ->
     kept = [*EVENTS, ("a", 30.0, "view"), *drawn]
     inside = {who for who, day, kind in kept if kind == "purchase" and AS_OF < START + day * DAY <= AS_OF + 10 * DAY}
     since = {who for who, day, _ in kept if AS_OF - 30 * DAY < START + day * DAY <= AS_OF}
-    with tempfile.TemporaryDirectory() as folder:
-        found = labels(write(Path(folder), kept))
+    with tempfile.TemporaryDirectory() as name:
+        folder = write(Path(name), kept)
+        declared = declare(folder, "label", BUYS)
+        # Without the process, which takes longer to start than all the rest.
+        with evaluating(folder, IDS, declared, LIMITS, folder) as evaluate:
+            found = evaluate(declared.traits[0], AS_OF.timestamp())
     assert [IDS[row] for row in found.shoppers] == sorted(since)
     assert {IDS[row] for row, value in zip(found.shoppers, found.values, strict=True) if value} == inside & since
 
@@ -146,3 +160,57 @@ def test_refuses_what_is_no_label(tmp_path: Path, query: str, message: str) -> N
         labels(tmp_path, value=query)
     assert (caught.value.trait, caught.value.field) == ("buys", "label")
     assert sorted(path for path in tmp_path.iterdir() if path.name != "traits.toml") == before
+
+
+SMALL = Limits(seconds=1.0, memory_mib=128, spill_mib=64)
+LABELLED = "SELECT shopper_id, n > 5 AS label FROM shoppers, ({}) AS counted(n)"
+RUNAWAY = {
+    "a cross join": LABELLED.format("SELECT count(*) FROM past AS a, past AS b, past AS c WHERE a.time < b.time"),
+    "a recursion without end": LABELLED.format(
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t"
+    ),
+    "a product that is sorted": LABELLED.format(
+        "SELECT max(length(a.event_id)) FROM (SELECT * FROM past AS a, past AS b ORDER BY random() LIMIT 1 "
+        "OFFSET 10000000) AS a"
+    ),
+    "a list of all": LABELLED.format("SELECT len(list(a.event_id || b.event_id)) FROM past AS a, past AS b"),
+    "a text of gigabytes": LABELLED.format("SELECT length(repeat('a', 3000000000))"),
+    "many long texts": LABELLED.format("SELECT max(length(repeat(event_id, 1000000))) FROM past"),
+    "one call without end": LABELLED.format("SELECT levenshtein(repeat('a', 300000), repeat('b', 300000))"),
+}
+
+
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    events = [(IDS[place % 3], 10.0 + place / 1_000, "view") for place in range(20_000)]
+    return write(tmp_path_factory.mktemp("long_log"), events)
+
+
+@pytest.mark.parametrize("case", RUNAWAY)
+def test_a_query_that_runs_away_is_ended_at_the_limit(
+    long_log: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portrait.training.traits.labels._GRACE_SECONDS", 1.0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with (
+        pytest.raises(DeclarationError) as caught,
+        opened(long_log, value=RUNAWAY[case], limits=SMALL) as (made, trait),
+    ):
+        made.labels(trait, AS_OF.timestamp())
+    assert (caught.value.trait, caught.value.field) == ("buys", "label")
+    assert "the limit is 1 s, 128 MiB of memory and 64 MiB of disk" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+    assert not multiprocessing.active_children()
+
+
+def test_what_memory_does_not_hold_goes_to_disk(long_log: Path) -> None:
+    many = "(SELECT a.event_id || b.event_id AS id FROM past AS a, (FROM past LIMIT 100) AS b)"
+    counted = LABELLED.format(f"SELECT count(DISTINCT id) FROM {many}")
+    with opened(long_log, value=counted, limits=Limits(memory_mib=128)) as (made, trait):
+        assert made.labels(trait, AS_OF.timestamp()).values.tolist() == [True] * 3
+
+
+def test_errors_travel_between_processes() -> None:
+    error = DeclarationError("traits.toml", "buys", "label", "takes too much")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 
@@ -16,6 +17,8 @@ from portrait.training.prepare.engine import identifier, literal, one
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _DELIMITERS = ",;\t|"
+_MAX_CSV_LINE, _MAX_JSON_LINE = 2_000_000, 16 << 20
+"""Bytes of a line; the engine refuses longer ones, and nothing here reads them as a whole to say what is wrong."""
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
@@ -72,7 +75,10 @@ class Table:
             else:
                 reader = csv.reader(lines, delimiter=_delimiter(self.file))
                 numbers = (reader.line_num for record in reader if record)
-            return next(islice(numbers, row - 1, None), row)
+            try:
+                return next(islice(numbers, row - 1, None), row)
+            except csv.Error:  # a value that is too long for this reader
+                return row
 
 
 def read(connection: duckdb.DuckDBPyConnection, file: Path, name: str, only: Collection[str] | None = None) -> Table:
@@ -189,18 +195,32 @@ def _create(connection: duckdb.DuckDBPyConnection, name: str, chosen: list[str],
 
 def _delimiter(file: Path) -> str:
     """The separator that the header holds most of."""
-    with file.open(encoding="utf-8-sig", errors="replace") as lines:
-        header = lines.readline()
-    return max(_DELIMITERS, key=header.count)
+    return max(_DELIMITERS, key=_first_line(file).decode("utf-8-sig", errors="replace").count)
+
+
+def _first_line(file: Path) -> bytes:
+    with file.open("rb") as lines:
+        first = lines.readline(_MAX_CSV_LINE + 1)
+    if len(first) > _MAX_CSV_LINE:
+        raise DataError(str(file), 1, None, f"the line is longer than {_MAX_CSV_LINE} bytes")
+    return first
+
+
+def _bounded(lines: BinaryIO, maximum: int) -> Iterator[bytes]:
+    """Lines of a file; of one that is longer than a maximum its beginning, one byte longer."""
+    while line := lines.readline(maximum + 1):
+        yield line
+        while len(line) > maximum and not line.endswith(b"\n"):
+            line = lines.readline(maximum + 1)
 
 
 def _header(file: Path, delimiter: str) -> tuple[str, ...]:
-    with file.open("rb") as lines:
-        first = lines.readline()
     try:
-        names = next(csv.reader([first.decode("utf-8-sig")], delimiter=delimiter), [])
+        names = next(csv.reader([_first_line(file).decode("utf-8-sig")], delimiter=delimiter), [])
     except UnicodeDecodeError as error:
         raise DataError(str(file), 1, None, f"is not UTF-8: {error.reason}") from error
+    except csv.Error as error:
+        raise DataError(str(file), 1, None, f"the header can't be read: {error}") from error
     if not names:
         raise DataError(str(file), 1, None, "the file has no header")
     header: dict[str, None] = {}
@@ -235,12 +255,15 @@ def _fields(file: Path, line: int | None, delimiter: str) -> list[str]:
     if line is None:
         return []
     with file.open("rb") as lines:
-        content = next(islice(lines, line - 1, None), b"")
+        content = next(islice(_bounded(lines, _MAX_CSV_LINE), line - 1, None), b"")
     try:
         readable = content.decode()
     except UnicodeDecodeError as error:
         readable = content[: error.start].decode()
-    return next(csv.reader([readable], delimiter=delimiter), [""])
+    try:
+        return next(csv.reader([readable], delimiter=delimiter), [""])
+    except csv.Error:  # a value that is too long for this reader
+        return []
 
 
 def _last_column(file: Path, line: int | None, columns: tuple[str, ...], delimiter: str) -> str | None:
@@ -251,7 +274,9 @@ def _last_column(file: Path, line: int | None, columns: tuple[str, ...], delimit
 def _broken_line(file: Path) -> DataError:
     """What is wrong with the first line that is no JSON object: the engine only knows that there is one."""
     with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(_bounded(lines, _MAX_JSON_LINE), start=1):
+            if len(line) > _MAX_JSON_LINE:
+                return DataError(str(file), number, None, f"the line is longer than {_MAX_JSON_LINE} bytes")
             try:
                 if line.strip() and not isinstance(json.loads(line.decode()), dict):
                     return DataError(str(file), number, None, "the line is not a JSON object")
@@ -259,4 +284,6 @@ def _broken_line(file: Path) -> DataError:
                 return DataError(str(file), number, None, f"is not UTF-8: {error.reason}")
             except json.JSONDecodeError as error:
                 return DataError(str(file), number, None, f"the line is not JSON: {error.msg}, character {error.colno}")
+            except RecursionError:
+                return DataError(str(file), number, None, "the line is nested too deep")
     return DataError(str(file), None, None, "the file can't be read as JSON lines")

@@ -9,15 +9,19 @@ A label's SQL is one SELECT over the views
 
 and gives `shopper_id` and `label`, a boolean or 0 and 1, one row for each shopper. Shoppers without a row, or with a
 null, are no samples. The query runs in an engine of its own in memory that reaches no file and takes no statement but
-one SELECT; the tables behind the views stand in a schema that no query names by mistake.
+one SELECT; the tables behind the views stand in a schema that no query names by mistake. It works in a process of its
+own, within `Limits`.
 """
 
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import numpy as np
@@ -25,13 +29,36 @@ from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES
 from portrait.features.histories import SECONDS_PER_DAY
-from portrait.training.prepare.engine import engine, literal
+from portrait.training.errors import TrainingError
+from portrait.training.prepare.engine import engine, literal, one
 from portrait.training.traits.declarations import Declarations, Trait
+from portrait.training.traits.isolation import Isolated, OutOfBoundsError, isolated
 
 _TYPES = ", ".join(literal(kind.value) for kind in EVENT_TYPES)
 _ENCODED = f"(item_id IS NULL OR catalogue = {literal(DEFAULT_CATALOGUE)}) AND type IN ({_TYPES})"
 """Events that the corpus holds: who has no other is unknown to the encoders."""
 _TABLE_COLUMNS = {"shopper_id", "time", "value"}
+_GRACE_SECONDS = 5.0
+"""For a query that was interrupted to end, before its process is killed."""
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the label of one trait at one moment may take."""
+
+    seconds: float = 600.0
+    memory_mib: int = 2_048
+    """Of the engine's own buffers; the process may take twice that, and is ended beyond."""
+    spill_mib: int = 20_480
+    """On disk, for what memory does not hold."""
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s, {self.memory_mib} MiB of memory and {self.spill_mib} MiB of disk"
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -45,27 +72,57 @@ class Labels:
 
 
 class Labeller:
-    """Evaluates labels over a prepared data set.
+    """Evaluates labels over a prepared data set, in another process.
 
     Args:
-        connection: holds the views, and the tables behind them.
+        process: evaluates.
         declarations: the traits.
+        limits: of one evaluation.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, declarations: Declarations) -> None:
-        self._connection = connection
-        self._declarations = declarations
+    def __init__(self, process: Isolated[Labels], declarations: Declarations, limits: Limits) -> None:
+        self._process, self._declarations, self._limits = process, declarations, limits
 
     def labels(self, trait: Trait, as_of: float) -> Labels:
         """Labels of a trait after a moment, seconds since 1970.
 
         Raises:
-            DeclarationError: the label can't be evaluated.
+            DeclarationError: the label can't be evaluated, or not within the limits.
         """
+        try:
+            return self._process.ask(trait, as_of, seconds=self._limits.seconds + _GRACE_SECONDS)
+        except OutOfBoundsError as error:
+            raise self._declarations.error(trait, _beyond(self._limits)) from error
+
+
+class _Evaluator:
+    """Evaluates labels.
+
+    Args:
+        connection: holds the views, and the tables behind them.
+        declarations: the traits.
+        limits: of one evaluation.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, declarations: Declarations, limits: Limits) -> None:
+        self._connection, self._declarations, self._limits = connection, declarations, limits
+
+    def labels(self, trait: Trait, as_of: float) -> Labels:
+        """See `Labeller.labels`."""
+        timer = threading.Timer(self._limits.seconds, self._connection.interrupt)
+        timer.start()
+        try:
+            return self._labels(trait, as_of)
+        finally:
+            timer.cancel()
+            timer.join()  # so that it interrupts no later query
+
+    def _labels(self, trait: Trait, as_of: float) -> Labels:
         self._look_from(trait, as_of)
         query = trait.label if trait.label is not None else _of_table(self._table(trait))
         self._require_select(trait, query)
-        columns = [row[0].lower() for row in self._ran(trait, f"DESCRIBE {query}").fetchall()]
+        described = self._ran(trait, f"DESCRIBE {query}", duckdb.DuckDBPyConnection.fetchall)
+        columns = [row[0].lower() for row in described]
         if sorted(columns) != ["label", "shopper_id"]:
             raise self._declarations.error(
                 trait, f"must give the columns shopper_id and label, and gives {', '.join(columns) or 'none'}"
@@ -88,9 +145,11 @@ class Labeller:
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise self._declarations.error(trait, "must be one SELECT")
 
-    def _ran(self, trait: Trait, query: str) -> duckdb.DuckDBPyConnection:
+    def _ran(self, trait: Trait, query: str, fetch: Callable[[duckdb.DuckDBPyConnection], R]) -> R:
         try:
-            return self._connection.execute(query)
+            return fetch(self._connection.execute(query))
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException, MemoryError) as error:
+            raise self._declarations.error(trait, _beyond(self._limits)) from error
         except duckdb.Error as error:
             raise self._declarations.error(trait, f"can't be evaluated: {_told(error)}") from error
 
@@ -106,7 +165,8 @@ class Labeller:
             JOIN behind.who AS who USING (shopper_id)
             WHERE told.label IS NOT NULL GROUP BY who.row ORDER BY who.row
             """,
-        ).fetchnumpy()
+            duckdb.DuckDBPyConnection.fetchnumpy,
+        )
         if (found["rows"] > 1).any():
             raise self._declarations.error(trait, "must give one row for each shopper, and gives several for some")
         values = np.asarray(found["label"], dtype=np.float64)
@@ -119,41 +179,75 @@ class Labeller:
 
 
 @contextmanager
-def labeller(data: Path, shopper_ids: list[str], declarations: Declarations) -> Iterator[Labeller]:
+def labeller(
+    data: Path, shopper_ids: list[str], declarations: Declarations, limits: Limits = LIMITS
+) -> Iterator[Labeller]:
     """Open an engine that holds a prepared data set and the teams' tables, and nothing else.
 
     Args:
         data: the data set's folder.
         shopper_ids: in the corpus' order.
         declarations: the traits.
+        limits: of the label of one trait at one moment.
 
     Raises:
         DeclarationError: a table of labels can't be read.
+        TrainingError: the data set does not fit into the limits.
     """
-    with tempfile.TemporaryDirectory(prefix="portrait-traits-") as scratch, engine(Path(scratch)) as connection:
-        connection.execute("CREATE SCHEMA behind")
-        for table, file in (("behind.log", "events.parquet"), ("items", "items.parquet")):
-            connection.execute(f"CREATE TABLE {table} AS SELECT * FROM read_parquet({literal(data / file)})")
-        connection.execute(
-            "CREATE TABLE behind.who AS SELECT shopper_id, row - 1 AS row FROM "
-            "(SELECT unnest($ids::VARCHAR[]) AS shopper_id, generate_subscripts($ids::VARCHAR[], 1) AS row)",
-            {"ids": shopper_ids},
-        )
-        connection.execute("CREATE TABLE behind.moment (as_of TIMESTAMPTZ, until TIMESTAMPTZ, since TIMESTAMPTZ)")
-        for view, chosen, condition in (
-            ("past", "log.*", "time <= as_of"),
-            ("future", "log.*", "time > as_of AND time <= until"),
-            ("shoppers", "DISTINCT shopper_id, as_of, until", f"time > since AND time <= as_of AND {_ENCODED}"),
-        ):
-            connection.execute(
-                f"CREATE VIEW {view} AS SELECT {chosen} FROM behind.log AS log, behind.moment WHERE {condition}"
-            )
-        for place, trait in enumerate(declarations.traits):
-            if trait.table:
-                _load_table(connection, declarations, trait, f"behind.labels_{place}")
+    with tempfile.TemporaryDirectory(prefix="portrait-traits-") as scratch:
+        opened = partial(evaluating, data, shopper_ids, declarations, limits, Path(scratch))
+        try:
+            with isolated(opened, 2 * limits.memory_mib << 20) as process:
+                yield Labeller(process, declarations, limits)
+        except OutOfBoundsError as error:
+            raise TrainingError(
+                f"{data} can't be read for labels: the engine {error}; the limit is {limits}"
+            ) from error
+
+
+@contextmanager
+def evaluating(
+    data: Path, shopper_ids: list[str], declarations: Declarations, limits: Limits, scratch: Path
+) -> Iterator[Callable[[Trait, float], Labels]]:
+    """What evaluates labels, in the process that it works in."""
+    with engine(scratch) as connection:
+        connection.execute(f"SET memory_limit = '{limits.memory_mib}MiB'")
+        try:
+            _load(connection, data, shopper_ids, declarations)
+            # The limit is on what a label takes beyond the log itself, of which memory may not hold all.
+            (spilled,) = one(connection, "SELECT coalesce(sum(size), 0) >> 20 FROM duckdb_temporary_files()")
+            connection.execute(f"SET max_temp_directory_size = '{int(str(spilled)) + limits.spill_mib}MiB'")
+        except duckdb.Error as error:
+            raise TrainingError(f"{data} can't be read for labels: {_told(error)}") from error
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        yield Labeller(connection, declarations)
+        yield _Evaluator(connection, declarations, limits).labels
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, data: Path, shopper_ids: list[str], declarations: Declarations
+) -> None:
+    """Make the views, and the tables behind them."""
+    connection.execute("CREATE SCHEMA behind")
+    for table, file in (("behind.log", "events.parquet"), ("items", "items.parquet")):
+        connection.execute(f"CREATE TABLE {table} AS SELECT * FROM read_parquet({literal(data / file)})")
+    connection.execute(
+        "CREATE TABLE behind.who AS SELECT shopper_id, row - 1 AS row FROM "
+        "(SELECT unnest($ids::VARCHAR[]) AS shopper_id, generate_subscripts($ids::VARCHAR[], 1) AS row)",
+        {"ids": shopper_ids},
+    )
+    connection.execute("CREATE TABLE behind.moment (as_of TIMESTAMPTZ, until TIMESTAMPTZ, since TIMESTAMPTZ)")
+    for view, chosen, condition in (
+        ("past", "log.*", "time <= as_of"),
+        ("future", "log.*", "time > as_of AND time <= until"),
+        ("shoppers", "DISTINCT shopper_id, as_of, until", f"time > since AND time <= as_of AND {_ENCODED}"),
+    ):
+        connection.execute(
+            f"CREATE VIEW {view} AS SELECT {chosen} FROM behind.log AS log, behind.moment WHERE {condition}"
+        )
+    for place, trait in enumerate(declarations.traits):
+        if trait.table:
+            _load_table(connection, declarations, trait, f"behind.labels_{place}")
 
 
 def _load_table(connection: duckdb.DuckDBPyConnection, declarations: Declarations, trait: Trait, name: str) -> None:
@@ -181,6 +275,10 @@ def _of_table(name: str) -> str:
         f"SELECT shopper_id, max(value) AS label FROM {name} JOIN shoppers USING (shopper_id) "
         "WHERE time > as_of AND time <= until GROUP BY shopper_id"
     )
+
+
+def _beyond(limits: Limits) -> str:
+    return f"takes too much at one moment; the limit is {limits}. Join by shopper_id, or let the query read less"
 
 
 def _told(error: duckdb.Error) -> str:

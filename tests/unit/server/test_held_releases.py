@@ -1,0 +1,100 @@
+"""Releases in a Triton that processes share: loaded if they are whole, kept for as long as a process holds them."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import tiny_release
+
+from portrait.features import release as files
+from portrait.features.release import ReleaseError
+from portrait.server.rollout.gateways import GatewayError
+from portrait.server.rollout.held import HeldReleases
+from portrait.server.rollout.traffic import Traffic
+
+
+class Noting:
+    """Stands for a Triton that loads whatever it is asked for."""
+
+    def __init__(self) -> None:
+        self.held: list[int] = []
+
+    async def load(self, release: int) -> None:
+        self.held += [] if release in self.held else [release]
+
+    async def unload(self, release: int) -> None:
+        self.held = [each for each in self.held if each != release]
+
+    def prefer(self, release: int) -> None: ...
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    for number in (1, 2, 3, 4):
+        tiny_release.build(tmp_path, number)
+    return tmp_path
+
+
+def block(repository: Path, release: int) -> None:
+    """Put a pipe in place of a graph, which could be read for ever."""
+    path = files.model_file(repository, "ranker", release)
+    path.unlink()
+    os.mkfifo(path)
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not seen():
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def following(held: HeldReleases, loaded: Callable[[], frozenset[int]]) -> AsyncIterator[None]:
+    task = asyncio.create_task(held.follow(loaded))
+    yield
+    assert not task.done()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_damaged_release_is_not_loaded_and_the_one_before_is(repository: Path) -> None:
+    block(repository, 3)
+    Traffic(3, 2).write(repository)
+    triton = Noting()
+    assert await HeldReleases(repository, triton, 0.0).begin(None) == 2
+    assert triton.held == [2]
+    block(repository, 2)
+    with pytest.raises(ReleaseError, match=r"ranker/3/model\.onnx"):
+        await HeldReleases(repository, Noting(), 0.0).begin(None)
+    with pytest.raises(ReleaseError, match=r"ranker/3/model\.onnx"):
+        await HeldReleases(repository, Noting(), 0.0).begin(3)
+
+
+async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: Path) -> None:
+    """Two damaged releases in a row: the processes go on with one that the file has forgotten."""
+    Traffic(1).write(repository)
+    block(repository, 3)
+    block(repository, 4)
+    triton, told = Noting(), frozenset({1})
+    asked: list[frozenset[int]] = []
+
+    def loaded() -> frozenset[int]:
+        asked.append(told)
+        if len(asked) == 1:
+            raise GatewayError("busy")
+        return told
+
+    held = HeldReleases(repository, triton, 0.0)
+    await held.begin(None)
+    async with following(held, loaded):
+        Traffic(3, 1).write(repository)
+        Traffic(4, 3).write(repository)
+        await until(lambda: len(asked) > 2)
+        assert triton.held == [1]
+        Traffic(2).write(repository)
+        told = frozenset({2})
+        await until(lambda: triton.held == [2])

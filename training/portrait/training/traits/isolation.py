@@ -1,0 +1,125 @@
+"""Isolation: what may run away works in a process of its own, with a limit on memory, and is killed in the end.
+
+DuckDB's limits do not hold inside of one function call: `repeat` takes memory that it does not count, and `levenshtein`
+of two long texts can't be interrupted. The system's limits hold.
+"""
+
+import multiprocessing
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from portrait.training.errors import TrainingError
+
+R = TypeVar("R")
+
+Answer = Callable[..., R]
+"""What the process answers questions with. Arguments, results and errors are pickled."""
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["portrait.training.traits.labels"])  # imported once, not in every process
+
+
+class OutOfBoundsError(Exception):
+    """The process took too long, or ended: it had no memory left, or was killed."""
+
+
+class Isolated(Generic[R]):
+    """Asks a process.
+
+    Args:
+        process: answers.
+        connection: leads to it.
+    """
+
+    def __init__(self, process: "multiprocessing.process.BaseProcess", connection: Connection) -> None:
+        self._process, self._connection = process, connection
+
+    def ask(self, *question: object, seconds: float | None) -> R:
+        """Have the process answer.
+
+        Args:
+            question: arguments of its `Answer`.
+            seconds: after which the process is killed; None if never.
+
+        Raises:
+            TrainingError: the process raised it.
+            OutOfBoundsError: the process did not answer.
+        """
+        self._connection.send(question)
+        return self.receive(seconds)
+
+    def receive(self, seconds: float | None) -> R:
+        """Wait for the next answer; see `ask`."""
+        try:
+            if not self._connection.poll(seconds):
+                raise OutOfBoundsError(f"did not end in {seconds:g} s")
+            answer, error = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise OutOfBoundsError(f"ended its process with exit code {self._process.exitcode}") from None
+        if error is not None:
+            raise error
+        return answer
+
+
+@contextmanager
+def isolated(opened: Callable[[], AbstractContextManager[Answer[R]]], memory_bytes: int) -> Iterator[Isolated[R]]:
+    """Start a process that answers questions; it is killed at the end of the block.
+
+    Args:
+        opened: called there, gives what answers.
+        memory_bytes: that it may take beyond what it begins with.
+
+    Raises:
+        TrainingError: `opened` raised it.
+        OutOfBoundsError: the process did not get so far.
+    """
+    ours, theirs = _PROCESSES.Pipe()
+    process = _PROCESSES.Process(target=_answer, args=(theirs, opened, memory_bytes), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        made: Isolated[R] = Isolated(process, ours)
+        made.receive(None)
+        yield made
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _answer(
+    connection: Connection, opened: Callable[[], AbstractContextManager[Answer[Any]]], memory_bytes: int
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks gets it too, and kills this process
+    limit = _data_bytes() + memory_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    try:
+        with opened() as answer:
+            connection.send((None, None))
+            while True:
+                connection.send(_try(answer, connection.recv()))
+    except TrainingError as error:
+        connection.send((None, error))
+    except (EOFError, OSError, MemoryError):
+        return  # nobody asks any more, or the one who asks is told by the end of this process
+
+
+def _try(answer: Answer[R], question: tuple[object, ...]) -> tuple[R | None, TrainingError | None]:
+    try:
+        return answer(*question), None
+    except TrainingError as error:
+        return None, error
+
+
+def _data_bytes() -> int:
+    """What counts for the limit: private memory that can be written."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0

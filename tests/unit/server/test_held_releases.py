@@ -3,7 +3,8 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import tiny_release
 
 from portrait.features import release as files
 from portrait.features.release import ReleaseError
+from portrait.server.background import Background
 from portrait.server.rollout.gateways import GatewayError
-from portrait.server.rollout.held import HeldReleases
+from portrait.server.rollout.held import LOOK_SECONDS, HeldReleases
 from portrait.server.rollout.traffic import Traffic
 
 
@@ -53,12 +55,10 @@ async def until(seen: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def following(held: HeldReleases, loaded: Callable[[], frozenset[int]]) -> AsyncIterator[None]:
-    task = asyncio.create_task(held.follow(loaded))
+    background = Background()
+    background.repeat("held releases", partial(held.advance, loaded), LOOK_SECONDS)
     yield
-    assert not task.done()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await background.stop()
 
 
 async def test_a_damaged_release_is_not_loaded_and_the_one_before_is(repository: Path) -> None:

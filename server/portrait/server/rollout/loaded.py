@@ -79,20 +79,22 @@ class Loaded:
         return sum(map(_counts, tuple(self._engines.values())), self._ended)
 
     def require_room(self, catalogue: str) -> None:
-        """Require that a catalogue exists in every release, or may be made in it.
+        """Require that a catalogue exists in a release, or may be made.
 
         What is stored already is replayed without this check: a state file that holds more than the limit is served.
 
         Raises:
             FailedPrecondition: there are as many catalogues as there may be.
         """
-        for engine in self._engines.values():
-            catalogues = engine.catalogues
-            if catalogue not in catalogues and len(catalogues) >= MAX_CATALOGUES:
-                raise FailedPrecondition(
-                    f"catalogue: there is none of this name, and there are {len(catalogues)}; the limit is "
-                    f"{MAX_CATALOGUES}. Use one that exists, or remove all items of one with DeleteItems"
-                )
+        held = [engine.catalogues for engine in self._engines.values()]
+        if any(catalogue in catalogues for catalogues in held):
+            return
+        count = max(map(len, held))
+        if count >= MAX_CATALOGUES:
+            raise FailedPrecondition(
+                f"catalogue: there is none of this name, and there are {count}; the limit is {MAX_CATALOGUES}. Use one "
+                "that exists, or remove all items of one with DeleteItems"
+            )
 
     async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
         """Add or replace items in every release; see `Engine.upsert_items`. Called with `changing` held."""

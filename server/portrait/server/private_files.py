@@ -1,5 +1,6 @@
 """Files and folders with shopper ids: nobody but the gateway's user reads them."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ _log = structlog.get_logger(__name__)
 
 
 def make_private_file(path: Path) -> None:
-    """Begin a file that only its owner reads and writes; one that others may open is closed to them.
+    """Begin a file that only its owner reads and writes, if there is none.
 
     What SQLite puts beside it gets the same permissions. A file that exists is not opened: to close it again would
     release the locks that other connections of this process hold on it.
@@ -20,11 +21,14 @@ def make_private_file(path: Path) -> None:
     Raises:
         OSError: the file can't be made.
     """
-    try:
+    with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE_FILE))
-    except FileExistsError:
-        for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-            _tighten(each, _PRIVATE_FILE)
+
+
+def tighten_files(path: Path) -> None:
+    """Close a state file, and what SQLite has put beside it, to all but its owner."""
+    for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+        _tighten(each, _PRIVATE_FILE)
 
 
 def make_private_folder(path: Path) -> None:

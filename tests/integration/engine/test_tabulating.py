@@ -190,3 +190,18 @@ async def test_a_shop_without_shoppers(engine: Engine, snapshots: Snapshots, tmp
     await nobody.record([bought("s", 0, ITEMS[0])])
     assert names(await tabulate(engine, nobody, snapshots, everybody)) == ["s"]
     await nobody.close()
+
+
+async def test_a_full_run_is_the_newest_though_the_clock_was_set_back_and_nobody_else_can_read_it(
+    engine: Engine, store: Store, snapshots: Snapshots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
+    monkeypatch.setattr("portrait.server.tabulating.time.time_ns", lambda: 0)
+    after = await tabulate(engine, store, snapshots, everybody, full=True, as_of=NOW)
+    newest = snapshots.newest(engine.release.identity)
+    assert newest is not None
+    assert newest.description.snapshot == after.description.snapshot == before.description.snapshot + 1
+    folder = snapshots.of(engine.release.identity)
+    assert {each.stat().st_mode & 0o777 for each in (tmp_path / "audiences", folder)} == {0o700}
+    files = [each for each in (folder / str(after.description.snapshot)).iterdir() if each.is_file()]
+    assert {each.stat().st_mode & 0o777 for each in files} == {0o600}

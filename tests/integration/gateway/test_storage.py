@@ -72,10 +72,9 @@ async def test_what_could_not_be_stored_changes_nothing(gateway: Served, stubs: 
         )
     assert set(told) == {("UNAVAILABLE", True)}
     assert gateway.line("storage_failure")["sqlite_errorname"] == "SQLITE_BUSY"
-    find = [GetItemRequest(catalogue=catalogue, item_id="new"), GetItemRequest(catalogue=f"{catalogue}-2")]
-    find[1].item_id = "new"
-    for request in find:
-        assert (await status(stubs.catalogue.GetItem(request)))[0] == "NOT_FOUND"
+    for name in (catalogue, f"{catalogue}-2"):
+        missing = stubs.catalogue.GetItem(GetItemRequest(catalogue=name, item_id="new"))
+        assert (await status(missing))[0] == "NOT_FOUND"
     assert (await stubs.catalogue.GetItem(GetItemRequest(catalogue=catalogue, item_id="old"))).item.title
     assert (await stubs.events.RecordEvents(events(shopper, 0, 1))).accepted == 1
 

@@ -14,11 +14,13 @@ from grpc_status import rpc_status
 from portrait.server import logs
 from portrait.server.errors import (
     DeadlineExceeded,
+    DiskFull,
     InferenceFailed,
     InvalidRequest,
     NotFound,
     Overloaded,
     PortraitError,
+    StateDamaged,
     Unavailable,
     Violation,
 )
@@ -132,6 +134,8 @@ EXPECTED = [
     (InvalidRequest([Violation("k", "sent -1")]), grpc.StatusCode.INVALID_ARGUMENT),
     (NotFound("catalogue", "there is none"), grpc.StatusCode.NOT_FOUND),
     (Overloaded("the queue is full", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (DiskFull("the disk is full", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (StateDamaged("a page is damaged"), grpc.StatusCode.DATA_LOSS),
     (Unavailable("Triton is down", 0.5), grpc.StatusCode.UNAVAILABLE),
     (DeadlineExceeded("too late"), grpc.StatusCode.DEADLINE_EXCEEDED),
 ]
@@ -150,7 +154,7 @@ async def test_an_expected_error_has_its_status_and_details(
     match error:
         case InvalidRequest():
             assert kinds == {"ErrorInfo", "BadRequest"}
-        case Overloaded() | Unavailable():
+        case Overloaded() | Unavailable() | DiskFull():
             assert kinds == {"ErrorInfo", "RetryInfo"}
         case _:
             assert kinds == {"ErrorInfo"}

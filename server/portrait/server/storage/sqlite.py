@@ -16,7 +16,7 @@ from portrait.features.events import Event
 from portrait.server.consents import Consent, Purpose
 from portrait.server.errors import DiskFull, PortraitError
 from portrait.server.moments import microseconds, moment
-from portrait.server.private_files import make_private_file
+from portrait.server.private_files import make_private_file, tighten_files
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.storage import forgetting
 from portrait.server.storage.arrivals import Arrivals
@@ -341,6 +341,7 @@ def _open(path: Path) -> list[sqlite3.Connection]:
             make_private_file(path)
             connections = [opened.enter_context(contextlib.closing(connect(path, LOCK_SECONDS))) for _ in range(3)]
             prepare(connections[0], path)
+            tighten_files(path)  # not before it is known to be ours
             for connection in connections:
                 connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_LOOK_SECONDS)}")
             Reserve(path).fill()

@@ -122,31 +122,25 @@ async def test_busy_cores_fail_no_call_that_has_time(gateway: Served) -> None:
     assert gateway.triton_pid() == triton
 
 
-@pytest.fixture(scope="module")
-def fragile(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A gateway whose models' processes are killed. The shipped configuration has two text encoders."""
-    with serve(repository, tmp_path_factory.mktemp("fragile")) as served:
-        yield served
-
-
 @pytest.mark.parametrize("model", ["text_encoder", "profile_encoder", "ranker", "trait_heads"])
-async def test_a_killed_model_process_is_replaced(fragile: Served, model: str) -> None:
-    async with loaded(fragile, callers=2) as load:
+async def test_a_killed_model_process_is_replaced(gateway: Served, model: str) -> None:
+    """The shipped configuration has two text encoders, of which one is killed."""
+    async with loaded(gateway, callers=2) as load:
         said: list[int] = []
         watch = asyncio.create_task(_note_health(load, said))
-        server = fragile.triton_pid()
+        server = gateway.triton_pid()
         before = find_model_processes(server)
         victim = next(each for each in before if each.model == model)
         os.kill(victim.pid, signal.SIGKILL)
-        await _until(lambda: any(line["event"] == "model process died" for line in _lines_of(fragile, victim)))
-        await _until(lambda: len(_living(fragile, server)) == len(before))
+        await _until(lambda: any(line["event"] == "model process died" for line in _lines_of(gateway, victim)))
+        await _until(lambda: len(_living(gateway, server)) == len(before))
         await load.until_answered()
         await _until(lambda: said[-1] == SERVING)
         watch.cancel()
     assert NOT_SERVING in said or not load.failed
     assert {error.code() for error in load.failed} <= {grpc.StatusCode.UNAVAILABLE}
     assert not Path(f"/proc/{victim.pid}").exists()
-    [line] = [line for line in _lines_of(fragile, victim) if line["event"] == "model process died"]
+    [line] = [line for line in _lines_of(gateway, victim) if line["event"] == "model process died"]
     assert (line["model"], line["release"]) == (model, victim.release)
 
 

@@ -4,7 +4,7 @@ What is made of them stands beside it: `ranking` and `profiling`. None knows gRP
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,13 @@ from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import READY_SECONDS, TritonModels
 from portrait.server.releases import Release
+from portrait.server.stepwise import run_at_once, run_in_steps
 from portrait.server.triton.configuration import instances
 
 SHORT_ROWS = 20_000
 """Work over more rows than these goes to a thread, so that it does not hold up other requests."""
+_FEW_ITEMS = 16
+"""The words of more items are put together in a thread: each may have tens of kilobytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,8 @@ class Engine:
 
     async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
         """Items by their words; finding who lends to newcomers reads the whole release."""
-        words = await self.texts.encode([item_text(item) for item in items], deadline)
+        texts = await run_in_steps(_texts(items)) if len(items) > _FEW_ITEMS else run_at_once(_texts(items))
+        words = await self.texts.encode(texts, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
             return described(self.release, catalogue, items, words)
         return await asyncio.to_thread(described, self.release, catalogue, items, words)
@@ -199,3 +203,11 @@ class Engine:
 def _count_learnt(release: Release) -> int:
     """Count the traits that a release's `trait_heads` gives."""
     return sum(not trait.absent for trait in release.traits)
+
+
+def _texts(items: Sequence[Item]) -> Generator[None, None, list[str]]:
+    texts = []
+    for item in items:
+        yield
+        texts.append(item_text(item))
+    return texts

@@ -331,7 +331,7 @@ async def _serve(
     # grpc.aio answers CANCELLED, which nobody retries, to calls that have arrived but that it has not taken up.
     announced = min(_ANNOUNCE_SECONDS, settings.drain_seconds)
     await asyncio.sleep(announced)
-    await stop_server(server, lambda: rooms.open, settings.drain_seconds - announced)
+    await stop_server(server, lambda: rooms.running, settings.drain_seconds - announced)
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)

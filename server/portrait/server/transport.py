@@ -79,19 +79,19 @@ def listen(server: grpc.aio.Server, settings: Settings, certificates: Certificat
     return port
 
 
-async def stop_server(server: grpc.aio.Server, count_open: Callable[[], int], seconds: float) -> None:
+async def stop_server(server: grpc.aio.Server, count_running: Callable[[], int], seconds: float) -> None:
     """Take up no more calls, and end once none runs any more.
 
     gRPC itself would wait up to 20 s more for each connection whose caller is gone without a word.
 
     Args:
         server: to be ended.
-        count_open: tells how many calls are open.
+        count_running: tells how many calls run.
         seconds: what calls that run may take to end, before they are cancelled.
     """
     stopping = asyncio.create_task(server.stop(seconds))
     await asyncio.sleep(0)  # from here on none is taken up
-    while count_open() and not stopping.done():
+    while count_running() and not stopping.done():
         await asyncio.wait({stopping}, timeout=_LOOK_SECONDS)
     await server.stop(min(seconds, _PARTING_SECONDS))
     await stopping

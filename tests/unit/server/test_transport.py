@@ -38,14 +38,14 @@ async def test_the_end_waits_for_calls_but_not_for_callers_who_are_gone() -> Non
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             call = channel.unary_unary(f"/{METHOD}")(b"")
             await begun.wait()
-            assert rooms.open == 1
-            stopping = asyncio.create_task(stop_server(server, lambda: rooms.open, 300.0))
+            assert rooms.running == 1
+            stopping = asyncio.create_task(stop_server(server, lambda: rooms.running, 300.0))
             assert not (await asyncio.wait({stopping}, timeout=0.3))[0]
             may_end.set()
             async with asyncio.timeout(15):  # gRPC itself takes 20 s
                 assert await call == b""
                 await stopping
-    assert rooms.open == 0
+    assert rooms.running == 0
 
 
 def test_a_room_is_shared_and_given_back() -> None:

@@ -93,9 +93,9 @@ class Rooms:
         return self._by_group["health" if method.name.startswith("grpc.") else "calls"]
 
     @property
-    def open(self) -> int:
-        """Calls that are open, all together."""
-        return sum(room.open for room in self._by_group.values())
+    def running(self) -> int:
+        """Calls that are open and have an end."""
+        return sum(room.open for group, room in self._by_group.items() if group != "endless")
 
     def refused(self) -> dict[tuple[str, str], int]:
         """Count what was refused since the start, by room and reason."""

@@ -50,7 +50,7 @@ class AsyncClient:
     """Calls a gateway; one channel for all calls. Make it, and use it, within one running event loop.
 
     Args:
-        address: host:port of the gateway.
+        address: host:port of the gateway, [IPv6 address]:port, or unix:PATH of its socket.
         tls: how to recognise the server; None for plain text.
         timeout: seconds that a call may take, retries included, where it says nothing else.
         caller: who calls, for example the name of a service: while a gateway is overloaded, no caller gets all of it.

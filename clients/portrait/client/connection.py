@@ -19,7 +19,7 @@ Command = Callable[..., None]
 
 @contextmanager
 def _client(
-    address: Annotated[str, typer.Option(envvar="PORTRAIT_ADDRESS", help="host:port of the gateway.")],
+    address: Annotated[str, typer.Option(envvar="PORTRAIT_ADDRESS", help="host:port of the gateway, or unix:PATH.")],
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that a call may take, retries included.")],
     tls: Annotated[bool, typer.Option("--tls", help="Call with TLS.")] = False,
     root_certificates: Annotated[

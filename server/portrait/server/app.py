@@ -70,13 +70,13 @@ from portrait.server.services.profiles import ProfileService
 from portrait.server.services.recommendations import RecommendationService
 from portrait.server.services.texts import TextService
 from portrait.server.settings import Settings
-from portrait.server.signals import end_on_signals, ignore_hangups, on_hangup, on_signals
+from portrait.server.signals import end_on_signals, ignore_hangups, on_signals
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
 from portrait.server.storage.tombstones import Tombstone
 from portrait.server.tabulating import Progress, TabulationError, tabulate
 from portrait.server.tls import Certificates, TlsError, load_certificates
-from portrait.server.transport import listen, server_options, warn_of_plain_text
+from portrait.server.transport import listen, server_options, stop_server, warn_of_plain_text
 from portrait.server.triton import (
     EmbeddedTriton,
     RemoteTriton,
@@ -332,8 +332,6 @@ async def _serve(
         settings, store, loaded, metrics, health, gates, given, permissions, audiences, shared, rooms, draining
     )
     port = listen(server, settings, certificates)
-    if certificates is not None:
-        on_hangup(certificates.refresh)
     await health.look(loaded)
     await server.start()
     background.repeat("health", partial(health.look, loaded), HEALTH_LOOK_SECONDS)
@@ -363,7 +361,7 @@ async def _serve(
     # grpc.aio answers CANCELLED, which nobody retries, to calls that have arrived but that it has not taken up.
     announced = min(_ANNOUNCE_SECONDS, settings.drain_seconds)
     await asyncio.sleep(announced)
-    await server.stop(settings.drain_seconds - announced)
+    await stop_server(server, lambda: rooms.running, settings.drain_seconds - announced)
     await background.stop()
     await rollout.stop()
     stop_metrics()

@@ -16,6 +16,8 @@ from portrait.server.settings import Settings
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 _KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
+_ANY_STRENGTH = "DEFAULT:@SECLEVEL=0"
+"""How strong keys must be is for callers to say: here it is only asked whether files are whole and fit together."""
 _HANDSHAKE_STEPS = 8
 """Turns of client and server after which a handshake in memory is done."""
 
@@ -92,6 +94,7 @@ class Certificates:
             TlsError: they do not belong together, or the key is damaged.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ciphers(_ANY_STRENGTH)
         with _in_memory(chain) as chain_file, _in_memory(key) as key_file:
             try:
                 context.load_cert_chain(chain_file, key_file)
@@ -185,6 +188,7 @@ def _find_doubt(server: ssl.SSLContext, chain: bytes) -> str | None:
     """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
+    client.set_ciphers(_ANY_STRENGTH)
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.load_verify_locations(cadata=_as_text(chain))
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()

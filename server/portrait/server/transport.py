@@ -1,10 +1,14 @@
 """The gateway's port: how its connections behave, where it listens, and how it is secured."""
 
+import asyncio
+from collections.abc import Callable
+
 import grpc
 import structlog
 
 from portrait.server.addresses import UNIX, bind_address, claim_unix_socket, is_local, open_unix_socket_to_group
 from portrait.server.settings import Settings
+from portrait.server.signals import on_hangup
 from portrait.server.tls import Certificates
 
 _MIN_PING_MILLISECONDS = 500
@@ -18,6 +22,9 @@ _KEEPALIVE_TIMEOUT_MILLISECONDS = 20_000
 """A caller who is silent for the first, and then does not answer a ping for the second, is gone; so are its streams."""
 _AGE_GRACE_SECONDS = 5.0
 """What calls get beyond the longest deadline on a connection that has reached its age: none is cut off."""
+_PARTING_SECONDS = 1.0
+"""What callers get to take the last answers, and to part."""
+_LOOK_SECONDS = 0.05
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +58,7 @@ def server_options(settings: Settings, *, shared: bool) -> list[tuple[str, int]]
 
 
 def listen(server: grpc.aio.Server, settings: Settings, certificates: Certificates | None) -> int:
-    """Open the port; returns it.
+    """Open the port; returns it. At SIGHUP, changed certificates are read at once and not at the next connection.
 
     Raises:
         OSError: it is taken, or can't be opened.
@@ -64,11 +71,30 @@ def listen(server: grpc.aio.Server, settings: Settings, certificates: Certificat
             port = server.add_insecure_port(address)
         else:
             port = server.add_secure_port(address, certificates.credentials())
+            on_hangup(certificates.refresh)
     except RuntimeError as error:
         raise OSError(f"can't listen on {address}: the port is taken, or the address is not of this machine") from error
     if settings.host.startswith(UNIX):
         open_unix_socket_to_group(settings.host)
     return port
+
+
+async def stop_server(server: grpc.aio.Server, count_running: Callable[[], int], seconds: float) -> None:
+    """Take up no more calls, and end once none runs any more.
+
+    gRPC itself would wait up to 20 s more for each connection whose caller is gone without a word.
+
+    Args:
+        server: to be ended.
+        count_running: tells how many calls run.
+        seconds: what calls that run may take to end, before they are cancelled.
+    """
+    stopping = asyncio.create_task(server.stop(seconds))
+    await asyncio.sleep(0)  # from here on none is taken up
+    while count_running() and not stopping.done():
+        await asyncio.wait({stopping}, timeout=_LOOK_SECONDS)
+    await server.stop(min(seconds, _PARTING_SECONDS))
+    await stopping
 
 
 def warn_of_plain_text(settings: Settings) -> None:

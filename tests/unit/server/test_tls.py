@@ -33,6 +33,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("server", "other"):
         make_certificate(folder, name)
     make_expired_certificate(folder, "expired")
+    small = ("-newkey", "rsa:1024", "-nodes", "-keyout", "small.key", "-out", "small.pem", "-subj", "/CN=small")
+    openssl(folder, "req", "-x509", *small)
     openssl(folder, "x509", "-in", "server.pem", "-outform", "der", "-out", "server.der")
     openssl(folder, "ec", "-in", "server.key", "-outform", "der", "-out", "key.der")
     openssl(folder, "ec", "-in", "server.key", "-aes128", "-passout", "pass:secret", "-out", "locked.key")
@@ -90,6 +92,7 @@ def test_a_file_that_may_not_be_read_is_told(made: Path, tmp_path: Path) -> None
 def test_good_files_are_taken_without_a_word(made: Path, log: io.StringIO) -> None:
     for chain in ("server.pem", "chain.pem"):
         Certificates(made / chain, made / "server.key", made / "ca.pem")
+    Certificates(made / "small.pem", made / "small.key", None)
     assert load_certificates(Settings()) is None
     assert log.getvalue() == ""
 

@@ -21,7 +21,8 @@ def measuring(metrics: Metrics) -> Interceptor:
                 error = raised
                 raise
             finally:
-                seconds.observe(time.perf_counter() - started)
+                if not method.is_endless:  # it may have been open for days
+                    seconds.observe(time.perf_counter() - started)
                 metrics.rpcs.labels(method.name, outcome(context, error)).inc()
 
         return behaviour

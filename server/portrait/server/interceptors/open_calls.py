@@ -44,6 +44,11 @@ class Room:
         self._total = 0
         self.refused: Counter[Excess] = Counter()
 
+    @property
+    def open(self) -> int:
+        """Calls that are open."""
+        return self._total
+
     def enter(self, caller: str) -> Excess | None:
         """Count a call as open, unless there is no room for it; then the reason is returned."""
         excess = None
@@ -86,6 +91,11 @@ class Rooms:
         if method.is_endless:
             return self._by_group["endless"]
         return self._by_group["health" if method.name.startswith("grpc.") else "calls"]
+
+    @property
+    def running(self) -> int:
+        """Calls that are open and have an end."""
+        return sum(room.open for group, room in self._by_group.items() if group != "endless")
 
     def refused(self) -> dict[tuple[str, str], int]:
         """Count what was refused since the start, by room and reason."""

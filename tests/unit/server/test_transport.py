@@ -1,0 +1,61 @@
+"""How the port ends, and how many calls may be open."""
+
+import asyncio
+import socket
+
+import grpc
+from google.protobuf.wrappers_pb2 import StringValue
+from hyperframe.frame import SettingsFrame
+
+from benchmarks.serving.http2 import PREFACE
+from portrait.server.interceptors.chain import Chain, Context
+from portrait.server.interceptors.open_calls import Excess, Room, Rooms, open_calls
+from portrait.server.interceptors.reading import reading
+from portrait.server.interceptors.requests import requests
+from portrait.server.metrics import Metrics
+from portrait.server.transport import stop_server
+
+METHOD = "portrait.v1.Test/Do"
+
+
+async def test_the_end_waits_for_calls_but_not_for_callers_who_are_gone() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: StringValue, context: Context) -> StringValue:
+        begun.set()
+        await may_end.wait()
+        return request
+
+    rooms = Rooms(10)
+    server = grpc.aio.server(interceptors=[Chain([open_calls(rooms, Metrics()), reading, requests])])
+    service, _, name = METHOD.partition("/")
+    handler = grpc.unary_unary_rpc_method_handler(answer, StringValue.FromString, StringValue.SerializeToString)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {name: handler})])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    with socket.create_connection(("127.0.0.1", port)) as gone:
+        gone.sendall(PREFACE + SettingsFrame(0).serialize())  # and never a word again, not even to a ping
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary(f"/{METHOD}")(b"")
+            await begun.wait()
+            assert rooms.running == 1
+            stopping = asyncio.create_task(stop_server(server, lambda: rooms.running, 300.0))
+            assert not (await asyncio.wait({stopping}, timeout=0.3))[0]
+            may_end.set()
+            async with asyncio.timeout(15):  # gRPC itself takes 20 s
+                assert await call == b""
+                await stopping
+    assert rooms.running == 0
+
+
+def test_a_room_is_shared_and_given_back() -> None:
+    room = Room(3, 2)
+    assert [room.enter(caller) for caller in ("a", "a", "a", "b", "b")] == [
+        None, None, Excess.CALLER, None, Excess.LIMIT,
+    ]  # fmt: skip
+    assert room.refused == {Excess.CALLER: 1, Excess.LIMIT: 1}
+    room.leave("a")
+    assert room.enter("c") is None
+    for caller in ("a", "b", "c"):
+        room.leave(caller)
+    assert room.open == 0

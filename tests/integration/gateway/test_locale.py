@@ -110,9 +110,8 @@ def repository(shell: Shell) -> Path:
 def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LC_ALL", "LOCPATH", "PYTHONUTF8", "PYTHONCOERCECLOCALE"):
         monkeypatch.setenv(name, shell.environment[name])
-    with serve(
-        repository, shell.folder, "--audience-minimum", "1", "--consent-advertising", "unless-withdrawn"
-    ) as served:
+    rules = [f"--consent-{purpose}=unless-withdrawn" for purpose in ("advertising", "demographics")]
+    with serve(repository, shell.folder, "--audience-minimum", "1", *rules) as served:
         monkeypatch.undo()
         shell.environment["PORTRAIT_ADDRESS"] = served.address
 
@@ -130,12 +129,10 @@ def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, mo
         if shell.encoding != "ascii":
             found = ask("audience", "find", "--interest", "Décoration > 台灯").splitlines()
             assert set(found) == set(_SHOPPERS)
+            assert "Île-de-France 上海" in ask("declare", _SHOPPERS[0], "--region", "Île-de-France 上海")
             profile = json.loads(ask("profile", _SHOPPERS[0], "--traits", "--json"))
             assert ["Décoration", "台灯"] in [each["path"] for each in profile["interests"]]
             assert profile["traits"][0]["description"] == "不再回来"
-            ask("consent", _SHOPPERS[0], "--grant", "demographics")
-            ask("declare", _SHOPPERS[0], "--region", "Île-de-France 上海")
-            assert "Île-de-France 上海" in ask("profile", _SHOPPERS[0])
             told = json.loads(ask("recommend", _SHOPPERS[0], "--query", "台灯", "--json"))
             assert "红色台灯 d'été" in [each["item"]["title"] for each in told["items"]]
         assert [line for line in served.logged if line.get("code") == "INTERNAL"] == []

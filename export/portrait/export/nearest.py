@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features import release as files
+from portrait.features.path_names import utf8_name
 from portrait.server.catalogues import bits
 from portrait.server.retrieval.approximate import Approximate
 
@@ -69,7 +70,7 @@ def write(
     index = inverted_file(vectors)
     asked = profiles(_PROFILES)
     recall = _look_at_enough(index, asked, vectors)
-    faiss.write_index(index, str(folder / files.ITEM_INDEX))
+    faiss.write_index(index, utf8_name(folder / files.ITEM_INDEX))
     return Retrieval(f"IVF{index.nlist},SQ8", int(index.nprobe), recall, len(asked))
 
 

@@ -35,12 +35,12 @@ class TextTokenizer:
     @classmethod
     def load(cls, path: Path) -> "TextTokenizer":
         """Read a `tokenizer.json`."""
-        return cls(Tokenizer.from_file(str(path)))
+        return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
 
     def save(self, path: Path) -> None:
         """Write a `tokenizer.json`."""
         with replacing(path) as temporary:
-            self._tokenizer.save(str(temporary))
+            temporary.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, unpadded, at most `MAXIMUM_TOKENS`. Releases the GIL while it works."""

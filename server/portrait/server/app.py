@@ -11,7 +11,6 @@ from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
-from types import MappingProxyType
 
 import grpc
 import structlog
@@ -137,7 +136,7 @@ def run(settings: Settings, *, check: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
     ignore_hangups()
     several = settings.processes > 1 and not check
-    return _end_of(supervise(settings) if several else _run(settings, check=check), settings, _ignored_variables())
+    return _end_of(supervise(settings) if several else _run(settings, check=check), settings)
 
 
 def run_shared(settings: Settings, *, supervised: bool) -> int:
@@ -148,28 +147,23 @@ def run_shared(settings: Settings, *, supervised: bool) -> int:
         supervised: whether another process loads releases into it.
     """
     ignore_hangups()
-    return _end_of(_run(settings, shared=True, supervised=supervised), settings)
+    return _end_of(_run(settings, shared=True, supervised=supervised), settings, shared=True)
 
 
 def run_tabulation(settings: Settings, *, full: bool, as_of: datetime | None) -> int:
     """Make the shopper table of the release that serves. Returns the exit code."""
-    return _end_of(_tabulate(settings, full, as_of), settings, _ignored_variables())
+    return _end_of(_tabulate(settings, full, as_of), settings)
 
 
 def run_forgotten(settings: Settings) -> int:
     """Write who was forgotten to stdout, as CSV. Returns the exit code."""
-    return _end_of(_forgotten(settings), settings, _ignored_variables())
+    return _end_of(_forgotten(settings), settings)
 
 
-def _ignored_variables() -> Mapping[str, str]:
-    return ignored_variables(Settings.model_fields, os.environ)
-
-
-def _end_of(
-    running: Coroutine[None, None, None], settings: Settings, ignored: Mapping[str, str] = MappingProxyType({})
-) -> int:
-    """Run, after a warning of each variable that is ignored; returns the exit code."""
+def _end_of(running: Coroutine[None, None, None], settings: Settings, *, shared: bool = False) -> int:
+    """Run, after a warning of each variable that is ignored (once for all shared processes); returns the exit code."""
     with logs.logging_to_stderr(settings.log_level):
+        ignored = {} if shared else ignored_variables(Settings.model_fields, os.environ)
         for variable, reason in ignored.items():
             _log.warning("variable_ignored", variable=variable, reason=reason)
         try:

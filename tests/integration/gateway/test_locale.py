@@ -49,10 +49,10 @@ class Shell:
         said = self.run(sys.executable, "-c", "import locale; print(locale.getencoding())").lower()
         assert said.strip() in (self.encoding, "ansi_x3.4-1968")
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str | Path) -> str:
         """Run a command; returns what it wrote to stdout, which must be UTF-8."""
         done = subprocess.run(
-            [each.encode(self.encoding) for each in command],
+            [bytes(each) if isinstance(each, Path) else each.encode(self.encoding) for each in command],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -70,8 +70,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture(scope="module")
 def log(shell: Shell) -> Path:
-    """A folder of events and items."""
-    folder = shell.folder / "log"
+    """A folder of events and items, whose name is UTF-8 on the disk."""
+    folder = shell.folder / "données 台灯"
     folder.mkdir()
     (folder / "items.jsonl").write_text(json.dumps(_ITEM, ensure_ascii=False) + "\n", encoding="utf-8")
     with (folder / "events.csv").open("w", newline="", encoding="utf-8") as file:
@@ -84,7 +84,7 @@ def log(shell: Shell) -> Path:
 
 
 def test_a_log_is_prepared(shell: Shell, log: Path) -> None:
-    report = json.loads(shell.run(_PORTRAIT, "prepare", "--source", "events", "--json", str(log), "data"))
+    report = json.loads(shell.run(_PORTRAIT, "prepare", "--source", "events", "--json", log, log / "data"))
     assert report["source"] == "events"
     assert (report["read"], report["kept"]) == (12, 12)
 
@@ -110,17 +110,16 @@ def repository(shell: Shell) -> Path:
 def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LC_ALL", "LOCPATH", "PYTHONUTF8", "PYTHONCOERCECLOCALE"):
         monkeypatch.setenv(name, shell.environment[name])
-    with serve(
-        repository, shell.folder, "--audience-minimum", "1", "--consent-advertising", "unless-withdrawn"
-    ) as served:
+    rules = [f"--consent-{purpose}=unless-withdrawn" for purpose in ("advertising", "demographics")]
+    with serve(repository, shell.folder, "--audience-minimum", "1", *rules) as served:
         monkeypatch.undo()
         shell.environment["PORTRAIT_ADDRESS"] = served.address
 
-        def ask(*arguments: str) -> str:
+        def ask(*arguments: str | Path) -> str:
             return shell.run(_PORTRAIT, *arguments)
 
-        assert "1 stored" in ask("upsert", str(log / "items.jsonl"))
-        assert "12 accepted" in ask("record", str(log / "events.csv"))
+        assert "1 stored" in ask("upsert", log / "items.jsonl")
+        assert "12 accepted" in ask("record", log / "events.csv")
         folders = ("--repository", str(repository), "--state", "portrait.db", "--audiences", "audiences")
         ask("tabulate", *folders, "--triton-log", "tabulate.log")
         seed = shell.folder / "seed.txt"
@@ -130,12 +129,10 @@ def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, mo
         if shell.encoding != "ascii":
             found = ask("audience", "find", "--interest", "Décoration > 台灯").splitlines()
             assert set(found) == set(_SHOPPERS)
+            assert "Île-de-France 上海" in ask("declare", _SHOPPERS[0], "--region", "Île-de-France 上海")
             profile = json.loads(ask("profile", _SHOPPERS[0], "--traits", "--json"))
             assert ["Décoration", "台灯"] in [each["path"] for each in profile["interests"]]
             assert profile["traits"][0]["description"] == "不再回来"
-            ask("consent", _SHOPPERS[0], "--grant", "demographics")
-            ask("declare", _SHOPPERS[0], "--region", "Île-de-France 上海")
-            assert "Île-de-France 上海" in ask("profile", _SHOPPERS[0])
             told = json.loads(ask("recommend", _SHOPPERS[0], "--query", "台灯", "--json"))
             assert "红色台灯 d'été" in [each["item"]["title"] for each in told["items"]]
         assert [line for line in served.logged if line.get("code") == "INTERNAL"] == []

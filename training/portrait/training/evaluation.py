@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from portrait.features.path_names import utf8_name
 from portrait.features.replacing import replacing
 from portrait.training import metrics, ranking, tracking
 from portrait.training import run as runs
@@ -180,7 +181,7 @@ def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
         }
     )
     with replacing(path) as temporary:
-        table.write_parquet(temporary)
+        table.write_parquet(utf8_name(temporary))
 
 
 def metrics_file(folder: Path, split: Split) -> Path:

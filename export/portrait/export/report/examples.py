@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from portrait.export.index import document_frequencies
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event, EventType, Item
+from portrait.features.path_names import utf8_name
 from portrait.features.population import Population
 from portrait.features.rarity import Rarity
 from portrait.server.profiles.absence import Absence
@@ -169,7 +170,7 @@ def _events(trained: TrainedRun, rows: Sequence[int]) -> list[Event]:
 
 def _prices(data: Path, shopper_id: str) -> list[float | None]:
     """Price of each event of a shopper, in the order of the corpus, which keeps only where it stands among others."""
-    events = pl.scan_parquet(data / "events.parquet").filter(
+    events = pl.scan_parquet(utf8_name(data / "events.parquet")).filter(
         (pl.col("shopper_id") == shopper_id)
         & (pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
     )

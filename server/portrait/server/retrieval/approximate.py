@@ -12,6 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.path_names import utf8_name
 from portrait.server.catalogues import bits
 from portrait.server.catalogues.bits import Bits
 
@@ -39,7 +40,7 @@ class Approximate:
         Raises:
             RuntimeError: it is not one.
         """
-        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
+        return cls(faiss.read_index(utf8_name(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

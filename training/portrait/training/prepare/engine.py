@@ -6,6 +6,9 @@ from pathlib import Path
 
 import duckdb
 
+from portrait.features.path_names import utf8_name
+from portrait.training.errors import TrainingError
+
 MEMORY_LIMIT = "2GB"
 """Of the engine's own buffers; the process stays below twice that."""
 
@@ -22,8 +25,16 @@ def engine(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def literal(value: object) -> str:
-    """A value as an SQL string literal."""
-    return "'" + str(value).replace("'", "''") + "'"
+    """A value, or the name of a file, as an SQL string literal.
+
+    Raises:
+        TrainingError: the name is not UTF-8.
+    """
+    try:
+        text = utf8_name(value) if isinstance(value, Path) else str(value)
+    except OSError as error:
+        raise TrainingError(str(error)) from None
+    return "'" + text.replace("'", "''") + "'"
 
 
 def identifier(name: str) -> str:

@@ -61,13 +61,7 @@ from portrait.server.rollout.rollout import LOOK_SECONDS as ROLLOUT_LOOK_SECONDS
 from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.services.audiences import AudienceService
-from portrait.server.services.catalogues import CatalogueService
-from portrait.server.services.consents import ConsentService
-from portrait.server.services.events import EventService
-from portrait.server.services.explanations import ExplanationService
-from portrait.server.services.profiles import ProfileService
-from portrait.server.services.recommendations import RecommendationService
-from portrait.server.services.texts import TextService
+from portrait.server.services.registry import SERVICE_NAMES, add_services
 from portrait.server.settings import Settings
 from portrait.server.signals import end_on_signals, ignore_hangups, on_signals
 from portrait.server.storage.sqlite import open_store
@@ -84,39 +78,6 @@ from portrait.server.triton import (
     open_client,
     read_admin_key,
 )
-from portrait.v1 import (
-    audience_service_pb2,
-    audience_service_pb2_grpc,
-    catalogue_service_pb2,
-    catalogue_service_pb2_grpc,
-    consent_service_pb2,
-    consent_service_pb2_grpc,
-    event_service_pb2,
-    event_service_pb2_grpc,
-    explanation_service_pb2,
-    explanation_service_pb2_grpc,
-    profile_service_pb2,
-    profile_service_pb2_grpc,
-    recommendation_service_pb2,
-    recommendation_service_pb2_grpc,
-    text_service_pb2,
-    text_service_pb2_grpc,
-)
-
-_SERVICES = [
-    service.full_name
-    for module in (
-        audience_service_pb2,
-        catalogue_service_pb2,
-        consent_service_pb2,
-        event_service_pb2,
-        explanation_service_pb2,
-        profile_service_pb2,
-        recommendation_service_pb2,
-        text_service_pb2,
-    )
-    for service in module.DESCRIPTOR.services_by_name.values()
-]
 
 _TRITON_SECONDS = 5.0
 
@@ -319,7 +280,7 @@ async def _serve(
     finder = Finder(settings.audience_minimum, reach.permitted, reach.living)
     metrics.watch_audiences(finder, snapshots, loaded)
     background = Background()
-    health = Health(_SERVICES, store, {"background": background.failure})
+    health = Health(SERVICE_NAMES, store, {"background": background.failure})
     audiences = AudienceService(loaded, snapshots, finder)
     rooms = Rooms(len(gates) * settings.max_concurrent_rpcs)
     server = _server(
@@ -404,19 +365,8 @@ def _server(
         ],
     )
     server = grpc.aio.server(interceptors=[chain], options=server_options(settings, shared=shared))
-    audience_service_pb2_grpc.add_AudienceServiceServicer_to_server(audiences, server)
-    catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
-    consent_service_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentService(store, permissions), server)
-    event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
-    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(loaded, store, permissions), server)
-    explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
-        ExplanationService(loaded, store, permissions), server
-    )
-    recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
-        RecommendationService(loaded, store, permissions), server
-    )
-    text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(loaded), server)
+    add_services(server, loaded, store, permissions, audiences)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    Reflection([*_SERVICES, health_service]).add_to(server)
+    Reflection([*SERVICE_NAMES, health_service]).add_to(server)
     return server

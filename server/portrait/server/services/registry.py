@@ -1,0 +1,75 @@
+"""All services of the contract: their names, and how a server gets them."""
+
+import grpc
+
+from portrait.server.consents import Permissions
+from portrait.server.rollout.loaded import Loaded
+from portrait.server.services.audiences import AudienceService
+from portrait.server.services.catalogues import CatalogueService
+from portrait.server.services.consents import ConsentService
+from portrait.server.services.events import EventService
+from portrait.server.services.explanations import ExplanationService
+from portrait.server.services.profiles import ProfileService
+from portrait.server.services.recommendations import RecommendationService
+from portrait.server.services.texts import TextService
+from portrait.server.storage.store import Store
+from portrait.v1 import (
+    audience_service_pb2,
+    audience_service_pb2_grpc,
+    catalogue_service_pb2,
+    catalogue_service_pb2_grpc,
+    consent_service_pb2,
+    consent_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    explanation_service_pb2,
+    explanation_service_pb2_grpc,
+    profile_service_pb2,
+    profile_service_pb2_grpc,
+    recommendation_service_pb2,
+    recommendation_service_pb2_grpc,
+    text_service_pb2,
+    text_service_pb2_grpc,
+)
+
+SERVICE_NAMES = [
+    service.full_name
+    for module in (
+        audience_service_pb2,
+        catalogue_service_pb2,
+        consent_service_pb2,
+        event_service_pb2,
+        explanation_service_pb2,
+        profile_service_pb2,
+        recommendation_service_pb2,
+        text_service_pb2,
+    )
+    for service in module.DESCRIPTOR.services_by_name.values()
+]
+"""Full names, for example `portrait.v1.ProfileService`."""
+
+
+def add_services(
+    server: grpc.aio.Server, loaded: Loaded, store: Store, permissions: Permissions, audiences: AudienceService
+) -> None:
+    """Add every service of the contract to a server.
+
+    Args:
+        server: gets them.
+        loaded: the engines that answer.
+        store: of events, consents and changes of items.
+        permissions: say what may be done with a shopper's data.
+        audiences: the service of audiences, which owns a thread.
+    """
+    audience_service_pb2_grpc.add_AudienceServiceServicer_to_server(audiences, server)
+    catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
+    consent_service_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentService(store, permissions), server)
+    event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
+    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(loaded, store, permissions), server)
+    explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
+        ExplanationService(loaded, store, permissions), server
+    )
+    recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
+        RecommendationService(loaded, store, permissions), server
+    )
+    text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(loaded), server)

@@ -16,7 +16,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "portrait-test", str(folder)]
     try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        done = subprocess.run(mount, capture_output=True, encoding="utf-8", check=False)
     except FileNotFoundError:
         pytest.skip("there is no mount")
     if done.returncode:

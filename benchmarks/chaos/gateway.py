@@ -146,7 +146,7 @@ def _children(pid: int) -> list[int]:
     found: set[int] = set()
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            found.update(map(int, path.read_text().split()))
+            found.update(map(int, path.read_text(encoding="utf-8").split()))
         except OSError:
             continue
     return sorted(child for child in found if not re.search(r"^State:\s+Z", _status_of(child), re.MULTILINE))

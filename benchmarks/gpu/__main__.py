@@ -107,7 +107,7 @@ def gpus() -> list[str]:
     if program is None:
         return []
     query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    told = subprocess.run(query, capture_output=True, text=True, check=False)
+    told = subprocess.run(query, capture_output=True, encoding="utf-8", check=False)
     return told.stdout.splitlines() if told.returncode == 0 else []
 
 

@@ -102,4 +102,4 @@ def test_every_text_and_list_of_a_request_has_a_limit() -> None:
 
 @pytest.mark.parametrize("limit", [MAX_BATCH_EVENTS, MAX_BATCH_BYTES, MAX_REQUEST_ENTRIES])
 def test_limits_of_whole_requests_stand_in_the_contract(limit: int) -> None:
-    assert any(f" {limit} " in path.read_text() for path in PROTOS.glob("**/*.proto"))
+    assert any(f" {limit} " in path.read_text(encoding="utf-8") for path in PROTOS.glob("**/*.proto"))

@@ -131,7 +131,7 @@ def test_a_run_of_another_width_is_refused_before_anything_is_written(trained: T
     onnx.save(graph, wider)
     before = _contents(tmp_path)
     command = [str(Path(sys.executable).parent / "portrait"), "export", str(trained.folder), "--repository"]
-    ended = subprocess.run([*command, str(repository)], capture_output=True, text=True, check=False)
+    ended = subprocess.run([*command, str(repository)], capture_output=True, encoding="utf-8", check=False)
     assert ended.returncode == 2, ended.stderr
     told = "has a text_encoder 1 whose embedding is [32], not [16] as in this run"
     assert told in ended.stderr.replace("\n", " ")

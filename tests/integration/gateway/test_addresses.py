@@ -45,7 +45,7 @@ def test_a_unix_socket(repository: Path, tmp_path: Path) -> None:
         assert oct(path.stat().st_mode & 0o777) == "0o660"
         assert warnings(gateway) == []
         second = subprocess.run(
-            command(repository, tmp_path, *where), capture_output=True, text=True, timeout=60, check=False
+            command(repository, tmp_path, *where), capture_output=True, encoding="utf-8", timeout=60, check=False
         )
         assert second.returncode == 1
         assert "another process listens there" in second.stderr
@@ -59,7 +59,7 @@ def test_another_form_is_told(repository: Path, tmp_path: Path) -> None:
         done = subprocess.run(
             command(repository, tmp_path, option, "[::1]:50051"),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=60,
             check=False,
         )

@@ -110,7 +110,7 @@ def test_a_wrong_key_is_told_before_anything_is_started(repository: Path, tmp_pa
     tls = ("--tls-certificate", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/other.key")
     for how in (("--check",), (), ("--processes", "2")):
         done = subprocess.run(
-            command(repository, tmp_path, *tls, *how), capture_output=True, text=True, timeout=60, check=False
+            command(repository, tmp_path, *tls, *how), capture_output=True, encoding="utf-8", timeout=60, check=False
         )
         assert done.returncode == 1
         assert (

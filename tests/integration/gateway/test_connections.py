@@ -120,7 +120,11 @@ async def test_either_version_of_reflection_describes_every_service(stubs: Stubs
 def buf_curl(*arguments: str) -> str:
     buf = str(Path(sys.executable).parent / "buf")
     done = subprocess.run(
-        [buf, "curl", "--http2-prior-knowledge", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [buf, "curl", "--http2-prior-knowledge", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

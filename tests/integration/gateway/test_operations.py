@@ -187,7 +187,7 @@ def test_check_finds_damage_that_a_start_does_not(repository: Path, tmp_path: Pa
     with state.open("r+b") as file:
         file.seek(state.stat().st_size // 8192 * 4096)
         file.write(b"\xa5" * 4096)
-    done = subprocess.run(command(repository, tmp_path, "--check"), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 1
     assert "portrait.db is damaged" in done.stderr
     assert "Traceback" not in done.stderr

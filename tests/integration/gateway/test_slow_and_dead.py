@@ -187,7 +187,7 @@ asyncio.run(own(*map(Path, sys.argv[1:])))
 def nobodys_triton(repository: Path, folder: Path) -> Iterator[tuple[int, str]]:
     """A Triton whose owner sleeps, so that nobody looks after it; yields its process id and address."""
     program = [sys.executable, "-c", _OWNER, str(repository), str(folder / "nobodys.log")]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as owner:
+    with subprocess.Popen(program, stdout=subprocess.PIPE, encoding="utf-8") as owner:
         assert owner.stdout is not None
         pid, url = owner.stdout.readline().split()
         owner.send_signal(signal.SIGSTOP)

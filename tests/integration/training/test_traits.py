@@ -91,7 +91,7 @@ def test_a_label_that_runs_away_is_told_in_one_line(run: Path, tmp_path: Path, m
     monkeypatch.setattr("portrait.training.traits.learning.labeller", limited)
     file = tmp_path / "traits.toml"
     joined = "(SELECT count(*) FROM past AS a, past AS b, past AS c WHERE a.time < b.time) > 0"
-    file.write_text(FILE.replace(BUYS, f"SELECT shopper_id, {joined} AS label FROM shoppers"))
+    file.write_text(FILE.replace(BUYS, f"SELECT shopper_id, {joined} AS label FROM shoppers"), encoding="utf-8")
     answer = CliRunner().invoke(APP, [str(run), str(file)])
     assert answer.exit_code == 2
     assert "trait buys_2d, field 'label': takes too much at one moment; the limit is 1 s" in answer.output

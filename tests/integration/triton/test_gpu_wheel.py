@@ -66,7 +66,7 @@ def _initialised(wheel: Path, folder: Path, kind: str) -> list[str]:
     command = [sys.executable, "-c", _PROGRAM, *arguments]
     # No GPU, should this machine have one.
     hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=hidden, timeout=120)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, env=hidden, timeout=120)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.splitlines()
 

@@ -53,7 +53,7 @@ def test_too_little_is_said_at_the_load_and_while_calls_run(two_releases: Path, 
         env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         check=False,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     *logged, answers = done.stdout.splitlines()

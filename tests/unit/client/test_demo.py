@@ -37,7 +37,7 @@ demo.main()
 )
 def test_an_error_is_one_line_and_no_traceback(error: str, told: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(DEMO), error], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _PROGRAM, str(DEMO), error], capture_output=True, encoding="utf-8", check=False
     )
     assert ended.returncode == 1
     assert ended.stderr.startswith(told)

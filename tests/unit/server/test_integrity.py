@@ -58,7 +58,7 @@ def edited(**changes: object) -> Damage:
 
     def damage(repository: Path) -> None:
         path = manifest_of(repository)
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
 
     return damage
 
@@ -73,9 +73,9 @@ def hashed(edit: Callable[[dict[str, str]], object]) -> Damage:
 
     def damage(repository: Path) -> None:
         path = manifest_of(repository)
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         edit(manifest["hashes"])
-        path.write_text(json.dumps(manifest))
+        path.write_text(json.dumps(manifest), encoding="utf-8")
 
     return damage
 
@@ -293,7 +293,7 @@ def test_what_is_built_is_whole(repository: Path) -> None:
 
 
 def test_a_report_is_a_file_that_a_release_may_have(repository: Path) -> None:
-    held(repository, files.REPORT).write_text("<html>")
+    held(repository, files.REPORT).write_text("<html>", encoding="utf-8")
     rewritten(files.REPORT, bytes)(repository)
     assert Release.load(repository, 2).number == 2
 

@@ -215,7 +215,7 @@ def _start(path: Path) -> str:
 
 def test_a_start_says_what_is_wrong_with_the_file(tmp_path: Path) -> None:
     text, other, folder, cut = (tmp_path / name for name in ("text", "other", "folder", "cut"))
-    text.write_text("event_id,shopper_id\n" * 100)
+    text.write_text("event_id,shopper_id\n" * 100, encoding="utf-8")
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE of_somebody_else (x)")
     connection.close()
@@ -326,7 +326,7 @@ async def test_a_killed_writer_has_kept_all_that_it_acknowledged(tmp_path: Path)
         str(tmp_path / "portrait.db"),
         *(str(Path(__file__).parents[up]) for up in (0, 2)),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         acknowledged = [process.stdout.readline().strip() for _ in range(500)]
         process.kill()

@@ -22,7 +22,9 @@ def test_models_run_without_reports_unless_the_operator_wants_them(monkeypatch: 
 def test_an_export_makes_no_reports() -> None:
     program = f"import os, portrait.export.parity; print(os.environ['{_NAME}'])"
     others = {name: value for name, value in os.environ.items() if name != _NAME}
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, text=True, env=others)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, encoding="utf-8", env=others
+    )
     assert done.stdout == "1\n"
 
 
@@ -36,5 +38,5 @@ def test_openvino_is_imported_without_its_reporter() -> None:
         "except Exception: pass\n"
         "import openvino.tools.ovc.telemetry_utils as used; print(used.tm.__name__)"
     )
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, encoding="utf-8")
     assert done.stdout == "openvino.tools.ovc.telemetry_stub\n"

@@ -43,9 +43,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"half-{name}").write_bytes((folder / name).read_bytes()[:-60])
     (folder / "empty").touch()
     (folder / "folder").mkdir()
-    chain = (folder / "server.pem").read_text() + (folder / "ca.pem").read_text()
+    chain = (folder / "server.pem").read_text(encoding="utf-8") + (folder / "ca.pem").read_text(encoding="utf-8")
     (folder / "chain.pem").write_text(f"Zertifikat für uns\n{chain}", encoding="utf-8")
-    (folder / "half-chain.pem").write_text(chain[:-60])
+    (folder / "half-chain.pem").write_text(chain[:-60], encoding="utf-8")
     return folder
 
 

@@ -73,7 +73,7 @@ def test_an_event_dated_ahead_of_its_forgetting_is_left_out_too(write_log: Write
     ahead = datetime(2026, 1, 2, 6, tzinfo=UTC)
     asyncio.run(_record_and_forget(tmp_path / "portrait.db", "ann", ahead, ahead - timedelta(hours=20)))
     without = tmp_path / "forgotten.csv"
-    without.write_text(listed(tmp_path / "portrait.db").stdout)
+    without.write_text(listed(tmp_path / "portrait.db").stdout, encoding="utf-8")
     log = f"shopper_id,type,time,item_id\nann,view,{ahead:%Y-%m-%dT%H:%M:%SZ},lamp\nbob,view,2026-01-01T10:00:00Z,rug\n"
     folder = write_log(events_csv=log)
     report = prepare("events", lambda connection: events.load(connection, folder), tmp_path / "data", without=without)

@@ -1,5 +1,6 @@
 """Bytes become a request that keeps the contract: here, so that what breaks it gets a status of ours."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from google.protobuf.descriptor import Descriptor
@@ -36,14 +37,21 @@ def requests(method: Method, proceed: Behaviour) -> Behaviour:
             message = method.parse(request)
         except DecodeError:
             raise InvalidRequest([Violation("", _UNREADABLE)]) from None
+        short = len(request) <= _LONG_BYTES
+        if short:  # what breaks a limit is told so, not that it asks for too much
+            _refuse_broken(run_at_once(check(message)))
         if (units := units_of(message)) is not None:
             await recount(units)
-        short = len(request) <= _LONG_BYTES
-        if broken := run_at_once(check(message)) if short else await run_in_steps(check(message)):
-            raise InvalidRequest(broken)
+        if not short:
+            _refuse_broken(await run_in_steps(check(message)))
         return await proceed(message, context)
 
     return behaviour
+
+
+def _refuse_broken(violations: Sequence[Violation]) -> None:
+    if violations:
+        raise InvalidRequest(violations)
 
 
 def _refuse_crowded(request: bytes, tags: list[bytes]) -> None:

@@ -17,9 +17,9 @@ from benchmarks.serving.dearest_requests import DEAREST, World, history
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
 from portrait.server.admission.request_units import EVENTS_PER_UNIT, units_of
-from portrait.server.app import _SERVICES
 from portrait.server.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
 from portrait.server.contract.validation import violations
+from portrait.server.services.registry import SERVICE_NAMES
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.explanation_service_pb2 import ExplainProfileRequest
@@ -78,7 +78,7 @@ def methods() -> list[str]:
 
 
 def _described() -> Iterator[tuple[str, str]]:
-    for service in _SERVICES:
+    for service in SERVICE_NAMES:
         described = descriptor_pool.Default().FindServiceByName(service)
         yield from ((service, method.name) for method in described.methods)
 

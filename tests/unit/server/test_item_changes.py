@@ -102,7 +102,7 @@ async def test_what_the_store_refuses_changes_nothing(
         with pytest.raises(Unavailable):
             await changes.delete("ads", ["lamp"])
         # Those who come together do not wait one after the other.
-        many = [changes.upsert("ads", [Item(str(number), "x")], deadline=None) for number in range(100)]
+        many = [changes.upsert("ads", [Item(str(number), "x")], deadline=None) for number in range(20)]
         async with asyncio.timeout(20):
             refused = await asyncio.gather(*many, return_exceptions=True)
         assert {type(error) for error in refused} == {Unavailable}

@@ -90,7 +90,7 @@ async def test_what_the_store_refuses_changes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("portrait.server.storage.writer.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("portrait.server.storage.writer.LOCK_SECONDS", 0.3)
     changes = ItemChanges(loaded, store)
     await changes.upsert("ads", [LAMP], deadline=None)
     state = loaded.state
@@ -101,6 +101,11 @@ async def test_what_the_store_refuses_changes_nothing(
             await changes.upsert("new", [RUG], deadline=None)
         with pytest.raises(Unavailable):
             await changes.delete("ads", ["lamp"])
+        # Those who come together do not wait one after the other.
+        many = [changes.upsert("ads", [Item(str(number), "x")], deadline=None) for number in range(20)]
+        async with asyncio.timeout(20):
+            refused = await asyncio.gather(*many, return_exceptions=True)
+        assert {type(error) for error in refused} == {Unavailable}
     for engine in engines:
         assert engine.catalogues == {"ads": {"lamp": LAMP}}
     assert loaded.state == state

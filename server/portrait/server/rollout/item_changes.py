@@ -1,6 +1,7 @@
 """Changes of items: on the disk first, then in memory, so that what is served is never more than what is stored."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ class ItemChanges:
             PortraitError: the models or the store fail; then nothing has changed.
         """
         latest = list({item.item_id: item for item in items}.values())
-        await self._loaded.changing.acquire()
+        since = await self._acquire()
         try:
             self._loaded.require_room(catalogue)
             encoded = await self._loaded.encode_items(catalogue, latest, deadline=deadline)
@@ -46,7 +47,7 @@ class ItemChanges:
             self._loaded.changing.release()
             raise
         changes = [ItemChange(catalogue, item.item_id, item) for item in latest]
-        await self._finish(changes, partial(self._loaded.put_items, catalogue, encoded))
+        await self._finish(changes, partial(self._loaded.put_items, catalogue, encoded), since)
 
     async def delete(self, catalogue: str, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many the serving release held.
@@ -55,28 +56,37 @@ class ItemChanges:
             NotFound: the serving release has no such catalogue.
             PortraitError: the store fails; then nothing has changed.
         """
-        await self._loaded.changing.acquire()
+        since = await self._acquire()
         try:
             self._loaded.require_catalogue(catalogue)
         except BaseException:
             self._loaded.changing.release()
             raise
         changes = [ItemChange(catalogue, item_id, None) for item_id in item_ids]
-        return await self._finish(changes, partial(self._loaded.delete_items, catalogue, item_ids))
+        return await self._finish(changes, partial(self._loaded.delete_items, catalogue, item_ids), since)
 
-    async def _finish(self, changes: Sequence[ItemChange], apply: Callable[[], T]) -> T:
+    async def _acquire(self) -> float:
+        """Acquire `changing`; returns when the wait began, by `time.monotonic()`.
+
+        Changes wait one after the other: if each waited anew for a locked file, the last would do so for minutes.
+        """
+        since = time.monotonic()
+        await self._loaded.changing.acquire()
+        return since
+
+    async def _finish(self, changes: Sequence[ItemChange], apply: Callable[[], T], since: float) -> T:
         """Store and apply, with `changing` held, which is released at the end.
 
         Both happen even if the caller leaves meanwhile: else what is stored might not be served.
         """
-        task = asyncio.create_task(self._store_and_apply(changes, apply), name="item changes of a call")
+        task = asyncio.create_task(self._store_and_apply(changes, apply, since), name="item changes of a call")
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
         return await asyncio.shield(task)
 
-    async def _store_and_apply(self, changes: Sequence[ItemChange], apply: Callable[[], T]) -> T:
+    async def _store_and_apply(self, changes: Sequence[ItemChange], apply: Callable[[], T], since: float) -> T:
         try:
-            await self._store.change_items(changes)
+            await self._store.change_items(changes, since=since)
             try:
                 return apply()
             except Exception:

@@ -248,11 +248,11 @@ class SqliteStore:
             shopper_id: region async for part in self._of_many(_REGIONS, (), shopper_ids) for shopper_id, region in part
         }
 
-    async def change_items(self, changes: Sequence[ItemChange]) -> None:
+    async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
         """Remember items that were added, replaced or removed."""
         # Megabytes of items, perhaps: in a thread, others are answered meanwhile.
         rows = await asyncio.to_thread(_change_rows, changes, self._name)
-        await self._write(lambda connection: connection.executemany(_CHANGE, rows), rows=len(rows))
+        await self._write(lambda connection: connection.executemany(_CHANGE, rows), rows=len(rows), since=since)
 
     async def item_changes(self) -> AsyncIterator[ItemChange]:
         """The last change of every item that was ever changed."""
@@ -278,13 +278,13 @@ class SqliteStore:
         await self._reader.close()
         self._arrivals.close()
 
-    async def _write(self, work: Callable[..., R], *values: object, rows: int = 1) -> R:
+    async def _write(self, work: Callable[..., R], *values: object, rows: int = 1, since: float | None = None) -> R:
         """Do something of its own in a transaction."""
 
         def each(connection: sqlite3.Connection, _: Sequence[None]) -> list[R]:
             return [work(connection, *values)]
 
-        return await self._writer.write(each, None, rows=rows)
+        return await self._writer.write(each, None, rows=rows, since=since)
 
     async def _return_space(self) -> None:
         """Give freed pages back to the disk, clear the log, keep room for the next time; others write in between.

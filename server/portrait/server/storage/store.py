@@ -179,8 +179,13 @@ class Store(Protocol):
         """
         ...
 
-    async def change_items(self, changes: Sequence[ItemChange]) -> None:
-        """Remember items that were added, replaced or removed, all in one transaction."""
+    async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
+        """Remember items that were added, replaced or removed, all in one transaction.
+
+        Args:
+            changes: in their order.
+            since: `time.monotonic()` from which the wait for a locked file counts; None for now.
+        """
         ...
 
     def item_changes(self) -> AsyncIterator[ItemChange]:

@@ -59,7 +59,14 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="state writer", daemon=True)
         self._thread.start()
 
-    async def write(self, work: Callable[[sqlite3.Connection, list[A]], list[R]], argument: A, *, rows: int = 1) -> R:
+    async def write(
+        self,
+        work: Callable[[sqlite3.Connection, list[A]], list[R]],
+        argument: A,
+        *,
+        rows: int = 1,
+        since: float | None = None,
+    ) -> R:
         """Write in a transaction; returns once it is on the disk.
 
         A caller who is cancelled before its transaction begins has written nothing.
@@ -68,13 +75,14 @@ class Writer:
             work: writes a list of arguments of several callers, and returns a result for each. It may be tried again.
             argument: one of the list.
             rows: about how many it writes.
+            since: `time.monotonic()` from which its wait for a lock counts; None for now.
 
         Raises:
             Unavailable: another process has held the file for `LOCK_SECONDS`, or it can't be used.
             DiskFull: there is no room.
             StateDamaged: the file is damaged; nothing is written any more.
         """
-        return await self._ask(work, argument, rows)
+        return await self._ask(work, argument, rows, since)
 
     async def alone(self, work: Callable[[sqlite3.Connection], R]) -> R:
         """Run by itself, outside of any transaction.
@@ -82,17 +90,17 @@ class Writer:
         Raises:
             PortraitError: as `write`.
         """
-        return await self._ask(_Alone(work), None, _MAX_GROUP_ROWS)
+        return await self._ask(_Alone(work), None, _MAX_GROUP_ROWS, None)
 
     async def close(self) -> None:
         """Write what waits, then close the connection."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _ask(self, work: Callable[..., Any], argument: Any, rows: int) -> Any:
+    async def _ask(self, work: Callable[..., Any], argument: Any, rows: int, since: float | None) -> Any:
         if self._failures.fault is not None:
             raise damaged(self._failures.fault)
-        job = _Job(work, argument, rows, self._loop.create_future(), time.monotonic())
+        job = _Job(work, argument, rows, self._loop.create_future(), time.monotonic() if since is None else since)
         self._queue.put(job)
         try:
             return await job.answer

@@ -158,6 +158,8 @@ async def test_killed_it_comes_back_with_all_its_releases(
         while triton.restarts == 0 or not triton.ready:
             await asyncio.sleep(0.05)
     assert not traces.runs()
+    # What its models' processes left does not bring its successor down.
+    assert (triton.restarts, triton.model_process_deaths) == (1, 0)
     async with connect(triton.url) as again:
         for model in MODELS:
             for release in (1, 2):

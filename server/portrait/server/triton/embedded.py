@@ -189,6 +189,8 @@ class EmbeddedTriton:
         """Wait until the server dies, and start it again."""
         code = await process.wait()
         self.ready = False
+        # They died with it; until they are reaped they must not be taken for those of its successor.
+        self._model_processes, self._zombies = [], set()
         # What it started would hold its connections and its port open: nobody who calls would see that it is gone.
         process.kill()
         stable = time.monotonic() - self._began > _STABLE_SECONDS

@@ -139,7 +139,7 @@ async def test_a_killed_model_process_is_replaced(gateway: Served, model: str) -
         watch.cancel()
     assert NOT_SERVING in said or not load.failed
     assert {error.code() for error in load.failed} <= {grpc.StatusCode.UNAVAILABLE}
-    assert not Path(f"/proc/{victim.pid}").exists()
+    await _until(lambda: not victim.is_zombie())
     [line] = [line for line in _lines_of(gateway, victim) if line["event"] == "model process died"]
     assert (line["model"], line["release"]) == (model, victim.release)
 

@@ -8,8 +8,7 @@ import tiny_release
 from benchmarks.serving.others import copy_beside
 from benchmarks.serving.swaps import MIXED, strangeness
 from portrait.features import release as files
-from portrait.features.integrity import check_files
-from portrait.features.release import MODELS, Manifest
+from portrait.features.release import MODELS
 from portrait.server.releases import Release
 
 ONE, TWO = np.array([1.0, 0.0, 0.5]), np.array([0.0, 1.0, 0.0])
@@ -35,7 +34,7 @@ def test_copies_are_whole_releases_that_differ(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
     assert copy_beside(repository, copy, 3) == files.releases(copy) == [1, 2, 3]
     for number in (1, 2, 3):
-        check_files(Manifest.read(files.folder(copy, number)), copy)
+        files.read_whole(copy, number)
     loaded = [Release.load(copy, number) for number in (1, 2, 3)]
     assert [release.number for release in loaded] == [release.manifest.release for release in loaded] == [1, 2, 3]
     for one, other in ((0, 1), (0, 2), (1, 2)):

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2
 from portrait.features.events import Event, EventType
 from portrait.server.errors import PortraitError
 from portrait.server.health import Health
+from portrait.server.inference.liveness import Look
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 
@@ -18,12 +19,12 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 NAMES = ("", *(f"portrait.v1.{name}Service" for name in ("Event", "Consent", "Catalogue", "Recommendation", "Profile")))
 
 
-async def _ready() -> bool:
-    return True
+async def _look(seconds: float) -> Look:
+    return Look.ANSWERS
 
 
 async def served(health: Health) -> list[bool]:
-    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(ready=_ready)))
+    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(look=_look)))
     context: Any = None
     await health.look(loaded)
     answers: list[Any] = [await health.Check(health_pb2.HealthCheckRequest(service=name), context) for name in NAMES]

@@ -10,7 +10,7 @@ from hypothesis import settings
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Workers share the cores already: with threads of their own beside them, PyTorch spends a third of its time waiting.
+    # Workers share the cores already: with threads of its own beside them, PyTorch waits for a third of its time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # ONNX Runtime would report every test run to its maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnxruntime
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelParameter
+from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelParameter
 
 from portrait.export.errors import ExportError, RepositoryError
 from portrait.features.release import MODEL_FILE
@@ -54,7 +54,8 @@ def require_room(repository: Path, model: str, dims: Dims) -> None:
     """Require that a graph of such dimensions can be another version of a model.
 
     Raises:
-        RepositoryError: a version has other dimensions, or the configuration can't be read or names other tensors.
+        RepositoryError: a version has other dimensions, or the configuration can't be read or has other tensors than
+            the graph, or no batches.
     """
     for graph in sorted((repository / model).glob(f"*/{MODEL_FILE}")):
         if graph.parent.name.isdigit() and (told := _difference(_dims_if_read(graph), dims)):
@@ -63,8 +64,8 @@ def require_room(repository: Path, model: str, dims: Dims) -> None:
                 "of a repository: export to another one (--repository)"
             )
     path = repository / model / CONFIG
-    if path.exists() and (named := _configured(_read(path)).keys()) != dims.keys():
-        raise RepositoryError(f"{path} names the tensors {', '.join(named)}, and the graph {', '.join(dims)}")
+    if path.exists():
+        _require_tensors(path, _read(path), _read(_shipped(model)), dims)
 
 
 def place(repository: Path, model: str, dims: Dims) -> None:
@@ -83,14 +84,14 @@ def place(repository: Path, model: str, dims: Dims) -> None:
     if is_there and _configured(config) == dims:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = _with_dims(source.read_text(encoding="utf-8"), dims)
+    text = _with_dims(source.read_bytes().decode(), dims)  # with its line ends
     _upgrade(config, dims)
-    if text_format.Parse(text, ModelConfig()) != config:
+    if not _says(text, config):
         text = _UPGRADED + text_format.MessageToString(config)
         if is_there:
             shutil.copy(path, path.with_name(_BEFORE))
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode())
 
 
 def _shipped(model: str) -> Path:
@@ -104,6 +105,30 @@ def _read(path: Path) -> ModelConfig:
         return text_format.Parse(path.read_text(encoding="utf-8"), ModelConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise RepositoryError(f"{path} can't be read: {error}") from error
+
+
+def _says(text: str, config: ModelConfig) -> bool:
+    """Tell whether a text is a configuration; one in which dimensions were replaced need not even be a text of one."""
+    try:
+        return bool(text_format.Parse(text, ModelConfig()) == config)
+    except text_format.ParseError:
+        return False
+
+
+def _require_tensors(path: Path, config: ModelConfig, shipped: ModelConfig, dims: Dims) -> None:
+    if (named := _configured(config).keys()) != dims.keys():
+        raise RepositoryError(f"{path} names the tensors {', '.join(named)}, and the graph {', '.join(dims)}")
+    if config.max_batch_size < 1:
+        raise RepositoryError(f"{path} has max_batch_size {config.max_batch_size}; it must be above 0")
+    own, wanted = _kinds(config), _kinds(shipped)
+    if wrong := sorted(name for name in own if own[name] != wanted[name]):
+        raise RepositoryError(f"{path}: {wrong[0]} is {own[wrong[0]]}, and {wanted[wrong[0]]} in the graph")
+
+
+def _kinds(config: ModelConfig) -> dict[str, str]:
+    """Tell of each tensor its type and whether it is an input, in words."""
+    tensors = [*(("input", tensor) for tensor in config.input), *(("output", tensor) for tensor in config.output)]
+    return {tensor.name: f"an {side} of {DataType.Name(tensor.data_type)}" for side, tensor in tensors}
 
 
 def _dims_if_read(graph: Path) -> Dims:

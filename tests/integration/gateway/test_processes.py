@@ -27,6 +27,7 @@ from portrait.client import Client, Event, EventType
 from portrait.client.channels import OPTIONS
 from portrait.server.rollout.gateways import Gateway
 from portrait.server.rollout.traffic import Traffic
+from portrait.server.triton.model_processes import find_model_processes
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
@@ -232,6 +233,28 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
     await until(gateway, "portrait_processes", 2)
     assert len(set(processes(gateway)) - set(before)) == 1
     assert metrics(gateway)["portrait_process_restarts_total"] == 1
+
+
+async def test_a_model_process_that_hangs_is_replaced(gateway: Served) -> None:
+    hung = next(each for each in find_model_processes(gateway.triton_pid()) if each.model == "ranker")
+    os.kill(hung.pid, signal.SIGSTOP)
+    try:
+        async with connected(gateway.address, 4) as all_stubs, asyncio.timeout(60):
+            while not await repaired(gateway, all_stubs):
+                await asyncio.sleep(0.05)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hung.pid, signal.SIGCONT)
+    assert gateway.line("triton killed")["model"] == "ranker"
+
+
+async def repaired(gateway: Served, all_stubs: list[Stubs]) -> bool:
+    """Tell whether every connection is answered after Triton was killed."""
+    was_killed = any(line["event"] == "triton killed" for line in gateway.logged)
+    request = RecommendRequest(shopper={"history": {"events": [{"type": types.EVENT_TYPE_SEARCH, "query": "rug"}]}})
+    calls = [stubs.recommendations.Recommend(request, timeout=10) for stubs in all_stubs]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    return was_killed and all(isinstance(answer, RecommendResponse) for answer in answers)
 
 
 async def test_all_switch_to_a_promoted_release_and_keep_it_when_triton_dies(

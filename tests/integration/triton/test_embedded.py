@@ -22,6 +22,7 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import MODELS, model_file
 from portrait.server.triton import EmbeddedTriton, TritonError
+from portrait.server.triton.model_processes import ModelProcess, find_model_processes
 from portrait.server.triton.process import connect
 from portrait.server.triton.workspace import Workspace
 
@@ -164,6 +165,31 @@ async def test_killed_it_comes_back_with_all_its_releases(
         for model in MODELS:
             for release in (1, 2):
                 await infer(again, model, release, INPUTS[model](1, 4))
+
+
+async def test_a_model_process_that_dies_while_it_is_loaded_holds_nothing_up(
+    two_releases: Path, tmp_path: Path
+) -> None:
+    async with EmbeddedTriton(two_releases, tmp_path / "triton.log") as triton:
+        await triton.load(1)
+        loading = asyncio.create_task(triton.load(2))
+        async with asyncio.timeout(30):
+            while not (new := [each for each in _processes(triton) if (each.model, each.release) == ("ranker", "2")]):
+                await asyncio.sleep(0)
+            os.kill(new[0].pid, signal.SIGKILL)
+            with pytest.raises(TritonError):
+                await loading
+            while triton.restarts == 0 or not triton.ready:
+                await asyncio.sleep(0.05)
+        await triton.load(2)
+        async with connect(triton.url) as client:
+            for release in (1, 2):
+                await infer(client, "ranker", release, ranker_inputs(1, 4))
+
+
+def _processes(triton: EmbeddedTriton) -> list[ModelProcess]:
+    assert triton.pid is not None
+    return find_model_processes(triton.pid)
 
 
 async def _unloaded(client: InferenceServerClient, release: int) -> None:

@@ -182,3 +182,44 @@ def test_a_configuration_that_is_none_is_refused(tmp_path: Path, text: str, told
         configurations.require_room(tmp_path, "ranker", {"profile": (4,)})
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"profile" data_type: TYPE_FP32', '"profile" data_type: TYPE_FP16', "profile is .*TYPE_FP16, and .*TYPE_FP32"),
+        ('"click" data_type: TYPE_FP32', '"click"', "click is .*TYPE_INVALID, and .*TYPE_FP32"),
+        ("max_batch_size: 64", "max_batch_size: 0", "max_batch_size 0; it must be above 0"),
+        ("max_batch_size: 64", "", "max_batch_size 0; it must be above 0"),
+        (' },\n  { name: "query_embedding"', ' }\n]\noutput [\n  { name: "query_embedding"', "is an output .*an input"),
+    ],
+)
+def test_a_configuration_of_other_tensors_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
+    tiny_release.build(tmp_path)
+    path, dims = tmp_path / "ranker" / "config.pbtxt", configurations.read_dims(model_file(tmp_path, "ranker", 1))
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(RepositoryError, match=told):
+        configurations.require_room(tmp_path, "ranker", dims)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n", "\r\n"),
+        ("[ -1, 16 ]", "[ -1, # [the width]\n  16 ]"),
+        ("[ -1, 16 ]", "-1 dims: 16"),
+        ('"candidate_embedding"', "'candidate_embedding'"),
+    ],
+)
+def test_a_configuration_in_another_style_gets_the_dimensions(tmp_path: Path, old: str, new: str) -> None:
+    tiny_release.build(tmp_path)
+    path, dims = tmp_path / "ranker" / "config.pbtxt", configurations.read_dims(model_file(tmp_path, "ranker", 1))
+    path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
+    configurations.place(tmp_path, "ranker", dims | {"profile": (9,), "candidate_embedding": (-1, 9)})
+    config = parsed(path)
+    assert [list(config.input[0].dims), list(config.input[2].dims)] == [[9], [-1, 9]]
+    assert path.read_bytes().count(b"\r\n") == (path.read_bytes().count(b"\n") if new == "\r\n" else 0)
+    configurations.place(tmp_path, "ranker", dims)
+    assert refusals(parsed(path), model_file(tmp_path, "ranker", 1)) == []

@@ -28,6 +28,8 @@ READY_SECONDS = 5.0
 """How long the graphs may take to say that they are ready."""
 _PROBE_SECONDS = 2.0
 """A graph that has answered a call within this time is not probed."""
+_MAX_PROBE_SECONDS = 15.0
+"""How long a probe may go on."""
 _PAUSE_SECONDS = 0.1
 """Before a call is made again."""
 _MAX_TRIES = 3
@@ -76,6 +78,8 @@ class TritonModels:
         self._liveness = Liveness(self._look_at_server, self.ready, is_running)
         self._answered: dict[str, float] = {}
         """The `loop.time()` of the last answer of each model."""
+        self._probing: dict[str, asyncio.Task[dict[str, NDArray[np.float32]]]] = {}
+        """Probes under way, by model."""
         self._logged_at = -math.inf
         self._unhealthy: dict[str, deque[float]] = {}
         """The `loop.time()` of the last answers of each model that called its process unhealthy."""
@@ -156,6 +160,8 @@ class TritonModels:
     async def close(self) -> None:
         """Close the connection."""
         await self._liveness.close()
+        for task in self._probing.values():
+            task.cancel()
         await self._client.close()
 
     async def _infer(
@@ -221,9 +227,21 @@ class TritonModels:
         return bool(await self._client.is_model_ready(model, self._version))
 
     async def _probe(self, model: str) -> None:
-        """Run the smallest inference of a model; raises InferenceServerException or InferenceFailed if it fails."""
-        probe = self._probes[model]
-        await self._infer(model, probe.inputs, probe.outputs, None)
+        """Run the smallest inference of a model; raises InferenceServerException or InferenceFailed if it fails.
+
+        A look whose time is up does not end it: from a process that hangs, Triton's answer may come later than that.
+        """
+        if model not in self._probing:
+            probe = self._probes[model]
+            task = asyncio.create_task(self._infer(model, probe.inputs, probe.outputs, _MAX_PROBE_SECONDS))
+            self._probing[model] = task
+            task.add_done_callback(lambda done: self._end_probe(model, done))
+        await asyncio.shield(self._probing[model])
+
+    def _end_probe(self, model: str, done: "asyncio.Task[dict[str, NDArray[np.float32]]]") -> None:
+        del self._probing[model]
+        if not done.cancelled():
+            done.exception()  # taken notice of, even if no look waits any more
 
     def _is_due(self, model: str, now: float) -> bool:
         """Tell whether a model must be probed: shoppers' own calls are as good, where there are some."""

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import structlog
@@ -40,12 +40,12 @@ class Processes:
     Args:
         settings: of each process.
         count: how many.
-        supervised: whether this process loads releases into their Triton.
+        repair: gives a model of their Triton new processes; None if this process does not look after that Triton.
     """
 
-    def __init__(self, settings: Settings, count: int, *, supervised: bool) -> None:
-        self._settings, self._count = settings, count
-        self._how = ("--supervised",) if supervised else ()
+    def __init__(self, settings: Settings, count: int, repair: Callable[[str], Awaitable[None]] | None) -> None:
+        self._settings, self._count, self._repair = settings, count, repair
+        self._how = ("--supervised",) if repair else ()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._metrics: dict[int, str] = {}
         self._pauses: dict[int, float] = {}
@@ -108,7 +108,11 @@ class Processes:
     async def _keep(self, place: int) -> None:
         """Wait until a process dies, and start it again."""
         process = self._processes[place]
-        code = await process.wait()
+        hearing = asyncio.create_task(self._hear(process))
+        try:
+            code = await process.wait()
+        finally:
+            hearing.cancel()
         self._metrics.pop(process.pid, None)
         stable = time.monotonic() - self._began[place] > _STABLE_SECONDS
         pause = 0.0 if stable else min(max(2 * self._pauses.get(place, 0.0), _FIRST_PAUSE), _LONGEST_PAUSE)
@@ -120,6 +124,13 @@ class Processes:
             await self._start(place)
         except (ProcessError, OSError) as error:
             _log.error("process not started", reason=str(error))
+
+    async def _hear(self, process: asyncio.subprocess.Process) -> None:
+        """Have the models repaired that a process finds unhealthy, until it ends."""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if self._repair:
+                await self._repair(json.loads(line)["unhealthy"])
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """End a process: asked first, killed when it takes too long."""

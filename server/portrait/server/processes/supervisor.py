@@ -47,9 +47,7 @@ async def supervise(settings: Settings) -> None:
             closing.push_async_callback(background.stop)
             await held.begin(settings.release)
             own["triton_url"] = triton.url
-        processes = Processes(
-            settings.model_copy(update=own), settings.processes, supervised=settings.triton_url is None
-        )
+        processes = Processes(settings.model_copy(update=own), settings.processes, triton.repair if triton else None)
         if settings.triton_url is None and settings.release is None:
             background.repeat("held releases", partial(held.advance, processes.loaded_releases), LOOK_SECONDS)
         closing.push_async_callback(processes.stop)

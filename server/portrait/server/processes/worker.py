@@ -1,6 +1,7 @@
 """One of several gateway processes, started by the group: `python -m portrait.server.processes.worker`.
 
-Arguments: SETTINGS [--supervised]. Prints one line of JSON to stdout once it serves: where its metrics are.
+Arguments: SETTINGS [--supervised]. Prints lines of JSON to stdout: where its metrics are, once it serves, and with
+`--supervised` each model whose processes do not work.
 """
 
 import json

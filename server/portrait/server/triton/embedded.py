@@ -206,6 +206,11 @@ class EmbeddedTriton:
 
     async def _check_models(self, process: ServerProcess) -> None:
         """End the server if one of its models' processes has died: one that starts anew has all of them."""
+        if self._changing.locked() and process.pid is not None:
+            # Triton waits for ever for one that dies while it is loaded, and loads nothing meanwhile.
+            found = await asyncio.to_thread(find_model_processes, process.pid)
+            named = {each.pid for each in self._model_processes}
+            self._model_processes += [each for each in found if each.pid not in named]
         zombies = {each for each in self._model_processes if each.is_zombie()}
         died, self._zombies = zombies & self._zombies, zombies
         if not died or not process.is_running:

@@ -1,6 +1,8 @@
 """A Triton that another process of ours started, and loads releases into: here they are only waited for."""
 
 import asyncio
+import json
+import sys
 
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -44,7 +46,9 @@ class SupervisedTriton:
         """Leave it to the other process."""
 
     async def repair(self, model: str) -> None:
-        """Leave it to the other process, which looks after the models' processes."""
+        """Tell the other process, which reads what this one prints."""
+        sys.stdout.write(json.dumps({"unhealthy": model}) + "\n")
+        sys.stdout.flush()
 
 
 async def _holds(client: InferenceServerClient, release: int) -> bool:

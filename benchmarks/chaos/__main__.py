@@ -1,8 +1,8 @@
 """Faults at random under mixed load: `python -m benchmarks.chaos REPOSITORY [--seconds 600] [--seed 1]`.
 
 Kills model processes, Triton, gateway processes and the reader of the log, stops Triton, locks the state file, steps
-the clock (with libfaketime, Debian's package `faketime`) and swaps certificates, while four TLS connections read, write
-and ask for health. Writes `results/chaos.json` and a table beside it; returns 0 if every bar holds.
+the clock (by a library that is built with `cc`) and swaps certificates, while four TLS connections read, write and ask
+for health. Writes `results/chaos.json` and a table beside it; returns 0 if every bar holds.
 """
 
 import argparse

@@ -86,8 +86,6 @@ def lock_state(harmed: Harmed, chance: random.Random) -> str | None:
 
 def step_clock(harmed: Harmed, chance: random.Random) -> str | None:
     """Step the gateway's wall clock."""
-    if not harmed.has_clock:
-        return None
     step = chance.choice(_CLOCK_STEPS)
     harmed.set_clock(step)
     return f"to {step:+.0f} s"

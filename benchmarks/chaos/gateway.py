@@ -16,7 +16,7 @@ from benchmarks.serving.gateway import read_ready
 
 PROCESSES = 2
 _END_SECONDS = 60
-_CLOCK_LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+_CLOCK_SOURCE = Path(__file__).parent / "clock.c"
 
 
 @dataclass
@@ -35,14 +35,9 @@ class Harmed:
         """Its state file."""
         return state_of(self.folder)
 
-    @property
-    def has_clock(self) -> bool:
-        """Whether its clock can be stepped: libfaketime is installed."""
-        return bool(_CLOCK_LIBRARIES)
-
     def set_clock(self, seconds: float) -> None:
         """Have its wall clock differ from the machine's from now on; the monotonic clock stays."""
-        _clock_of(self.folder).write_text(f"{seconds:+.0f}\n", encoding="ascii")
+        set_clock(self.folder, seconds)
 
     def read_log_again(self) -> None:
         """Start another reader of the log."""
@@ -68,7 +63,8 @@ def serve(repository: Path, folder: Path) -> Iterator[Harmed]:
     """Run the gateway until the end of the block; its files are in the folder."""
     certificates = Certificates.make(folder)
     os.mkfifo(_pipe_of(folder))
-    _clock_of(folder).write_text("+0\n", encoding="ascii")
+    set_clock(folder, 0.0)
+    _build_clock(folder)
     reader = start_reader(folder)
     with _pipe_of(folder).open("wb") as log:
         process = subprocess.Popen(_command(repository, folder, certificates), stderr=log, env=_environment(folder))
@@ -122,15 +118,19 @@ def _command(repository: Path, folder: Path, certificates: Certificates) -> list
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    if not _CLOCK_LIBRARIES:
-        return dict(os.environ)
-    return {
-        **os.environ,
-        "LD_PRELOAD": str(_CLOCK_LIBRARIES[0]),
-        "FAKETIME_TIMESTAMP_FILE": str(_clock_of(folder)),
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_CACHE_DURATION": "1",
-    }
+    clock = {"LD_PRELOAD": str(_library_of(folder)), "CHAOS_CLOCK": str(_clock_of(folder))}
+    return {**os.environ, **clock}
+
+
+def _build_clock(folder: Path) -> None:
+    command = ["cc", "-shared", "-fPIC", "-O2", "-o", str(_library_of(folder)), str(_CLOCK_SOURCE), "-ldl"]
+    subprocess.run(command, check=True)
+
+
+def set_clock(folder: Path, seconds: float) -> None:
+    """Write by how much the wall clock differs, where the running gateway has it in memory."""
+    with _clock_of(folder).open("r+b" if _clock_of(folder).exists() else "wb") as file:
+        file.write(round(seconds).to_bytes(8, sys.byteorder, signed=True))
 
 
 def _pipe_of(folder: Path) -> Path:
@@ -139,6 +139,10 @@ def _pipe_of(folder: Path) -> Path:
 
 def _clock_of(folder: Path) -> Path:
     return folder / "clock"
+
+
+def _library_of(folder: Path) -> Path:
+    return folder / "clock.so"
 
 
 def _children(pid: int) -> list[int]:

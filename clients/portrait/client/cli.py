@@ -1,5 +1,6 @@
 """The `portrait` command. Each installed part adds its own commands by the entry-point group `portrait.commands`."""
 
+import contextlib
 import functools
 import io
 import os
@@ -54,7 +55,18 @@ def main() -> None:
                 app.command(entry.name)(_guarded(entry, loaded))
         except ModuleNotFoundError as error:
             app.command(entry.name, context_settings=_ANY_ARGUMENTS)(_refusing(entry, error))
-    app()
+    _run(app)
+
+
+def _run(app: Callable[[], None]) -> None:
+    """Run a command; what the system refuses it and it tells nobody, as a full disk under the output, ends it."""
+    try:
+        app()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            # What the output still holds is written once more at the end, and would fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end(f"portrait: {error}", 1)
 
 
 def _open_streams() -> None:
@@ -118,6 +130,6 @@ def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
     return f"portrait {entry.name} needs {error.name}: pip install 'portrait[{_EXTRAS[part]}]'"
 
 
-def _end(message: str) -> NoReturn:
+def _end(message: str, code: int = 2) -> NoReturn:
     sys.stderr.write(message + "\n")
-    sys.exit(2)
+    sys.exit(code)

@@ -110,3 +110,17 @@ def test_no_file_gets_the_number_of_a_closed_stream(closed: str, tmp_path: Path)
     number, _, inheritable = (tmp_path / "file").read_text(encoding="utf-8").partition(" ")
     assert int(number) > 2
     assert inheritable == "[True, True, True]"
+
+
+@pytest.mark.parametrize("arguments", ["--version", "profile --help"])
+def test_an_output_that_can_not_be_written_is_told_in_one_line(arguments: str) -> None:
+    program = "from portrait.client.cli import main; main()"
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", program, *arguments.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (1, "portrait: [Errno 28] No space left on device\n")

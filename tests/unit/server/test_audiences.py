@@ -1,6 +1,7 @@
 """Audiences: what is found is what a filter over the same profiles gives, and too few of them are not named."""
 
 import asyncio
+import shutil
 from collections.abc import Mapping, Sequence, Set
 from datetime import timedelta
 from pathlib import Path
@@ -324,6 +325,32 @@ def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:
     assert snapshots.open("7-a", 2) is before
     assert snapshots.open("7-a", 1) is None
     assert snapshots.newest("7-b") is None
+
+
+@pytest.mark.parametrize("file", ["table.json", "as_of.npy", "vector.npy", "shopper.npy"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"[" * 100_000, b"\xff\x93NUMPY", bytes(range(256)), None])
+def test_a_damaged_table_counts_as_none(tmp_path: Path, file: str, content: bytes | None) -> None:
+    snapshots = Snapshots(tmp_path)
+    for snapshot in (1, 2):
+        table(crowd(3), snapshots.of("release") / str(snapshot))
+    damaged = snapshots.of("release") / "2" / file
+    damaged.unlink()
+    if content is None:
+        damaged.mkdir()
+    else:
+        damaged.write_bytes(content)
+    for _ in range(2):
+        assert snapshots.open("release", 2) is None
+        whole = snapshots.newest("release")
+        assert whole is not None and len(whole) == 3
+
+
+def test_a_table_with_a_column_of_another_table_counts_as_none(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    for snapshot, count in ((1, 3), (2, 4)):
+        table(crowd(count), snapshots.of("release") / str(snapshot))
+    shutil.copy(snapshots.of("release") / "1" / "vector.npy", snapshots.of("release") / "2" / "vector.npy")
+    assert snapshots.open("release", 2) is None
 
 
 def test_page_tokens() -> None:

@@ -5,6 +5,8 @@ import shutil
 import threading
 from pathlib import Path
 
+import structlog
+
 from portrait.features.numbered import list_numbered
 from portrait.server.audiences.table import TABLE, ShopperTable
 
@@ -13,11 +15,13 @@ KEPT = 2
 
 _MAX_SNAPSHOT = 2**63 - 1
 
+_log = structlog.get_logger(__name__)
+
 
 class Snapshots:
     """Opens tables, and remembers those that it has opened for as long as they are there. Threads may share it.
 
-    Releases are named by their `identity`.
+    Releases are named by their `identity`. A damaged table counts as none; the log tells of it once.
 
     Args:
         folder: of all tables; need not exist.
@@ -26,7 +30,8 @@ class Snapshots:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._opened: dict[tuple[str, int], ShopperTable] = {}
+        self._opened: dict[tuple[str, int], ShopperTable | None] = {}
+        """None: it is damaged."""
 
     def of(self, release: str) -> Path:
         """The folder of a release's tables."""
@@ -37,12 +42,12 @@ class Snapshots:
         return list_numbered(self.of(release), TABLE, _MAX_SNAPSHOT)
 
     def newest(self, release: str) -> ShopperTable | None:
-        """The newest table of a release; None if there is none."""
-        numbers = self.numbers(release)
-        return self.open(release, numbers[-1]) if numbers else None
+        """The newest table of a release that can be read; None if there is none."""
+        opened = (self.open(release, number) for number in reversed(self.numbers(release)))
+        return next((table for table in opened if table is not None), None)
 
     def open(self, release: str, snapshot: int) -> ShopperTable | None:
-        """One table; None if it is gone."""
+        """One table; None if it is gone or damaged."""
         with self._lock:
             there = {(release, number) for number in self.numbers(release)}
             for gone in [each for each in self._opened if each[0] == release and each not in there]:
@@ -50,8 +55,15 @@ class Snapshots:
             if (release, snapshot) not in there:
                 return None
             if (release, snapshot) not in self._opened:
-                self._opened[release, snapshot] = ShopperTable.open(self.of(release) / str(snapshot))
+                self._opened[release, snapshot] = self._read(self.of(release) / str(snapshot))
             return self._opened[release, snapshot]
+
+    def _read(self, folder: Path) -> ShopperTable | None:
+        try:
+            return ShopperTable.open(folder)
+        except (OSError, ValueError) as error:
+            _log.error("shopper_table_damaged", snapshot=folder.name, exception=type(error).__qualname__)
+            return None
 
     def publish(self, made: Path, release: str, snapshot: int) -> None:
         """Have a table be the newest of its release, at once and as a whole; the oldest ones go.

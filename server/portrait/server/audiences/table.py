@@ -82,10 +82,20 @@ class ShopperTable:
         """Map a table.
 
         Raises:
-            OSError, ValueError: the folder holds none.
+            OSError: a file of it can't be read.
+            ValueError: the folder holds none, or a damaged one.
         """
-        description = Description(**json.loads((folder / TABLE).read_text(encoding="utf-8")))
-        return cls(description, {name: _mapped(folder, name) for name in layout(description, 1)})
+        try:
+            description = Description(**json.loads((folder / TABLE).read_text(encoding="utf-8")))
+            return cls(
+                description,
+                {
+                    name: _mapped(folder, name, dtype, (description.shoppers, *shape))
+                    for name, (dtype, shape) in layout(description, 1).items()
+                },
+            )
+        except (EOFError, RecursionError, TypeError) as error:
+            raise ValueError(f"{folder}: {error}") from error
 
     def __len__(self) -> int:
         return self.description.shoppers
@@ -206,11 +216,19 @@ def _fill(
         columns["vector"][row] = profile.embedding
 
 
-def _mapped(folder: Path, name: str) -> NDArray[Any]:
-    """A column; an empty one can't be mapped."""
+def _mapped(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A column; an empty one can't be mapped.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError, EOFError: it is none, or is of another type or shape; of text, the width does not count.
+    """
     path = folder / f"{name}.npy"
     try:
         mapped: NDArray[Any] = np.load(path, mmap_mode="r")
     except ValueError:
         mapped = np.load(path)
+    expected = np.dtype(dtype)
+    if mapped.shape != shape or (mapped.dtype != expected and not mapped.dtype.kind == expected.kind == "S"):
+        raise ValueError(f"{path} is no column {name} of the table")
     return mapped

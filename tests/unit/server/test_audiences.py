@@ -342,7 +342,8 @@ def test_a_damaged_table_counts_as_none(tmp_path: Path, file: str, content: byte
     for _ in range(2):
         assert snapshots.open("release", 2) is None
         whole = snapshots.newest("release")
-        assert whole is not None and len(whole) == 3
+        assert whole is not None
+        assert len(whole) == 3
 
 
 def test_a_table_with_a_column_of_another_table_counts_as_none(tmp_path: Path) -> None:

@@ -232,6 +232,16 @@ def test_a_start_says_what_is_wrong_with_the_file(tmp_path: Path) -> None:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("of_somebody_else",)]
 
 
+async def test_a_start_on_a_folder_or_a_read_only_disk_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="it is a folder"):
+        await open_store(tmp_path)
+    with small_disk(tmp_path / "disk", 4) as disk:
+        await (await open_store(disk / "portrait.db")).close()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(StoreError, match="read-only"):
+            await open_store(disk / "portrait.db")
+
+
 async def test_a_start_on_a_full_disk_says_so(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 4) as disk:
         fill(disk)

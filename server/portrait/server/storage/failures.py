@@ -131,6 +131,9 @@ def describe(error: sqlite3.Error, path: Path) -> str:
         return f"{path} is damaged ({name}): restore it from a backup"
     if is_full(error, path):
         return f"{path} can't be opened: its disk is full ({name})"
-    if _family(name) == "SQLITE_READONLY":
+    if path.is_dir():
+        return f"{path} can't be opened: it is a folder ({name})"
+    disk = _disk_of(path)
+    if _family(name) == "SQLITE_READONLY" or (disk is not None and disk.f_flag & os.ST_RDONLY):
         return f"{path} can't be written: it is read-only ({name})"
     return f"{path} can't be opened: {error}" + (f" ({name})" if name else "")

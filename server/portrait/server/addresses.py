@@ -5,7 +5,9 @@ import ipaddress
 import re
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 UNIX = "unix:"
 """Begins the address of a Unix socket: the path of its file follows."""
@@ -77,7 +79,9 @@ def bind_address(host: str, port: int) -> str:
         host: as `parse_host` returns it.
         port: nothing to a Unix socket.
     """
-    return host if host.startswith(UNIX) else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if host.startswith(UNIX):
+        return UNIX + quote(host.removeprefix(UNIX))  # gRPC takes it for a URI
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def callable_address(host: str, port: int) -> str:
@@ -106,6 +110,38 @@ def is_local(host: str) -> bool:
         except OSError:
             return False
     return all(address.is_loopback for address in found)
+
+
+def require_own(setting: str, host: str) -> None:
+    """Require an address to be of this machine, before anything is started.
+
+    Args:
+        setting: which one says it.
+        host: as `parse_host` returns it.
+
+    Raises:
+        OSError: it can't be resolved, or belongs to another machine; the message names the setting.
+    """
+    if host.startswith(UNIX):
+        return
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise OSError(f"{setting}: {host}: {error.strerror}") from error
+    for family, _, _, _, address in found:
+        with socket.socket(family) as probe, contextlib.suppress(OSError):
+            probe.bind(address)
+            return
+    raise OSError(f"{setting}: {host}: it is no address of this machine")
+
+
+@contextlib.contextmanager
+def naming_address(host: str, port: int) -> Iterator[None]:
+    """Say where one can't listen: the system's own message lacks it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"can't listen on {bind_address(host, port)}: {error.strerror}") from error
 
 
 def claim_unix_socket(host: str) -> None:

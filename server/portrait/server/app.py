@@ -141,6 +141,8 @@ def _end_of(running: Coroutine[None, None, None], settings: Settings, *, shared:
 async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:
     end_on_signals()
     certificates = load_certificates(settings)  # before anything is started
+    addresses.require_own("host", settings.host)
+    addresses.require_own("metrics_host", settings.metrics_host)
     async with AsyncExitStack() as closing:
         store, triton, version = await _started(settings, supervised, closing)
         if check:

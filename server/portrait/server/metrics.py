@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from portrait.features.release import MODELS, TRAIT_HEADS
+from portrait.server.addresses import naming_address
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.answers import Answers
@@ -83,7 +84,8 @@ def show(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callab
     Raises:
         OSError: the port is taken.
     """
-    server, thread = start_http_server(port, addr=host, registry=registry)
+    with naming_address(host, port):
+        server, thread = start_http_server(port, addr=host, registry=registry)
 
     def stop() -> None:
         server.shutdown()

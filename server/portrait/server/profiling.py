@@ -25,6 +25,8 @@ Vector = NDArray[np.float32]
 
 SHORT_EVENTS = 128
 """A history of more is worked on in a thread, so that it does not hold up other requests."""
+_SHORT_CHARACTERS = 8_192
+"""So is one with longer queries in all: reading their words takes as long as events do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,14 @@ async def profile_of(
         engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
     )
     work = build(history, as_of, engine.shelves.item, engine.release, fields, asked, declared)
-    return run_at_once(work) if len(history) <= SHORT_EVENTS else await run_in_steps(work)
+    return run_at_once(work) if _is_short(history) else await run_in_steps(work)
+
+
+def _is_short(history: Sequence[Event]) -> bool:
+    """Tell whether a history is so little work that a thread for it would take longer."""
+    if len(history) > SHORT_EVENTS:
+        return False
+    return sum(len(event.query or "") for event in history) <= _SHORT_CHARACTERS
 
 
 async def ask_models(

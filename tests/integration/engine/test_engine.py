@@ -76,6 +76,19 @@ async def test_a_history_of_many_events_is_taken(engine: Engine) -> None:
     assert ranking.event_count == 512
 
 
+async def test_few_events_with_long_queries_do_not_hold_up_others(engine: Engine) -> None:
+    queries = [" ".join(f"word{n}x{place}" for n in range(100)) for place in range(64)]
+    history = [Event(f"{n}", EventType.SEARCH, NOW, query=query) for n, query in enumerate(queries)]
+    fields = frozenset({"keywords"})  # for which no model is asked
+    working = asyncio.ensure_future(profile_of(engine, history, NOW, fields=fields, deadline=soon()))
+    await asyncio.sleep(0)
+    assert not working.done()
+    assert (await working).event_count == 64
+    brief = asyncio.ensure_future(profile_of(engine, [bought("red-lamp")], NOW, fields=fields, deadline=soon()))
+    await asyncio.sleep(0)
+    assert brief.done()
+
+
 async def test_recommendations_are_the_nearest_of_all(engine: Engine) -> None:
     ranking = await recommend(engine, RecommendRequest([bought(SEEN)], NOW, k=50), deadline=soon())
     vectors, popularity = engine.release.vectors, engine.release.popularity

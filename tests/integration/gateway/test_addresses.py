@@ -1,9 +1,11 @@
 """Addresses: the gateway listens where it is told to, and can be called where it says."""
 
+import json
 import subprocess
 import urllib.request
 from pathlib import Path
 
+import pytest
 from served import Served, command, serve
 from typer import Typer
 from typer.testing import CliRunner
@@ -65,3 +67,22 @@ def test_another_form_is_told(repository: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == 2
         assert "the port is a setting of its own" in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("setting", "host", "processes"),
+    [
+        ("host", "no-such-name.invalid", "1"),
+        ("host", "203.0.113.9", "2"),
+        ("metrics_host", "no-such-name.invalid", "2"),
+    ],
+)
+def test_an_address_that_is_not_ours_is_told_before_anything_starts(
+    repository: Path, tmp_path: Path, setting: str, host: str, processes: str
+) -> None:
+    option = f"--{setting.replace('_', '-')}"
+    arguments = command(repository, tmp_path, option, host, "--processes", processes)
+    done = subprocess.run(arguments, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert done.returncode == 1
+    [line] = [json.loads(text) for text in done.stderr.splitlines()]
+    assert line["reason"].startswith(f"{setting}: {host}: ")

@@ -2,12 +2,16 @@
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from portrait.server import addresses
+from portrait.server.metrics import show
+from portrait.server.processes.group import hold
 from portrait.server.settings import Settings
 
 
@@ -24,6 +28,7 @@ from portrait.server.settings import Settings
         ("0.0.0.0", "0.0.0.0:7", "127.0.0.1:7"),
         ("unix:/run/portrait.sock", "unix:/run/portrait.sock", "unix:/run/portrait.sock"),
         ("unix:///run/portrait.sock", "unix:/run/portrait.sock", "unix:/run/portrait.sock"),
+        ("unix:/run/a b%41.sock", "unix:/run/a%20b%2541.sock", "unix:/run/a%20b%2541.sock"),
         ("unix:portrait.sock", f"unix:{Path.cwd()}/portrait.sock", f"unix:{Path.cwd()}/portrait.sock"),
     ],
 )
@@ -106,3 +111,22 @@ def test_a_socket_is_for_its_owner_and_group(tmp_path: Path) -> None:
         listening.bind(str(path))
         addresses.open_unix_socket_to_group(f"unix:{path}")
         assert oct(os.stat(path).st_mode & 0o777) == "0o660"
+
+
+@pytest.mark.parametrize("host", ["no-such-name.invalid", "203.0.113.9", "2001:db8::1"])
+def test_an_address_that_is_not_ours_is_told_with_its_setting(host: str) -> None:
+    with pytest.raises(OSError, match=f"^metrics_host: {host}: "):
+        addresses.require_own("metrics_host", host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "::", "0.0.0.0", "unix:/run/portrait.sock"])
+def test_an_address_of_this_machine_is_ours(host: str) -> None:
+    addresses.require_own("host", host)
+
+
+def test_a_taken_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for listen in (hold, partial(show, CollectorRegistry())):
+            with pytest.raises(OSError, match=f"can't listen on 127.0.0.1:{port}: Address already in use"):
+                listen("127.0.0.1", port)

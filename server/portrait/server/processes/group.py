@@ -13,6 +13,7 @@ from functools import partial
 
 import structlog
 
+from portrait.server.addresses import naming_address
 from portrait.server.background import Background
 from portrait.server.rollout.gateways import Gateway
 from portrait.server.settings import Settings
@@ -156,7 +157,7 @@ def hold(host: str, port: int) -> socket.socket:
         OSError: somebody else listens there, or the address is not of this machine.
     """
     family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family) as probe:
+    with socket.socket(family) as probe, naming_address(host, port):
         # Whoever shares the port is no obstacle to one who shares too: so try alone first.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)

@@ -33,6 +33,8 @@ async def supervise(settings: Settings) -> None:
     """
     end_on_signals()
     load_certificates(settings)  # each process reads them; told here, before anything is started
+    addresses.require_own("host", settings.host)
+    addresses.require_own("metrics_host", settings.metrics_host)
     async with AsyncExitStack() as closing:
         held_port = closing.enter_context(hold(settings.host, settings.port))
         own = {"port": held_port.getsockname()[1], "metrics_host": "127.0.0.1", "metrics_port": 0}

@@ -30,7 +30,7 @@ from portrait.server.stepwise import run_at_once, run_in_groups, run_in_steps
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
 
-_TOGETHER = 16
+_TOGETHER = 8
 """Short histories of a batch that are under way together: models answer in batches."""
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from portrait.server.triton import workspace
+from portrait.server.triton import EmbeddedTriton, workspace
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.workspace import MAX_SOCKET_BYTES, Workspace
 
@@ -30,7 +30,7 @@ def short() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("name", ["plain", "with space", "50%41#?", "名"])
+@pytest.mark.parametrize("name", ["plain", "50%41"])
 def test_the_socket_is_in_a_folder_of_its_user(short: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     temporary = short / name
     temporary.mkdir()
@@ -55,6 +55,28 @@ def test_a_temporary_folder_with_too_long_a_path_is_passed_over(short: Path, mon
     monkeypatch.setattr(workspace, "_SHORT", short / "missing")
     with pytest.raises(TritonError, match="107 are the most: set TMPDIR"):
         Workspace.create()
+
+
+@pytest.mark.parametrize("name", ["with space", "it's", "a(b", "$(id)", "名"])
+def test_a_temporary_folder_that_a_shell_reads_otherwise_is_passed_over(
+    short: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    odd = short / name
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    monkeypatch.setattr(workspace, "_SHORT", short)
+    made = Workspace.create()
+    assert made.folder.parent == short
+    made.close()
+    monkeypatch.setattr(workspace, "_SHORT", short / "missing")
+    with pytest.raises(TritonError, match="set TMPDIR to a folder whose path has ASCII"):
+        Workspace.create()
+
+
+@pytest.mark.parametrize("name", ["with space", "it's", "a;b"])
+async def test_a_repository_that_a_shell_reads_otherwise_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TritonError, match="a path without spaces"):
+        await EmbeddedTriton(tmp_path / name, tmp_path / "triton.log").start()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make files of another user")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import socket
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from portrait.server.triton.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
+_SPECIAL = re.compile(r"[\s\"'`$&|;<>()*?\\]")
+"""Triton starts the processes of models by a shell, and does not quote their paths."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
@@ -89,6 +92,11 @@ class EmbeddedTriton:
         Raises:
             TritonError: it does not; the message says what is missing, or ends with the last lines of its log.
         """
+        if _SPECIAL.search(str(self._repository)):
+            raise TritonError(
+                f"Triton can't run models of {self._repository}: a path without spaces, quotes and other characters "
+                "that mean something to a shell is wanted"
+            )
         installation = find()
         self._workspace = Workspace.create()
         backends = self._workspace.folder / "backends"

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import glob
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -26,7 +27,9 @@ _RANDOM_BYTES = 8
 _LOCK = "lock"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 _SHORT = Path("/tmp")  # noqa: S108
-"""Where the folder is made if the temporary folder's own path is too long."""
+"""Where the folder is made if the temporary folder's own path is too long, or not plain."""
+_PLAIN = re.compile(r"[A-Za-z0-9_./%+,:@=-]+")
+"""Triton starts the processes of models by a shell, without quotes, in whatever locale there is."""
 _LOOK_SECONDS = 0.01
 _SOCKET = "grpc"
 _PORT = 8001
@@ -47,7 +50,8 @@ class Workspace:
         """Clear what dead owners left, and make a new folder.
 
         Raises:
-            TritonError: the path of the temporary folder is too long for a socket, and /tmp can't be written.
+            TritonError: the path of the temporary folder is too long for a socket or not plain, and /tmp can't be
+                written.
         """
         parent = _parent()
         for left in parent.glob(f"{_PREFIX}*"):
@@ -96,13 +100,18 @@ class Workspace:
 
 
 def _parent() -> Path:
-    """The temporary folder, or /tmp if a socket in it would have too long a path."""
+    """The temporary folder, or /tmp if its path is not plain, or that of a socket in it would be too long."""
     wanted = Path(tempfile.gettempdir())
-    length = _socket_bytes(wanted)
-    if length <= MAX_SOCKET_BYTES:
+    length, plain = _socket_bytes(wanted), _PLAIN.fullmatch(str(wanted))
+    if length <= MAX_SOCKET_BYTES and plain:
         return wanted
     if os.access(_SHORT, os.W_OK | os.X_OK):
         return _SHORT
+    if not plain:
+        raise TritonError(
+            f"Triton can't run models below the temporary folder {wanted}: set TMPDIR to a folder whose path has "
+            "ASCII letters, digits and none of the characters that mean something to a shell"
+        )
     raise TritonError(
         f"a socket in the temporary folder {wanted} would have a path of {length} bytes, and {MAX_SOCKET_BYTES} are "
         "the most: set TMPDIR to a folder with a shorter path"

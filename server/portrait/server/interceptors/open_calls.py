@@ -40,6 +40,7 @@ class Room:
 
     def __init__(self, limit: int, caller_limit: int) -> None:
         self._limit, self._caller_limit = limit, caller_limit
+        self.tells_callers_apart = caller_limit < limit
         self._open: Counter[str] = Counter()
         self._total = 0
         self.refused: Counter[Excess] = Counter()
@@ -119,7 +120,9 @@ def open_calls(rooms: Rooms, metrics: Metrics) -> Interceptor:
         refused = metrics.rpcs.labels(method.name, grpc.StatusCode.RESOURCE_EXHAUSTED.name)
 
         async def behaviour(request: object, context: Context) -> Answer:
-            caller = origin(context)
+            caller = (
+                origin(context) if room.tells_callers_apart else ""
+            )  # to find it out costs as much as all else here
             excess = room.enter(caller)
             if excess is not None:
                 refused.inc()

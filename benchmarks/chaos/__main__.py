@@ -22,9 +22,9 @@ from benchmarks.chaos import load, verdict
 from benchmarks.chaos.faults import FAULTS, MAX_LOCK_SECONDS
 from benchmarks.chaos.gateway import Harmed, lines_of, serve
 from benchmarks.quality import results
-from benchmarks.serving.calls import PROFILE, items_of, searches
+from benchmarks.serving.calls import items_of, searches
+from benchmarks.serving.recorded import count_lost_events
 from benchmarks.serving.rows import Row, markdown
-from portrait.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
 
 NAME = "chaos"
 _READS = 50_000
@@ -83,14 +83,8 @@ def _harm(harmed: Harmed, chance: random.Random, end: float) -> Counter[str]:
 async def _lost_events(address: str, root_certificates: bytes, accepted: Counter[str]) -> int:
     """Number of events that were accepted and that the profiles do not count."""
     credentials = grpc.ssl_channel_credentials(root_certificates)
-    lost = 0
     async with grpc.aio.secure_channel(address, credentials) as channel:
-        ask = channel.unary_unary(PROFILE, bytes, bytes)
-        for shopper, count in accepted.items():
-            request = GetProfileRequest(shopper={"shopper_id": shopper}, fields={"paths": ["event_count"]})
-            answered = GetProfileResponse.FromString(await ask(request.SerializeToString(), timeout=load.DEADLINE))
-            lost += max(0, count - answered.profile.event_count)
-    return lost
+        return await count_lost_events(channel, accepted)
 
 
 def main(arguments: list[str]) -> int:

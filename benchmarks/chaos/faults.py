@@ -1,4 +1,4 @@
-"""What is done to the gateway, one fault at a time."""
+"""Faults that are done to the gateway, one at a time."""
 
 import os
 import random

@@ -87,12 +87,12 @@ def start_reader(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def log_of(folder: Path) -> Path:
-    """Where the reader writes the log."""
+    """The file that the reader writes the log to."""
     return folder / "gateway.log"
 
 
 def state_of(folder: Path) -> Path:
-    """Where the gateway keeps its state."""
+    """The state file of the gateway."""
     return folder / "portrait.db"
 
 

@@ -43,7 +43,7 @@ _OPTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one call."""
+    """The outcome of one call."""
 
     connection: int
     kind: str

@@ -1,4 +1,4 @@
-"""What the outcomes of a run say: of each bar, what was measured."""
+"""Figures of a run, for each bar, from the outcomes of its calls."""
 
 import math
 from collections import Counter, defaultdict

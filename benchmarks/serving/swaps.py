@@ -30,6 +30,7 @@ from benchmarks.serving.calls import PROFILE, mixed, searches
 from benchmarks.serving.gateway import Gateway, serve
 from benchmarks.serving.load import Call
 from benchmarks.serving.others import copy_beside
+from benchmarks.serving.recorded import count_lost_events
 from benchmarks.serving.rows import Row
 from portrait.client.channels import proxy_options
 from portrait.features import release as files
@@ -242,12 +243,7 @@ async def _lost(address: str, answers: Iterable[Answer], records: Sequence[Call]
             }
             accepted[shopper] += RecordEventsResponse.FromString(answer.response).accepted
     async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
-        ask = channel.unary_unary(PROFILE, bytes, bytes)
-        lost = 0
-        for shopper, count in accepted.items():
-            request = GetProfileRequest(shopper={"shopper_id": shopper}, fields={"paths": ["event_count"]})
-            answered = GetProfileResponse.FromString(await ask(request.SerializeToString()))
-            lost += max(0, count - answered.profile.event_count)
+        lost = await count_lost_events(channel, accepted)
     _say("events", accepted=accepted.total(), lost=lost)
     return lost
 

@@ -2,35 +2,37 @@
 
 import csv
 import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from portrait.client import values
-from portrait.client.results import Event, Item
+from portrait.client.results import Event, EventType, Item
+from portrait.features import events as features
+from portrait.features.event_types import read_event_type, read_signs
+from portrait.features.logs.amounts import Amount, read_amount, read_currency
+from portrait.features.logs.identifiers import require_whole, trim
 
 _EVENT_COLUMNS: dict[str, Callable[[Any], Any]] = {
-    "type": values.event_type,
-    "event_id": values.text,
+    "event_id": values.identifier,
     "time": values.moment,
-    "item_id": values.text,
-    "catalogue": values.text,
+    "item_id": values.identifier,
+    "catalogue": values.identifier,
     "query": values.text,
-    "price": values.number,
-    "quantity": values.number,
-    "rating": values.number,
-    "dwell_seconds": values.number,
-    "position": values.integer,
 }
+_NUMBERS = ("quantity", "rating", "dwell_seconds", "position")
 _ITEM_COLUMNS: dict[str, Callable[[Any], Any]] = {
-    "item_id": values.text,
-    "title": values.text,
+    "item_id": values.identifier,
+    "title": values.words,
     "category_path": values.path,
-    "brand": values.text,
+    "brand": values.brand,
     "attributes": values.attributes,
-    "price": values.number,
 }
+_NO_FURTHER_COLUMNS = {"", "catalogue", "price", *_ITEM_COLUMNS}
 TEXT_CHARACTERS = 1000
 """The contract's limit of a text to encode."""
 
@@ -58,6 +60,27 @@ class RecordedEvent:
     line: int
     shopper_id: str
     event: Event
+    sign_read: bool = False
+    """Whether a minus sign said that something was given back: the event holds absolute values."""
+    left_currency: str = ""
+    """Of a price that was left out, since the log's prices are in another one."""
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that can't be an event, while the file is well formed."""
+
+    line: int
+    column: str
+    message: str
+
+
+class _Rejected(Exception):
+    """A row can't be an event."""
+
+    def __init__(self, column: str, message: str) -> None:
+        super().__init__(message)
+        self.column = column
 
 
 @dataclass(frozen=True)
@@ -71,46 +94,72 @@ class ListedItem:
 
 @dataclass(frozen=True)
 class _Row:
-    """One line's values by column; blank ones are left out."""
+    """One line's values by column; those that show nothing are left out."""
 
     file: str
     line: int
     cells: Mapping[str, Any]
+    decimal_comma: bool = False
 
     def read(self, column: str, convert: Callable[[Any], Any]) -> Any:
-        """The value of a column that is there."""
+        """The value of a column, None if there is none."""
+        if column not in self.cells:
+            return None
         try:
             return convert(self.cells[column])
         except ValueError as error:
             raise FileError(self.file, self.line, str(error), column) from error
 
     def read_all(self, columns: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-        """The values of those columns that are there."""
-        return {column: self.read(column, convert) for column, convert in columns.items() if column in self.cells}
+        """The values of those columns that say something."""
+        read = {column: self.read(column, convert) for column, convert in columns.items()}
+        return {column: value for column, value in read.items() if value is not None}
 
-    def read_text(self, column: str) -> str:
-        """Text; empty if there is none."""
-        return str(self.read(column, values.text)) if column in self.cells else ""
+    def read_amount(self, column: str) -> Amount | None:
+        """A number, and the currency that it names."""
+        return self.read(column, lambda value: read_amount(values.written(value), decimal_comma=self.decimal_comma))
 
 
-def read_events(lines: Iterable[bytes], file: str) -> Iterator[RecordedEvent]:
-    """The events of a log.
+def read_events(
+    lines: Iterable[bytes],
+    file: str,
+    currency: str = "",
+    reject: Callable[[RejectedRow], None] | None = None,
+) -> Iterator[RecordedEvent]:
+    """Read the events of a log.
 
     An event without id gets one that is made of who, what and when: recording a log again records nothing twice.
 
     Args:
         lines: the file's lines with their ends, UTF-8.
         file: its name, for messages.
+        currency: prices in others are left out; if empty, the first that a price names.
+        reject: is told of rows that can't be events, such as those of an unknown type; if None, they raise.
 
     Raises:
         FileError: the file is malformed.
     """
     for row in _rows(lines, file, required=("shopper_id", "type")):
-        if "type" not in row.cells:
-            raise FileError(file, row.line, "is missing", "type")
-        shopper_id, said = row.read_text("shopper_id"), row.read_all(_EVENT_COLUMNS)
-        said.setdefault("event_id", _made_id(shopper_id, said))
-        yield RecordedEvent(row.line, shopper_id, Event(**said))
+        try:
+            read = _read_event(row, currency)
+        except _Rejected as error:
+            if reject is None:
+                raise FileError(file, row.line, str(error), error.column) from None
+            reject(RejectedRow(row.line, error.column, str(error)))
+            continue
+        currency = currency or _currency(row)
+        yield read
+
+
+def find_currency(lines: Iterable[bytes], file: str) -> str:
+    """Find the currency of most prices of a log; empty if none names one.
+
+    What stands behind a malformed line does not count: `read_events` does not get there.
+    """
+    counts: Counter[str] = Counter()
+    with suppress(FileError):
+        counts.update(filter(None, map(_currency, _rows(lines, file, required=()))))
+    return min(counts, key=lambda currency: (-counts[currency], currency), default="")
 
 
 def read_items(lines: Iterable[bytes], file: str) -> Iterator[ListedItem]:
@@ -125,9 +174,11 @@ def read_items(lines: Iterable[bytes], file: str) -> Iterator[ListedItem]:
     """
     for row in _rows(lines, file, required=("item_id",)):
         said = {"item_id": ""} | row.read_all(_ITEM_COLUMNS)
-        further = [column for column in row.cells if column not in {"", "catalogue", *_ITEM_COLUMNS}]
-        said["attributes"] = said.get("attributes", {}) | {column: row.read_text(column) for column in further}
-        yield ListedItem(row.line, row.read_text("catalogue"), Item(**said))
+        price = row.read_amount("price")
+        further = [column for column in row.cells if column not in _NO_FURTHER_COLUMNS]
+        said["attributes"] = said.get("attributes", {}) | row.read_all(dict.fromkeys(further, values.words))
+        item = Item(**said, price=price.value if price else None)
+        yield ListedItem(row.line, row.read("catalogue", values.identifier) or "", item)
 
 
 def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
@@ -148,8 +199,53 @@ def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
             yield text
 
 
-def _made_id(shopper_id: str, said: Mapping[str, Any]) -> str:
-    known = (shopper_id, *(str(said.get(column, "")) for column in ("type", "time", "catalogue", "item_id", "query")))
+def _read_event(row: _Row, currency: str) -> RecordedEvent:
+    shopper_id = row.read("shopper_id", values.identifier) or ""
+    said = row.read_all(_EVENT_COLUMNS)
+    numbers: dict[str, Any] = {name: amount.value for name in _NUMBERS if (amount := row.read_amount(name)) is not None}
+    price, left_currency = row.read_amount("price"), ""
+    if currency and (named := _currency(row)) not in ("", currency):
+        price, left_currency = None, named
+    written = (_read_type(row), price.value if price else None, numbers.pop("quantity", None))
+    kind, paid, quantity = meant = read_signs(*written)
+    if "position" in numbers:
+        numbers["position"] = _read_position(numbers["position"])
+    event = Event(EventType(kind), price=paid, quantity=quantity, **numbers, **said)
+    if not event.event_id:
+        event = replace(event, event_id=_make_id(shopper_id, event))
+    return RecordedEvent(row.line, shopper_id, event, meant != written, left_currency)
+
+
+def _read_type(row: _Row) -> features.EventType:
+    name = row.read("type", values.text)
+    if name is None:
+        raise _Rejected("type", "is missing")
+    kind = read_event_type(name)
+    if kind is None:
+        raise _Rejected("type", f"{trim(name)[:80]!r} is not one of {', '.join(EventType)}")
+    return kind
+
+
+def _read_position(number: float) -> int:
+    try:
+        return values.whole_number(number)
+    except ValueError as error:
+        raise _Rejected("position", str(error)) from None
+
+
+def _currency(row: _Row) -> str:
+    """The currency of a row's price: that of the price itself, else that of its column; empty if there is none."""
+    price = row.read_amount("price")
+    if price is None or price.currency:
+        return price.currency if price else ""
+    return read_currency(row.read("currency", values.text) or "") or ""
+
+
+def _make_id(shopper_id: str, event: Event) -> str:
+    """An id that two rows share which `portrait prepare` takes for one event."""
+    what = ("", event.query) if event.type is EventType.SEARCH else (event.item_id, "")
+    catalogue = "" if event.catalogue == features.DEFAULT_CATALOGUE else event.catalogue
+    known = (shopper_id, event.type, "" if event.time is None else str(event.time), catalogue, *what)
     return hashlib.sha256("\0".join(known).encode()).hexdigest()[:32]
 
 
@@ -186,7 +282,17 @@ def _json_rows(lines: Iterable[str], file: str) -> Iterator[_Row]:
             raise FileError(file, number, str(error)) from error
         if not isinstance(row, dict):
             raise FileError(file, number, "is not a JSON object")
+        if "\\u" in line:
+            _require_whole(row, file, number)
         yield _Row(file, number, _filled(row))
+
+
+def _require_whole(row: Mapping[str, Any], file: str, line: int) -> None:
+    for column, value in row.items():
+        try:
+            require_whole(json.dumps([column, value], ensure_ascii=False))
+        except ValueError as error:
+            raise FileError(file, line, str(error), ascii(column)[1:-1]) from None
 
 
 def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[str, ...]) -> Iterator[_Row]:
@@ -195,12 +301,12 @@ def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[s
     try:
         for row in filter(None, reader):
             if not header:
-                header = row
+                header = [trim(column) for column in row]
                 _check_header(header, file, reader.line_num, required)
             elif len(row) != len(header):
                 raise FileError(file, reader.line_num, f"has {len(row)} values; the header has {len(header)}")
             else:
-                yield _Row(file, reader.line_num, _filled(dict(zip(header, row, strict=True))))
+                yield _Row(file, reader.line_num, _filled(dict(zip(header, row, strict=True))), delimiter == ";")
     except csv.Error as error:
         raise FileError(file, reader.line_num, str(error)) from error
 
@@ -209,16 +315,18 @@ def _check_header(header: list[str], file: str, line: int, required: tuple[str, 
     for column in required:
         if column not in header:
             raise FileError(file, line, "this column is required", column)
+    known: set[str] = set()
     for column in header:
-        if header.count(column) > 1:
+        if column and column.casefold() in known:
             raise FileError(file, line, "this column is named twice", column)
+        known.add(column.casefold())
 
 
 def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         column: value
         for column, value in row.items()
-        if value is not None and not (isinstance(value, str) and not value.strip())
+        if value is not None and not (isinstance(value, str) and not trim(value))
     }
 
 

@@ -1,96 +1,53 @@
-"""Text of a log as values, by the rules of docs/data.md: what `portrait prepare` reads, `portrait record` reads.
+"""Values of a log or a list, by the one definition that `portrait prepare` reads by too: `portrait.features.logs`.
 
-Every function raises ValueError, saying what the text is not.
+A value is text, or what JSON holds in its place. Every function returns None for one that says nothing, and raises
+ValueError, saying what is wrong, for one that can't be read.
 """
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from portrait.client.results import EventType
+from portrait.features.logs import descriptions, identifiers, timestamps
+from portrait.features.logs.identifiers import require_whole
 
-_SYNONYMS = {
-    "query": EventType.SEARCH,
-    "page_view": EventType.VIEW,
-    "pageview": EventType.VIEW,
-    "product_view": EventType.VIEW,
-    "cart": EventType.ADD_TO_CART,
-    "addtocart": EventType.ADD_TO_CART,
-    "add-to-cart": EventType.ADD_TO_CART,
-    "buy": EventType.PURCHASE,
-    "order": EventType.PURCHASE,
-    "transaction": EventType.PURCHASE,
-    "rating": EventType.RATE,
-    "review": EventType.RATE,
-    "return": EventType.REFUND,
-    "returned": EventType.REFUND,
-}
-_TYPES = {kind.value: kind for kind in EventType} | _SYNONYMS
-_GROUPED = re.compile(r"[-+]?[$€£¥￥]?\s?\d{1,3}(,\d{3})*(\.\d+)?")
-_SIGNS = str.maketrans("", "", "$€£¥￥, ")
-_EPOCH = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
-_START = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_INTEGER = 2**31 - 1
+_WRITTEN_OUT = (1e-6, 1e21)
+"""Numbers of this size have no exponent, here and in the engine of `portrait prepare`."""
 
 
-def text(value: Any) -> str:
+def text(value: Any) -> str | None:
     """Text as it stands; a JSON number is text too, since ids may be numbers."""
-    if isinstance(value, dict | list):
-        raise ValueError(f"{json.dumps(value)[:80]} is not text")
-    written = value if isinstance(value, str) else json.dumps(value)
-    try:
-        written.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds half a surrogate pair") from None
-    return written
+    return identifiers.read_text(written(value))
 
 
-def event_type(value: Any) -> EventType:
-    """A type of event, or one of its other names."""
-    kind = _TYPES.get(text(value).strip().lower())
-    if kind is None:
-        raise ValueError(f"{value!r} is not one of {', '.join(EventType)}")
-    return kind
+def identifier(value: Any) -> str | None:
+    """An id, trimmed."""
+    return identifiers.read_id(written(value))
 
 
-def number(value: Any) -> float:
-    """A number; `1,299.00` and `$5` are numbers too. NaN and infinity stay, for the server to refuse."""
-    written = text(value).strip()
-    try:
-        return float(written.translate(_SIGNS) if _GROUPED.fullmatch(written) else written)
-    except ValueError:
-        raise ValueError(f"{written[:80]!r} is not a number") from None
+def words(value: Any) -> str | None:
+    """Words about an item, HTML entities decoded."""
+    return descriptions.read_words(written(value))
 
 
-def integer(value: Any) -> int:
-    """A whole number of at most 32 bits; `3.0` is one."""
-    read = number(value)
-    if not read.is_integer() or abs(read) > _LARGEST_INTEGER:
-        raise ValueError(f"{text(value)[:80]!r} is not a whole number of at most 32 bits")
-    return int(read)
+def brand(value: Any) -> str | None:
+    """The name of a brand, HTML entities decoded."""
+    return descriptions.read_brand(written(value))
 
 
-def moment(value: Any) -> datetime:
-    """ISO 8601, in UTC where it has no offset; or seconds, milliseconds or microseconds since 1970."""
-    written = text(value).strip()
-    try:
-        if not _EPOCH.fullmatch(written):
-            time = datetime.fromisoformat(written)
-            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        since = float(written)
-        return _START + timedelta(seconds=since / (1e6 if abs(since) >= 1e14 else 1e3 if abs(since) >= 1e11 else 1))
-    except (ValueError, OverflowError):
-        raise ValueError(f"{written[:80]!r} is not a time") from None
+def moment(value: Any) -> datetime | None:
+    """A time in UTC."""
+    return timestamps.read_time(written(value))
 
 
 def path(value: Any) -> tuple[str, ...]:
-    """Names from the widest category down: a list, or text with `>` between them."""
-    if isinstance(value, str) and value.startswith("["):
-        value = parsed(value)
-    parts = value if isinstance(value, list) else text(value).split(">")
-    names = (text("" if part is None else part).strip() for part in parts)
-    return tuple(name for name in names if name)
+    """Names from the widest category down."""
+    if isinstance(value, list):
+        value = json.dumps(value)
+    return tuple(descriptions.read_categories(written(value)))
 
 
 def attributes(value: Any) -> dict[str, str]:
@@ -100,14 +57,51 @@ def attributes(value: Any) -> dict[str, str]:
         pairs = {pair["key"]: pair["value"] for pair in pairs}
     if not isinstance(pairs, dict):
         raise ValueError("is not a JSON object, or a list of objects with key and value")
-    return {text(key): text(worth) for key, worth in pairs.items() if worth not in (None, "")}
+    read = {written(key): words(worth) for key, worth in pairs.items() if worth is not None}
+    return {key: worth for key, worth in read.items() if worth is not None}
 
 
-def parsed(written: str) -> Any:
-    """JSON."""
+def written(value: Any) -> str:
+    """What stands in a log, as text."""
+    if isinstance(value, str):
+        return require_whole(value)
+    if isinstance(value, dict | list):
+        raise ValueError(f"{json.dumps(value)[:80]} is not text")
+    return _write_out(value) if isinstance(value, float) else json.dumps(value)
+
+
+def parsed(content: str) -> Any:
+    """JSON, whose objects name each key once, whatever its case."""
     try:
-        return json.loads(written)
+        return json.loads(content, object_pairs_hook=_keys_once)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON: {error}") from None
+
+
+def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    known: set[str] = set()
+    for key, _ in pairs:
+        if key.casefold() in known:
+            raise ValueError(f"names the key {key[:80]!r} twice")
+        known.add(key.casefold())
+    return dict(pairs)
+
+
+def _write_out(value: float) -> str:
+    """A number of JSON as text: without an exponent where the engine of `portrait prepare` writes none."""
+    shortest = repr(value)
+    if "e" not in shortest:
+        return json.dumps(value)
+    least, most = _WRITTEN_OUT
+    if not least <= abs(value) < most:
+        return re.sub(r"e([-+])0*", lambda mark: "e" + mark.group(1).strip("+"), shortest)
+    return f"{Decimal(shortest):f}" + (".0" if value.is_integer() else "")
+
+
+def whole_number(value: float) -> int:
+    """A whole number of at most 32 bits; `3.0` is one."""
+    if not value.is_integer() or abs(value) > _LARGEST_INTEGER:
+        raise ValueError(f"sent {value:g}, which is not a whole number of at most 32 bits")
+    return int(value)

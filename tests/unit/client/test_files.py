@@ -85,7 +85,7 @@ def test_items() -> None:
     [
         ("shopper_id,type\na,gaze\n", "log, line 2, column 'type': 'gaze' is not one of search, view"),
         ("shopper_id,type,price\na,view,1\na,view,cheap\n", "log, line 3, column 'price': 'cheap' is not a number"),
-        ("shopper_id,type,price\na,view,\"12,5\"\n", "log, line 2, column 'price'"),
+        ("shopper_id,type,price\na,view,\"1,299\"\n", "log, line 2, column 'price': '1,299' may be 1299 or 1.299"),
         ("shopper_id,type\na,view,1\n", "log, line 2: has 3 values; the header has 2"),
         ("shopper_id,type\na\n", "log, line 2: has 1 values; the header has 2"),
         ('shopper_id,type\na,"view\n', "log, line 2: "),
@@ -102,7 +102,8 @@ def test_items() -> None:
         ('{"type": "view", "item_id": {}}\n', "log, line 1, column 'item_id': {} is not text"),
         ('{"type": "view", "item_id": "\\ud800"}\n', "log, line 1, column 'item_id': holds half a surrogate pair"),
         ('{"type": "view", "time": "yesterday"}\n', "log, line 1, column 'time': 'yesterday' is not a time"),
-        ('{"type": "view", "time": 1e300}\n', "log, line 1, column 'time'"),
+        ('{"type": "view", "time": "01/02/2026"}\n', "log, line 1, column 'time': '01/02/2026' may be 2026-02-01 or"),
+        ('{"type": "view", "Type": "view"}\n', "log, line 1: names the key 'Type' twice"),
         (b"shopper_id,type\na,\xff\n", "log, line 2: byte 3 is not UTF-8"),
     ],
 )  # fmt: skip

@@ -49,7 +49,7 @@ def test_ids_stay_as_they_are_written(prepared: Prepare, write_log: WriteLog) ->
         "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
         "2024-01-01",
         "1e5",
-        " i ",
+        "i i",
         "12345678901234567890123",
         "'\"𝒾",
     ]

@@ -8,6 +8,7 @@ import duckdb
 
 from portrait.features.path_names import utf8_name
 from portrait.training.errors import TrainingError
+from portrait.training.prepare import functions
 
 MEMORY_LIMIT = "2GB"
 """Of the engine's own buffers; the process stays below twice that."""
@@ -21,6 +22,7 @@ def engine(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(f"SET temp_directory = {literal(scratch)}")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
+        functions.register(connection)
         yield connection
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from portrait.features.logs.timestamps import read_time
 from portrait.training.prepare import tables
 from portrait.training.prepare.values import moment, text
 
@@ -27,7 +28,7 @@ def load(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
         return
     listed = tables.read(connection, file, "buried", only=("shopper_sha256", "forgotten_at"))
     listed.require("shopper_sha256", "forgotten_at")
-    listed.require_values("forgotten_at", moment("forgotten_at"), "a time")
+    listed.require_readable("forgotten_at", moment("forgotten_at"), read_time)
     connection.execute(
         f"INSERT INTO forgotten SELECT lower(trim(shopper_sha256)), max({moment('forgotten_at')}) FROM buried "
         f"WHERE {text('shopper_sha256')} IS NOT NULL AND {text('forgotten_at')} IS NOT NULL GROUP BY ALL"

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -64,6 +64,34 @@ class Table:
         if found is not None:
             row, value = found
             raise DataError(str(self.file), self._line(row), column, f"{value[:80]!r} is not {wanted}")
+
+    def require_readable(self, column: str, expression: str, read: Callable[[str], object]) -> None:
+        """Refuse a file in which text can't be read as a value of its column's kind.
+
+        Args:
+            column: the column.
+            expression: SQL that makes the value of the text, null if it can't.
+            read: the definition of the kind; raises ValueError, with what is wrong, for text that can't be read.
+
+        Raises:
+            DataError: naming the first such row.
+        """
+        text = identifier(column)
+        unread = self.connection.execute(
+            f"SELECT min(row) AS first, {text} FROM {self.name} "
+            f"WHERE {text} <> '' AND ({expression}) IS NULL GROUP BY 2 ORDER BY first"
+        )
+        while found := unread.fetchone():
+            row, value = found
+            try:
+                read(value)
+            except ValueError as error:
+                raise DataError(str(self.file), self._line(row), column, str(error)) from None
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether its numbers have decimal commas, as those of files have whose separator is a semicolon."""
+        return self.file.suffix in (".csv", ".tsv") and _delimiter(self.file) == ";"
 
     def _line(self, row: int) -> int:
         """The line on which a record ends: not its number where values hold line breaks or lines are blank."""

@@ -5,6 +5,8 @@ from pathlib import Path
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.features.logs.amounts import read_number
+from portrait.features.logs.timestamps import read_time
 from portrait.training.prepare import schema, tables
 from portrait.training.prepare.engine import literal
 from portrait.training.prepare.values import moment, number, strings
@@ -26,8 +28,8 @@ def recognises(path: Path) -> bool:
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
     ratings = tables.read_headless(connection, path / _RATINGS, "ratings", _RATING_COLUMNS, delimiter=",")
-    ratings.require_values("rating", number("rating"), "a number")
-    ratings.require_values("seconds", moment("seconds"), "a time")
+    ratings.require_readable("rating", number("rating"), read_number)
+    ratings.require_readable("seconds", moment("seconds"), read_time)
     schema.view(
         connection,
         "raw_events",

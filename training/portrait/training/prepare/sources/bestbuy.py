@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.features.logs.timestamps import read_time
 from portrait.training.prepare import schema, tables
 from portrait.training.prepare.engine import literal
 from portrait.training.prepare.values import moment
@@ -30,7 +31,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         clicks = tables.read(connection, path / name, f"clicks_{Path(name).stem}", only=_COLUMNS)
         clicks.require(*_COLUMNS)
         for column in ("click_time", "query_time"):
-            clicks.require_values(column, moment(column), "a time")
+            clicks.require_readable(column, moment(column), read_time)
         selects.append(f"SELECT {literal(name)} AS file, * FROM {clicks.name}")
     connection.execute(f"CREATE TEMP VIEW clicks AS {' UNION ALL '.join(selects)}")
     # A search that led to two clicks stands in two rows: the second is dropped as a duplicate.

@@ -4,15 +4,20 @@ Required are `shopper_id`, `type`, and `item_id` or `query`. Further columns of 
 others of the events are ignored, others of the items become attributes.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.features.logs.amounts import read_number
+from portrait.features.logs.descriptions import read_categories
+from portrait.features.logs.timestamps import read_time
 from portrait.training.errors import DataError
 from portrait.training.prepare import schema, tables
 from portrait.training.prepare.engine import identifier, literal
-from portrait.training.prepare.values import moment, number, strings, text
+from portrait.training.prepare.values import brand, categories, moment, number, record_id, text, words
 
 SYNONYMS = {
     "query": EventType.SEARCH,
@@ -31,6 +36,16 @@ SYNONYMS = {
     "returned": EventType.REFUND,
 }
 """Other names of event types. Upper and lower case are the same."""
+
+_TEXTS: dict[str, Callable[[str], str]] = {
+    "event_id": record_id,
+    "shopper_id": record_id,
+    "item_id": record_id,
+    "catalogue": record_id,
+    "brand": brand,
+    "title": words,
+}
+"""How text is read that is more than text as it stands."""
 
 _PAIRS = """CASE
     WHEN NOT json_valid(attributes) THEN NULL
@@ -86,7 +101,8 @@ def _items(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
     listed.require("item_id")
     typed = _typed(listed, schema.ITEMS)
     if "category_path" in typed:
-        typed["category_path"] = strings("category_path", ">")
+        typed["category_path"] = categories("category_path")
+        listed.require_readable("category_path", typed["category_path"], read_categories)
     typed["attributes"] = _attributes(listed)
     return schema.view(connection, "raw_items", "listed", {"row": "row"} | typed)
 
@@ -105,15 +121,19 @@ def _typed(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]:
     Raises:
         DataError: a value is not of its column's type.
     """
-    readers = {"DOUBLE": (number, "a number"), "TIMESTAMPTZ": (moment, "a time")}
     typed = {}
     for column in table.columns:
         if column not in kinds:
             continue
-        reader, wanted = readers.get(kinds[column], (text, "text"))
-        typed[column] = reader(identifier(column))
-        if kinds[column] in readers:
-            table.require_values(column, typed[column], wanted)
+        name = identifier(column)
+        if kinds[column] == "DOUBLE":
+            typed[column] = number(name, decimal_comma=table.decimal_comma)
+            table.require_readable(column, typed[column], partial(read_number, decimal_comma=table.decimal_comma))
+        elif kinds[column] == "TIMESTAMPTZ":
+            typed[column] = moment(name)
+            table.require_readable(column, typed[column], read_time)
+        else:
+            typed[column] = _TEXTS.get(column, text)(name)
     return typed
 
 

@@ -1,0 +1,57 @@
+"""Ids, and what stands in their place where a program had none."""
+
+import unicodedata
+
+_SPACES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+"""Unicode categories of characters that show nothing: control, format (zero-width and direction marks), separators."""
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+"""Characters of other categories that show nothing: joiners, fillers, the empty Braille pattern."""
+ASCII_SPACES = "".join(map(chr, [*range(33), 127]))
+
+MISSING = frozenset(
+    {
+        "-", "--", "#n/a", "(none)", "(not provided)", "(not set)", "<na>", "<null>", "[null]", "[object object]",
+        "\\n", "n/a", "na", "nan", "nat", "nil", "none", "null", "undefined",
+    }
+)  # fmt: skip
+"""What languages, spreadsheets and trackers write where there is no id, in lower case."""
+
+
+def trim(text: str) -> str:
+    """Take the characters that show nothing from both ends of a text."""
+    if text.isascii():
+        return text.strip(ASCII_SPACES)
+    first, last = 0, len(text)
+    while first < last and _shows_nothing(text[first]):
+        first += 1
+    while last > first and _shows_nothing(text[last - 1]):
+        last -= 1
+    return text[first:last]
+
+
+def read_text(text: str) -> str | None:
+    """Read free text: as it stands, None if it shows nothing."""
+    return text if trim(text) else None
+
+
+def read_id(text: str) -> str | None:
+    """Read an id: trimmed, None if it is blank or one of `MISSING` in any case."""
+    trimmed = trim(text)
+    return trimmed if trimmed and trimmed.lower() not in MISSING else None
+
+
+def require_whole(text: str) -> str:
+    """Give a text back whose characters are whole.
+
+    Raises:
+        ValueError: one of them is half a surrogate pair, as JSON can write it: it is no character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half a surrogate pair") from None
+    return text
+
+
+def _shows_nothing(character: str) -> bool:
+    return unicodedata.category(character) in _SPACES or character in _BLANKS

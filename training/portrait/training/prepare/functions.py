@@ -1,0 +1,63 @@
+"""The one definition of what text in a log means, as functions that the SQL engine can call."""
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any
+
+import duckdb
+
+from portrait.features.logs import amounts, descriptions, identifiers, timestamps
+
+_KEPT_VALUES = 1 << 14
+_TEXT: list[Any] = ["VARCHAR"]
+_TEXT_AND_PLACE: list[Any] = ["VARCHAR", "BOOLEAN"]
+
+
+def register(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the engine call the definition. What says nothing, or can't be read, becomes null.
+
+    Args:
+        connection: the engine; to be closed, since it holds the functions until then.
+    """
+    for name, function, result in (
+        ("log_time", _microseconds, "BIGINT"),
+        ("log_id", identifiers.read_id, "VARCHAR"),
+        ("log_text", identifiers.read_text, "VARCHAR"),
+        ("log_brand", descriptions.read_brand, "VARCHAR"),
+        ("log_words", descriptions.read_words, "VARCHAR"),
+        ("log_categories", descriptions.read_categories, "VARCHAR[]"),
+    ):
+        connection.create_function(name, _or_none(function), _TEXT, result, null_handling="special")
+    for name, read, result in (("log_number", _number, "VARCHAR"), ("log_currency", _currency, "VARCHAR")):
+        connection.create_function(name, _or_none(read), _TEXT_AND_PLACE, result, null_handling="special")
+
+
+def _microseconds(text: str) -> int | None:
+    """Microseconds from 1970 to a time."""
+    time = timestamps.read_time(text)
+    return None if time is None else (time - timestamps.EPOCH) // timestamps.MICROSECOND
+
+
+def _number(text: str, decimal_comma: bool) -> str | None:
+    """The number as text that the engine casts: it would take a NaN of ours for null."""
+    number = amounts.read_number(text, decimal_comma=decimal_comma)
+    return None if number is None else repr(number)
+
+
+def _currency(text: str, decimal_comma: bool) -> str | None:
+    amount = amounts.read_amount(text, decimal_comma=decimal_comma)
+    return (amount.currency or None) if amount else None
+
+
+def _or_none(read: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that gives None for what it can't read. Values that stand in many rows are read once."""
+
+    @lru_cache(maxsize=_KEPT_VALUES)
+    @wraps(read)
+    def read_or_none(text: str | None, *options: bool) -> Any:
+        try:
+            return None if text is None else read(text, *options)
+        except ValueError:
+            return None
+
+    return read_or_none

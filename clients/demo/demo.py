@@ -163,12 +163,12 @@ def show(data: Path, ready: dict[str, Any]) -> None:
 
 def _history(data: Path) -> tuple[list[Event], dict[str, str]]:
     """The events of one shopper with a history of middling length, and the titles of their items."""
-    events = pl.scan_parquet(data / "events.parquet")
+    events = pl.scan_parquet(data / "events.parquet", glob=False, hive_partitioning=False)
     lengths = events.group_by("shopper_id").len().filter(pl.col("len").is_between(FEWEST_EVENTS, MOST_EVENTS))
     chosen = lengths.sort("len", "shopper_id").collect()
     shopper_id = chosen["shopper_id"][int(0.8 * len(chosen))]
     rows = events.filter(pl.col("shopper_id") == shopper_id).sort("sequence").tail(SENT_EVENTS).collect()
-    titles = pl.read_parquet(data / "items.parquet", columns=["item_id", "title"])
+    titles = pl.read_parquet(data / "items.parquet", columns=["item_id", "title"], glob=False, hive_partitioning=False)
     wanted = titles.filter(pl.col("item_id").is_in(rows["item_id"].drop_nulls().unique().to_list()))
     return [_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))], dict(wanted.iter_rows())
 

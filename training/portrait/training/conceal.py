@@ -12,8 +12,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.path_names import utf8_name
-from portrait.training import retrieval
+from portrait.training import readers, retrieval
 from portrait.training.choices import Attribute
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
@@ -43,7 +42,7 @@ def declared(data: Path, corpus: Corpus, attributes: tuple[Attribute, ...]) -> N
     path = data / "shoppers.parquet"
     columns = ["shopper_id", *(attribute.value for attribute in attributes)]
     try:
-        table = pl.read_parquet(utf8_name(path), columns=columns)
+        table = readers.read_parquet(path, columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise TrainingError(f"{path} does not say what shoppers declared: {error}") from error
     order = pl.DataFrame({"shopper_id": corpus.shopper_ids})

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
 from portrait.features.histories import EventColumns, leading_searches, numbers, search_seconds
-from portrait.features.path_names import utf8_name
 from portrait.features.prices import PriceScale
 from portrait.features.statistics import spent
 from portrait.features.text import item_text, normalise_text
+from portrait.training import readers
 from portrait.training.errors import TrainingError
 
 NO_ITEM = -1
@@ -90,8 +90,8 @@ def load(folder: Path) -> Corpus:
         TrainingError: the folder is not one, or holds no event with an item.
     """
     try:
-        events = pl.read_parquet(utf8_name(folder / "events.parquet")).sort("shopper_id", "sequence")
-        items_table = pl.read_parquet(utf8_name(folder / "items.parquet"))
+        events = readers.read_parquet(folder / "events.parquet").sort("shopper_id", "sequence")
+        items_table = readers.read_parquet(folder / "items.parquet")
     except (OSError, pl.exceptions.PolarsError) as error:
         raise TrainingError(f"{folder} is not a prepared data set ({error}); run `portrait prepare` first") from error
     # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from portrait.export.index import document_frequencies
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event, EventType, Item
-from portrait.features.path_names import utf8_name
 from portrait.features.population import Population
 from portrait.features.rarity import Rarity
 from portrait.server.profiles.absence import Absence
@@ -24,6 +23,7 @@ from portrait.server.profiles.evidence import Evidence as Weighed
 from portrait.server.profiles.interests import interests
 from portrait.server.profiles.prices import price_bands
 from portrait.server.profiles.words import keywords
+from portrait.training import readers
 from portrait.training.corpus import NO_ITEM
 from portrait.training.evaluation import Ranked
 from portrait.training.population import fit as population
@@ -170,7 +170,7 @@ def _events(trained: TrainedRun, rows: Sequence[int]) -> list[Event]:
 
 def _prices(data: Path, shopper_id: str) -> list[float | None]:
     """Price of each event of a shopper, in the order of the corpus, which keeps only where it stands among others."""
-    events = pl.scan_parquet(utf8_name(data / "events.parquet")).filter(
+    events = readers.scan_parquet(data / "events.parquet").filter(
         (pl.col("shopper_id") == shopper_id)
         & (pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
     )

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from portrait.export.report.estimates import Estimate
-from portrait.features.path_names import utf8_name
+from portrait.training import readers
 from portrait.training.evaluation import Ranked
 from portrait.training.run import TrainedRun
 
@@ -141,7 +141,7 @@ def by_declaration(
     ids = pl.DataFrame(
         {"shopper_id": [corpus.shopper_ids[shopper] for shopper in corpus.event_shopper[ranked.vectors.targets]]}
     )
-    declared = ids.join(pl.read_parquet(utf8_name(path)), on="shopper_id", how="left", maintain_order="left")
+    declared = ids.join(readers.read_parquet(path), on="shopper_id", how="left", maintain_order="left")
     found = []
     for column, title in DECLARED.items():
         names = declared[column].drop_nulls().unique().sort().to_list()

@@ -119,8 +119,8 @@ def test_a_table_of_labels_counts_within_the_horizon(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("shopper_id,value\na,1", "no column 'time'"),
-        ("shopper_id,time,value\na,yesterday,1", "can't be read"),
+        ("shopper_id,value\na,1", "column 'time': this column is required"),
+        ("shopper_id,time,value\na,yesterday,1", "row 2, column 'time': 'yesterday' is not a time"),
         ("shopper_id,time,value\nz,2026-02-12,1", "names no shopper"),
         ("shopper_id,time,value\na,2026-02-12,7", "boolean, or 0 and 1"),
     ],

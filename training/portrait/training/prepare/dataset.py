@@ -10,6 +10,7 @@ from portrait.training.errors import TrainingError
 from portrait.training.prepare import forgotten, report
 from portrait.training.prepare.cleaning import Limits, clean
 from portrait.training.prepare.engine import engine, literal
+from portrait.training.readers import parquet_relation
 
 FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", report.FILE}
 _EVENT_COLUMNS = (
@@ -75,7 +76,7 @@ def _require_replaceable(output: Path) -> None:
 def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits) -> report.Report:
     clean(connection, limits)
     _copy(connection, f"SELECT {_EVENT_COLUMNS} FROM events ORDER BY shopper_id, sequence", folder / "events.parquet")
-    events = f"read_parquet({literal(folder / 'events.parquet')})"
+    events = parquet_relation(folder / "events.parquet")
     _copy(connection, _items(events, limits), folder / "items.parquet")
     _copy(connection, _shoppers(events), folder / "shoppers.parquet")
     _copy(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")

@@ -8,9 +8,10 @@ from pathlib import Path
 import duckdb
 
 from portrait.training.prepare.cleaning import Limits
-from portrait.training.prepare.engine import literal, one
+from portrait.training.prepare.engine import one
 from portrait.training.prepare.forgotten import REASON
 from portrait.training.prepare.schema import EVENTS
+from portrait.training.readers import parquet_relation
 
 FILE = "report.json"
 
@@ -46,13 +47,13 @@ class Report:
 
 def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits) -> Report:
     """Count what was read, and what the files in the folder hold."""
-    events = f"read_parquet({literal(folder / 'events.parquet')})"
+    events = parquet_relation(folder / "events.parquet")
     read, merged = one(connection, "SELECT coalesce(sum(lines), 0)::BIGINT, coalesce(sum(lines - 1), 0) FROM judged")
     (forgotten,) = one(connection, f"SELECT count(*) FROM judged WHERE reason = '{REASON}'")
     kept, shoppers, first, last = one(
         connection, f"SELECT count(*), count(DISTINCT shopper_id), min(time)::VARCHAR, max(time)::VARCHAR FROM {events}"
     )
-    (items,) = one(connection, f"SELECT count(*) FROM read_parquet({literal(folder / 'items.parquet')})")
+    (items,) = one(connection, f"SELECT count(*) FROM {parquet_relation(folder / 'items.parquet')}")
     filled = one(connection, "SELECT " + ", ".join(f"count({name})" for name in EVENTS) + f" FROM {events}")
     return Report(
         source=source,

@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 import duckdb
 
+from portrait.training import readers
 from portrait.training.errors import DataError
 from portrait.training.prepare.engine import identifier, literal, one
+from portrait.training.readers import MAX_CSV_LINE, MAX_JSON_LINE
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _DELIMITERS = ",;\t|"
-_MAX_CSV_LINE, _MAX_JSON_LINE = 2_000_000, 16 << 20
-"""Bytes of a line; the engine refuses longer ones, and nothing here reads them as a whole to say what is wrong."""
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
@@ -138,7 +138,7 @@ def read_headless(
     """
     if not file.is_file():
         raise DataError(str(file), None, None, "this file is missing")
-    relation = _csv(file, columns, delimiter, quote="", header=False)
+    relation = readers.csv_relation(file, columns, delimiter, quote="", header=False)
     with reading(file, columns, delimiter):
         _create(connection, name, [identifier(column) for column in columns], relation, first_row=1)
     return Table(connection, file, name, columns)
@@ -162,7 +162,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, only
     header = _header(file, delimiter)
     kept = [column for column in header if column != "row" and (only is None or column in only)]
     with reading(file, header, delimiter):
-        relation = _csv(file, header, delimiter, quote='"', header=True)
+        relation = readers.csv_relation(file, header, delimiter)
         _create(connection, name, [identifier(column) for column in kept], relation, first_row=2)
     return kept
 
@@ -171,7 +171,7 @@ def _read_lines(
     connection: duckdb.DuckDBPyConnection, file: Path, name: str, only: Collection[str] | None
 ) -> list[str]:
     """JSON is split by key here, not by the engine's guess of types: an id stays as it is written."""
-    lines = f"read_ndjson_objects({literal(file)})"
+    lines = readers.json_lines_relation(file)
     try:
         (other,) = one(connection, f"SELECT count(*) FROM {lines} WHERE json_type(json) <> 'OBJECT'")
         if other:
@@ -192,7 +192,7 @@ def _read_lines(
 def _read_parquet(
     connection: duckdb.DuckDBPyConnection, file: Path, name: str, only: Collection[str] | None
 ) -> list[str]:
-    relation = f"read_parquet({literal(file)})"
+    relation = readers.parquet_relation(file)
     with reading(file):
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         kinds = {row[0]: row[1] for row in described if row[0] != "row" and (only is None or row[0] in only)}
@@ -207,15 +207,6 @@ def _as_text(column: str, kind: str) -> str:
     return f"{value}::VARCHAR AS {identifier(column)}"
 
 
-def _csv(file: Path, columns: tuple[str, ...], delimiter: str, quote: str, *, header: bool) -> str:
-    typed = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns)
-    # The dialect is given, not guessed: a guess that a broken row leads astray would hide the broken row.
-    return (
-        f"read_csv({literal(file)}, auto_detect = false, strict_mode = true, header = {str(header).lower()}, "
-        f"delim = {literal(delimiter)}, quote = '{quote}', escape = '{quote}', columns = {{{typed}}})"
-    )
-
-
 def _create(connection: duckdb.DuckDBPyConnection, name: str, chosen: list[str], relation: str, first_row: int) -> None:
     columns = ", ".join([*chosen, f"row_number() OVER () + {first_row - 1} AS row"])
     connection.execute(f"CREATE TEMP TABLE {name} AS SELECT {columns} FROM {relation}")
@@ -228,9 +219,9 @@ def _delimiter(file: Path) -> str:
 
 def _first_line(file: Path) -> bytes:
     with file.open("rb") as lines:
-        first = lines.readline(_MAX_CSV_LINE + 1)
-    if len(first) > _MAX_CSV_LINE:
-        raise DataError(str(file), 1, None, f"the line is longer than {_MAX_CSV_LINE} bytes")
+        first = lines.readline(MAX_CSV_LINE + 1)
+    if len(first) > MAX_CSV_LINE:
+        raise DataError(str(file), 1, None, f"the line is longer than {MAX_CSV_LINE} bytes")
     return first
 
 
@@ -283,7 +274,7 @@ def _fields(file: Path, line: int | None, delimiter: str) -> list[str]:
     if line is None:
         return []
     with file.open("rb") as lines:
-        content = next(islice(_bounded(lines, _MAX_CSV_LINE), line - 1, None), b"")
+        content = next(islice(_bounded(lines, MAX_CSV_LINE), line - 1, None), b"")
     try:
         readable = content.decode()
     except UnicodeDecodeError as error:
@@ -302,9 +293,9 @@ def _last_column(file: Path, line: int | None, columns: tuple[str, ...], delimit
 def _broken_line(file: Path) -> DataError:
     """What is wrong with the first line that is no JSON object: the engine only knows that there is one."""
     with file.open("rb") as lines:
-        for number, line in enumerate(_bounded(lines, _MAX_JSON_LINE), start=1):
-            if len(line) > _MAX_JSON_LINE:
-                return DataError(str(file), number, None, f"the line is longer than {_MAX_JSON_LINE} bytes")
+        for number, line in enumerate(_bounded(lines, MAX_JSON_LINE), start=1):
+            if len(line) > MAX_JSON_LINE:
+                return DataError(str(file), number, None, f"the line is longer than {MAX_JSON_LINE} bytes")
             try:
                 if line.strip() and not isinstance(json.loads(line.decode()), dict):
                     return DataError(str(file), number, None, "the line is not a JSON object")

@@ -29,8 +29,11 @@ from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES
 from portrait.features.histories import SECONDS_PER_DAY
-from portrait.training.errors import TrainingError
+from portrait.training.errors import DataError, TrainingError
+from portrait.training.prepare import tables
 from portrait.training.prepare.engine import engine, literal, one
+from portrait.training.prepare.values import moment, number
+from portrait.training.readers import parquet_relation
 from portrait.training.traits.declarations import Declarations, Trait
 from portrait.training.traits.isolation import Isolated, OutOfBoundsError, isolated
 
@@ -230,7 +233,7 @@ def _load(
     """Make the views, and the tables behind them."""
     connection.execute("CREATE SCHEMA behind")
     for table, file in (("behind.log", "events.parquet"), ("items", "items.parquet")):
-        connection.execute(f"CREATE TABLE {table} AS SELECT * FROM read_parquet({literal(data / file)})")
+        connection.execute(f"CREATE TABLE {table} AS SELECT * FROM {parquet_relation(data / file)}")
     connection.execute(
         "CREATE TABLE behind.who AS SELECT shopper_id, row - 1 AS row FROM "
         "(SELECT unnest($ids::VARCHAR[]) AS shopper_id, generate_subscripts($ids::VARCHAR[], 1) AS row)",
@@ -251,22 +254,33 @@ def _load(
 
 
 def _load_table(connection: duckdb.DuckDBPyConnection, declarations: Declarations, trait: Trait, name: str) -> None:
-    reader = "read_parquet" if trait.table and trait.table.suffix == ".parquet" else "read_csv"
-    types = ", all_varchar = true" if reader == "read_csv" else ""
     try:
-        relation = f"{reader}({literal(trait.table)}{types})"
-        held = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
-        if missing := sorted(_TABLE_COLUMNS - held):
-            raise declarations.error(trait, f"{trait.table} has no column {missing[0]!r}")
-        connection.execute(
-            f"CREATE TABLE {name} AS SELECT shopper_id::VARCHAR AS shopper_id, time::TIMESTAMPTZ AS time, "
-            f"value::DOUBLE AS value FROM {relation} WHERE value IS NOT NULL"
-        )
+        rows = _table_rows(connection, trait.table or Path())
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM ({rows}) WHERE value IS NOT NULL")
+    except DataError as error:
+        raise declarations.error(trait, f"can't be read: {error}") from error
     except duckdb.Error as error:
         raise declarations.error(trait, f"{trait.table} can't be read: {_told(error)}") from error
     known = connection.execute(f"SELECT count(*) FROM {name} JOIN behind.who USING (shopper_id)").fetchone()
     if known is None or not known[0]:
         raise declarations.error(trait, f"{trait.table} names no shopper of the data set")
+
+
+def _table_rows(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
+    """SQL of a table's rows: Parquet as it is typed, CSV by the rules of `portrait prepare`."""
+    if file.suffix == ".parquet":
+        relation = parquet_relation(file)
+        held = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+        if missing := sorted(_TABLE_COLUMNS - held):
+            raise DataError(str(file), None, missing[0], "this column is required")
+        values = ("shopper_id::VARCHAR", "time::TIMESTAMPTZ", "value::DOUBLE")
+        return "SELECT {} AS shopper_id, {} AS time, {} AS value FROM ".format(*values) + relation
+    connection.execute("DROP TABLE IF EXISTS temp.told")
+    told = tables.read(connection, file, "told", only=_TABLE_COLUMNS)
+    told.require(*sorted(_TABLE_COLUMNS))
+    told.require_values("time", moment("time"), "a time")
+    told.require_values("value", number("value"), "a number")
+    return f"SELECT shopper_id, {moment('time')} AS time, {number('value')} AS value FROM temp.told"
 
 
 def _of_table(name: str) -> str:

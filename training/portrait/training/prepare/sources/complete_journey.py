@@ -12,6 +12,7 @@ from portrait.features.events import EventType
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import schema, tables
 from portrait.training.prepare.engine import literal
+from portrait.training.readers import parquet_relation
 
 _TRANSACTIONS, _PRODUCTS, _PEOPLE = "transactions.parquet", "products.parquet", "demographics.parquet"
 
@@ -40,7 +41,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         schema.view(
             connection,
             "raw_events",
-            f"read_parquet({literal(path / _TRANSACTIONS)}, file_row_number = true)",
+            parquet_relation(path / _TRANSACTIONS, numbered=True),
             {
                 "file": literal(_TRANSACTIONS),
                 "row": "file_row_number + 1",
@@ -58,7 +59,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         schema.view(
             connection,
             "raw_items",
-            f"read_parquet({literal(path / _PRODUCTS)}, file_row_number = true)",
+            parquet_relation(path / _PRODUCTS, numbered=True),
             {
                 "row": "file_row_number + 1",
                 "item_id": "product_id",
@@ -72,7 +73,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         schema.view(
             connection,
             "raw_shoppers",
-            f"read_parquet({literal(path / _PEOPLE)}, file_row_number = true)",
+            parquet_relation(path / _PEOPLE, numbered=True),
             {"row": "file_row_number + 1", "shopper_id": "household_id", "age_band": "age"},
         )
 

@@ -11,6 +11,7 @@ import duckdb
 from portrait.features.events import EventType
 from portrait.training.prepare import schema, tables
 from portrait.training.prepare.engine import literal
+from portrait.training.readers import parquet_relation
 
 _PURCHASES = "derived_purchases_without_sensitive_columns.parquet"
 
@@ -29,7 +30,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             CREATE TEMP TABLE purchases AS
             SELECT file_row_number + 1 AS row, id, order_date, price_per_unit, quantity, shipping_address_state,
                 nullif(category, '') AS category, age, gender
-            FROM read_parquet({literal(file)}, file_row_number = true)
+            FROM {parquet_relation(file, numbered=True)}
             """
         )
     # What was bought of one kind on one day is one event; rows without a kind have nothing in common.

@@ -4,12 +4,13 @@ import dataclasses
 import json
 import sys
 from array import array
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -30,6 +31,7 @@ from portrait.client.results import (
 from portrait.client.sync import Client
 
 _FILE_TIMEOUT = 30.0
+_Read = TypeVar("_Read", files.RecordedEvent, files.ListedItem)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Catalogue = Annotated[str, typer.Option(help="Name of the catalogue; empty means products.")]
@@ -49,8 +51,14 @@ def record(
 ) -> None:
     """Record the events of a log. Safe to repeat: an event is stored once."""
     counts = {"accepted": 0, "duplicates": 0, "rejected": 0}
-    with _opened(file) as (lines, name), _counted(counts, as_json):
-        events = files.read_events(lines, name)
+    notes = _Notes()
+
+    def reject(row: files.RejectedRow) -> None:
+        counts["rejected"] += 1
+        typer.echo(f"{name}, line {row.line}, column {row.column!r}: {row.message}", err=True)
+
+    with _opened(file) as (lines, name), _counted(counts, as_json), notes.told(name):
+        events = notes.read(files.read_events(lines, name, _find_currency(file), reject))
         while part := list(islice(events, EVENTS_PER_CALL)):
             summary = client.record_events((each.shopper_id, each.event) for each in part)
             counts["accepted"] += summary.accepted
@@ -70,8 +78,10 @@ def upsert(
 ) -> None:
     """Add items to a catalogue, or replace them."""
     counts = {"stored": 0, "rejected": 0}
-    with _opened(file) as (lines, name), _counted(counts, as_json):
-        for stated, items in groupby(files.read_items(lines, name), key=lambda listed: listed.catalogue):
+    notes = _Notes()
+    with _opened(file) as (lines, name), _counted(counts, as_json), notes.told(name):
+        read = notes.read(files.read_items(lines, name, _find_currency(file)))
+        for stated, items in groupby(read, key=lambda listed: listed.catalogue):
             while part := list(islice(items, ITEMS_PER_CALL)):
                 summary = client.upsert_items([each.item for each in part], catalogue=stated or catalogue)
                 counts["stored"] += summary.stored
@@ -273,6 +283,40 @@ def forget(client: Client, shopper_id: ShopperId, as_json: AsJson = False) -> No
         _print_json(forgotten)
     else:
         typer.echo(f"forgotten: {forgotten.event_count:,} events, and all that the shopper said")
+
+
+class _Notes:
+    """What a person should know of a file's rows that were read: signs that were read, prices that were left out."""
+
+    def __init__(self) -> None:
+        self._signs, self._currencies = 0, Counter[str]()
+
+    def read(self, rows: Iterable[_Read]) -> Iterator[_Read]:
+        """Look at rows on their way."""
+        for row in rows:
+            self._signs += isinstance(row, files.RecordedEvent) and row.sign_read
+            self._currencies.update(filter(None, [row.left_currency]))
+            yield row
+
+    @contextmanager
+    def told(self, name: str) -> Iterator[None]:
+        """Tell it at the end, also where a failure cuts the file short."""
+        try:
+            yield
+        finally:
+            if self._signs:
+                typer.echo(f"{name}: {self._signs:,} refunds have a minus sign; their absolute values count", err=True)
+            for currency, count in self._currencies.items():
+                told = f"{count:,} prices in {currency} are left out: the file's prices are in another currency"
+                typer.echo(f"warning: {name}: {told}", err=True)
+
+
+def _find_currency(file: str) -> str:
+    """Find the currency of a file's prices. Standard input can be read once only: there, the first one counts."""
+    if file == "-":
+        return ""
+    with Path(file).open("rb") as lines:
+        return files.find_currency(lines, file)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +14,8 @@ from portrait.client.results import Event, EventType, Item
 from portrait.features import events as features
 from portrait.features.event_types import read_event_type, read_signs
 from portrait.features.logs.amounts import Amount, read_amount, read_currency
-from portrait.features.logs.identifiers import require_whole, trim
+from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, trim
+from portrait.features.logs.json_lines import LineError, parse_object
 
 _EVENT_COLUMNS: dict[str, Callable[[Any], Any]] = {
     "event_id": values.identifier,
@@ -32,7 +32,7 @@ _ITEM_COLUMNS: dict[str, Callable[[Any], Any]] = {
     "brand": values.brand,
     "attributes": values.attributes,
 }
-_NO_FURTHER_COLUMNS = {"", "catalogue", "price", *_ITEM_COLUMNS}
+_NO_FURTHER_COLUMNS = {"", "catalogue", "price", "currency", *_ITEM_COLUMNS}
 TEXT_CHARACTERS = 1000
 """The contract's limit of a text to encode."""
 
@@ -90,6 +90,8 @@ class ListedItem:
     line: int
     catalogue: str
     item: Item
+    left_currency: str = ""
+    """Of a price that was left out, since the list's prices are in another one."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,9 @@ def read_events(
 
 
 def find_currency(lines: Iterable[bytes], file: str) -> str:
-    """Find the currency of most prices of a log; empty if none names one.
+    """Find the currency of most prices of a log or a list; empty if none names one.
 
-    What stands behind a malformed line does not count: `read_events` does not get there.
+    What stands behind a malformed line does not count: nothing there is read.
     """
     counts: Counter[str] = Counter()
     with suppress(FileError):
@@ -162,23 +164,25 @@ def find_currency(lines: Iterable[bytes], file: str) -> str:
     return min(counts, key=lambda currency: (-counts[currency], currency), default="")
 
 
-def read_items(lines: Iterable[bytes], file: str) -> Iterator[ListedItem]:
+def read_items(lines: Iterable[bytes], file: str, currency: str = "") -> Iterator[ListedItem]:
     """The items of a list; a column that is none of an item's is an attribute.
 
     Args:
         lines: the file's lines with their ends, UTF-8.
         file: its name, for messages.
+        currency: prices in others are left out; if empty, the first that a price names.
 
     Raises:
         FileError: the file is malformed.
     """
     for row in _rows(lines, file, required=("item_id",)):
         said = {"item_id": ""} | row.read_all(_ITEM_COLUMNS)
-        price = row.read_amount("price")
+        price, left_currency = _read_price(row, currency)
+        currency = currency or _currency(row)
         further = [column for column in row.cells if column not in _NO_FURTHER_COLUMNS]
         said["attributes"] = said.get("attributes", {}) | row.read_all(dict.fromkeys(further, values.words))
-        item = Item(**said, price=price.value if price else None)
-        yield ListedItem(row.line, row.read("catalogue", values.identifier) or "", item)
+        item = Item(**said, price=price)
+        yield ListedItem(row.line, row.read("catalogue", values.identifier) or "", item, left_currency)
 
 
 def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
@@ -202,11 +206,11 @@ def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
 def _read_event(row: _Row, currency: str) -> RecordedEvent:
     shopper_id = row.read("shopper_id", values.identifier) or ""
     said = row.read_all(_EVENT_COLUMNS)
+    if "query" in said:
+        said["query"] = said["query"][:MAX_QUERY_CHARACTERS]
     numbers: dict[str, Any] = {name: amount.value for name in _NUMBERS if (amount := row.read_amount(name)) is not None}
-    price, left_currency = row.read_amount("price"), ""
-    if currency and (named := _currency(row)) not in ("", currency):
-        price, left_currency = None, named
-    written = (_read_type(row), price.value if price else None, numbers.pop("quantity", None))
+    price, left_currency = _read_price(row, currency)
+    written = (_read_type(row), price, numbers.pop("quantity", None))
     kind, paid, quantity = meant = read_signs(*written)
     if "position" in numbers:
         numbers["position"] = _read_position(numbers["position"])
@@ -231,6 +235,14 @@ def _read_position(number: float) -> int:
         return values.whole_number(number)
     except ValueError as error:
         raise _Rejected("position", str(error)) from None
+
+
+def _read_price(row: _Row, currency: str) -> tuple[float | None, str]:
+    """The price, if it is in a currency, and else the currency in which it is."""
+    price, named = row.read_amount("price"), _currency(row)
+    if currency and named not in ("", currency):
+        return None, named
+    return (None if price is None else price.value), ""
 
 
 def _currency(row: _Row) -> str:
@@ -277,22 +289,10 @@ def _json_rows(lines: Iterable[str], file: str) -> Iterator[_Row]:
         if not line.strip():
             continue
         try:
-            row = values.parsed(line)
-        except ValueError as error:
-            raise FileError(file, number, str(error)) from error
-        if not isinstance(row, dict):
-            raise FileError(file, number, "is not a JSON object")
-        if "\\u" in line:
-            _require_whole(row, file, number)
+            row = parse_object(line)
+        except LineError as error:
+            raise FileError(file, number, str(error), error.column) from error
         yield _Row(file, number, _filled(row))
-
-
-def _require_whole(row: Mapping[str, Any], file: str, line: int) -> None:
-    for column, value in row.items():
-        try:
-            require_whole(json.dumps([column, value], ensure_ascii=False))
-        except ValueError as error:
-            raise FileError(file, line, str(error), ascii(column)[1:-1]) from None
 
 
 def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[str, ...]) -> Iterator[_Row]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from portrait.features.logs import descriptions, identifiers, timestamps
 from portrait.features.logs.identifiers import require_whole
+from portrait.features.logs.json_lines import parse_json
 
 _LARGEST_INTEGER = 2**31 - 1
 _WRITTEN_OUT = (1e-6, 1e21)
@@ -52,7 +53,7 @@ def path(value: Any) -> tuple[str, ...]:
 
 def attributes(value: Any) -> dict[str, str]:
     """A JSON object, or a list of objects with `key` and `value`."""
-    pairs = parsed(value) if isinstance(value, str) else value
+    pairs = parse_json(value) if isinstance(value, str) else value
     if isinstance(pairs, list) and all(isinstance(pair, dict) and {"key", "value"} <= pair.keys() for pair in pairs):
         pairs = {pair["key"]: pair["value"] for pair in pairs}
     if not isinstance(pairs, dict):
@@ -70,23 +71,11 @@ def written(value: Any) -> str:
     return _write_out(value) if isinstance(value, float) else json.dumps(value)
 
 
-def parsed(content: str) -> Any:
-    """JSON, whose objects name each key once, whatever its case."""
-    try:
-        return json.loads(content, object_pairs_hook=_keys_once)
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON: {error}") from None
-
-
-def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    known: set[str] = set()
-    for key, _ in pairs:
-        if key.casefold() in known:
-            raise ValueError(f"names the key {key[:80]!r} twice")
-        known.add(key.casefold())
-    return dict(pairs)
+def whole_number(value: float) -> int:
+    """A whole number of at most 32 bits; `3.0` is one."""
+    if not value.is_integer() or abs(value) > _LARGEST_INTEGER:
+        raise ValueError(f"sent {value:g}, which is not a whole number of at most 32 bits")
+    return int(value)
 
 
 def _write_out(value: float) -> str:
@@ -98,10 +87,3 @@ def _write_out(value: float) -> str:
     if not least <= abs(value) < most:
         return re.sub(r"e([-+])0*", lambda mark: "e" + mark.group(1).strip("+"), shortest)
     return f"{Decimal(shortest):f}" + (".0" if value.is_integer() else "")
-
-
-def whole_number(value: float) -> int:
-    """A whole number of at most 32 bits; `3.0` is one."""
-    if not value.is_integer() or abs(value) > _LARGEST_INTEGER:
-        raise ValueError(f"sent {value:g}, which is not a whole number of at most 32 bits")
-    return int(value)

@@ -66,6 +66,7 @@ def prepare(
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
         report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=forgotten)
+    _warn_of_currencies(report)
     if as_json:
         typer.echo(report.to_json())
     else:
@@ -226,6 +227,14 @@ def _print_traits(declared: list[dict[str, Any]]) -> None:
         )
     if table.row_count:
         console.print(table)
+
+
+def _warn_of_currencies(report: "Report") -> None:
+    for file, counts in report.currencies.items():
+        if len(counts) > 1:
+            told = ", ".join(f"{count:,} in {currency}" for currency, count in counts.items())
+            kept = f"{told}; only those in {next(iter(counts))} are kept"
+            typer.echo(f"warning: {file} has prices in several currencies: {kept}", err=True)
 
 
 def _print_report(report: "Report", folder: Path) -> None:

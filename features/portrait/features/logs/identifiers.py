@@ -16,6 +16,12 @@ MISSING = frozenset(
 )  # fmt: skip
 """What languages, spreadsheets and trackers write where there is no id, in lower case."""
 
+MAX_ID_CHARACTERS = {"event_id": 128, "shopper_id": 128, "item_id": 256, "catalogue": 64}
+CATALOGUE_PATTERN = "[A-Za-z0-9_-]*"
+"""What a catalogue's name consists of."""
+MAX_QUERY_CHARACTERS = 1000
+"""Longer queries are cut."""
+
 
 def trim(text: str) -> str:
     """Take the characters that show nothing from both ends of a text."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.features.logs.identifiers import CATALOGUE_PATTERN, MAX_ID_CHARACTERS, MAX_QUERY_CHARACTERS
 from portrait.training.prepare import forgotten
 from portrait.training.prepare.engine import literal
 from portrait.training.prepare.schema import EVENTS
@@ -19,12 +20,12 @@ class Limits:
     price: float = 1e9
     quantity: float = 1e6
     dwell_seconds: float = 86_400.0
-    position: float = 1e6
+    position: float = 1e5
     events_per_minute: int = 300
     """A shopper with more events than this in one minute is a burst: that minute is rejected."""
     events_per_day: int = 5000
     """A shopper with more events than this on one day (UTC) is a robot: that day is rejected."""
-    query_characters: int = 1000
+    query_characters: int = MAX_QUERY_CHARACTERS
     """Longer queries are cut."""
 
 
@@ -42,9 +43,10 @@ def clean(connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
         FROM raw_events LEFT JOIN forgotten ON shopper_sha256 = {forgotten.HASH}
         """
     )
-    _reject_repeated(connection, "duplicate_id", "event_id", "event_id IS NOT NULL")
-    what = "shopper_id, type, time, catalogue, coalesce(item_id, query)"
-    _reject_repeated(connection, "duplicate_event", what, "time IS NOT NULL")
+    _reject_repeated(connection, "duplicate_id", "shopper_id, event_id", "event_id IS NOT NULL")
+    # Two ids say that there were two events. `portrait record` makes ids of the same columns where a log has none.
+    what = f"shopper_id, type, time, catalogue, CASE type WHEN '{EventType.SEARCH}' THEN query ELSE item_id END"
+    _reject_repeated(connection, "duplicate_event", what, "event_id IS NULL AND time IS NOT NULL")
     _reject_crowded(connection, "burst", "minute", limits.events_per_minute)
     _reject_crowded(connection, "robot", "day", limits.events_per_day)
     _make_views(connection)
@@ -85,6 +87,12 @@ def _reason(limits: Limits) -> str:
         "unknown_type": f"type IS NULL OR type NOT IN ({types})",
         "missing_query": f"type = '{EventType.SEARCH}' AND query IS NULL",
         "missing_item": f"type <> '{EventType.SEARCH}' AND item_id IS NULL",
+        "impossible_id": " OR ".join(
+            [
+                *(f"length({column}) > {limit}" for column, limit in MAX_ID_CHARACTERS.items()),
+                f"NOT regexp_full_match(catalogue, '{CATALOGUE_PATTERN}')",
+            ]
+        ),
         "impossible_time": f"time < '{limits.earliest}'::TIMESTAMPTZ OR time > now() + INTERVAL 1 DAY",
         "impossible_price": outside("price", 0, limits.price),
         "impossible_quantity": f"quantity <= 0 OR quantity > {limits.quantity}",

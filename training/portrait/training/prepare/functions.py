@@ -5,12 +5,11 @@ from functools import lru_cache, wraps
 from typing import Any
 
 import duckdb
+from duckdb.func import FunctionNullHandling
 
 from portrait.features.logs import amounts, descriptions, identifiers, timestamps
 
 _KEPT_VALUES = 1 << 14
-_TEXT: list[Any] = ["VARCHAR"]
-_TEXT_AND_PLACE: list[Any] = ["VARCHAR", "BOOLEAN"]
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
@@ -24,12 +23,17 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
         ("log_id", identifiers.read_id, "VARCHAR"),
         ("log_text", identifiers.read_text, "VARCHAR"),
         ("log_brand", descriptions.read_brand, "VARCHAR"),
+        ("log_currency_name", amounts.read_currency, "VARCHAR"),
         ("log_words", descriptions.read_words, "VARCHAR"),
         ("log_categories", descriptions.read_categories, "VARCHAR[]"),
     ):
-        connection.create_function(name, _or_none(function), _TEXT, result, null_handling="special")
+        connection.create_function(
+            name, _or_none(function), ["VARCHAR"], result, null_handling=FunctionNullHandling.SPECIAL
+        )
     for name, read, result in (("log_number", _number, "VARCHAR"), ("log_currency", _currency, "VARCHAR")):
-        connection.create_function(name, _or_none(read), _TEXT_AND_PLACE, result, null_handling="special")
+        connection.create_function(
+            name, _or_none(read), ["VARCHAR", "BOOLEAN"], result, null_handling=FunctionNullHandling.SPECIAL
+        )
 
 
 def _microseconds(text: str) -> int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from portrait.training.prepare import currencies
 from portrait.training.prepare.cleaning import Limits
 from portrait.training.prepare.engine import one
 from portrait.training.prepare.forgotten import REASON
@@ -37,6 +38,8 @@ class Report:
     last_time: str | None
     missing: dict[str, int]
     """Kept events without a value, by column."""
+    currencies: dict[str, dict[str, int]]
+    """Prices of each file by the currency that they name; those of all but its first are left out."""
     limits: Limits
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -70,6 +73,7 @@ def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limi
         missing={
             name: _whole(kept) - _whole(there) for name, there in zip(EVENTS, filled, strict=True) if there != kept
         },
+        currencies=currencies.count(connection),
         limits=limits,
     )
 

@@ -1,7 +1,6 @@
 """Files as tables of text, with the row that each value stands in: CSV, JSON lines and Parquet."""
 
 import csv
-import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import BinaryIO
 
 import duckdb
 
+from portrait.features.logs.json_lines import LineError, parse_object
 from portrait.training import readers
 from portrait.training.errors import DataError
 from portrait.training.prepare.engine import identifier, literal, one
@@ -297,12 +297,10 @@ def _broken_line(file: Path) -> DataError:
             if len(line) > MAX_JSON_LINE:
                 return DataError(str(file), number, None, f"the line is longer than {MAX_JSON_LINE} bytes")
             try:
-                if line.strip() and not isinstance(json.loads(line.decode()), dict):
-                    return DataError(str(file), number, None, "the line is not a JSON object")
+                if line.strip():
+                    parse_object(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except UnicodeDecodeError as error:
                 return DataError(str(file), number, None, f"is not UTF-8: {error.reason}")
-            except json.JSONDecodeError as error:
-                return DataError(str(file), number, None, f"the line is not JSON: {error.msg}, character {error.colno}")
-            except RecursionError:
-                return DataError(str(file), number, None, "the line is nested too deep")
+            except LineError as error:
+                return DataError(str(file), number, error.column or None, f"the line {error}")
     return DataError(str(file), None, None, "the file can't be read as JSON lines")

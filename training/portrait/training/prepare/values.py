@@ -52,6 +52,11 @@ def currency(column: str, *, decimal_comma: bool = False) -> str:
     return _plainly(column, _PLAIN_NUMBER, "NULL", f"log_currency({column}, {str(decimal_comma).lower()})")
 
 
+def currency_name(column: str) -> str:
+    """The currency that text names; null if it names none."""
+    return f"log_currency_name({column})"
+
+
 def moment(column: str) -> str:
     """A time in UTC."""
     return f"""CASE

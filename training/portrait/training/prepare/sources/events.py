@@ -15,7 +15,7 @@ from portrait.features.logs.amounts import read_number
 from portrait.features.logs.descriptions import read_categories
 from portrait.features.logs.timestamps import read_time
 from portrait.training.errors import DataError
-from portrait.training.prepare import schema, tables
+from portrait.training.prepare import currencies, schema, tables
 from portrait.training.prepare.engine import identifier, literal
 from portrait.training.prepare.values import brand, categories, moment, number, record_id, text, words
 
@@ -55,6 +55,9 @@ _PAIRS = """CASE
 END"""
 """SQL of an item's attributes: a JSON object, or the list of a Portrait data set; null if the text is neither."""
 
+_DECODED = f"lambda pair: {{'key': pair.key, 'value': {words('pair.value')}}}"
+"""SQL that decodes the entities of an attribute."""
+
 
 def recognises(path: Path) -> bool:
     """Whether the path is a log or a folder that holds one."""
@@ -84,13 +87,15 @@ def _file(folder: Path, name: str) -> Path | None:
 
 
 def _events(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    log = tables.read(connection, file, "log", only=schema.EVENTS)
+    log = tables.read(connection, file, "log", only=(*schema.EVENTS, "currency"))
     log.require("shopper_id", "type")
     if "query" not in log.columns:
         log.require("item_id")
     typed = _typed(log, schema.EVENTS)
     synonyms = " ".join(f"WHEN {literal(other)} THEN {literal(kind)}" for other, kind in SYNONYMS.items())
     typed["type"] = f"CASE lower(trim(type)) {synonyms} ELSE lower(trim(type)) END"
+    if "price" in typed:
+        typed["price"] = currencies.keep_commonest(log, typed["price"])
     schema.view(connection, "raw_events", "log", {"file": literal(file.name), "row": "row"} | typed)
 
 
@@ -103,6 +108,8 @@ def _items(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
     if "category_path" in typed:
         typed["category_path"] = categories("category_path")
         listed.require_readable("category_path", typed["category_path"], read_categories)
+    if "price" in typed:
+        typed["price"] = currencies.keep_commonest(listed, typed["price"])
     typed["attributes"] = _attributes(listed)
     return schema.view(connection, "raw_items", "listed", {"row": "row"} | typed)
 
@@ -139,11 +146,11 @@ def _typed(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]:
 
 def _attributes(table: tables.Table) -> str:
     """Pairs of the column `attributes` and of further columns."""
-    further = [column for column in table.columns if column not in schema.ITEMS]
-    pairs = ", ".join(f"{{'key': {literal(column)}, 'value': {identifier(column)}}}" for column in further)
+    further = [column for column in table.columns if column not in {"currency", *schema.ITEMS}]
+    pairs = ", ".join(f"{{'key': {literal(column)}, 'value': {words(identifier(column))}}}" for column in further)
     kind = schema.ITEMS["attributes"]
     parts = [f"[{pairs}]::{kind}"]
     if "attributes" in table.columns:
         table.require_values("attributes", _PAIRS, "a JSON object, or a list of objects with key and value")
-        parts.insert(0, f"coalesce({_PAIRS}, [])::{kind}")
+        parts.insert(0, f"list_transform(coalesce({_PAIRS}, []), {_DECODED})::{kind}")
     return f"list_concat({', '.join(parts)})" if len(parts) > 1 else parts[0]

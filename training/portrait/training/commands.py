@@ -66,6 +66,8 @@ def prepare(
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
         report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=forgotten)
+    for warning in report.warnings():
+        Console(stderr=True).print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
     if as_json:
         typer.echo(report.to_json())
     else:
@@ -239,12 +241,22 @@ def _print_report(report: "Report", folder: Path) -> None:
         **{f"rejected: {reason.replace('_', ' ')}": count for reason, count in report.rejected.items()},
         "kept": report.kept,
         **{f"  {kind}": count for kind, count in report.events_by_type.items()},
+        **({"refunds written with a minus": report.negative_refunds} if report.negative_refunds else {}),
         "shoppers": report.shoppers,
         "items": report.items,
+        **_unjoined(report),
     }.items():
         table.add_row(name, f"{count:,}")
     table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
     console.print(table)
+
+
+def _unjoined(report: "Report") -> dict[str, int]:
+    """Counts of ids that meet nothing, where there is something to meet."""
+    joins = report.joins
+    if not joins.items_listed:
+        return {}
+    return {"  of events, not in the catalogue": joins.unlisted_items, "  listed, in no event": joins.never_met_items}
 
 
 def _print_metrics(measured: dict[str, Any]) -> None:

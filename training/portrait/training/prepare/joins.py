@@ -102,7 +102,8 @@ def _require_some(joins: Joins) -> None:
         listed = joins.never_met_examples or ["none"]
         raise TrainingError(
             f"{joins.unlisted_items:,} of the {joins.items_of_events:,} items that events name are not in the "
-            f"catalogue, which can't be meant: events name {', '.join(joins.unlisted_examples)}; items list {', '.join(listed)}; "
+            f"catalogue, which can't be meant: events name {', '.join(joins.unlisted_examples)}; "
+            f"items list {', '.join(listed)}; "
             + (f"{joins.likely_cause}; " if joins.likely_cause else "")
             + "write the ids alike, or leave the items out"
         )

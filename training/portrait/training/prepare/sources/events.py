@@ -30,6 +30,11 @@ END"""
 """SQL of an item's attributes: a JSON object, or the list of a Portrait data set; null if the text is neither."""
 
 
+_KEYS = """CASE json_type(attributes) WHEN 'OBJECT' THEN json_keys(attributes)
+    ELSE json_extract_string(attributes, '$[*].key') END"""
+"""SQL of the names of an item's attributes."""
+
+
 def recognises(path: Path) -> bool:
     """Whether the path is a log or a folder that holds one."""
     if path.is_file():
@@ -132,5 +137,9 @@ def _attributes(table: tables.Table) -> str:
     parts = [f"[{pairs}]::{kind}"]
     if "attributes" in table.columns:
         table.require_values("attributes", _PAIRS, "a JSON object, or a list of objects with key and value")
+        names = f"list_concat({_KEYS}, [{', '.join(literal(column) for column in further)}]::VARCHAR[])"
+        distinct = f"len({names}) = len(list_distinct(list_transform({names}, lambda name: lower(name))))"
+        twice = "a set of attributes: a name is there or a column twice, perhaps in upper and in lower case"
+        table.require_values("attributes", f"CASE WHEN {distinct} THEN 1 END", twice)
         parts.insert(0, f"coalesce({_PAIRS}, [])::{kind}")
     return f"list_concat({', '.join(parts)})" if len(parts) > 1 else parts[0]

@@ -32,6 +32,7 @@ _ITEM_COLUMNS: dict[str, Callable[[Any], Any]] = {
     "brand": values.brand,
     "attributes": values.attributes,
 }
+_READ_COLUMNS = {"shopper_id", "type", "price", "currency", *_EVENT_COLUMNS, *_NUMBERS, *_ITEM_COLUMNS}
 _NO_FURTHER_COLUMNS = {"", "catalogue", "price", "currency", *_ITEM_COLUMNS}
 TEXT_CHARACTERS = 1000
 """The contract's limit of a text to encode."""
@@ -292,7 +293,7 @@ def _json_rows(lines: Iterable[str], file: str) -> Iterator[_Row]:
             row = parse_object(line)
         except LineError as error:
             raise FileError(file, number, str(error), error.column) from error
-        yield _Row(file, number, _filled(row))
+        yield _Row(file, number, _filled({_column(name): value for name, value in row.items()}))
 
 
 def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[str, ...]) -> Iterator[_Row]:
@@ -301,7 +302,7 @@ def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[s
     try:
         for row in filter(None, reader):
             if not header:
-                header = [trim(column) for column in row]
+                header = [_column(name) for name in row]
                 _check_header(header, file, reader.line_num, required)
             elif len(row) != len(header):
                 raise FileError(file, reader.line_num, f"has {len(row)} values; the header has {len(header)}")
@@ -309,6 +310,12 @@ def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[s
                 yield _Row(file, reader.line_num, _filled(dict(zip(header, row, strict=True))), delimiter == ";")
     except csv.Error as error:
         raise FileError(file, reader.line_num, str(error)) from error
+
+
+def _column(name: str) -> str:
+    """The column that a file names; of those that are read, upper and lower case do not matter."""
+    trimmed = trim(name)
+    return trimmed.casefold() if trimmed.casefold() in _READ_COLUMNS else trimmed
 
 
 def _check_header(header: list[str], file: str, line: int, required: tuple[str, ...]) -> None:

@@ -47,7 +47,9 @@ SEPARATORS = r"[\p{Z}\p{Cc}\p{Cf}_.:/-]+"
 """RE2 pattern of what stands between the words of a type and does not count. `normalise_type_name` skips the same."""
 
 _SEPARATING = {"Zs", "Zl", "Zp", "Cf", "Cc"}
-_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""Those whose case does not count."""
+_LOWER = str.maketrans(LETTERS, LETTERS.lower())
 
 
 def normalise_type_name(name: str) -> str:

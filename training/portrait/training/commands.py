@@ -66,7 +66,8 @@ def prepare(
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
         report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=forgotten)
-    _warn_of_currencies(report)
+    for warning in report.warnings():
+        Console(stderr=True).print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
     if as_json:
         typer.echo(report.to_json())
     else:
@@ -229,14 +230,6 @@ def _print_traits(declared: list[dict[str, Any]]) -> None:
         console.print(table)
 
 
-def _warn_of_currencies(report: "Report") -> None:
-    for file, counts in report.currencies.items():
-        if len(counts) > 1:
-            told = ", ".join(f"{count:,} in {currency}" for currency, count in counts.items())
-            kept = f"{told}; only those in {next(iter(counts))} are kept"
-            typer.echo(f"warning: {file} has prices in several currencies: {kept}", err=True)
-
-
 def _print_report(report: "Report", folder: Path) -> None:
     console = Console()
     console.print(f"{report.source} → {folder}", style="bold", markup=False, soft_wrap=True)
@@ -248,12 +241,22 @@ def _print_report(report: "Report", folder: Path) -> None:
         **{f"rejected: {reason.replace('_', ' ')}": count for reason, count in report.rejected.items()},
         "kept": report.kept,
         **{f"  {kind}": count for kind, count in report.events_by_type.items()},
+        **({"refunds written with a minus": report.negative_refunds} if report.negative_refunds else {}),
         "shoppers": report.shoppers,
         "items": report.items,
+        **_unjoined(report),
     }.items():
         table.add_row(name, f"{count:,}")
     table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
     console.print(table)
+
+
+def _unjoined(report: "Report") -> dict[str, int]:
+    """Counts of ids that meet nothing, where there is something to meet."""
+    joins = report.joins
+    if not joins.items_listed:
+        return {}
+    return {"  of events, not in the catalogue": joins.unlisted_items, "  listed, in no event": joins.never_met_items}
 
 
 def _print_metrics(measured: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ class DataError(TrainingError):
     """
 
     def __init__(self, file: str, row: int | None, column: str | None, message: str) -> None:
-        self.file, self.row, self.column = file, row, column
+        self.file, self.row, self.column, self.message = file, row, column, message
         place = [file, *([f"row {row}"] if row else []), *([f"column {column!r}"] if column else [])]
         super().__init__(f"{', '.join(place)}: {message}")
 

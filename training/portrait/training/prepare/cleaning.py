@@ -9,6 +9,10 @@ from portrait.features.logs.identifiers import CATALOGUE_PATTERN, MAX_ID_CHARACT
 from portrait.training.prepare import forgotten
 from portrait.training.prepare.engine import literal
 from portrait.training.prepare.schema import EVENTS
+from portrait.training.prepare.signs import READ_SIGNS
+
+LIMITED = (EventType.SEARCH, EventType.VIEW, EventType.CLICK)
+"""What a robot does fast. One order may have any number of purchases in one moment, and so may what is given back."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,9 @@ class Limits:
     dwell_seconds: float = 86_400.0
     position: float = 1e5
     events_per_minute: int = 300
-    """A shopper with more events than this in one minute is a burst: that minute is rejected."""
+    """A shopper with more events of `LIMITED` than this in one minute is a burst: those of that minute are rejected."""
     events_per_day: int = 5000
-    """A shopper with more events than this on one day (UTC) is a robot: that day is rejected."""
+    """A shopper with more of them than this on one day (UTC) is a robot: those of that day are rejected."""
     query_characters: int = MAX_QUERY_CHARACTERS
     """Longer queries are cut."""
 
@@ -40,7 +44,7 @@ def clean(connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
         CREATE TEMP TABLE judged AS
         SELECT * EXCLUDE (shopper_sha256, forgotten_at) REPLACE (left(query, {limits.query_characters}) AS query),
             {_reason(limits)} AS reason
-        FROM raw_events LEFT JOIN forgotten ON shopper_sha256 = {forgotten.HASH}
+        FROM ({READ_SIGNS}) LEFT JOIN forgotten ON shopper_sha256 = {forgotten.HASH}
         """
     )
     _reject_repeated(connection, "duplicate_id", "shopper_id, event_id", "event_id IS NOT NULL")
@@ -119,16 +123,17 @@ def _reject_repeated(connection: duckdb.DuckDBPyConnection, reason: str, key: st
 
 
 def _reject_crowded(connection: duckdb.DuckDBPyConnection, reason: str, span: str, limit: int) -> None:
-    """Reject a shopper's events of each span of time that holds more of them than a person makes."""
+    """Reject a shopper's `LIMITED` events of each span of time that holds more of them than a person makes."""
+    limited = f"reason IS NULL AND time IS NOT NULL AND type IN ({', '.join(literal(kind) for kind in LIMITED)})"
     connection.execute(
         f"""
         UPDATE judged SET reason = '{reason}'
         FROM (
             SELECT shopper_id, date_trunc('{span}', time) AS span FROM judged
-            WHERE reason IS NULL AND time IS NOT NULL
+            WHERE {limited}
             GROUP BY ALL HAVING count(*) > {limit}
         ) AS crowded
-        WHERE judged.reason IS NULL AND judged.shopper_id = crowded.shopper_id
+        WHERE {limited} AND judged.shopper_id = crowded.shopper_id
             AND date_trunc('{span}', judged.time) = crowded.span
         """
     )

@@ -1,4 +1,6 @@
-"""Prices of one file in several currencies: those of the commonest are kept."""
+"""Prices of one log or list in several currencies: those of the commonest are kept."""
+
+from collections.abc import Mapping
 
 import duckdb
 
@@ -9,38 +11,46 @@ from portrait.training.prepare.values import currency, currency_name
 _COUNTS = "currencies"
 
 
-def keep_commonest(table: Table, price: str) -> str:
-    """Make SQL of prices, null where they name another currency than most prices of the file do.
+def make_counts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of counts, empty."""
+    connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {_COUNTS} (kind VARCHAR, currency VARCHAR, prices BIGINT)")
+
+
+def keep_commonest(table: Table, kind: str, typed: Mapping[str, str]) -> dict[str, str]:
+    """Count the currencies of a part, and make SQL of its prices, null where they are not in the commonest one.
 
     A price names its currency itself, or the column `currency` does. One that names none is kept.
 
     Args:
-        table: a file with the column `price`.
-        price: SQL of the price.
+        table: the part.
+        kind: `events` or `items`; the commonest is that of all its parts.
+        typed: SQL by column; empty is given back if there is no price among them.
     """
-    named = currency("price", decimal_comma=table.decimal_comma)
+    if "price" not in typed:
+        return {}
+    price, named = typed["price"], currency("price", decimal_comma=table.decimal_comma)
     if "currency" in table.columns:
         named = f"coalesce({named}, CASE WHEN ({price}) IS NOT NULL THEN {currency_name('currency')} END)"
+    make_counts(table.connection)
     table.connection.execute(
-        f"CREATE TEMP TABLE IF NOT EXISTS {_COUNTS} (file VARCHAR, currency VARCHAR, prices BIGINT)"
-    )
-    table.connection.execute(
-        f"INSERT INTO {_COUNTS} SELECT {literal(table.file.name)}, {named} AS currency, count(*) FROM {table.name} "
+        f"INSERT INTO {_COUNTS} SELECT {literal(kind)}, {named} AS currency, count(*) FROM {table.name} "
         "GROUP BY 2 HAVING currency IS NOT NULL"
     )
-    counted = count(table.connection).get(table.file.name, {})
-    if len(counted) < 2:
-        return price
-    commonest = literal(next(iter(counted)))
-    return f"CASE WHEN coalesce({named}, {commonest}) = {commonest} THEN {price} END"
+    commonest = (
+        f"(SELECT currency FROM {_COUNTS} WHERE kind = {literal(kind)} "
+        "GROUP BY currency ORDER BY sum(prices) DESC, currency LIMIT 1)"
+    )
+    return {"price": f"CASE WHEN ({named}) IS NULL OR ({named}) = {commonest} THEN {price} END"}
 
 
 def count(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """Count the prices of each file by the currency that they name, the commonest first."""
-    known = connection.execute(f"FROM duckdb_tables() WHERE table_name = '{_COUNTS}'").fetchall()
+    """Count the prices of `events` and `items` by the currency that they name, the commonest first."""
+    make_counts(connection)
     counted: dict[str, dict[str, int]] = {}
-    if known:
-        rows = connection.execute(f"FROM {_COUNTS} ORDER BY file, prices DESC, currency").fetchall()
-        for file, name, prices in rows:
-            counted.setdefault(file, {})[name] = prices
+    rows = connection.execute(
+        f"SELECT kind, currency, sum(prices)::BIGINT AS prices FROM {_COUNTS} "
+        "GROUP BY kind, currency ORDER BY kind, prices DESC, currency"
+    )
+    for kind, name, prices in rows.fetchall():
+        counted.setdefault(kind, {})[name] = prices
     return counted

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from portrait.training.errors import TrainingError
-from portrait.training.prepare import forgotten, report
+from portrait.training.prepare import forgotten, joins, report
 from portrait.training.prepare.cleaning import Limits, clean
 from portrait.training.prepare.engine import engine, literal
 from portrait.training.readers import parquet_relation
@@ -75,12 +75,14 @@ def _require_replaceable(output: Path) -> None:
 
 def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits) -> report.Report:
     clean(connection, limits)
+    # Before anything is written: it may refuse.
+    joined = joins.measure(connection)
     _copy(connection, f"SELECT {_EVENT_COLUMNS} FROM events ORDER BY shopper_id, sequence", folder / "events.parquet")
     events = parquet_relation(folder / "events.parquet")
     _copy(connection, _items(events, limits), folder / "items.parquet")
     _copy(connection, _shoppers(events), folder / "shoppers.parquet")
     _copy(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
-    written = report.count(connection, source, folder, limits)
+    written = report.count(connection, source, folder, limits, joined)
     (folder / report.FILE).write_text(written.to_json() + "\n", encoding="utf-8")
     return written
 

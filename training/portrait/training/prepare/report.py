@@ -1,6 +1,7 @@
 """What became of a source's rows, as counts."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,13 @@ from portrait.training.prepare import currencies
 from portrait.training.prepare.cleaning import Limits
 from portrait.training.prepare.engine import one
 from portrait.training.prepare.forgotten import REASON
+from portrait.training.prepare.joins import Joins
 from portrait.training.prepare.schema import EVENTS
 from portrait.training.readers import parquet_relation
 
 FILE = "report.json"
+MAX_UNKNOWN_TYPES = 20
+_TYPE_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,35 @@ class Report:
     missing: dict[str, int]
     """Kept events without a value, by column."""
     currencies: dict[str, dict[str, int]]
-    """Prices of each file by the currency that they name; those of all but its first are left out."""
+    """Prices of `events` and `items` by the currency that they name; of each, only those of the first are kept."""
+    unknown_types: dict[str, int]
+    """Rows by types that are none of Portrait's, the commonest `MAX_UNKNOWN_TYPES` of them."""
+    negative_refunds: int
+    """Kept refunds that the source writes with a minus."""
+    joins: Joins
     limits: Limits
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def warnings(self) -> list[str]:
+        """What its reader should look at, one sentence each."""
+        told = [*self.joins.warnings(), *self._currency_warnings()]
+        if self.unknown_types:
+            named = ", ".join(f"{kind!r} {count:,}" for kind, count in self.unknown_types.items())
+            told.insert(0, f"{self.rejected['unknown_type']:,} rows have a type that is not known: {named}")
+        return told
+
+    def _currency_warnings(self) -> Iterator[str]:
+        for kind, counts in self.currencies.items():
+            if len(counts) > 1:
+                told = ", ".join(f"{count:,} in {currency}" for currency, count in counts.items())
+                yield f"{kind} have prices in several currencies: {told}; only those in {next(iter(counts))} are kept"
 
     def to_json(self) -> str:
         """The report as JSON text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
 
-def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits) -> Report:
+def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits, joined: Joins) -> Report:
     """Count what was read, and what the files in the folder hold."""
     events = parquet_relation(folder / "events.parquet")
     read, merged = one(connection, "SELECT coalesce(sum(lines), 0)::BIGINT, coalesce(sum(lines - 1), 0) FROM judged")
@@ -57,6 +80,7 @@ def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limi
         connection, f"SELECT count(*), count(DISTINCT shopper_id), min(time)::VARCHAR, max(time)::VARCHAR FROM {events}"
     )
     (items,) = one(connection, f"SELECT count(*) FROM {parquet_relation(folder / 'items.parquet')}")
+    (negative,) = one(connection, "SELECT count(*) FROM judged WHERE reason IS NULL AND negative")
     filled = one(connection, "SELECT " + ", ".join(f"count({name})" for name in EVENTS) + f" FROM {events}")
     return Report(
         source=source,
@@ -74,8 +98,20 @@ def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limi
             name: _whole(kept) - _whole(there) for name, there in zip(EVENTS, filled, strict=True) if there != kept
         },
         currencies=currencies.count(connection),
+        unknown_types=_unknown_types(connection),
+        negative_refunds=_whole(negative),
+        joins=joined,
         limits=limits,
     )
+
+
+def _unknown_types(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The commonest unknown types, as they are written; a blank one is empty."""
+    query = (
+        f"SELECT left(coalesce(type, ''), {_TYPE_CHARACTERS}), count(*) FROM rejected WHERE reason = 'unknown_type' "
+        f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_UNKNOWN_TYPES}"
+    )
+    return dict(connection.execute(query).fetchall())
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, column: str, relation: str) -> dict[str, int]:

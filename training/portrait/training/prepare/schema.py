@@ -1,6 +1,6 @@
 """What a source gives: three views, `raw_events`, `raw_items` and `raw_shoppers`, of typed but unjudged rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import duckdb
 
@@ -50,10 +50,19 @@ _DEFAULTS = {"catalogue": literal(DEFAULT_CATALOGUE), "part": "0", "lines": "1"}
 
 
 def view(connection: duckdb.DuckDBPyConnection, name: str, relation: str, given: Mapping[str, str]) -> None:
-    """Make one of the three views.
+    """Make one of the three views; the arguments are those of `select`."""
+    view_all(connection, name, [select(name, relation, given)])
+
+
+def view_all(connection: duckdb.DuckDBPyConnection, name: str, selects: Iterable[str]) -> None:
+    """Make one of the three views of the rows of several `select`s."""
+    connection.execute(f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(selects)}")
+
+
+def select(name: str, relation: str, given: Mapping[str, str]) -> str:
+    """SQL of rows of one of the three views.
 
     Args:
-        connection: the engine.
         name: the view.
         relation: what stands behind FROM.
         given: SQL expression of each column that the source knows; the others are null or their default.
@@ -66,7 +75,7 @@ def view(connection: duckdb.DuckDBPyConnection, name: str, relation: str, given:
         f"coalesce(({given.get(column, 'NULL')})::{kind}, {_DEFAULTS.get(column, 'NULL')}) AS {column}"
         for column, kind in columns.items()
     )
-    connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {chosen} FROM {relation}")
+    return f"SELECT {chosen} FROM {relation}"
 
 
 def no_rows(connection: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -2,9 +2,10 @@
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -14,11 +15,13 @@ import duckdb
 from portrait.features.logs.json_lines import LineError, parse_object
 from portrait.training import readers
 from portrait.training.errors import DataError
+from portrait.training.prepare import keys, parts
 from portrait.training.prepare.engine import identifier, literal, one
 from portrait.training.readers import MAX_CSV_LINE, MAX_JSON_LINE
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _DELIMITERS = ",;\t|"
+_Choice = Callable[[Iterable[str]], dict[str, str]]
+"""Chooses columns among those of a file; see `keys.choose`."""
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
@@ -91,14 +94,14 @@ class Table:
     @property
     def decimal_comma(self) -> bool:
         """Whether its numbers have decimal commas, as those of files have whose separator is a semicolon."""
-        return self.file.suffix in (".csv", ".tsv") and _delimiter(self.file) == ";"
+        return parts.ending(self.file) in (".csv", ".tsv") and _delimiter(self.file) == ";"
 
     def _line(self, row: int) -> int:
         """The line on which a record ends: not its number where values hold line breaks or lines are blank."""
-        if self.file.suffix == ".parquet":
+        if parts.ending(self.file) == ".parquet":
             return row
         with self.file.open(newline="", encoding="utf-8-sig") as lines:
-            if self.file.suffix == ".jsonl":
+            if parts.ending(self.file) == ".jsonl":
                 numbers = (number for number, line in enumerate(lines, start=1) if line.strip())
             else:
                 reader = csv.reader(lines, delimiter=_delimiter(self.file))
@@ -109,22 +112,30 @@ class Table:
                 return row
 
 
-def read(connection: duckdb.DuckDBPyConnection, file: Path, name: str, only: Collection[str] | None = None) -> Table:
+def read(
+    connection: duckdb.DuckDBPyConnection,
+    file: Path,
+    name: str,
+    only: Collection[str] | None = None,
+    known: Collection[str] = (),
+) -> Table:
     """Read a file with named columns into a temporary table.
 
     Args:
         connection: the engine.
-        file: its ending says its format, one of `FORMATS`.
+        file: its ending says its format, one of `parts.FORMATS`; it is not packed.
         name: of the table.
-        only: columns that are wanted, where the file has them; all but `row` if None.
+        only: columns that are wanted, where the file has them, in whatever case; all but `row` if None.
+        known: columns that get these names in whatever case the file writes them.
 
     Raises:
         DataError: the file is missing or malformed.
     """
     if not file.is_file():
         raise DataError(str(file), None, None, "this file is missing")
-    readers = {".jsonl": _read_lines, ".parquet": _read_parquet}
-    columns = readers.get(file.suffix, _read_csv)(connection, file, name, only)
+    formats = {".jsonl": _read_lines, ".parquet": _read_parquet}
+    wanted = partial(keys.choose, only=only, known=known if only is None else only)
+    columns = formats.get(parts.ending(file), _read_csv)(connection, file, name, wanted)
     return Table(connection, file, name, tuple(columns))
 
 
@@ -157,54 +168,100 @@ def reading(file: Path, columns: tuple[str, ...] = (), delimiter: str = ",") -> 
         raise DataError(str(file), line, column, message) from error
 
 
-def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, only: Collection[str] | None) -> list[str]:
+def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _Choice) -> list[str]:
     delimiter = _delimiter(file)
     header = _header(file, delimiter)
-    kept = [column for column in header if column != "row" and (only is None or column in only)]
+    kept = wanted(header)
     with reading(file, header, delimiter):
         relation = readers.csv_relation(file, header, delimiter)
-        _create(connection, name, [identifier(column) for column in kept], relation, first_row=2)
-    return kept
+        _create(connection, name, _renamed(kept), relation, first_row=2)
+    return list(kept)
 
 
-def _read_lines(
-    connection: duckdb.DuckDBPyConnection, file: Path, name: str, only: Collection[str] | None
-) -> list[str]:
+def _read_lines(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _Choice) -> list[str]:
     """JSON is split by key here, not by the engine's guess of types: an id stays as it is written."""
     lines = readers.json_lines_relation(file)
     try:
-        (other,) = one(connection, f"SELECT count(*) FROM {lines} WHERE json_type(json) <> 'OBJECT'")
+        twice = "len(json_keys(json)) > len(list_distinct(list_transform(json_keys(json), lambda key: lower(key))))"
+        other, repeats = one(
+            connection,
+            f"SELECT count(*) FILTER (json_type(json) <> 'OBJECT'), count(*) FILTER ({twice}) FROM {lines}",
+        )
         if other:
             raise _broken_line(file)
-        keys = only
-        if keys is None:
-            found = connection.execute(f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {lines} ORDER BY key")
-            keys = [row[0] for row in found.fetchall()]
-        pointers = {key: literal("/" + key.replace("~", "~0").replace("/", "~1")) for key in keys if key != "row"}
+        found = connection.execute(f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {lines} ORDER BY key")
+        names = [row[0] for row in found.fetchall()]
+        if repeats or keys.repeated(names):
+            raise _repeated_key(connection, file, lines)
+        pointers = {
+            key: literal("/" + written.replace("~", "~0").replace("/", "~1")) for key, written in wanted(names).items()
+        }
         chosen = [f"json_extract_string(json, {pointer}) AS {identifier(key)}" for key, pointer in pointers.items()]
         _create(connection, name, chosen, lines, first_row=1)
     except duckdb.Error as error:
         raise _broken_line(file) from error
+    if not pointers:
+        return []
     filled = one(connection, "SELECT " + ", ".join(f"count({identifier(key)})" for key in pointers) + f" FROM {name}")
     return [key for key, count in zip(pointers, filled, strict=True) if count]
 
 
-def _read_parquet(
-    connection: duckdb.DuckDBPyConnection, file: Path, name: str, only: Collection[str] | None
-) -> list[str]:
-    relation = readers.parquet_relation(file)
+def _repeated_key(connection: duckdb.DuckDBPyConnection, file: Path, lines: str) -> DataError:
+    """Name the first key that stands in a line twice, or in an earlier line in another case."""
+    known: dict[str, str] = {}
+    found = connection.execute(f"SELECT row_number() OVER () AS row, json_keys(json) AS keys FROM {lines}")
+    while row := found.fetchone():
+        key = keys.repeated(row[1]) or next((key for key in row[1] if known.get(key.casefold(), key) != key), None)
+        if key is not None:
+            return DataError(str(file), row[0], key, "this key is there twice, perhaps in upper and in lower case")
+        known |= {key.casefold(): key for key in row[1]}
+    return DataError(str(file), None, None, "keys are there twice, perhaps in upper and in lower case")
+
+
+def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _Choice) -> list[str]:
     with reading(file):
-        described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-        kinds = {row[0]: row[1] for row in described if row[0] != "row" and (only is None or row[0] in only)}
-        chosen = [_as_text(column, kind) for column, kind in kinds.items()]
-        _create(connection, name, chosen, relation, first_row=1)
-    return list(kinds)
+        fields = connection.execute(
+            f"SELECT name, coalesce(num_children, 0) FROM {readers.parquet_schema_relation(file)}"
+        ).fetchall()
+        if twice := keys.repeated_field(fields):
+            raise DataError(
+                str(file), None, twice[1], f"{twice[0]!r} is there twice, perhaps in upper and in lower case"
+            )
+        relation = readers.parquet_relation(file)
+        kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+        chosen = wanted(kinds)
+        texts = [f"{_as_text(column, kinds[column])} AS {identifier(name)}" for name, column in chosen.items()]
+        try:
+            _create(connection, name, texts, relation, first_row=1)
+        except duckdb.InvalidInputException as error:
+            raise _not_utf8(connection, file, {column: kinds[column] for column in chosen.values()}) or error from error
+    return list(chosen)
+
+
+def _not_utf8(connection: duckdb.DuckDBPyConnection, file: Path, kinds: dict[str, str]) -> DataError | None:
+    """The first value of a Parquet file that is not UTF-8: the engine tells neither its column nor its row."""
+    for column, kind in kinds.items():
+        text = _as_text(column, kind)
+        mended = (
+            f"(SELECT row_number() OVER () AS row, {text} AS value FROM "
+            f"{readers.parquet_relation(file, mending=mending)})"
+            for mending in ("replace", "ignore")
+        )
+        row = connection.execute(
+            "SELECT min(row) FROM {} AS one JOIN {} AS other USING (row) WHERE one.value <> other.value".format(*mended)
+        ).fetchone()
+        if row and row[0]:
+            return DataError(str(file), row[0], column, "is not UTF-8")
+    return None
 
 
 def _as_text(column: str, kind: str) -> str:
     nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
-    value = f"to_json({identifier(column)})" if nested else identifier(column)
-    return f"{value}::VARCHAR AS {identifier(column)}"
+    return f"to_json({identifier(column)})::VARCHAR" if nested else f"{identifier(column)}::VARCHAR"
+
+
+def _renamed(columns: dict[str, str]) -> list[str]:
+    return [f"{identifier(column)} AS {identifier(name)}" for name, column in columns.items()]
 
 
 def _create(connection: duckdb.DuckDBPyConnection, name: str, chosen: list[str], relation: str, first_row: int) -> None:
@@ -242,13 +299,12 @@ def _header(file: Path, delimiter: str) -> tuple[str, ...]:
         raise DataError(str(file), 1, None, f"the header can't be read: {error}") from error
     if not names:
         raise DataError(str(file), 1, None, "the file has no header")
-    header: dict[str, None] = {}
-    for place, name in enumerate(names, start=1):
-        column = name.strip() or f"column {place}"
-        if column.casefold() in (known.casefold() for known in header):
-            raise DataError(str(file), 1, column, "this column is named twice")
-        header[column] = None
-    return tuple(header)
+    if any("\0" in name for name in names):
+        raise DataError(str(file), 1, None, "the header holds null bytes: is it UTF-16 without a byte order mark?")
+    header = tuple(name.strip() or f"column {place}" for place, name in enumerate(names, start=1))
+    if twice := keys.repeated(header):
+        raise DataError(str(file), 1, twice, "this column is named twice")
+    return header
 
 
 def _diagnosis(

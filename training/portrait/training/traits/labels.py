@@ -29,10 +29,12 @@ from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES
 from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.logs.amounts import read_number
+from portrait.features.logs.timestamps import read_time
 from portrait.training.errors import DataError, TrainingError
 from portrait.training.prepare import tables
 from portrait.training.prepare.engine import engine, literal, one
-from portrait.training.prepare.values import moment, number
+from portrait.training.prepare.values import moment, number, record_id
 from portrait.training.readers import parquet_relation
 from portrait.training.traits.declarations import Declarations, Trait
 from portrait.training.traits.isolation import Isolated, OutOfBoundsError, isolated
@@ -278,9 +280,10 @@ def _table_rows(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
     connection.execute("DROP TABLE IF EXISTS temp.told")
     told = tables.read(connection, file, "told", only=_TABLE_COLUMNS)
     told.require(*sorted(_TABLE_COLUMNS))
-    told.require_values("time", moment("time"), "a time")
-    told.require_values("value", number("value"), "a number")
-    return f"SELECT shopper_id, {moment('time')} AS time, {number('value')} AS value FROM temp.told"
+    told.require_readable("time", moment("time"), read_time)
+    value = number("value", decimal_comma=told.decimal_comma)
+    told.require_readable("value", value, partial(read_number, decimal_comma=told.decimal_comma))
+    return f"SELECT {record_id('shopper_id')} AS shopper_id, {moment('time')} AS time, {value} AS value FROM temp.told"
 
 
 def _of_table(name: str) -> str:

@@ -1,5 +1,7 @@
 """Your own log, by the canonical schema: `events`, and optional `items` and `shoppers`, as CSV, JSON lines or Parquet.
 
+Each is a file, packed or not, or a folder of parts.
+
 Required are `shopper_id`, `type`, and `item_id` or `query`. Further columns of the schema are read where present;
 others of the events are ignored, others of the items become attributes.
 """
@@ -10,32 +12,17 @@ from pathlib import Path
 
 import duckdb
 
-from portrait.features.events import EventType
+from portrait.features.event_types import EVENT_TYPE_NAMES
 from portrait.features.logs.amounts import read_number
 from portrait.features.logs.descriptions import read_categories
 from portrait.features.logs.timestamps import read_time
 from portrait.training.errors import DataError
-from portrait.training.prepare import currencies, schema, tables
+from portrait.training.prepare import currencies, parts, schema, tables
 from portrait.training.prepare.engine import identifier, literal
+from portrait.training.prepare.parts import Part
+from portrait.training.prepare.plain import plain
+from portrait.training.prepare.signs import type_name
 from portrait.training.prepare.values import brand, categories, moment, number, record_id, text, words
-
-SYNONYMS = {
-    "query": EventType.SEARCH,
-    "page_view": EventType.VIEW,
-    "pageview": EventType.VIEW,
-    "product_view": EventType.VIEW,
-    "cart": EventType.ADD_TO_CART,
-    "addtocart": EventType.ADD_TO_CART,
-    "add-to-cart": EventType.ADD_TO_CART,
-    "buy": EventType.PURCHASE,
-    "order": EventType.PURCHASE,
-    "transaction": EventType.PURCHASE,
-    "rating": EventType.RATE,
-    "review": EventType.RATE,
-    "return": EventType.REFUND,
-    "returned": EventType.REFUND,
-}
-"""Other names of event types. Upper and lower case are the same."""
 
 _TEXTS: dict[str, Callable[[str], str]] = {
     "event_id": record_id,
@@ -47,6 +34,8 @@ _TEXTS: dict[str, Callable[[str], str]] = {
 }
 """How text is read that is more than text as it stands."""
 
+_ROWS = 1 << 40
+"""More rows than a part has: of what is listed twice, the first row of the first part counts."""
 _PAIRS = """CASE
     WHEN NOT json_valid(attributes) THEN NULL
     WHEN json_type(attributes) = 'OBJECT' THEN map_entries(from_json(attributes, '"MAP(VARCHAR, VARCHAR)"'))
@@ -59,67 +48,88 @@ _DECODED = f"lambda pair: {{'key': pair.key, 'value': {words('pair.value')}}}"
 """SQL that decodes the entities of an attribute."""
 
 
+_KEYS = """CASE json_type(attributes) WHEN 'OBJECT' THEN json_keys(attributes)
+    ELSE json_extract_string(attributes, '$[*].key') END"""
+"""SQL of the names of an item's attributes."""
+
+
 def recognises(path: Path) -> bool:
     """Whether the path is a log or a folder that holds one."""
-    return _log(path) is not None
+    if path.is_file():
+        return bool(parts.ending(path))
+    return bool(parts.find(path, "events")) or parts.is_folder_of_parts(path)
 
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of a log."""
-    log = _log(path)
-    if log is None:
-        raise DataError(str(path), None, None, f"holds no events{', events'.join(tables.FORMATS)}")
-    _events(connection, log)
+    _events(connection, _log(path))
     # Of a log that is named as a file, what lies beside it is no part.
-    folder = path if path.is_dir() else None
-    _items(connection, folder and _file(folder, "items"))
-    _shoppers(connection, folder and _file(folder, "shoppers"))
+    _items(connection, parts.find(path, "items") if path.is_dir() else [])
+    _shoppers(connection, parts.find(path, "shoppers") if path.is_dir() else [])
 
 
-def _log(path: Path) -> Path | None:
+def _log(path: Path) -> list[Part]:
     if path.is_file():
-        return path if path.suffix in tables.FORMATS else None
-    return _file(path, "events")
+        return [Part(path, path.name)]
+    if found := parts.find(path, "events"):
+        return found
+    if parts.is_folder_of_parts(path):
+        return parts.gather(path)
+    raise DataError(str(path), None, None, f"holds no events{', events'.join(parts.FORMATS)}, and no folder events")
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    return next((folder / f"{name}{end}" for end in tables.FORMATS if (folder / f"{name}{end}").is_file()), None)
+def _events(connection: duckdb.DuckDBPyConnection, log: list[Part]) -> None:
+    names = ", ".join(f"({literal(name)}, {literal(kind)})" for name, kind in EVENT_TYPE_NAMES.items())
+    connection.execute(f"CREATE TEMP TABLE event_types AS SELECT * FROM (VALUES {names}) AS names (spelling, kind)")
+    selects = []
+    for place, part in enumerate(log):
+        with plain(connection, part.file) as file:
+            table = tables.read(connection, file, f"log_{place}", only=(*schema.EVENTS, "currency"))
+            table.require("shopper_id", "type")
+            if "query" not in table.columns:
+                table.require("item_id")
+            typed = _typed(table, schema.EVENTS)
+            typed |= currencies.keep_commonest(table, "events", typed)
+        # A type that has no name keeps its spelling, for the report to count.
+        relation = f"{table.name} LEFT JOIN event_types ON spelling = {type_name('type')}"
+        typed |= {"file": literal(part.name), "row": "row", "type": f"coalesce(kind, {typed['type']})"}
+        selects.append(schema.select("raw_events", relation, typed))
+    schema.view_all(connection, "raw_events", selects)
 
 
-def _events(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    log = tables.read(connection, file, "log", only=(*schema.EVENTS, "currency"))
-    log.require("shopper_id", "type")
-    if "query" not in log.columns:
-        log.require("item_id")
-    typed = _typed(log, schema.EVENTS)
-    synonyms = " ".join(f"WHEN {literal(other)} THEN {literal(kind)}" for other, kind in SYNONYMS.items())
-    typed["type"] = f"CASE lower(trim(type)) {synonyms} ELSE lower(trim(type)) END"
-    if "price" in typed:
-        typed["price"] = currencies.keep_commonest(log, typed["price"])
-    schema.view(connection, "raw_events", "log", {"file": literal(file.name), "row": "row"} | typed)
+def _items(connection: duckdb.DuckDBPyConnection, listed: list[Part]) -> None:
+    selects = []
+    for place, part in enumerate(listed):
+        with plain(connection, part.file) as file:
+            table = tables.read(connection, file, f"listed_{place}", known=schema.ITEMS)
+            table.require("item_id")
+            typed = _typed(table, schema.ITEMS)
+            if "category_path" in typed:
+                typed["category_path"] = categories("category_path")
+                table.require_readable("category_path", typed["category_path"], read_categories)
+            typed |= currencies.keep_commonest(table, "items", typed)
+            typed["attributes"] = _attributes(table)
+        selects.append(schema.select("raw_items", table.name, {"row": f"row + {place * _ROWS}"} | typed))
+    _view(connection, "raw_items", selects)
 
 
-def _items(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
-    if file is None:
-        return schema.no_rows(connection, "raw_items")
-    listed = tables.read(connection, file, "listed")
-    listed.require("item_id")
-    typed = _typed(listed, schema.ITEMS)
-    if "category_path" in typed:
-        typed["category_path"] = categories("category_path")
-        listed.require_readable("category_path", typed["category_path"], read_categories)
-    if "price" in typed:
-        typed["price"] = currencies.keep_commonest(listed, typed["price"])
-    typed["attributes"] = _attributes(listed)
-    return schema.view(connection, "raw_items", "listed", {"row": "row"} | typed)
+def _shoppers(connection: duckdb.DuckDBPyConnection, declared: list[Part]) -> None:
+    selects = []
+    for place, part in enumerate(declared):
+        with plain(connection, part.file) as file:
+            table = tables.read(connection, file, f"declared_{place}", only=schema.SHOPPERS)
+            table.require("shopper_id")
+            typed = _typed(table, schema.SHOPPERS)
+        selects.append(schema.select("raw_shoppers", table.name, {"row": f"row + {place * _ROWS}"} | typed))
+    _view(connection, "raw_shoppers", selects)
 
 
-def _shoppers(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
-    if file is None:
-        return schema.no_rows(connection, "raw_shoppers")
-    declared = tables.read(connection, file, "declared", only=schema.SHOPPERS)
-    declared.require("shopper_id")
-    return schema.view(connection, "raw_shoppers", "declared", {"row": "row"} | _typed(declared, schema.SHOPPERS))
+def _view(connection: duckdb.DuckDBPyConnection, name: str, selects: list[str]) -> None:
+    """Make a view; without rows if there is nothing to select."""
+    if selects:
+        schema.view_all(connection, name, selects)
+    else:
+        schema.no_rows(connection, name)
 
 
 def _typed(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]:
@@ -152,5 +162,9 @@ def _attributes(table: tables.Table) -> str:
     parts = [f"[{pairs}]::{kind}"]
     if "attributes" in table.columns:
         table.require_values("attributes", _PAIRS, "a JSON object, or a list of objects with key and value")
+        names = f"list_concat({_KEYS}, [{', '.join(literal(column) for column in further)}]::VARCHAR[])"
+        distinct = f"len({names}) = len(list_distinct(list_transform({names}, lambda name: lower(name))))"
+        twice = "a set of attributes: a name is there or a column twice, perhaps in upper and in lower case"
+        table.require_values("attributes", f"CASE WHEN {distinct} THEN 1 END", twice)
         parts.insert(0, f"list_transform(coalesce({_PAIRS}, []), {_DECODED})::{kind}")
     return f"list_concat({', '.join(parts)})" if len(parts) > 1 else parts[0]

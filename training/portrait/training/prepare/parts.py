@@ -1,0 +1,87 @@
+"""Finds the files of a table: one file, or a folder of parts as Spark, DuckDB and cloud warehouses write them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from portrait.training.errors import DataError
+
+FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
+COMPRESSIONS = (".gz", ".zst")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a table."""
+
+    file: Path
+    name: str
+    """Its path inside the table's folder, or its own name: how events say where they come from."""
+
+
+def ending(file: Path) -> str:
+    """The format of a file, one of `FORMATS`, by the end of its name; empty if it has none of them."""
+    suffixes = [suffix.lower() for suffix in file.suffixes[-2:]]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+    return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else ""
+
+
+def find(folder: Path, name: str) -> list[Part]:
+    """The files of a table that a folder holds as `NAME.csv`, `NAME.parquet.gz`, …, or as a folder `NAME` of parts.
+
+    Raises:
+        DataError: it holds the table twice, or what the table's folder holds is no table.
+    """
+    found = [path for path in _visible(folder) if _stem(path) == name and (path.is_dir() or ending(path))]
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise DataError(str(folder), None, None, f"holds {name} more than once: {names}; leave one of them there")
+    if not found:
+        return []
+    (path,) = found
+    return gather(path) if path.is_dir() else [Part(path, path.name)]
+
+
+def gather(folder: Path) -> list[Part]:
+    """The parts of a table's folder and of the folders in it, by name. What is hidden or empty is none.
+
+    Raises:
+        DataError: the folder holds no part, or something else.
+    """
+    paths = sorted(_below(folder), key=lambda path: path.relative_to(folder).as_posix())
+    for path in paths:
+        if not ending(path):
+            endings = ", ".join(FORMATS)
+            raise DataError(
+                str(path), None, None, f"a folder of parts holds files that end in {endings}, or hidden ones"
+            )
+    parts = [Part(path, path.relative_to(folder).as_posix()) for path in paths if path.stat().st_size]
+    if not parts:
+        raise DataError(str(folder), None, None, "holds no part that is not empty")
+    return parts
+
+
+def is_folder_of_parts(folder: Path) -> bool:
+    """Tell whether a folder holds files of tables, and none that is named as one of Portrait's."""
+    files = [path for path in _visible(folder) if path.is_file() and ending(path)]
+    return bool(files) and not any(_stem(path) in ("items", "shoppers") for path in _visible(folder))
+
+
+def _below(folder: Path) -> list[Path]:
+    if (folder / "report.json").exists():
+        raise DataError(str(folder), None, None, "is a data set that `portrait prepare` wrote, and no part of a log")
+    inner = _visible(folder)
+    return [file for path in inner for file in (_below(path) if path.is_dir() else [path])]
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What a folder holds, but for hidden files and marks such as `_SUCCESS`."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
+
+
+def _stem(path: Path) -> str:
+    """The name without the endings of formats and compressions."""
+    name = path.name.lower()
+    for endings in (COMPRESSIONS, FORMATS):
+        name = next((name.removesuffix(end) for end in endings if name.endswith(end)), name)
+    return name

@@ -110,6 +110,29 @@ def test_an_event_id_is_kept_once(prepared: Prepare, write_log: WriteLog) -> Non
     assert data.table("events")["event_id"].to_list() == ["e", "events.csv:4"]
 
 
+def test_event_ids_are_those_of_one_shopper(prepared: Prepare, write_log: WriteLog) -> None:
+    data = prepared(write_log(events_csv=log({"event_id": "e"}, {"event_id": "e", "shopper_id": "t"})))
+    assert data.rejected == {}
+
+
+def test_two_event_ids_in_one_second_are_two_events(prepared: Prepare, write_log: WriteLog) -> None:
+    at = {"type": "purchase", "time": "2024-01-01T00:00:00Z"}
+    one, other = at | {"event_id": "line-1", "price": "24"}, at | {"event_id": "line-2", "price": "10"}
+    data = prepared(write_log(events_csv=log(one, other, at, at, one)))
+    assert data.rejected == {5: "duplicate_event", 6: "duplicate_id"}
+    assert data.table("events")["price"].drop_nulls().sum() == 34.0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"shopper_id": "s" * 129}, {"item_id": "i" * 257}, {"event_id": "e" * 129}, {"catalogue": "a b"}]
+)
+def test_an_id_that_no_request_may_hold_is_put_aside(
+    prepared: Prepare, write_log: WriteLog, changes: dict[str, str]
+) -> None:
+    line = FINE | changes
+    assert prepared(write_log(events_jsonl=[FINE, line])).rejected == {2: "impossible_id"}
+
+
 def test_a_burst_is_rejected_in_its_minute_only(prepared: Prepare, write_log: WriteLog) -> None:
     limit = Limits().events_per_minute
     crowd = [{"time": f"2024-01-01T00:00:{number % 60:02}Z", "item_id": str(number)} for number in range(limit + 1)]
@@ -159,7 +182,7 @@ def test_whatever_a_log_holds_the_schema_and_the_counts_hold(
     report, events = data.report, data.table("events")
     assert report.read == len(drawn) + 1 == report.kept + sum(report.rejected.values())
     assert report.kept == events.height
-    assert events["event_id"].is_unique().all()
+    assert events.select("shopper_id", "event_id").is_unique().all()
     assert events.sort("shopper_id", "sequence").equals(events)
     for _, history in events.group_by("shopper_id"):
         assert history["sequence"].to_list() == list(range(history.height))

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from portrait.client import Client, Event, EventType, commands
 
 NOW = datetime.now(UTC)
+TYPES_AND_QUANTITIES = (("Product\tViewed", 1), ("teleport", 1), ("refund", -1), ("purchase", -2))
 
 
 class Cli:
@@ -115,6 +116,25 @@ def test_rejected_lines_are_told_as_malformed_ones_are(cli: Cli, shopper: str) -
     first, second = result.stderr.splitlines()
     assert first == "standard input, line 1003, column 'price': sent -3; the limit is 0 to 1e9, finite"
     assert second.startswith("standard input, line 1004, column 'time': ")
+
+
+def test_rows_that_are_no_events_are_told_and_the_rest_is_recorded(cli: Cli, shopper: str) -> None:
+    lines = [f"{shopper},{kind},{1.7e9 + n},x,{quantity},$1" for n, (kind, quantity) in enumerate(TYPES_AND_QUANTITIES)]
+    result = cli("record", "-", input="\n".join(["shopper_id,type,time,item_id,quantity,price", *lines]))
+    assert result.exit_code == 2
+    assert "3 accepted, 0 duplicates, 1 rejected" in result.stdout
+    first, second = result.stderr.splitlines()
+    assert first.startswith("standard input, line 3, column 'type': 'teleport' is not one of search, view")
+    assert second == "standard input: 2 refunds have a minus sign; their absolute values count"
+
+
+def test_prices_in_another_currency_are_left_out_with_a_warning(cli: Cli, shopper: str, tmp_path: Path) -> None:
+    log = tmp_path / "events.csv"
+    lines = [f"{shopper},view,{1.7e9 + n},x,{price}" for n, price in enumerate(["$1", "€2", "3 EUR", "4"])]
+    log.write_text("\n".join(["shopper_id,type,time,item_id,price", *lines]), encoding="utf-8")
+    result = cli("record", str(log))
+    assert "4 accepted" in result.stdout
+    assert result.stderr.startswith(f"warning: {log}: 1 prices in USD are left out")
 
 
 def test_items_go_to_the_catalogue_that_their_line_names(cli: Cli, gateway: Served) -> None:

@@ -114,3 +114,13 @@ def test_words_of_items(tmp_path: Path) -> None:
     assert [list(each.category_path) for each in read] == paths
     assert [each.brand for each in read] == ["Procter & Gamble", "", ""]
     assert [each.attributes for each in read] == [{"note": "Café"}, {}, {}]
+
+
+def test_a_nested_attribute_is_the_same_text(tmp_path: Path) -> None:
+    line = '{"item_id": "a", "title": "A", "sizes": [1, "L &amp; XL"], "attributes": {"box": {"h": 1.5}}}\n'
+    (tmp_path / "items.jsonl").write_text(line, encoding="utf-8")
+    (tmp_path / "events.csv").write_text("shopper_id,type,item_id\ns,view,a\n", encoding="utf-8")
+    prepare("events", lambda connection: source.load(connection, tmp_path), tmp_path / "data")
+    [pairs] = pl.read_parquet(tmp_path / "data" / "items.parquet")["attributes"].to_list()
+    [listed] = read_items([line.encode()], "items.jsonl")
+    assert {pair["key"]: pair["value"] for pair in pairs} == listed.item.attributes

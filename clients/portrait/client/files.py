@@ -181,7 +181,7 @@ def read_items(lines: Iterable[bytes], file: str, currency: str = "") -> Iterato
         price, left_currency = _read_price(row, currency)
         currency = currency or _currency(row)
         further = [column for column in row.cells if column not in _NO_FURTHER_COLUMNS]
-        said["attributes"] = said.get("attributes", {}) | row.read_all(dict.fromkeys(further, values.words))
+        said["attributes"] = said.get("attributes", {}) | row.read_all(dict.fromkeys(further, values.attribute))
         item = Item(**said, price=price)
         yield ListedItem(row.line, row.read("catalogue", values.identifier) or "", item, left_currency)
 

@@ -51,6 +51,12 @@ def path(value: Any) -> tuple[str, ...]:
     return tuple(descriptions.read_categories(written(value)))
 
 
+def attribute(value: Any) -> str | None:
+    """The value of an attribute, HTML entities decoded; an object or a list of JSON stays as it is written."""
+    nested = isinstance(value, dict | list)
+    return words(json.dumps(value, ensure_ascii=False, separators=(",", ":")) if nested else value)
+
+
 def attributes(value: Any) -> dict[str, str]:
     """A JSON object, or a list of objects with `key` and `value`."""
     pairs = parse_json(value) if isinstance(value, str) else value
@@ -58,7 +64,7 @@ def attributes(value: Any) -> dict[str, str]:
         pairs = {pair["key"]: pair["value"] for pair in pairs}
     if not isinstance(pairs, dict):
         raise ValueError("is not a JSON object, or a list of objects with key and value")
-    read = {written(key): words(worth) for key, worth in pairs.items() if worth is not None}
+    read = {written(key): attribute(worth) for key, worth in pairs.items() if worth is not None}
     return {key: worth for key, worth in read.items() if worth is not None}
 
 

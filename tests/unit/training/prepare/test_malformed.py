@@ -72,6 +72,9 @@ def test_csv(
         (b'{"shopper_id":"s","type":"view","item_id":"i"}\n\n'
          b'{"shopper_id":"s","type":"view","item_id":"i","time":"noon"}\n', 3, "time", "'noon' is not a time"),
         (b"", 1, "shopper_id", "required"),
+        (b'{"shopper_id":"s","type":"view","item_id":"i"}\n{"shopper_id":"s","type":"view","item_id":["i"]}\n',
+         2, "item_id", "not text"),
+        (b'{"shopper_id":"s","type":"view","item_id":"\\ud800"}\n', 1, "item_id", "half a surrogate pair"),
         (b'{"shopper_id":' + b"[" * 200_000 + b"\n", 1, None, "nested too deep"),
         (b'{"shopper_id":"' + b"s" * 40_000_000 + b'"}\n', 1, None, "longer than 16777216 bytes"),
     ],

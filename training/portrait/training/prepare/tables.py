@@ -15,13 +15,15 @@ import duckdb
 from portrait.features.logs.json_lines import LineError, parse_object
 from portrait.training import readers
 from portrait.training.errors import DataError
-from portrait.training.prepare import keys, parts
+from portrait.training.prepare import keys, parts, schema
 from portrait.training.prepare.engine import identifier, literal, one
 from portrait.training.readers import MAX_CSV_LINE, MAX_JSON_LINE
 
 _DELIMITERS = ",;\t|"
 _Choice = Callable[[Iterable[str]], dict[str, str]]
 """Chooses columns among those of a file; see `keys.choose`."""
+_FLAT = {*schema.EVENTS, *schema.ITEMS, *schema.SHOPPERS, "currency"} - {"category_path", "attributes"}
+"""Columns that hold one value."""
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
@@ -196,6 +198,7 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wa
         pointers = {
             key: literal("/" + written.replace("~", "~0").replace("/", "~1")) for key, written in wanted(names).items()
         }
+        _require_flat(connection, file, lines, pointers)
         chosen = [f"json_extract_string(json, {pointer}) AS {identifier(key)}" for key, pointer in pointers.items()]
         _create(connection, name, chosen, lines, first_row=1)
     except duckdb.Error as error:
@@ -204,6 +207,21 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wa
         return []
     filled = one(connection, "SELECT " + ", ".join(f"count({identifier(key)})" for key in pointers) + f" FROM {name}")
     return [key for key, count in zip(pointers, filled, strict=True) if count]
+
+
+def _require_flat(connection: duckdb.DuckDBPyConnection, file: Path, lines: str, pointers: dict[str, str]) -> None:
+    """Refuse an object or a list where a column of the schema holds one value."""
+    flat = {key: pointer for key, pointer in pointers.items() if key in _FLAT}
+    if not flat:
+        return
+    nested = {key: f"json_type(json, {pointer}) IN ('OBJECT', 'ARRAY')" for key, pointer in flat.items()}
+    columns = ", ".join(f"count(*) FILTER ({condition})" for condition in nested.values())
+    counts = one(connection, f"SELECT {columns} FROM {lines}")
+    for (key, condition), count in zip(nested.items(), counts, strict=True):
+        if count:
+            numbered = f"(SELECT row_number() OVER () AS row, {condition} AS nested FROM {lines})"
+            (row,) = one(connection, f"SELECT min(row) FROM {numbered} WHERE nested")
+            raise DataError(str(file), int(str(row)), key, "is an object or a list, not text")
 
 
 def _repeated_key(connection: duckdb.DuckDBPyConnection, file: Path, lines: str) -> DataError:
@@ -230,6 +248,9 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Path, name: str, 
         relation = readers.parquet_relation(file)
         kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         chosen = wanted(kinds)
+        for name, column in chosen.items():
+            if name in _FLAT and _is_nested(kinds[column]):
+                raise DataError(str(file), None, column, "holds objects or lists, not text")
         texts = [f"{_as_text(column, kinds[column])} AS {identifier(name)}" for name, column in chosen.items()]
         try:
             _create(connection, name, texts, relation, first_row=1)
@@ -256,8 +277,11 @@ def _not_utf8(connection: duckdb.DuckDBPyConnection, file: Path, kinds: dict[str
 
 
 def _as_text(column: str, kind: str) -> str:
-    nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
-    return f"to_json({identifier(column)})::VARCHAR" if nested else f"{identifier(column)}::VARCHAR"
+    return f"to_json({identifier(column)})::VARCHAR" if _is_nested(kind) else f"{identifier(column)}::VARCHAR"
+
+
+def _is_nested(kind: str) -> bool:
+    return kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
 
 
 def _renamed(columns: dict[str, str]) -> list[str]:

@@ -181,7 +181,7 @@ def read_items(lines: Iterable[bytes], file: str, currency: str = "") -> Iterato
         price, left_currency = _read_price(row, currency)
         currency = currency or _currency(row)
         further = [column for column in row.cells if column not in _NO_FURTHER_COLUMNS]
-        said["attributes"] = said.get("attributes", {}) | row.read_all(dict.fromkeys(further, values.attribute))
+        said["attributes"] = _join_attributes(row, said.get("attributes", {}), further)
         item = Item(**said, price=price)
         yield ListedItem(row.line, row.read("catalogue", values.identifier) or "", item, left_currency)
 
@@ -310,6 +310,17 @@ def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[s
                 yield _Row(file, reader.line_num, _filled(dict(zip(header, row, strict=True))), delimiter == ";")
     except csv.Error as error:
         raise FileError(file, reader.line_num, str(error)) from error
+
+
+def _join_attributes(row: _Row, attributes: dict[str, str], further: list[str]) -> dict[str, str]:
+    """The attributes of the column of that name, and of further columns; no name may be in both, in whatever case."""
+    known = {name.casefold() for name in attributes}
+    for column in further:
+        if column.casefold() in known:
+            raise FileError(
+                row.file, row.line, "is an attribute and a column, perhaps in upper and in lower case", column
+            )
+    return attributes | row.read_all(dict.fromkeys(further, values.attribute))
 
 
 def _column(name: str) -> str:

@@ -78,6 +78,11 @@ class Corpus:
         return np.maximum.accumulate(np.where(begins, np.arange(len(time)), 0))
 
     @cached_property
+    def has_context(self) -> NDArray[np.bool_]:
+        """`[events]`: whether its shopper did something strictly earlier, so that it may be foreseen."""
+        return self.context_end > self.shopper_start
+
+    @cached_property
     def event_numbers(self) -> NDArray[np.float32]:
         """`[events, len(EVENT_NUMBERS)]`."""
         return numbers(self.columns)

@@ -39,18 +39,20 @@ _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 
 
 def ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
-    """The last tenth of the training events, one at least, of a tenth of the shoppers.
+    """The last tenth of the training events, one at least, of a tenth of the shoppers who came back.
 
-    They are kept from the encoders, so that the ranker learns how far these can be trusted with what they have
-    not seen.
+    Each can be foreseen: its shopper did something strictly earlier. They are kept from the encoders, so that the
+    ranker learns how far these can be trusted with what they have not seen.
     """
     random = np.random.default_rng(seed)
     events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
-    known, first, counts = np.unique(corpus.event_shopper[events], return_index=True, return_counts=True)
-    chosen = random.choice(len(known), max(1, int(RANKER_SHARE * len(known))), replace=False)
-    lengths = np.maximum(1, (RANKER_SHARE * counts).astype(np.int64))
+    _, first, counts = np.unique(corpus.event_shopper[events], return_index=True, return_counts=True)
     ends = first + counts
-    targets = np.concatenate([events[ends[each] - lengths[each] : ends[each]] for each in chosen])
+    returned = np.flatnonzero(corpus.has_context[events[ends - 1]])
+    chosen = random.choice(returned, min(len(returned), max(1, int(RANKER_SHARE * len(returned)))), replace=False)
+    lengths = np.maximum(1, (RANKER_SHARE * counts).astype(np.int64))
+    targets = np.concatenate([events[:0], *(events[ends[each] - lengths[each] : ends[each]] for each in chosen)])
+    targets = targets[corpus.has_context[targets]]
     if len(targets) > MOST_RANKER_TARGETS:
         targets = random.choice(targets, MOST_RANKER_TARGETS, replace=False)
     return np.sort(targets)

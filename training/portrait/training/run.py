@@ -27,7 +27,7 @@ from portrait.features import release as files
 from portrait.features.associations import Associations
 from portrait.features.replacing import replacing
 from portrait.features.tokens import TextTokenizer
-from portrait.training import associations, checkpoints, conceal, position_bias, ranking, retrieval, tracking
+from portrait.training import associations, checkpoints, conceal, position_bias, ranking, retrieval, shortages, tracking
 from portrait.training import corpus as corpora
 from portrait.training import index as indexes
 from portrait.training.corpus import NO_ITEM, Corpus
@@ -39,7 +39,7 @@ from portrait.training.models.concealment import Concealment
 from portrait.training.models.ranker import Ranker
 from portrait.training.models.text_encoder import base_tokenizer
 from portrait.training.settings import TrainSettings
-from portrait.training.splits import Holdout, hold_out
+from portrait.training.splits import Holdout, count_pairs, hold_out
 from portrait.training.tracking import Tracking
 from portrait.training.traits import learnt
 from portrait.training.traits.learnt import Traits
@@ -52,9 +52,6 @@ MOST_UNKNOWN = 0.1
 """Above this share of tokens that the base model does not know, its vectors say little of the catalogue."""
 
 _log = logging.getLogger(__name__)
-
-MINIMUM_SHOPPERS = 20
-MINIMUM_SAMPLES = 100
 
 
 @dataclass
@@ -276,13 +273,24 @@ def _write_data(data: Path, folder: Path) -> None:
 
 
 def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:
-    shoppers = len(corpus.shopper_ids)
+    """The events that the encoders learn from.
+
+    Raises:
+        TrainingError: they are too few, or say too little.
+    """
     learnt = holdout.train & (corpus.event_item != NO_ITEM)
     learnt[for_ranker] = False
-    targets = np.flatnonzero(learnt)
-    if shoppers < MINIMUM_SHOPPERS or len(targets) < MINIMUM_SAMPLES:
+    if (shoppers := len(corpus.shopper_ids)) < shortages.MIN_SHOPPERS:
         raise TrainingError(
-            f"too little data: {shoppers} shoppers and {len(targets)} events to learn from; "
-            f"at least {MINIMUM_SHOPPERS} and {MINIMUM_SAMPLES} are needed"
+            f"too little data: {shoppers} shopper{'s' * (shoppers != 1)}; at least {shortages.MIN_SHOPPERS} are needed"
         )
-    return targets
+    pairs = (int((learnt & corpus.has_context).sum()), len(holdout.validation), len(holdout.test))
+    if not shortages.is_enough(pairs):
+        counted = count_pairs(corpus) | {holdout.split: pairs}
+        raise TrainingError(shortages.describe(corpus, holdout.split, counted))
+    if np.count_nonzero(holdout.item_counts) < 2:
+        raise TrainingError(
+            "all events that training may learn from are of one item, so there is nothing to choose from; "
+            "give a log of more items"
+        )
+    return np.flatnonzero(learnt)

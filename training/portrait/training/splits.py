@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.training import shortages
 from portrait.training.choices import Split
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
@@ -41,16 +42,25 @@ def hold_out(corpus: Corpus, split: Split, refit: bool = False) -> Holdout:
         refit: training may learn from everything earlier than the test.
 
     Raises:
-        TrainingError: the corpus can't be split this way.
+        TrainingError: the corpus can't be split this way, or nothing of it would be held out or learnt from.
     """
-    train, validation, test = {Split.LOO: _leave_one_out, Split.TIME: _global_time}[split](corpus, refit)
-    if not len(test) or not train.any():
-        raise TrainingError(
-            f"too few events to hold any out by --split {split}: at least one shopper needs 3 events with items"
-        )
+    train, validation, test = _SPLITS[split](corpus, refit)
+    if not (len(test) and len(validation) and (train & corpus.has_context).any()):
+        raise TrainingError(shortages.describe(corpus, split, count_pairs(corpus)))
     items = corpus.event_item[train]
     counts = np.bincount(items[items != NO_ITEM], minlength=len(corpus.items)).astype(np.float64)
     return Holdout(split, train, validation, test, counts, mask_seen=_repeats(corpus, validation) <= REPEAT_SHARE)
+
+
+def count_pairs(corpus: Corpus) -> shortages.Pairs:
+    """Count what each split that is possible gives to learn from, to validate by and to test by."""
+    pairs = {}
+    for split, hold in _SPLITS.items():
+        if split is Split.LOO or not np.isnan(corpus.columns.time).any():
+            train, validation, test = hold(corpus, refit=False)
+            learnt = int((train & corpus.has_context & (corpus.event_item != NO_ITEM)).sum())
+            pairs[split] = (learnt, len(validation), len(test))
+    return pairs
 
 
 def _repeats(corpus: Corpus, targets: NDArray[np.int64]) -> float:
@@ -72,7 +82,13 @@ def _leave_one_out(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDAr
             train[corpus.context_end[with_item[-1 if refit else -2]] : end] = False
             validation.append(with_item[-2])
             test.append(with_item[-1])
-    return train, np.array(validation, dtype=np.int64), np.array(test, dtype=np.int64)
+    return train, _with_context(corpus, validation), _with_context(corpus, test)
+
+
+def _with_context(corpus: Corpus, events: list[np.int64]) -> NDArray[np.int64]:
+    """Those that can be foreseen: what the shopper did in one moment only has nothing to be foreseen from."""
+    chosen = np.array(events, dtype=np.int64)
+    return chosen[corpus.has_context[chosen]]
 
 
 def _global_time(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
@@ -92,4 +108,7 @@ def _first_with_item(corpus: Corpus, chosen: NDArray[np.bool_]) -> NDArray[np.in
     events = np.flatnonzero(chosen & (corpus.event_item != NO_ITEM))
     _, first = np.unique(corpus.event_shopper[events], return_index=True)
     chosen_first = events[first]
-    return chosen_first[corpus.context_end[chosen_first] > corpus.shopper_start[chosen_first]]
+    return chosen_first[corpus.has_context[chosen_first]]
+
+
+_SPLITS = {Split.LOO: _leave_one_out, Split.TIME: _global_time}

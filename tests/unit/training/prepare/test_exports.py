@@ -48,6 +48,26 @@ def test_the_case_of_a_known_column_does_not_count(prepared: Prepare) -> None:
     assert event["time"] is not None
 
 
+def test_json_lines_may_begin_with_a_mark(prepared: Prepare, write_log: WriteLog) -> None:
+    folder = write_log(events_jsonl=b'\xef\xbb\xbf{"shopper_id":"s","type":"buy","item_id":"a"}\n')
+    assert prepared(folder).report.kept == 1
+
+
+def test_a_column_named_row_does_not_number_the_rows(prepared: Prepare, write_log: WriteLog) -> None:
+    folder = write_log(events_csv=EVENTS, items_csv="item_id,title,Row,file_row_number\na,first,9,1\na,second,1,2\n")
+    item = prepared(folder).table("items").row(0, named=True)
+    assert (item["title"], item["attributes"]) == ("first", [{"key": "file_row_number", "value": "1"}])
+
+
+def test_a_link_to_a_folder_is_no_part(prepared: Prepare, write_log: WriteLog) -> None:
+    folder = write_log() / "events"
+    folder.mkdir()
+    (folder / "1.csv").write_text(EVENTS, encoding="utf-8")
+    (folder / "self").symlink_to(".")
+    with pytest.raises(DataError, match="self: a folder of parts"):
+        prepared(folder.parent)
+
+
 def test_columns_without_a_name_are_no_fault(prepared: Prepare) -> None:
     assert prepared(HOSTILE / "trailing_columns.csv").report.kept == 2
 

@@ -53,7 +53,7 @@ def prepare(
                 load(connection)
                 forgotten.load(connection, without)
                 written = _write(connection, source, folder, limits or Limits())
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
         if not written.kept:
             raise TrainingError(f"nothing of the source can be kept: {written.rejected or 'it holds no rows'}")

@@ -43,4 +43,6 @@ def choose(columns: Iterable[str], only: Collection[str] | None, known: Collecti
         known: those whose case does not matter, in lower case.
     """
     named = {column.casefold() if column.casefold() in known else column: column for column in columns}
-    return {name: column for name, column in named.items() if name != "row" and (only is None or name in only)}
+    return {
+        name: column for name, column in named.items() if name.casefold() != "row" and (only is None or name in only)
+    }

@@ -71,7 +71,12 @@ def _below(folder: Path) -> list[Path]:
     if (folder / "report.json").exists():
         raise DataError(str(folder), None, None, "is a data set that `portrait prepare` wrote, and no part of a log")
     inner = _visible(folder)
-    return [file for path in inner for file in (_below(path) if path.is_dir() else [path])]
+    return [file for path in inner for file in (_below(path) if _is_own_folder(path) else [path])]
+
+
+def _is_own_folder(path: Path) -> bool:
+    # A link to a folder may lead back to where it stands.
+    return path.is_dir() and not path.is_symlink()
 
 
 def _visible(folder: Path) -> list[Path]:

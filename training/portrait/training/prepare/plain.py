@@ -1,4 +1,4 @@
-"""Makes plain files of what shops export: `.gz` and `.zst` are unpacked, UTF-16 becomes UTF-8."""
+"""Makes plain files of what shops export: `.gz` and `.zst` are unpacked, UTF-16 becomes UTF-8 without a mark."""
 
 import codecs
 import gzip
@@ -87,6 +87,8 @@ def _decoded(file: Path, readable: Path, folder: Path) -> Path:
     with readable.open("rb") as opened:
         begin = opened.read(4)
     encoding = next((name for mark, name in _ENCODINGS.items() if begin.startswith(mark)), None)
+    if begin.startswith(codecs.BOM_UTF8) and parts.ending(readable) == ".jsonl":
+        encoding = "utf-8-sig"  # the engine skips the mark in CSV alone
     if encoding is None:
         return readable
     copy = folder / f"decoded{parts.ending(readable)}"

@@ -248,8 +248,8 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Path, name: str, 
         relation = readers.parquet_relation(file)
         kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         chosen = wanted(kinds)
-        for name, column in chosen.items():
-            if name in _FLAT and _is_nested(kinds[column]):
+        for key, column in chosen.items():
+            if key in _FLAT and _is_nested(kinds[column]):
                 raise DataError(str(file), None, column, "holds objects or lists, not text")
         texts = [f"{_as_text(column, kinds[column])} AS {identifier(name)}" for name, column in chosen.items()]
         try:

@@ -15,8 +15,7 @@ LAST_ARRIVAL = (
     "coalesce((SELECT arrival FROM tombstones ORDER BY number DESC LIMIT 1), 0))"
 )
 _KNOWN = (
-    "WITH asked(shopper, id) AS (VALUES {}) "
-    f"SELECT shopper_id, {', '.join(EVENT_COLUMNS)} "  # noqa: S608 - names of a tuple's fields
+    f"WITH asked(shopper, id) AS (VALUES {{}}) SELECT shopper_id, {', '.join(EVENT_COLUMNS)} "  # noqa: S608 - own names
     "FROM asked CROSS JOIN events ON shopper_id = shopper AND event_id = id"
 )
 """A cross join keeps its order, so that each that is asked for is looked up."""

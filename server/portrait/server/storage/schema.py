@@ -117,10 +117,12 @@ CREATE TABLE events_of_shoppers (
     UNIQUE (shopper_id, event_id)
 );
 INSERT INTO events_of_shoppers (
-    arrival, event_id, shopper_id, time, type, item_id, catalogue, query, price, quantity, rating, dwell_seconds, position
+    arrival, event_id, shopper_id, time, type, item_id, catalogue, query,
+    price, quantity, rating, dwell_seconds, position
 )
 SELECT
-    arrival, event_id, shopper_id, time, type, item_id, catalogue, query, price, quantity, rating, dwell_seconds, position
+    arrival, event_id, shopper_id, time, type, item_id, catalogue, query,
+    price, quantity, rating, dwell_seconds, position
 FROM events ORDER BY arrival;
 DROP TABLE events;
 ALTER TABLE events_of_shoppers RENAME TO events;

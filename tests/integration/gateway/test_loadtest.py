@@ -1,5 +1,6 @@
 """The load test for users: real k6 against a live gateway, and against ones that must not look well."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -118,9 +119,10 @@ def relay(address: str) -> Iterator[str]:
     listening = socket.create_server(("127.0.0.1", 0))
 
     def copy(source: socket.socket, sink: socket.socket) -> None:
-        while part := source.recv(65_536):
-            sink.sendall(part)
-        sink.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # either end may go first
+            while part := source.recv(65_536):
+                sink.sendall(part)
+            sink.shutdown(socket.SHUT_WR)
 
     def take() -> None:
         near, _ = listening.accept()
@@ -163,10 +165,9 @@ def test_tls(secured: tuple[Served, Path], own: list[str], tmp_path: Path) -> No
     short = ("--rate", "30", "--duration", "2s", *PATIENT)
     ended = loadtest(tmp_path, served.address, *own, *short, "--root-certificates", authority)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for wrong, hint in (((), "without TLS?"), (("--tls",), "with TLS and this authority?")):
-        ended = loadtest(tmp_path, served.address, *own, *short, *wrong)
-        assert ended.returncode == ABORTED
-        assert hint in ended.stderr
+    ended = loadtest(tmp_path, served.address, *own, *short)
+    assert ended.returncode == ABORTED
+    assert f"no load: the gateway at {served.address} can't be reached; is it running, and without TLS?" in ended.stderr
 
 
 def test_a_gateway_whose_models_are_down(secured: tuple[Served, Path], own: list[str], tmp_path: Path) -> None:

@@ -36,9 +36,7 @@ def loadtest(
     ] = None,
     mix: Annotated[
         str | None,
-        typer.Option(
-            help="Shares of kinds of calls: recommend, profile, search, record. [recommend=7,profile=2,search=1]"
-        ),
+        typer.Option(help="Shares of recommend, profile, search and record. Default: recommend=7,profile=2,search=1."),
     ] = None,
     calls: Annotated[int, typer.Option(min=1, help="How many calls to write; they are repeated.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Another one makes other calls.")] = 1,

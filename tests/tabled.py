@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.profiles.interests import Interest
 from portrait.server.audiences.table import Description, ShopperTable, key_of, write
-from portrait.server.profiles.interests import Interest
 from portrait.server.profiles.profile import Profile
 from portrait.server.profiles.traits import Trait, TraitValue
 from portrait.server.profiles.value import Segment, Tier, Value

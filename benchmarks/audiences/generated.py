@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.profiles.interests import MOST_INTERESTS
 from portrait.server.audiences.table import CHUNK, Description, key_of, layout, write_description
 from portrait.server.moments import microseconds
-from portrait.server.profiles.interests import MOST_INTERESTS
 from portrait.server.releases import Release
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

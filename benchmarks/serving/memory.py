@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from portrait.features import release as files
-from portrait.server.catalogues import bits
+from portrait.features.search import bits
 from portrait.server.catalogues.catalogue import Catalogues
 from portrait.server.releases import Release
 

@@ -2,58 +2,196 @@
 import { SharedArray } from "k6/data";
 import exec from "k6/execution";
 import grpc from "k6/net/grpc";
+import { Counter } from "k6/metrics";
 import { check } from "k6";
 
 const ADDRESS = __ENV.ADDRESS || "localhost:50051";
-const RATE = Number(__ENV.RATE || 50);
+const RATE = number("RATE", 50);
 const DURATION = __ENV.DURATION || "60s";
+const STAGES = stages(__ENV.STAGES || "");
 const DEADLINE = __ENV.DEADLINE || "1s";
-const P99_MS = Number(__ENV.P99_MS || 250);
-const MAX_CALLERS = Number(__ENV.MAX_CALLERS || 500);
-const CA = __ENV.CA ? open(__ENV.CA) : null;
+const P99_MS = number("P99_MS", 250);
+const MIN_CALLS = number("MIN_CALLS", 50);
+const MAX_CALLERS = number("MAX_CALLERS", 500);
 
-const calls = new SharedArray("calls", () => JSON.parse(open(__ENV.WORKLOAD || "./workload.json")).calls);
+const CONNECT_SECONDS = "5s";
+// What k6 gives is no number, and tells its name in a way of its own.
+const STATUSES = [
+  [grpc.StatusOK, "OK"],
+  [grpc.StatusCanceled, "CANCELLED"],
+  [grpc.StatusUnknown, "UNKNOWN"],
+  [grpc.StatusInvalidArgument, "INVALID_ARGUMENT"],
+  [grpc.StatusDeadlineExceeded, "DEADLINE_EXCEEDED"],
+  [grpc.StatusNotFound, "NOT_FOUND"],
+  [grpc.StatusAlreadyExists, "ALREADY_EXISTS"],
+  [grpc.StatusPermissionDenied, "PERMISSION_DENIED"],
+  [grpc.StatusResourceExhausted, "RESOURCE_EXHAUSTED"],
+  [grpc.StatusFailedPrecondition, "FAILED_PRECONDITION"],
+  [grpc.StatusAborted, "ABORTED"],
+  [grpc.StatusOutOfRange, "OUT_OF_RANGE"],
+  [grpc.StatusUnimplemented, "UNIMPLEMENTED"],
+  [grpc.StatusInternal, "INTERNAL"],
+  [grpc.StatusUnavailable, "UNAVAILABLE"],
+  [grpc.StatusDataLoss, "DATA_LOSS"],
+  [grpc.StatusUnauthenticated, "UNAUTHENTICATED"],
+];
+const NOT_CONNECTED = "NOT_CONNECTED";
+
+const workload = __ENV.WORKLOAD || "./workload.json";
+const calls = new SharedArray("calls", () => JSON.parse(open(workload)).calls);
+const kinds = new SharedArray("kinds", () => {
+  const counts = {};
+  JSON.parse(open(workload)).calls.forEach((call) => (counts[call.kind] = (counts[call.kind] || 0) + 1));
+  return Object.entries(counts);
+});
+const outcomes = new Counter("calls"); // by kind and status
+const security = secured();
 const client = new grpc.Client();
 client.load(
-  [__ENV.PROTOS || "../../protos"],
+  [__ENV.PROTOS || "../../protos", "."],
+  "portrait/v1/event_service.proto",
   "portrait/v1/profile_service.proto",
   "portrait/v1/recommendation_service.proto",
+  "health.proto",
 );
 
 export const options = {
-  scenarios: {
-    shoppers: {
-      executor: "constant-arrival-rate",
-      rate: RATE,
-      timeUnit: "1s",
-      duration: DURATION,
-      preAllocatedVUs: Math.min(MAX_CALLERS, Math.max(10, RATE)),
-      maxVUs: MAX_CALLERS,
-    },
-  },
-  thresholds: {
-    checks: ["rate>0.999"],
-    "grpc_req_duration{kind:recommend}": [`p(99)<${P99_MS}`],
-    "grpc_req_duration{kind:search}": [`p(99)<${P99_MS}`],
-    "grpc_req_duration{kind:profile}": [`p(99)<${P99_MS}`],
-    // A call that had no free caller was not sent: the rate was not what was asked for.
-    dropped_iterations: ["count==0"],
-  },
+  scenarios: { shoppers: scenario() },
+  thresholds: thresholds(),
   summaryTrendStats: ["med", "p(90)", "p(99)", "max"],
+  setupTimeout: "60s",
 };
+
+export function setup() {
+  const refused = connect();
+  if (refused) {
+    const hint = security.plaintext ? "is it running, and without TLS?" : "is it running, with TLS and this authority?";
+    exec.test.abort(`no load: the gateway at ${ADDRESS} can't be reached; ${hint} (${refused})`);
+  }
+  const answer = client.invoke("grpc.health.v1.Health/Check", {}, { timeout: CONNECT_SECONDS });
+  if (answer.status !== grpc.StatusOK) {
+    const said = `${nameOf(answer.status)}: ${answer.error && answer.error.message}`;
+    exec.test.abort(`no load: ${ADDRESS} does not tell its health, as a gateway does (${said})`);
+  }
+  if (answer.message.status !== "SERVING") {
+    exec.test.abort(`no load: the gateway at ${ADDRESS} is ${answer.message.status}: it starts, or its models are down`);
+  }
+  client.close();
+  return { run: Date.now() };
+}
 
 let connected = false;
 
-export default function () {
-  if (!connected) {
-    client.connect(ADDRESS, CA ? { tls: { cacerts: [CA] } } : { plaintext: true });
-    connected = true;
+export default function ({ run }) {
+  const place = exec.scenario.iterationInTest;
+  const call = calls[place % calls.length];
+  const status = answered(call, `loadtest-${run}-${place}`);
+  const tags = { kind: call.kind, status };
+  outcomes.add(1, tags);
+  // One check a call, named by its outcome: the summary counts the failures of each status.
+  check(status, { [status === "OK" ? "answered" : `answered, not ${status}`]: (got) => got === "OK" }, tags);
+}
+
+// Makes a call; returns its status. A connection that can't be made fails the call, and is tried again for the next one.
+function answered(call, id) {
+  if (!connected && connect()) {
+    return NOT_CONNECTED;
   }
-  const call = calls[exec.scenario.iterationInTest % calls.length];
-  const answer = client.invoke(call.method, call.request, {
+  connected = true;
+  const answer = client.invoke(call.method, requested(call, id), {
     timeout: DEADLINE,
     metadata: { "x-caller": "loadtest" },
     tags: { kind: call.kind },
   });
-  check(answer, { answered: (got) => got.status === grpc.StatusOK }, { kind: call.kind });
+  return nameOf(answer.status);
+}
+
+function nameOf(status) {
+  const [, name] = STATUSES.find(([code]) => code === status) || [status, `STATUS_${status}`];
+  return name;
+}
+
+// Events to record are new ones of this moment.
+function requested(call, id) {
+  if (call.kind !== "record") {
+    return call.request;
+  }
+  const time = new Date().toISOString();
+  return {
+    events: call.request.events.map((sent, nth) => ({
+      shopper_id: sent.shopper_id,
+      event: { ...sent.event, event_id: `${id}-${nth}`, time },
+    })),
+  };
+}
+
+// Returns why it failed, or nothing.
+function connect() {
+  try {
+    client.connect(ADDRESS, { ...security, timeout: CONNECT_SECONDS });
+  } catch (error) {
+    return String(error.message || error);
+  }
+  return "";
+}
+
+function secured() {
+  const pem = (name) => (__ENV[name] ? open(__ENV[name]) : undefined);
+  const [authority, certificate, key] = ["CA", "CERTIFICATE", "KEY"].map(pem);
+  if (!authority && !certificate && __ENV.TLS !== "true") {
+    return { plaintext: true };
+  }
+  const tls = { cacerts: authority ? [authority] : undefined, cert: certificate, key };
+  return { tls: JSON.parse(JSON.stringify(tls)) };
+}
+
+function scenario() {
+  const highest = Math.max(...(STAGES.length ? STAGES.map((stage) => stage.target) : [RATE]));
+  const shared = {
+    timeUnit: "1s",
+    preAllocatedVUs: Math.min(MAX_CALLERS, Math.max(10, Math.ceil(highest))),
+    maxVUs: MAX_CALLERS,
+  };
+  return STAGES.length
+    ? { executor: "ramping-arrival-rate", startRate: RATE, stages: STAGES, ...shared }
+    : { executor: "constant-arrival-rate", rate: RATE, duration: DURATION, ...shared };
+}
+
+function thresholds() {
+  const all = kinds.reduce((sum, [, count]) => sum + count, 0);
+  if (!all) {
+    throw new Error(`WORKLOAD=${workload} holds no calls`);
+  }
+  const bounds = {
+    checks: ["rate>0.999"],
+    // A call that had no free caller was not sent: the rate was not what was asked for.
+    dropped_iterations: ["count==0"],
+    // Without answers nothing is known, and k6 takes every other bound for kept.
+    "calls{status:OK}": [`count>=${MIN_CALLS}`],
+  };
+  kinds.forEach(([kind, count]) => {
+    bounds[`calls{kind:${kind},status:OK}`] = [`count>=${Math.max(1, Math.floor((MIN_CALLS * count) / all / 2))}`];
+    bounds[`grpc_req_duration{kind:${kind}}`] = [`p(99)<${P99_MS}`];
+  });
+  return bounds;
+}
+
+function number(name, otherwise) {
+  const value = __ENV[name] === undefined ? otherwise : Number(__ENV[name]);
+  if (!(value > 0 && value < Infinity)) {
+    throw new Error(`${name}=${__ENV[name]} is no number above 0`);
+  }
+  return value;
+}
+
+// `100:30s,200:2m`: towards 100 calls a second within 30 seconds, then towards 200 within two minutes.
+function stages(text) {
+  const parts = text ? text.split(",") : [];
+  return parts.map((part) => {
+    const found = /^(\d+):((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)$/.exec(part.trim());
+    if (!found) {
+      throw new Error(`STAGES=${text}: ${part} is not RATE:DURATION, as 100:30s is`);
+    }
+    return { target: Number(found[1]), duration: found[2] };
+  });
 }

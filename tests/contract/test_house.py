@@ -1,11 +1,15 @@
 """What keeps the house in order: stubs as generated, imports as ruled, one namespace over several roots."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
+ROOTS = ("clients", "features", "training", "export", "server")
 BIN = Path(sys.executable).parent
 PROTOC = [
     sys.executable,
@@ -41,6 +45,36 @@ def test_the_contract_is_lint_clean() -> None:
 
 def test_the_import_rules_hold() -> None:
     run(str(BIN / "lint-imports"))
+
+
+def test_the_import_rules_catch_what_they_claim(tmp_path: Path) -> None:
+    """Imports that are planted are found: of the server, say, export may have the embedded Triton and nothing else."""
+    planted = {
+        "export/portrait/export/nearest.py": ["server.profiles.value", "server.retrieval.exact", "server.metrics"],
+        "export/portrait/export/report/examples.py": ["server.catalogues.stock", "server.moments"],
+        "server/portrait/server/triton/process.py": ["server.engine"],
+        "server/portrait/server/moments.py": ["export.index"],
+    }
+    for root in ROOTS:
+        shutil.copytree(REPOSITORY / root / "portrait", tmp_path / root / "portrait")
+    for path, modules in planted.items():
+        with (tmp_path / path).open("a", encoding="utf-8") as source:
+            source.writelines(f"import portrait.{module}\n" for module in modules)
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    done = subprocess.run(
+        [BIN / "lint-imports", "--no-cache"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(tmp_path / root) for root in ROOTS)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    found = re.findall(r"(portrait\S+) -> (portrait\S+) \(l", done.stdout)
+    for path, modules in planted.items():
+        importer = ".".join(Path(path).with_suffix("").parts[1:])
+        for module in modules:
+            assert (importer, f"portrait.{module}") in found, done.stdout
+    assert done.returncode == 1
 
 
 def test_no_root_hides_the_others() -> None:

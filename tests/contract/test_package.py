@@ -1,5 +1,6 @@
 """The built wheel: what is in it, and what each part of it needs."""
 
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -91,6 +92,29 @@ def test_the_gpu_extra_brings_cuda_and_leaves_out_a_broken_runtime() -> None:
     [runtime] = [each for each in map(Requirement, extras["gpu"]) if each.name == "onnxruntime-gpu"]
     assert runtime.extras == {"cuda", "cudnn"}
     assert [runtime.specifier.contains(version) for version in ("1.26.0", "1.27.0", "1.31.1")] == [True, False, True]
+
+
+def test_the_wheel_brings_the_load_test(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("ann\n", encoding="utf-8")
+    program = (
+        f"import sys; sys.path.insert(0, {str(installed)!r}); import portrait; "
+        f"portrait.__path__ = [{str(installed / 'portrait')!r}]; sys.modules['polars'] = None; import typer; "
+        "from portrait.client.loadtest.commands import loadtest; typer.run(loadtest)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "--shopper-ids", "ids.txt", "--dry-run"],
+        capture_output=True,
+        cwd=tmp_path,
+        encoding="utf-8",
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "workload.json").is_file()
+    shipped = installed / "portrait"
+    words = shlex.split(ended.stdout)
+    assert f"PROTOS={shipped / 'protos'}" in words
+    assert words[-1] == str(shipped / "loadtest" / "shoppers.js")
+    assert {each.name for each in (shipped / "loadtest").iterdir()} == {"shoppers.js", "health.proto"}
 
 
 def test_the_gateway_needs_no_trainer(installed: Path) -> None:

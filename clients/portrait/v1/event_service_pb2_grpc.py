@@ -48,7 +48,7 @@ class EventServiceServicer:
 
     def RecordEvents(self, request, context):
         """Stores events. An event counts from the moment the answer is sent: the shopper's next profile sees it.
-        One bad event does not refuse the others. Safe to retry: an event id is stored once.
+        One bad event does not refuse the others. Safe to retry: an event id is stored once for each shopper.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

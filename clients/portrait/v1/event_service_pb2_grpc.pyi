@@ -35,7 +35,7 @@ class EventServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EventServiceAsyncStub: ...
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.RecordEventsRequest, _event_service_pb2.RecordEventsResponse]
     """Stores events. An event counts from the moment the answer is sent: the shopper's next profile sees it.
-    One bad event does not refuse the others. Safe to retry: an event id is stored once.
+    One bad event does not refuse the others. Safe to retry: an event id is stored once for each shopper.
     """
 
 @_typing.type_check_only
@@ -45,7 +45,7 @@ class EventServiceAsyncStub(EventServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.RecordEventsRequest, _event_service_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Stores events. An event counts from the moment the answer is sent: the shopper's next profile sees it.
-    One bad event does not refuse the others. Safe to retry: an event id is stored once.
+    One bad event does not refuse the others. Safe to retry: an event id is stored once for each shopper.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -58,7 +58,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.RecordEventsResponse, _abc.Awaitable[_event_service_pb2.RecordEventsResponse]]:
         """Stores events. An event counts from the moment the answer is sent: the shopper's next profile sees it.
-        One bad event does not refuse the others. Safe to retry: an event id is stored once.
+        One bad event does not refuse the others. Safe to retry: an event id is stored once for each shopper.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from portrait.features import release as files
 from portrait.features.path_names import utf8_name
-from portrait.server.catalogues import bits
-from portrait.server.retrieval.approximate import Approximate
+from portrait.features.search import bits
+from portrait.features.search.approximate import Approximate
 
 EXACT_ITEMS = 100_000
 """The largest catalogue that is searched exactly; `benchmarks/serving/indexes.py` compares."""

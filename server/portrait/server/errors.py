@@ -3,6 +3,7 @@
 PortraitError
 ├── InvalidRequest     expected: the caller sent something that the contract refuses
 ├── NotFound           expected: what the caller names is not there
+├── AlreadyExists      expected: another thing has the id that the caller gives
 ├── FailedPrecondition expected: something else must be done first; the same request will not do
 ├── Overloaded         expected: more work than can be taken; come back later
 ├── DiskFull           expected: the state file can't grow; come back later
@@ -48,6 +49,19 @@ class NotFound(PortraitError):
     Args:
         field: the field's path in the request.
         message: what was not found; holds no personal data.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class AlreadyExists(PortraitError):
+    """Expected. Something else has the id that a field gives.
+
+    Args:
+        field: the field's path in the request.
+        message: what has it, and what to do; holds no personal data.
     """
 
     def __init__(self, field: str, message: str) -> None:

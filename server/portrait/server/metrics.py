@@ -251,7 +251,7 @@ class _Engines(Collector):
         )
         filled = CounterMetricFamily("portrait_model_filled", "The same without padding.", labels=["model"])
         unanswered = GaugeMetricFamily("portrait_unanswered", "Rows that wait or run.", labels=["model"])
-        degraded = GaugeMetricFamily("portrait_degraded_answers", "Answers without the models.", labels=["cause"])
+        degraded = CounterMetricFamily("portrait_degraded_answers", "Answers without the models.", labels=["cause"])
         engines, counts = tuple(self._loaded.engines.values()), self._loaded.counts()
         for model in (*MODELS, TRAIT_HEADS):
             batches.add_metric([model], counts["batches", model])
@@ -264,8 +264,8 @@ class _Engines(Collector):
             degraded.add_metric([cause], counts["degraded", cause])
         yield from (batches, rows, places, filled, unanswered, degraded)
         name = "portrait_text_cache"
-        yield GaugeMetricFamily(f"{name}_hits", "Texts whose embedding was known.", counts["texts", "known"])
-        yield GaugeMetricFamily(f"{name}_misses", "Texts that were encoded.", counts["texts", "encoded"])
+        yield CounterMetricFamily(f"{name}_hits", "Texts whose embedding was known.", counts["texts", "known"])
+        yield CounterMetricFamily(f"{name}_misses", "Texts that were encoded.", counts["texts", "encoded"])
         size = sum(engine.texts.cache.bytes for engine in engines)
         yield GaugeMetricFamily(f"{name}_bytes", "Memory of known embeddings, of all releases.", size)
 

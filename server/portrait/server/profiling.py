@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType
 from portrait.features.histories import ENCODED_EVENTS
+from portrait.features.profiles.absence import Absence
+from portrait.features.profiles.evidence import Evidence
 from portrait.features.statistics import of_history
 from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine
 from portrait.server.profiles import inferred
-from portrait.server.profiles.absence import Absence
 from portrait.server.profiles.demographics import Demographics
-from portrait.server.profiles.evidence import Evidence
 from portrait.server.profiles.labels import Label, Seen, direction
 from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
 from portrait.server.profiles.traits import TraitValue, values

@@ -22,12 +22,12 @@ from portrait.features.population import Population, Profiles, read_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.rarity import Rarity
 from portrait.features.release import Manifest, ReleaseError, read_whole
+from portrait.features.search import bits
+from portrait.features.search.approximate import Approximate
+from portrait.features.search.bits import Bits
 from portrait.features.statistics import STATISTICS
 from portrait.features.tokens import TextTokenizer
-from portrait.server.catalogues import bits
-from portrait.server.catalogues.bits import Bits
 from portrait.server.profiles.traits import Trait, declared
-from portrait.server.retrieval.approximate import Approximate
 from portrait.server.soundness import (
     check_associations,
     check_index,

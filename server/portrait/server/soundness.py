@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from portrait.features.associations import Associations
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.features.population import Profiles
-from portrait.server.retrieval.approximate import Approximate
+from portrait.features.search.approximate import Approximate
 
 _ROWS_AT_ONCE = 1 << 16
 

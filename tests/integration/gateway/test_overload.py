@@ -87,7 +87,7 @@ async def test_without_triton_answers_are_degraded_where_that_is_allowed(
                     profile = (await stubs.profiles.GetProfile(embedding, timeout=DEADLINE)).profile
                     assert (profile.degraded, profile.embedding.data) == (True, full.embedding.data)
                 cause = "unavailable" if how is signal.SIGKILL else "late"
-                assert (await metrics(gateway))[f'portrait_degraded_answers{{cause="{cause}"}}'] >= 10
+                assert (await metrics(gateway))[f'portrait_degraded_answers_total{{cause="{cause}"}}'] >= 10
             finally:
                 if how is signal.SIGSTOP:
                     os.kill(triton, signal.SIGCONT)

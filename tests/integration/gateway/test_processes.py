@@ -20,6 +20,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from metric_lint import GAUGES, gauges, lint
 from recording_proxy import Proxy, recording_proxy
 from served import Served, Stubs, command, serve
 
@@ -94,8 +95,13 @@ def processes(served: Served) -> list[int]:
     return [int(worker) for worker in workers]
 
 
+def scrape(served: Served) -> str:
+    with urllib.request.urlopen(served.line("ready")["metrics"], timeout=5) as answer:
+        return str(answer.read().decode())
+
+
 def metrics(served: Served) -> dict[str, float]:
-    text = urllib.request.urlopen(served.line("ready")["metrics"], timeout=5).read().decode()
+    text = scrape(served)
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, value in pairs}
 
@@ -126,6 +132,12 @@ async def test_both_serve_and_one_scrape_gives_sums(gateway: Served) -> None:
     assert after["portrait_release"] == 1
     served_by = {line["pid"] for line in gateway.logged if line["event"] == "process ready"}
     assert len(served_by) == 2
+
+
+def test_prometheus_finds_no_fault_with_the_sums(gateway: Served) -> None:
+    text = scrape(gateway)
+    assert gauges(text) <= GAUGES
+    assert lint(text) == ""
 
 
 def test_loopback_ignores_the_proxies_of_the_environment(
@@ -200,6 +212,17 @@ async def until_health(all_stubs: list[Stubs], status: int) -> None:
                 await asyncio.sleep(0.05)
 
 
+def counters(served: Served) -> dict[str, float]:
+    """All that is counted."""
+    names = ("_total", "_count", "_sum", "_bucket")
+    return {name: value for name, value in metrics(served).items() if name.partition("{")[0].endswith(names)}
+
+
+def fallen(before: dict[str, float], after: dict[str, float]) -> list[str]:
+    """Counters that are lower than they were, or gone."""
+    return [name for name, value in before.items() if after.get(name, -1.0) < value]
+
+
 async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: Served, shopper: str) -> None:
     accepted: list[str] = []
     failed: list[grpc.StatusCode] = []
@@ -219,6 +242,11 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
 
     before = processes(gateway)
     async with connected(gateway.address) as all_stubs:
+        for stubs in all_stubs:  # texts that no process has encoded
+            words = {"type": types.EVENT_TYPE_SEARCH, "query": f"rug {id(stubs)}"}
+            await stubs.recommendations.Recommend(RecommendRequest(shopper={"history": {"events": [words]}}), timeout=5)
+        counted = counters(gateway)
+        assert counted["portrait_text_cache_misses_total"] >= CONNECTIONS
         senders = [asyncio.create_task(send(place, stubs)) for place, stubs in enumerate(all_stubs)]
         await asyncio.sleep(0.5)
         os.kill(before[0], signal.SIGKILL)
@@ -230,7 +258,9 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
         assert set(failed) <= {grpc.StatusCode.UNAVAILABLE}
         # What failed may have been stored all the same: its answer was lost.
         assert len(accepted) <= await count(all_stubs[0], shopper) <= len(accepted) + len(failed)
+        assert not fallen(counted, counters(gateway))
     await until(gateway, "portrait_processes", 2)
+    assert not fallen(counted, counters(gateway))
     assert len(set(processes(gateway)) - set(before)) == 1
     assert metrics(gateway)["portrait_process_restarts_total"] == 1
 

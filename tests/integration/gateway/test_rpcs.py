@@ -61,6 +61,25 @@ async def test_each_event_is_accepted_known_or_rejected_by_itself(stubs: Stubs, 
     assert again.results[0].status == RECORD_STATUS_DUPLICATE
 
 
+async def test_an_event_id_is_of_its_shopper_and_of_one_event(stubs: Stubs, shopper: str) -> None:
+    seen, other_shopper = viewed("same-id", "desk-lamp-red", price=30.0), f"{shopper}-other"
+    assert (await record(stubs, shopper, seen)).accepted == 1
+    assert (await record(stubs, other_shopper, seen)).accepted == 1
+    assert (await record(stubs, shopper, seen)).duplicates == 1
+    cheaper = types.Event()
+    cheaper.CopyFrom(seen)
+    cheaper.price = 25.0
+    answer = await record(stubs, shopper, viewed("another", "wool-rug-red"), cheaper)
+    assert [result.status for result in answer.results] == [RECORD_STATUS_ACCEPTED, RECORD_STATUS_REJECTED]
+    assert (answer.accepted, answer.duplicates, answer.rejected) == (1, 0, 1)
+    error = answer.results[1].error
+    assert (error.code, error.field) == (grpc.StatusCode.ALREADY_EXISTS.value[0], "events[1].event.event_id")
+    assert "this shopper has another event of the same id" in error.message
+    for name in (shopper, other_shopper):
+        profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ref(name)))).profile
+        assert profile.event_count == (2 if name == shopper else 1)
+
+
 async def test_a_profile_says_what_the_events_say(stubs: Stubs, shopper: str) -> None:
     await record_lamps(stubs, shopper)
     profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ref(shopper)))).profile

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from portrait.export import nearest
 from portrait.export.nearest import RECALL_AT, recall_of
 from portrait.features import release as files
-from portrait.server.catalogues import bits
-from portrait.server.retrieval.approximate import Approximate
+from portrait.features.search import bits
+from portrait.features.search.approximate import Approximate
 
 COUNT, DIMENSION = 20_000, 16
 

@@ -14,12 +14,12 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.items import ItemTable, line
 from portrait.features.lenders import Lenders
 from portrait.features.prices import PriceScale
+from portrait.features.search.approximate import Approximate
 from portrait.server.catalogues.catalogue import Catalogue, Catalogues, Snapshot
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
 from portrait.server.errors import NotFound
 from portrait.server.releases import Release
-from portrait.server.retrieval.approximate import Approximate
 
 ITEMS = [
     Item("desk", "Desk lamp", category_path=("Home", "Lamps"), brand="Acme", price=20.0),

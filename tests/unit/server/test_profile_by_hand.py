@@ -11,7 +11,7 @@ import pytest
 from hand_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, did, item, release
 
 from portrait.features.events import EventType
-from portrait.server.profiles.absence import Reason
+from portrait.features.profiles.absence import Reason
 from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.queries import Outcome
 from portrait.server.profiles.sessions import Stage

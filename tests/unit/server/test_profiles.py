@@ -7,15 +7,15 @@ import pytest
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.prices import PriceScale
+from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
+from portrait.features.profiles.interests import interests
+from portrait.features.profiles.prices import price_bands
+from portrait.features.profiles.words import keywords
 from portrait.features.rarity import Rarity
-from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.aversions import aversions
-from portrait.server.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
-from portrait.server.profiles.interests import interests
-from portrait.server.profiles.prices import price_bands
 from portrait.server.profiles.queries import Outcome, QueryIntent, recent_queries
 from portrait.server.profiles.summary import summary
-from portrait.server.profiles.words import keywords
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 ITEMS = {

@@ -29,3 +29,11 @@ def test_memory_is_bounded_and_the_latest_stay() -> None:
     kept = remembered.get(events(100))
     assert kept is not None
     assert kept.base is None  # of its own, not a view that keeps its batch
+
+
+def test_histories_that_differ_in_what_was_done_are_told_apart() -> None:
+    remembered = RememberedProfiles()
+    remembered.put(events(3), VECTOR)
+    bought = [each._replace(type=EventType.PURCHASE) for each in events(3)]
+    assert remembered.get(bought) is None
+    assert remembered.get([*events(2), events(3)[-1]._replace(price=5.0)]) is None

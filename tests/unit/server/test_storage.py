@@ -1,4 +1,5 @@
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -6,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from small_disk import fill, make_room, small_disk
 from structlog.testing import capture_logs
 
 from portrait.features.events import Event, EventType, Item
@@ -68,15 +70,52 @@ async def test_history_ends_at_its_moment_and_keeps_the_latest(store: SqliteStor
     assert await ids(store, "bob") == []
 
 
-async def test_an_event_id_is_stored_once_across_calls_batches_and_shoppers(store: SqliteStore) -> None:
-    assert await store.record(of("ann", event("e1"), event("e1", 1), event("e2"))) == [
-        Recorded.NEW,
-        Recorded.KNOWN,
-        Recorded.NEW,
-    ]
-    assert await store.record(of("bob", event("e1"), event("e3"))) == [Recorded.KNOWN, Recorded.NEW]
-    assert await ids(store, "ann") == ["e1", "e2"]
-    assert await ids(store, "bob") == ["e3"]
+async def test_an_event_id_is_of_its_shopper(store: SqliteStore) -> None:
+    both = [*of("ann", event("same"), event("own")), *of("bob", event("same"))]
+    assert await store.record(both) == [Recorded.NEW] * 3
+    assert await store.record(of("eve", event("same"))) == [Recorded.NEW]
+    assert await store.record(both) == [Recorded.KNOWN] * 3
+    assert [await ids(store, shopper) for shopper in ("ann", "bob", "eve")] == [["same", "own"], ["same"], ["same"]]
+
+
+FULL = Event("e1", EventType.RATE, NOON, "lamp", "ads", "灯\x00", 0.1, 2.0, 4.5, 0.0, 3)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        FULL._replace(type=EventType.VIEW),
+        FULL._replace(time=NOON + timedelta(microseconds=1)),
+        FULL._replace(item_id="rug"),
+        FULL._replace(item_id=None),
+        FULL._replace(catalogue="products"),
+        FULL._replace(query="灯"),
+        FULL._replace(price=None),
+        FULL._replace(quantity=3.0),
+        FULL._replace(rating=4.0),
+        FULL._replace(dwell_seconds=None),
+        FULL._replace(position=4),
+    ],
+    ids=[
+        "type",
+        "time",
+        "item_id",
+        "no item_id",
+        "catalogue",
+        "query",
+        "no price",
+        "quantity",
+        "rating",
+        "no dwell",
+        "position",
+    ],
+)
+async def test_another_event_of_the_same_id_is_a_conflict(store: SqliteStore, other: Event) -> None:
+    conflict, known, new = Recorded.CONFLICT, Recorded.KNOWN, Recorded.NEW
+    assert await store.record(of("ann", FULL, other, FULL)) == [new, conflict, known]  # in one call
+    assert await store.record(of("ann", other, FULL)) == [conflict, known]
+    assert await store.history("ann", NOON + timedelta(days=1), 10) == [FULL]
+    assert await store.record(of("bob", other)) == [new]
 
 
 async def test_an_event_id_of_any_letters_is_stored_once(store: SqliteStore) -> None:
@@ -216,3 +255,61 @@ async def test_a_file_that_keeps_freed_pages_is_written_anew_once(tmp_path: Path
     assert mode == 2
     assert len(await ids(store, "ann", limit=1_000)) == 500
     await store.close()
+
+
+OLD = Path(__file__).parents[2] / "data" / "states" / "schema_5.sql"
+
+
+def old_file(path: Path) -> Path:
+    """Write a state file as the version that had schema 5 did; returns its path."""
+    connection = sqlite3.connect(path)
+    connection.executescript(OLD.read_text(encoding="utf-8"))
+    connection.close()
+    return path
+
+
+async def test_a_file_whose_ids_were_of_the_whole_shop_keeps_all_and_tells_shoppers_apart(tmp_path: Path) -> None:
+    path = old_file(tmp_path / "portrait.db")
+    # Two processes open it at one time.
+    store, other = await asyncio.gather(open_store(path), open_store(path))
+    bought = Event("e1", EventType.PURCHASE, NOON, "lamp", query="a 'lamp'; 灯", price=9.5, quantity=2.0)
+    searched = Event("e2", EventType.SEARCH, NOON + timedelta(minutes=1), query="desk lamp")
+    rated = Event("e3", EventType.RATE, NOON + timedelta(minutes=2), "rug", "ads", None, None, None, 4.5, 0.0, 3)
+    viewed = Event("e4", EventType.VIEW, NOON + timedelta(minutes=3), "lamp")
+    assert await store.history("ann", NOON + timedelta(days=1), 10) == [bought, searched]
+    assert await store.history("bob", NOON + timedelta(days=1), 10) == [rated]
+    # What was recorded before is known, in both processes; of another shopper it is new.
+    assert await store.record([*of("ann", bought, searched), *of("bob", rated)]) == [Recorded.KNOWN] * 3
+    assert await other.record(of("ann", bought, bought._replace(price=9.0))) == [Recorded.KNOWN, Recorded.CONFLICT]
+    assert await other.record(of("bob", bought)) == [Recorded.NEW]
+    assert await store.record(of("bob", bought)) == [Recorded.KNOWN]
+    # Who was forgotten stays so, and no number is given twice.
+    assert await store.record(of("eve", viewed)) == [Recorded.FORGOTTEN]
+    assert await store.last_arrival() == 5
+    assert await store.regions(["ann", "bob"]) == {"bob": "Berlin"}
+    assert (await store.forget("ann", NOON + timedelta(hours=1))).events == 2
+    assert await store.record(of("ann", bought)) == [Recorded.FORGOTTEN]
+    assert await ids(store, "bob") == ["e1", "e3"]
+    await store.check()
+    await store.close()
+    await other.close()
+
+
+async def test_an_old_file_on_a_full_disk_is_refused_and_stays_whole(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 8) as disk:
+        path = old_file(disk / "portrait.db")
+        connection = sqlite3.connect(path)
+        with connection:
+            rows = [(n, f"b{n}", "ann", 0, "view", "lamp", "products") for n in range(10, 10_000)]
+            columns = "arrival, event_id, shopper_id, time, type, item_id, catalogue"
+            connection.executemany(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.close()
+        fill(disk)
+        filler = disk / "filler"
+        os.truncate(filler, filler.stat().st_size - 300_000)  # room to begin, not to move the events
+        with pytest.raises(StoreError, match="its disk is full"):
+            await open_store(path)
+        make_room(disk)
+        store = await open_store(path)
+        assert len(await ids(store, "ann", limit=20_000)) == 2 + 9_990
+        await store.close()

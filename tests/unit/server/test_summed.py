@@ -18,7 +18,7 @@ class Process:
     """What one process counts, and shows."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
+        registry = self.registry = CollectorRegistry()
         self.rpcs = Counter("portrait_rpcs", "Calls.", ["code"], registry=registry)
         self.seconds = Histogram("portrait_rpc_seconds", "Seconds.", buckets=(1.0,), registry=registry)
         self.bytes = Gauge("portrait_text_cache_bytes", "Bytes.", registry=registry)
@@ -92,6 +92,33 @@ def test_counters_never_fall_when_a_process_dies(two: list[Process]) -> None:
     two[1].rpcs.labels("OK").inc()
     assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 7
     assert registry.get_sample_value("portrait_text_cache_bytes") == 100
+
+
+def test_counters_never_fall_when_a_process_can_not_say_one_of_them(two: list[Process]) -> None:
+    for process in two:
+        process.rpcs.labels("OK").inc(3)
+        process.seconds.observe(0.5)
+    registry = _shown(lambda: {place: process.url for place, process in enumerate(two)})
+    assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 6
+    two[0].registry.unregister(two[0].rpcs)  # as where a collector fails
+    assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 6
+    two[1].registry.unregister(two[1].rpcs)
+    assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 6
+    two[0].registry.register(two[0].rpcs)
+    two[0].rpcs.labels("OK").inc()
+    assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 7
+
+
+def test_counters_never_fall_while_no_process_serves(two: list[Process]) -> None:
+    urls = {place: process.url for place, process in enumerate(two)}
+    two[0].rpcs.labels("OK").inc(3)
+    registry = _shown(lambda: urls)
+    assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 3
+    urls.clear()
+    assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 3
+    urls[0] = two[1].url  # the system gives a process's id again
+    two[1].rpcs.labels("OK").inc()
+    assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 4
 
 
 def test_a_process_that_does_not_answer_is_passed_over(two: list[Process]) -> None:

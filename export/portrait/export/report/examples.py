@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from portrait.export.index import document_frequencies
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event, EventType, Item
 from portrait.features.population import Population
+from portrait.features.profiles.absence import Absence
+from portrait.features.profiles.evidence import Evidence as Weighed
+from portrait.features.profiles.interests import interests
+from portrait.features.profiles.prices import price_bands
+from portrait.features.profiles.words import keywords
 from portrait.features.rarity import Rarity
-from portrait.server.profiles.absence import Absence
-from portrait.server.profiles.evidence import Evidence as Weighed
-from portrait.server.profiles.interests import interests
-from portrait.server.profiles.prices import price_bands
-from portrait.server.profiles.words import keywords
 from portrait.training import readers
 from portrait.training.corpus import NO_ITEM
 from portrait.training.evaluation import Ranked

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.profiles.interests import MOST_INTERESTS
 from portrait.features.replacing import replacing
 from portrait.server.moments import microseconds
-from portrait.server.profiles.interests import MOST_INTERESTS
 from portrait.server.profiles.profile import Profile
 
 TABLE = "table.json"

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.items import ItemTable
 from portrait.features.lenders import Lenders
-from portrait.server.catalogues import bits
+from portrait.features.search import bits
+from portrait.features.search.bits import Bits
 from portrait.server.catalogues.added import Added
-from portrait.server.catalogues.bits import Bits
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
 from portrait.server.catalogues.stock import Stock

@@ -7,8 +7,8 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.server.catalogues import bits
-from portrait.server.catalogues.bits import Bits
+from portrait.features.search import bits
+from portrait.features.search.bits import Bits
 from portrait.server.catalogues.filters import Filter
 from portrait.server.releases import Release
 from portrait.server.retrieval.exact import best

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from portrait.server.errors import (
+    AlreadyExists,
     DeadlineExceeded,
     DiskFull,
     FailedPrecondition,
@@ -26,6 +27,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 _CODES: dict[type[PortraitError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     NotFound: grpc.StatusCode.NOT_FOUND,
+    AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -92,7 +94,7 @@ def field_of(error: PortraitError) -> str:
     match error:
         case InvalidRequest(violations=[first, *_]):
             return first.field
-        case NotFound():
+        case NotFound() | AlreadyExists():
             return error.field
     return ""
 

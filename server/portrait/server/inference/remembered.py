@@ -51,5 +51,8 @@ class RememberedProfiles:
 
 
 def _key(history: Sequence[Event]) -> int:
-    """Python's hash of text is keyed anew in each process, so that nobody can make two histories meet."""
-    return hash(tuple((event.event_id, event.item_id, event.query) for event in history[-ENCODED_EVENTS:]))
+    """Python's hash of text is keyed anew in each process, so that nobody can make two histories meet.
+
+    Of whole events: those of two shoppers may have one id, and an inline history's need none.
+    """
+    return hash(tuple(history[-ENCODED_EVENTS:]))

@@ -27,12 +27,15 @@ _SECONDS = 2.0
 
 _Labels = tuple[tuple[str, str], ...]
 _Samples = dict[tuple[str, _Labels], float]
+_Process = tuple[int, str]
+"""Process id and address of the metrics: the system gives either again, but not both."""
 
 
 class Summed(Collector):
     """Asks each process for its metrics when it is asked, and shows the sums.
 
-    What a process that is gone had counted stays in the sums, as far as it was seen: a counter never falls.
+    What a process had counted that is gone, or can't say it now, stays in the sums as far as it was seen: a counter
+    never falls.
 
     Args:
         urls: of the metrics of each process, by process id.
@@ -45,21 +48,21 @@ class Summed(Collector):
     ) -> None:
         self._urls, self._errors, self._own = urls, errors, tuple(own)
         self._lock = threading.Lock()
-        self._counted: dict[int, dict[str, _Samples]] = {}
-        """The last counts of each process, by metric."""
+        self._counted: dict[_Process, dict[str, Metric]] = {}
+        """What each process last showed of each counter and histogram, by name."""
 
     def collect(self) -> Iterator[Metric]:
         """The sums now."""
         seen = self._read_all()
-        seen[os.getpid()] = [family for collector in self._own for family in collector.collect()]
+        seen[os.getpid(), ""] = [family for collector in self._own for family in collector.collect()]
         # Several may ask at one time.
         with self._lock:
             metrics = self._sum(seen)
         yield from metrics
 
-    def _read_all(self) -> dict[int, list[Metric]]:
-        """The metrics of each process that answers, by process id."""
-        seen: dict[int, list[Metric]] = {}
+    def _read_all(self) -> dict[_Process, list[Metric]]:
+        """The metrics of each process that answers."""
+        seen: dict[_Process, list[Metric]] = {}
         failure = None
         for pid, url in self._urls().items():
             try:
@@ -68,35 +71,41 @@ class Summed(Collector):
                 failure = error
                 continue
             if families is not None:
-                seen[pid] = families
+                seen[pid, url] = families
         if failure is None:
             self._errors.clear("process")
         else:
             self._errors.add("process", failure)
         return seen
 
-    def _sum(self, seen: Mapping[int, list[Metric]]) -> list[Metric]:
-        shown: dict[str, Metric] = {}
+    def _sum(self, seen: Mapping[_Process, list[Metric]]) -> list[Metric]:
+        families = [family for shown in seen.values() for family in shown if not _is_count(family)]
+        for process, shown in seen.items():
+            self._counted.setdefault(process, {}).update({each.name: each for each in shown if _is_count(each)})
+        families += [family for counted in self._counted.values() for family in counted.values()]
+        sums: dict[str, Metric] = {}
         samples: dict[str, _Samples] = {}
-        for pid, families in seen.items():
-            self._counted[pid] = {}
-            for family in families:
-                shown.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-                values = {
-                    (each.name, tuple(sorted(each.labels.items()))): each.value
-                    for each in family.samples
-                    if not each.name.endswith("_created")
-                }
-                _add(samples.setdefault(family.name, {}), values, _JOINS.get(family.name, operator.add))
-                if family.type in ("counter", "histogram"):
-                    self._counted[pid][family.name] = values
-        for pid in self._counted.keys() - seen.keys():
-            for name in self._counted[pid].keys() & shown.keys():
-                _add(samples[name], self._counted[pid][name], operator.add)
-        for name, metric in shown.items():
+        for family in families:
+            sums.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            join = _JOINS.get(family.name, operator.add)
+            _add(samples.setdefault(family.name, {}), _values(family), join)
+        for name, metric in sums.items():
             for (sample, labels), value in samples[name].items():
                 metric.add_sample(sample, dict(labels), value)
-        return [*shown.values()]
+        return [*sums.values()]
+
+
+def _is_count(family: Metric) -> bool:
+    return family.type in ("counter", "histogram")
+
+
+def _values(family: Metric) -> _Samples:
+    """Values by sample and labels; times at which a metric was made are left out."""
+    return {
+        (each.name, tuple(sorted(each.labels.items()))): each.value
+        for each in family.samples
+        if not each.name.endswith("_created")
+    }
 
 
 def _add(sums: _Samples, values: _Samples, join: Callable[[float, float], float]) -> None:

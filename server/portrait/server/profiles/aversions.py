@@ -6,8 +6,8 @@ from datetime import datetime
 
 from portrait.features.attention import SKIPPED_SECONDS
 from portrait.features.events import Event, EventType
-from portrait.server.profiles.absence import Absence, Reason
-from portrait.server.profiles.evidence import Evidence, strongest
+from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.evidence import Evidence, strongest
 
 MOST_AVERSIONS = 10
 LEAST_WEIGHT = 0.5

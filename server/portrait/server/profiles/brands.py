@@ -8,8 +8,8 @@ from statistics import NormalDist
 
 from portrait.features.population import Population
 from portrait.features.prices import category_key
-from portrait.server.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.server.profiles.evidence import Evidence, strongest
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
+from portrait.features.profiles.evidence import Evidence, strongest
 
 MOST_BRANDS = 10
 LEAST_EVENTS = 3

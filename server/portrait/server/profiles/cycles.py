@@ -11,8 +11,8 @@ from portrait.features.events import EventType
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.features.population import Cycles, Population
 from portrait.features.prices import category_key
-from portrait.server.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.server.profiles.evidence import Evidence, latest
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
+from portrait.features.profiles.evidence import Evidence, latest
 
 MOST_CYCLES = 10
 LEAST_DAYS = 3

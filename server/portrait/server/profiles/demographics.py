@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from portrait.server.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, Reason
 
 _FIRST_AGES = {0: "0-17", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-54", 55: "55-64", 65: "65+"}
 """The first age of each band."""

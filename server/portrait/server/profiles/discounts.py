@@ -7,8 +7,8 @@ from datetime import datetime
 
 from portrait.features.events import EventType
 from portrait.features.population import DISCOUNTED, Population
-from portrait.server.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.server.profiles.evidence import Evidence, strongest
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
+from portrait.features.profiles.evidence import Evidence, strongest
 
 LEAST_PURCHASES = 5
 _Z = 1.96

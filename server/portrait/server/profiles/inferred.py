@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from portrait.features.events import EventType
 from portrait.features.population import Attention
 from portrait.features.prices import category_key
-from portrait.server.profiles.evidence import Evidence, strongest
-from portrait.server.profiles.interests import Interest, Path
+from portrait.features.profiles.evidence import Evidence, strongest
+from portrait.features.profiles.interests import Interest, Path
 from portrait.server.releases import Release
 
 MOST_INFERRED = 5

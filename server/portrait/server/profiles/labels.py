@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.population import Profiles
-from portrait.server.profiles.absence import NO_STATISTICS, Absence, too_few
-from portrait.server.profiles.evidence import strongest
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, too_few
+from portrait.features.profiles.evidence import strongest
 
 _NORMAL = NormalDist()
 

@@ -9,25 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, Item
+from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.evidence import Evidence
+from portrait.features.profiles.interests import Interest, interests
+from portrait.features.profiles.prices import PriceBand, price_bands
+from portrait.features.profiles.words import WeightedKeyword, keywords
 from portrait.server.consents import Purpose
-from portrait.server.profiles.absence import Absence, no_consent
 from portrait.server.profiles.aversions import Aversion, aversions
 from portrait.server.profiles.brands import BrandAffinity, brand_affinities
 from portrait.server.profiles.cycles import PurchaseCycle, purchase_cycles
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.discounts import DiscountSensitivity, discount_sensitivity
-from portrait.server.profiles.evidence import Evidence
 from portrait.server.profiles.inferred import inferred
-from portrait.server.profiles.interests import Interest, interests
 from portrait.server.profiles.labels import Label, LabelInterest, Seen, label_interests
-from portrait.server.profiles.prices import PriceBand, price_bands
 from portrait.server.profiles.queries import QueryIntent, recent_queries
 from portrait.server.profiles.rhythm import Rhythm, rhythm
 from portrait.server.profiles.sessions import SessionIntent, session_intent
 from portrait.server.profiles.summary import SOURCES, Sentence, summary
 from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Value, value
-from portrait.server.profiles.words import WeightedKeyword, keywords
 from portrait.server.releases import Release
 
 
@@ -80,7 +80,12 @@ class Asked:
     """Empty if they were not asked for."""
 
 
-NOT_SHOWN = no_consent(Purpose.DEMOGRAPHICS)
+def _no_consent(purpose: Purpose) -> Absence:
+    """The shopper does not allow a purpose."""
+    return Absence(Reason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
+
+
+NOT_SHOWN = _no_consent(Purpose.DEMOGRAPHICS)
 """In place of what a shopper declared, unless they allow that it is shown."""
 
 
@@ -146,7 +151,7 @@ def withheld(release: int, as_of: datetime, fields: frozenset[str], declared: De
         fields: names of the fields that are asked for.
         declared: what the shopper declared, or why it is not shown.
     """
-    absent = dict.fromkeys(sorted(fields & _FROM_EVENTS), no_consent(Purpose.PERSONALISATION))
+    absent = dict.fromkeys(sorted(fields & _FROM_EVENTS), _no_consent(Purpose.PERSONALISATION))
     shown = declared if "demographics" in fields and not isinstance(declared, Absence) else None
     if "demographics" in fields and isinstance(declared, Absence):
         absent["demographics"] = declared

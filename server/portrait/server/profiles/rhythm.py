@@ -11,8 +11,8 @@ from statistics import NormalDist
 import numpy as np
 
 from portrait.features.histories import SECONDS_PER_DAY
-from portrait.server.profiles.absence import Absence, Reason, too_few
-from portrait.server.profiles.evidence import MOST_EVIDENCE, Evidence, latest
+from portrait.features.profiles.absence import Absence, Reason, too_few
+from portrait.features.profiles.evidence import MOST_EVIDENCE, Evidence, latest
 
 LEAST_DAYS = 8
 """Days with events that there must be: with fewer, every week looks like a habit."""

@@ -9,9 +9,9 @@ from enum import Enum, auto
 
 from portrait.features.attention import TYPE_WEIGHTS
 from portrait.features.events import EventType
+from portrait.features.profiles.absence import Absence, Reason, too_few
+from portrait.features.profiles.evidence import Evidence, Weighted, latest
 from portrait.features.text import normalise_text
-from portrait.server.profiles.absence import Absence, Reason, too_few
-from portrait.server.profiles.evidence import Evidence, Weighted, latest
 
 DEFAULT_GAP_MINUTES = 30.0
 """Of a release without statistics."""

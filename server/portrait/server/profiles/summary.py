@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from portrait.server.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.evidence import MOST_EVIDENCE
+from portrait.features.profiles.interests import Interest
+from portrait.features.profiles.prices import PriceBand
+from portrait.features.profiles.words import WeightedKeyword
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.cycles import PurchaseCycle
 from portrait.server.profiles.discounts import DiscountSensitivity
-from portrait.server.profiles.evidence import MOST_EVIDENCE
-from portrait.server.profiles.interests import Interest
-from portrait.server.profiles.prices import PriceBand
 from portrait.server.profiles.queries import Outcome, QueryIntent
 from portrait.server.profiles.rhythm import Rhythm
 from portrait.server.profiles.sessions import SessionIntent, Stage
 from portrait.server.profiles.value import Segment, Tier, Value
-from portrait.server.profiles.words import WeightedKeyword
 
 _NAMED = 3
 """Categories, brands or queries that a sentence names."""

@@ -9,8 +9,8 @@ from enum import Enum, auto
 from portrait.features.events import EventType
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.features.population import Population, Spending
-from portrait.server.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.server.profiles.evidence import Evidence, Weighted, strongest
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
+from portrait.features.profiles.evidence import Evidence, Weighted, strongest
 
 _FIFTHS = 5
 _TOP, _HIGH, _MIDDLE = 5.0, 3.5, 2.5

@@ -1,6 +1,7 @@
 """What is loaded: the engines of all releases in memory, and the routes of requests to them."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ class Loaded:
         self._engines = {engine.release.number: engine}
         self._left: list[Routes] = []
         self._ended: Counter[tuple[str, str]] = Counter()
+        self._counting = threading.Lock()
+        """Held while an engine's counts move to `_ended`, so that a scrape finds them in one place."""
         self.routes = Routes(traffic, self._engines)
         """Where requests go from now on."""
         self.changing = asyncio.Lock()
@@ -66,8 +69,9 @@ class Loaded:
 
     def remove(self, release: int) -> Engine:
         """Forget a release that is not in use; returns its engine, for the caller to close."""
-        engine = self._engines.pop(release)
-        self._ended = self._ended + _counts(engine)
+        with self._counting:
+            engine = self._engines.pop(release)
+            self._ended = self._ended + _counts(engine)
         return engine
 
     def counts(self) -> Counter[tuple[str, str]]:
@@ -76,7 +80,8 @@ class Loaded:
         Keys: `("batches", model)` of models' batches, and `"rows"`, `"places"`, `"filled"` of what is in them;
         `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts.
         """
-        return sum(map(_counts, tuple(self._engines.values())), self._ended)
+        with self._counting:
+            return sum(map(_counts, tuple(self._engines.values())), self._ended)
 
     def require_room(self, catalogue: str) -> None:
         """Require that a catalogue exists in a release, or may be made.

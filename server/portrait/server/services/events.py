@@ -5,7 +5,7 @@ from collections import Counter
 import structlog
 
 from portrait.server.contract.validation import violations
-from portrait.server.errors import FailedPrecondition
+from portrait.server.errors import AlreadyExists, FailedPrecondition
 from portrait.server.interceptors.chain import Context
 from portrait.server.services.translation import entry_error, entry_violations, event_of
 from portrait.server.storage.store import Recorded, RecordedEvent, Store
@@ -20,9 +20,11 @@ from portrait.v1.event_service_pb2 import (
 _STATUSES = {
     Recorded.NEW: RECORD_STATUS_ACCEPTED,
     Recorded.KNOWN: RECORD_STATUS_DUPLICATE,
+    Recorded.CONFLICT: RECORD_STATUS_REJECTED,
     Recorded.FORGOTTEN: RECORD_STATUS_REJECTED,
 }
 _FORGOTTEN = entry_error(FailedPrecondition("the shopper was forgotten after this event"))
+_CONFLICT = "this shopper has another event of the same id; an event that differs needs an id of its own"
 
 
 class EventService(event_service_pb2_grpc.EventServiceServicer):
@@ -52,6 +54,9 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
             results[place].status = _STATUSES[became]
             if became is Recorded.FORGOTTEN:
                 results[place].error.CopyFrom(_FORGOTTEN)
+            elif became is Recorded.CONFLICT:
+                conflict = AlreadyExists(f"events[{place}].event.event_id", _CONFLICT)
+                results[place].error.CopyFrom(entry_error(conflict))
         counts = Counter(result.status for result in results)
         response = event_service_pb2.RecordEventsResponse(
             results=results,

@@ -5,15 +5,16 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from portrait.server.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.interests import Interest
+from portrait.features.profiles.prices import PriceBand
+from portrait.features.profiles.words import WeightedKeyword
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.cycles import PurchaseCycle
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.discounts import DiscountSensitivity
-from portrait.server.profiles.interests import Interest
 from portrait.server.profiles.labels import LabelInterest
-from portrait.server.profiles.prices import PriceBand
 from portrait.server.profiles.profile import Profile
 from portrait.server.profiles.queries import Outcome, QueryIntent
 from portrait.server.profiles.rhythm import Rhythm
@@ -21,7 +22,6 @@ from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
 from portrait.server.profiles.summary import Sentence
 from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Segment, Tier, Value
-from portrait.server.profiles.words import WeightedKeyword
 from portrait.server.services.translation import vector_message
 from portrait.v1 import profile_pb2, profile_service_pb2, traits_pb2
 

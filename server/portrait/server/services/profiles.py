@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
 from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.profiles.absence import Absence
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, shopper_key
 from portrait.server.consents import Permissions, Purpose
@@ -17,7 +18,6 @@ from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, PortraitError
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
-from portrait.server.profiles.absence import Absence
 from portrait.server.profiles.demographics import Demographics, declared_by
 from portrait.server.profiles.profile import NOT_SHOWN, withheld
 from portrait.server.profiling import SHORT_EVENTS, LabelQuestions, profile_of

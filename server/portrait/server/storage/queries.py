@@ -11,7 +11,7 @@ _SHOPPERS_AT_A_TIME = 5_000
 """Of a long list: between two parts of it others read."""
 
 
-def listed(query: str, values: Sequence[T]) -> tuple[str, list[T]]:
+def listed(query: str, values: Sequence[T], place: str = "?") -> tuple[str, list[T]]:
     """A query with a place for each of some values in its list, and the values.
 
     Lists are filled up to a power of two with their last value: SQLite's statements are kept by their text.
@@ -19,9 +19,10 @@ def listed(query: str, values: Sequence[T]) -> tuple[str, list[T]]:
     Args:
         query: with `{}` for the list.
         values: at least one.
+        place: what the list has for each of them.
     """
     places = 1 << (len(values) - 1).bit_length()
-    return query.format(", ".join("?" * places)), [*values, *[values[-1]] * (places - len(values))]
+    return query.format(", ".join([place] * places)), [*values, *[values[-1]] * (places - len(values))]
 
 
 def parts(shopper_ids: Sequence[str]) -> Iterator[Sequence[str]]:

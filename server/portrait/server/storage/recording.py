@@ -1,12 +1,12 @@
 """Stores events of many calls at a time: a few statements for all of them, however many they are."""
 
 import sqlite3
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Collection, Sequence
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from portrait.server.storage.queries import listed
-from portrait.server.storage.rows import EVENT_COLUMNS, EVENT_ID, TIME, event_row
+from portrait.server.storage.rows import EVENT_COLUMNS, EVENT_ID, SHOPPER_ID, TIME, event_row
 from portrait.server.storage.store import Recorded, RecordedEvent
 from portrait.server.storage.tombstones import shopper_sha256
 
@@ -14,7 +14,11 @@ LAST_ARRIVAL = (
     "SELECT max((SELECT coalesce(max(arrival), 0) FROM events), "
     "coalesce((SELECT arrival FROM tombstones ORDER BY number DESC LIMIT 1), 0))"
 )
-_KNOWN = "SELECT event_id FROM events WHERE event_id IN ({})"
+_KNOWN = (
+    f"WITH asked(shopper, id) AS (VALUES {{}}) SELECT shopper_id, {', '.join(EVENT_COLUMNS)} "  # noqa: S608 - own names
+    "FROM asked CROSS JOIN events ON shopper_id = shopper AND event_id = id"
+)
+"""A cross join keeps its order, so that each that is asked for is looked up."""
 _TOMBSTONES_OF = "SELECT shopper_sha256, forgotten_at FROM tombstones WHERE shopper_sha256 IN ({})"
 _COLUMNS = ("arrival", "shopper_id", *EVENT_COLUMNS)
 _PLACES = f"({', '.join('?' * len(_COLUMNS))})"
@@ -49,26 +53,35 @@ def record(connection: sqlite3.Connection, calls: Sequence[Sequence[EventRow]]) 
         calls: with at least one event each.
     """
     events = [event for call in calls for event in call]
-    # Bound one by one: SQLite's JSON functions end a text at its first NUL.
-    known = {
-        event_id for (event_id,) in connection.execute(*listed(_KNOWN, [each.values[EVENT_ID] for each in events]))
-    }
+    known = _known(connection, {_key(event.values) for event in events})
     forgotten = dict(connection.execute(*listed(_TOMBSTONES_OF, [each.shopper_hash for each in events])).fetchall())
     became, new = [], []
     for event in events:
-        event_id = event.values[EVENT_ID]
-        if event_id in known:
-            became.append(Recorded.KNOWN)
+        stored = known.get(_key(event.values))
+        if stored is not None:
+            became.append(Recorded.KNOWN if stored == event.values else Recorded.CONFLICT)
         elif event.values[TIME] <= forgotten.get(event.shopper_hash, _NEVER):
             became.append(Recorded.FORGOTTEN)
         else:
             became.append(Recorded.NEW)
             new.append(event.values)
-            known.add(event_id)
+            known[_key(event.values)] = event.values
     if new:
         _insert(connection, new)
     outcomes = iter(became)
     return [list(islice(outcomes, len(call))) for call in calls]
+
+
+def _key(row: tuple[Any, ...]) -> tuple[str, str]:
+    return row[SHOPPER_ID], row[EVENT_ID]
+
+
+def _known(connection: sqlite3.Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """Rows of those events of some shoppers, by shopper and id, that are stored."""
+    # Bound one by one: SQLite's JSON functions end a text at its first NUL.
+    statement, pairs = listed(_KNOWN, [*keys], "(?, ?)")
+    values = list(chain.from_iterable(pairs))
+    return {_key(row): row for row in connection.execute(statement, values)}
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:

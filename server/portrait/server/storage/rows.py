@@ -12,8 +12,9 @@ from portrait.server.storage.store import ItemChange, RecordedEvent
 
 EVENT_COLUMNS = Event._fields
 CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "source")
+SHOPPER_ID = 0
 EVENT_ID, TIME = (1 + EVENT_COLUMNS.index(name) for name in ("event_id", "time"))
-"""Where a row of an event, which begins with its shopper, has its id and its time."""
+"""Where a row of an event has its shopper, its id and its time."""
 
 
 def event_row(recorded: RecordedEvent) -> tuple[Any, ...]:

@@ -98,6 +98,36 @@ DELETE FROM demographics WHERE EXISTS (
     WHERE consents.shopper_id = demographics.shopper_id AND purpose = 'demographics' AND NOT granted
 );
 """,
+    """
+-- SQLite can't drop a table's UNIQUE: the events move to a table where an id is of its shopper
+CREATE TABLE events_of_shoppers (
+    arrival INTEGER PRIMARY KEY,
+    event_id TEXT NOT NULL,
+    shopper_id TEXT NOT NULL,
+    time INTEGER NOT NULL, -- microseconds since 1970
+    type TEXT NOT NULL,
+    item_id TEXT,
+    catalogue TEXT NOT NULL,
+    query TEXT,
+    price REAL,
+    quantity REAL,
+    rating REAL,
+    dwell_seconds REAL,
+    position INTEGER,
+    UNIQUE (shopper_id, event_id)
+);
+INSERT INTO events_of_shoppers (
+    arrival, event_id, shopper_id, time, type, item_id, catalogue, query,
+    price, quantity, rating, dwell_seconds, position
+)
+SELECT
+    arrival, event_id, shopper_id, time, type, item_id, catalogue, query,
+    price, quantity, rating, dwell_seconds, position
+FROM events ORDER BY arrival;
+DROP TABLE events;
+ALTER TABLE events_of_shoppers RENAME TO events;
+CREATE INDEX events_of_shopper ON events (shopper_id, time, arrival);
+""",
 )
 """What makes a file of each version, from 0, one of the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)

@@ -29,7 +29,9 @@ class Recorded(Enum):
 
     NEW = auto()
     KNOWN = auto()
-    """Its id was stored before."""
+    """Its shopper's event of this id was stored before, and is the same."""
+    CONFLICT = auto()
+    """Not stored: its shopper has another event of this id."""
     FORGOTTEN = auto()
     """Not stored: its shopper was forgotten at its time or later."""
 
@@ -82,7 +84,8 @@ class Store(Protocol):
         """Store events, all in one transaction.
 
         Returns:
-            for each event what became of it; one whose id came before in `events` is known.
+            for each event what became of it, as if those before it in `events` had been stored before. An id is of its
+            shopper: events of two shoppers may have the same.
         """
         ...
 

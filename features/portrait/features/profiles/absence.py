@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from portrait.server.consents import Purpose
-
 
 class Reason(Enum):
     """For programs."""
@@ -29,11 +27,6 @@ class Absence:
 
 
 NO_STATISTICS = Absence(Reason.NO_STATISTICS, "the release has no statistics; export it again")
-
-
-def no_consent(purpose: Purpose) -> Absence:
-    """The shopper does not allow a purpose."""
-    return Absence(Reason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
 
 
 def too_few(there: int, needed: int, what: str) -> Absence:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.path_names import utf8_name
-from portrait.server.catalogues import bits
-from portrait.server.catalogues.bits import Bits
+from portrait.features.search import bits
+from portrait.features.search.bits import Bits
 
 _SPARE, _MOST_FETCHED = 2.0, 1_000
 """Of rows that are thrown away where they may not be found: so many times as many are fetched, but no more than this.

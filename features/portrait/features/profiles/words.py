@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from portrait.features.keywords import keywords as segment
+from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.evidence import Evidence, Weighted, latest
 from portrait.features.rarity import Rarity
-from portrait.server.profiles.absence import Absence, Reason
-from portrait.server.profiles.evidence import Evidence, Weighted, latest
 
 MOST_KEYWORDS = 20
 READ_EVENTS = 512

@@ -9,8 +9,8 @@ import numpy as np
 
 from portrait.features.events import EventType
 from portrait.features.prices import PriceScale
-from portrait.server.profiles.absence import Absence, Reason, too_few
-from portrait.server.profiles.evidence import Evidence, latest
+from portrait.features.profiles.absence import Absence, Reason, too_few
+from portrait.features.profiles.evidence import Evidence, latest
 
 MOST_BANDS = 10
 MINIMUM_PRICES = 3

@@ -7,8 +7,8 @@ from datetime import datetime
 from portrait.features.attention import next_probability, share
 from portrait.features.population import Attention
 from portrait.features.prices import category_key
-from portrait.server.profiles.absence import Absence, Reason
-from portrait.server.profiles.evidence import Evidence, strongest
+from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.evidence import Evidence, strongest
 
 MOST_INTERESTS = 20
 

@@ -1,0 +1,1 @@
+"""Search by nearness: the index of a large catalogue, and sets of rows as it reads them."""

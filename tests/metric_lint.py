@@ -1,0 +1,47 @@
+"""What Prometheus's own linter says of metrics."""
+
+import shutil
+import subprocess
+
+import pytest
+
+GAUGES = {
+    "portrait_admission_limit",
+    "portrait_admission_under_way",
+    "portrait_answer_cache_bytes",
+    "portrait_catalogue_added",
+    "portrait_catalogue_items",
+    "portrait_processes",
+    "portrait_release",
+    "portrait_release_canary",
+    "portrait_release_canary_percent",
+    "portrait_release_loaded",
+    "portrait_release_refused",
+    "portrait_shopper_table_oldest_seconds",
+    "portrait_shopper_table_shoppers",
+    "portrait_text_cache_bytes",
+    "portrait_traffic_file_misread",
+    "portrait_unanswered",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_virtual_memory_bytes",
+}
+"""What may go down. Whatever else is shown only grows, and is a counter or a histogram."""
+
+
+def gauges(text: str) -> set[str]:
+    """Names of the gauges in a text of metrics, without the times at which counters were made."""
+    shown = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ") and line.endswith(" gauge")}
+    return {name for name in shown if not name.endswith("_created")}
+
+
+def lint(text: str) -> str:
+    """What `promtool check metrics` finds; empty if nothing. Skips the test where there is no promtool."""
+    if shutil.which("promtool") is None:
+        pytest.skip("there is no promtool: it comes with the package `prometheus`")
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, encoding="utf-8", check=False
+    )
+    return done.stdout + done.stderr + (f"exit code {done.returncode}" if done.returncode else "")

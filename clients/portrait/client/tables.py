@@ -38,7 +38,8 @@ def print_profile(console: Console, profile: Profile, *, chinese: bool = False) 
     for sentence in profile.summary:
         console.print(_text(f"- {sentence.chinese if chinese else sentence.english}"))
     _print_interests(console, profile)
-    console.print(_text(f"keywords: {_words(profile.keywords) or 'none'}"))
+    if profile.keywords:
+        console.print(_text(f"keywords: {_words(profile.keywords)}"))
     if profile.demographics:
         print_demographics(console, profile.demographics)
     for print_part in (_print_labels, _print_spending, _print_cycles, _print_brands):
@@ -153,7 +154,7 @@ def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
         *("", "item", "title", "category", "price", "score", "p(next)", "p(bought next)"),
     )
     for place, each in enumerate(ranking.items, start=1):
-        price = "" if each.item.price is None else f"{each.item.price:,.2f}"
+        price = _price(each.item.price) if each.item.price else ""
         chances = (_chance(each.click_probability), _chance(each.purchase_probability))
         what = (each.item.item_id, each.item.title, path(each.item.category_path))
         _add(table, str(place), *what, price, f"{each.score:.2f}", *chances)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Item
+from portrait.features.prices import known_price
 from portrait.features.lenders import LENDERS, Lenders
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
@@ -63,7 +64,7 @@ class Added:
         numbers["popularity"], numbers["newcomer"] = described.popularity, described.newcomer
         numbers["lenders"], numbers["shares"] = described.lenders.rows, described.lenders.shares
         numbers["percentile"] = described.percentile
-        numbers["price"] = [math.nan if item.price is None else item.price for item in items]
+        numbers["price"] = [known_price(item.price) or math.nan for item in items]
         numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
         numbers["brand"] = [self._brands.setdefault(_folded(item.brand), len(self._brands)) for item in items]
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]

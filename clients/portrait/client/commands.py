@@ -125,6 +125,9 @@ def recommend(
     min_price: Annotated[float | None, typer.Option(help="Only items at this price or dearer.")] = None,
     max_price: Annotated[float | None, typer.Option(help="Only items at this price or cheaper.")] = None,
     exclude_seen: Annotated[bool, typer.Option("--exclude-seen", help="Leave out what the shopper knows.")] = False,
+    max_per_category: Annotated[
+        int, typer.Option(help="How many items of one category at most, 0 to 1000; 0 for any number.")
+    ] = 0,
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
@@ -138,6 +141,7 @@ def recommend(
         catalogue=catalogue,
         filter=Filter(categories=paths, min_price=min_price, max_price=max_price),
         exclude_seen=exclude_seen,
+        max_per_category=max_per_category,
         as_of=as_of,
         allow_degraded=allow_degraded,
     )

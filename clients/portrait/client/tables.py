@@ -11,7 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from portrait.client.audiences import AudienceSummary
-from portrait.client.profiles import Demographics, Interest, Keyword, Profile
+from portrait.client.profiles import (
+    Aversion,
+    BrandAffinity,
+    Demographics,
+    Interest,
+    Keyword,
+    LabelInterest,
+    Profile,
+    PurchaseCycle,
+)
 from portrait.client.results import (
     Consents,
     Event,
@@ -83,10 +92,10 @@ def _print_interests(console: Console, profile: Profile) -> None:
         bar = "inferred" if each.inferred else "█" * round(each.weight * _BAR)
         chance = "" if each.next_probability is None else _chance(each.next_probability)
         numbers = (f"{each.weight:.0%}", bar, _trend(each), chance, f"{each.confidence:.2f}")
-        _add(interests, path(each.path), *numbers, _count(each.evidence_event_ids))
+        _add(interests, path(each.path), *numbers, _count(each))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        _add(interests, path(turned.path), *numbers, _count(turned.evidence_event_ids))
+        _add(interests, path(turned.path), *numbers, _count(turned))
     if profile.interests or profile.aversions:
         console.print(interests)
 
@@ -103,7 +112,7 @@ def _print_labels(console: Console, profile: Profile) -> None:
     labels = _table("labels", "label", "nearer than", "deviations", "of own events", "evidence")
     for each in profile.label_interests:
         numbers = (f"{each.percentile:.0%} of shoppers", f"{each.score:+.1f}", f"{each.confidence:.0%}")
-        _add(labels, each.label, *numbers, _count(each.evidence_event_ids))
+        _add(labels, each.label, *numbers, _count(each))
     if profile.label_interests:
         console.print(labels)
 
@@ -127,11 +136,12 @@ def _print_spending(console: Console, profile: Profile) -> None:
 def _print_cycles(console: Console, profile: Profile) -> None:
     cycles = _table("due again", "category", "every", "last", "due", "within", "chance", "evidence")
     for each in profile.purchase_cycles:
-        overdue = ", overdue" if profile.as_of and each.due_at < profile.as_of else ""
+        overdue = ", overdue" if profile.as_of and each.due_at.date() < profile.as_of.date() else ""
         dates = (f"{each.last_time:%Y-%m-%d}", f"{each.due_at:%Y-%m-%d}{overdue}")
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
-        every = f"{each.interval_days:.0f} days"
-        _add(cycles, path(each.path), every, *dates, *chance, _count(each.evidence_event_ids))
+        days = max(1, round(each.interval_days))
+        every = "day" if days == 1 else f"{days} days"
+        _add(cycles, path(each.path), every, *dates, *chance, _count(each))
     if profile.purchase_cycles:
         console.print(cycles)
 
@@ -140,7 +150,7 @@ def _print_brands(console: Console, profile: Profile) -> None:
     brands = _table("brands", "brand", "lift", "share", "confidence", "evidence")
     for each in profile.brands:
         numbers = (f"{each.lift:.1f}×", f"{each.share:.0%}", f"{each.confidence:.2f}")
-        _add(brands, each.brand, *numbers, _count(each.evidence_event_ids))
+        _add(brands, each.brand, *numbers, _count(each))
     if profile.brands:
         console.print(brands)
 
@@ -246,9 +256,12 @@ def _moment(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
-def _count(evidence: Iterable[str]) -> str:
-    count = len(tuple(evidence))
-    return f"{count} {'event' if count == 1 else 'events'}"
+def _count(each: Interest | Aversion | BrandAffinity | LabelInterest | PurchaseCycle) -> str:
+    """How many events speak for a statement, and how many of them it names if these are fewer."""
+    named = len(each.evidence_event_ids)
+    count = max(named, each.evidence_count)  # an older gateway does not say how many there are
+    events = f"{count:,} {'event' if count == 1 else 'events'}"
+    return f"{named:,} of {events}" if named < count else events
 
 
 def _trend(interest: Interest) -> str:

@@ -12,38 +12,46 @@ from portrait.features.keywords import MEASURES, Keyword, keywords
 from portrait.features.text import normalise_text
 
 AMOUNTS = frozenset(
-    """
-    capacity count counts dozen doz ea each fl floz gal gram grams gramm gramme grammes gramos grammi grm inch inches
-    gallon gallons galon kilo kilos kilogram kilograms kilogramm kilogrammes liter liters litre litres litro litros
-    litri milliliter milliliters millilitre millilitres milligram milligrams meter meters metre metres metro metros
-    metri millimeter millimeters centimeter centimeters millimetre centimetre ounce ounces pound pounds lot lots
-    pack packs packet packets package packages packung packungen paket pakete paquet paquets paquete paquetes pacco
-    pacchi pack pcs piece pieces pieza piezas pezzo pezzi peca pecas pair pairs paar paire paires qty quantity quart
-    quarts size sizes grosse taille tailles talla tallas taglia taglie maat rozmiar stuck stucke stuks unidad unidades
-    unidade uds ud sztuk sztuki kpl watt watts volt volts zoll pouce pouces pulgada pulgadas pollici oz tbsp tsp
-    gb mb tb kb mhz ghz hz khz kw kwh mah rpm dpi psi btu aantal stycken confezione confezioni опак упак уп литр литра
-    литров грамм граммов штук штука
-    リットル ミリリットル グラム キロ センチ ミリ パック 個入り 枚入り 本入り 개입 매입 리터 그램
-    毫升 升 公升 克 公克 千克 公斤 斤 市斤 吨 毫克 微克 毫米 厘米 公分 英寸 平方米 平米 盎司 磅 加仑 尺码 尺寸 均码
-    大号 中号 小号 加大号 特大号 规格 装 裝 包装 包裝 散装 整箱
-    """.split()
+    {
+        "capacity", "count", "counts", "dozen", "doz", "ea", "each", "fl", "floz", "gal", "gram", "grams", "gramm",
+        "gramme", "grammes", "gramos", "grammi", "grm", "inch", "inches", "gallon", "gallons", "galon", "kilo",
+        "kilos", "kilogram", "kilograms", "kilogramm", "kilogrammes", "liter", "liters", "litre", "litres", "litro",
+        "litros", "litri", "milliliter", "milliliters", "millilitre", "millilitres", "milligram", "milligrams",
+        "meter", "meters", "metre", "metres", "metri", "millimeter", "millimeters", "centimeter", "centimeters",
+        "millimetre", "centimetre", "ounce", "ounces", "pound", "pounds", "lot", "lots", "pack", "packs", "packet",
+        "packets", "package", "packages", "packung", "packungen", "paket", "pakete", "paquet", "paquets", "paquete",
+        "paquetes", "pacco", "pacchi", "pcs", "piece", "pieces", "pieza", "piezas", "pezzo", "pezzi", "peca", "pecas",
+        "pair", "pairs", "paar", "paire", "paires", "qty", "quantity", "quart", "quarts", "size", "sizes", "grosse",
+        "taille", "tailles", "talla", "tallas", "taglia", "taglie", "maat", "rozmiar", "stuck", "stucke", "stuks",
+        "unidad", "unidades", "unidade", "uds", "ud", "sztuk", "sztuki", "kpl", "watt", "watts", "volt", "volts",
+        "zoll", "pouce", "pouces", "pulgada", "pulgadas", "pollici", "oz", "tbsp", "tsp", "gb", "mb", "tb", "kb",
+        "mhz", "ghz", "hz", "khz", "kw", "kwh", "mah", "rpm", "dpi", "psi", "btu", "aantal", "stycken", "confezione",
+        "confezioni", "опак", "упак", "уп", "литр", "литра", "литров", "грамм", "граммов", "штук", "штука",
+        "リットル", "ミリリットル", "グラム", "キロ", "センチ", "ミリ", "パック", "個入り", "枚入り", "本入り",
+        "개입", "매입", "리터", "그램", "毫升", "升", "公升", "克", "公克", "千克", "公斤", "斤", "市斤", "吨",
+        "毫克", "微克", "毫米", "厘米", "公分", "英寸", "平方米", "平米", "盎司", "磅", "加仑", "尺码", "尺寸",
+        "均码", "大号", "中号", "小号", "加大号", "特大号", "规格", "装", "裝", "包装", "包裝", "散装", "整箱",
+    }
 )  # fmt: skip
 """Units and pack words that have vowels, or are Chinese, Japanese or Korean; without case and accents."""
 
 COUNTED = frozenset(
-    """
-    bags bars bottles boxes cans capsules cartons cases cups feet foot jars pints ply pods pouches rolls sachets sheets
-    sticks tablets tins tubes yards beutel blatt dosen flaschen rollen boites bouteilles canettes rouleaux bolsas
-    botellas cajas latas rollos bottiglie lattine scatole rotoli flessen blikken butelek
-    """.split()
+    {
+        "bags", "bars", "bottles", "boxes", "cans", "capsules", "cartons", "cases", "cups", "feet", "foot", "jars",
+        "pints", "ply", "pods", "pouches", "rolls", "sachets", "sheets", "sticks", "tablets", "tins", "tubes",
+        "yards", "beutel", "blatt", "dosen", "flaschen", "rollen", "boites", "bouteilles", "canettes", "rouleaux",
+        "bolsas", "metro", "metros", "botellas", "cajas", "latas", "rollos", "bottiglie", "lattine", "scatole", "rotoli", "flessen",
+        "blikken", "butelek",
+    }
 )  # fmt: skip
 """Words that say how much only behind a number: `6 bottles`, but `water bottles`."""
 
 NAMES = frozenset(
-    """
-    bbq bmw bmx cbd cctv cd cds dj dslr dvd dvds dvr gps hdd hp jbl lcd lg mdf mtb nba nfl nhl pvc rpg rv sd spf ssd
-    tnt tv tvs vhs vr 3d mp3 mp4 ps1 ps2 ps3 ps4 ps5
-    """.split()
+    {
+        "bbq", "bmw", "bmx", "cbd", "cctv", "cd", "cds", "dj", "dslr", "dvd", "dvds", "dvr", "gps", "hdd", "hp",
+        "jbl", "lcd", "lg", "mdf", "mtb", "nba", "nfl", "nhl", "pvc", "rpg", "rv", "sd", "spf", "ssd", "tnt", "tv",
+        "tvs", "vhs", "vr", "3d", "mp3", "mp4", "ps1", "ps2", "ps3", "ps4", "ps5",
+    }
 )  # fmt: skip
 """Names without vowels, or with digits, that shoppers know."""
 

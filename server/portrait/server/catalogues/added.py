@@ -1,17 +1,21 @@
 """What was added to a catalogue since its release. Rows are only ever appended, so that no reader is disturbed."""
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Item
-from portrait.features.prices import known_price
 from portrait.features.lenders import LENDERS, Lenders
+from portrait.features.prices import known_price
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
 from portrait.server.catalogues.growing import Growing
 
+NO_CATEGORY = -1
+"""In place of the number of a category."""
 _NUMBERS = np.dtype(
     [
         ("popularity", np.float32),
@@ -80,6 +84,20 @@ class Added:
         while place >= count:
             place = int(self.numbers["earlier"][place])
         return place
+
+    def categories(self, places: NDArray[np.int64], known: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+        """`[places]`: the category path of each as its place in `known`, a later number if it is not there.
+
+        Args:
+            places: where items stand.
+            known: paths in ascending order.
+        """
+        numbers = []
+        # One step, since other threads look while new paths come in.
+        for later, path in enumerate(tuple(self._paths), start=len(known)):
+            place = bisect_left(known, path)
+            numbers.append(NO_CATEGORY if not path else place if known[place : place + 1] == [path] else later)
+        return np.array(numbers, dtype=np.int64)[self.numbers["path"][places]]
 
     def item(self, place: int) -> Item:
         """An item by its place."""

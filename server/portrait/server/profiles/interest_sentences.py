@@ -1,4 +1,4 @@
-"""What a summary says of interests. It names the largest one that a table of them shows, as surely as they are known."""
+"""What a summary says of interests. It names the largest one that a table of them shows, as surely as it is known."""
 
 from collections.abc import Iterator, Sequence
 
@@ -74,8 +74,11 @@ def _largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
     told = [first, *(each for each in named[1:] if _is_told(each, least) and not _is_of_everybody(each))][:NAMED]
     english, chinese = (_FOCUSED if first.weight >= _MOST else _DIFFUSE)[sure]
     if _is_of_everybody(first):
-        english, chinese = f"Like nearly all shoppers, {english[0].lower()}{english[1:]}", f"与几乎所有顾客一样，{chinese}"
-    parts = [f"{short_name(each.path[len(first.path):])} {each.weight:.0%}" for each in below]
+        english, chinese = (
+            f"Like nearly all shoppers, {english[0].lower()}{english[1:]}",
+            f"与几乎所有顾客一样，{chinese}",
+        )
+    parts = [f"{short_name(each.path[len(first.path) :])} {each.weight:.0%}" for each in below]
     within = f"; above all {join_english(parts)}" if parts else ""
     within_chinese = f"；其中以{join_chinese(parts)}为主" if parts else ""
     shares = [f"{short_name(each.path)} ({each.weight:.0%})" for each in told]

@@ -23,8 +23,9 @@ from portrait.server.profiles.labels import Label, LabelInterest, Seen, label_in
 from portrait.server.profiles.prices import PriceBand, price_bands
 from portrait.server.profiles.queries import QueryIntent, recent_queries
 from portrait.server.profiles.rhythm import Rhythm, rhythm
+from portrait.server.profiles.sentences import Sentence
 from portrait.server.profiles.sessions import SessionIntent, session_intent
-from portrait.server.profiles.summary import SOURCES, Sentence, summary
+from portrait.server.profiles.summary import SOURCES, summary
 from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Value, value
 from portrait.server.profiles.words import WeightedKeyword, keywords

@@ -218,13 +218,13 @@ def _value(value: Value) -> Iterator[Sentence]:
         who, who_zh = f"{segment[0].upper()}{segment[1:]}", segment_zh
     else:
         who, who_zh = f"{english}, {segment}", f"{chinese}，{segment_zh}"
-    window = _count_days(round(value.window_days))
+    window = f"{round(value.window_days):,}"
     spent = f", {price_text(value.monetary)} spent" if value.monetary else ""
     spent_zh = f"，消费{price_text(value.monetary)}" if value.monetary else ""
     bought = f"bought on {_count_days(value.frequency)} of the last {window}{spent}"
     bought_zh = f"有{value.frequency}天购买{spent_zh}"
     if not value.frequency:
-        bought, bought_zh = f"bought nothing in the last {window}", "没有购买"
+        bought, bought_zh = f"bought nothing in the last {window} days", "没有购买"
     yield Sentence(
         "value",
         f"{who}: {bought}; the last purchase was {ago_english(value.days_since_purchase)}.",

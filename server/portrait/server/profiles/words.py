@@ -33,6 +33,8 @@ class WeightedKeyword:
     """Evidence over itself plus the prior, 0 to 1."""
     evidence_event_ids: tuple[str, ...]
     """The latest first."""
+    evidence_count: int
+    """How many events speak for it."""
     expires_at: datetime | None
 
 
@@ -73,6 +75,7 @@ def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Abse
             weight=weighted[stem] / weighted[strongest[0]],
             confidence=mass[stem] / (mass[stem] + evidence.decay.prior),
             evidence_event_ids=latest([event_id for _, event_id in carriers[stem]]),
+            evidence_count=len(carriers[stem]),
             expires_at=evidence.fades_at,
         )
         for stem in strongest

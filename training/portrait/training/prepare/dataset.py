@@ -85,10 +85,11 @@ def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, lim
 
 
 def _items(events: str, limits: Limits) -> str:
-    """Items of the source, and those that only events name; a missing price, or one of 0, is the median of those paid."""
+    """Items of the source, and those that only events name; a missing price is the median of those paid, as is 0."""
     return f"""
         WITH paid AS (
-            SELECT catalogue, item_id, median(price) FILTER (price > 0) AS paid FROM {events} WHERE item_id IS NOT NULL GROUP BY ALL
+            SELECT catalogue, item_id, median(price) FILTER (price > 0) AS paid
+            FROM {events} WHERE item_id IS NOT NULL GROUP BY ALL
         ),
         listed AS (
             SELECT * FROM raw_items WHERE item_id IS NOT NULL

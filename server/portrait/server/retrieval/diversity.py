@@ -1,0 +1,66 @@
+"""Diversity: no category has more than so many of the items that are shown."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.server.catalogues.added import NO_CATEGORY
+from portrait.server.catalogues.catalogue import Selection, Snapshot
+
+_MAX_COMPARED = 20_000
+"""Of more rows than these the popular ones are taken, since comparing vectors would take too long."""
+
+
+def limit_categories(categories: NDArray[np.int64], limit: int) -> list[int]:
+    """The places that stay, in their order: of each category the first `limit`.
+
+    Args:
+        categories: of each item its category as a number, the best item first; `NO_CATEGORY` is not limited.
+        limit: 1 or more.
+    """
+    kept: list[int] = np.flatnonzero(_stays(categories, limit)).tolist()
+    return kept
+
+
+def add_other_categories(
+    catalogue: Snapshot,
+    found: NDArray[np.int64],
+    allowed: Selection,
+    wishes: Sequence[NDArray[np.float32]],
+    k: int,
+    limit: int,
+) -> NDArray[np.int64]:
+    """Rows, and if the limit leaves fewer than `k` of them, others that it leaves, at most as many as there were.
+
+    Args:
+        catalogue: what there is.
+        found: rows that were found, each once.
+        allowed: the rows that may be found.
+        wishes: vectors, each `[dimension]`; the rows nearest to one of them come first, else the most popular.
+        k: how many rows are wanted.
+        limit: how many of them may be of one category, 1 or more.
+    """
+    categories = catalogue.categories(found)
+    if np.count_nonzero(_stays(categories, limit)) >= k:
+        return found
+    rest = np.setdiff1d(catalogue.rows_in(allowed), found, assume_unique=True)
+    rest = rest[np.argsort(-_worth(catalogue, rest, wishes), kind="stable")]
+    stays = _stays(np.concatenate([categories, catalogue.categories(rest)]), limit)[len(found) :]
+    return np.concatenate([found, rest[stays][: max(k, len(found))]])
+
+
+def _worth(catalogue: Snapshot, rows: NDArray[np.int64], wishes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    if not wishes or len(rows) > _MAX_COMPARED:
+        return catalogue.popularity(rows)
+    vectors = catalogue.vectors(rows)
+    return np.asarray(np.max([vectors @ wish for wish in wishes], axis=0), dtype=np.float32)
+
+
+def _stays(categories: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
+    """`[items]`: whether fewer than `limit` of the same category stand before each."""
+    order = np.argsort(categories, kind="stable")
+    places = np.arange(len(categories)) - np.searchsorted(categories[order], categories[order], side="left")
+    stays = np.empty(len(categories), dtype=bool)
+    stays[order] = places < limit
+    return stays | (categories == NO_CATEGORY)

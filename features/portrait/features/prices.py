@@ -14,7 +14,7 @@ SEPARATOR = " > "
 
 
 def known_price(price: float | None) -> float | None:
-    """A price that says what something costs; None if it is unknown, or 0, which shops write for unknown and for free."""
+    """A price that says what something costs; None if it is unknown, or 0, which shops write for either."""
     return price if price is not None and price > 0.0 else None
 
 

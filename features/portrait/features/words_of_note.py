@@ -40,8 +40,8 @@ COUNTED = frozenset(
         "bags", "bars", "bottles", "boxes", "cans", "capsules", "cartons", "cases", "cups", "feet", "foot", "jars",
         "pints", "ply", "pods", "pouches", "rolls", "sachets", "sheets", "sticks", "tablets", "tins", "tubes",
         "yards", "beutel", "blatt", "dosen", "flaschen", "rollen", "boites", "bouteilles", "canettes", "rouleaux",
-        "bolsas", "metro", "metros", "botellas", "cajas", "latas", "rollos", "bottiglie", "lattine", "scatole", "rotoli", "flessen",
-        "blikken", "butelek",
+        "metro", "metros", "bolsas", "botellas", "cajas", "latas", "rollos", "bottiglie", "lattine",
+        "scatole", "rotoli", "flessen", "blikken", "butelek",
     }
 )  # fmt: skip
 """Words that say how much only behind a number: `6 bottles`, but `water bottles`."""

@@ -149,7 +149,7 @@ def recommend(
         _print_json(ranking)
     else:
         asked = f" for {query!r}" if query else ""
-        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} recommendations{asked}")
+        tables.print_ranking(Console(), ranking, f"{tables.count(len(ranking.items), 'recommendation')}{asked}")
 
 
 @calling()
@@ -175,7 +175,7 @@ def rank(
     if as_json:
         _print_json(ranking)
     else:
-        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} candidates")
+        tables.print_ranking(Console(), ranking, tables.count(len(ranking.items), "candidate"))
 
 
 @calling(_FILE_TIMEOUT)
@@ -276,7 +276,7 @@ def forget(client: Client, shopper_id: ShopperId, as_json: AsJson = False) -> No
     if as_json:
         _print_json(forgotten)
     else:
-        typer.echo(f"forgotten: {forgotten.event_count:,} events, and all that the shopper said")
+        typer.echo(f"forgotten: {tables.count(forgotten.event_count, 'event')}, and all that the shopper said")
 
 
 @contextmanager

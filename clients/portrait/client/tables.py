@@ -43,7 +43,7 @@ def print_profile(console: Console, profile: Profile, *, chinese: bool = False) 
     span, how = "", "; degraded: the models did not answer" if profile.degraded else ""
     if profile.first_event_time and profile.last_event_time:
         span = f", {profile.first_event_time:%Y-%m-%d} to {profile.last_event_time:%Y-%m-%d}"
-    console.print(_text(f"{who}: {profile.event_count:,} events{span}; release {profile.release}{how}", "bold"))
+    console.print(_text(f"{who}: {count(profile.event_count, 'event')}{span}; release {profile.release}{how}", "bold"))
     for sentence in profile.summary:
         console.print(_text(f"- {sentence.chinese if chinese else sentence.english}"))
     _print_interests(console, profile)
@@ -92,10 +92,10 @@ def _print_interests(console: Console, profile: Profile) -> None:
         bar = "inferred" if each.inferred else "█" * round(each.weight * _BAR)
         chance = "" if each.next_probability is None else _chance(each.next_probability)
         numbers = (f"{each.weight:.0%}", bar, _trend(each), chance, f"{each.confidence:.2f}")
-        _add(interests, path(each.path), *numbers, _count(each))
+        _add(interests, path(each.path), *numbers, _evidence_text(each))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        _add(interests, path(turned.path), *numbers, _count(turned))
+        _add(interests, path(turned.path), *numbers, _evidence_text(turned))
     if profile.interests or profile.aversions:
         console.print(interests)
 
@@ -112,7 +112,7 @@ def _print_labels(console: Console, profile: Profile) -> None:
     labels = _table("labels", "label", "nearer than", "deviations", "of own events", "evidence")
     for each in profile.label_interests:
         numbers = (f"{each.percentile:.0%} of shoppers", f"{each.score:+.1f}", f"{each.confidence:.0%}")
-        _add(labels, each.label, *numbers, _count(each))
+        _add(labels, each.label, *numbers, _evidence_text(each))
     if profile.label_interests:
         console.print(labels)
 
@@ -141,7 +141,7 @@ def _print_cycles(console: Console, profile: Profile) -> None:
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
         days = max(1, round(each.interval_days))
         every = "day" if days == 1 else f"{days} days"
-        _add(cycles, path(each.path), every, *dates, *chance, _count(each))
+        _add(cycles, path(each.path), every, *dates, *chance, _evidence_text(each))
     if profile.purchase_cycles:
         console.print(cycles)
 
@@ -150,14 +150,14 @@ def _print_brands(console: Console, profile: Profile) -> None:
     brands = _table("brands", "brand", "lift", "share", "confidence", "evidence")
     for each in profile.brands:
         numbers = (f"{each.lift:.1f}×", f"{each.share:.0%}", f"{each.confidence:.2f}")
-        _add(brands, each.brand, *numbers, _count(each))
+        _add(brands, each.brand, *numbers, _evidence_text(each))
     if profile.brands:
         console.print(brands)
 
 
 def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
     """Print ranked items."""
-    personal = f"from {ranking.event_count:,} events" if ranking.event_count else "not personal: no events known"
+    personal = f"from {count(ranking.event_count, 'event')}" if ranking.event_count else "not personal: no events known"
     how = "; degraded: the models did not answer" if ranking.degraded else ""
     table = _table(
         f"{title}; {personal}; release {ranking.release}{how}",
@@ -168,7 +168,7 @@ def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
         chances = (_chance(each.click_probability), _chance(each.purchase_probability))
         what = (each.item.item_id, each.item.title, path(each.item.category_path))
         _add(table, str(place), *what, price, f"{each.score:.2f}", *chances)
-    console.print(table)
+    console.print(table if ranking.items else table.title)
 
 
 def print_explanation(console: Console, explanation: RankingExplanation | ProfileExplanation, part: str = "") -> None:
@@ -199,7 +199,8 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         _add(table, *cells[not timed :])
     console.print(table)
     if others := len(explanation.events) - len(weightiest):
-        console.print(_text(f"{others} more events add or take less; --json has them all", "dim"))
+        less = "adds or takes" if others == 1 else "add or take"
+        console.print(_text(f"{count(others, 'more event')} {less} less; --json has them all", "dim"))
     if explanation.items:
         items = _table("together", "all events of one item", "events", adds)
         for item in explanation.items[:_MOST_EFFECTS]:
@@ -256,12 +257,16 @@ def _moment(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
-def _count(each: Interest | Aversion | BrandAffinity | LabelInterest | PurchaseCycle) -> str:
+def _evidence_text(each: Interest | Aversion | BrandAffinity | LabelInterest | PurchaseCycle) -> str:
     """How many events speak for a statement, and how many of them it names if these are fewer."""
     named = len(each.evidence_event_ids)
-    count = max(named, each.evidence_count)  # an older gateway does not say how many there are
-    events = f"{count:,} {'event' if count == 1 else 'events'}"
-    return f"{named:,} of {events}" if named < count else events
+    there = max(named, each.evidence_count)  # an older gateway does not say how many there are
+    return f"{named:,} of {count(there, 'event')}" if named < there else count(there, "event")
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, as `1 event` or `2,161 events`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _trend(interest: Interest) -> str:

@@ -37,11 +37,12 @@ AMOUNTS = frozenset(
 
 COUNTED = frozenset(
     {
-        "bags", "bars", "bottles", "boxes", "cans", "capsules", "cartons", "cases", "cups", "feet", "foot", "jars",
-        "pints", "ply", "pods", "pouches", "rolls", "sachets", "sheets", "sticks", "tablets", "tins", "tubes",
-        "yards", "beutel", "blatt", "dosen", "flaschen", "rollen", "boites", "bouteilles", "canettes", "rouleaux",
-        "metro", "metros", "bolsas", "botellas", "cajas", "latas", "rollos", "bottiglie", "lattine",
-        "scatole", "rotoli", "flessen", "blikken", "butelek",
+        "bags", "bars", "beutel", "blatt", "blikken", "boites", "bolsas", "botella", "botellas", "bottiglie",
+        "bottle", "bottles", "bouteille", "bouteilles", "boxes", "butelek", "cajas", "can", "canettes", "cans",
+        "capsules", "cartons", "cases", "cups", "dose", "dosen", "feet", "flasche", "flaschen", "flessen", "foot",
+        "jar", "jars", "lata", "latas", "lattine", "metro", "metros", "pints", "ply", "pods", "pouches", "roll",
+        "rolle", "rollen", "rollos", "rolls", "rotoli", "rouleaux", "sachets", "scatole", "sheets", "sticks",
+        "tablets", "tins", "tubes", "yards",
     }
 )  # fmt: skip
 """Words that say how much only behind a number: `6 bottles`, but `water bottles`."""
@@ -67,7 +68,7 @@ _HAN_AMOUNT = re.compile(rf"[{_NUMERALS}]+[{_HAN_MEASURES}]?[装裝]?|[{_HAN_MEA
 _CODE = re.compile(r"[^\W_]+(?:[-/._+*×][^\W_]+)+")
 _CODE_PART = re.compile(r"[^\W_]+")
 _SHORT = 3
-"""Letters of a part of a code: `WH` of `WH-1000XM4`, but not `omega` of `omega-3`."""
+"""Letters of a part of a code: `WH` of `WH-1000XM4`, but not `OMEGA` of `OMEGA-3`."""
 _BEHIND_NUMBER = re.compile(r"(?<![^\W_])(?<!-)(\d[\d.,]*\s*-?\s*)([^\W\d_]+)(\.?)")
 _HAN_BEHIND_NUMBER = re.compile(
     rf"(\d[\d.,]*)\s*(?:毫升|公升|千克|公斤|公克|毫克|英寸|厘米|毫米|公分|平方米|盎司|加仑|[克升斤磅{_HAN_MEASURES}])[装裝]"
@@ -130,15 +131,15 @@ def _without_amounts(text: str) -> str:
 
 
 def _without_code(match: re.Match[str]) -> str:
-    """Drops the short parts of a word whose parts are joined, if another part has digits."""
+    """Drops the short capitals of a word whose parts are joined, if another part has digits."""
     code = match.group()
     if not any(map(str.isdigit, code)):
         return code
-    return _CODE_PART.sub(lambda part: part.group() if _is_long(part.group()) else " ", code)
+    return _CODE_PART.sub(lambda part: " " if _is_prefix(part.group()) else part.group(), code)
 
 
-def _is_long(part: str) -> bool:
-    return len(part) > _SHORT or part.isdecimal() or part.casefold() in NAMES
+def _is_prefix(part: str) -> bool:
+    return len(part) <= _SHORT and part.isupper() and part.casefold() not in NAMES
 
 
 def _without_counted(match: re.Match[str]) -> str:

@@ -42,7 +42,8 @@ def print_profile(console: Console, profile: Profile, *, chinese: bool = False) 
     who = f"shopper {profile.shopper_id}" if profile.shopper_id else "this history"
     span, how = "", "; degraded: the models did not answer" if profile.degraded else ""
     if profile.first_event_time and profile.last_event_time:
-        span = f", {profile.first_event_time:%Y-%m-%d} to {profile.last_event_time:%Y-%m-%d}"
+        days = dict.fromkeys(f"{time:%Y-%m-%d}" for time in (profile.first_event_time, profile.last_event_time))
+        span = f", {' to '.join(days)}"
     console.print(_text(f"{who}: {count(profile.event_count, 'event')}{span}; release {profile.release}{how}", "bold"))
     for sentence in profile.summary:
         console.print(_text(f"- {sentence.chinese if chinese else sentence.english}"))
@@ -89,9 +90,11 @@ def _print_interests(console: Console, profile: Profile) -> None:
     columns = ("interest", "weight", "", "trend", "next", "confidence", "evidence")
     interests = _table("interests", *columns)
     for each in _telling(profile.interests):
-        bar = "inferred" if each.inferred else "█" * round(each.weight * _BAR)
+        weight, bar = f"{each.weight:.0%}", "█" * round(each.weight * _BAR)
+        if each.inferred:
+            weight, bar = "", "inferred"
         chance = "" if each.next_probability is None else _chance(each.next_probability)
-        numbers = (f"{each.weight:.0%}", bar, _trend(each), chance, f"{each.confidence:.2f}")
+        numbers = (weight, bar, _trend(each), chance, f"{each.confidence:.2f}")
         _add(interests, path(each.path), *numbers, _evidence_text(each))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")

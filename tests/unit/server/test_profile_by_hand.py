@@ -183,7 +183,7 @@ def test_what_is_absent_says_why(profile: Profile) -> None:
 def test_the_summary_says_what_the_fields_say(profile: Profile) -> None:
     english = {each.field: each.english for each in profile.summary}
     about = "Home › Lamps and Home › Rugs, after “red lamp” (1 May 2026)."
-    assert english["session"] == f"Is in a session and has filled the cart: {about}"
+    assert english["session"] == f"Is in a session and has filled the cart; the visit is to {about}"
     assert english["value"] == (
         "Of high value, loyal: bought on 4 days of the last 90, 87.00 spent; the last purchase was 10 days ago."
     )

@@ -7,11 +7,13 @@ import pytest
 from hand_shop import COFFEE, NOW, RUGS, did, item, release
 
 from portrait.features.events import Event, EventType
+from portrait.server.profiles.absence import too_few
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.interests import Interest
 from portrait.server.profiles.prices import PriceBand
 from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.rhythm import Rhythm
+from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
 from portrait.server.profiles.summary import summary
 from portrait.server.stepwise import run_at_once
 
@@ -160,3 +162,36 @@ def test_what_says_how_much_is_no_word_of_note() -> None:
     assert not {each.word for each in made.keywords} & {
         "liter", "btl", "Sft", "drnk", "12x330ml", "XL", "Stk", "WH", "1000XM4", "250毫升", "毫升",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stage", "paths", "expected"),
+    [
+        (Stage.BOUGHT, [COFFEE], "In the last session bought: Kitchen › Coffee (1 May 2026)."),
+        (
+            Stage.BOUGHT,
+            [COFFEE, RUGS],
+            "In the last session bought; the visit was to Kitchen › Coffee and Home › Rugs (1 May 2026).",
+        ),
+        (
+            Stage.BROWSING,
+            [COFFEE, RUGS],
+            "In the last session looked around: Kitchen › Coffee and Home › Rugs (1 May 2026).",
+        ),
+    ],
+)
+def test_what_was_looked_at_is_not_told_as_bought(stage: Stage, paths: list[tuple[str, ...]], expected: str) -> None:
+    focus = tuple(Focus(path, 1 / len(paths)) for path in paths)
+    session = SessionIntent(stage, False, focus, (), NOW, 2, 0.5, ("e",), NOW)
+    assert said("session", session) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("there", "needed", "expected"),
+    [
+        (0, 1, "there are no purchases, and at least 1 is needed"),
+        (2, 3, "too few purchases: 2, and at least 3 are needed"),
+    ],
+)
+def test_what_is_missing_is_told_in_plain_english(there: int, needed: int, expected: str) -> None:
+    assert too_few(there, needed, "purchases").explanation == expected

@@ -157,6 +157,9 @@ def _session(session: SessionIntent) -> Iterator[Sentence]:
     english, chinese = _STAGES[session.stage]
     names = [short_name(each.path) for each in session.focus[:NAMED]]
     about, about_zh = (f": {join_english(names)}", f"：{join_chinese(names)}") if names else ("", "")
+    if len(session.focus) > 1 and session.stage in {Stage.CART, Stage.BOUGHT}:  # not all of it was put there
+        about = f"; the visit {'is' if session.active else 'was'} to {join_english(names)}"
+        about_zh = f"，浏览涉及{join_chinese(names)}"
     when = ("Is in a session and has", "正在访问，已") if session.active else ("In the last session", "最近一次访问中")
     queries = f", after {quoted(session.queries[0])}" if session.queries else ""
     queries_zh = f"，搜索过“{session.queries[0]}”" if session.queries else ""

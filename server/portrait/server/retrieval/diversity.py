@@ -9,7 +9,7 @@ from portrait.server.catalogues.added import NO_CATEGORY
 from portrait.server.catalogues.catalogue import Selection, Snapshot
 
 _MAX_COMPARED = 20_000
-"""Of more rows than these the popular ones are taken, since comparing vectors would take too long."""
+"""Of more rows than these the popular ones are looked at, all only if these are too few: all vectors take too long."""
 
 
 def limit_categories(categories: NDArray[np.int64], limit: int) -> list[int]:
@@ -44,10 +44,32 @@ def add_other_categories(
     categories = catalogue.categories(found)
     if np.count_nonzero(_stays(categories, limit)) >= k:
         return found
-    rest = np.setdiff1d(catalogue.rows_in(allowed), found, assume_unique=True)
-    rest = rest[np.argsort(-_worth(catalogue, rest, wishes), kind="stable")]
-    stays = _stays(np.concatenate([categories, catalogue.categories(rest)]), limit)[len(found) :]
-    return np.concatenate([found, rest[stays][: max(k, len(found))]])
+    rest = _with_room(catalogue, found, allowed, categories, limit)
+    for rows in (_most_popular(catalogue, rest), rest):
+        best_first = rows[np.argsort(-_worth(catalogue, rows, wishes), kind="stable")]
+        stays = _stays(np.concatenate([categories, catalogue.categories(best_first)]), limit)
+        if np.count_nonzero(stays) >= k:
+            break
+    return np.concatenate([found, best_first[stays[len(found) :]][: max(k, len(found))]])
+
+
+def _with_room(
+    catalogue: Snapshot, found: NDArray[np.int64], allowed: Selection, categories: NDArray[np.int64], limit: int
+) -> NDArray[np.int64]:
+    """The other rows, without those of categories that have as many as the limit allows."""
+    others = np.zeros(len(catalogue), dtype=bool)
+    others[catalogue.rows_in(allowed)] = True
+    others[found] = False
+    rest = np.flatnonzero(others)
+    numbers, counts = np.unique(categories, return_counts=True)
+    full = numbers[(counts >= limit) & (numbers != NO_CATEGORY)]
+    return rest[~np.isin(catalogue.categories(rest), full)]
+
+
+def _most_popular(catalogue: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(rows) <= _MAX_COMPARED:
+        return rows
+    return rows[np.argpartition(-catalogue.popularity(rows), _MAX_COMPARED)[:_MAX_COMPARED]]
 
 
 def _worth(catalogue: Snapshot, rows: NDArray[np.int64], wishes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from portrait.client.profiles import (
     Interest,
     Keyword,
     LabelInterest,
+    PriceBand,
     Profile,
     PurchaseCycle,
 )
@@ -111,6 +112,19 @@ def _telling(interests: Sequence[Interest]) -> Iterator[Interest]:
             yield each
 
 
+def _narrowest(bands: Sequence[PriceBand]) -> Iterator[PriceBand]:
+    """Without those whose prices are all of one category below them."""
+    for each in bands:
+        depth = len(each.category_path)
+        below = (other for other in bands if len(other.category_path) > depth)
+        same = (
+            other.category_path[:depth] == each.category_path and other.event_count == each.event_count
+            for other in below
+        )
+        if not any(same):
+            yield each
+
+
 def _print_labels(console: Console, profile: Profile) -> None:
     labels = _table("labels", "label", "nearer than", "deviations", "of own events", "evidence")
     for each in profile.label_interests:
@@ -122,7 +136,7 @@ def _print_labels(console: Console, profile: Profile) -> None:
 
 def _print_spending(console: Console, profile: Profile) -> None:
     bands = _table("price bands", "category", "pays", "dearer than", "prices", "confidence")
-    for band in profile.price_bands:
+    for band in _narrowest(profile.price_bands):
         pays = f"{_price(band.low)} to {_price(band.high)}, mostly {_price(band.median)}"
         numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
         _add(bands, path(band.category_path), pays, *numbers)

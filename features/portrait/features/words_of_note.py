@@ -13,6 +13,7 @@ from portrait.features.text import normalise_text
 
 AMOUNTS = frozenset(
     {
+        "incl", "inkl", "approx", "asst",
         "capacity", "count", "counts", "dozen", "doz", "ea", "each", "fl", "floz", "gal", "gram", "grams", "gramm",
         "gramme", "grammes", "gramos", "grammi", "grm", "inch", "inches", "gallon", "gallons", "galon", "kilo",
         "kilos", "kilogram", "kilograms", "kilogramm", "kilogrammes", "liter", "liters", "litre", "litres", "litro",

@@ -17,6 +17,7 @@ from portrait.client import (
     ItemEffect,
     Keyword,
     LabelInterest,
+    PriceBand,
     Profile,
     ProfileExplanation,
     PurchaseCycle,
@@ -191,3 +192,11 @@ def test_one_is_told_as_one_and_nothing_has_no_empty_table() -> None:
     tables.print_ranking(console, Ranking((), release=3, event_count=1), "0 recommendations")
     assert "shopper s: 1 event; release 3" in text(console)
     assert text(console).splitlines()[-1] == "0 recommendations; from 1 event; release 3"
+
+
+def test_a_price_band_that_says_the_same_as_a_narrower_one_is_not_shown() -> None:
+    paths = ((("Dairy",), 28), (("Dairy", "Milk"), 28), (("Home",), 9), (("Home", "Lamps"), 4))
+    bands = tuple(PriceBand(path, 0.3, 1.0, 2.0, 3.0, count, ()) for path, count in paths)
+    console = shown()
+    tables.print_profile(console, Profile("s", (), (), bands, None, 1, None, None, 3, None, None))
+    assert [text(console).count(name) for name in ("Dairy", "Home")] == [1, 2]

@@ -9,12 +9,14 @@ from hand_shop import COFFEE, NOW, RUGS, did, item, release
 from portrait.features.events import Event, EventType
 from portrait.server.profiles.absence import too_few
 from portrait.server.profiles.aversions import Aversion
+from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.interests import Interest
 from portrait.server.profiles.prices import PriceBand
 from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.rhythm import Rhythm
 from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
 from portrait.server.profiles.summary import summary
+from portrait.server.profiles.words import WeightedKeyword
 from portrait.server.stepwise import run_at_once
 
 FIELDS = frozenset({"value", "summary", "price_bands", "keywords", "discount_sensitivity"})
@@ -195,3 +197,11 @@ def test_what_was_looked_at_is_not_told_as_bought(stage: Stage, paths: list[tupl
 )
 def test_what_is_missing_is_told_in_plain_english(there: int, needed: int, expected: str) -> None:
     assert too_few(there, needed, "purchases").explanation == expected
+
+
+def test_a_brand_that_is_told_is_no_word_of_note() -> None:
+    words = [WeightedKeyword(word, 1.0, 0.9, ("e",), 1, None) for word in ("Acme", "Gouda", "Norden")]
+    brands = [BrandAffinity("Acme Farm", 2.0, 0.9, 0.9, ("e",), 1, None)]
+    brands.append(replace(brands[0], brand="Norden", confidence=0.5))
+    told = [each.english for each in summary({"keywords": words, "brands": brands})]
+    assert told[-1] == "Words of note: Gouda, Norden."

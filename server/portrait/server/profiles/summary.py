@@ -9,7 +9,6 @@ from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.cycles import PurchaseCycle
 from portrait.server.profiles.discounts import DiscountSensitivity
 from portrait.server.profiles.interest_sentences import interest_sentences
-from portrait.server.profiles.interests import Interest
 from portrait.server.profiles.prices import PriceBand
 from portrait.server.profiles.queries import Outcome, QueryIntent
 from portrait.server.profiles.rhythm import Rhythm
@@ -79,15 +78,22 @@ def summary(parts: Mapping[str, Any]) -> list[Sentence]:
         if isinstance(value := parts.get(field), kind)
         for sentence in say(value)
     ]
-    keywords, interests = parts.get("keywords"), parts.get("interests")
-    if isinstance(keywords, list):
-        said.extend(_keywords(keywords, interests if isinstance(interests, list) else []))
+    if isinstance(keywords := parts.get("keywords"), list):
+        said.extend(_keywords(keywords, _names(parts)))
     return said
 
 
-def _keywords(keywords: Sequence[WeightedKeyword], interests: Sequence[Interest]) -> Iterator[Sentence]:
-    """Words that no interest has in its name."""
-    names = " ".join(name for each in interests for name in each.path).casefold()
+def _names(parts: Mapping[str, Any]) -> str:
+    """The names of interests and preferred brands, which other sentences tell."""
+    interests, brands = (
+        part if isinstance(part := parts.get(field), list) else [] for field in ("interests", "brands")
+    )
+    told = [each.brand for each in brands if each.confidence >= _SURE]
+    return " ".join([*(name for each in interests for name in each.path), *told]).casefold()
+
+
+def _keywords(keywords: Sequence[WeightedKeyword], names: str) -> Iterator[Sentence]:
+    """Words that no name has."""
     told = [each for each in keywords if each.word.casefold() not in names and certainty(each.confidence)]
     if named := told[: 2 * NAMED]:
         words = [each.word for each in named]

@@ -116,12 +116,8 @@ def _narrowest(bands: Sequence[PriceBand]) -> Iterator[PriceBand]:
     """Without those whose prices are all of one category below them."""
     for each in bands:
         depth = len(each.category_path)
-        below = (other for other in bands if len(other.category_path) > depth)
-        same = (
-            other.category_path[:depth] == each.category_path and other.event_count == each.event_count
-            for other in below
-        )
-        if not any(same):
+        same = (other for other in bands if other.event_count == each.event_count and other is not each)
+        if not any(other.category_path[:depth] == each.category_path for other in same):
             yield each
 
 

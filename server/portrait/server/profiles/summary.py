@@ -85,11 +85,10 @@ def summary(parts: Mapping[str, Any]) -> list[Sentence]:
 
 def _names(parts: Mapping[str, Any]) -> str:
     """The names of interests and preferred brands, which other sentences tell."""
-    interests, brands = (
-        part if isinstance(part := parts.get(field), list) else [] for field in ("interests", "brands")
-    )
-    told = [each.brand for each in brands if each.confidence >= _SURE]
-    return " ".join([*(name for each in interests for name in each.path), *told]).casefold()
+    interests, brands = parts.get("interests"), parts.get("brands")
+    paths = [each.path for each in interests] if isinstance(interests, list) else []
+    told = [each.brand for each in brands if each.confidence >= _SURE] if isinstance(brands, list) else []
+    return " ".join([*(name for path in paths for name in path), *told]).casefold()
 
 
 def _keywords(keywords: Sequence[WeightedKeyword], names: str) -> Iterator[Sentence]:

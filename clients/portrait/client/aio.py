@@ -192,6 +192,7 @@ class AsyncClient:
         k: int = 10,
         filter: Filter | None = None,
         exclude_seen: bool = False,
+        max_per_category: int = 0,
         as_of: datetime | None = None,
         allow_degraded: bool = False,
         timeout: float | None = None,
@@ -205,6 +206,7 @@ class AsyncClient:
             k: how many items.
             filter: which items may be shown; None for all.
             exclude_seen: leave out what stands in the history.
+            max_per_category: how many items of one category at most; 0 for any number.
             as_of: the moment; None for now.
             allow_degraded: take an answer without the models while they are down.
             timeout: seconds; None for the client's own.
@@ -212,7 +214,9 @@ class AsyncClient:
         Raises:
             NotFoundError: there is no such catalogue.
         """
-        call = calls.recommend(shopper, catalogue, query, k, filter, exclude_seen, as_of, allow_degraded)
+        call = calls.recommend(
+            shopper, catalogue, query, k, filter, exclude_seen, as_of, allow_degraded, max_per_category
+        )
         return await self._run(call, timeout)
 
     async def rank(

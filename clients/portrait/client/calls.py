@@ -181,6 +181,7 @@ def recommend(
     exclude_seen: bool,
     as_of: datetime | None,
     allow_degraded: bool,
+    max_per_category: int,
 ) -> Call[Ranking]:
     """The best items of a catalogue."""
     request = recommendation_service_pb2.RecommendRequest(
@@ -192,6 +193,7 @@ def recommend(
         exclude_seen=exclude_seen,
         as_of=messages.timestamp(as_of),
         allow_degraded=allow_degraded,
+        max_per_category=max_per_category,
     )
     return Call("Recommend", request, messages.read_ranking)
 

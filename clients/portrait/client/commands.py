@@ -135,6 +135,9 @@ def recommend(
     min_price: Annotated[float | None, typer.Option(help="Only items at this price or dearer.")] = None,
     max_price: Annotated[float | None, typer.Option(help="Only items at this price or cheaper.")] = None,
     exclude_seen: Annotated[bool, typer.Option("--exclude-seen", help="Leave out what the shopper knows.")] = False,
+    max_per_category: Annotated[
+        int, typer.Option(help="How many items of one category at most, 0 to 1000; 0 for any number.")
+    ] = 0,
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
@@ -148,6 +151,7 @@ def recommend(
         catalogue=catalogue,
         filter=Filter(categories=paths, min_price=min_price, max_price=max_price),
         exclude_seen=exclude_seen,
+        max_per_category=max_per_category,
         as_of=as_of,
         allow_degraded=allow_degraded,
     )
@@ -155,7 +159,7 @@ def recommend(
         _print_json(ranking)
     else:
         asked = f" for {query!r}" if query else ""
-        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} recommendations{asked}")
+        tables.print_ranking(Console(), ranking, f"{tables.count(len(ranking.items), 'recommendation')}{asked}")
 
 
 @calling()
@@ -181,7 +185,7 @@ def rank(
     if as_json:
         _print_json(ranking)
     else:
-        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} candidates")
+        tables.print_ranking(Console(), ranking, tables.count(len(ranking.items), "candidate"))
 
 
 @calling(_FILE_TIMEOUT)
@@ -282,7 +286,7 @@ def forget(client: Client, shopper_id: ShopperId, as_json: AsJson = False) -> No
     if as_json:
         _print_json(forgotten)
     else:
-        typer.echo(f"forgotten: {forgotten.event_count:,} events, and all that the shopper said")
+        typer.echo(f"forgotten: {tables.count(forgotten.event_count, 'event')}, and all that the shopper said")
 
 
 class _Notes:

@@ -34,6 +34,8 @@ class Interest:
     usual_weight: float | None = None
     inferred: bool = False
     expires_at: datetime | None = None
+    evidence_count: int = 0
+    """Events that speak for it; `evidence_event_ids` names the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Keyword:
     evidence_event_ids: Ids
     confidence: float = 0.0
     expires_at: datetime | None = None
+    evidence_count: int = 0
+    """Events that speak for it; `evidence_event_ids` names the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Aversion:
     confidence: float
     evidence_event_ids: Ids
     expires_at: datetime | None
+    evidence_count: int = 0
+    """Events that speak for it; `evidence_event_ids` names the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,8 @@ class BrandAffinity:
     confidence: float
     evidence_event_ids: Ids
     expires_at: datetime | None
+    evidence_count: int = 0
+    """Events that speak for it; `evidence_event_ids` names the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,8 @@ class PurchaseCycle:
     horizon_days: float
     evidence_event_ids: Ids
     expires_at: datetime
+    evidence_count: int = 0
+    """Events that speak for it; `evidence_event_ids` names the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +221,8 @@ class LabelInterest:
     evidence_event_ids: Ids
     from_examples: bool
     expires_at: datetime | None
+    evidence_count: int = 0
+    """Events that speak for it; `evidence_event_ids` names the first of them."""
 
 
 @dataclass(frozen=True, slots=True)

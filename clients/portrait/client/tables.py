@@ -11,7 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from portrait.client.audiences import AudienceSummary
-from portrait.client.profiles import Demographics, Interest, Keyword, Profile
+from portrait.client.profiles import (
+    Aversion,
+    BrandAffinity,
+    Demographics,
+    Interest,
+    Keyword,
+    LabelInterest,
+    PriceBand,
+    Profile,
+    PurchaseCycle,
+)
 from portrait.client.results import (
     Consents,
     Event,
@@ -33,12 +43,14 @@ def print_profile(console: Console, profile: Profile, *, chinese: bool = False) 
     who = f"shopper {profile.shopper_id}" if profile.shopper_id else "this history"
     span, how = "", "; degraded: the models did not answer" if profile.degraded else ""
     if profile.first_event_time and profile.last_event_time:
-        span = f", {profile.first_event_time:%Y-%m-%d} to {profile.last_event_time:%Y-%m-%d}"
-    console.print(_text(f"{who}: {profile.event_count:,} events{span}; release {profile.release}{how}", "bold"))
+        days = dict.fromkeys(f"{time:%Y-%m-%d}" for time in (profile.first_event_time, profile.last_event_time))
+        span = f", {' to '.join(days)}"
+    console.print(_text(f"{who}: {count(profile.event_count, 'event')}{span}; release {profile.release}{how}", "bold"))
     for sentence in profile.summary:
         console.print(_text(f"- {sentence.chinese if chinese else sentence.english}"))
     _print_interests(console, profile)
-    console.print(_text(f"keywords: {_words(profile.keywords) or 'none'}"))
+    if profile.keywords:
+        console.print(_text(f"keywords: {_words(profile.keywords)}"))
     if profile.demographics:
         print_demographics(console, profile.demographics)
     for print_part in (_print_labels, _print_spending, _print_cycles, _print_brands):
@@ -79,13 +91,15 @@ def _print_interests(console: Console, profile: Profile) -> None:
     columns = ("interest", "weight", "", "trend", "next", "confidence", "evidence")
     interests = _table("interests", *columns)
     for each in _telling(profile.interests):
-        bar = "inferred" if each.inferred else "█" * round(each.weight * _BAR)
+        weight, bar = f"{each.weight:.0%}", "█" * round(each.weight * _BAR)
+        if each.inferred:
+            weight, bar = "", "inferred"
         chance = "" if each.next_probability is None else _chance(each.next_probability)
-        numbers = (f"{each.weight:.0%}", bar, _trend(each), chance, f"{each.confidence:.2f}")
-        _add(interests, path(each.path), *numbers, _count(each.evidence_event_ids))
+        numbers = (weight, bar, _trend(each), chance, f"{each.confidence:.2f}")
+        _add(interests, path(each.path), *numbers, _evidence_text(each))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        _add(interests, path(turned.path), *numbers, _count(turned.evidence_event_ids))
+        _add(interests, path(turned.path), *numbers, _evidence_text(turned))
     if profile.interests or profile.aversions:
         console.print(interests)
 
@@ -98,18 +112,27 @@ def _telling(interests: Sequence[Interest]) -> Iterator[Interest]:
             yield each
 
 
+def _narrowest(bands: Sequence[PriceBand]) -> Iterator[PriceBand]:
+    """Without those whose prices are all of one category below them."""
+    for each in bands:
+        depth = len(each.category_path)
+        same = (other for other in bands if other.event_count == each.event_count and other is not each)
+        if not any(other.category_path[:depth] == each.category_path for other in same):
+            yield each
+
+
 def _print_labels(console: Console, profile: Profile) -> None:
     labels = _table("labels", "label", "nearer than", "deviations", "of own events", "evidence")
     for each in profile.label_interests:
         numbers = (f"{each.percentile:.0%} of shoppers", f"{each.score:+.1f}", f"{each.confidence:.0%}")
-        _add(labels, each.label, *numbers, _count(each.evidence_event_ids))
+        _add(labels, each.label, *numbers, _evidence_text(each))
     if profile.label_interests:
         console.print(labels)
 
 
 def _print_spending(console: Console, profile: Profile) -> None:
     bands = _table("price bands", "category", "pays", "dearer than", "prices", "confidence")
-    for band in profile.price_bands:
+    for band in _narrowest(profile.price_bands):
         pays = f"{_price(band.low)} to {_price(band.high)}, mostly {_price(band.median)}"
         numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
         _add(bands, path(band.category_path), pays, *numbers)
@@ -126,11 +149,12 @@ def _print_spending(console: Console, profile: Profile) -> None:
 def _print_cycles(console: Console, profile: Profile) -> None:
     cycles = _table("due again", "category", "every", "last", "due", "within", "chance", "evidence")
     for each in profile.purchase_cycles:
-        overdue = ", overdue" if profile.as_of and each.due_at < profile.as_of else ""
+        overdue = ", overdue" if profile.as_of and each.due_at.date() < profile.as_of.date() else ""
         dates = (f"{each.last_time:%Y-%m-%d}", f"{each.due_at:%Y-%m-%d}{overdue}")
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
-        every = f"{each.interval_days:.0f} days"
-        _add(cycles, path(each.path), every, *dates, *chance, _count(each.evidence_event_ids))
+        days = max(1, round(each.interval_days))
+        every = "day" if days == 1 else f"{days} days"
+        _add(cycles, path(each.path), every, *dates, *chance, _evidence_text(each))
     if profile.purchase_cycles:
         console.print(cycles)
 
@@ -139,25 +163,25 @@ def _print_brands(console: Console, profile: Profile) -> None:
     brands = _table("brands", "brand", "lift", "share", "confidence", "evidence")
     for each in profile.brands:
         numbers = (f"{each.lift:.1f}×", f"{each.share:.0%}", f"{each.confidence:.2f}")
-        _add(brands, each.brand, *numbers, _count(each.evidence_event_ids))
+        _add(brands, each.brand, *numbers, _evidence_text(each))
     if profile.brands:
         console.print(brands)
 
 
 def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
     """Print ranked items."""
-    personal = f"from {ranking.event_count:,} events" if ranking.event_count else "not personal: no events known"
+    personal = f"from {count(ranking.event_count, 'event')}" if ranking.event_count else "not personal: no events known"
     how = "; degraded: the models did not answer" if ranking.degraded else ""
     table = _table(
         f"{title}; {personal}; release {ranking.release}{how}",
         *("", "item", "title", "category", "price", "score", "p(next)", "p(bought next)"),
     )
     for place, each in enumerate(ranking.items, start=1):
-        price = "" if each.item.price is None else f"{each.item.price:,.2f}"
+        price = _price(each.item.price) if each.item.price else ""
         chances = (_chance(each.click_probability), _chance(each.purchase_probability))
         what = (each.item.item_id, each.item.title, path(each.item.category_path))
         _add(table, str(place), *what, price, f"{each.score:.2f}", *chances)
-    console.print(table)
+    console.print(table if ranking.items else table.title)
 
 
 def print_explanation(console: Console, explanation: RankingExplanation | ProfileExplanation, part: str = "") -> None:
@@ -188,7 +212,8 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         _add(table, *cells[not timed :])
     console.print(table)
     if others := len(explanation.events) - len(weightiest):
-        console.print(_text(f"{others} more events add or take less; --json has them all", "dim"))
+        less = "adds or takes" if others == 1 else "add or take"
+        console.print(_text(f"{count(others, 'more event')} {less} less; --json has them all", "dim"))
     if explanation.items:
         items = _table("together", "all events of one item", "events", adds)
         for item in explanation.items[:_MOST_EFFECTS]:
@@ -245,9 +270,16 @@ def _moment(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
-def _count(evidence: Iterable[str]) -> str:
-    count = len(tuple(evidence))
-    return f"{count} {'event' if count == 1 else 'events'}"
+def _evidence_text(each: Interest | Aversion | BrandAffinity | LabelInterest | PurchaseCycle) -> str:
+    """How many events speak for a statement, and how many of them it names if these are fewer."""
+    named = len(each.evidence_event_ids)
+    there = max(named, each.evidence_count)  # an older gateway does not say how many there are
+    return f"{named:,} of {count(there, 'event')}" if named < there else count(there, "event")
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, as `1 event` or `2,161 events`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _trend(interest: Interest) -> str:

@@ -25,47 +25,47 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19portrait/v1/profile.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\x08\x41version\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x04 \x03(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9b\x01\n\rBrandAffinity\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0c\n\x04lift\x18\x02 \x01(\x01\x12\r\n\x05share\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x05 \x03(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd2\x01\n\x13\x44iscountSensitivity\x12\x18\n\x10\x64iscounted_share\x18\x01 \x01(\x01\x12\x15\n\rmean_discount\x18\x02 \x01(\x01\x12\x12\n\npercentile\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x16\n\x0epurchase_count\x18\x05 \x01(\x05\x12\x1a\n\x12\x65vidence_event_ids\x18\x06 \x03(\t\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x0cSessionFocus\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"\xa9\x02\n\rSessionIntent\x12(\n\x05stage\x18\x01 \x01(\x0e\x32\x19.portrait.v1.SessionStage\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12(\n\x05\x66ocus\x18\x03 \x03(\x0b\x32\x19.portrait.v1.SessionFocus\x12\x0f\n\x07queries\x18\x04 \x03(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x05\x12\x12\n\nconfidence\x18\x07 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x08 \x03(\t\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf4\x01\n\x0bQueryIntent\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12-\n\tlast_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07outcome\x18\x04 \x01(\x0e\x32\x19.portrait.v1.QueryOutcome\x12\x0c\n\x04path\x18\x05 \x03(\t\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x07 \x03(\t\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfc\x02\n\rPurchaseCycle\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\x15\n\rinterval_days\x18\x02 \x01(\x01\x12\x16\n\x0epurchase_count\x18\x03 \x01(\x05\x12-\n\tlast_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65\x61rliest\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06latest\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64ue_probability\x18\x08 \x01(\x01\x12\x14\n\x0chorizon_days\x18\t \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\n \x03(\t\x12.\n\nexpires_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfb\x02\n\x05Value\x12$\n\x04tier\x18\x01 \x01(\x0e\x32\x16.portrait.v1.ValueTier\x12*\n\x07segment\x18\x02 \x01(\x0e\x32\x19.portrait.v1.ValueSegment\x12\x14\n\x0crecency_days\x18\x03 \x01(\x01\x12\x11\n\tfrequency\x18\x04 \x01(\x05\x12\x15\n\x08monetary\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rrecency_score\x18\x06 \x01(\x05\x12\x17\n\x0f\x66requency_score\x18\x07 \x01(\x05\x12\x1b\n\x0emonetary_score\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0bwindow_days\x18\t \x01(\x01\x12\x12\n\nconfidence\x18\n \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x0b \x03(\t\x12.\n\nexpires_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0b\n\t_monetaryB\x11\n\x0f_monetary_score\"\xd6\x01\n\x06Rhythm\x12\x13\n\x0bhour_shares\x18\x01 \x03(\x01\x12\x16\n\x0eweekday_shares\x18\x02 \x03(\x01\x12\x12\n\npeak_hours\x18\x03 \x03(\x05\x12\x15\n\rpeak_weekdays\x18\x04 \x03(\x05\x12\x14\n\x0c\x64\x61ys_between\x18\x05 \x01(\x01\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x07 \x03(\t\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb1\x01\n\x0c\x44\x65mographics\x12\x10\n\x08\x61ge_band\x18\x01 \x01(\t\x12\x0e\n\x06gender\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12/\n\x0b\x64\x65\x63lared_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x05 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb8\x01\n\rLabelInterest\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x12\n\npercentile\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x05 \x03(\t\x12\x15\n\rfrom_examples\x18\x06 \x01(\x08\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x0fSummarySentence\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07\x65nglish\x18\x02 \x01(\t\x12\x0f\n\x07\x63hinese\x18\x03 \x01(\t\x12\x1a\n\x12\x65vidence_event_ids\x18\x04 \x03(\t\"]\n\x0b\x41\x62sentField\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.portrait.v1.AbsenceReason\x12\x13\n\x0b\x65xplanation\x18\x03 \x01(\t*\xb5\x01\n\x0cSessionStage\x12\x1d\n\x19SESSION_STAGE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SESSION_STAGE_BROWSING\x10\x01\x12\x1b\n\x17SESSION_STAGE_SEARCHING\x10\x02\x12\x1b\n\x17SESSION_STAGE_COMPARING\x10\x03\x12\x16\n\x12SESSION_STAGE_CART\x10\x04\x12\x18\n\x14SESSION_STAGE_BOUGHT\x10\x05*y\n\x0cQueryOutcome\x12\x1d\n\x19QUERY_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12QUERY_OUTCOME_NONE\x10\x01\x12\x18\n\x14QUERY_OUTCOME_LOOKED\x10\x02\x12\x18\n\x14QUERY_OUTCOME_BOUGHT\x10\x03*{\n\tValueTier\x12\x1a\n\x16VALUE_TIER_UNSPECIFIED\x10\x00\x12\x12\n\x0eVALUE_TIER_LOW\x10\x01\x12\x15\n\x11VALUE_TIER_MIDDLE\x10\x02\x12\x13\n\x0fVALUE_TIER_HIGH\x10\x03\x12\x12\n\x0eVALUE_TIER_TOP\x10\x04*\xb1\x01\n\x0cValueSegment\x12\x1d\n\x19VALUE_SEGMENT_UNSPECIFIED\x10\x00\x12\x17\n\x13VALUE_SEGMENT_LOYAL\x10\x01\x12\x1c\n\x18VALUE_SEGMENT_OCCASIONAL\x10\x02\x12\x15\n\x11VALUE_SEGMENT_NEW\x10\x03\x12\x19\n\x15VALUE_SEGMENT_AT_RISK\x10\x04\x12\x19\n\x15VALUE_SEGMENT_DORMANT\x10\x05*\xb9\x01\n\rAbsenceReason\x12\x1e\n\x1a\x41\x42SENCE_REASON_UNSPECIFIED\x10\x00\x12&\n\"ABSENCE_REASON_TOO_LITTLE_EVIDENCE\x10\x01\x12\x1f\n\x1b\x41\x42SENCE_REASON_NOT_RECORDED\x10\x02\x12 \n\x1c\x41\x42SENCE_REASON_NO_STATISTICS\x10\x03\x12\x1d\n\x19\x41\x42SENCE_REASON_NO_CONSENT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19portrait/v1/profile.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x08\x41version\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x04 \x03(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vidence_count\x18\x06 \x01(\x05\"\xb3\x01\n\rBrandAffinity\x12\r\n\x05\x62rand\x18\x01 \x01(\t\x12\x0c\n\x04lift\x18\x02 \x01(\x01\x12\r\n\x05share\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x05 \x03(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vidence_count\x18\x07 \x01(\x05\"\xd2\x01\n\x13\x44iscountSensitivity\x12\x18\n\x10\x64iscounted_share\x18\x01 \x01(\x01\x12\x15\n\rmean_discount\x18\x02 \x01(\x01\x12\x12\n\npercentile\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x16\n\x0epurchase_count\x18\x05 \x01(\x05\x12\x1a\n\x12\x65vidence_event_ids\x18\x06 \x03(\t\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x0cSessionFocus\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"\xa9\x02\n\rSessionIntent\x12(\n\x05stage\x18\x01 \x01(\x0e\x32\x19.portrait.v1.SessionStage\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12(\n\x05\x66ocus\x18\x03 \x03(\x0b\x32\x19.portrait.v1.SessionFocus\x12\x0f\n\x07queries\x18\x04 \x03(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x05\x12\x12\n\nconfidence\x18\x07 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x08 \x03(\t\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf4\x01\n\x0bQueryIntent\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12-\n\tlast_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07outcome\x18\x04 \x01(\x0e\x32\x19.portrait.v1.QueryOutcome\x12\x0c\n\x04path\x18\x05 \x03(\t\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x07 \x03(\t\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x94\x03\n\rPurchaseCycle\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\x15\n\rinterval_days\x18\x02 \x01(\x01\x12\x16\n\x0epurchase_count\x18\x03 \x01(\x05\x12-\n\tlast_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65\x61rliest\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06latest\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64ue_probability\x18\x08 \x01(\x01\x12\x14\n\x0chorizon_days\x18\t \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\n \x03(\t\x12.\n\nexpires_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vidence_count\x18\x0c \x01(\x05\"\xfb\x02\n\x05Value\x12$\n\x04tier\x18\x01 \x01(\x0e\x32\x16.portrait.v1.ValueTier\x12*\n\x07segment\x18\x02 \x01(\x0e\x32\x19.portrait.v1.ValueSegment\x12\x14\n\x0crecency_days\x18\x03 \x01(\x01\x12\x11\n\tfrequency\x18\x04 \x01(\x05\x12\x15\n\x08monetary\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rrecency_score\x18\x06 \x01(\x05\x12\x17\n\x0f\x66requency_score\x18\x07 \x01(\x05\x12\x1b\n\x0emonetary_score\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0bwindow_days\x18\t \x01(\x01\x12\x12\n\nconfidence\x18\n \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x0b \x03(\t\x12.\n\nexpires_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0b\n\t_monetaryB\x11\n\x0f_monetary_score\"\xd6\x01\n\x06Rhythm\x12\x13\n\x0bhour_shares\x18\x01 \x03(\x01\x12\x16\n\x0eweekday_shares\x18\x02 \x03(\x01\x12\x12\n\npeak_hours\x18\x03 \x03(\x05\x12\x15\n\rpeak_weekdays\x18\x04 \x03(\x05\x12\x14\n\x0c\x64\x61ys_between\x18\x05 \x01(\x01\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x07 \x03(\t\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb1\x01\n\x0c\x44\x65mographics\x12\x10\n\x08\x61ge_band\x18\x01 \x01(\t\x12\x0e\n\x06gender\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12/\n\x0b\x64\x65\x63lared_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x05 \x01(\t\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd0\x01\n\rLabelInterest\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x12\n\npercentile\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x05 \x03(\t\x12\x15\n\rfrom_examples\x18\x06 \x01(\x08\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vidence_count\x18\x08 \x01(\x05\"^\n\x0fSummarySentence\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07\x65nglish\x18\x02 \x01(\t\x12\x0f\n\x07\x63hinese\x18\x03 \x01(\t\x12\x1a\n\x12\x65vidence_event_ids\x18\x04 \x03(\t\"]\n\x0b\x41\x62sentField\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.portrait.v1.AbsenceReason\x12\x13\n\x0b\x65xplanation\x18\x03 \x01(\t*\xb5\x01\n\x0cSessionStage\x12\x1d\n\x19SESSION_STAGE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SESSION_STAGE_BROWSING\x10\x01\x12\x1b\n\x17SESSION_STAGE_SEARCHING\x10\x02\x12\x1b\n\x17SESSION_STAGE_COMPARING\x10\x03\x12\x16\n\x12SESSION_STAGE_CART\x10\x04\x12\x18\n\x14SESSION_STAGE_BOUGHT\x10\x05*y\n\x0cQueryOutcome\x12\x1d\n\x19QUERY_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12QUERY_OUTCOME_NONE\x10\x01\x12\x18\n\x14QUERY_OUTCOME_LOOKED\x10\x02\x12\x18\n\x14QUERY_OUTCOME_BOUGHT\x10\x03*{\n\tValueTier\x12\x1a\n\x16VALUE_TIER_UNSPECIFIED\x10\x00\x12\x12\n\x0eVALUE_TIER_LOW\x10\x01\x12\x15\n\x11VALUE_TIER_MIDDLE\x10\x02\x12\x13\n\x0fVALUE_TIER_HIGH\x10\x03\x12\x12\n\x0eVALUE_TIER_TOP\x10\x04*\xb1\x01\n\x0cValueSegment\x12\x1d\n\x19VALUE_SEGMENT_UNSPECIFIED\x10\x00\x12\x17\n\x13VALUE_SEGMENT_LOYAL\x10\x01\x12\x1c\n\x18VALUE_SEGMENT_OCCASIONAL\x10\x02\x12\x15\n\x11VALUE_SEGMENT_NEW\x10\x03\x12\x19\n\x15VALUE_SEGMENT_AT_RISK\x10\x04\x12\x19\n\x15VALUE_SEGMENT_DORMANT\x10\x05*\xb9\x01\n\rAbsenceReason\x12\x1e\n\x1a\x41\x42SENCE_REASON_UNSPECIFIED\x10\x00\x12&\n\"ABSENCE_REASON_TOO_LITTLE_EVIDENCE\x10\x01\x12\x1f\n\x1b\x41\x42SENCE_REASON_NOT_RECORDED\x10\x02\x12 \n\x1c\x41\x42SENCE_REASON_NO_STATISTICS\x10\x03\x12\x1d\n\x19\x41\x42SENCE_REASON_NO_CONSENT\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.profile_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SESSIONSTAGE']._serialized_start=2718
-  _globals['_SESSIONSTAGE']._serialized_end=2899
-  _globals['_QUERYOUTCOME']._serialized_start=2901
-  _globals['_QUERYOUTCOME']._serialized_end=3022
-  _globals['_VALUETIER']._serialized_start=3024
-  _globals['_VALUETIER']._serialized_end=3147
-  _globals['_VALUESEGMENT']._serialized_start=3150
-  _globals['_VALUESEGMENT']._serialized_end=3327
-  _globals['_ABSENCEREASON']._serialized_start=3330
-  _globals['_ABSENCEREASON']._serialized_end=3515
+  _globals['_SESSIONSTAGE']._serialized_start=2814
+  _globals['_SESSIONSTAGE']._serialized_end=2995
+  _globals['_QUERYOUTCOME']._serialized_start=2997
+  _globals['_QUERYOUTCOME']._serialized_end=3118
+  _globals['_VALUETIER']._serialized_start=3120
+  _globals['_VALUETIER']._serialized_end=3243
+  _globals['_VALUESEGMENT']._serialized_start=3246
+  _globals['_VALUESEGMENT']._serialized_end=3423
+  _globals['_ABSENCEREASON']._serialized_start=3426
+  _globals['_ABSENCEREASON']._serialized_end=3611
   _globals['_AVERSION']._serialized_start=76
-  _globals['_AVERSION']._serialized_end=212
-  _globals['_BRANDAFFINITY']._serialized_start=215
-  _globals['_BRANDAFFINITY']._serialized_end=370
-  _globals['_DISCOUNTSENSITIVITY']._serialized_start=373
-  _globals['_DISCOUNTSENSITIVITY']._serialized_end=583
-  _globals['_SESSIONFOCUS']._serialized_start=585
-  _globals['_SESSIONFOCUS']._serialized_end=628
-  _globals['_SESSIONINTENT']._serialized_start=631
-  _globals['_SESSIONINTENT']._serialized_end=928
-  _globals['_QUERYINTENT']._serialized_start=931
-  _globals['_QUERYINTENT']._serialized_end=1175
-  _globals['_PURCHASECYCLE']._serialized_start=1178
-  _globals['_PURCHASECYCLE']._serialized_end=1558
-  _globals['_VALUE']._serialized_start=1561
-  _globals['_VALUE']._serialized_end=1940
-  _globals['_RHYTHM']._serialized_start=1943
-  _globals['_RHYTHM']._serialized_end=2157
-  _globals['_DEMOGRAPHICS']._serialized_start=2160
-  _globals['_DEMOGRAPHICS']._serialized_end=2337
-  _globals['_LABELINTEREST']._serialized_start=2340
-  _globals['_LABELINTEREST']._serialized_end=2524
-  _globals['_SUMMARYSENTENCE']._serialized_start=2526
-  _globals['_SUMMARYSENTENCE']._serialized_end=2620
-  _globals['_ABSENTFIELD']._serialized_start=2622
-  _globals['_ABSENTFIELD']._serialized_end=2715
+  _globals['_AVERSION']._serialized_end=236
+  _globals['_BRANDAFFINITY']._serialized_start=239
+  _globals['_BRANDAFFINITY']._serialized_end=418
+  _globals['_DISCOUNTSENSITIVITY']._serialized_start=421
+  _globals['_DISCOUNTSENSITIVITY']._serialized_end=631
+  _globals['_SESSIONFOCUS']._serialized_start=633
+  _globals['_SESSIONFOCUS']._serialized_end=676
+  _globals['_SESSIONINTENT']._serialized_start=679
+  _globals['_SESSIONINTENT']._serialized_end=976
+  _globals['_QUERYINTENT']._serialized_start=979
+  _globals['_QUERYINTENT']._serialized_end=1223
+  _globals['_PURCHASECYCLE']._serialized_start=1226
+  _globals['_PURCHASECYCLE']._serialized_end=1630
+  _globals['_VALUE']._serialized_start=1633
+  _globals['_VALUE']._serialized_end=2012
+  _globals['_RHYTHM']._serialized_start=2015
+  _globals['_RHYTHM']._serialized_end=2229
+  _globals['_DEMOGRAPHICS']._serialized_start=2232
+  _globals['_DEMOGRAPHICS']._serialized_end=2409
+  _globals['_LABELINTEREST']._serialized_start=2412
+  _globals['_LABELINTEREST']._serialized_end=2620
+  _globals['_SUMMARYSENTENCE']._serialized_start=2622
+  _globals['_SUMMARYSENTENCE']._serialized_end=2716
+  _globals['_ABSENTFIELD']._serialized_start=2718
+  _globals['_ABSENTFIELD']._serialized_end=2811
 # @@protoc_insertion_point(module_scope)

@@ -78,34 +78,38 @@ ABSENCE_REASON_NO_STATISTICS: AbsenceReason
 ABSENCE_REASON_NO_CONSENT: AbsenceReason
 
 class Aversion(_message.Message):
-    __slots__ = ("path", "weight", "confidence", "evidence_event_ids", "expires_at")
+    __slots__ = ("path", "weight", "confidence", "evidence_event_ids", "expires_at", "evidence_count")
     PATH_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
     path: _containers.RepeatedScalarFieldContainer[str]
     weight: float
     confidence: float
     evidence_event_ids: _containers.RepeatedScalarFieldContainer[str]
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, path: _Optional[_Iterable[str]] = ..., weight: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    evidence_count: int
+    def __init__(self, path: _Optional[_Iterable[str]] = ..., weight: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence_count: _Optional[int] = ...) -> None: ...
 
 class BrandAffinity(_message.Message):
-    __slots__ = ("brand", "lift", "share", "confidence", "evidence_event_ids", "expires_at")
+    __slots__ = ("brand", "lift", "share", "confidence", "evidence_event_ids", "expires_at", "evidence_count")
     BRAND_FIELD_NUMBER: _ClassVar[int]
     LIFT_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
     brand: str
     lift: float
     share: float
     confidence: float
     evidence_event_ids: _containers.RepeatedScalarFieldContainer[str]
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, brand: _Optional[str] = ..., lift: _Optional[float] = ..., share: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    evidence_count: int
+    def __init__(self, brand: _Optional[str] = ..., lift: _Optional[float] = ..., share: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence_count: _Optional[int] = ...) -> None: ...
 
 class DiscountSensitivity(_message.Message):
     __slots__ = ("discounted_share", "mean_discount", "percentile", "confidence", "purchase_count", "evidence_event_ids", "expires_at")
@@ -176,7 +180,7 @@ class QueryIntent(_message.Message):
     def __init__(self, query: _Optional[str] = ..., count: _Optional[int] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[QueryOutcome, str]] = ..., path: _Optional[_Iterable[str]] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PurchaseCycle(_message.Message):
-    __slots__ = ("path", "interval_days", "purchase_count", "last_time", "due_at", "earliest", "latest", "due_probability", "horizon_days", "evidence_event_ids", "expires_at")
+    __slots__ = ("path", "interval_days", "purchase_count", "last_time", "due_at", "earliest", "latest", "due_probability", "horizon_days", "evidence_event_ids", "expires_at", "evidence_count")
     PATH_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_DAYS_FIELD_NUMBER: _ClassVar[int]
     PURCHASE_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +192,7 @@ class PurchaseCycle(_message.Message):
     HORIZON_DAYS_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
     path: _containers.RepeatedScalarFieldContainer[str]
     interval_days: float
     purchase_count: int
@@ -199,7 +204,8 @@ class PurchaseCycle(_message.Message):
     horizon_days: float
     evidence_event_ids: _containers.RepeatedScalarFieldContainer[str]
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, path: _Optional[_Iterable[str]] = ..., interval_days: _Optional[float] = ..., purchase_count: _Optional[int] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_probability: _Optional[float] = ..., horizon_days: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    evidence_count: int
+    def __init__(self, path: _Optional[_Iterable[str]] = ..., interval_days: _Optional[float] = ..., purchase_count: _Optional[int] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_probability: _Optional[float] = ..., horizon_days: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence_count: _Optional[int] = ...) -> None: ...
 
 class Value(_message.Message):
     __slots__ = ("tier", "segment", "recency_days", "frequency", "monetary", "recency_score", "frequency_score", "monetary_score", "window_days", "confidence", "evidence_event_ids", "expires_at")
@@ -266,7 +272,7 @@ class Demographics(_message.Message):
     def __init__(self, age_band: _Optional[str] = ..., gender: _Optional[str] = ..., region: _Optional[str] = ..., declared_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class LabelInterest(_message.Message):
-    __slots__ = ("label", "score", "percentile", "confidence", "evidence_event_ids", "from_examples", "expires_at")
+    __slots__ = ("label", "score", "percentile", "confidence", "evidence_event_ids", "from_examples", "expires_at", "evidence_count")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     PERCENTILE_FIELD_NUMBER: _ClassVar[int]
@@ -274,6 +280,7 @@ class LabelInterest(_message.Message):
     EVIDENCE_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     FROM_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
     label: str
     score: float
     percentile: float
@@ -281,7 +288,8 @@ class LabelInterest(_message.Message):
     evidence_event_ids: _containers.RepeatedScalarFieldContainer[str]
     from_examples: bool
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., percentile: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., from_examples: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    evidence_count: int
+    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., percentile: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., from_examples: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence_count: _Optional[int] = ...) -> None: ...
 
 class SummarySentence(_message.Message):
     __slots__ = ("field", "english", "chinese", "evidence_event_ids")

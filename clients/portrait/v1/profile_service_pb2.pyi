@@ -124,7 +124,7 @@ class Profile(_message.Message):
     def __init__(self, shopper_id: _Optional[str] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., price_bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., embedding: _Optional[_Union[_types_pb2.Vector, _Mapping]] = ..., event_count: _Optional[int] = ..., first_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., release: _Optional[int] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., computed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degraded: _Optional[bool] = ..., aversions: _Optional[_Iterable[_Union[_profile_pb2.Aversion, _Mapping]]] = ..., brands: _Optional[_Iterable[_Union[_profile_pb2.BrandAffinity, _Mapping]]] = ..., discount_sensitivity: _Optional[_Union[_profile_pb2.DiscountSensitivity, _Mapping]] = ..., session: _Optional[_Union[_profile_pb2.SessionIntent, _Mapping]] = ..., recent_queries: _Optional[_Iterable[_Union[_profile_pb2.QueryIntent, _Mapping]]] = ..., purchase_cycles: _Optional[_Iterable[_Union[_profile_pb2.PurchaseCycle, _Mapping]]] = ..., value: _Optional[_Union[_profile_pb2.Value, _Mapping]] = ..., rhythm: _Optional[_Union[_profile_pb2.Rhythm, _Mapping]] = ..., demographics: _Optional[_Union[_profile_pb2.Demographics, _Mapping]] = ..., label_interests: _Optional[_Iterable[_Union[_profile_pb2.LabelInterest, _Mapping]]] = ..., summary: _Optional[_Iterable[_Union[_profile_pb2.SummarySentence, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[_profile_pb2.AbsentField, _Mapping]]] = ..., traits: _Optional[_Iterable[_Union[_traits_pb2.Trait, _Mapping]]] = ...) -> None: ...
 
 class Interest(_message.Message):
-    __slots__ = ("path", "weight", "confidence", "evidence_event_ids", "short_weight", "long_weight", "trend", "next_probability", "usual_weight", "inferred", "expires_at")
+    __slots__ = ("path", "weight", "confidence", "evidence_event_ids", "short_weight", "long_weight", "trend", "next_probability", "usual_weight", "inferred", "expires_at", "evidence_count")
     PATH_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +136,7 @@ class Interest(_message.Message):
     USUAL_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     INFERRED_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
     path: _containers.RepeatedScalarFieldContainer[str]
     weight: float
     confidence: float
@@ -147,21 +148,24 @@ class Interest(_message.Message):
     usual_weight: float
     inferred: bool
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, path: _Optional[_Iterable[str]] = ..., weight: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., short_weight: _Optional[float] = ..., long_weight: _Optional[float] = ..., trend: _Optional[float] = ..., next_probability: _Optional[float] = ..., usual_weight: _Optional[float] = ..., inferred: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    evidence_count: int
+    def __init__(self, path: _Optional[_Iterable[str]] = ..., weight: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., short_weight: _Optional[float] = ..., long_weight: _Optional[float] = ..., trend: _Optional[float] = ..., next_probability: _Optional[float] = ..., usual_weight: _Optional[float] = ..., inferred: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence_count: _Optional[int] = ...) -> None: ...
 
 class Keyword(_message.Message):
-    __slots__ = ("word", "weight", "evidence_event_ids", "confidence", "expires_at")
+    __slots__ = ("word", "weight", "evidence_event_ids", "confidence", "expires_at", "evidence_count")
     WORD_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
     word: str
     weight: float
     evidence_event_ids: _containers.RepeatedScalarFieldContainer[str]
     confidence: float
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, word: _Optional[str] = ..., weight: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., confidence: _Optional[float] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    evidence_count: int
+    def __init__(self, word: _Optional[str] = ..., weight: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., confidence: _Optional[float] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence_count: _Optional[int] = ...) -> None: ...
 
 class PriceBand(_message.Message):
     __slots__ = ("category_path", "percentile", "low", "median", "high", "event_count", "evidence_event_ids", "confidence", "expires_at")

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from portrait.v1 import types_pb2 as portrait_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(portrait/v1/recommendation_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17portrait/v1/types.proto\"\xb1\x01\n\nItemFilter\x12-\n\ncategories\x18\x01 \x03(\x0b\x32\x19.portrait.v1.CategoryPath\x12\x0e\n\x06\x62rands\x18\x02 \x03(\t\x12\x16\n\tmin_price\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tmax_price\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x10\x65xclude_item_ids\x18\x05 \x03(\tB\x0c\n\n_min_priceB\x0c\n\n_max_price\"\x1d\n\x0c\x43\x61tegoryPath\x12\r\n\x05names\x18\x01 \x03(\t\"\xeb\x01\n\x10RecommendRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12\t\n\x01k\x18\x04 \x01(\x05\x12\'\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x17.portrait.v1.ItemFilter\x12\x14\n\x0c\x65xclude_seen\x18\x06 \x01(\x08\x12)\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_degraded\x18\x08 \x01(\x08\"u\n\nRankedItem\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x19\n\x11\x63lick_probability\x18\x03 \x01(\x01\x12\x1c\n\x14purchase_probability\x18\x04 \x01(\x01\"s\n\x11RecommendResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.portrait.v1.RankedItem\x12\x0f\n\x07release\x18\x02 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\"\xcc\x01\n\x0bRankRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12.\n\ncandidates\x18\x04 \x03(\x0b\x32\x1a.portrait.v1.RankCandidate\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_degraded\x18\x06 \x01(\x08\"0\n\rRankCandidate\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item\"n\n\x0cRankResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.portrait.v1.RankedItem\x12\x0f\n\x07release\x18\x02 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\x32\xa0\x01\n\x15RecommendationService\x12J\n\tRecommend\x12\x1d.portrait.v1.RecommendRequest\x1a\x1e.portrait.v1.RecommendResponse\x12;\n\x04Rank\x12\x18.portrait.v1.RankRequest\x1a\x19.portrait.v1.RankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(portrait/v1/recommendation_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17portrait/v1/types.proto\"\xb1\x01\n\nItemFilter\x12-\n\ncategories\x18\x01 \x03(\x0b\x32\x19.portrait.v1.CategoryPath\x12\x0e\n\x06\x62rands\x18\x02 \x03(\t\x12\x16\n\tmin_price\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tmax_price\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x10\x65xclude_item_ids\x18\x05 \x03(\tB\x0c\n\n_min_priceB\x0c\n\n_max_price\"\x1d\n\x0c\x43\x61tegoryPath\x12\r\n\x05names\x18\x01 \x03(\t\"\x85\x02\n\x10RecommendRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12\t\n\x01k\x18\x04 \x01(\x05\x12\'\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x17.portrait.v1.ItemFilter\x12\x14\n\x0c\x65xclude_seen\x18\x06 \x01(\x08\x12)\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_degraded\x18\x08 \x01(\x08\x12\x18\n\x10max_per_category\x18\t \x01(\x05\"u\n\nRankedItem\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x19\n\x11\x63lick_probability\x18\x03 \x01(\x01\x12\x1c\n\x14purchase_probability\x18\x04 \x01(\x01\"s\n\x11RecommendResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.portrait.v1.RankedItem\x12\x0f\n\x07release\x18\x02 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\"\xcc\x01\n\x0bRankRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12.\n\ncandidates\x18\x04 \x03(\x0b\x32\x1a.portrait.v1.RankCandidate\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_degraded\x18\x06 \x01(\x08\"0\n\rRankCandidate\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item\"n\n\x0cRankResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.portrait.v1.RankedItem\x12\x0f\n\x07release\x18\x02 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\x32\xa0\x01\n\x15RecommendationService\x12J\n\tRecommend\x12\x1d.portrait.v1.RecommendRequest\x1a\x1e.portrait.v1.RecommendResponse\x12;\n\x04Rank\x12\x18.portrait.v1.RankRequest\x1a\x19.portrait.v1.RankResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,17 +38,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATEGORYPATH']._serialized_start=295
   _globals['_CATEGORYPATH']._serialized_end=324
   _globals['_RECOMMENDREQUEST']._serialized_start=327
-  _globals['_RECOMMENDREQUEST']._serialized_end=562
-  _globals['_RANKEDITEM']._serialized_start=564
-  _globals['_RANKEDITEM']._serialized_end=681
-  _globals['_RECOMMENDRESPONSE']._serialized_start=683
-  _globals['_RECOMMENDRESPONSE']._serialized_end=798
-  _globals['_RANKREQUEST']._serialized_start=801
-  _globals['_RANKREQUEST']._serialized_end=1005
-  _globals['_RANKCANDIDATE']._serialized_start=1007
-  _globals['_RANKCANDIDATE']._serialized_end=1055
-  _globals['_RANKRESPONSE']._serialized_start=1057
-  _globals['_RANKRESPONSE']._serialized_end=1167
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1170
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=1330
+  _globals['_RECOMMENDREQUEST']._serialized_end=588
+  _globals['_RANKEDITEM']._serialized_start=590
+  _globals['_RANKEDITEM']._serialized_end=707
+  _globals['_RECOMMENDRESPONSE']._serialized_start=709
+  _globals['_RECOMMENDRESPONSE']._serialized_end=824
+  _globals['_RANKREQUEST']._serialized_start=827
+  _globals['_RANKREQUEST']._serialized_end=1031
+  _globals['_RANKCANDIDATE']._serialized_start=1033
+  _globals['_RANKCANDIDATE']._serialized_end=1081
+  _globals['_RANKRESPONSE']._serialized_start=1083
+  _globals['_RANKRESPONSE']._serialized_end=1193
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1196
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=1356
 # @@protoc_insertion_point(module_scope)

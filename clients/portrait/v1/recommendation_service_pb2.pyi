@@ -31,7 +31,7 @@ class CategoryPath(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("shopper", "catalogue", "query", "k", "filter", "exclude_seen", "as_of", "allow_degraded")
+    __slots__ = ("shopper", "catalogue", "query", "k", "filter", "exclude_seen", "as_of", "allow_degraded", "max_per_category")
     SHOPPER_FIELD_NUMBER: _ClassVar[int]
     CATALOGUE_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class RecommendRequest(_message.Message):
     EXCLUDE_SEEN_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
     ALLOW_DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    MAX_PER_CATEGORY_FIELD_NUMBER: _ClassVar[int]
     shopper: _types_pb2.ShopperRef
     catalogue: str
     query: str
@@ -48,7 +49,8 @@ class RecommendRequest(_message.Message):
     exclude_seen: bool
     as_of: _timestamp_pb2.Timestamp
     allow_degraded: bool
-    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., k: _Optional[int] = ..., filter: _Optional[_Union[ItemFilter, _Mapping]] = ..., exclude_seen: _Optional[bool] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allow_degraded: _Optional[bool] = ...) -> None: ...
+    max_per_category: int
+    def __init__(self, shopper: _Optional[_Union[_types_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., k: _Optional[int] = ..., filter: _Optional[_Union[ItemFilter, _Mapping]] = ..., exclude_seen: _Optional[bool] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allow_degraded: _Optional[bool] = ..., max_per_category: _Optional[int] = ...) -> None: ...
 
 class RankedItem(_message.Message):
     __slots__ = ("item", "score", "click_probability", "purchase_probability")

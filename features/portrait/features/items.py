@@ -305,7 +305,7 @@ def _percentiles(
     scale: PriceScale, paths: list[tuple[str, ...]], codes: NDArray[np.int32], prices: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     percentiles = np.full(len(prices), np.nan)
-    known = np.flatnonzero(np.isfinite(prices))
+    known = np.flatnonzero(np.isfinite(prices) & (prices > 0.0))
     known = known[np.argsort(codes[known], kind="stable")]
     bounds = np.flatnonzero(np.diff(codes[known])) + 1
     for rows in np.split(known, bounds) if len(known) else ():

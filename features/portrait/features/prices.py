@@ -13,6 +13,11 @@ MINIMUM_PRICES = 20
 SEPARATOR = " > "
 
 
+def known_price(price: float | None) -> float | None:
+    """A price that says what something costs; None if it is unknown, or 0, which shops write for either."""
+    return price if price is not None and price > 0.0 else None
+
+
 def category_key(path: Sequence[str]) -> str:
     """A category path as one string: `("Home", "Lamps")` is `"Home > Lamps"`, the root is `""`."""
     return SEPARATOR.join(path)
@@ -30,11 +35,11 @@ class PriceScale:
 
         Args:
             paths: category path of each item.
-            prices: `[items]`, NaN where unknown.
+            prices: `[items]`, NaN where unknown; 0 is no price.
         """
         by_category: dict[str, list[float]] = {}
         for path, price in zip(paths, prices.tolist(), strict=True):
-            if np.isfinite(price):
+            if np.isfinite(price) and price > 0.0:
                 for depth in range(len(path) + 1):
                     by_category.setdefault(category_key(path[:depth]), []).append(price)
         return cls(
@@ -46,19 +51,20 @@ class PriceScale:
         )
 
     def percentile(self, path: Sequence[str], price: float | None, widest: int = 0) -> float:
-        """Share of the category's items that are cheaper, 0 to 1; NaN if price or scale is unknown.
+        """Share of the category's items that are cheaper, 0 to 1; NaN if price or scale is unknown, or the price is 0.
 
         Args:
             path: the category.
             price: in the shop's currency.
             widest: number of names of the widest category whose scale may be borrowed.
         """
-        if price is None or not np.isfinite(price):
+        known = known_price(price)
+        if known is None or not np.isfinite(known):
             return float("nan")
-        return float(self.percentiles(path, np.array([price]), widest)[0])
+        return float(self.percentiles(path, np.array([known]), widest)[0])
 
     def percentiles(self, path: Sequence[str], prices: NDArray[np.float64], widest: int = 0) -> NDArray[np.float64]:
-        """The same for many prices of one category, each finite: `[prices]`."""
+        """The same for many prices of one category, each finite and above 0: `[prices]`."""
         for depth in range(len(path), widest - 1, -1):
             quantiles = self.quantiles.get(category_key(path[:depth]))
             if quantiles is not None:

@@ -18,6 +18,7 @@ from portrait.server.catalogues.filters import Filter
 from portrait.server.engine import SHORT_ROWS, Engine
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.retrieval.candidates import features, retrieve
+from portrait.server.retrieval.diversity import limit_categories
 from portrait.server.retrieval.unranked import scores, unranked
 
 
@@ -41,6 +42,8 @@ class RecommendRequest(Request):
     k: int = 10
     filter: Filter = field(default_factory=Filter)
     exclude_seen: bool = False
+    max_per_category: int = 0
+    """How many items may have one category path; 0 for any number. Items without one are not limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +96,15 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
     left_out = request.history if request.exclude_seen else ()
-    arguments = (catalogue, shopper, request.k, request.filter, left_out)
+    arguments = (catalogue, shopper, request.k, request.filter, left_out, request.max_per_category)
     if len(catalogue) + len(left_out) <= SHORT_ROWS:
         chosen = retrieve(*arguments)
     else:
         chosen = await asyncio.to_thread(retrieve, *arguments)
-    return _ranking(engine, await _ordered(engine, chosen, shopper, request, request.k, deadline), request)
+    if not request.max_per_category:
+        return _ranking(engine, await _ordered(engine, chosen, shopper, request, request.k, deadline), request)
+    ordered = await _ordered(engine, chosen, shopper, request, len(chosen.items), deadline)
+    return _ranking(engine, _diverse(catalogue, ordered, request), request)
 
 
 def _recommend_without_models(engine: Engine, request: RecommendRequest) -> Ranking | None:
@@ -108,13 +114,22 @@ def _recommend_without_models(engine: Engine, request: RecommendRequest) -> Rank
     if shopper is None:
         return None
     left_out = request.history if request.exclude_seen else ()
-    chosen = unranked(catalogue, shopper, request.k, request.filter, left_out)
+    chosen = unranked(catalogue, shopper, request.k, request.filter, left_out, request.max_per_category)
     ranked = [
         RankedItem(item, score, 0.0, 0.0)
         for item, score in zip(chosen.items, scores(chosen, catalogue, shopper).tolist(), strict=True)
     ]
     ranked.sort(key=lambda each: (-each.score, each.item.item_id))
-    return _ranking(engine, ranked[: request.k], request, degraded=True)
+    return _ranking(engine, _diverse(catalogue, ranked, request), request, degraded=True)
+
+
+def _diverse(catalogue: Snapshot, ranked: list[RankedItem], request: RecommendRequest) -> list[RankedItem]:
+    """The best `k`, of each category no more than are asked for."""
+    if not request.max_per_category:
+        return ranked[: request.k]
+    rows = [catalogue.row(each.item.item_id) for each in ranked]
+    categories = catalogue.categories(np.array(rows, dtype=np.int64))
+    return [ranked[place] for place in limit_categories(categories, request.max_per_category)[: request.k]]
 
 
 async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) -> Ranking:

@@ -61,6 +61,17 @@ async def test_what_follows_comes_first_and_then_what_is_popular_in_the_category
     assert alone.fallback.answers.total() == 1
 
 
+@pytest.mark.parametrize("history", [HISTORY, []])
+async def test_no_category_has_more_items_than_asked_for(alone: Engine, history: list[Event]) -> None:
+    everything = await recommend(alone, replace(ASKED, history=history, k=50), deadline=soon())
+    few = await recommend(alone, replace(ASKED, history=history, k=4, max_per_category=1), deadline=soon())
+    first: dict[tuple[str, ...], str] = {}
+    for ranked in everything.items:
+        first.setdefault(ranked.item.category_path, ranked.item.item_id)
+    assert few.degraded
+    assert [ranked.item.item_id for ranked in few.items] == list(first.values())[:4]
+
+
 async def test_an_unknown_shopper_gets_what_is_popular_within_the_filter(alone: Engine) -> None:
     ranking = await recommend(alone, replace(ASKED, history=[]), deadline=soon())
     assert [ranked.item.item_id for ranked in ranking.items] == NAMES[:10]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,6 +99,21 @@ async def test_recommendations_are_the_nearest_of_all(engine: Engine) -> None:
     assert [ranked.score for ranked in ranking.items] == pytest.approx(np.sort(scores)[::-1].tolist(), abs=1e-4)
     assert all(0.0 <= ranked.purchase_probability <= ranked.click_probability <= 1.0 for ranked in ranking.items)
     assert (ranking.release, ranking.event_count) == (1, 1)
+
+
+@pytest.mark.parametrize("wanted", [Filter(), Filter(categories=[("Home",)])])
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_no_category_has_more_items_than_asked_for(engine: Engine, wanted: Filter, limit: int) -> None:
+    asked = RecommendRequest([bought(SEEN)], NOW, k=50, filter=wanted)
+    everything = await recommend(engine, asked, deadline=soon())
+    few = await recommend(engine, replace(asked, k=5, max_per_category=limit), deadline=soon())
+    taken, expected = Counter[tuple[str, ...]](), []
+    for ranked in everything.items:
+        taken[ranked.item.category_path] += 1
+        if not ranked.item.category_path or taken[ranked.item.category_path] <= limit:
+            expected.append(ranked.item.item_id)
+    assert names(few) == expected[:5]
+    assert names(few) != names(everything)[:5]
 
 
 async def test_nobody_gets_what_is_popular(engine: Engine) -> None:

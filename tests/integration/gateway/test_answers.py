@@ -49,7 +49,10 @@ def question(chance: random.Random) -> tuple[str, Message]:
             return "profile", GetProfileRequest(shopper=ref, as_of=as_of, fields={"paths": paths})
         case 1:
             seen = chance.random() < 0.5
-            return "recommend", RecommendRequest(shopper=ref, as_of=as_of, k=3, exclude_seen=seen)
+            limit = chance.randrange(2)
+            return "recommend", RecommendRequest(
+                shopper=ref, as_of=as_of, k=3, exclude_seen=seen, max_per_category=limit
+            )
     return "rank", RankRequest(shopper=ref, as_of=as_of, candidates=[{"item": {"item_id": item}} for item in ITEMS])
 
 

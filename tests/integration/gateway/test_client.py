@@ -63,6 +63,8 @@ def test_every_method(client: Client, shopper: str) -> None:
     ranking = client.recommend(shopper, k=5, filter=Filter(categories=[["Home", "Rugs"]]), exclude_seen=True)
     assert len(ranking.items) == 5
     assert {tuple(ranked.item.category_path) for ranked in ranking.items} == {("Home", "Rugs")}
+    one_each = client.recommend(shopper, k=4, max_per_category=1)
+    assert len({ranked.item.category_path for ranked in one_each.items}) == len(one_each.items) == 4
     ranked = client.rank(shopper, [Item("wool-rug-red"), Item("new", title="Red desk lamp"), Item("unknown")])
     assert [each.item.item_id for each in ranked.items][-1] == "unknown"
 
@@ -72,6 +74,11 @@ def test_every_method(client: Client, shopper: str) -> None:
     assert [each.index for each in stored.rejected] == [1]
     assert client.get_item("1", catalogue=catalogue) == Item("1", "A lamp", (), "", {}, 3.0)
     assert client.delete_items(["1", "2"], catalogue=catalogue) == 1
+    free = client.upsert_items([Item("free", "A gift", price=0.0)], catalogue=catalogue)
+    assert free.stored == 1
+    [gift] = client.recommend([], catalogue=catalogue).items
+    assert (gift.item.price, client.get_item("free", catalogue=catalogue).price) == (None, 0.0)
+    assert client.recommend([], catalogue=catalogue, filter=Filter(max_price=1.0)).items == ()
 
 
 def test_rejected_events_are_told_by_their_place_in_all(client: Client, shopper: str) -> None:
@@ -88,6 +95,8 @@ def test_errors_are_typed(client: Client) -> None:
     with pytest.raises(InvalidRequestError) as told:
         client.recommend("nobody", k=1_000_000)
     assert [violation.field for violation in told.value.violations] == ["k"]
+    with pytest.raises(InvalidRequestError, match="max_per_category"):
+        client.recommend("nobody", max_per_category=-1)
     assert told.value.request_id
     with pytest.raises(DeadlineExceededError):
         client.recommend("nobody", timeout=1e-6)
@@ -113,6 +122,8 @@ async def test_the_asynchronous_client_does_the_same(gateway: Served, shopper: s
         assert (await client.get_profile(shopper)).event_count == 3
         history = [Event(EventType.SEARCH, query="台灯"), Event(EventType.VIEW, item_id="desk-lamp-red")]
         assert (await client.recommend(history, k=2)).event_count == 2
+        few = (await client.recommend(history, k=4, max_per_category=1)).items
+        assert len({ranked.item.category_path for ranked in few}) == len(few) == 4
         assert len((await client.encode_texts(["台灯", "wool rug"])).vectors) == 2
         with pytest.raises(NotFoundError):
             await client.get_item("no such item")

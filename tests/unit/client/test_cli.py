@@ -67,6 +67,7 @@ def test_a_fault_of_ours_is_not_taken_for_a_missing_part() -> None:
         ["profile", "a", "--as-of", "yesterday"],
         ["profile", "a", "--key", "caller.key"],
         ["recommend", "a", "--k", "many"],
+        ["recommend", "a", "--max-per-category", "some"],
         ["nothing"],
     ],
 )

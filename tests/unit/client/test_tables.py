@@ -17,6 +17,7 @@ from portrait.client import (
     ItemEffect,
     Keyword,
     LabelInterest,
+    PriceBand,
     Profile,
     ProfileExplanation,
     PurchaseCycle,
@@ -67,7 +68,7 @@ def test_a_profile_of_nothing_and_one_in_chinese() -> None:
     nothing = Profile("", (), (), (), None, 0, None, None, 3, None, None)
     tables.print_profile(console, nothing)
     assert "this history: 0 events; release 3" in text(console)
-    assert "keywords: none" in text(console)
+    assert "keywords" not in text(console)
     chinese = Profile("买家", (), (Keyword("台灯", 1.0, ()),), (), None, 1, None, None, 3, None, None)
     tables.print_profile(console, chinese)
     assert "台灯 (1.00)" in text(console)
@@ -150,3 +151,52 @@ def test_what_is_due_is_told_from_what_is_overdue_and_nothing_twice() -> None:
     tables.print_profile(console, profile)
     said = text(console)
     assert [said.count(part) for part in ("Fuel", "Home", "100%", "overdue", "2026-05-09")] == [1, 2, 3, 1, 1]
+
+
+def test_evidence_says_of_how_many_events_it_names_some() -> None:
+    day, ten = datetime(2026, 5, 1, tzinfo=UTC), tuple(map(str, range(10)))
+    profile = Profile(
+        "s1", (Interest(("Home",), 0.7, 0.9, ten, evidence_count=2161),), (), (), None, 2300, day, day, 3, day, day,
+        aversions=(Aversion(("Rugs",), 1.0, 0.5, ("4",), None, evidence_count=1),),
+        brands=(BrandAffinity("Acme", 1.9, 0.8, 0.8, ten, None, evidence_count=11),),
+        label_interests=(LabelInterest("gifts", 1.5, 0.9, 0.5, ten, False, None),),
+        purchase_cycles=(PurchaseCycle(("Tea",), 9.0, 4, day, day, day, day, 0.8, 30.0, ten, day, evidence_count=12),),
+    )  # fmt: skip
+    console = shown(160)
+    tables.print_profile(console, profile)
+    for part in ("10 of 2,161 events", " 1 event ", "10 of 11 events", " 10 events ", "10 of 12 events"):
+        assert part in text(console), part
+
+
+def test_what_is_due_on_the_day_of_the_profile_is_not_overdue() -> None:
+    morning, evening = (datetime(2026, 5, 9, hour, tzinfo=UTC) for hour in (8, 20))
+    night = datetime(2026, 5, 10, 0, 1, tzinfo=UTC)
+    for as_of, overdue in ((evening, False), (night, True)):
+        cycle = PurchaseCycle(("Tea",), 9.0, 4, morning, morning, morning, morning, 0.8, 30.0, ("3",), morning)
+        profile = Profile("s", (), (), (), None, 1, None, None, 3, as_of, None, purchase_cycles=(cycle,))
+        console = shown()
+        tables.print_profile(console, profile)
+        assert ("overdue" in text(console)) is overdue
+
+
+def test_a_price_of_nothing_is_not_shown_among_recommendations() -> None:
+    console = shown()
+    tables.print_ranking(console, ranking(Item("gift", "Gift", price=0.0), Item("dear", "Dear", price=9.5)), "")
+    assert "0.00" not in text(console)
+    assert "9.50" in text(console)
+
+
+def test_one_is_told_as_one_and_nothing_has_no_empty_table() -> None:
+    console = shown()
+    tables.print_profile(console, Profile("s", (), (), (), None, 1, None, None, 3, None, None))
+    tables.print_ranking(console, Ranking((), release=3, event_count=1), "0 recommendations")
+    assert "shopper s: 1 event; release 3" in text(console)
+    assert text(console).splitlines()[-1] == "0 recommendations; from 1 event; release 3"
+
+
+def test_a_price_band_that_says_the_same_as_a_narrower_one_is_not_shown() -> None:
+    paths = ((("Dairy",), 28), (("Dairy", "Milk"), 28), (("Home",), 9), (("Home", "Lamps"), 4))
+    bands = tuple(PriceBand(path, 0.3, 1.0, 2.0, 3.0, count, ()) for path, count in paths)
+    console = shown()
+    tables.print_profile(console, Profile("s", (), (), bands, None, 1, None, None, 3, None, None))
+    assert [text(console).count(name) for name in ("Dairy", "Home")] == [1, 2]

@@ -65,6 +65,7 @@ def test_interests(profile: Profile) -> None:
     # 0.5 (1.6625 + 2 · 0.3) / 3.99453 + 0.5 (1.85 + 2 · 0.3) / 4.7875
     assert (lamps.next_probability, lamps.usual_weight) == (near(0.539075), 0.3)
     assert lamps.evidence_event_ids == ("e12", "e10", "e09", "e08", "e06")
+    assert (lamps.evidence_count, coffee.evidence_count) == (5, 4)
     assert lamps.expires_at == NOW + timedelta(days=5)
 
 
@@ -182,7 +183,7 @@ def test_what_is_absent_says_why(profile: Profile) -> None:
 def test_the_summary_says_what_the_fields_say(profile: Profile) -> None:
     english = {each.field: each.english for each in profile.summary}
     about = "Home › Lamps and Home › Rugs, after “red lamp” (1 May 2026)."
-    assert english["session"] == f"Is in a session and has filled the cart: {about}"
+    assert english["session"] == f"Is in a session and has filled the cart; the visit is to {about}"
     assert english["value"] == (
         "Of high value, loyal: bought on 4 days of the last 90, 87.00 spent; the last purchase was 10 days ago."
     )
@@ -190,7 +191,8 @@ def test_the_summary_says_what_the_fields_say(profile: Profile) -> None:
         english["purchase_cycles"] == "Likely to buy again within 30 days: Kitchen › Coffee (86%; about every 12 days)."
     )
     assert english["recent_queries"] == "Asked for “Red lamp” without buying."
-    assert english["aversions"] == "Was let down by Kitchen › Pans and Home › Rugs."
+    aversions = [each.english for each in profile.summary if each.field == "aversions"]
+    assert aversions == ["Was let down by Kitchen › Pans.", "May not like Home › Rugs."]  # a rating, and a glance
     assert english["keywords"] == "Words of note: Desk, Floor, red, Bed."
     assert "brands" not in english  # not sure enough
     interests = [each for each in profile.summary if each.field == "interests"]

@@ -89,6 +89,9 @@ def test_evidence_is_of_the_history_and_shares_are_shares(history: list[Event], 
     for ids in statements(made):
         assert set(ids) <= known
         assert len(ids) == len(set(ids)) <= 10
+    for name in ("interests", "keywords", "brands", "aversions", "purchase_cycles"):
+        for each in getattr(made, name):
+            assert len(each.evidence_event_ids) == min(10, each.evidence_count) <= len(history)
     for depth in (1, 2):
         level = [each for each in made.interests if len(each.path) == depth]
         for weights in ([e.weight for e in level], [e.short_weight for e in level], [e.long_weight for e in level]):

@@ -71,6 +71,7 @@ def test_more_of_the_same_is_surer_and_names_ten_events() -> None:
     assert often[0].confidence > once[0].confidence
     assert often[0].weight == once[0].weight == pytest.approx(1.0)
     assert often[0].evidence_event_ids == tuple(f"{n:02}" for n in range(29, 19, -1))
+    assert (once[0].evidence_count, often[0].evidence_count) == (1, 30)
 
 
 def test_without_times_the_order_counts() -> None:
@@ -142,7 +143,7 @@ def test_a_log_without_purchases_says_nothing_of_their_lack_nor_of_what_everybod
     parts = {"interests": usual, "recent_queries": asked}
     said = {each.field: each.english for each in summary(parts)}
     assert said == {
-        "interests": "Cares most for Home › Lamps (56%) and Home › Rugs (17%).",
+        "interests": "Seems to care most for Home (72%; above all Lamps 56%).",
         "recent_queries": "Asked for “lamp” without buying.",
     }
     clicks_only = parts | {"value": Absence(Reason.NO_STATISTICS, "nobody bought")}

@@ -179,6 +179,27 @@ def test_prices_of_different_products_are_no_discounts(tmp_path: Path) -> None:
     assert spending.discounted_shares(mixed, everything(mixed)) is None
 
 
+def test_prices_of_0_change_no_statistics(tmp_path: Path) -> None:
+    """Each shopper gets a free sample of everything they buy; serving leaves such prices out as well."""
+    buys = {f"s{n}": [(float(day), "Rugs", 9.0 + day / 5) for day in range(10)] for n in range(80)}
+    gifts = {
+        name: [each for day, rug, price in bought for each in ((day, rug, price), (day, rug, 0.0))]
+        for name, bought in buys.items()
+    }
+    paid, both = load(tmp_path / "paid", buys), load(tmp_path / "both", gifts)
+    of_paid, of_both = (spending.paid(corpus, everything(corpus)) for corpus in (paid, both))
+    assert of_paid is not None
+    assert of_both is not None
+    assert of_both.to_json() == of_paid.to_json()
+    assert spending.discounted_shares(both, everything(both)) == spending.discounted_shares(paid, everything(paid))
+    assert np.isnan(both.columns.price_percentile).sum() == 800 == len(both.event_item) / 2
+    free = load(tmp_path / "free", {name: [(day, rug, 0.0) for day, rug, _ in bought] for name, bought in buys.items()})
+    assert spending.paid(free, everything(free)) is None
+    found = spending.fit(free, everything(free))
+    assert found is not None
+    assert found.monetary is None
+
+
 def test_brand_shares_are_of_their_category(tmp_path: Path) -> None:
     corpus = load(tmp_path, {f"s{n}": [(1.0, "Lamps", 1.0), (2.0, "Rugs", 1.0)] for n in range(60)})
     shares = spending.brands(corpus, everything(corpus))

@@ -19,9 +19,10 @@ from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event,
 from portrait.features.population import Population
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence as Weighed
-from portrait.features.profiles.interests import interests
+from portrait.features.profiles.interests import Interest, interests
 from portrait.features.profiles.prices import price_bands
-from portrait.features.profiles.words import keywords
+from portrait.features.profiles.sentences import Certainty, certainty
+from portrait.features.profiles.words import WeightedKeyword, keywords
 from portrait.features.rarity import Rarity
 from portrait.training import readers
 from portrait.training.corpus import NO_ITEM
@@ -51,6 +52,7 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """Where events have no times, weights count events and the moment means nothing."""
 
 T = TypeVar("T")
+C = TypeVar("C", Interest, WeightedKeyword)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Statement:
     """One thing that the profile says."""
 
     kind: str
-    """`interest`, `word` or `price`."""
+    """`interest`, `faint interest`, `word` or `price`."""
     what: str
     strength: str
     evidence: list[Evidence]
@@ -219,8 +221,9 @@ def _did(event: Event) -> str:
 
 
 def _ago(seconds: float) -> str:
+    """Time that has gone by in full: 23 hours are no day."""
     for unit, length in (("day", 86_400.0), ("hour", 3600.0), ("minute", 60.0)):
-        count = round(seconds / length)
+        count = int(seconds // length)
         if count >= 1:
             return f"{count:,} {unit}{'' if count == 1 else 's'} before"
     return "just before"
@@ -234,28 +237,32 @@ def _statements(
     rarity: Rarity,
     usual: Population,
 ) -> list[Statement]:
-    def statement(kind: str, what: str, strength: str, evidence: Sequence[str]) -> Statement:
+    def statement(kind: str, what: str, strength: str, evidence: Sequence[str], count: int) -> Statement:
         shown = [told.evidence(event_id) for event_id in evidence[:_MOST_EVIDENCE]]
-        return Statement(kind, what, strength, shown, len(evidence) - len(shown))
+        return Statement(kind, what, strength, shown, count - len(shown))
 
     seen = Weighed.of(history, as_of, told.item, usual.attention)
     return [
         *(
             statement(
-                "interest", " › ".join(each.path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
-                each.evidence_event_ids,
+                "interest" if certainty(each.confidence) >= Certainty.LIKELY else "faint interest",
+                " › ".join(each.path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
+                each.evidence_event_ids, each.evidence_count,
             )
-            for each in _said(interests(seen, usual.attention))[: _MOST["interest"]]
+            for each in _claimed(interests(seen, usual.attention))[: _MOST["interest"]]
         ),
         *(
-            statement("word", each.word, f"{each.weight:.0%} of the strongest word", each.evidence_event_ids)
-            for each in _said(keywords(seen, rarity))[: _MOST["word"]]
+            statement(
+                "word", each.word, f"{each.weight:.0%} of the strongest word", each.evidence_event_ids,
+                each.evidence_count,
+            )
+            for each in _claimed(keywords(seen, rarity))[: _MOST["word"]]
         ),
         *(
             statement(
                 "price", " › ".join(each.category_path),
                 f"pays {each.low:,.2f} to {each.high:,.2f}, dearer than {each.percentile:.0%} of the category",
-                each.evidence_event_ids,
+                each.evidence_event_ids, each.event_count,
             )
             for each in _said(price_bands(seen, usual.paid, trained.corpus.price_scale))[: _MOST["price"]]
         ),
@@ -265,6 +272,11 @@ def _statements(
 def _said(part: list[T] | Absence) -> list[T]:
     """What a field says; nothing if it is absent."""
     return [] if isinstance(part, Absence) else part
+
+
+def _claimed(part: list[C] | Absence) -> list[C]:
+    """What a field says and is sure enough of to be told."""
+    return [each for each in _said(part) if certainty(each.confidence)]
 
 
 def _recommended(trained: TrainedRun, ranked: Ranked, row: int) -> list[Recommended]:

@@ -31,4 +31,6 @@ NO_STATISTICS = Absence(Reason.NO_STATISTICS, "the release has no statistics; ex
 
 def too_few(there: int, needed: int, what: str) -> Absence:
     """Too little evidence."""
-    return Absence(Reason.TOO_LITTLE_EVIDENCE, f"too few {what}: {there}, and at least {needed} are needed")
+    needs = f"at least {needed} {'is' if needed == 1 else 'are'} needed"
+    there_are = f"too few {what}: {there}" if there else f"there are no {what}"
+    return Absence(Reason.TOO_LITTLE_EVIDENCE, f"{there_are}, and {needs}")

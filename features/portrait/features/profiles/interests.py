@@ -26,6 +26,8 @@ class Interest:
     """Evidence over itself plus the prior, 0 to 1; of an inferred interest its probability."""
     evidence_event_ids: tuple[str, ...]
     """The strongest first, of equal ones the latest."""
+    evidence_count: int
+    """How many events speak for it."""
     short_weight: float
     """Share of the evidence by the short half-life alone."""
     long_weight: float
@@ -86,6 +88,7 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
             weight=weights[path],
             confidence=long / (long + decay.prior),
             evidence_event_ids=strongest(cited[path]),
+            evidence_count=len(cited[path]),
             short_weight=short / short_total if short_total > 0.0 else 0.0,
             long_weight=long / long_total,
             next_probability=chance,

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from portrait.features.events import EventType
-from portrait.features.prices import PriceScale
+from portrait.features.prices import PriceScale, known_price
 from portrait.features.profiles.absence import Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, latest
 
@@ -51,10 +51,11 @@ def price_bands(evidence: Evidence, paid: PriceScale | None, asked: PriceScale) 
     prices: dict[tuple[str, ...], list[float]] = defaultdict(list)
     cited: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for each in evidence.events:
-        if each.item is None or each.event.price is None or each.event.type is EventType.REFUND:
+        price = known_price(each.event.price)
+        if each.item is None or price is None or each.event.type is EventType.REFUND:
             continue
         for depth in range(1, len(each.item.category_path) + 1):
-            prices[each.item.category_path[:depth]].append(each.event.price)
+            prices[each.item.category_path[:depth]].append(price)
             cited[each.item.category_path[:depth]].append(each.event.event_id)
     most = sorted((path for path in prices if len(prices[path]) >= MINIMUM_PRICES), key=lambda p: (-len(prices[p]), p))
     if not prices:

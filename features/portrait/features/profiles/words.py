@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from portrait.features.keywords import keywords as segment
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence, Weighted, latest
 from portrait.features.rarity import Rarity
+from portrait.features.words_of_note import words_of_note
 
 MOST_KEYWORDS = 20
 READ_EVENTS = 512
@@ -33,11 +33,13 @@ class WeightedKeyword:
     """Evidence over itself plus the prior, 0 to 1."""
     evidence_event_ids: tuple[str, ...]
     """The latest first."""
+    evidence_count: int
+    """How many events speak for it."""
     expires_at: datetime | None
 
 
 def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Absence:
-    """Keywords of titles, brands and queries, the strongest first.
+    """Keywords of titles, brands and queries, the strongest first; what says how much or which size is none.
 
     The weight is recency-weighted term frequency times inverse document frequency.
 
@@ -73,6 +75,7 @@ def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Abse
             weight=weighted[stem] / weighted[strongest[0]],
             confidence=mass[stem] / (mass[stem] + evidence.decay.prior),
             evidence_event_ids=latest([event_id for _, event_id in carriers[stem]]),
+            evidence_count=len(carriers[stem]),
             expires_at=evidence.fades_at,
         )
         for stem in strongest
@@ -82,13 +85,13 @@ def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Abse
 def _words(each: Weighted) -> Mapping[str, str]:
     item = each.item
     texts = (each.event.query, item.title if item else None, item.brand if item else None)
-    text = " ".join(filter(None, texts))
+    text = " | ".join(filter(None, texts))  # a number ends one text, and is not of the next
     return _remembered_words(text) if len(text) <= _REMEMBERED_CHARACTERS else _distinct_words(text)
 
 
 def _distinct_words(text: str) -> Mapping[str, str]:
     """The stems of a text, with the spelling of each."""
-    return {word.stem: word.surface for word in segment(text)}
+    return {word.stem: word.surface for word in words_of_note(text)}
 
 
 _remembered_words = lru_cache(maxsize=1 << 14)(_distinct_words)

@@ -1,16 +1,21 @@
 """What was added to a catalogue since its release. Rows are only ever appended, so that no reader is disturbed."""
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Item
 from portrait.features.lenders import LENDERS, Lenders
+from portrait.features.prices import known_price
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
 from portrait.server.catalogues.growing import Growing
 
+NO_CATEGORY = -1
+"""In place of the number of a category."""
 _NUMBERS = np.dtype(
     [
         ("popularity", np.float32),
@@ -63,7 +68,7 @@ class Added:
         numbers["popularity"], numbers["newcomer"] = described.popularity, described.newcomer
         numbers["lenders"], numbers["shares"] = described.lenders.rows, described.lenders.shares
         numbers["percentile"] = described.percentile
-        numbers["price"] = [math.nan if item.price is None else item.price for item in items]
+        numbers["price"] = [known_price(item.price) or math.nan for item in items]
         numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
         numbers["brand"] = [self._brands.setdefault(_folded(item.brand), len(self._brands)) for item in items]
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
@@ -79,6 +84,20 @@ class Added:
         while place >= count:
             place = int(self.numbers["earlier"][place])
         return place
+
+    def categories(self, places: NDArray[np.int64], known: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+        """`[places]`: the category path of each as its place in `known`, a later number if it is not there.
+
+        Args:
+            places: where items stand.
+            known: paths in ascending order.
+        """
+        numbers = []
+        # One step, since other threads look while new paths come in.
+        for later, path in enumerate(tuple(self._paths), start=len(known)):
+            place = bisect_left(known, path)
+            numbers.append(NO_CATEGORY if not path else place if known[place : place + 1] == [path] else later)
+        return np.array(numbers, dtype=np.int64)[self.numbers["path"][places]]
 
     def item(self, place: int) -> Item:
         """An item by its place."""

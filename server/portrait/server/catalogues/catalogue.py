@@ -12,7 +12,7 @@ from portrait.features.items import ItemTable
 from portrait.features.lenders import Lenders
 from portrait.features.search import bits
 from portrait.features.search.bits import Bits
-from portrait.server.catalogues.added import Added
+from portrait.server.catalogues.added import NO_CATEGORY, Added
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
 from portrait.server.catalogues.stock import Stock
@@ -127,6 +127,26 @@ class Snapshot:
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """`[rows, dimension]`."""
         return self._column(rows, self._stock.release.vectors, self._added.vectors).astype(np.float32, copy=False)
+
+    def popularity(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[rows]`."""
+        return self._column(rows, self._stock.release.popularity, self._added.numbers["popularity"])
+
+    def categories(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`[rows]`: the whole category path of each as a number, `NO_CATEGORY` if it has none."""
+        items, first = self._stock.release.items, self._stock.rows
+        paths, of_stock = items.codes.paths, rows < first
+        numbers = np.empty(len(rows), dtype=np.int64)
+        numbers[of_stock] = items.columns.path[rows[of_stock]]
+        numbers[~of_stock] = self._added.categories(rows[~of_stock] - first, paths)
+        if paths[:1] == [()]:  # they are in ascending order
+            numbers[numbers == 0] = NO_CATEGORY
+        return numbers
+
+    def rows_in(self, selection: Selection) -> NDArray[np.int64]:
+        """The rows of a selection, ascending."""
+        stock = np.flatnonzero(bits.unpacked(selection.stock, self._stock.rows))
+        return np.concatenate([stock, np.flatnonzero(selection.added) + self._stock.rows])
 
     def take(self, rows: NDArray[np.int64]) -> CandidateSet:
         """Some rows."""

@@ -112,7 +112,7 @@ def _of_brand(codes: NDArray[np.int32], brands: Sequence[str], brand: str) -> Bi
 
 
 def _of_prices(prices: NDArray[np.float64], least: float | None, most: float | None) -> Bits:
-    passing = ~np.isnan(prices)
+    passing = prices > 0.0  # 0 is no price, nor is NaN
     if least is not None:
         passing &= prices >= least
     if most is not None:

@@ -113,6 +113,7 @@ LIMITS: dict[str, Limit] = {
     "RecommendRequest.as_of": Moment(),
     "RecommendRequest.catalogue": _CATALOGUE,
     "RecommendRequest.k": Whole(0, 1000),
+    "RecommendRequest.max_per_category": Whole(0, 1000),
     "RecommendRequest.query": _QUERY,
     "RecordEventsRequest.events": Entries(1, 1000),
     "RegionCriterion.regions": Entries(1, 100, Characters(1, 100)),

@@ -27,6 +27,8 @@ class Aversion:
     confidence: float
     """Evidence against over itself plus the prior, 0 to 1."""
     evidence_event_ids: tuple[str, ...]
+    evidence_count: int
+    """How many events speak for it."""
     expires_at: datetime | None
 
 
@@ -56,6 +58,7 @@ def aversions(evidence: Evidence) -> list[Aversion] | Absence:
             weight=mass / total[path],
             confidence=mass / (mass + evidence.decay.prior),
             evidence_event_ids=strongest(cited[path]),
+            evidence_count=len(cited[path]),
             expires_at=evidence.fades_at,
         )
         for path, mass in against.items()

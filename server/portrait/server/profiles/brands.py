@@ -33,6 +33,8 @@ class BrandAffinity:
     confidence: float
     """Probability that the lift is above 1."""
     evidence_event_ids: tuple[str, ...]
+    evidence_count: int
+    """How many events speak for it."""
     expires_at: datetime | None
 
 
@@ -68,7 +70,9 @@ def brand_affinities(evidence: Evidence, population: Population | None) -> list[
         if lift > 1.0:
             sure = _above_one(mass + _SHRINK, expected + _SHRINK)
             found.append(
-                BrandAffinity(brand, lift, mass / total, sure, strongest(cited[brand]), evidence.fades_at)
+                BrandAffinity(
+                    brand, lift, mass / total, sure, strongest(cited[brand]), len(cited[brand]), evidence.fades_at
+                )
             )  # fmt: skip
     if not found:
         return Absence(Reason.TOO_LITTLE_EVIDENCE, "no brand is met more than usual in the shopper's categories")

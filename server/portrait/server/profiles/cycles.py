@@ -36,6 +36,8 @@ class PurchaseCycle:
     """Of a purchase within the horizon, calibrated."""
     horizon_days: float
     evidence_event_ids: tuple[str, ...]
+    evidence_count: int
+    """Purchases that it was computed from."""
     expires_at: datetime
 
 
@@ -100,5 +102,6 @@ def _cycle(
         due_probability=due_probability(known, elapsed, cycles.scale),
         horizon_days=cycles.scale.horizon_days,
         evidence_event_ids=latest([event_id for _, _, event_id in purchases]),
+        evidence_count=len(purchases),
         expires_at=as_of + timedelta(days=cycles.scale.horizon_days),
     )

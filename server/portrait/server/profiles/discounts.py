@@ -46,7 +46,7 @@ def discount_sensitivity(evidence: Evidence, population: Population | None) -> D
     paid = [
         (each.event.price / each.item.price, place, each.event.event_id)
         for place, each in enumerate(evidence.events)
-        if each.event.type is EventType.PURCHASE and each.event.price is not None and each.item and each.item.price
+        if each.event.type is EventType.PURCHASE and each.event.price and each.item and each.item.price
     ]
     if len(paid) < LEAST_PURCHASES:
         return too_few(len(paid), LEAST_PURCHASES, "purchases with a price and a usual price")

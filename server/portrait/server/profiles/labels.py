@@ -48,6 +48,8 @@ class LabelInterest:
     """Share of the shopper's latest events that are nearer to the label than the average item of the catalogue."""
     evidence_event_ids: tuple[str, ...]
     """The nearest first."""
+    evidence_count: int
+    """How many events speak for it."""
     from_examples: bool
     expires_at: datetime | None
 
@@ -118,6 +120,7 @@ def _interest(
         percentile=_NORMAL.cdf(score),
         confidence=len(near) / max(1, int(known.sum())),
         evidence_event_ids=strongest(near),
+        evidence_count=len(near),
         from_examples=label.from_examples,
         expires_at=expires_at,
     )

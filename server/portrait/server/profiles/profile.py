@@ -13,6 +13,7 @@ from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence
 from portrait.features.profiles.interests import Interest, interests
 from portrait.features.profiles.prices import PriceBand, price_bands
+from portrait.features.profiles.sentences import Sentence
 from portrait.features.profiles.words import WeightedKeyword, keywords
 from portrait.server.consents import Purpose
 from portrait.server.profiles.aversions import Aversion, aversions
@@ -25,7 +26,7 @@ from portrait.server.profiles.labels import Label, LabelInterest, Seen, label_in
 from portrait.server.profiles.queries import QueryIntent, recent_queries
 from portrait.server.profiles.rhythm import Rhythm, rhythm
 from portrait.server.profiles.sessions import SessionIntent, session_intent
-from portrait.server.profiles.summary import SOURCES, Sentence, summary
+from portrait.server.profiles.summary import SOURCES, summary
 from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Value, value
 from portrait.server.releases import Release

@@ -9,8 +9,10 @@ from enum import Enum, auto
 from portrait.features.events import EventType
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.features.population import Population, Spending
+from portrait.features.prices import known_price
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, Weighted, strongest
+from portrait.features.profiles.sentences import days_between
 
 _FIFTHS = 5
 _TOP, _HIGH, _MIDDLE = 5.0, 3.5, 2.5
@@ -46,6 +48,8 @@ class Value:
     tier: Tier
     segment: Segment
     recency_days: float
+    days_since_purchase: int
+    """Calendar days, UTC, from the last purchase to the moment of the profile: 0 of the same day."""
     frequency: int
     """Days with a purchase in the window."""
     monetary: float | None
@@ -83,6 +87,7 @@ def value(evidence: Evidence, population: Population | None) -> Value | Absence:
 def _value(purchases: Sequence[Weighted], evidence: Evidence, spending: Spending) -> Value:
     ages = [_age(each, evidence.as_of) for each in purchases]
     recency = min(ages)
+    last = max(each.event.time for each in purchases if each.event.time)
     within = [each for each, age in zip(purchases, ages, strict=True) if age < spending.window_days]
     frequency = len({int(each.event.time.timestamp() // SECONDS_PER_DAY) for each in within if each.event.time})
     monetary = _spent(within, _given_back(evidence, spending.window_days))
@@ -97,6 +102,7 @@ def _value(purchases: Sequence[Weighted], evidence: Evidence, spending: Spending
         tier=_tier(scores[1], scores[2]),
         segment=_segment(scores[0], scores[1], known, spending),
         recency_days=recency,
+        days_since_purchase=days_between(last, evidence.as_of),
         frequency=frequency,
         monetary=None if spending.monetary is None else monetary,
         recency_score=scores[0],
@@ -126,7 +132,7 @@ def _given_back(evidence: Evidence, window_days: float) -> float:
 
 def _spent(purchases: Sequence[Weighted], given_back: float) -> float | None:
     """What was spent and not given back; None if too few purchases carry a price to say."""
-    priced = [each for each in purchases if each.event.price is not None]
+    priced = [each for each in purchases if known_price(each.event.price) is not None]
     if len(priced) < _LEAST_PRICED * len(purchases):
         return None
     return max(0.0, sum(map(_price, priced)) - given_back)

@@ -12,9 +12,17 @@ from portrait.server.catalogues.catalogue import Selection, Snapshot
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
 from portrait.server.inference.shoppers import Shopper
+from portrait.server.retrieval.diversity import add_other_categories
 
 
-def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left_out: Sequence[Event]) -> CandidateSet:
+def retrieve(
+    catalogue: Snapshot,
+    shopper: Shopper,
+    k: int,
+    wanted: Filter,
+    left_out: Sequence[Event],
+    max_per_category: int = 0,
+) -> CandidateSet:
     """The nearest to profile and query, among all and among newcomers, what the history leads to, and what is known.
 
     Where neither profile nor query is known, the popular ones.
@@ -25,6 +33,7 @@ def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left
         k: at least this many, if so many pass.
         wanted: what may be shown.
         left_out: events whose items may not.
+        max_per_category: how many of them may be of one category; 0 for any number.
     """
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
@@ -39,7 +48,10 @@ def retrieve(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left
     found.append(_associated(catalogue, shopper, allowed))
     familiar = catalogue.rows_of(shopper.events)
     found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR])
-    return catalogue.take(np.unique(np.concatenate(found)))
+    rows = np.unique(np.concatenate(found))
+    if max_per_category:
+        rows = np.sort(add_other_categories(catalogue, rows, allowed, wishes, k, max_per_category))
+    return catalogue.take(rows)
 
 
 def _associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> NDArray[np.int64]:

@@ -17,7 +17,14 @@ from portrait.server.retrieval.candidates import retrieve
 _NEARNESS, _POPULARITY, _LIKED = 0.1, 0.01, 4.0
 
 
-def unranked(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left_out: Sequence[Event]) -> CandidateSet:
+def unranked(
+    catalogue: Snapshot,
+    shopper: Shopper,
+    k: int,
+    wanted: Filter,
+    left_out: Sequence[Event],
+    max_per_category: int = 0,
+) -> CandidateSet:
     """What is retrieved for a shopper, and what is popular: in all, and in the categories of the history.
 
     Args:
@@ -26,8 +33,9 @@ def unranked(catalogue: Snapshot, shopper: Shopper, k: int, wanted: Filter, left
         k: at least this many, if so many pass.
         wanted: what may be shown.
         left_out: events whose items may not.
+        max_per_category: how many of them may be of one category; 0 for any number.
     """
-    retrieved = retrieve(catalogue, shopper, k, wanted, left_out)
+    retrieved = retrieve(catalogue, shopper, k, wanted, left_out, max_per_category)
     held = [catalogue.row(item_id) for item_id in retrieved.item_ids]
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)

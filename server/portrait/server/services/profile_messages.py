@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.interests import Interest
 from portrait.features.profiles.prices import PriceBand
+from portrait.features.profiles.sentences import Sentence
 from portrait.features.profiles.words import WeightedKeyword
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
@@ -19,7 +20,6 @@ from portrait.server.profiles.profile import Profile
 from portrait.server.profiles.queries import Outcome, QueryIntent
 from portrait.server.profiles.rhythm import Rhythm
 from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
-from portrait.server.profiles.summary import Sentence
 from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Segment, Tier, Value
 from portrait.server.services.translation import vector_message
@@ -92,6 +92,7 @@ def _interest(each: Interest) -> profile_service_pb2.Interest:
         weight=each.weight,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
+        evidence_count=each.evidence_count,
         short_weight=each.short_weight,
         long_weight=each.long_weight,
         trend=each.trend,
@@ -108,6 +109,7 @@ def _keyword(each: WeightedKeyword) -> profile_service_pb2.Keyword:
         weight=each.weight,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
+        evidence_count=each.evidence_count,
         expires_at=each.expires_at,
     )
 
@@ -132,6 +134,7 @@ def _aversion(each: Aversion) -> profile_pb2.Aversion:
         weight=each.weight,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
+        evidence_count=each.evidence_count,
         expires_at=each.expires_at,
     )
 
@@ -143,6 +146,7 @@ def _brand(each: BrandAffinity) -> profile_pb2.BrandAffinity:
         share=each.share,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
+        evidence_count=each.evidence_count,
         expires_at=each.expires_at,
     )
 
@@ -202,6 +206,7 @@ def _cycle(each: PurchaseCycle) -> profile_pb2.PurchaseCycle:
         due_probability=each.due_probability,
         horizon_days=each.horizon_days,
         evidence_event_ids=each.evidence_event_ids,
+        evidence_count=each.evidence_count,
         expires_at=each.expires_at,
     )
 
@@ -255,6 +260,7 @@ def _label(each: LabelInterest) -> profile_pb2.LabelInterest:
         percentile=each.percentile,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
+        evidence_count=each.evidence_count,
         from_examples=each.from_examples,
         expires_at=each.expires_at,
     )

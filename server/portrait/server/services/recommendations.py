@@ -51,6 +51,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     k=request.k or DEFAULT_K,
                     filter=filter_of(request.filter),
                     exclude_seen=request.exclude_seen,
+                    max_per_category=request.max_per_category,
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),

@@ -1,6 +1,7 @@
 """Messages of the contract to what the engine and the store take, and back."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -102,10 +103,10 @@ def filter_of(message: recommendation_service_pb2.ItemFilter) -> Filter:
 
 
 def ranked_messages(items: Iterable[RankedItem]) -> list[recommendation_service_pb2.RankedItem]:
-    """Ranked items, in their order."""
+    """Ranked items, in their order; a price of 0 is none."""
     return [
         recommendation_service_pb2.RankedItem(
-            item=item_message(ranked.item),
+            item=item_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
             score=ranked.score,
             click_probability=ranked.click_probability,
             purchase_probability=ranked.purchase_probability,

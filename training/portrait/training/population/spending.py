@@ -56,7 +56,7 @@ def fit(corpus: Corpus, train: NDArray[np.bool_]) -> Spending | None:
     price = corpus.event_price[events]
     spent = np.nan_to_num(price * np.nan_to_num(corpus.columns.quantity[events], nan=1.0), nan=0.0)
     monetary = np.bincount(shopper[within], spent[within], minlength=len(last))
-    priced = float(np.mean(~np.isnan(price)))
+    priced = float(np.mean(price > 0.0))
     return Spending(
         window_days=window,
         recency_days=_cuts((end - last[buyers]) / SECONDS_PER_DAY),
@@ -69,7 +69,7 @@ def paid(corpus: Corpus, train: NDArray[np.bool_]) -> PriceScale | None:
     """Quantiles of the prices that were paid, by category; None if no purchase carries one."""
     events = _purchases(corpus, train)
     prices = corpus.event_price[events]
-    if not np.isfinite(prices).any():
+    if not (prices > 0.0).any():
         return None
     return PriceScale.fit([corpus.items[row].category_path for row in corpus.event_item[events].tolist()], prices)
 
@@ -86,7 +86,7 @@ def discounted_shares(corpus: Corpus, train: NDArray[np.bool_]) -> list[float] |
     usual = np.array([np.nan if item.price is None else item.price for item in corpus.items])
     item = corpus.event_item[events]
     ratio = corpus.event_price[events] / np.where(usual > 0.0, usual, np.nan)[item]
-    known = np.isfinite(ratio)
+    known = np.isfinite(ratio) & (ratio > 0.0)
     ratio, item, shopper = ratio[known], item[known], corpus.event_shopper[events][known]
     if not _is_one_thing(ratio, item, len(usual)):
         return None

@@ -88,10 +88,11 @@ def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, lim
 
 
 def _items(events: str, limits: Limits) -> str:
-    """Items of the source, and those that only events name; a missing price is the median of those paid."""
+    """Items of the source, and those that only events name; a missing price is the median of those paid, as is 0."""
     return f"""
         WITH paid AS (
-            SELECT catalogue, item_id, median(price) AS paid FROM {events} WHERE item_id IS NOT NULL GROUP BY ALL
+            SELECT catalogue, item_id, median(price) FILTER (price > 0) AS paid
+            FROM {events} WHERE item_id IS NOT NULL GROUP BY ALL
         ),
         listed AS (
             SELECT * FROM raw_items WHERE item_id IS NOT NULL
@@ -104,7 +105,7 @@ def _items(events: str, limits: Limits) -> str:
             coalesce(category_path, []::VARCHAR[]) AS category_path,
             nullif(trim(brand), '') AS brand,
             coalesce(list_filter(attributes, lambda pair: coalesce(trim(pair.value), '') <> ''), []) AS attributes,
-            coalesce(CASE WHEN price BETWEEN 0 AND {limits.price} THEN price END, paid) AS price
+            coalesce(CASE WHEN price > 0 AND price <= {limits.price} THEN price END, paid) AS price
         FROM listed FULL JOIN paid USING (catalogue, item_id)
         ORDER BY catalogue, item_id
     """

@@ -1,0 +1,135 @@
+"""What a summary says of interests. It names the largest one that a table of them shows, as surely as it is known."""
+
+from collections.abc import Iterator, Sequence
+
+from portrait.features.profiles.interests import Interest
+from portrait.features.profiles.sentences import (
+    NAMED,
+    Certainty,
+    Sentence,
+    certainty,
+    join_chinese,
+    join_english,
+    sentence,
+    short_name,
+)
+
+_EVERYBODY = 0.9
+"""An interest that has so much of all shoppers' attention tells nobody from others."""
+MIN_SHARE = 0.05
+"""A smaller share of the attention is not named."""
+_MOST = 0.2
+"""Below this share of the attention, nothing is what a shopper cares most for."""
+_TREND, _STEADY = 0.5, 0.1
+"""A trend is told from here on, of an interest whose greater weight is at least so large."""
+_MIN_CHANCE = 0.01
+"""An inferred interest with a smaller chance is not told."""
+
+_FOCUSED = {
+    Certainty.SURE: ("Cares most for", "最关注"),
+    Certainty.LIKELY: ("Seems to care most for", "似乎最关注"),
+    Certainty.FAINT: ("Shows first signs of interest in", "初步显示出兴趣："),
+}
+_DIFFUSE = _FOCUSED | {
+    Certainty.SURE: ("Cares for many things, a little more for", "兴趣广泛，略偏向"),
+    Certainty.LIKELY: ("Seems to care for many things, a little more for", "似乎兴趣广泛，略偏向"),
+}
+_TRENDS = {
+    (Certainty.SURE, 1): ("Turns to", "近期转向"),
+    (Certainty.LIKELY, 1): ("Seems to turn to", "近期似乎转向"),
+    (Certainty.SURE, -1): ("Turns away of late from", "近期减少"),
+    (Certainty.LIKELY, -1): ("Seems to turn away of late from", "近期似乎减少"),
+}
+
+
+def interest_sentences(interests: Sequence[Interest]) -> Iterator[Sentence]:
+    """Sentences on what a shopper cares for, what changes, and what may come next.
+
+    Args:
+        interests: the strongest first.
+    """
+    observed = [each for each in interests if not each.inferred]
+    yield from _largest(_shown(observed))
+    yield from _trends([each for each in _narrowest(observed) if not _is_of_everybody(each)])
+    if named := [each for each in interests if each.inferred and each.confidence >= _MIN_CHANCE][:NAMED]:
+        lifts = [f"{short_name(each.path)} ({each.lift:.0f}×)" for each in named]
+        yield sentence(
+            "interests",
+            f"Has not met, but is likelier than others to want next: {', '.join(lifts)}.",
+            f"尚未接触、但比其他顾客更可能需要：{join_chinese(lifts)}。",
+            named,
+        )
+
+
+def _largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
+    """The largest interest with what it is made of, and those beside it."""
+    named = _beside_each_other(shown)
+    sure = certainty(named[0].confidence) if named and named[0].weight >= MIN_SHARE else Certainty.NONE
+    if sure is Certainty.NONE:
+        return
+    first, least = named[0], min(sure, Certainty.LIKELY)
+    below = [each for each in _narrowest(shown) if _is_below(each, first) and _is_told(each, least)][: NAMED - 1]
+    if _is_of_everybody(first) and not below:
+        return
+    told = [first, *(each for each in named[1:] if _is_told(each, least) and not _is_of_everybody(each))][:NAMED]
+    english, chinese = (_FOCUSED if first.weight >= _MOST else _DIFFUSE)[sure]
+    if _is_of_everybody(first):
+        english, chinese = (
+            f"Like nearly all shoppers, {english[0].lower()}{english[1:]}",
+            f"与几乎所有顾客一样，{chinese}",
+        )
+    parts = [f"{short_name(each.path[len(first.path) :])} {each.weight:.0%}" for each in below]
+    within = f"; above all {join_english(parts)}" if parts else ""
+    within_chinese = f"；其中以{join_chinese(parts)}为主" if parts else ""
+    shares = [f"{short_name(each.path)} ({each.weight:.0%})" for each in told]
+    yield sentence(
+        "interests",
+        f"{english} {join_english([f'{shares[0][:-1]}{within})', *shares[1:]])}.",
+        f"{chinese}{join_chinese([f'{shares[0][:-1]}{within_chinese})', *shares[1:]])}。",
+        [first, *below, *told[1:]],
+    )
+
+
+def _trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
+    changed = [each for each in narrowest if max(each.short_weight, each.long_weight) >= _STEADY]
+    for (sure, direction), (english, chinese) in _TRENDS.items():
+        moved = [each for each in changed if each.trend * direction >= _TREND]
+        if named := [each for each in moved if certainty(each.confidence) is sure][:NAMED]:
+            names = [short_name(each.path) for each in named]
+            yield sentence("interests", f"{english} {join_english(names)}.", f"{chinese}{join_chinese(names)}。", named)
+
+
+def _shown(observed: Sequence[Interest]) -> list[Interest]:
+    """Those that a table shows: without one whose whole weight is that of one below it."""
+    return [
+        each
+        for each in observed
+        if not any(_is_below(other, each) and other.weight == each.weight for other in observed)
+    ]
+
+
+def _beside_each_other(shown: Sequence[Interest]) -> list[Interest]:
+    """The largest first, without those that lie below or above a larger one."""
+    beside: list[Interest] = []
+    for each in shown:
+        if not any(_is_below(each, other) or _is_below(other, each) for other in beside):
+            beside.append(each)
+    return beside
+
+
+def _narrowest(observed: Sequence[Interest]) -> list[Interest]:
+    """Those with none of the others below them."""
+    above = {each.path[:depth] for each in observed for depth in range(1, len(each.path))}
+    return [each for each in observed if each.path not in above]
+
+
+def _is_below(narrow: Interest, wide: Interest) -> bool:
+    return len(narrow.path) > len(wide.path) and narrow.path[: len(wide.path)] == wide.path
+
+
+def _is_told(each: Interest, least: Certainty) -> bool:
+    return each.weight >= MIN_SHARE and certainty(each.confidence) >= least
+
+
+def _is_of_everybody(each: Interest) -> bool:
+    return (each.usual_weight or 0.0) >= _EVERYBODY

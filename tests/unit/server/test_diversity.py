@@ -1,0 +1,111 @@
+"""No category has more items than are asked for, and others fill the answer."""
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portrait.features.associations import Associations
+from portrait.features.candidates import RETRIEVED
+from portrait.features.events import DEFAULT_CATALOGUE, Item
+from portrait.features.items import ItemTable, line
+from portrait.features.lenders import Lenders
+from portrait.features.prices import PriceScale
+from portrait.features.rarity import Rarity
+from portrait.features.release import Manifest
+from portrait.server.catalogues.catalogue import Catalogue, Snapshot
+from portrait.server.catalogues.described import described
+from portrait.server.catalogues.filters import Filter
+from portrait.server.inference.shoppers import Shopper
+from portrait.server.releases import Release
+from portrait.server.retrieval.candidates import retrieve
+from portrait.server.retrieval.diversity import limit_categories
+from portrait.server.retrieval.unranked import unranked
+
+PATHS = ((), ("Dairy",), ("Dairy", "Milk"), ("Dairy", "Cheese"), ("Bread",))
+SIDE = RETRIEVED + 50
+"""So many milks are nearer than anything else: retrieval finds nothing else by itself."""
+
+
+def released(paths: list[tuple[str, ...]]) -> Release:
+    """Items on a quarter of a circle, the first the nearest to the shopper and the most popular."""
+    count, scale = len(paths), PriceScale({})
+    items = [Item(f"{row:04}", f"Item {row}", category_path=path) for row, path in enumerate(paths)]
+    angles = np.linspace(0.0, np.pi / 2, count)
+    held = {
+        "items": ItemTable.of("".join(map(line, items)).encode(), scale),
+        "index": None,
+        "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
+        "popularity": np.linspace(1.0, 0.5, count, dtype=np.float32),
+        "lenders": Lenders.themselves(np.arange(count)),
+        "price_scale": scale,
+        "associations": Associations(
+            np.zeros(count + 1, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7
+        ),
+    }
+    rest = {"number": 1, "tokenizer": None, "rarity": Rarity.of(0, {})}
+    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, towers=1)), **held, **rest)
+
+
+def shopper(release: Release, known: bool) -> Shopper:
+    nothing = np.zeros(2, dtype=np.float32)
+    likes = np.array([1.0, 0.0], dtype=np.float32) if known else nothing
+    return Shopper(likes, nothing, [], np.empty(0), np.empty(0), release)
+
+
+def chosen(catalogue: Snapshot, ids: list[str], limit: int, k: int) -> list[str]:
+    rows = np.array([catalogue.row(each) for each in ids], dtype=np.int64)
+    return [ids[place] for place in limit_categories(catalogue.categories(rows), limit)[:k]]
+
+
+@given(
+    st.lists(st.sampled_from(PATHS), max_size=40),
+    st.lists(st.sampled_from(PATHS), max_size=9),
+    st.integers(1, 4),
+    st.integers(1, 30),
+)
+def test_a_limit_takes_items_out_and_changes_nothing_else(
+    paths: list[tuple[str, ...]], new: list[tuple[str, ...]], limit: int, k: int
+) -> None:
+    release = released([*paths, ("Bread",)])
+    catalogue = Catalogue(DEFAULT_CATALOGUE, release)
+    added = [Item(f"new {n}", "New", category_path=path) for n, path in enumerate(new)]
+    catalogue.upsert(described(release, DEFAULT_CATALOGUE, added, np.ones((len(new), 2), np.float32)))
+    order = [f"{row:04}" for row in range(len(paths) + 1)] + [item.item_id for item in added]
+    path_of = {each: cast(Item, catalogue.now.item(each)).category_path for each in order}
+    found = chosen(catalogue.now, order, limit, k)
+    expected, taken = [], Counter[tuple[str, ...]]()
+    for each in order:
+        taken[path_of[each]] += 1
+        if not path_of[each] or taken[path_of[each]] <= limit:
+            expected.append(each)
+    assert found == expected[:k]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("search", [retrieve, unranked])
+@pytest.mark.parametrize("limit", [1, 3])
+def test_other_categories_fill_the_answer_however_far_they_are(search, known: bool, limit: int) -> None:  # type: ignore[no-untyped-def]
+    release = released([("Dairy", "Milk")] * SIDE + [("Aisle", str(n % 10)) for n in range(30)])
+    catalogue = Catalogue(DEFAULT_CATALOGUE, release)
+    bread = Item("new bread", "Bread", category_path=("Bread",))
+    catalogue.upsert(described(release, DEFAULT_CATALOGUE, [bread], np.array([[0.0, 1.0]], dtype=np.float32)))
+    found = search(catalogue.now, shopper(release, known), 12, Filter(), (), limit)
+    taken = Counter(cast(Item, catalogue.now.item(each)).category_path for each in found.item_ids)
+    assert sum(min(count, limit) for count in taken.values()) >= 12
+    assert len(set(found.item_ids)) == len(found.item_ids)
+    wanted = Filter(categories=[("Aisle",)])
+    found = search(catalogue.now, shopper(release, known), 12, wanted, (), limit)
+    assert {cast(Item, catalogue.now.item(each)).category_path[0] for each in found.item_ids} == {"Aisle"}
+
+
+def test_without_a_limit_nothing_changes() -> None:
+    release = released([("Dairy", "Milk")] * SIDE + [("Bread",)])
+    now = Catalogue(DEFAULT_CATALOGUE, release).now
+    plain, none = (retrieve(now, shopper(release, True), 12, Filter(), (), *limit) for limit in ((), (0,)))
+    assert plain.item_ids == none.item_ids
+    assert len(plain.item_ids) == RETRIEVED

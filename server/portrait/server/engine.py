@@ -33,8 +33,8 @@ from portrait.server.triton.configuration import instances
 
 SHORT_ROWS = 20_000
 """Work over more rows than these goes to a thread, so that it does not hold up other requests."""
-_FEW_ITEMS = 16
-"""The words of more items are put together in a thread: each may have tens of kilobytes."""
+FEW_ITEMS = 16
+"""More items are read, written and told apart in a thread: each may have tens of kilobytes of words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class Engine:
 
     async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
         """Items by their words; finding who lends to newcomers reads the whole release."""
-        texts = await run_in_steps(_texts(items)) if len(items) > _FEW_ITEMS else run_at_once(_texts(items))
+        texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_at_once(_texts(items))
         words = await self.texts.encode(texts, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
             return described(self.release, catalogue, items, words)

@@ -20,7 +20,7 @@ from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
 from portrait.server.profiles.profile import Asked, Profile
-from portrait.server.profiling import ask_models, inferred_chance, profile_of
+from portrait.server.profiling import ask_models, inferred_chance, interest_weight, profile_of
 from portrait.server.ranking import RankedItem, Ranking, RankRequest, rank
 from portrait.server.stepwise import run_in_groups, run_in_steps
 
@@ -180,21 +180,20 @@ async def explain_profile(
     """
     fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
-    async def profile(events: Sequence[Event]) -> Profile | Asked:
-        if part.interest:
-            return await profile_of(engine, events, as_of, fields=fields, deadline=deadline)
-        return await ask_models(engine, events, as_of, fields=fields, deadline=deadline)
-
     whole = await profile_of(engine, history, as_of, fields=fields, deadline=deadline)
     read = _reading(whole, part)
     inferred = any(each.inferred for each in whole.interests if each.path == part.interest)
 
+    item = _remembering(engine.shelves.item)
+
     async def said(events: Sequence[Event]) -> float:
         if inferred:
-            return await inferred_chance(engine, events, as_of, part.interest)
-        return read(await profile(events))
+            return await inferred_chance(engine, events, as_of, part.interest, item)
+        if part.interest:
+            return await interest_weight(engine, events, as_of, part.interest, item)
+        return read(await ask_models(engine, events, as_of, fields=fields, deadline=deadline))
 
-    value = await inferred_chance(engine, history, as_of, part.interest) if inferred else read(whole)
+    value = await said(history) if inferred else read(whole)
     chance = inferred or bool(part.trait)
     events, items = await _effects(engine, history, value, said)
     return ProfileExplanation(
@@ -205,6 +204,19 @@ async def explain_profile(
         release=whole.release,
         event_count=whole.event_count,
     )
+
+
+def _remembering(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
+    """Looks each item up once, however many histories hold events of it."""
+    known: dict[tuple[str, str | None], Item | None] = {}
+
+    def look_up(event: Event) -> Item | None:
+        key = event.catalogue, None if event.type is EventType.SEARCH else event.item_id
+        if key not in known:
+            known[key] = item(event)
+        return known[key]
+
+    return look_up
 
 
 def _reading(whole: Profile, part: Part) -> Callable[[Profile | Asked], float]:
@@ -248,9 +260,10 @@ async def _effects(
         value: what is explained, of any history.
     """
     shelves, latest, several = engine.shelves, _latest(history), _several(history)
+    before = history[: latest.start]
 
     async def rest(removed: set[int]) -> float:
-        return await value([event for place, event in enumerate(history) if place not in removed])
+        return await value([*before, *(history[place] for place in latest if place not in removed)])
 
     rests = await run_in_groups(rest, [*({place} for place in latest), *map(set, several)])
     effects = [whole - rest for rest in rests]

@@ -1,13 +1,13 @@
 """Profiling: what a history says, by a release."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import Event, EventType
+from portrait.features.events import Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS
 from portrait.features.statistics import of_history
 from portrait.server.catalogues.catalogue import Shelves
@@ -16,6 +16,7 @@ from portrait.server.profiles import inferred
 from portrait.server.profiles.absence import Absence
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.evidence import Evidence
+from portrait.server.profiles.interests import weight_of
 from portrait.server.profiles.labels import Label, Seen, direction
 from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
 from portrait.server.profiles.traits import TraitValue, values
@@ -113,7 +114,31 @@ async def ask_models(
     return await (engine.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
 
 
-async def inferred_chance(engine: Engine, history: Sequence[Event], as_of: datetime, path: tuple[str, ...]) -> float:
+async def interest_weight(
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    path: tuple[str, ...],
+    item: Callable[[Event], Item | None],
+) -> float:
+    """The weight of an observed interest as the profile has it, without all else; see `inferred_chance`."""
+    attention = engine.release.population.attention if engine.release.population else None
+
+    def work() -> Generator[None, None, float]:
+        evidence = Evidence.of(history, as_of, item, attention)
+        yield
+        return weight_of(evidence, path)
+
+    return await run_in_steps(work())
+
+
+async def inferred_chance(
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    path: tuple[str, ...],
+    item: Callable[[Event], Item | None],
+) -> float:
     """The chance of an inferred interest, also where it is too small for the profile to tell of it.
 
     Args:
@@ -121,13 +146,14 @@ async def inferred_chance(engine: Engine, history: Sequence[Event], as_of: datet
         history: oldest first, nothing later than `as_of`.
         as_of: the moment of the profile.
         path: the node of the taxonomy.
+        item: looks up what an event was done to, None if it is unknown.
     """
     attention = engine.release.population.attention if engine.release.population else None
     if attention is None:
         return 0.0
 
     def work() -> Generator[None, None, float]:
-        evidence = Evidence.of(history, as_of, engine.shelves.item, attention)
+        evidence = Evidence.of(history, as_of, item, attention)
         yield
         return inferred.inferred_chance(evidence, engine.release, attention, path)
 

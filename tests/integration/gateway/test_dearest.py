@@ -224,4 +224,4 @@ def asked(count: int) -> list[Message]:
 
 def test_units_grow_with_what_is_asked_for() -> None:
     for few, many in zip(asked(20), asked(256), strict=True):
-        assert (units_of(many) or 0) >= 8 * (units_of(few) or 0)
+        assert (units_of(many, many.ByteSize()) or 0) >= 8 * (units_of(few, few.ByteSize()) or 0)

@@ -21,14 +21,16 @@ _BYTES_PER_UNIT = 1 << 15
 """Long texts cost time even where the models read their beginning only."""
 
 
-def units_of(request: Any) -> int | None:
+def units_of(request: Any, size: int) -> int | None:
     """Units of a request, at least one; None if it has none but those of its size.
 
     Args:
         request: a message, which need not keep the contract.
+        size: of the message, in bytes. To ask the message for it takes as long as writing it.
     """
-    count = _UNITS.get(request.DESCRIPTOR.full_name)
-    return None if count is None else count(request)
+    name = request.DESCRIPTOR.full_name
+    count = _UNITS.get(name)
+    return None if count is None else count(request) + (size // _BYTES_PER_UNIT if name in _OF_LONG_TEXTS else 0)
 
 
 def history_units(events: int) -> int:
@@ -79,10 +81,7 @@ def _recommend(request: Any) -> int:
 def _rank(request: Any) -> int:
     titled = sum(1 for candidate in request.candidates if candidate.item.title)
     held = len(request.candidates) - titled
-    return (
-        1 + _inline(request.shopper) + titled // TEXTS_PER_UNIT + held // _ITEMS_PER_UNIT
-        + request.ByteSize() // _BYTES_PER_UNIT
-    )  # fmt: skip
+    return 1 + _inline(request.shopper) + titled // TEXTS_PER_UNIT + held // _ITEMS_PER_UNIT
 
 
 def _explain(request: Any) -> int:
@@ -91,12 +90,11 @@ def _explain(request: Any) -> int:
 
 
 def _upsert(request: Any) -> int:
-    texts = _distinct(item.item_id for item in request.items) // TEXTS_PER_UNIT
-    return 1 + texts + request.ByteSize() // _BYTES_PER_UNIT
+    return 1 + _distinct(item.item_id for item in request.items) // TEXTS_PER_UNIT
 
 
 def _encode(request: Any) -> int:
-    return 1 + _distinct(request.texts) // TEXTS_PER_UNIT + request.ByteSize() // _BYTES_PER_UNIT
+    return 1 + _distinct(request.texts) // TEXTS_PER_UNIT
 
 
 def _audience(request: Any) -> int:
@@ -121,3 +119,4 @@ _UNITS: dict[str, Callable[[Any], int]] = {
     "portrait.v1.EstimateAudienceRequest": _audience,
     "portrait.v1.RecordEventsRequest": lambda request: 1 + len(request.events) // _EVENTS_PER_WRITE,
 }
+_OF_LONG_TEXTS = {"portrait.v1.RankRequest", "portrait.v1.UpsertItemsRequest", "portrait.v1.EncodeTextsRequest"}

@@ -22,7 +22,7 @@ from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.ranking import RankRequest
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of, charge_history, known_behaviour_of
-from portrait.server.services.translation import catalogue_name, ranked_messages, type_message
+from portrait.server.services.translation import catalogue_name, ranked_message, type_message
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -65,7 +65,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainRecommendationResponse(
-            ranked=ranked_messages([explained.ranked])[0],
+            ranked=ranked_message(explained.ranked),
             events=_event_effects(explained.events),
             items=_item_effects(explained.items),
             words=[explanation_service_pb2.WordEffect(word=each.word, effect=each.effect) for each in explained.words],

@@ -10,7 +10,7 @@ from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.shoppers import behaviour_of, charge_history
-from portrait.server.services.translation import catalogue_name, filter_of, item_of, ranked_messages
+from portrait.server.services.translation import catalogue_name, filter_of, items_of, ranked_messages
 from portrait.server.storage.store import Store
 from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
 
@@ -57,7 +57,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             )
         _count(ranked)
         return recommendation_service_pb2.RecommendResponse(
-            items=ranked_messages(ranked.items),
+            items=await ranked_messages(ranked.items),
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,
@@ -78,14 +78,14 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     as_of=behaviour.as_of,
                     catalogue=catalogue,
                     query=request.query,
-                    candidates=[item_of(candidate.item, catalogue) for candidate in request.candidates],
+                    candidates=await items_of([candidate.item for candidate in request.candidates], catalogue),
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),
             )
         _count(ranked)
         return recommendation_service_pb2.RankResponse(
-            items=ranked_messages(ranked.items),
+            items=await ranked_messages(ranked.items),
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,

@@ -11,6 +11,8 @@ EVENTS_PER_UNIT = 256
 """Events of a history that a profile is computed from, read from the store or from the request."""
 TEXTS_PER_UNIT = 8
 """Texts are encoded in batches: so many take about as long as a recommendation."""
+_TYPED_CHARACTERS_PER_UNIT = 4_096
+"""Of searches, whose words are told apart, and the latest of which are encoded."""
 _ITEMS_PER_UNIT = 128
 """Items that are looked up, ranked, written or left out."""
 _EVENTS_PER_WRITE = 128
@@ -40,6 +42,15 @@ def history_units(events: int) -> int:
         events: how many it has.
     """
     return events // EVENTS_PER_UNIT
+
+
+def search_units(characters: int) -> int:
+    """Units of what a shopper typed, to the nearest: few type so much that it counts.
+
+    Args:
+        characters: of the searches whose words are read.
+    """
+    return round(characters / _TYPED_CHARACTERS_PER_UNIT)
 
 
 def shopper_key(shopper: Any) -> bytes:

@@ -21,7 +21,7 @@ from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.ranking import RankRequest
 from portrait.server.rollout.loaded import Loaded
-from portrait.server.services.shoppers import behaviour_of, charge_history, known_behaviour_of
+from portrait.server.services.shoppers import behaviour_of, charge_history, charge_searches, known_behaviour_of
 from portrait.server.services.translation import catalogue_name, ranked_message, type_message
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
@@ -53,6 +53,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             # Of the latest, as many as models remember are left when some are left out.
             REMEMBERED_EVENTS + ENCODED_EVENTS,
         )
+        await charge_searches(behaviour.history)
         await add_units(histories_of(behaviour.history) + MOST_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
         with self._loaded.routes as routes:
@@ -80,6 +81,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         as_of = request.as_of if request.HasField("as_of") else None
         await charge_history(self._store, request.shopper, as_of)
         behaviour = await known_behaviour_of(self._store, self._permissions, request.shopper, as_of)
+        await charge_searches(behaviour.history)
         # An interest is of all events, a trait and the embedding of the latest.
         each = 1 + (history_units(len(behaviour.history)) if request.HasField("interest") else 0)
         await add_units(each * histories_of(behaviour.history))

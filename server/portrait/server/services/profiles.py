@@ -24,7 +24,7 @@ from portrait.server.profiling import SHORT_EVENTS, LabelQuestions, profile_of
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.batches import Batch, Entry
 from portrait.server.services.profile_messages import profile_fields, profile_message
-from portrait.server.services.shoppers import charge_history, known_behaviour_of, stored_events
+from portrait.server.services.shoppers import charge_history, charge_searches, known_behaviour_of, stored_events
 from portrait.server.services.translation import datetime_of, entry_error
 from portrait.server.stepwise import run_at_once, run_in_groups, run_in_steps
 from portrait.server.storage.store import Store
@@ -115,6 +115,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
                     behaviour = await known_behaviour_of(
                         self._store, self._permissions, shopper, as_of, path, REMEMBERED_EVENTS
                     )
+                    await charge_searches(behaviour.history)
                     read[key] = behaviour.history, behaviour.as_of
                 examples.append(read[key])
             found.append((label.label, examples))
@@ -136,6 +137,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             declared = await self._declared(shopper_id, as_of, fields)
             return profile_message(withheld(engine.release.number, moment, fields, declared), shopper_id, fields)
         behaviour = await known_behaviour_of(self._store, self._permissions, shopper, as_of, path)
+        await charge_searches(behaviour.history)
         profile = await profile_of(
             engine,
             behaviour.history,

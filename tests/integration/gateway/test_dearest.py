@@ -16,7 +16,7 @@ from served import Served, Stubs, serve
 from benchmarks.serving.dearest_requests import DEAREST, World, history
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
-from portrait.server.admission.request_units import EVENTS_PER_UNIT, units_of
+from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of
 from portrait.server.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
 from portrait.server.contract.validation import violations
 from portrait.server.services.registry import SERVICE_NAMES
@@ -141,6 +141,35 @@ async def test_profiles_are_counted_by_the_events_that_are_read(heavy: Served, s
     assert await counted(heavy, one) == 1 + UNITS
     twice = BatchGetProfilesRequest(shoppers=[ref("heavy-0"), ref("heavy-1")] * 100)
     assert await counted(heavy, stubs.profiles.BatchGetProfiles(twice)) == 2 * (1 + UNITS)
+
+
+def typing(searches: int, characters: int = 1_000) -> types.ShopperRef:
+    """A shopper who typed so much."""
+    events = [
+        types.Event(type=types.EVENT_TYPE_SEARCH, query=f"{n} {'lamp ' * 200}"[:characters]) for n in range(searches)
+    ]
+    return types.ShopperRef(history=types.History(events=events))
+
+
+async def test_calls_are_counted_by_what_the_shopper_typed(heavy: Served, stubs: Stubs) -> None:
+    recommend = stubs.recommendations.Recommend(RecommendRequest(shopper=typing(50)))
+    assert await counted(heavy, recommend) == 1 + search_units(50_000)
+    profile = stubs.profiles.GetProfile(GetProfileRequest(shopper=typing(200)))
+    assert await counted(heavy, profile) == 1 + search_units(200_000)
+    short = stubs.profiles.BatchGetProfiles(BatchGetProfilesRequest(shoppers=[typing(20, 30 + n) for n in range(9)]))
+    assert await counted(heavy, short) == 9
+
+
+async def test_of_a_batch_that_typed_too_much_each_is_served_or_fails_by_itself(heavy: Served, stubs: Stubs) -> None:
+    batch = BatchGetProfilesRequest(shoppers=[typing(30, 1_000 - n) for n in range(64)], fields={"paths": ["keywords"]})
+    answer = await stubs.profiles.BatchGetProfiles(batch)
+    served = [result for result in answer.results if result.HasField("profile")]
+    failed = [result.error for result in answer.results if result.HasField("error")]
+    assert len(served) >= 16
+    assert failed
+    assert {error.code for error in failed} == {grpc.StatusCode.FAILED_PRECONDITION.value[0]}
+    assert f"one call may be {MAX_UNITS}" in failed[0].message
+    assert await under_way(heavy) == 0
 
 
 async def test_a_shopper_who_stands_often_in_a_batch_is_computed_once(heavy: Served, stubs: Stubs) -> None:

@@ -11,7 +11,7 @@ EVENTS_PER_UNIT = 256
 """Events of a history that a profile is computed from, read from the store or from the request."""
 TEXTS_PER_UNIT = 8
 """Texts are encoded in batches: so many take about as long as a recommendation."""
-_TYPED_CHARACTERS_PER_UNIT = 4_096
+_TYPED_CHARACTERS_PER_UNIT = 2_048
 """Of searches, whose words are told apart, and the latest of which are encoded."""
 _ITEMS_PER_UNIT = 128
 """Items that are looked up, ranked, written or left out."""

@@ -1,6 +1,7 @@
 """The dearest legal request of every RPC: admission counts its work, and none can take the gateway from the others."""
 
 import asyncio
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -220,6 +221,22 @@ async def test_what_can_never_be_let_in_is_refused_for_good_and_at_once(heavy: S
         await explain(ExplainProfileRequest(shopper=ref("heavy-0"), interest={"names": ["Home", "Lamps"]}))
     assert raised.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert f"one call may be {MAX_UNITS}" in str(raised.value.details())
+    assert await under_way(heavy) == 0
+
+
+async def test_an_interest_of_thousands_of_events_is_explained(heavy: Served, stubs: Stubs) -> None:
+    now = int(time.time())
+    events = [
+        types.Event(
+            event_id=f"e{n}", type=types.EVENT_TYPE_VIEW, item_id="desk-lamp-red", time={"seconds": now - 60 * n}
+        )
+        for n in range(6_000)
+    ]
+    request = ExplainProfileRequest(shopper={"history": {"events": events}}, interest={"names": ["Home", "Lamps"]})
+    explain = ExplanationServiceStub(stubs.channel).ExplainProfile
+    answer = await explain(request)
+    assert answer.event_count == 6_000
+    assert answer.weight == pytest.approx(1.0)
     assert await under_way(heavy) == 0
 
 

@@ -13,6 +13,7 @@ from portrait.server.explaining import (
     EventEffect,
     ItemEffect,
     Part,
+    events_weighed,
     explain_profile,
     explain_recommendation,
     histories_of,
@@ -82,12 +83,13 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         await charge_history(self._store, request.shopper, as_of)
         behaviour = await known_behaviour_of(self._store, self._permissions, request.shopper, as_of)
         await charge_searches(behaviour.history)
-        # An interest is of all events, a trait and the embedding of the latest.
-        each = 1 + (history_units(len(behaviour.history)) if request.HasField("interest") else 0)
-        await add_units(each * histories_of(behaviour.history))
         with self._loaded.routes as routes:
+            engine = routes.of(request.shopper.shopper_id)
+            # An interest is of all events, a trait and the embedding of the latest.
+            weighed = events_weighed(engine, behaviour.history) if request.HasField("interest") else 0
+            await add_units(histories_of(behaviour.history) + history_units(weighed))
             explained = await explain_profile(
-                routes.of(request.shopper.shopper_id),
+                engine,
                 behaviour.history,
                 behaviour.as_of,
                 Part(interest=tuple(request.interest.names), trait=request.trait),

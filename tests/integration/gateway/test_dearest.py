@@ -20,6 +20,7 @@ from portrait.server.admission.gate import MAX_UNITS
 from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of
 from portrait.server.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
 from portrait.server.contract.validation import violations
+from portrait.server.profiles.words import READ_EVENTS
 from portrait.server.services.registry import SERVICE_NAMES
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
@@ -30,6 +31,8 @@ from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 UNITS = HISTORY_EVENTS // EVENTS_PER_UNIT
+TYPED = search_units(READ_EVENTS // 4 * 60)
+"""Every fourth event of the world's histories is a search of 60 characters."""
 WORLD = World(["heavy-0", "heavy-1", "heavy-2"], [item.item_id for item in tiny_release.ITEMS], ["Home", "Lamps"])
 """Three shoppers have more events than one batch may."""
 ENDED = {
@@ -139,9 +142,9 @@ def ref(shopper: str) -> types.ShopperRef:
 
 async def test_profiles_are_counted_by_the_events_that_are_read(heavy: Served, stubs: Stubs) -> None:
     one = stubs.profiles.GetProfile(GetProfileRequest(shopper=ref("heavy-0")))
-    assert await counted(heavy, one) == 1 + UNITS
+    assert await counted(heavy, one) == 1 + UNITS + TYPED
     twice = BatchGetProfilesRequest(shoppers=[ref("heavy-0"), ref("heavy-1")] * 100)
-    assert await counted(heavy, stubs.profiles.BatchGetProfiles(twice)) == 2 * (1 + UNITS)
+    assert await counted(heavy, stubs.profiles.BatchGetProfiles(twice)) == 2 * (1 + UNITS + TYPED)
 
 
 def typing(searches: int, characters: int = 1_000) -> types.ShopperRef:

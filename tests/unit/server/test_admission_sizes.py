@@ -103,3 +103,20 @@ def test_parts_of_one_call_that_wait_for_a_large_one_do_not_wait_for_each_other(
         assert gate.under_way == 0
 
     run(scenario())
+
+
+def test_fractions_of_units_add_up() -> None:
+    async def scenario() -> None:
+        gate = Gate(MAXIMUM, 1.0)
+        ticket = await gate.enter(Work("BatchGetProfiles", 1, Priority.INTERACTIVE, "shop", math.inf))
+        charge = Charge(gate, ticket)
+        for _ in range(10):
+            await charge.add(0.75)
+        assert ticket.asked == 1 + 7
+        with pytest.raises(FailedPrecondition):
+            await charge.add(MAX_UNITS)
+        await charge.add(0.5)
+        assert ticket.asked == 1 + 8
+        gate.leave(ticket, End.DONE)
+
+    run(scenario())

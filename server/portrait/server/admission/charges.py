@@ -16,6 +16,8 @@ class Charge:
 
     def __init__(self, gate: Gate, ticket: Ticket) -> None:
         self._gate, self._ticket = gate, ticket
+        self._fraction = 0.0
+        """Of a unit: parts of one call may be less than a unit each, and many."""
         self._changing = asyncio.Lock()
         """Held while the units change: parts of one call may turn out to be more at the same time."""
 
@@ -24,10 +26,13 @@ class Charge:
         async with self._changing:
             await self._gate.resize(self._ticket, units)
 
-    async def add(self, units: int) -> None:
-        """Count the call as so many units more."""
+    async def add(self, units: float) -> None:
+        """Count the call as so many units more; fractions add up."""
         async with self._changing:
-            await self._gate.resize(self._ticket, self._ticket.asked + units)
+            whole, fraction = divmod(self._fraction + units, 1)
+            if whole:
+                await self._gate.resize(self._ticket, self._ticket.asked + int(whole))
+            self._fraction = fraction
 
 
 _current: ContextVar[Charge | None] = ContextVar("charge", default=None)
@@ -49,7 +54,7 @@ async def recount(units: int) -> None:
         await charge.set(units)
 
 
-async def add_units(units: int) -> None:
+async def add_units(units: float) -> None:
     """Count the current call as so many units more; see `recount`."""
     if units and (charge := _current.get()) is not None:
         await charge.add(units)

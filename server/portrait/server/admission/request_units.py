@@ -44,13 +44,13 @@ def history_units(events: int) -> int:
     return events // EVENTS_PER_UNIT
 
 
-def search_units(characters: int) -> int:
-    """Units of what a shopper typed, to the nearest: few type so much that it counts.
+def search_units(characters: int) -> float:
+    """Units of what a shopper typed: a small part of one, as a rule.
 
     Args:
         characters: of the searches whose words are read.
     """
-    return round(characters / _TYPED_CHARACTERS_PER_UNIT)
+    return characters / _TYPED_CHARACTERS_PER_UNIT
 
 
 def shopper_key(shopper: Any) -> bytes:

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -11,6 +11,7 @@ from portrait.features.keywords import keywords as segment
 from portrait.features.rarity import Rarity
 from portrait.server.profiles.absence import Absence, Reason
 from portrait.server.profiles.evidence import Evidence, Weighted, latest
+from portrait.server.stepwise import run_at_once
 
 MOST_KEYWORDS = 20
 READ_EVENTS = 512
@@ -37,7 +38,12 @@ class WeightedKeyword:
 
 
 def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Absence:
-    """Keywords of titles, brands and queries, the strongest first.
+    """The result of `read_keywords`, at once."""
+    return run_at_once(read_keywords(evidence, rarity))
+
+
+def read_keywords(evidence: Evidence, rarity: Rarity) -> Generator[None, None, list[WeightedKeyword] | Absence]:
+    """Keywords of titles, brands and queries, the strongest first; may pause after the words of each event.
 
     The weight is recency-weighted term frequency times inverse document frequency.
 
@@ -46,7 +52,10 @@ def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Abse
         rarity: of stems in the release's catalogue.
     """
     read = [each for each in evidence.events[-READ_EVENTS:] if each.long > 0.0]
-    words = [_words(each) for each in read]
+    words = []
+    for each in read:
+        yield
+        words.append(_words(each))
     mass: dict[str, float] = defaultdict(float)
     for each, found in zip(read, words, strict=True):
         for stem in found:

@@ -13,9 +13,9 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.items import ItemTable, line
 from portrait.features.population import Population
 from portrait.features.rarity import Rarity
+from portrait.features.steps import run_at_once
 from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
 from portrait.server.releases import Release
-from portrait.server.stepwise import run_at_once
 from portrait.training.run import TrainedRun
 
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")

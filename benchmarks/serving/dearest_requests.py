@@ -26,6 +26,8 @@ MESSAGE_BYTES = 7_900_000
 """Somewhat less than a gateway's longest message."""
 _RECORDED_PER_CALL = 1_000
 _FIELDS = [name for name in profile_service_pb2.Profile.DESCRIPTOR.fields_by_name]
+_WORD = 8
+"""Characters of a word that is met nowhere else, and the space behind it."""
 _WORDS = ("lamp", "rug", "pan", "spade", "red", "blue", "wool", "desk", "floor", "grill")
 
 
@@ -132,6 +134,28 @@ def _batch_inline(world: World) -> Message:
     return _batch([one] * min(most("BatchGetProfilesRequest.shoppers"), MESSAGE_BYTES // one.ByteSize()))
 
 
+def _searches(number: int, count: int) -> types_pb2.ShopperRef:
+    """A shopper who types as much as is taken, and no word twice."""
+    most_words = most("Event.query") // _WORD
+    words = (f"w{place:0{_WORD - 2}x} " for place in itertools.count(number << 16))
+    events = [
+        types_pb2.Event(type=types_pb2.EVENT_TYPE_SEARCH, query="".join(itertools.islice(words, most_words)))
+        for _ in range(count)
+    ]
+    return types_pb2.ShopperRef(history=types_pb2.History(events=events))
+
+
+def _get_profile_of_searches(world: World) -> Message:
+    shopper = _searches(0, MESSAGE_BYTES // (most("Event.query") + 20))
+    return profile_service_pb2.GetProfileRequest(shopper=shopper, fields={"paths": _FIELDS})
+
+
+def _batch_of_searches(world: World) -> Message:
+    count = most("BatchGetProfilesRequest.shoppers")
+    each = MESSAGE_BYTES // count // (most("Event.query") + 20)
+    return _batch([_searches(number, each) for number in range(count)])
+
+
 def _recommend(world: World) -> Message:
     return recommendation_service_pb2.RecommendRequest(
         shopper=_ref(world.shoppers[0]),
@@ -232,9 +256,13 @@ def _consents(world: World) -> Message:
 Make = Callable[[World], Message]
 
 DEAREST: dict[str, dict[str, Make]] = {
-    "portrait.v1.ProfileService/GetProfile": {"examples": _get_profile, "history": _get_profile_of_history},
+    "portrait.v1.ProfileService/GetProfile": {
+        "examples": _get_profile, "history": _get_profile_of_history,
+        "searches": _get_profile_of_searches,
+    },
     "portrait.v1.ProfileService/BatchGetProfiles": {
         "one shopper": _batch_of_one, "many shoppers": _batch_of_many, "histories": _batch_inline,
+        "searches": _batch_of_searches,
     },
     "portrait.v1.RecommendationService/Recommend": {"": _recommend},
     "portrait.v1.RecommendationService/Rank": {"": _rank, "one candidate": _rank_of_one},

@@ -13,6 +13,8 @@ _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b\u2028\u2029\ufeff]+")
 
 def normalise_text(text: str) -> str:
     """One spelling of a text: Unicode NFKC, control characters dropped, white space folded, ends trimmed."""
+    if text.isascii() and text.isprintable() and "  " not in text:  # most texts: there is nothing to fold
+        return text[: 4 * MAXIMUM_CHARACTERS].strip(" ")[:MAXIMUM_CHARACTERS]
     folded = unicodedata.normalize("NFKC", text[: 4 * MAXIMUM_CHARACTERS])
     return _CONTROL_OR_SPACE.sub(" ", folded).strip()[:MAXIMUM_CHARACTERS]
 

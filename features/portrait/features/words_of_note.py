@@ -8,8 +8,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from portrait.features.keywords import MEASURES, Keyword, keywords
+from portrait.features.keywords import Keyword, keywords
 from portrait.features.text import normalise_text
+from portrait.features.words import MEASURES
 
 AMOUNTS = frozenset(
     {
@@ -63,7 +64,7 @@ _SIZE = re.compile(r"x{0,4}[sml]|x{1,4}[sl]")
 _FEW_DIGITS = re.compile(r"([^\W\d_]{4,})\d{1,2}")
 """A name with a number, as `iphone12` or `omega3`; every other mixture is a measure or a model."""
 _NUMERALS = "一二两兩三四五六七八九十百千半几幾0-9"
-_HAN_MEASURES = f"{MEASURES}個隻張條顆雙"
+_HAN_MEASURES = "".join(sorted(MEASURES)) + "個隻張條顆雙"
 _HAN_AMOUNT = re.compile(rf"[{_NUMERALS}]+[{_HAN_MEASURES}]?[装裝]?|[{_HAN_MEASURES}]+[装裝]|[装裝].?")
 
 _CODE = re.compile(r"[^\W_]+(?:[-/._+*×][^\W_]+)+")

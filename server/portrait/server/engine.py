@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from portrait.features import release as files
 from portrait.features.events import Item
+from portrait.features.steps import run_at_once
 from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
 from portrait.server.catalogues.catalogue import Catalogues, Shelves
@@ -28,13 +29,13 @@ from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import READY_SECONDS, TritonModels
 from portrait.server.releases import Release
-from portrait.server.stepwise import run_at_once, run_in_steps
+from portrait.server.stepwise import run_in_steps
 from portrait.server.triton.configuration import instances
 
 SHORT_ROWS = 20_000
 """Work over more rows than these goes to a thread, so that it does not hold up other requests."""
-_FEW_ITEMS = 16
-"""The words of more items are put together in a thread: each may have tens of kilobytes."""
+FEW_ITEMS = 16
+"""More items are read, written and told apart in a thread: each may have tens of kilobytes of words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ class Engine:
 
     async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
         """Items by their words; finding who lends to newcomers reads the whole release."""
-        texts = await run_in_steps(_texts(items)) if len(items) > _FEW_ITEMS else run_at_once(_texts(items))
+        texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_at_once(_texts(items))
         words = await self.texts.encode(texts, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
             return described(self.release, catalogue, items, words)

@@ -20,12 +20,14 @@ from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
 from portrait.server.profiles.profile import Asked, Profile
-from portrait.server.profiling import ask_models, inferred_chance, profile_of
+from portrait.server.profiling import InterestWithout, ask_models, profile_of
 from portrait.server.ranking import RankedItem, Ranking, RankRequest, rank
 from portrait.server.stepwise import run_in_groups, run_in_steps
 
 MOST_WORDS = 64
 """Words of a title that are left out in turn."""
+_LEFT_OUT_PER_WEIGHED = 16
+"""So many events are passed over in the time of weighing one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ async def explain_recommendation(
     async def ranking(history: Sequence[Event], *candidates: Item) -> Ranking:
         return await rank(engine, replace(request, history=history, candidates=candidates), deadline=deadline)
 
-    async def score(history: Sequence[Event]) -> float:
+    async def score(history: Sequence[Event], _: Sequence[Event]) -> float:
         return (await ranking(history, Item(item.item_id, ""))).items[0].score
 
     whole = await ranking(request.history, Item(item.item_id, ""))
@@ -180,21 +182,17 @@ async def explain_profile(
     """
     fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
-    async def profile(events: Sequence[Event]) -> Profile | Asked:
-        if part.interest:
-            return await profile_of(engine, events, as_of, fields=fields, deadline=deadline)
-        return await ask_models(engine, events, as_of, fields=fields, deadline=deadline)
-
     whole = await profile_of(engine, history, as_of, fields=fields, deadline=deadline)
     read = _reading(whole, part)
     inferred = any(each.inferred for each in whole.interests if each.path == part.interest)
 
-    async def said(events: Sequence[Event]) -> float:
-        if inferred:
-            return await inferred_chance(engine, events, as_of, part.interest)
-        return read(await profile(events))
+    interest = InterestWithout(engine, history, as_of, part.interest, inferred=inferred)
 
-    value = await inferred_chance(engine, history, as_of, part.interest) if inferred else read(whole)
+    async def asked(kept: Sequence[Event], _: Sequence[Event]) -> float:
+        return read(await ask_models(engine, kept, as_of, fields=fields, deadline=deadline))
+
+    said = interest.value if part.interest else asked
+    value = await interest.value(history, ()) if inferred else read(whole)
     chance = inferred or bool(part.trait)
     events, items = await _effects(engine, history, value, said)
     return ProfileExplanation(
@@ -237,7 +235,10 @@ def _weight(path: tuple[str, ...], profile: Profile | Asked) -> float:
 
 
 async def _effects(
-    engine: Engine, history: Sequence[Event], whole: float, value: Callable[[Sequence[Event]], Awaitable[float]]
+    engine: Engine,
+    history: Sequence[Event],
+    whole: float,
+    value: Callable[[Sequence[Event], Sequence[Event]], Awaitable[float]],
 ) -> tuple[list[EventEffect], list[ItemEffect]]:
     """What each of the latest events does, and each item that several of them are of; the largest first.
 
@@ -245,14 +246,17 @@ async def _effects(
         engine: knows the items.
         history: oldest first.
         whole: the value of the history.
-        value: what is explained, of any history.
+        value: what is explained, of the events that are kept; the others are the second argument.
     """
     shelves, latest, several = engine.shelves, _latest(history), _several(history)
+    removals = _removals(history)
+    before = history[: latest.start]
 
     async def rest(removed: set[int]) -> float:
-        return await value([event for place, event in enumerate(history) if place not in removed])
+        kept = [*before, *(history[place] for place in latest if place not in removed)]
+        return await value(kept, [history[place] for place in removed])
 
-    rests = await run_in_groups(rest, [*({place} for place in latest), *map(set, several)])
+    rests = await run_in_groups(rest, removals)
     effects = [whole - rest for rest in rests]
     events = [
         EventEffect(history[place], _about(history[place], shelves), effect)
@@ -267,7 +271,28 @@ async def _effects(
 
 def histories_of(history: Sequence[Event]) -> int:
     """How many histories an explanation looks at: the whole one, and what is left of it by each removal."""
-    return 1 + len(_latest(history)) + len(_several(history))
+    return 1 + len(_removals(history))
+
+
+def events_weighed(engine: Engine, history: Sequence[Event]) -> int:
+    """How many events are weighed until an interest is explained, those counted that are weighed without each removal.
+
+    To leave events out of what was weighed costs a small part of weighing the others again.
+    """
+    population = engine.release.population
+    in_days = population is None or population.attention is None or population.attention.by_time is not None
+    again = not in_days or any(event.time is None for event in history)
+    refunded = {(event.item_id, event.catalogue) for event in history if event.type is EventType.REFUND}
+    weighed = 0
+    for removed in _removals(history):
+        touched = any((history[place].item_id, history[place].catalogue) in refunded for place in removed)
+        weighed += len(history) if again or touched else len(history) // _LEFT_OUT_PER_WEIGHED
+    return weighed
+
+
+def _removals(history: Sequence[Event]) -> list[set[int]]:
+    """Places of what is left out in turn: each of the latest events, and all of each item that several are of."""
+    return [*({place} for place in _latest(history)), *map(set, _several(history))]
 
 
 def _latest(history: Sequence[Event]) -> range:

@@ -1,17 +1,19 @@
 """Profiling: what a history says, by a release."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import Event, EventType
+from portrait.features.events import Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence
+from portrait.features.profiles.interests import weight_of
 from portrait.features.statistics import of_history
+from portrait.features.steps import run_at_once
 from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine
 from portrait.server.profiles import inferred
@@ -19,7 +21,7 @@ from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.labels import Label, Seen, direction
 from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
 from portrait.server.profiles.traits import TraitValue, values
-from portrait.server.stepwise import run_at_once, run_in_groups, run_in_steps
+from portrait.server.stepwise import run_in_groups, run_in_steps
 
 Vector = NDArray[np.float32]
 
@@ -113,25 +115,66 @@ async def ask_models(
     return await (engine.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
 
 
-async def inferred_chance(engine: Engine, history: Sequence[Event], as_of: datetime, path: tuple[str, ...]) -> float:
-    """The chance of an inferred interest, also where it is too small for the profile to tell of it.
+class InterestWithout:
+    """Says what one interest is without some events of a history, however often it is asked.
 
     Args:
         engine: of the release that says it.
         history: oldest first, nothing later than `as_of`.
         as_of: the moment of the profile.
         path: the node of the taxonomy.
+        inferred: whether it is the chance of an inferred interest, also where it is too small for the profile to tell
+            of it, else the weight of an observed one as the profile has it.
     """
-    attention = engine.release.population.attention if engine.release.population else None
-    if attention is None:
-        return 0.0
 
-    def work() -> Generator[None, None, float]:
-        evidence = Evidence.of(history, as_of, engine.shelves.item, attention)
+    def __init__(
+        self, engine: Engine, history: Sequence[Event], as_of: datetime, path: tuple[str, ...], *, inferred: bool
+    ) -> None:
+        population = engine.release.population
+        self._release, self._attention = engine.release, population.attention if population else None
+        self._history, self._as_of = history, as_of
+        self._path, self._inferred = path, inferred
+        self._item = _remembering(engine.shelves.item)
+        self._whole: Evidence | None = None
+
+    async def value(self, kept: Sequence[Event], removed: Sequence[Event]) -> float:
+        """What it is.
+
+        Args:
+            kept: the history without `removed`.
+            removed: events of the history.
+        """
+        return await run_in_steps(self._work(kept, removed))
+
+    def _work(self, kept: Sequence[Event], removed: Sequence[Event]) -> Generator[None, None, float]:
+        if self._whole is None:
+            self._whole = self._weigh(self._history)
+            yield
+        evidence = self._whole.without(removed)
+        if evidence is None:
+            evidence = self._weigh(kept)
         yield
-        return inferred.inferred_chance(evidence, engine.release, attention, path)
+        if not self._inferred:
+            return weight_of(evidence, self._path)
+        if self._attention is None:
+            return 0.0
+        return inferred.inferred_chance(evidence, self._release, self._attention, self._path)
 
-    return await run_in_steps(work())
+    def _weigh(self, history: Sequence[Event]) -> Evidence:
+        return Evidence.of(history, self._as_of, self._item, self._attention)
+
+
+def _remembering(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
+    """Looks each item up once, however many events are of it."""
+    known: dict[tuple[str, str | None], Item | None] = {}
+
+    def look_up(event: Event) -> Item | None:
+        key = event.catalogue, None if event.type is EventType.SEARCH else event.item_id
+        if key not in known:
+            known[key] = item(event)
+        return known[key]
+
+    return look_up
 
 
 async def _ask(

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -12,14 +12,16 @@ import numpy as np
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.steps import run_at_once
 from portrait.server.catalogues.catalogue import Snapshot
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
-from portrait.server.engine import SHORT_ROWS, Engine
+from portrait.server.engine import FEW_ITEMS, SHORT_ROWS, Engine
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.retrieval.candidates import features, retrieve
 from portrait.server.retrieval.diversity import limit_categories
 from portrait.server.retrieval.unranked import scores, unranked
+from portrait.server.stepwise import run_in_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,8 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
     catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
-    copies = Counter(map(_key, request.candidates))
-    distinct = dict(zip(map(_key, request.candidates), request.candidates, strict=True))
+    work = _distinct(request.candidates)
+    copies, distinct = run_at_once(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _described(engine, catalogue, list(distinct.values()), deadline)
     # A candidate with words is still the same object, one that the catalogue holds has got words from there.
     by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
@@ -190,6 +192,20 @@ async def _described(
     by_words = await engine.by_words(catalogue.name, worded, deadline)
     held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
     return by_words.joined(catalogue.take(np.array(held, dtype=np.int64)))
+
+
+def _distinct(
+    candidates: Sequence[Item],
+) -> Generator[None, None, tuple[Counter[tuple[object, ...]], dict[tuple[object, ...], Item]]]:
+    """How many candidates are ranked alike, and one of each."""
+    copies: Counter[tuple[object, ...]] = Counter()
+    distinct = {}
+    for item in candidates:
+        yield
+        key = _key(item)
+        copies[key] += 1
+        distinct[key] = item
+    return copies, distinct
 
 
 def _key(item: Item) -> tuple[object, ...]:

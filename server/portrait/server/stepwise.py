@@ -30,16 +30,6 @@ async def run_in_steps(work: Generator[None, None, R]) -> R:
     return results[0]
 
 
-def run_at_once(work: Generator[None, None, R]) -> R:
-    """Run work here without a pause; returns its result."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as ended:
-            result: R = ended.value
-            return result
-
-
 def _advance(work: Generator[None, None, R]) -> list[R]:
     """Run some steps; returns the result if the work has ended with them, else an empty list."""
     until = time.perf_counter() + STEP_SECONDS

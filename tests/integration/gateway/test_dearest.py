@@ -1,6 +1,7 @@
 """The dearest legal request of every RPC: admission counts its work, and none can take the gateway from the others."""
 
 import asyncio
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -16,9 +17,10 @@ from served import Served, Stubs, serve
 from benchmarks.serving.dearest_requests import DEAREST, World, history
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
-from portrait.server.admission.request_units import EVENTS_PER_UNIT, units_of
+from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of
 from portrait.server.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
 from portrait.server.contract.validation import violations
+from portrait.server.profiles.words import READ_EVENTS
 from portrait.server.services.registry import SERVICE_NAMES
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
@@ -29,6 +31,8 @@ from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 UNITS = HISTORY_EVENTS // EVENTS_PER_UNIT
+TYPED = search_units(READ_EVENTS // 4 * 60)
+"""Every fourth event of the world's histories is a search of 60 characters."""
 WORLD = World(["heavy-0", "heavy-1", "heavy-2"], [item.item_id for item in tiny_release.ITEMS], ["Home", "Lamps"])
 """Three shoppers have more events than one batch may."""
 ENDED = {
@@ -138,9 +142,38 @@ def ref(shopper: str) -> types.ShopperRef:
 
 async def test_profiles_are_counted_by_the_events_that_are_read(heavy: Served, stubs: Stubs) -> None:
     one = stubs.profiles.GetProfile(GetProfileRequest(shopper=ref("heavy-0")))
-    assert await counted(heavy, one) == 1 + UNITS
+    assert await counted(heavy, one) == 1 + UNITS + int(TYPED)
     twice = BatchGetProfilesRequest(shoppers=[ref("heavy-0"), ref("heavy-1")] * 100)
-    assert await counted(heavy, stubs.profiles.BatchGetProfiles(twice)) == 2 * (1 + UNITS)
+    assert await counted(heavy, stubs.profiles.BatchGetProfiles(twice)) == 2 * (1 + UNITS) + int(2 * TYPED)
+
+
+def typing(searches: int, characters: int = 1_000) -> types.ShopperRef:
+    """A shopper who typed so much."""
+    events = [
+        types.Event(type=types.EVENT_TYPE_SEARCH, query=f"{n} {'lamp ' * 200}"[:characters]) for n in range(searches)
+    ]
+    return types.ShopperRef(history=types.History(events=events))
+
+
+async def test_calls_are_counted_by_what_the_shopper_typed(heavy: Served, stubs: Stubs) -> None:
+    recommend = stubs.recommendations.Recommend(RecommendRequest(shopper=typing(50)))
+    assert await counted(heavy, recommend) == 1 + int(search_units(50_000))
+    profile = stubs.profiles.GetProfile(GetProfileRequest(shopper=typing(200)))
+    assert await counted(heavy, profile) == 1 + int(search_units(200_000))
+    short = stubs.profiles.BatchGetProfiles(BatchGetProfilesRequest(shoppers=[typing(20, 30 + n) for n in range(9)]))
+    assert await counted(heavy, short) == 9 + int(search_units(20 * sum(30 + n for n in range(9))))
+
+
+async def test_of_a_batch_that_typed_too_much_each_is_served_or_fails_by_itself(heavy: Served, stubs: Stubs) -> None:
+    batch = BatchGetProfilesRequest(shoppers=[typing(30, 1_000 - n) for n in range(64)], fields={"paths": ["keywords"]})
+    answer = await stubs.profiles.BatchGetProfiles(batch)
+    served = [result for result in answer.results if result.HasField("profile")]
+    failed = [result.error for result in answer.results if result.HasField("error")]
+    assert len(served) >= 16
+    assert failed
+    assert {error.code for error in failed} == {grpc.StatusCode.FAILED_PRECONDITION.value[0]}
+    assert f"one call may be {MAX_UNITS}" in failed[0].message
+    assert await under_way(heavy) == 0
 
 
 async def test_a_shopper_who_stands_often_in_a_batch_is_computed_once(heavy: Served, stubs: Stubs) -> None:
@@ -194,6 +227,22 @@ async def test_what_can_never_be_let_in_is_refused_for_good_and_at_once(heavy: S
     assert await under_way(heavy) == 0
 
 
+async def test_an_interest_of_thousands_of_events_is_explained(heavy: Served, stubs: Stubs) -> None:
+    now = int(time.time())
+    events = [
+        types.Event(
+            event_id=f"e{n}", type=types.EVENT_TYPE_VIEW, item_id="desk-lamp-red", time={"seconds": now - 60 * n}
+        )
+        for n in range(6_000)
+    ]
+    request = ExplainProfileRequest(shopper={"history": {"events": events}}, interest={"names": ["Home", "Lamps"]})
+    explain = ExplanationServiceStub(stubs.channel).ExplainProfile
+    answer = await explain(request)
+    assert answer.event_count == 6_000
+    assert answer.weight == pytest.approx(1.0)
+    assert await under_way(heavy) == 0
+
+
 async def test_a_cancelled_call_stops_working(heavy: Served, stubs: Stubs) -> None:
     explain = ExplanationServiceStub(stubs.channel).ExplainProfile
     before = await rows(heavy)
@@ -224,4 +273,4 @@ def asked(count: int) -> list[Message]:
 
 def test_units_grow_with_what_is_asked_for() -> None:
     for few, many in zip(asked(20), asked(256), strict=True):
-        assert (units_of(many) or 0) >= 8 * (units_of(few) or 0)
+        assert (units_of(many, many.ByteSize()) or 0) >= 8 * (units_of(few, few.ByteSize()) or 0)

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from benchmarks.serving.virtual_time import run
+from portrait.server.admission.charges import Charge
 from portrait.server.admission.gate import LARGE_WAIT_SECONDS, MAX_UNITS, End, Gate, Priority, Refusal, Work
 from portrait.server.admission.limit import START
 from portrait.server.errors import FailedPrecondition, Overloaded
@@ -79,5 +80,43 @@ def test_who_has_its_share_gets_no_more_for_a_call_that_grows() -> None:
         for ticket in tickets:
             gate.leave(ticket, End.DONE)
         assert gate.under_way == 0
+
+    run(scenario())
+
+
+def test_parts_of_one_call_that_wait_for_a_large_one_do_not_wait_for_each_other() -> None:
+    async def scenario() -> None:
+        gate = Gate(MAXIMUM, 1.0)
+        other, ticket = [
+            await gate.enter(Work("BatchGetProfiles", 1, Priority.INTERACTIVE, "shop", math.inf)) for _ in range(2)
+        ]
+        await gate.resize(other, MAX_UNITS)
+        charge = Charge(gate, ticket)
+        parts = [asyncio.create_task(charge.add(units)) for units in (START, START, 5)]
+        await asyncio.sleep(LARGE_WAIT_SECONDS / 2)
+        gate.leave(other, End.DONE)
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*parts)
+        assert asyncio.get_running_loop().time() == began
+        assert ticket.asked == 1 + START + START + 5
+        gate.leave(ticket, End.DONE)
+        assert gate.under_way == 0
+
+    run(scenario())
+
+
+def test_fractions_of_units_add_up() -> None:
+    async def scenario() -> None:
+        gate = Gate(MAXIMUM, 1.0)
+        ticket = await gate.enter(Work("BatchGetProfiles", 1, Priority.INTERACTIVE, "shop", math.inf))
+        charge = Charge(gate, ticket)
+        for _ in range(10):
+            await charge.add(0.75)
+        assert ticket.asked == 1 + 7
+        with pytest.raises(FailedPrecondition):
+            await charge.add(MAX_UNITS)
+        await charge.add(0.5)
+        assert ticket.asked == 1 + 8
+        gate.leave(ticket, End.DONE)
 
     run(scenario())

@@ -12,11 +12,11 @@ from hand_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, did, item, release
 
 from portrait.features.events import EventType
 from portrait.features.profiles.absence import Reason
+from portrait.features.steps import run_at_once
 from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.queries import Outcome
 from portrait.server.profiles.sessions import Stage
 from portrait.server.profiles.value import Segment, Tier
-from portrait.server.stepwise import run_at_once
 
 MINUTE = 1.0 / 1440.0
 HISTORY = [

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portrait.features.events import Event, EventType
+from portrait.features.steps import run_at_once
 from portrait.server.profiles.profile import Asked, Profile, build
-from portrait.server.stepwise import run_at_once
 
 PARTS = (
     "interests", "keywords", "price_bands", "aversions", "brands", "discount_sensitivity", "session",

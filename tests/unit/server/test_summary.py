@@ -11,13 +11,13 @@ from portrait.features.profiles.absence import too_few
 from portrait.features.profiles.interests import Interest
 from portrait.features.profiles.prices import PriceBand
 from portrait.features.profiles.words import WeightedKeyword
+from portrait.features.steps import run_at_once
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.rhythm import Rhythm
 from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
 from portrait.server.profiles.summary import summary
-from portrait.server.stepwise import run_at_once
 
 FIELDS = frozenset({"value", "summary", "price_bands", "keywords", "discount_sensitivity"})
 

@@ -3,9 +3,10 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import compress
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -83,6 +84,23 @@ class Evidence:
         numbers = np.stack([weight * decayed(age, decay.short), weight * recency, recency], 1).tolist()
         weighted = [Weighted(event, item(event), *each) for event, each in zip(seen, numbers, strict=True)]
         return cls(weighted, seconds, as_of, decay, timed, in_days)
+
+    def without(self, removed: Iterable[Event]) -> "Evidence | None":
+        """Leave some of the very events of the history out; None where the others count another thing without them.
+
+        They do where half-lives are events, and where a purchase has lost its refund, or a refund its purchase.
+        """
+        gone = {id(event): event for event in removed}
+        if not self.in_days or any((event.item_id, event.catalogue) in self._refunded_items for event in gone.values()):
+            return None
+        kept = [id(each.event) not in gone for each in self.events]
+        return replace(self, events=list(compress(self.events, kept)), seconds=self.seconds[kept])
+
+    @cached_property
+    def _refunded_items(self) -> set[tuple[str | None, str]]:
+        return {
+            (each.event.item_id, each.event.catalogue) for each in self.events if each.event.type is EventType.REFUND
+        }
 
     @cached_property
     def latest(self) -> datetime | None:

@@ -1,6 +1,6 @@
 """Interests: which parts of the taxonomy a shopper's attention goes to."""
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,24 +58,13 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
         evidence: the weighted history.
         attention: what is usual among shoppers; None if the release has no statistics.
     """
-    masses: dict[Path, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    cited: dict[Path, list[tuple[float, int, str]]] = defaultdict(list)
-    short_total = long_total = 0.0
-    for place, each in enumerate(evidence.events):
-        if each.item is None or not each.item.category_path or each.long <= 0.0:
-            continue
-        short_total, long_total = short_total + each.short, long_total + each.long
-        for depth in range(1, len(each.item.category_path) + 1):
-            path = each.item.category_path[:depth]
-            mass = masses[path]
-            mass[0] += each.short
-            mass[1] += each.long
-            cited[path].append((each.long, place, each.event.event_id))
-    if not masses:
+    observed = _observe(evidence)
+    if not observed.masses:
         return Absence(Reason.NOT_RECORDED, "no event is of an item with a category")
-    decay = evidence.decay
-    weights = {path: share(short, short_total, long, long_total, decay) for path, (short, long) in masses.items()}
-    chosen = sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MOST_INTERESTS]
+    decay, weights, masses = evidence.decay, observed.weights, observed.masses
+    short_total, long_total = observed.short_total, observed.long_total
+    chosen = _chosen(weights)
+    cited = _cited(evidence, chosen)
 
     def interest(path: Path) -> Interest:
         short, long = masses[path]
@@ -97,3 +86,63 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
         )
 
     return [interest(path) for path in chosen]
+
+
+def weight_of(evidence: Evidence, path: Path) -> float:
+    """The weight of one interest as `interests` has it; 0 if it is not among them.
+
+    Args:
+        evidence: the weighted history.
+        path: the node of the taxonomy.
+    """
+    weights = _observe(evidence).weights
+    return weights[path] if path in _chosen(weights) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """What a history holds of each node of the taxonomy."""
+
+    masses: dict[Path, tuple[float, float]]
+    """Sums by the short and by the long half-life."""
+    short_total: float
+    long_total: float
+    weights: dict[Path, float]
+
+
+def _observe(evidence: Evidence) -> _Observed:
+    sums: dict[Path, list[float]] = {}
+    sums_above: dict[Path, list[list[float]]] = {}
+    """Of each category those of its nodes, the widest first."""
+    short_total = long_total = 0.0
+    for _, item, short, long, _ in evidence.events:
+        if item is None or not item.category_path or long <= 0.0:
+            continue
+        short_total, long_total = short_total + short, long_total + long
+        path = item.category_path
+        if path not in sums_above:
+            sums_above[path] = [sums.setdefault(path[:depth], [0.0, 0.0]) for depth in range(1, len(path) + 1)]
+        for of_node in sums_above[path]:
+            of_node[0] += short
+            of_node[1] += long
+    masses = {path: (short, long) for path, (short, long) in sums.items()}
+    weights = {
+        path: share(short, short_total, long, long_total, evidence.decay) for path, (short, long) in masses.items()
+    }
+    return _Observed(masses, short_total, long_total, weights)
+
+
+def _chosen(weights: Mapping[Path, float]) -> list[Path]:
+    return sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MOST_INTERESTS]
+
+
+def _cited(evidence: Evidence, paths: Sequence[Path]) -> dict[Path, list[tuple[float, int, str]]]:
+    """Weight, place and id of the events of each of some nodes."""
+    cited: dict[Path, list[tuple[float, int, str]]] = {path: [] for path in paths}
+    for place, each in enumerate(evidence.events):
+        if each.item is None or each.long <= 0.0:
+            continue
+        for depth in range(1, len(each.item.category_path) + 1):
+            if (of_node := cited.get(each.item.category_path[:depth])) is not None:
+                of_node.append((each.long, place, each.event.event_id))
+    return cited

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -10,6 +10,7 @@ from functools import lru_cache
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence, Weighted, latest
 from portrait.features.rarity import Rarity
+from portrait.features.steps import run_at_once
 from portrait.features.words_of_note import words_of_note
 
 MOST_KEYWORDS = 20
@@ -39,7 +40,14 @@ class WeightedKeyword:
 
 
 def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Absence:
+    """The result of `read_keywords`, at once."""
+    return run_at_once(read_keywords(evidence, rarity))
+
+
+def read_keywords(evidence: Evidence, rarity: Rarity) -> Generator[None, None, list[WeightedKeyword] | Absence]:
     """Keywords of titles, brands and queries, the strongest first; what says how much or which size is none.
+
+    Pauses after the words of each event.
 
     The weight is recency-weighted term frequency times inverse document frequency.
 
@@ -48,7 +56,10 @@ def keywords(evidence: Evidence, rarity: Rarity) -> list[WeightedKeyword] | Abse
         rarity: of stems in the release's catalogue.
     """
     read = [each for each in evidence.events[-READ_EVENTS:] if each.long > 0.0]
-    words = [_words(each) for each in read]
+    words = []
+    for each in read:
+        yield
+        words.append(_words(each))
     mass: dict[str, float] = defaultdict(float)
     for each, found in zip(read, words, strict=True):
         for stem in found:

@@ -11,6 +11,8 @@ EVENTS_PER_UNIT = 256
 """Events of a history that a profile is computed from, read from the store or from the request."""
 TEXTS_PER_UNIT = 8
 """Texts are encoded in batches: so many take about as long as a recommendation."""
+_TYPED_CHARACTERS_PER_UNIT = 2_048
+"""Of searches, whose words are told apart, and the latest of which are encoded."""
 _ITEMS_PER_UNIT = 128
 """Items that are looked up, ranked, written or left out."""
 _EVENTS_PER_WRITE = 128
@@ -21,14 +23,16 @@ _BYTES_PER_UNIT = 1 << 15
 """Long texts cost time even where the models read their beginning only."""
 
 
-def units_of(request: Any) -> int | None:
+def units_of(request: Any, size: int) -> int | None:
     """Units of a request, at least one; None if it has none but those of its size.
 
     Args:
         request: a message, which need not keep the contract.
+        size: of the message, in bytes. To ask the message for it takes as long as writing it.
     """
-    count = _UNITS.get(request.DESCRIPTOR.full_name)
-    return None if count is None else count(request)
+    name = request.DESCRIPTOR.full_name
+    count = _UNITS.get(name)
+    return None if count is None else count(request) + (size // _BYTES_PER_UNIT if name in _OF_LONG_TEXTS else 0)
 
 
 def history_units(events: int) -> int:
@@ -38,6 +42,15 @@ def history_units(events: int) -> int:
         events: how many it has.
     """
     return events // EVENTS_PER_UNIT
+
+
+def search_units(characters: int) -> float:
+    """Units of what a shopper typed: a small part of one, as a rule.
+
+    Args:
+        characters: of the searches whose words are read.
+    """
+    return characters / _TYPED_CHARACTERS_PER_UNIT
 
 
 def shopper_key(shopper: Any) -> bytes:
@@ -79,10 +92,7 @@ def _recommend(request: Any) -> int:
 def _rank(request: Any) -> int:
     titled = sum(1 for candidate in request.candidates if candidate.item.title)
     held = len(request.candidates) - titled
-    return (
-        1 + _inline(request.shopper) + titled // TEXTS_PER_UNIT + held // _ITEMS_PER_UNIT
-        + request.ByteSize() // _BYTES_PER_UNIT
-    )  # fmt: skip
+    return 1 + _inline(request.shopper) + titled // TEXTS_PER_UNIT + held // _ITEMS_PER_UNIT
 
 
 def _explain(request: Any) -> int:
@@ -91,12 +101,11 @@ def _explain(request: Any) -> int:
 
 
 def _upsert(request: Any) -> int:
-    texts = _distinct(item.item_id for item in request.items) // TEXTS_PER_UNIT
-    return 1 + texts + request.ByteSize() // _BYTES_PER_UNIT
+    return 1 + _distinct(item.item_id for item in request.items) // TEXTS_PER_UNIT
 
 
 def _encode(request: Any) -> int:
-    return 1 + _distinct(request.texts) // TEXTS_PER_UNIT + request.ByteSize() // _BYTES_PER_UNIT
+    return 1 + _distinct(request.texts) // TEXTS_PER_UNIT
 
 
 def _audience(request: Any) -> int:
@@ -121,3 +130,4 @@ _UNITS: dict[str, Callable[[Any], int]] = {
     "portrait.v1.EstimateAudienceRequest": _audience,
     "portrait.v1.RecordEventsRequest": lambda request: 1 + len(request.events) // _EVENTS_PER_WRITE,
 }
+_OF_LONG_TEXTS = {"portrait.v1.RankRequest", "portrait.v1.UpsertItemsRequest", "portrait.v1.EncodeTextsRequest"}

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 
+from portrait.features.steps import run_at_once
 from portrait.server.admission.charges import recount
 from portrait.server.admission.request_units import units_of
 from portrait.server.contract.limits import MAX_REQUEST_ENTRIES
 from portrait.server.contract.validation import check
 from portrait.server.errors import InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
-from portrait.server.stepwise import run_at_once, run_in_steps
+from portrait.server.stepwise import run_in_steps
 
 _LONG_BYTES = 1 << 14
 """A longer request is held against the limits in a thread."""
@@ -27,7 +29,7 @@ def requests(method: Method, proceed: Behaviour) -> Behaviour:
     """
     if method.takes_stream:
         return proceed
-    tags: list[bytes] = []
+    tags: list[int] = []
 
     async def behaviour(request: bytes, context: Context) -> Answer:
         if len(request) > _LONG_BYTES:
@@ -40,7 +42,7 @@ def requests(method: Method, proceed: Behaviour) -> Behaviour:
         short = len(request) <= _LONG_BYTES
         if short:  # what breaks a limit is told so, not that it asks for too much
             _refuse_broken(run_at_once(check(message)))
-        if (units := units_of(message)) is not None:
+        if (units := units_of(message, len(request))) is not None:
             await recount(units)
         if not short:
             _refuse_broken(await run_in_steps(check(message)))
@@ -54,16 +56,17 @@ def _refuse_broken(violations: Sequence[Violation]) -> None:
         raise InvalidRequest(violations)
 
 
-def _refuse_crowded(request: bytes, tags: list[bytes]) -> None:
+def _refuse_crowded(request: bytes, tags: list[int]) -> None:
     """Refuse a request whose parsing alone would hold up all other calls.
 
     Each entry of a repeated field begins with its field's tag: there are no more entries than such bytes.
     """
-    if sum(map(request.count, tags)) > MAX_REQUEST_ENTRIES:
+    sent = np.frombuffer(request, dtype=np.uint8)
+    if sum(np.count_nonzero(sent == tag) for tag in tags) > MAX_REQUEST_ENTRIES:
         raise InvalidRequest([Violation("", f"the limit is {MAX_REQUEST_ENTRIES} entries in all")])
 
 
-def _entry_tags(descriptor: Descriptor) -> list[bytes]:
+def _entry_tags(descriptor: Descriptor) -> list[int]:
     """The tags of all repeated messages and texts within a message, as far as they are told from text."""
     found: set[int] = set()
     seen: set[str] = set()
@@ -76,7 +79,7 @@ def _entry_tags(descriptor: Descriptor) -> list[bytes]:
                 found.add(field.number << 3 | 2)
             if field.message_type is not None and field.message_type.full_name not in seen:
                 unread.append(field.message_type)
-    return [bytes([tag]) for tag in sorted(found) if tag < _CONTROL]
+    return [tag for tag in sorted(found) if tag < _CONTROL]
 
 
 _UNREADABLE = "the bytes are no message of this method: truncated, of another type, or with text that is not UTF-8"

@@ -14,7 +14,7 @@ from portrait.features.profiles.evidence import Evidence
 from portrait.features.profiles.interests import Interest, interests
 from portrait.features.profiles.prices import PriceBand, price_bands
 from portrait.features.profiles.sentences import Sentence
-from portrait.features.profiles.words import WeightedKeyword, keywords
+from portrait.features.profiles.words import WeightedKeyword, read_keywords
 from portrait.server.consents import Purpose
 from portrait.server.profiles.aversions import Aversion, aversions
 from portrait.server.profiles.brands import BrandAffinity, brand_affinities
@@ -99,7 +99,7 @@ def build(
     asked: Asked,
     declared: Demographics | Absence = NOT_SHOWN,
 ) -> Generator[None, None, Profile]:
-    """Compute the fields of a profile that are asked for, and nothing else; may pause after each (`stepwise`).
+    """Compute the fields of a profile that are asked for, and nothing else; may pause in between (`stepwise`).
 
     Args:
         history: oldest first; events later than `as_of` are not seen.
@@ -117,7 +117,8 @@ def build(
     for name, say in _PARTS.items():
         if name in needed:
             yield
-            parts[name] = say(evidence, release)
+            said = say(evidence, release)
+            parts[name] = (yield from said) if isinstance(said, Generator) else said
     yield
     if asked.labels:
         arguments = (asked.labels, asked.embedding, asked.seen, release.profiles, evidence.halves_at)
@@ -180,7 +181,7 @@ def _interests(evidence: Evidence, release: Release) -> list[Interest] | Absence
 
 _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
     "interests": _interests,
-    "keywords": lambda evidence, release: keywords(evidence, release.rarity),
+    "keywords": lambda evidence, release: read_keywords(evidence, release.rarity),
     "price_bands": lambda evidence, release: price_bands(
         evidence, release.population.paid if release.population else None, release.price_scale
     ),
@@ -199,7 +200,7 @@ _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
         evidence, release.population.times_are_days if release.population else False
     ),
 }
-"""How each field is computed."""
+"""How each field is computed: its value, or a generator of it that may pause."""
 _FROM_EVENTS = frozenset({*_PARTS, "summary", "label_interests", "traits", "embedding"})
 """All that says something of what the shopper did."""
 ALL_FIELDS = frozenset({*_PARTS, "summary", "demographics", "embedding"})

@@ -71,17 +71,16 @@ def values(
         as_of: the moment of the profile.
     """
     given = iter([] if probabilities is None else probabilities.tolist())
-    found = []
+    told, found = counted(history), []
     for trait in traits:
         chance = None if trait.absent else next(given, None)
-        absent = trait.absent or unfit(trait, history, as_of) or (MODELS_AWAY if chance is None else "")
+        absent = trait.absent or _unfit(trait, told, as_of) or (MODELS_AWAY if chance is None else "")
         found.append(TraitValue(trait, None if absent else chance, absent))
     return found
 
 
-def unfit(trait: Trait, history: Sequence[Event], as_of: datetime) -> str:
-    """Why a trait that the release has learnt says nothing of a history; empty if it does."""
-    told = counted(history)
+def _unfit(trait: Trait, told: Sequence[Event], as_of: datetime) -> str:
+    """Why a trait that the release has learnt says nothing of the events that count; empty if it does."""
     if any(event.time is None for event in told):
         return "the history has events without a time"
     latest = max((event.time for event in told if event.time is not None), default=None)

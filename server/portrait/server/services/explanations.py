@@ -13,6 +13,7 @@ from portrait.server.explaining import (
     EventEffect,
     ItemEffect,
     Part,
+    events_weighed,
     explain_profile,
     explain_recommendation,
     histories_of,
@@ -21,8 +22,8 @@ from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.ranking import RankRequest
 from portrait.server.rollout.loaded import Loaded
-from portrait.server.services.shoppers import behaviour_of, charge_history, known_behaviour_of
-from portrait.server.services.translation import catalogue_name, ranked_messages, type_message
+from portrait.server.services.shoppers import behaviour_of, charge_history, charge_searches, known_behaviour_of
+from portrait.server.services.translation import catalogue_name, ranked_message, type_message
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -53,6 +54,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             # Of the latest, as many as models remember are left when some are left out.
             REMEMBERED_EVENTS + ENCODED_EVENTS,
         )
+        await charge_searches(behaviour.history)
         await add_units(histories_of(behaviour.history) + MOST_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
         with self._loaded.routes as routes:
@@ -65,7 +67,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainRecommendationResponse(
-            ranked=ranked_messages([explained.ranked])[0],
+            ranked=ranked_message(explained.ranked),
             events=_event_effects(explained.events),
             items=_item_effects(explained.items),
             words=[explanation_service_pb2.WordEffect(word=each.word, effect=each.effect) for each in explained.words],
@@ -80,12 +82,14 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         as_of = request.as_of if request.HasField("as_of") else None
         await charge_history(self._store, request.shopper, as_of)
         behaviour = await known_behaviour_of(self._store, self._permissions, request.shopper, as_of)
-        # An interest is of all events, a trait and the embedding of the latest.
-        each = 1 + (history_units(len(behaviour.history)) if request.HasField("interest") else 0)
-        await add_units(each * histories_of(behaviour.history))
+        await charge_searches(behaviour.history)
         with self._loaded.routes as routes:
+            engine = routes.of(request.shopper.shopper_id)
+            # An interest is of all events, a trait and the embedding of the latest.
+            weighed = events_weighed(engine, behaviour.history) if request.HasField("interest") else 0
+            await add_units(histories_of(behaviour.history) + history_units(weighed))
             explained = await explain_profile(
-                routes.of(request.shopper.shopper_id),
+                engine,
                 behaviour.history,
                 behaviour.as_of,
                 Part(interest=tuple(request.interest.names), trait=request.trait),

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from portrait.features.events import Event
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.features.profiles.absence import Absence
+from portrait.features.steps import run_at_once
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, shopper_key
 from portrait.server.consents import Permissions, Purpose
@@ -24,9 +25,9 @@ from portrait.server.profiling import SHORT_EVENTS, LabelQuestions, profile_of
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.batches import Batch, Entry
 from portrait.server.services.profile_messages import profile_fields, profile_message
-from portrait.server.services.shoppers import charge_history, known_behaviour_of, stored_events
+from portrait.server.services.shoppers import charge_history, charge_searches, known_behaviour_of, stored_events
 from portrait.server.services.translation import datetime_of, entry_error
-from portrait.server.stepwise import run_at_once, run_in_groups, run_in_steps
+from portrait.server.stepwise import run_in_groups, run_in_steps
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
 
@@ -115,6 +116,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
                     behaviour = await known_behaviour_of(
                         self._store, self._permissions, shopper, as_of, path, REMEMBERED_EVENTS
                     )
+                    await charge_searches(behaviour.history)
                     read[key] = behaviour.history, behaviour.as_of
                 examples.append(read[key])
             found.append((label.label, examples))
@@ -136,6 +138,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             declared = await self._declared(shopper_id, as_of, fields)
             return profile_message(withheld(engine.release.number, moment, fields, declared), shopper_id, fields)
         behaviour = await known_behaviour_of(self._store, self._permissions, shopper, as_of, path)
+        await charge_searches(behaviour.history)
         profile = await profile_of(
             engine,
             behaviour.history,

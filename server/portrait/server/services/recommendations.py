@@ -9,8 +9,8 @@ from portrait.server.contract.limits import HISTORY_EVENTS
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
-from portrait.server.services.shoppers import behaviour_of, charge_history
-from portrait.server.services.translation import catalogue_name, filter_of, item_of, ranked_messages
+from portrait.server.services.shoppers import behaviour_of, charge_history, charge_searches
+from portrait.server.services.translation import catalogue_name, filter_of, items_of, ranked_messages
 from portrait.server.storage.store import Store
 from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
 
@@ -41,6 +41,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                 await charge_history(self._store, request.shopper, as_of)
             limit = HISTORY_EVENTS if request.exclude_seen else REMEMBERED_EVENTS
             behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of, limit)
+            await charge_searches(behaviour.history)
             ranked = await ranking.recommend(
                 routes.of(request.shopper.shopper_id),
                 ranking.RecommendRequest(
@@ -58,7 +59,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             )
         _count(ranked)
         return recommendation_service_pb2.RecommendResponse(
-            items=ranked_messages(ranked.items),
+            items=await ranked_messages(ranked.items),
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,
@@ -71,6 +72,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         with self._loaded.routes as routes:
             as_of = request.as_of if request.HasField("as_of") else None
             behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of, REMEMBERED_EVENTS)
+            await charge_searches(behaviour.history)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(
                 routes.of(request.shopper.shopper_id),
@@ -79,14 +81,14 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     as_of=behaviour.as_of,
                     catalogue=catalogue,
                     query=request.query,
-                    candidates=[item_of(candidate.item, catalogue) for candidate in request.candidates],
+                    candidates=await items_of([candidate.item for candidate in request.candidates], catalogue),
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),
             )
         _count(ranked)
         return recommendation_service_pb2.RankResponse(
-            items=ranked_messages(ranked.items),
+            items=await ranked_messages(ranked.items),
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,

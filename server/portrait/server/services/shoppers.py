@@ -8,14 +8,16 @@ from operator import attrgetter
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
+from portrait.features.profiles.words import READ_EVENTS
+from portrait.features.steps import run_at_once
 from portrait.server.admission.charges import add_units
-from portrait.server.admission.request_units import history_units
+from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.contract.limits import HISTORY_EVENTS
 from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.profiling import SHORT_EVENTS
 from portrait.server.services.translation import datetime_of, event_of
-from portrait.server.stepwise import run_at_once, run_in_steps
+from portrait.server.stepwise import run_in_steps
 from portrait.server.storage.store import Store
 from portrait.v1 import types_pb2
 
@@ -81,6 +83,16 @@ async def charge_history(store: Store, shopper: types_pb2.ShopperRef, as_of: Tim
     if shopper.shopper_id:
         [events] = await stored_events(store, [shopper], as_of)
         await add_units(history_units(events))
+
+
+async def charge_searches(history: Sequence[Event]) -> None:
+    """Count the current call as the work of what a shopper typed, before the models and the profile read it.
+
+    Raises:
+        FailedPrecondition: no call may be so much work.
+        Overloaded: there is no place for so much now.
+    """
+    await add_units(search_units(sum(len(event.query or "") for event in history[-READ_EVENTS:])))
 
 
 async def known_behaviour_of(

@@ -1,19 +1,26 @@
 """Messages of the contract to what the engine and the store take, and back."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.features.steps import run_at_once
 from portrait.server.catalogues.filters import Filter
 from portrait.server.contract.statuses import code_of, field_of, message_of
+from portrait.server.engine import FEW_ITEMS
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
 from portrait.server.ranking import RankedItem
+from portrait.server.stepwise import run_in_steps
 from portrait.v1 import recommendation_service_pb2, types_pb2
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT_TYPES = {
@@ -102,17 +109,35 @@ def filter_of(message: recommendation_service_pb2.ItemFilter) -> Filter:
     )
 
 
-def ranked_messages(items: Iterable[RankedItem]) -> list[recommendation_service_pb2.RankedItem]:
-    """Ranked items, in their order; a price of 0 is none."""
-    return [
-        recommendation_service_pb2.RankedItem(
-            item=item_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
-            score=ranked.score,
-            click_probability=ranked.click_probability,
-            purchase_probability=ranked.purchase_probability,
-        )
-        for ranked in items
-    ]
+async def items_of(messages: Sequence[types_pb2.Item], catalogue: str) -> list[Item]:
+    """Items of a catalogue; many are read in a thread."""
+    return await _translated(lambda message: item_of(message, catalogue), messages)
+
+
+async def ranked_messages(items: Sequence[RankedItem]) -> list[recommendation_service_pb2.RankedItem]:
+    """Ranked items, in their order; many are written in a thread."""
+    return await _translated(ranked_message, items)
+
+
+def ranked_message(ranked: RankedItem) -> recommendation_service_pb2.RankedItem:
+    """A ranked item, as answers carry it; a price of 0 is none."""
+    return recommendation_service_pb2.RankedItem(
+        item=item_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
+        score=ranked.score,
+        click_probability=ranked.click_probability,
+        purchase_probability=ranked.purchase_probability,
+    )
+
+
+async def _translated(translate: Callable[[T], R], entries: Sequence[T]) -> list[R]:
+    def work() -> Generator[None, None, list[R]]:
+        translated = []
+        for entry in entries:
+            yield
+            translated.append(translate(entry))
+        return translated
+
+    return run_at_once(work()) if len(entries) <= FEW_ITEMS else await run_in_steps(work())
 
 
 def vector_message(vector: NDArray[np.float32]) -> types_pb2.Vector:

@@ -15,6 +15,7 @@ CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "sourc
 SHOPPER_ID = 0
 EVENT_ID, TIME = (1 + EVENT_COLUMNS.index(name) for name in ("event_id", "time"))
 """Where a row of an event has its shopper, its id and its time."""
+_EVENT_TYPES = {kind.value: kind for kind in EventType}
 
 
 def event_row(recorded: RecordedEvent) -> tuple[Any, ...]:
@@ -27,8 +28,8 @@ def event_row(recorded: RecordedEvent) -> tuple[Any, ...]:
 
 def event_of(row: Sequence[Any]) -> Event:
     """An event of its fields."""
-    stored = Event._make(row)
-    return stored._replace(type=EventType(stored.type), time=moment(row[TIME - 1]))
+    event_id, kind, time, *rest = row
+    return Event(event_id, _EVENT_TYPES[kind], moment(time), *rest)
 
 
 def consent_row(consent: Consent) -> tuple[Any, ...]:

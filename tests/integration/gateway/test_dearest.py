@@ -15,12 +15,12 @@ from google.protobuf.message import Message
 from served import Served, Stubs, serve
 
 from benchmarks.serving.dearest_requests import DEAREST, World, history
+from portrait.features.profiles.words import READ_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
 from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of
 from portrait.server.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
 from portrait.server.contract.validation import violations
-from portrait.server.profiles.words import READ_EVENTS
 from portrait.server.services.registry import SERVICE_NAMES
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.events import Event, EventType, Item
-from portrait.server.profiles.evidence import Evidence
+from portrait.features.profiles.evidence import Evidence
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 ITEM = Item("lamp", "Lamp", category_path=("Home", "Lamps"))

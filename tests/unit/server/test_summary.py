@@ -23,7 +23,7 @@ FIELDS = frozenset({"value", "summary", "price_bands", "keywords", "discount_sen
 
 
 def interest(path: tuple[str, ...], weight: float, confidence: float = 0.6, usual: float = 0.1) -> Interest:
-    return Interest(path, weight, confidence, ("e",), 1, weight, weight, weight, usual, None)
+    return Interest(path, weight, confidence, ("e",), weight, weight, weight, usual, None)
 
 
 def said(field: str, value: object) -> list[str]:

@@ -26,8 +26,6 @@ class Interest:
     """Evidence over itself plus the prior, 0 to 1; of an inferred interest its probability."""
     evidence_event_ids: tuple[str, ...]
     """The strongest first, of equal ones the latest."""
-    evidence_count: int
-    """How many events speak for it."""
     short_weight: float
     """Share of the evidence by the short half-life alone."""
     long_weight: float
@@ -38,6 +36,8 @@ class Interest:
     """The node's share of all shoppers' attention; None without statistics."""
     expires_at: datetime | None
     inferred: bool = False
+    evidence_count: int = 0
+    """How many events speak for it."""
 
     @property
     def lift(self) -> float:

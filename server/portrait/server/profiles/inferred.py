@@ -82,7 +82,7 @@ def _interest(path: Path, chance: float, usual: float, leads: _Leads, category: 
         by_event[place] = by_event.get(place, 0.0) + value
     cited = ((value, place, evidence.events[place].event.event_id) for place, value in by_event.items())
     return Interest(
-        path, 0.0, chance, strongest(cited), len(by_event), 0.0, 0.0, chance, usual, evidence.halves_at, inferred=True
+        path, 0.0, chance, strongest(cited), 0.0, 0.0, chance, usual, evidence.halves_at, True, len(by_event)
     )  # fmt: skip
 
 

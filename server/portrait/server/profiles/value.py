@@ -48,8 +48,6 @@ class Value:
     tier: Tier
     segment: Segment
     recency_days: float
-    days_since_purchase: int
-    """Calendar days, UTC, from the last purchase to the moment of the profile: 0 of the same day."""
     frequency: int
     """Days with a purchase in the window."""
     monetary: float | None
@@ -63,6 +61,8 @@ class Value:
     evidence_event_ids: tuple[str, ...]
     """The most spent first."""
     expires_at: datetime
+    days_since_purchase: int = 0
+    """Calendar days, UTC, from the last purchase to the moment of the profile: 0 of the same day."""
 
 
 def value(evidence: Evidence, population: Population | None) -> Value | Absence:

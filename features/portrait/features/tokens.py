@@ -46,7 +46,7 @@ class TextTokenizer:
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, unpadded, at most `MAXIMUM_TOKENS`. Releases the GIL while it works."""
-        heads = [_head(text) for text in texts]
+        heads = [_cut_head(text) for text in texts]
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(heads)]
         # No token spans white space: where the first words fill all places, the others change nothing.
         short = [
@@ -77,7 +77,7 @@ class TextTokenizer:
         return TokenBatch(input_ids, attention_mask)
 
 
-def _head(text: str) -> str:
+def _cut_head(text: str) -> str:
     """The first words of a long text, which nearly always fill `MAXIMUM_TOKENS`; all of a shorter one."""
     if len(text) <= 2 * _HEAD_CHARACTERS:
         return text

@@ -16,7 +16,7 @@ from portrait.server.profiles import inferred
 from portrait.server.profiles.absence import Absence
 from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.evidence import Evidence
-from portrait.server.profiles.interests import weight_of
+from portrait.server.profiles.interests import interest_weight
 from portrait.server.profiles.labels import Label, Seen, direction
 from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
 from portrait.server.profiles.traits import TraitValue, values
@@ -133,11 +133,11 @@ class InterestWithout:
         self._release, self._attention = engine.release, population.attention if population else None
         self._history, self._as_of = history, as_of
         self._path, self._inferred = path, inferred
-        self._item = _remembering(engine.shelves.item)
+        self._item = _remember_items(engine.shelves.item)
         self._whole: Evidence | None = None
 
     async def value(self, kept: Sequence[Event], removed: Sequence[Event]) -> float:
-        """What it is.
+        """Compute the weight or the chance.
 
         Args:
             kept: the history without `removed`.
@@ -154,7 +154,7 @@ class InterestWithout:
             evidence = self._weigh(kept)
         yield
         if not self._inferred:
-            return weight_of(evidence, self._path)
+            return interest_weight(evidence, self._path)
         if self._attention is None:
             return 0.0
         return inferred.inferred_chance(evidence, self._release, self._attention, self._path)
@@ -163,7 +163,7 @@ class InterestWithout:
         return Evidence.of(history, self._as_of, self._item, self._attention)
 
 
-def _remembering(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
+def _remember_items(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
     """Looks each item up once, however many events are of it."""
     known: dict[tuple[str, str | None], Item | None] = {}
 

@@ -249,7 +249,7 @@ async def _effects(
         value: what is explained, of the events that are kept; the others are the second argument.
     """
     shelves, latest, several = engine.shelves, _latest(history), _several(history)
-    removals = _removals(history)
+    removals = _list_removals(history)
     before = history[: latest.start]
 
     async def rest(removed: set[int]) -> float:
@@ -271,11 +271,11 @@ async def _effects(
 
 def histories_of(history: Sequence[Event]) -> int:
     """How many histories an explanation looks at: the whole one, and what is left of it by each removal."""
-    return 1 + len(_removals(history))
+    return 1 + len(_list_removals(history))
 
 
-def events_weighed(engine: Engine, history: Sequence[Event]) -> int:
-    """How many events are weighed until an interest is explained, those counted that are weighed without each removal.
+def count_weighed_events(engine: Engine, history: Sequence[Event]) -> int:
+    """Count the events that are weighed, again for each removal, until an interest is explained.
 
     To leave events out of what was weighed costs a small part of weighing the others again.
     """
@@ -284,13 +284,13 @@ def events_weighed(engine: Engine, history: Sequence[Event]) -> int:
     again = not in_days or any(event.time is None for event in history)
     refunded = {(event.item_id, event.catalogue) for event in history if event.type is EventType.REFUND}
     weighed = 0
-    for removed in _removals(history):
+    for removed in _list_removals(history):
         touched = any((history[place].item_id, history[place].catalogue) in refunded for place in removed)
         weighed += len(history) if again or touched else len(history) // _LEFT_OUT_PER_WEIGHED
     return weighed
 
 
-def _removals(history: Sequence[Event]) -> list[set[int]]:
+def _list_removals(history: Sequence[Event]) -> list[set[int]]:
     """Places of what is left out in turn: each of the latest events, and all of each item that several are of."""
     return [*({place} for place in _latest(history)), *map(set, _several(history))]
 

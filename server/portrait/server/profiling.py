@@ -11,7 +11,7 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.histories import ENCODED_EVENTS
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence
-from portrait.features.profiles.interests import weight_of
+from portrait.features.profiles.interests import interest_weight
 from portrait.features.statistics import of_history
 from portrait.features.steps import run_at_once
 from portrait.server.catalogues.catalogue import Shelves
@@ -134,11 +134,11 @@ class InterestWithout:
         self._release, self._attention = engine.release, population.attention if population else None
         self._history, self._as_of = history, as_of
         self._path, self._inferred = path, inferred
-        self._item = _remembering(engine.shelves.item)
+        self._item = _remember_items(engine.shelves.item)
         self._whole: Evidence | None = None
 
     async def value(self, kept: Sequence[Event], removed: Sequence[Event]) -> float:
-        """What it is.
+        """Compute the weight or the chance.
 
         Args:
             kept: the history without `removed`.
@@ -155,7 +155,7 @@ class InterestWithout:
             evidence = self._weigh(kept)
         yield
         if not self._inferred:
-            return weight_of(evidence, self._path)
+            return interest_weight(evidence, self._path)
         if self._attention is None:
             return 0.0
         return inferred.inferred_chance(evidence, self._release, self._attention, self._path)
@@ -164,7 +164,7 @@ class InterestWithout:
         return Evidence.of(history, self._as_of, self._item, self._attention)
 
 
-def _remembering(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
+def _remember_items(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
     """Looks each item up once, however many events are of it."""
     known: dict[tuple[str, str | None], Item | None] = {}
 

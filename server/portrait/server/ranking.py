@@ -154,7 +154,7 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
     catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
-    work = _distinct(request.candidates)
+    work = _group_alike(request.candidates)
     copies, distinct = run_at_once(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _described(engine, catalogue, list(distinct.values()), deadline)
     # A candidate with words is still the same object, one that the catalogue holds has got words from there.
@@ -194,10 +194,10 @@ async def _described(
     return by_words.joined(catalogue.take(np.array(held, dtype=np.int64)))
 
 
-def _distinct(
+def _group_alike(
     candidates: Sequence[Item],
 ) -> Generator[None, None, tuple[Counter[tuple[object, ...]], dict[tuple[object, ...], Item]]]:
-    """How many candidates are ranked alike, and one of each."""
+    """Count the candidates that are ranked alike, and keep one of each."""
     copies: Counter[tuple[object, ...]] = Counter()
     distinct = {}
     for item in candidates:

@@ -58,13 +58,13 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
         evidence: the weighted history.
         attention: what is usual among shoppers; None if the release has no statistics.
     """
-    observed = _observe(evidence)
+    observed = _sum_masses(evidence)
     if not observed.masses:
         return Absence(Reason.NOT_RECORDED, "no event is of an item with a category")
     decay, weights, masses = evidence.decay, observed.weights, observed.masses
     short_total, long_total = observed.short_total, observed.long_total
-    chosen = _chosen(weights)
-    cited = _cited(evidence, chosen)
+    chosen = _choose_paths(weights)
+    cited = _cite_events(evidence, chosen)
 
     def interest(path: Path) -> Interest:
         short, long = masses[path]
@@ -88,20 +88,20 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
     return [interest(path) for path in chosen]
 
 
-def weight_of(evidence: Evidence, path: Path) -> float:
+def interest_weight(evidence: Evidence, path: Path) -> float:
     """The weight of one interest as `interests` has it; 0 if it is not among them.
 
     Args:
         evidence: the weighted history.
         path: the node of the taxonomy.
     """
-    weights = _observe(evidence).weights
-    return weights[path] if path in _chosen(weights) else 0.0
+    weights = _sum_masses(evidence).weights
+    return weights[path] if path in _choose_paths(weights) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Observed:
-    """What a history holds of each node of the taxonomy."""
+    """Sums of a history, by node of the taxonomy."""
 
     masses: dict[Path, tuple[float, float]]
     """Sums by the short and by the long half-life."""
@@ -110,7 +110,7 @@ class _Observed:
     weights: dict[Path, float]
 
 
-def _observe(evidence: Evidence) -> _Observed:
+def _sum_masses(evidence: Evidence) -> _Observed:
     sums: dict[Path, list[float]] = {}
     sums_above: dict[Path, list[list[float]]] = {}
     """Of each category those of its nodes, the widest first."""
@@ -132,11 +132,11 @@ def _observe(evidence: Evidence) -> _Observed:
     return _Observed(masses, short_total, long_total, weights)
 
 
-def _chosen(weights: Mapping[Path, float]) -> list[Path]:
+def _choose_paths(weights: Mapping[Path, float]) -> list[Path]:
     return sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MOST_INTERESTS]
 
 
-def _cited(evidence: Evidence, paths: Sequence[Path]) -> dict[Path, list[tuple[float, int, str]]]:
+def _cite_events(evidence: Evidence, paths: Sequence[Path]) -> dict[Path, list[tuple[float, int, str]]]:
     """Weight, place and id of the events of each of some nodes."""
     cited: dict[Path, list[tuple[float, int, str]]] = {path: [] for path in paths}
     for place, each in enumerate(evidence.events):

@@ -13,7 +13,7 @@ from portrait.server.explaining import (
     EventEffect,
     ItemEffect,
     Part,
-    events_weighed,
+    count_weighed_events,
     explain_profile,
     explain_recommendation,
     histories_of,
@@ -86,7 +86,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         with self._loaded.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
             # An interest is of all events, a trait and the embedding of the latest.
-            weighed = events_weighed(engine, behaviour.history) if request.HasField("interest") else 0
+            weighed = count_weighed_events(engine, behaviour.history) if request.HasField("interest") else 0
             await add_units(histories_of(behaviour.history) + history_units(weighed))
             explained = await explain_profile(
                 engine,

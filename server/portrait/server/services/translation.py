@@ -111,12 +111,12 @@ def filter_of(message: recommendation_service_pb2.ItemFilter) -> Filter:
 
 async def items_of(messages: Sequence[types_pb2.Item], catalogue: str) -> list[Item]:
     """Items of a catalogue; many are read in a thread."""
-    return await _translated(lambda message: item_of(message, catalogue), messages)
+    return await _translate_all(lambda message: item_of(message, catalogue), messages)
 
 
 async def ranked_messages(items: Sequence[RankedItem]) -> list[recommendation_service_pb2.RankedItem]:
     """Ranked items, in their order; many are written in a thread."""
-    return await _translated(ranked_message, items)
+    return await _translate_all(ranked_message, items)
 
 
 def ranked_message(ranked: RankedItem) -> recommendation_service_pb2.RankedItem:
@@ -129,7 +129,7 @@ def ranked_message(ranked: RankedItem) -> recommendation_service_pb2.RankedItem:
     )
 
 
-async def _translated(translate: Callable[[T], R], entries: Sequence[T]) -> list[R]:
+async def _translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> list[R]:
     def work() -> Generator[None, None, list[R]]:
         translated = []
         for entry in entries:

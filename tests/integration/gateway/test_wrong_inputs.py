@@ -177,4 +177,4 @@ async def test_texts_that_are_none_too_long_or_too_many(stubs: Stubs) -> None:
 
 async def test_texts_of_nothing_that_can_be_read(stubs: Stubs) -> None:
     answer = await stubs.texts.EncodeTexts(EncodeTextsRequest(texts=[" ", "\u200b", "🛋" * 1000]))
-    assert len(answer.data) == 3 * 4 * answer.dimension
+    assert len(answer.values) == 3 * answer.dimension

@@ -192,7 +192,7 @@ def read_upserted(response: catalogue_service_pb2.UpsertItemsResponse) -> Upsert
 
 def _rejection(index: int, error: types_pb2.EntryError) -> Rejection:
     message = error.message.removeprefix(f"{error.field}: ")
-    return Rejection(index, _ENTRY.sub("", error.field, count=1), message)
+    return Rejection(index, _ENTRY.sub("", error.field, count=1), message, error.reason)
 
 
 def read_item(message: types_pb2.Item) -> Item:

@@ -47,7 +47,7 @@ def details(error: grpc.aio.AioRpcError, kind: type[Any]) -> Any:
 
 async def fields_refused(call: Awaitable[Any]) -> list[str]:
     error = await refused(call, grpc.StatusCode.INVALID_ARGUMENT)
-    assert details(error, error_details_pb2.ErrorInfo).reason == "INVALID_ARGUMENT"
+    assert details(error, error_details_pb2.ErrorInfo).reason == "FIELD_INVALID"
     return [each.field for each in details(error, error_details_pb2.BadRequest).field_violations]
 
 

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from portrait.server.background import Background
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
 
 R = TypeVar("R")
@@ -159,4 +160,4 @@ class Liveness:
 
 def unavailable() -> Unavailable:
     """The error of a call that Triton can't answer now."""
-    return Unavailable("the models are not there at present", RETRY_SECONDS)
+    return Unavailable("the models are not there at present", RETRY_SECONDS, ErrorReason.MODELS_UNAVAILABLE)

@@ -13,6 +13,7 @@ from tritonclient.grpc.aio import InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from portrait.features.release import MODELS
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, PortraitError, Unavailable
 from portrait.server.inference.failures import Failure, classify
 from portrait.server.inference.liveness import RETRY_SECONDS, Liveness, Look, unavailable
@@ -284,9 +285,11 @@ def _error(failure: Failure, error: InferenceServerException, deadline: float | 
     if failure is Failure.LATE or ("timeout expired" in str(error).lower() and left is not None and left <= 0):
         return DeadlineExceeded("a model did not answer in time")
     if failure is Failure.QUEUED:
-        return Overloaded("the queue of a model is full", RETRY_SECONDS)
+        return Overloaded("the queue of a model is full", RETRY_SECONDS, ErrorReason.MODELS_BUSY)
     if failure is Failure.MEMORY:
-        return Unavailable("the models are out of shared memory", RETRY_SECONDS)
+        return Unavailable("the models are out of shared memory", RETRY_SECONDS, ErrorReason.SHARED_MEMORY_FULL)
     if failure is Failure.FAULT:
         return InferenceFailed(f"{error.status()}: {error.message()}")
+    if failure is Failure.MISSING:
+        return Unavailable("the models of this release are not loaded", RETRY_SECONDS, ErrorReason.RELEASE_LOADING)
     return unavailable()

@@ -5,6 +5,7 @@ from collections import Counter
 import structlog
 
 from portrait.server.contract.validation import violations
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.interceptors.chain import Context
 from portrait.server.services.translation import entry_error, entry_violations, event_of
@@ -22,7 +23,9 @@ _STATUSES = {
     Recorded.KNOWN: RECORD_STATUS_DUPLICATE,
     Recorded.FORGOTTEN: RECORD_STATUS_REJECTED,
 }
-_FORGOTTEN = entry_error(FailedPrecondition("the shopper was forgotten after this event"))
+_FORGOTTEN = entry_error(
+    FailedPrecondition("the shopper was forgotten after this event", ErrorReason.SHOPPER_FORGOTTEN)
+)
 
 
 class EventService(event_service_pb2_grpc.EventServiceServicer):

@@ -130,7 +130,9 @@ def pack_floats(numbers: NDArray[np.float32]) -> bytes:
 
 def entry_error(error: PortraitError) -> types_pb2.EntryError:
     """Why one entry of a batch was not served; the error is an expected one."""
-    return types_pb2.EntryError(code=code_of(error), field=field_of(error), message=message_of(error))
+    return types_pb2.EntryError(
+        code=code_of(error), field=field_of(error), message=message_of(error), reason=error.reason
+    )
 
 
 def entry_violations(violations: list[Violation]) -> types_pb2.EntryError:

@@ -54,6 +54,8 @@ def test_every_file_says_where_each_language_puts_it(file: FileDescriptor) -> No
     options = described.options
     assert (options.go_package, options.csharp_namespace) == ("portrait/v1;portraitv1", "Portrait.V1")
     assert (options.java_package, options.java_multiple_files) == ("portrait.v1", True)
+    # Else `profile.proto` and the message `Profile` are one class.
+    assert options.java_outer_classname == "".join(map(str.capitalize, Path(file.name).stem.split("_"))) + "Proto"
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 31, 32, 128, 384, 5_000])

@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportrait/v1/text_service.proto\x12\x0bportrait.v1\"#\n\x12\x45ncodeTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"I\n\x13\x45ncodeTextsResponse\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0f\n\x07release\x18\x03 \x01(\x05\x32_\n\x0bTextService\x12P\n\x0b\x45ncodeTexts\x12\x1f.portrait.v1.EncodeTextsRequest\x1a .portrait.v1.EncodeTextsResponseB5\n\x0bportrait.v1P\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportrait/v1/text_service.proto\x12\x0bportrait.v1\"#\n\x12\x45ncodeTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"I\n\x13\x45ncodeTextsResponse\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0f\n\x07release\x18\x03 \x01(\x05\x32_\n\x0bTextService\x12P\n\x0b\x45ncodeTexts\x12\x1f.portrait.v1.EncodeTextsRequest\x1a .portrait.v1.EncodeTextsResponseBG\n\x0bportrait.v1B\x10TextServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.text_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1P\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\020TextServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
   _globals['_ENCODETEXTSREQUEST']._serialized_start=47
   _globals['_ENCODETEXTSREQUEST']._serialized_end=82
   _globals['_ENCODETEXTSRESPONSE']._serialized_start=84

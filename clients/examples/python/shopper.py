@@ -21,7 +21,7 @@ def main(address: str, shopper_id: str) -> None:
 
         profile = portrait.get_profile(shopper_id, fields=["release", "event_count", "embedding"])
         print(f"release {profile.release}, events {profile.event_count}")
-        vector = profile.embedding or []
+        vector = list(profile.embedding or ())
         print(f"embedding of {len(vector)} numbers, length {math.hypot(*vector):.3f}")
 
         for ranked in portrait.recommend(shopper_id, query="desk lamp", k=3).items:

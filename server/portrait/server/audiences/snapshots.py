@@ -13,7 +13,7 @@ from portrait.server.audiences.table import TABLE, ShopperTable
 KEPT = 2
 """Tables of a release that are kept: answers that were begun on the last but one can be gone on with."""
 
-_MAX_SNAPSHOT = 2**31 - 1
+_MAX_SNAPSHOT = 2**63 - 1
 
 _log = structlog.get_logger(__name__)
 

@@ -198,7 +198,7 @@ class TritonModels:
         if failure is Failure.REFUSED:
             self._liveness.lost()
         elif failure in (Failure.CLOSED, Failure.MISSING, Failure.UNHEALTHY):
-            self._liveness.refuse()
+            self._liveness.refuse(_refusal(failure))
         return _error(failure, error, deadline)
 
     async def _ask_all(self, seconds: float) -> Look:
@@ -290,6 +290,9 @@ def _error(failure: Failure, error: InferenceServerException, deadline: float | 
         return Unavailable("the models are out of shared memory", RETRY_SECONDS, ErrorReason.SHARED_MEMORY_FULL)
     if failure is Failure.FAULT:
         return InferenceFailed(f"{error.status()}: {error.message()}")
-    if failure is Failure.MISSING:
-        return Unavailable("the models of this release are not loaded", RETRY_SECONDS, ErrorReason.RELEASE_LOADING)
-    return unavailable()
+    return unavailable(_refusal(failure))
+
+
+def _refusal(failure: Failure) -> ErrorReason:
+    """Tell a release that is not loaded from a Triton that is not there."""
+    return ErrorReason.RELEASE_LOADING if failure is Failure.MISSING else ErrorReason.MODELS_UNAVAILABLE

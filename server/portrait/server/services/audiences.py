@@ -159,7 +159,7 @@ def _summary(found: Found, table: ShopperTable, minimum: int) -> AudienceSummary
         shortfall=_SHORTFALLS[found.outcome],
         minimum_size=minimum,
         release=description.release,
-        snapshot=description.snapshot,
+        snapshot=str(description.snapshot),
         table_size=rounded(len(table), minimum),
         oldest_as_of=_timestamp(description.oldest_as_of),
         newest_as_of=_timestamp(description.newest_as_of),

@@ -140,7 +140,7 @@ def _told(call: Call, response: bytes) -> tuple[int, Numbers]:
     """The release that an answer names, and the numbers that its models made."""
     if call.path == PROFILE:
         profile = GetProfileResponse.FromString(response).profile
-        return profile.release, np.frombuffer(profile.embedding.data, dtype="<f4").astype(np.float64)
+        return profile.release, np.array(profile.embedding.values)
     ranking = RecommendResponse.FromString(response)
     return ranking.release, np.array([ranked.score for ranked in ranking.items])
 

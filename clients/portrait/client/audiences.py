@@ -79,7 +79,8 @@ class AudienceSummary:
     """Empty; or "audience" or "seed", of which there are fewer than `minimum_size`, and then nobody is named."""
     minimum_size: int
     release: int
-    snapshot: int
+    snapshot: str
+    """Names the shopper table; another one after every `portrait tabulate`."""
     table_size: int
     oldest_as_of: datetime
     newest_as_of: datetime

@@ -10,6 +10,8 @@ from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any, NoReturn
 
 GROUP = "portrait.commands"
+_DISTRIBUTION = "shopper-portrait"
+"""`portrait` on PyPI is a stranger's, and ours is on no public index."""
 _EXTRAS = {
     "portrait.client": "cli",
     "portrait.server": "server",
@@ -26,7 +28,7 @@ def main() -> None:
     try:
         import typer
     except ModuleNotFoundError as error:
-        _end(f"portrait needs {error.name}: pip install 'portrait[cli]'")
+        _end(f"portrait needs {error.name}: {_explain_install('cli')}")
 
     app = typer.Typer(
         no_args_is_help=True,
@@ -36,7 +38,7 @@ def main() -> None:
 
     def show_version(wanted: bool) -> None:
         if wanted:
-            typer.echo(f"portrait {version('portrait')}")
+            typer.echo(f"portrait {version(_DISTRIBUTION)}")
             raise typer.Exit
 
     @app.callback()
@@ -127,7 +129,15 @@ def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
     if error.name is None or error.name.startswith("portrait."):
         raise error
     part = ".".join(entry.module.split(".")[:2])
-    return f"portrait {entry.name} needs {error.name}: pip install 'portrait[{_EXTRAS[part]}]'"
+    return f"portrait {entry.name} needs {error.name}: {_explain_install(_EXTRAS[part])}"
+
+
+def _explain_install(extra: str) -> str:
+    """Say how to install an extra. `portrait.features.installing` says the same, which a caller does not have."""
+    return (
+        f"pip install '.[{extra}]' in a checkout of Portrait, or "
+        f"pip install --index-url YOUR_INDEX '{_DISTRIBUTION}[{extra}]'"
+    )
 
 
 def _end(message: str, code: int = 2) -> NoReturn:

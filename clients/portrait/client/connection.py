@@ -95,7 +95,7 @@ def _words(error: PortraitError) -> str:
     """The message; where fields are at fault, all of them."""
     if not error.violations:
         return str(error)
-    return f"{error.code.name}: " + "; ".join(f"{each.field}: {each.description}" for each in error.violations)
+    return f"{error.kind}: " + "; ".join(f"{each.field}: {each.description}" for each in error.violations)
 
 
 def _end(message: str, code: int) -> NoReturn:

@@ -38,6 +38,8 @@ class PortraitError(Exception):
         request_id: names the call in the server's log; empty if the call never got there.
         violations: the fields at fault.
         retry_after: seconds after which a retry makes sense; None if the server did not say.
+        reason: the cause in one word of the server's list, for example `SHOPPER_UNKNOWN`; empty if the call never got
+            there.
     """
 
     def __init__(
@@ -47,16 +49,24 @@ class PortraitError(Exception):
         request_id: str = "",
         violations: Sequence[FieldViolation] = (),
         retry_after: float | None = None,
+        reason: str = "",
     ) -> None:
-        super().__init__(code, message, request_id, tuple(violations), retry_after)  # all, so that it can be pickled
+        # All of them, so that it can be pickled.
+        super().__init__(code, message, request_id, tuple(violations), retry_after, reason)
         self.code = code
         self.message = message
         self.request_id = request_id
         self.violations = tuple(violations)
         self.retry_after = retry_after
+        self.reason = reason
+
+    @property
+    def kind(self) -> str:
+        """Name of the status, and the reason where that says more: `NOT_FOUND (SHOPPER_UNKNOWN)`."""
+        return f"{self.code.name} ({self.reason})" if self.reason not in ("", self.code.name) else self.code.name
 
     def __str__(self) -> str:
-        return f"{self.code.name}: {self.message}"
+        return f"{self.kind}: {self.message}"
 
 
 class InvalidRequestError(PortraitError):
@@ -98,22 +108,25 @@ def from_rpc(error: grpc.RpcError) -> PortraitError:
     code: grpc.StatusCode = error.code()
     pairs: Any = error.trailing_metadata() or ()
     metadata: dict[str, str | bytes] = {key: value for key, value in pairs}
-    violations, retry_after = _details(metadata.get(_DETAILS_KEY, b""))
-    request_id = metadata.get(_REQUEST_ID_KEY, "")
-    return _KINDS.get(code, ServerError)(code, error.details() or "", str(request_id), violations, retry_after)
+    violations, retry_after, reason = _details(metadata.get(_DETAILS_KEY, b""))
+    request_id = str(metadata.get(_REQUEST_ID_KEY, ""))
+    return _KINDS.get(code, ServerError)(code, error.details() or "", request_id, violations, retry_after, reason)
 
 
-def _details(packed: str | bytes) -> tuple[list[FieldViolation], float | None]:
+def _details(packed: str | bytes) -> tuple[list[FieldViolation], float | None, str]:
+    """Read the fields at fault, the seconds to wait, and the reason."""
     violations: list[FieldViolation] = []
-    retry_after = None
+    retry_after, reason = None, ""
     try:
         details = status_pb2.Status.FromString(packed if isinstance(packed, bytes) else packed.encode()).details
     except DecodeError:
-        return [], None  # made by a proxy, not by Portrait: code and message still count
+        return [], None, ""  # made by a proxy, not by Portrait: code and message still count
     for detail in details:
-        bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-        if detail.Unpack(bad):
+        info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            reason = info.reason
+        elif detail.Unpack(bad):
             violations.extend(FieldViolation(each.field, each.description) for each in bad.field_violations)
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta().total_seconds()
-    return violations, retry_after
+    return violations, retry_after, reason

@@ -6,7 +6,9 @@ from array import array
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import BytesValue
 
 from portrait.client.results import (
     Consent,
@@ -53,7 +55,7 @@ _GRANTED: dict[int, bool] = {
     consent_service_pb2.CONSENT_DECISION_WITHDRAWN: False,
 }
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
-_UNREADABLE = "the server sent a vector that this client can't read; update the client"
+_UNREADABLE = "the server sent vectors that this client can't read; update the client"
 _ENTRY = re.compile(r"(events|items)\[\d+\]\.(event\.)?")
 """What a rejected field's path begins with: the entry's place in one call, which a caller may not know."""
 
@@ -190,7 +192,7 @@ def read_upserted(response: catalogue_service_pb2.UpsertItemsResponse) -> Upsert
 
 def _rejection(index: int, error: types_pb2.EntryError) -> Rejection:
     message = error.message.removeprefix(f"{error.field}: ")
-    return Rejection(index, _ENTRY.sub("", error.field, count=1), message)
+    return Rejection(index, _ENTRY.sub("", error.field, count=1), message, error.reason)
 
 
 def read_item(message: types_pb2.Item) -> Item:
@@ -264,7 +266,7 @@ def _item_effects(messages: Iterable[explanation_service_pb2.ItemEffect]) -> tup
 
 def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:
     """Texts as vectors."""
-    numbers, width = _numbers(message.data, message.dtype), message.dimension
+    numbers, width = _numbers(message), message.dimension
     if not width or len(numbers) % width:
         raise ValueError(_UNREADABLE)
     rows = tuple(numbers[begin : begin + width] for begin in range(0, len(numbers), width))
@@ -272,26 +274,16 @@ def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings
 
 
 def vector(message: types_pb2.Vector) -> "array[float]":
-    """A vector's numbers.
+    """Read a vector's numbers."""
+    return _numbers(message)
 
-    Raises:
-        ValueError: they are packed in a way that this client can't read.
+
+def _numbers(message: Message) -> "array[float]":
+    """Read the numbers of a message whose field 1 is `repeated float`.
+
+    On the wire that field is the bytes of an array, as a field `bytes` is: no number becomes an object of Python.
     """
-    numbers = _numbers(message.data, message.dtype)
-    if len(numbers) != message.dimension:
-        raise ValueError(_UNREADABLE)
-    return numbers
-
-
-def _numbers(data: bytes, dtype: types_pb2.VectorDtype) -> "array[float]":
-    """Packed numbers.
-
-    Raises:
-        ValueError: they are packed in another way.
-    """
-    if dtype != types_pb2.VECTOR_DTYPE_FLOAT32 or len(data) % 4:
-        raise ValueError(_UNREADABLE)
-    numbers = array("f", data)
+    numbers = array("f", BytesValue.FromString(message.SerializeToString()).value)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers

@@ -303,6 +303,8 @@ class ProfileError:
     """The gRPC status code, as a number."""
     field: str
     message: str
+    reason: str = ""
+    """The cause in one word, for example `SHOPPER_UNKNOWN`."""
 
 
 _KINDS: dict[str, Callable[..., Any]] = {
@@ -333,7 +335,7 @@ def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list
     return [
         read_profile(each.profile)
         if each.WhichOneof("result") == "profile"
-        else ProfileError(each.error.code, each.error.field, each.error.message)
+        else ProfileError(each.error.code, each.error.field, each.error.message, each.error.reason)
         for each in message.results
     ]
 

@@ -132,6 +132,8 @@ class Rejection:
     field: str
     """The field at fault, within the event or item; empty if none is."""
     message: str
+    reason: str = ""
+    """The cause in one word, for example `FIELD_INVALID`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,11 @@ class AudienceSummary(_message.Message):
     shortfall: AudienceShortfall
     minimum_size: int
     release: int
-    snapshot: int
+    snapshot: str
     table_size: int
     oldest_as_of: _timestamp_pb2.Timestamp
     newest_as_of: _timestamp_pb2.Timestamp
-    def __init__(self, estimated_size: _Optional[int] = ..., shortfall: _Optional[_Union[AudienceShortfall, str]] = ..., minimum_size: _Optional[int] = ..., release: _Optional[int] = ..., snapshot: _Optional[int] = ..., table_size: _Optional[int] = ..., oldest_as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., newest_as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, estimated_size: _Optional[int] = ..., shortfall: _Optional[_Union[AudienceShortfall, str]] = ..., minimum_size: _Optional[int] = ..., release: _Optional[int] = ..., snapshot: _Optional[str] = ..., table_size: _Optional[int] = ..., oldest_as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., newest_as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class AudienceMember(_message.Message):
     __slots__ = ("shopper_id", "as_of", "similarity")

@@ -22,20 +22,20 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from portrait.v1 import types_pb2 as portrait_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportrait/v1/text_service.proto\x12\x0bportrait.v1\x1a\x17portrait/v1/types.proto\"#\n\x12\x45ncodeTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"p\n\x13\x45ncodeTextsResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\'\n\x05\x64type\x18\x02 \x01(\x0e\x32\x18.portrait.v1.VectorDtype\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12\x0f\n\x07release\x18\x04 \x01(\x03\x32_\n\x0bTextService\x12P\n\x0b\x45ncodeTexts\x12\x1f.portrait.v1.EncodeTextsRequest\x1a .portrait.v1.EncodeTextsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportrait/v1/text_service.proto\x12\x0bportrait.v1\"#\n\x12\x45ncodeTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"I\n\x13\x45ncodeTextsResponse\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0f\n\x07release\x18\x03 \x01(\x05\x32_\n\x0bTextService\x12P\n\x0b\x45ncodeTexts\x12\x1f.portrait.v1.EncodeTextsRequest\x1a .portrait.v1.EncodeTextsResponseBG\n\x0bportrait.v1B\x10TextServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.text_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_ENCODETEXTSREQUEST']._serialized_start=72
-  _globals['_ENCODETEXTSREQUEST']._serialized_end=107
-  _globals['_ENCODETEXTSRESPONSE']._serialized_start=109
-  _globals['_ENCODETEXTSRESPONSE']._serialized_end=221
-  _globals['_TEXTSERVICE']._serialized_start=223
-  _globals['_TEXTSERVICE']._serialized_end=318
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\020TextServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
+  _globals['_ENCODETEXTSREQUEST']._serialized_start=47
+  _globals['_ENCODETEXTSREQUEST']._serialized_end=82
+  _globals['_ENCODETEXTSRESPONSE']._serialized_start=84
+  _globals['_ENCODETEXTSRESPONSE']._serialized_end=157
+  _globals['_TEXTSERVICE']._serialized_start=159
+  _globals['_TEXTSERVICE']._serialized_end=254
 # @@protoc_insertion_point(module_scope)

@@ -1,9 +1,8 @@
-from portrait.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Optional as _Optional
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -14,13 +13,11 @@ class EncodeTextsRequest(_message.Message):
     def __init__(self, texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EncodeTextsResponse(_message.Message):
-    __slots__ = ("data", "dtype", "dimension", "release")
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("values", "dimension", "release")
+    VALUES_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
-    data: bytes
-    dtype: _types_pb2.VectorDtype
+    values: _containers.RepeatedScalarFieldContainer[float]
     dimension: int
     release: int
-    def __init__(self, data: _Optional[bytes] = ..., dtype: _Optional[_Union[_types_pb2.VectorDtype, str]] = ..., dimension: _Optional[int] = ..., release: _Optional[int] = ...) -> None: ...
+    def __init__(self, values: _Optional[_Iterable[float]] = ..., dimension: _Optional[int] = ..., release: _Optional[int] = ...) -> None: ...

@@ -25,19 +25,18 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portrait/v1/types.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x02\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.portrait.v1.EventType\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x11\n\tcatalogue\x18\x05 \x01(\t\x12\r\n\x05query\x18\x06 \x01(\t\x12\x12\n\x05price\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08quantity\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x06rating\x18\t \x01(\x01H\x02\x88\x01\x01\x12\x1a\n\rdwell_seconds\x18\n \x01(\x01H\x03\x88\x01\x01\x12\x15\n\x08position\x18\x0b \x01(\x05H\x04\x88\x01\x01\x42\x08\n\x06_priceB\x0b\n\t_quantityB\t\n\x07_ratingB\x10\n\x0e_dwell_secondsB\x0b\n\t_position\"\xd4\x01\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x15\n\rcategory_path\x18\x03 \x03(\t\x12\r\n\x05\x62rand\x18\x04 \x01(\t\x12\x35\n\nattributes\x18\x05 \x03(\x0b\x32!.portrait.v1.Item.AttributesEntry\x12\x12\n\x05price\x18\x06 \x01(\x01H\x00\x88\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_price\"R\n\x06Vector\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\'\n\x05\x64type\x18\x02 \x01(\x0e\x32\x18.portrait.v1.VectorDtype\x12\x11\n\tdimension\x18\x03 \x01(\x05\"-\n\x07History\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.portrait.v1.Event\"V\n\nShopperRef\x12\x14\n\nshopper_id\x18\x01 \x01(\tH\x00\x12\'\n\x07history\x18\x02 \x01(\x0b\x32\x14.portrait.v1.HistoryH\x00\x42\t\n\x07shopper\":\n\nEntryError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t*\xca\x01\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45VENT_TYPE_SEARCH\x10\x01\x12\x13\n\x0f\x45VENT_TYPE_VIEW\x10\x02\x12\x14\n\x10\x45VENT_TYPE_CLICK\x10\x03\x12\x1a\n\x16\x45VENT_TYPE_ADD_TO_CART\x10\x04\x12\x17\n\x13\x45VENT_TYPE_PURCHASE\x10\x05\x12\x13\n\x0f\x45VENT_TYPE_RATE\x10\x06\x12\x15\n\x11\x45VENT_TYPE_REFUND\x10\x07*E\n\x0bVectorDtype\x12\x1c\n\x18VECTOR_DTYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14VECTOR_DTYPE_FLOAT32\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portrait/v1/types.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x02\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.portrait.v1.EventType\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x11\n\tcatalogue\x18\x05 \x01(\t\x12\r\n\x05query\x18\x06 \x01(\t\x12\x12\n\x05price\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08quantity\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x06rating\x18\t \x01(\x01H\x02\x88\x01\x01\x12\x1a\n\rdwell_seconds\x18\n \x01(\x01H\x03\x88\x01\x01\x12\x15\n\x08position\x18\x0b \x01(\x05H\x04\x88\x01\x01\x42\x08\n\x06_priceB\x0b\n\t_quantityB\t\n\x07_ratingB\x10\n\x0e_dwell_secondsB\x0b\n\t_position\"\xd4\x01\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x15\n\rcategory_path\x18\x03 \x03(\t\x12\r\n\x05\x62rand\x18\x04 \x01(\t\x12\x35\n\nattributes\x18\x05 \x03(\x0b\x32!.portrait.v1.Item.AttributesEntry\x12\x12\n\x05price\x18\x06 \x01(\x01H\x00\x88\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_price\"\x18\n\x06Vector\x12\x0e\n\x06values\x18\x01 \x03(\x02\"-\n\x07History\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.portrait.v1.Event\"V\n\nShopperRef\x12\x14\n\nshopper_id\x18\x01 \x01(\tH\x00\x12\'\n\x07history\x18\x02 \x01(\x0b\x32\x14.portrait.v1.HistoryH\x00\x42\t\n\x07shopper\"J\n\nEntryError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t*\xca\x01\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45VENT_TYPE_SEARCH\x10\x01\x12\x13\n\x0f\x45VENT_TYPE_VIEW\x10\x02\x12\x14\n\x10\x45VENT_TYPE_CLICK\x10\x03\x12\x1a\n\x16\x45VENT_TYPE_ADD_TO_CART\x10\x04\x12\x17\n\x13\x45VENT_TYPE_PURCHASE\x10\x05\x12\x13\n\x0f\x45VENT_TYPE_RATE\x10\x06\x12\x15\n\x11\x45VENT_TYPE_REFUND\x10\x07\x42\x41\n\x0bportrait.v1B\nTypesProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\nTypesProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
   _globals['_ITEM_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_ITEM_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_EVENTTYPE']._serialized_start=907
-  _globals['_EVENTTYPE']._serialized_end=1109
-  _globals['_VECTORDTYPE']._serialized_start=1111
-  _globals['_VECTORDTYPE']._serialized_end=1180
+  _globals['_EVENTTYPE']._serialized_start=865
+  _globals['_EVENTTYPE']._serialized_end=1067
   _globals['_EVENT']._serialized_start=74
   _globals['_EVENT']._serialized_end=410
   _globals['_ITEM']._serialized_start=413
@@ -45,11 +44,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEM_ATTRIBUTESENTRY']._serialized_start=566
   _globals['_ITEM_ATTRIBUTESENTRY']._serialized_end=615
   _globals['_VECTOR']._serialized_start=627
-  _globals['_VECTOR']._serialized_end=709
-  _globals['_HISTORY']._serialized_start=711
-  _globals['_HISTORY']._serialized_end=756
-  _globals['_SHOPPERREF']._serialized_start=758
-  _globals['_SHOPPERREF']._serialized_end=844
-  _globals['_ENTRYERROR']._serialized_start=846
-  _globals['_ENTRYERROR']._serialized_end=904
+  _globals['_VECTOR']._serialized_end=651
+  _globals['_HISTORY']._serialized_start=653
+  _globals['_HISTORY']._serialized_end=698
+  _globals['_SHOPPERREF']._serialized_start=700
+  _globals['_SHOPPERREF']._serialized_end=786
+  _globals['_ENTRYERROR']._serialized_start=788
+  _globals['_ENTRYERROR']._serialized_end=862
 # @@protoc_insertion_point(module_scope)

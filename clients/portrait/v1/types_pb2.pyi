@@ -20,11 +20,6 @@ class EventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_TYPE_PURCHASE: _ClassVar[EventType]
     EVENT_TYPE_RATE: _ClassVar[EventType]
     EVENT_TYPE_REFUND: _ClassVar[EventType]
-
-class VectorDtype(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    VECTOR_DTYPE_UNSPECIFIED: _ClassVar[VectorDtype]
-    VECTOR_DTYPE_FLOAT32: _ClassVar[VectorDtype]
 EVENT_TYPE_UNSPECIFIED: EventType
 EVENT_TYPE_SEARCH: EventType
 EVENT_TYPE_VIEW: EventType
@@ -33,8 +28,6 @@ EVENT_TYPE_ADD_TO_CART: EventType
 EVENT_TYPE_PURCHASE: EventType
 EVENT_TYPE_RATE: EventType
 EVENT_TYPE_REFUND: EventType
-VECTOR_DTYPE_UNSPECIFIED: VectorDtype
-VECTOR_DTYPE_FLOAT32: VectorDtype
 
 class Event(_message.Message):
     __slots__ = ("event_id", "type", "time", "item_id", "catalogue", "query", "price", "quantity", "rating", "dwell_seconds", "position")
@@ -86,14 +79,10 @@ class Item(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., title: _Optional[str] = ..., category_path: _Optional[_Iterable[str]] = ..., brand: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., price: _Optional[float] = ...) -> None: ...
 
 class Vector(_message.Message):
-    __slots__ = ("data", "dtype", "dimension")
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    DTYPE_FIELD_NUMBER: _ClassVar[int]
-    DIMENSION_FIELD_NUMBER: _ClassVar[int]
-    data: bytes
-    dtype: VectorDtype
-    dimension: int
-    def __init__(self, data: _Optional[bytes] = ..., dtype: _Optional[_Union[VectorDtype, str]] = ..., dimension: _Optional[int] = ...) -> None: ...
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class History(_message.Message):
     __slots__ = ("events",)
@@ -110,11 +99,13 @@ class ShopperRef(_message.Message):
     def __init__(self, shopper_id: _Optional[str] = ..., history: _Optional[_Union[History, _Mapping]] = ...) -> None: ...
 
 class EntryError(_message.Message):
-    __slots__ = ("code", "field", "message")
+    __slots__ = ("code", "field", "message", "reason")
     CODE_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     code: int
     field: str
     message: str
-    def __init__(self, code: _Optional[int] = ..., field: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    reason: str
+    def __init__(self, code: _Optional[int] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...

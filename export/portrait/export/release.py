@@ -25,6 +25,7 @@ from portrait.export.precision import Precision
 from portrait.features import release as files
 from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.histories import EVENT_NUMBERS
+from portrait.features.installing import DISTRIBUTION
 from portrait.features.numbered import read_number
 from portrait.features.release import MODELS, TRAIT_HEADS, Manifest
 from portrait.features.statistics import STATISTICS
@@ -162,7 +163,7 @@ def _manifest(
     return Manifest(
         release=number,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        portrait_version=version("portrait"),
+        portrait_version=version(DISTRIBUTION),
         dimension=settings.dimension,
         towers=settings.towers,
         event_numbers=list(EVENT_NUMBERS),

@@ -66,8 +66,8 @@ _FILES = {
 }  # fmt: skip
 """What every release's folder holds beside `item_columns/`."""
 
-MAX_RELEASE = 2**32 - 1
-"""The highest number of a release: page tokens have 32 bits for it, and Triton's versions are below 2^63."""
+MAX_RELEASE = 2**31 - 1
+"""The highest number of a release: an `int32` of the contract, which JSON writes as a number and not as a text."""
 MAX_MANIFEST_BYTES = 16 << 20
 """A larger manifest is refused unread."""
 

@@ -20,7 +20,7 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import ReleaseError
 from portrait.server import addresses, logs
-from portrait.server.admission.costs import Kind
+from portrait.server.admission.costs import Kind, UnlistedMethod
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.turns import Turns
 from portrait.server.answers import Answers
@@ -86,7 +86,7 @@ _ANNOUNCE_SECONDS = 1.0
 
 _FAILURES = (
     OSError, PortraitError, ProcessError, ReleaseError, StoreError, TabulationError, TlsError, TrafficError,
-    TritonError,
+    TritonError, UnlistedMethod,
 )  # fmt: skip
 """What a start can fail with."""
 

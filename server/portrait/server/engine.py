@@ -19,6 +19,7 @@ from portrait.features.text import item_text
 from portrait.server.batching.batcher import Batcher
 from portrait.server.catalogues.catalogue import Catalogues, Shelves
 from portrait.server.catalogues.described import CandidateSet, described
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.fallback import Fallback
 from portrait.server.inference.encoders import Ranker
@@ -189,7 +190,7 @@ class Engine:
         """
         item = self.catalogues[catalogue].now.item(item_id)
         if item is None:
-            raise NotFound("item_id", "the catalogue holds no such item")
+            raise NotFound("item_id", "the catalogue holds no such item", ErrorReason.ITEM_UNKNOWN)
         return item
 
     async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:

@@ -16,9 +16,14 @@ PortraitError
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from portrait.server.error_reasons import ErrorReason
+
 
 class PortraitError(Exception):
     """Base of all that is raised on purpose while a request is served."""
+
+    reason: ErrorReason
+    """The cause, as callers' programs read it."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,13 @@ class InvalidRequest(PortraitError):
 
     Args:
         violations: every field at fault.
+        reason: the cause, if it is not the limit of a field.
     """
 
-    def __init__(self, violations: Sequence[Violation]) -> None:
+    def __init__(self, violations: Sequence[Violation], reason: ErrorReason = ErrorReason.FIELD_INVALID) -> None:
         super().__init__("; ".join(f"{each.field}: {each.description}" for each in violations))
         self.violations = tuple(violations)
+        self.reason = reason
 
 
 class NotFound(PortraitError):
@@ -49,11 +56,12 @@ class NotFound(PortraitError):
     Args:
         field: the field's path in the request.
         message: what was not found; holds no personal data.
+        reason: the cause.
     """
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, reason: ErrorReason) -> None:
         super().__init__(f"{field}: {message}")
-        self.field = field
+        self.field, self.description, self.reason = field, message, reason
 
 
 class AlreadyExists(PortraitError):
@@ -62,11 +70,12 @@ class AlreadyExists(PortraitError):
     Args:
         field: the field's path in the request.
         message: what has it, and what to do; holds no personal data.
+        reason: the cause.
     """
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, reason: ErrorReason) -> None:
         super().__init__(f"{field}: {message}")
-        self.field = field
+        self.field, self.description, self.reason = field, message, reason
 
 
 class FailedPrecondition(PortraitError):
@@ -74,7 +83,13 @@ class FailedPrecondition(PortraitError):
 
     Args:
         message: what is missing, and what to do; holds no personal data.
+        reason: the cause.
+        field: the path of the field that names it; empty if none does.
     """
+
+    def __init__(self, message: str, reason: ErrorReason, field: str = "") -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field, self.description, self.reason = field, message, reason
 
 
 class Overloaded(PortraitError):
@@ -83,11 +98,12 @@ class Overloaded(PortraitError):
     Args:
         message: which.
         retry_after: seconds after which a retry makes sense.
+        reason: the cause.
     """
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float, reason: ErrorReason) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after, self.reason = retry_after, reason
 
 
 class DiskFull(PortraitError):
@@ -97,6 +113,8 @@ class DiskFull(PortraitError):
         message: what is full.
         retry_after: seconds after which a retry makes sense.
     """
+
+    reason = ErrorReason.DISK_FULL
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
@@ -110,6 +128,8 @@ class StateDamaged(PortraitError):
         message: what is damaged.
     """
 
+    reason = ErrorReason.STATE_DAMAGED
+
 
 class Unavailable(PortraitError):
     """Expected. A part that the request needs is down.
@@ -117,16 +137,21 @@ class Unavailable(PortraitError):
     Args:
         message: which.
         retry_after: seconds after which a retry makes sense.
+        reason: the cause.
     """
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float, reason: ErrorReason) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after, self.reason = retry_after, reason
 
 
 class DeadlineExceeded(PortraitError):
     """Expected. The caller's deadline passed before the answer was there."""
 
+    reason = ErrorReason.DEADLINE_EXCEEDED
+
 
 class InferenceFailed(PortraitError):
     """Unexpected. A model's answer is missing, of another shape, or not finite."""
+
+    reason = ErrorReason.INTERNAL

@@ -18,6 +18,7 @@ from portrait.features.histories import ENCODED_EVENTS
 from portrait.features.keywords import keywords, without
 from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.profiles.profile import Asked, Profile
 from portrait.server.profiling import InterestWithout, ask_models, profile_of
@@ -214,14 +215,16 @@ def _reading(whole: Profile, part: Part) -> Callable[[Profile | Asked], float]:
     if part.trait:
         trait = next((each for each in whole.traits if each.trait.name == part.trait), None)
         if trait is None:
-            raise NotFound("trait", "the release declares no trait of this name")
+            raise NotFound("trait", "the release declares no trait of this name", ErrorReason.TRAIT_UNKNOWN)
         if trait.absent:
-            raise NotFound("trait", f"the profile has no probability of it: {trait.absent}")
+            raise NotFound("trait", f"the profile has no probability of it: {trait.absent}", ErrorReason.TRAIT_ABSENT)
         return partial(_probability, part.trait)
     if not part.interest:
         return lambda profile: _cosine(whole.embedding, profile.embedding)
     if all(each.path != part.interest for each in whole.interests):
-        raise NotFound("interest", "the profile has no interest in this node of the taxonomy")
+        raise NotFound(
+            "interest", "the profile has no interest in this node of the taxonomy", ErrorReason.INTEREST_UNKNOWN
+        )
     return partial(_weight, part.interest)
 
 

@@ -7,6 +7,7 @@ import structlog
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.inference.liveness import Look
 from portrait.server.interceptors.chain import Context
@@ -22,7 +23,7 @@ _ANSWER_SECONDS = 1.25
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-_WRITING = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
+WRITING = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
 """Services that write to the state file."""
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +61,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> Message:  # noqa: N802
         """The status now."""
         if request.service not in self._services:
-            raise NotFound("service", "there is no such service")
+            raise NotFound("service", "there is no such service", ErrorReason.SERVICE_UNKNOWN)
         return health_pb2.HealthCheckResponse(status=self._status_of(request.service))
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802
@@ -111,7 +112,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._set(_NOT_SERVING, "draining")
 
     def _status_of(self, service: str) -> int:
-        return _NOT_SERVING if self._fault is not None and service in _WRITING else self._status
+        return _NOT_SERVING if self._fault is not None and service in WRITING else self._status
 
     def _set(self, status: int, reason: str | None) -> None:
         """Change the status and wake the watchers, who look at an event that is theirs only once."""

@@ -13,6 +13,7 @@ from tiny_release import ITEMS
 from portrait.features.events import Event, EventType, Item
 from portrait.server.catalogues.filters import Filter
 from portrait.server.engine import Engine
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Unavailable
 from portrait.server.profiles.profile import ALL_FIELDS
 from portrait.server.profiling import profile_of
@@ -108,7 +109,7 @@ async def test_what_was_encoded_before_is_remembered(
     assert not full.degraded
 
     async def down(*_: object) -> None:
-        raise Unavailable("down", 1.0)
+        raise Unavailable("down", 1.0, ErrorReason.MODELS_UNAVAILABLE)
 
     monkeypatch.setattr(engine._models, "run", down)
     later = [*HISTORY, bought(NAMES[3], 0.5)]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from served import Served, serve
 
 from benchmarks.serving.contract import methods, path_of
+from portrait.server.error_reasons import ErrorReason
 from portrait.v1.audience_service_pb2 import DESCRIPTOR
 from portrait.v1.types_pb2 import EntryError
 
@@ -102,14 +103,18 @@ def hold(method: MethodDescriptor, answer: grpc.Call | Message, keys: Sequence[s
     if isinstance(answer, Message):
         for error in entry_errors(answer):
             assert error.code != grpc.StatusCode.INTERNAL.value[0], error
+            assert error.reason in set(ErrorReason), error
             assert not error.field or exists(error.field, method.input_type), error
         return
     assert answer.code() in ANSWERED, answer
     assert "Traceback" not in (answer.details() or "")
     status = rpc_status.from_call(answer)
-    for detail in status.details if status else ():
-        broken = error_details_pb2.BadRequest()
-        if detail.Unpack(broken):
+    assert status is not None
+    for detail in status.details:
+        info, broken = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            assert info.reason in set(ErrorReason), info
+        elif detail.Unpack(broken):
             for violation in broken.field_violations:
                 named = not violation.field or violation.field in keys or exists(violation.field, method.input_type)
                 assert named, violation

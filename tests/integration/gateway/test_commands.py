@@ -69,7 +69,7 @@ def test_texts_are_encoded_line_by_line(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("profile", "nobody"), "NOT_FOUND"),
+        (("profile", "nobody"), "NOT_FOUND (SHOPPER_UNKNOWN): shopper.shopper_id: "),
         (("recommend", "nobody", "--k", "2000"), "k: "),
         (("rank", "nobody", "--item", "x" * 300), "candidates[0].item.item_id"),
         (("record", "no-such-file.csv"), "no-such-file.csv"),

@@ -85,7 +85,7 @@ async def test_without_triton_answers_are_degraded_where_that_is_allowed(
                 else:
                     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
                     profile = (await stubs.profiles.GetProfile(embedding, timeout=DEADLINE)).profile
-                    assert (profile.degraded, profile.embedding.data) == (True, full.embedding.data)
+                    assert (profile.degraded, profile.embedding) == (True, full.embedding)
                 cause = "unavailable" if how is signal.SIGKILL else "late"
                 assert (await metrics(gateway))[f'portrait_degraded_answers_total{{cause="{cause}"}}'] >= 10
             finally:

@@ -98,8 +98,8 @@ async def test_a_field_mask_picks_fields(stubs: Stubs, shopper: str) -> None:
     request = GetProfileRequest(shopper=ref(shopper), fields={"paths": ["embedding", "event_count"]})
     profile = (await stubs.profiles.GetProfile(request)).profile
     assert {field.name for field, _ in profile.ListFields()} == {"embedding", "event_count"}
-    vector = np.frombuffer(profile.embedding.data, "<f4")
-    assert len(vector) == profile.embedding.dimension == tiny_release.DIMENSION
+    vector = np.array(profile.embedding.values)
+    assert len(vector) == tiny_release.DIMENSION
     assert float(np.linalg.norm(vector)) == pytest.approx(1.0, abs=1e-4)
 
 
@@ -134,7 +134,7 @@ async def test_a_refund_speaks_against_an_item_and_the_models_do_not_see_it(stub
     observed = [[each for each in profile.interests if not each.inferred] for profile in (before, after)]
     assert [bool(each) for each in observed] == [True, False]
     assert list(after.aversions[0].evidence_event_ids) == [f"{shopper}-2"]
-    vectors = [np.frombuffer(profile.embedding.data, "<f4") for profile in (before, after)]
+    vectors = [np.array(profile.embedding.values) for profile in (before, after)]
     assert float(vectors[0] @ vectors[1]) == pytest.approx(1.0, abs=1e-3)
 
 

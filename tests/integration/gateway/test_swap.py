@@ -136,7 +136,7 @@ async def rank(stubs: Stubs) -> tuple[int, list[float]]:
 async def profile(stubs: Stubs) -> tuple[int, list[float]]:
     request = GetProfileRequest(shopper=HISTORY, fields={"paths": ["embedding", "release"]})
     answer = (await stubs.profiles.GetProfile(request, timeout=DEADLINE)).profile
-    return answer.release, np.frombuffer(answer.embedding.data, dtype="<f4").tolist()
+    return answer.release, list(answer.embedding.values)
 
 
 ASKS: tuple[Ask, ...] = (recommend, search, rank, profile)

@@ -47,7 +47,7 @@ def details(error: grpc.aio.AioRpcError, kind: type[Any]) -> Any:
 
 async def fields_refused(call: Awaitable[Any]) -> list[str]:
     error = await refused(call, grpc.StatusCode.INVALID_ARGUMENT)
-    assert details(error, error_details_pb2.ErrorInfo).reason == "INVALID_ARGUMENT"
+    assert details(error, error_details_pb2.ErrorInfo).reason == "FIELD_INVALID"
     return [each.field for each in details(error, error_details_pb2.BadRequest).field_violations]
 
 
@@ -177,4 +177,4 @@ async def test_texts_that_are_none_too_long_or_too_many(stubs: Stubs) -> None:
 
 async def test_texts_of_nothing_that_can_be_read(stubs: Stubs) -> None:
     answer = await stubs.texts.EncodeTexts(EncodeTextsRequest(texts=[" ", "\u200b", "🛋" * 1000]))
-    assert len(answer.data) == 3 * 4 * answer.dimension
+    assert len(answer.values) == 3 * answer.dimension

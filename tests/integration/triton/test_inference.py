@@ -13,6 +13,9 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release import MODELS
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import Unavailable
+from portrait.server.inference.triton import TritonModels
 from portrait.server.triton import EmbeddedTriton
 
 BFLOAT16 = 2e-2
@@ -54,6 +57,17 @@ async def test_each_release_answers_for_itself(client: InferenceServerClient, tw
 async def test_a_release_that_is_not_loaded_is_not_found(client: InferenceServerClient) -> None:
     with pytest.raises(InferenceServerException, match="3 is not"):
         await infer(client, "ranker", 3, ranker_inputs(1, 2))
+
+
+async def test_callers_are_told_that_a_release_is_not_loaded_by_the_first_call_and_later_ones(
+    embedded_triton: EmbeddedTriton,
+) -> None:
+    models = TritonModels(embedded_triton.url, 3)
+    for _ in range(3):
+        with pytest.raises(Unavailable) as raised:
+            await models.run("ranker", ranker_inputs(1, 2), {"score": (1, 2)}, None)
+        assert raised.value.reason is ErrorReason.RELEASE_LOADING
+    await models.close()
 
 
 async def test_requests_at_one_time_each_get_their_own_answer(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from portrait.features.installing import explain_install
+
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
 
@@ -35,10 +37,10 @@ def test_help_lists_the_commands_of_every_part() -> None:
 @pytest.mark.parametrize(
     ("missing", "command", "told"),
     [
-        ("typer", "profile", "portrait needs typer: pip install 'portrait[cli]'"),
-        ("rich.console", "profile", "portrait profile needs rich.console: pip install 'portrait[cli]'"),
-        ("pydantic_settings", "serve", "portrait serve needs pydantic_settings: pip install 'portrait[server]'"),
-        ("duckdb", "prepare", "portrait prepare needs duckdb: pip install 'portrait[train]'"),
+        ("typer", "profile", f"portrait needs typer: {explain_install('cli')}"),
+        ("rich.console", "profile", f"portrait profile needs rich.console: {explain_install('cli')}"),
+        ("pydantic_settings", "serve", f"portrait serve needs pydantic_settings: {explain_install('server')}"),
+        ("duckdb", "prepare", f"portrait prepare needs duckdb: {explain_install('train')}"),
     ],
 )
 def test_a_missing_part_is_named(missing: str, command: str, told: str, tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def test_a_missing_part_is_named(missing: str, command: str, told: str, tmp_path
 def test_help_is_there_where_a_part_is_missing() -> None:
     ended = portrait("--help", missing="pydantic_settings")
     assert ended.returncode == 0
-    assert "Not installed: pip install 'portrait[server]'" in ended.stdout
+    assert "Not installed: pip install '.[server]'" in ended.stdout
 
 
 def test_a_fault_of_ours_is_not_taken_for_a_missing_part() -> None:

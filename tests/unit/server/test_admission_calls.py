@@ -9,7 +9,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from portrait.server.admission.costs import Kind, cost_of
+from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate, Priority, Refusal
 from portrait.server.admission.turns import Turns
 from portrait.server.answers import Answers
@@ -22,13 +22,6 @@ from portrait.server.interceptors.reading import reading
 from portrait.server.interceptors.requests import requests
 from portrait.server.interceptors.shedding import shedding
 from portrait.server.metrics import Metrics
-from portrait.v1 import (
-    catalogue_service_pb2,
-    event_service_pb2,
-    profile_service_pb2,
-    recommendation_service_pb2,
-    text_service_pb2,
-)
 
 RECOMMEND = "portrait.v1.RecommendationService/Recommend"
 RECORD = "portrait.v1.EventService/RecordEvents"
@@ -240,20 +233,3 @@ async def test_a_caller_who_leaves_gives_its_place_back(server: Server, channel:
     for call in calls:
         call.cancel()
     await until(lambda: server.gates[Kind.MODELS].under_way == 0)
-
-
-def test_every_method_of_ours_has_a_cost_and_no_other_has() -> None:
-    modules = (
-        catalogue_service_pb2, event_service_pb2, profile_service_pb2, recommendation_service_pb2, text_service_pb2
-    )  # fmt: skip
-    methods = [
-        f"{service.full_name}/{method.name}"
-        for module in modules
-        for service in module.DESCRIPTOR.services_by_name.values()
-        for method in service.methods
-    ]
-    assert all(cost_of(method) for method in methods)
-    assert cost_of(HEALTH) is None
-    batch = cost_of("portrait.v1.ProfileService/BatchGetProfiles")
-    assert batch is not None
-    assert batch.units(40 * 256) > 100

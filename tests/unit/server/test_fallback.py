@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.serving.virtual_time import run
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, NotFound, Overloaded, PortraitError, Unavailable
 from portrait.server.fallback import Cause, Fallback
 
@@ -40,8 +41,8 @@ def test_the_full_answer_comes_where_it_can() -> None:
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
-        (Unavailable("", 1.0), Cause.UNAVAILABLE),
-        (Overloaded("", 1.0), Cause.OVERLOADED),
+        (Unavailable("", 1.0, ErrorReason.MODELS_UNAVAILABLE), Cause.UNAVAILABLE),
+        (Overloaded("", 1.0, ErrorReason.MODELS_BUSY), Cause.OVERLOADED),
         (DeadlineExceeded(""), Cause.LATE),
     ],
 )
@@ -70,7 +71,9 @@ def test_the_models_are_told_of_the_earlier_deadline() -> None:
     assert told == [0.75, None]
 
 
-@pytest.mark.parametrize("error", [NotFound("catalogue", "none"), InferenceFailed("not finite")])
+@pytest.mark.parametrize(
+    "error", [NotFound("catalogue", "none", ErrorReason.CATALOGUE_UNKNOWN), InferenceFailed("not finite")]
+)
 def test_what_is_no_want_of_models_stays_an_error(error: PortraitError) -> None:
     with pytest.raises(type(error)):
         answer(lambda _: error, "spare", 1.0)
@@ -78,6 +81,6 @@ def test_what_is_no_want_of_models_stays_an_error(error: PortraitError) -> None:
 
 def test_where_there_is_no_spare_answer_the_failure_is_told() -> None:
     with pytest.raises(Unavailable):
-        answer(lambda _: Unavailable("", 1.0), None, 1.0)
+        answer(lambda _: Unavailable("", 1.0, ErrorReason.MODELS_UNAVAILABLE), None, 1.0)
     with pytest.raises(DeadlineExceeded):
         answer(lambda _: 1000.0, None, 1.0)

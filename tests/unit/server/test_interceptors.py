@@ -12,9 +12,11 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from portrait.server import logs
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import (
     DeadlineExceeded,
     DiskFull,
+    FailedPrecondition,
     InferenceFailed,
     InvalidRequest,
     NotFound,
@@ -132,11 +134,15 @@ async def refusal(call: Call, **options: float) -> grpc.aio.AioRpcError:
 
 EXPECTED = [
     (InvalidRequest([Violation("k", "sent -1")]), grpc.StatusCode.INVALID_ARGUMENT),
-    (NotFound("catalogue", "there is none"), grpc.StatusCode.NOT_FOUND),
-    (Overloaded("the queue is full", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (NotFound("catalogue", "there is none", ErrorReason.CATALOGUE_UNKNOWN), grpc.StatusCode.NOT_FOUND),
+    (
+        FailedPrecondition("not so", ErrorReason.CONSENT_MISSING, "shopper_id"),
+        grpc.StatusCode.FAILED_PRECONDITION,
+    ),
+    (Overloaded("the queue is full", 0.5, ErrorReason.MODELS_BUSY), grpc.StatusCode.RESOURCE_EXHAUSTED),
     (DiskFull("the disk is full", 0.5), grpc.StatusCode.RESOURCE_EXHAUSTED),
     (StateDamaged("a page is damaged"), grpc.StatusCode.DATA_LOSS),
-    (Unavailable("Triton is down", 0.5), grpc.StatusCode.UNAVAILABLE),
+    (Unavailable("Triton is down", 0.5, ErrorReason.MODELS_UNAVAILABLE), grpc.StatusCode.UNAVAILABLE),
     (DeadlineExceeded("too late"), grpc.StatusCode.DEADLINE_EXCEEDED),
 ]
 
@@ -152,7 +158,7 @@ async def test_an_expected_error_has_its_status_and_details(
     assert status is not None
     kinds = {detail.type_url.rpartition(".")[2] for detail in status.details}
     match error:
-        case InvalidRequest():
+        case InvalidRequest() | NotFound() | FailedPrecondition():
             assert kinds == {"ErrorInfo", "BadRequest"}
         case Overloaded() | Unavailable() | DiskFull():
             assert kinds == {"ErrorInfo", "RetryInfo"}
@@ -160,6 +166,11 @@ async def test_an_expected_error_has_its_status_and_details(
             assert kinds == {"ErrorInfo"}
     info = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(info)
+    assert info.reason == error.reason
+    if isinstance(error, InvalidRequest | NotFound | FailedPrecondition):
+        bad = error_details_pb2.BadRequest()
+        status.details[1].Unpack(bad)
+        assert [f"{each.field}: {each.description}" for each in bad.field_violations] == [str(error)]
     assert info.metadata["request_id"] == dict(refused.trailing_metadata())["x-request-id"]
     await until(lambda: server.count(code.name) == 1)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from portrait.features.events import Item
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Overloaded, Unavailable
 from portrait.server.rollout.item_changes import ItemChanges
 from portrait.server.rollout.loaded import Loaded
@@ -23,7 +24,7 @@ LAMP, RUG = Item("lamp", "Lamp"), Item("rug", "Rug")
 
 class _Catalogues(dict[str, dict[str, Item]]):
     def __missing__(self, name: str) -> dict[str, Item]:
-        raise NotFound("catalogue", name)
+        raise NotFound("catalogue", name, ErrorReason.CATALOGUE_UNKNOWN)
 
 
 class Holding:
@@ -37,7 +38,7 @@ class Holding:
     async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> Sequence[Item]:
         await asyncio.sleep(0)
         if self.models_fail:
-            raise Overloaded("no room", 1.0)
+            raise Overloaded("no room", 1.0, ErrorReason.MODELS_BUSY)
         return items
 
     def put_items(self, catalogue: str, items: Sequence[Item]) -> None:

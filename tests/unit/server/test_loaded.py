@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from portrait.features.events import Item
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Overloaded
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.rollout.traffic import Traffic
@@ -115,7 +116,7 @@ async def test_items_change_in_every_release_or_in_none() -> None:
     held = loaded(one, two)
     await held.upsert_items("products", [Item("a", "A")], deadline=None)
     assert one.upserted == two.upserted == [Item("a", "A")]
-    two.failure = Overloaded("no room", 1.0)
+    two.failure = Overloaded("no room", 1.0, ErrorReason.MODELS_BUSY)
     with pytest.raises(Overloaded):
         await held.upsert_items("products", [Item("b", "B")], deadline=None)
     assert held.routes.serving is one
@@ -124,7 +125,7 @@ async def test_items_change_in_every_release_or_in_none() -> None:
 
 
 def test_a_catalogue_that_only_one_release_brings_can_be_cleared() -> None:
-    one, two = Counting(1), Counting(2, NotFound("catalogue", "none"))
+    one, two = Counting(1), Counting(2, NotFound("catalogue", "none", ErrorReason.CATALOGUE_UNKNOWN))
     assert loaded(one, two).delete_items("ads", ["a", "b"]) == 2
     with pytest.raises(NotFound):
         loaded(two, one).delete_items("ads", ["a", "b"])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
 from portrait.server.batching.share import Share, set_share
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, Unavailable
 from portrait.server.inference.texts import SHAPES, TextCache, TextEncoder
 from portrait.server.inference.tokenising import Tokeniser
@@ -136,7 +137,7 @@ async def test_who_has_time_left_is_not_failed_by_the_deadline_of_another(encode
 
 
 async def test_a_failure_is_told_and_not_remembered(encoder: TextEncoder, models: Models) -> None:
-    models.failure = Unavailable("down", 1.0)
+    models.failure = Unavailable("down", 1.0, ErrorReason.MODELS_UNAVAILABLE)
     with pytest.raises(Unavailable):
         await encoder.encode(["red lamp"], None)
     models.failure = None

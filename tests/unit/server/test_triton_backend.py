@@ -228,5 +228,7 @@ def test_a_number_fits_the_same_number_and_any_length(
 
 
 def test_a_gpu_instance_is_refused_where_the_wheel_has_no_cuda(backend: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"can't run on GPU 0: onnxruntime .* without CUDA; .*portrait\[gpu\]"):
+    with pytest.raises(
+        RuntimeError, match=r"can't run on GPU 0: onnxruntime .* without CUDA; .*shopper-portrait\[gpu\]"
+    ):
         _model(backend, tmp_path, "Sqrt", kind="GPU")

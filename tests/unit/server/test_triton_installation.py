@@ -1,4 +1,5 @@
 import ctypes.util
+import re
 import sys
 import sysconfig
 from importlib.machinery import ModuleSpec
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from portrait.features.installing import explain_install
 from portrait.server.triton import TritonError, installation
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -30,7 +32,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_the_wheel_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "find_spec", lambda name: None)
-    with pytest.raises(TritonError, match=r"pip install 'portrait\[triton\]'"):
+    with pytest.raises(TritonError, match=re.escape(f"{explain_install('triton')}; or give --triton-url")):
         installation.find()
 
 

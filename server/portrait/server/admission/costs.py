@@ -15,6 +15,10 @@ class Kind(StrEnum):
     AUDIENCES = "audiences"
 
 
+class UnlistedMethod(Exception):
+    """A method or a request that nobody has said the cost of: its calls would pass by every limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What calls of one method cost."""
@@ -57,12 +61,24 @@ _COSTS = {
     "ConsentService/ForgetShopper": Cost(Kind.STORE, 16_384),
 }
 _PACKAGE = "portrait.v1."
+LISTED = frozenset(f"{_PACKAGE}{method}" for method in _COSTS)
+"""The methods that have a cost."""
+FREE = ("grpc.health.", "grpc.reflection.")
+"""What the names of methods begin with whose calls are never refused."""
 
 
 def cost_of(method: str) -> Cost | None:
-    """What calls of a method cost; None for those that are never refused, as health and reflection.
+    """Look up what calls of a method cost; None for those that are never refused, as health and reflection.
 
     Args:
         method: for example `portrait.v1.ProfileService/GetProfile`.
+
+    Raises:
+        UnlistedMethod: nobody has said what they cost.
     """
-    return _COSTS.get(method.removeprefix(_PACKAGE)) if method.startswith(_PACKAGE) else None
+    if method.startswith(FREE):
+        return None
+    cost = _COSTS.get(method.removeprefix(_PACKAGE)) if method.startswith(_PACKAGE) else None
+    if cost is None:
+        raise UnlistedMethod(f"{method} has no cost: add it to portrait.server.admission.costs")
+    return cost

@@ -9,6 +9,7 @@ from enum import StrEnum
 from portrait.server.admission.callers import Callers
 from portrait.server.admission.latency import Latency
 from portrait.server.admission.limit import MINIMUM, GradientLimit
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, Overloaded
 
 WAIT_SECONDS = 0.05
@@ -56,6 +57,14 @@ class Refusal(StrEnum):
     LIMIT = "limit"
     CALLER = "caller"
     DEADLINE = "deadline"
+
+
+_REASONS = {
+    Refusal.LIMIT: ErrorReason.GATEWAY_FULL,
+    Refusal.CALLER: ErrorReason.CALLER_OVER_SHARE,
+    Refusal.DEADLINE: ErrorReason.DEADLINE_TOO_SHORT,
+}
+"""The cause of each refusal, as callers' programs read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +164,8 @@ class Gate:
         """
         if units > MAX_UNITS:
             raise FailedPrecondition(
-                f"the call is {units} units of work, and one call may be {MAX_UNITS}; ask for less, or of less"
+                f"the call is {units} units of work, and one call may be {MAX_UNITS}; ask for less, or of less",
+                ErrorReason.CALL_TOO_EXPENSIVE,
             )
         largest = self._largest
         if units > largest and not ticket.large:
@@ -269,7 +279,7 @@ class Gate:
     def _refused(self, priority: Priority, reason: Refusal, message: str) -> Overloaded:
         self.refused[priority, reason] += 1
         seconds = _RETRY_SECONDS if priority is Priority.INTERACTIVE else _BATCH_RETRY_SECONDS
-        return Overloaded(message, seconds * self._random.uniform(0.5, 1.5))
+        return Overloaded(message, seconds * self._random.uniform(0.5, 1.5), _REASONS[reason])
 
     def _learn(self, ticket: Ticket, end: End) -> None:
         now = asyncio.get_running_loop().time()

@@ -7,6 +7,8 @@ the stored events of a shopper, is added when the store has counted it (`charges
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from portrait.server.admission.costs import UnlistedMethod
+
 EVENTS_PER_UNIT = 256
 """Events of a history that a profile is computed from, read from the store or from the request."""
 TEXTS_PER_UNIT = 8
@@ -131,3 +133,26 @@ _UNITS: dict[str, Callable[[Any], int]] = {
     "portrait.v1.RecordEventsRequest": lambda request: 1 + len(request.events) // _EVENTS_PER_WRITE,
 }
 _OF_LONG_TEXTS = {"portrait.v1.RankRequest", "portrait.v1.UpsertItemsRequest", "portrait.v1.EncodeTextsRequest"}
+_COUNTED_BY_SIZE = {
+    "portrait.v1.GetItemRequest",
+    "portrait.v1.SetConsentsRequest",
+    "portrait.v1.GetConsentsRequest",
+    "portrait.v1.DeclareDemographicsRequest",
+    "portrait.v1.ForgetShopperRequest",
+}
+"""Requests whose size says all that they ask for."""
+LISTED = frozenset({*_UNITS, *_COUNTED_BY_SIZE})
+"""The requests whose units somebody has said how to count."""
+
+
+def require_counted(request: str) -> None:
+    """Require that somebody has said how the units of a request are counted.
+
+    Args:
+        request: the full name of the message.
+
+    Raises:
+        UnlistedMethod: nobody has.
+    """
+    if request not in LISTED:
+        raise UnlistedMethod(f"{request} has no units: add it to portrait.server.admission.request_units")

@@ -15,6 +15,7 @@ from portrait.server.batching.jobs import Job
 from portrait.server.batching.shapes import Shapes
 from portrait.server.batching.share import current_share
 from portrait.server.batching.stage import Plan, Stage
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Overloaded
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class Batcher(Generic[T, R]):
             Overloaded: too many items are unanswered.
         """
         if self.unanswered >= self._limit:
-            raise Overloaded("too much work is waiting for the models", RETRY_SECONDS)
+            raise Overloaded("too much work is waiting for the models", RETRY_SECONDS, ErrorReason.MODELS_BUSY)
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(self._count_answered)
         length = self._length(item)

@@ -16,6 +16,7 @@ from portrait.server.catalogues.added import NO_CATEGORY, Added
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
 from portrait.server.catalogues.stock import Stock
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.releases import Release
 from portrait.server.retrieval.exact import best
@@ -349,7 +350,7 @@ class Catalogues:
             return known
         if name in self._emptied:
             return Catalogue(name, self._release)
-        raise NotFound("catalogue", "there is no such catalogue")
+        raise NotFound("catalogue", "there is no such catalogue", ErrorReason.CATALOGUE_UNKNOWN)
 
     def upsert(self, name: str, described: CandidateSet) -> None:
         """Add or replace items; the first item makes a catalogue."""

@@ -8,6 +8,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -70,16 +71,15 @@ def is_expected(error: BaseException) -> bool:
 
 def status_of(error: PortraitError, request_id: str | None) -> Status:
     """The status of an expected error; of many calls alike, if it is not said of which."""
-    reason = _CODES[type(error)].name
     known = {} if request_id is None else {"request_id": request_id}
-    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=known)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=known)
     retry_after = error.retry_after if isinstance(error, Unavailable | Overloaded | DiskFull) else None
     return Status(_CODES[type(error)], message_of(error), (info, *_details(error)), retry_after)
 
 
 def internal(request_id: str) -> Status:
     """The status of a fault of ours: the caller gets the id under which the log tells more."""
-    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"request_id": request_id})
+    info = error_details_pb2.ErrorInfo(reason=ErrorReason.INTERNAL, domain=DOMAIN, metadata={"request_id": request_id})
     return Status(grpc.StatusCode.INTERNAL, f"internal error; request id {request_id}", (info,))
 
 
@@ -94,7 +94,7 @@ def field_of(error: PortraitError) -> str:
     match error:
         case InvalidRequest(violations=[first, *_]):
             return first.field
-        case NotFound() | AlreadyExists():
+        case NotFound() | AlreadyExists() | FailedPrecondition():
             return error.field
     return ""
 
@@ -116,6 +116,9 @@ def _details(error: PortraitError) -> tuple[Message, ...]:
                 for each in error.violations[:_LISTED_VIOLATIONS]
             ]
             return (error_details_pb2.BadRequest(field_violations=listed),)
+        case NotFound() | AlreadyExists() | FailedPrecondition() if error.field:
+            violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.description)
+            return (error_details_pb2.BadRequest(field_violations=[violation]),)
         case Unavailable() | Overloaded() | DiskFull():
             delay = duration_pb2.Duration()
             delay.FromMilliseconds(round(1000 * error.retry_after))

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from portrait.server.background import Background
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
 
 R = TypeVar("R")
@@ -59,6 +60,8 @@ class Liveness:
         self._background = Background()
         self._is_watched = False
         self._down = False
+        self._reason = ErrorReason.MODELS_UNAVAILABLE
+        """Why calls are refused while it is down."""
 
     @property
     def is_down(self) -> bool:
@@ -76,7 +79,7 @@ class Liveness:
         if self.is_down:
             self._watch()
             call.close()
-            raise unavailable()
+            raise unavailable(self._reason)
         loop = asyncio.get_running_loop()
         if not self._calls:
             self._note_answer()
@@ -101,9 +104,13 @@ class Liveness:
         self._note_answer()
         self._down = False
 
-    def refuse(self) -> None:
-        """Say that new calls would fail, until Triton is ready again; those under way go on."""
-        self._down = True
+    def refuse(self, reason: ErrorReason = ErrorReason.MODELS_UNAVAILABLE) -> None:
+        """Say that new calls would fail, until Triton is ready again; those under way go on.
+
+        Args:
+            reason: what callers are told.
+        """
+        self._down, self._reason = True, reason
         self._watch()
 
     def lost(self) -> None:
@@ -157,6 +164,8 @@ class Liveness:
         self._silent_looks = 0
 
 
-def unavailable() -> Unavailable:
-    """The error of a call that Triton can't answer now."""
-    return Unavailable("the models are not there at present", RETRY_SECONDS)
+def unavailable(reason: ErrorReason = ErrorReason.MODELS_UNAVAILABLE) -> Unavailable:
+    """Make the error of a call that Triton can't answer now."""
+    loading = reason is ErrorReason.RELEASE_LOADING
+    message = "the models of this release are not loaded" if loading else "the models are not there at present"
+    return Unavailable(message, RETRY_SECONDS, reason)

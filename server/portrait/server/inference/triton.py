@@ -13,6 +13,7 @@ from tritonclient.grpc.aio import InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from portrait.features.release import MODELS
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, PortraitError, Unavailable
 from portrait.server.inference.failures import Failure, classify
 from portrait.server.inference.liveness import RETRY_SECONDS, Liveness, Look, unavailable
@@ -197,7 +198,7 @@ class TritonModels:
         if failure is Failure.REFUSED:
             self._liveness.lost()
         elif failure in (Failure.CLOSED, Failure.MISSING, Failure.UNHEALTHY):
-            self._liveness.refuse()
+            self._liveness.refuse(_refusal(failure))
         return _error(failure, error, deadline)
 
     async def _ask_all(self, seconds: float) -> Look:
@@ -284,9 +285,14 @@ def _error(failure: Failure, error: InferenceServerException, deadline: float | 
     if failure is Failure.LATE or ("timeout expired" in str(error).lower() and left is not None and left <= 0):
         return DeadlineExceeded("a model did not answer in time")
     if failure is Failure.QUEUED:
-        return Overloaded("the queue of a model is full", RETRY_SECONDS)
+        return Overloaded("the queue of a model is full", RETRY_SECONDS, ErrorReason.MODELS_BUSY)
     if failure is Failure.MEMORY:
-        return Unavailable("the models are out of shared memory", RETRY_SECONDS)
+        return Unavailable("the models are out of shared memory", RETRY_SECONDS, ErrorReason.SHARED_MEMORY_FULL)
     if failure is Failure.FAULT:
         return InferenceFailed(f"{error.status()}: {error.message()}")
-    return unavailable()
+    return unavailable(_refusal(failure))
+
+
+def _refusal(failure: Failure) -> ErrorReason:
+    """Tell a release that is not loaded from a Triton that is not there."""
+    return ErrorReason.RELEASE_LOADING if failure is Failure.MISSING else ErrorReason.MODELS_UNAVAILABLE

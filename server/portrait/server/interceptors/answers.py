@@ -13,7 +13,7 @@ from portrait.server.answers import Answers
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.storage.store import Store
 
-_ANSWERED_AGAIN = {
+ANSWERED_AGAIN = {
     "portrait.v1.ProfileService/GetProfile",
     "portrait.v1.RecommendationService/Recommend",
     "portrait.v1.RecommendationService/Rank",
@@ -37,7 +37,7 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
     """
 
     def intercept(method: Method, proceed: Behaviour) -> Behaviour:
-        if method.name not in _ANSWERED_AGAIN:
+        if method.name not in ANSWERED_AGAIN:
             return proceed
 
         async def behaviour(request: bytes, context: Context) -> Answer:

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, cast
 import grpc
 from google.protobuf.message import Message
 
+from portrait.server.admission.costs import FREE
+
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -32,9 +34,6 @@ class Method:
 
 Interceptor = Callable[[Method, Behaviour], Behaviour]
 """Makes, of what answers a method, what does so with something done before or after."""
-
-
-_OURS = "/portrait.v1."
 
 
 class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in its stubs only
@@ -69,7 +68,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in 
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
         parse = cast("Callable[[bytes], Message]", handler.request_deserializer)
-        is_endless = handler.response_streaming and not path.startswith(_OURS)
+        is_endless = handler.response_streaming and path.removeprefix("/").startswith(FREE)
         method = Method(path.removeprefix("/"), parse, handler.request_streaming, is_endless)
         behaviour = cast("Behaviour", handler.unary_unary or handler.unary_stream or handler.stream_stream)
         for intercept in reversed(self._endless if is_endless else self._interceptors):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 
@@ -30,7 +31,7 @@ def ending(draining: asyncio.Event) -> Interceptor:
             finally:
                 answering.cancel()
                 drained.cancel()
-            raise Unavailable("the server ends", _RETRY_SECONDS)
+            raise Unavailable("the server ends", _RETRY_SECONDS, ErrorReason.GATEWAY_STOPPING)
 
         return behaviour
 

@@ -8,6 +8,7 @@ import grpc
 import structlog
 
 from portrait.server.contract.statuses import DETAILS_KEY, Status, internal, is_expected, status_of
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import PortraitError, Unavailable
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
 
@@ -29,7 +30,9 @@ def errors(method: Method, proceed: Behaviour) -> Behaviour:
             if task is None or task.cancelling():
                 raise  # the caller is gone, or the server ends
             # A part that this call waited for was cancelled, not the call: a caller without deadline would hang.
-            status = status_of(Unavailable("the work was cancelled", _RETRY_SECONDS), _request_id())
+            status = status_of(
+                Unavailable("the work was cancelled", _RETRY_SECONDS, ErrorReason.WORK_CANCELLED), _request_id()
+            )
         except Exception as error:
             if isinstance(error, PortraitError) and is_expected(error):
                 status = status_of(error, _request_id())

@@ -3,6 +3,7 @@
 import re
 
 from portrait.server.admission.gate import Priority
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
 from portrait.server.interceptors.chain import Context
 
@@ -24,11 +25,17 @@ def identity(context: Context) -> tuple[Priority, str]:
     for key, value in context.invocation_metadata() or ():
         if key == PRIORITY:
             if value not in tuple(Priority):
-                raise InvalidRequest([Violation(PRIORITY, f"metadata; the limit is {' or '.join(Priority)}")])
+                raise InvalidRequest(
+                    [Violation(PRIORITY, f"metadata; the limit is {' or '.join(Priority)}")],
+                    ErrorReason.METADATA_INVALID,
+                )
             priority = Priority(value)
         elif key == CALLER:
             if not isinstance(value, str) or not _CALLER.fullmatch(value):
-                raise InvalidRequest([Violation(CALLER, "metadata; the limit is 1 to 128 letters, digits, `._:@/-`")])
+                raise InvalidRequest(
+                    [Violation(CALLER, "metadata; the limit is 1 to 128 letters, digits, `._:@/-`")],
+                    ErrorReason.METADATA_INVALID,
+                )
             caller = value
     return priority, _certified(context) or (f"name {caller}" if caller else _peer(context))
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 import grpc
 
 from portrait.server.contract.statuses import Status, status_of
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Overloaded
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.interceptors.errors import abort
@@ -139,8 +140,8 @@ def open_calls(rooms: Rooms, metrics: Metrics) -> Interceptor:
 
 @lru_cache
 def _status(excess: Excess) -> Status:
-    message = {
-        Excess.LIMIT: "as many such calls are open as there is room for",
-        Excess.CALLER: "this caller has as many such calls open as one may have",
+    message, reason = {
+        Excess.LIMIT: ("as many such calls are open as there is room for", ErrorReason.GATEWAY_FULL),
+        Excess.CALLER: ("this caller has as many such calls open as one may have", ErrorReason.CALLER_OVER_SHARE),
     }[excess]
-    return status_of(Overloaded(message, _RETRY_SECONDS), None)
+    return status_of(Overloaded(message, _RETRY_SECONDS, reason), None)

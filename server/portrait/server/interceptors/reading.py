@@ -1,5 +1,6 @@
 """The request is read here, so that one that never comes, or not as a whole, gets an answer too."""
 
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
 
@@ -16,7 +17,9 @@ def reading(method: Method, proceed: Behaviour) -> Behaviour:
     async def behaviour(unread: object, context: Context) -> Answer:
         request = await context.read()
         if not isinstance(request, bytes):  # the end of the stream
-            raise InvalidRequest([Violation("", "no message was sent, or not the whole of it")])
+            raise InvalidRequest(
+                [Violation("", "no message was sent, or not the whole of it")], ErrorReason.REQUEST_UNREADABLE
+            )
         return await proceed(request, context)
 
     return behaviour

@@ -12,6 +12,7 @@ from portrait.server.admission.charges import recount
 from portrait.server.admission.request_units import units_of
 from portrait.server.contract.limits import MAX_REQUEST_ENTRIES
 from portrait.server.contract.validation import check
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Method
 from portrait.server.stepwise import run_in_steps
@@ -38,7 +39,7 @@ def requests(method: Method, proceed: Behaviour) -> Behaviour:
         try:
             message = method.parse(request)
         except DecodeError:
-            raise InvalidRequest([Violation("", _UNREADABLE)]) from None
+            raise InvalidRequest([Violation("", _UNREADABLE)], ErrorReason.REQUEST_UNREADABLE) from None
         short = len(request) <= _LONG_BYTES
         if short:  # what breaks a limit is told so, not that it asks for too much
             _refuse_broken(run_at_once(check(message)))
@@ -63,7 +64,9 @@ def _refuse_crowded(request: bytes, tags: list[int]) -> None:
     """
     sent = np.frombuffer(request, dtype=np.uint8)
     if sum(np.count_nonzero(sent == tag) for tag in tags) > MAX_REQUEST_ENTRIES:
-        raise InvalidRequest([Violation("", f"the limit is {MAX_REQUEST_ENTRIES} entries in all")])
+        raise InvalidRequest(
+            [Violation("", f"the limit is {MAX_REQUEST_ENTRIES} entries in all")], ErrorReason.REQUEST_TOO_LARGE
+        )
 
 
 def _entry_tags(descriptor: Descriptor) -> list[int]:

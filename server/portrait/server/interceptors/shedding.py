@@ -10,6 +10,7 @@ from portrait.server.admission.gate import Gate
 from portrait.server.admission.turns import Turns
 from portrait.server.answers import Answers
 from portrait.server.contract.statuses import Status, status_of
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Overloaded
 from portrait.server.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.interceptors.errors import abort
@@ -46,7 +47,7 @@ def shedding(gates: Mapping[Kind, Gate], turns: Turns, given: Answers, metrics: 
                 return await proceed(unread, context)  # is told so inside of `errors`
             refused = gate.shed(priority, caller)
             ended.inc()
-            return await abort(context, _status(str(refused), round(refused.retry_after, 2)))
+            return await abort(context, _status(str(refused), round(refused.retry_after, 2), refused.reason))
 
         return behaviour
 
@@ -54,6 +55,6 @@ def shedding(gates: Mapping[Kind, Gate], turns: Turns, given: Answers, metrics: 
 
 
 @lru_cache(512)
-def _status(message: str, retry_after: float) -> Status:
+def _status(message: str, retry_after: float, reason: ErrorReason) -> Status:
     """The same of many calls: its details are made once, and so do not say the request's id."""
-    return status_of(Overloaded(message, retry_after), None)
+    return status_of(Overloaded(message, retry_after, reason), None)

@@ -10,6 +10,7 @@ from portrait.features.events import Item
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.contract.limits import MAX_CATALOGUES
 from portrait.server.engine import Engine
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.rollout.routes import Routes
 from portrait.server.rollout.traffic import Traffic
@@ -97,8 +98,10 @@ class Loaded:
         count = max(map(len, held))
         if count >= MAX_CATALOGUES:
             raise FailedPrecondition(
-                f"catalogue: there is none of this name, and there are {count}; the limit is {MAX_CATALOGUES}. Use one "
-                "that exists, or remove all items of one with DeleteItems"
+                f"there is none of this name, and there are {count}; the limit is {MAX_CATALOGUES}. Use one "
+                "that exists, or remove all items of one with DeleteItems",
+                ErrorReason.CATALOGUES_FULL,
+                "catalogue",
             )
 
     async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:

@@ -15,6 +15,7 @@ from portrait.server.audiences.criteria import (
     ValueCriterion,
 )
 from portrait.server.engine import Engine
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, InvalidRequest, NotFound, Violation
 from portrait.server.profiles.value import Segment, Tier
 from portrait.server.services.translation import datetime_of
@@ -87,7 +88,10 @@ async def _interest(
     message: audience_service_pb2.InterestCriterion, engine: Engine, deadline: float | None
 ) -> InterestCriterion:
     if message.labels and engine.release.profiles is None:
-        raise FailedPrecondition("labels are held against statistics, which the release has not; export it again")
+        raise FailedPrecondition(
+            "labels are held against statistics, which the release has not; export it again",
+            ErrorReason.STATISTICS_MISSING,
+        )
     labels = await engine.texts.encode(list(message.labels), deadline) if message.labels else ()
     paths = [tuple(path.names) for path in message.paths]
     return InterestCriterion(paths, message.min_weight, list(labels), message.min_percentile)
@@ -97,9 +101,9 @@ def _trait(message: audience_service_pb2.TraitCriterion, engine: Engine, path: s
     declared = {trait.name: trait for trait in engine.release.traits}
     trait = declared.get(message.name)
     if trait is None:
-        raise NotFound(path, "the release declares no such trait")
+        raise NotFound(path, "the release declares no such trait", ErrorReason.TRAIT_UNKNOWN)
     if trait.absent:
-        raise NotFound(path, f"the release has not learnt this trait: {trait.absent}")
+        raise NotFound(path, f"the release has not learnt this trait: {trait.absent}", ErrorReason.TRAIT_ABSENT)
     most = message.max_probability if message.HasField("max_probability") else 1.0
     return TraitCriterion(message.name, message.min_probability, most)
 

@@ -13,6 +13,7 @@ from portrait.server.audiences.finding import Finder, Found, Outcome, rounded
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import ShopperTable
 from portrait.server.engine import Engine
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
@@ -91,7 +92,11 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
     def _engine(self, token: PageToken) -> Engine:
         engine = self._loaded.engines.get(token.release)
         if engine is None:
-            raise FailedPrecondition(f"the page token is of release {token.release}, which is gone; begin again")
+            raise FailedPrecondition(
+                f"the page token is of release {token.release}, which is gone; begin again",
+                ErrorReason.PAGE_TOKEN_EXPIRED,
+                "page_token",
+            )
         return engine
 
     async def _table(self, engine: Engine, token: PageToken | None) -> ShopperTable:
@@ -99,12 +104,17 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         if token is not None:
             table = await asyncio.to_thread(self._snapshots.open, release.identity, token.snapshot)
             if table is None:
-                raise FailedPrecondition("the page token is of a shopper table that is gone; begin again")
+                raise FailedPrecondition(
+                    "the page token is of a shopper table that is gone; begin again",
+                    ErrorReason.PAGE_TOKEN_EXPIRED,
+                    "page_token",
+                )
             return table
         table = await asyncio.to_thread(self._snapshots.newest, release.identity)
         if table is None:
             raise FailedPrecondition(
-                f"there is no shopper table of release {release.number}; `portrait tabulate` makes one"
+                f"there is no shopper table of release {release.number}; `portrait tabulate` makes one",
+                ErrorReason.SHOPPER_TABLE_MISSING,
             )
         return table
 
@@ -149,7 +159,7 @@ def _summary(found: Found, table: ShopperTable, minimum: int) -> AudienceSummary
         shortfall=_SHORTFALLS[found.outcome],
         minimum_size=minimum,
         release=description.release,
-        snapshot=description.snapshot,
+        snapshot=str(description.snapshot),
         table_size=rounded(len(table), minimum),
         oldest_as_of=_timestamp(description.oldest_as_of),
         newest_as_of=_timestamp(description.newest_as_of),

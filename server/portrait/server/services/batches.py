@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from portrait.server.admission.request_units import shopper_key
 from portrait.server.contract.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.services.translation import entry_error
 from portrait.v1.profile_service_pb2 import BatchGetProfilesResult
@@ -15,11 +16,18 @@ _LONG_EVENTS = 1_000
 
 _TOO_MANY_EVENTS = BatchGetProfilesResult(
     error=entry_error(
-        FailedPrecondition(f"the histories up to it hold more than {MAX_BATCH_EVENTS} events; ask in another call")
+        FailedPrecondition(
+            f"the histories up to it hold more than {MAX_BATCH_EVENTS} events; ask in another call",
+            ErrorReason.BATCH_TOO_LARGE,
+        )
     )
 )
 _TOO_LONG = BatchGetProfilesResult(
-    error=entry_error(FailedPrecondition(f"the answer has no room beyond {MAX_BATCH_BYTES} bytes; ask in another call"))
+    error=entry_error(
+        FailedPrecondition(
+            f"the answer has no room beyond {MAX_BATCH_BYTES} bytes; ask in another call", ErrorReason.BATCH_TOO_LARGE
+        )
+    )
 )
 
 

@@ -6,6 +6,7 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.server.consents import Consent, Permissions, Purpose
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.interceptors.chain import Context
 from portrait.server.profiles.demographics import Demographics, age_band
@@ -69,7 +70,11 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
         allowed = await self._permissions.allows(request.shopper_id, Purpose.DEMOGRAPHICS)
         # The store looks again: the shopper may have withdrawn since.
         if not allowed or not await self._store.declare(request.shopper_id, declared):
-            raise FailedPrecondition("the shopper does not allow the purpose `demographics`: set that consent first")
+            raise FailedPrecondition(
+                "the shopper does not allow the purpose `demographics`: set that consent first",
+                ErrorReason.CONSENT_MISSING,
+                "shopper_id",
+            )
         return consent_service_pb2.DeclareDemographicsResponse(demographics=demographics_message(declared))
 
     async def ForgetShopper(  # noqa: N802 - the contract's name

@@ -5,6 +5,7 @@ from collections import Counter
 import structlog
 
 from portrait.server.contract.validation import violations
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import AlreadyExists, FailedPrecondition
 from portrait.server.interceptors.chain import Context
 from portrait.server.services.translation import entry_error, entry_violations, event_of
@@ -23,7 +24,9 @@ _STATUSES = {
     Recorded.CONFLICT: RECORD_STATUS_REJECTED,
     Recorded.FORGOTTEN: RECORD_STATUS_REJECTED,
 }
-_FORGOTTEN = entry_error(FailedPrecondition("the shopper was forgotten after this event"))
+_FORGOTTEN = entry_error(
+    FailedPrecondition("the shopper was forgotten after this event", ErrorReason.SHOPPER_FORGOTTEN)
+)
 _CONFLICT = "this shopper has another event of the same id; an event that differs needs an id of its own"
 
 
@@ -55,7 +58,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
             if became is Recorded.FORGOTTEN:
                 results[place].error.CopyFrom(_FORGOTTEN)
             elif became is Recorded.CONFLICT:
-                conflict = AlreadyExists(f"events[{place}].event.event_id", _CONFLICT)
+                conflict = AlreadyExists(f"events[{place}].event.event_id", _CONFLICT, ErrorReason.EVENT_ID_TAKEN)
                 results[place].error.CopyFrom(entry_error(conflict))
         counts = Counter(result.status for result in results)
         response = event_service_pb2.RecordEventsResponse(

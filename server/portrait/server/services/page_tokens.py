@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
 
 _LAYOUT = struct.Struct(">BIQQ8s")
@@ -46,10 +47,15 @@ class PageToken:
         except (ValueError, binascii.Error, struct.error):
             version, rest = 0, []
         if version != _VERSION:
-            raise InvalidRequest([Violation(_FIELD, "is no token of an earlier answer")])
+            raise InvalidRequest(
+                [Violation(_FIELD, "is no token of an earlier answer")], ErrorReason.PAGE_TOKEN_INVALID
+            )
         token = cls(*rest)
         if token.question != question:
-            raise InvalidRequest([Violation(_FIELD, "is of another audience; send the one that it was given for")])
+            raise InvalidRequest(
+                [Violation(_FIELD, "is of another audience; send the one that it was given for")],
+                ErrorReason.PAGE_TOKEN_INVALID,
+            )
         return token
 
 

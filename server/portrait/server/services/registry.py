@@ -1,7 +1,12 @@
 """All services of the contract: their names, and how a server gets them."""
 
-import grpc
+from collections.abc import Iterable
 
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+
+from portrait.server.admission.costs import cost_of
+from portrait.server.admission.request_units import require_counted
 from portrait.server.consents import Permissions
 from portrait.server.rollout.loaded import Loaded
 from portrait.server.services.audiences import AudienceService
@@ -32,8 +37,8 @@ from portrait.v1 import (
     text_service_pb2_grpc,
 )
 
-SERVICE_NAMES = [
-    service.full_name
+_SERVICES = [
+    service
     for module in (
         audience_service_pb2,
         catalogue_service_pb2,
@@ -46,7 +51,20 @@ SERVICE_NAMES = [
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]
+SERVICE_NAMES = [service.full_name for service in _SERVICES]
 """Full names, for example `portrait.v1.ProfileService`."""
+METHODS = [method for service in _SERVICES for method in service.methods]
+
+
+def require_costs(methods: Iterable[MethodDescriptor]) -> None:
+    """Require that no call of a method could pass by the limits.
+
+    Raises:
+        UnlistedMethod: nobody has said what calls of a method cost.
+    """
+    for method in methods:
+        cost_of(f"{method.containing_service.full_name}/{method.name}")
+        require_counted(method.input_type.full_name)
 
 
 def add_services(
@@ -60,7 +78,11 @@ def add_services(
         store: of events, consents and changes of items.
         permissions: say what may be done with a shopper's data.
         audiences: the service of audiences, which owns a thread.
+
+    Raises:
+        UnlistedMethod: nobody has said what calls of a method cost.
     """
+    require_costs(METHODS)
     audience_service_pb2_grpc.add_AudienceServiceServicer_to_server(audiences, server)
     catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
     consent_service_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentService(store, permissions), server)

@@ -14,6 +14,7 @@ from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consents import Permissions, Purpose
 from portrait.server.contract.limits import HISTORY_EVENTS
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.profiling import SHORT_EVENTS
 from portrait.server.services.translation import datetime_of, event_of
@@ -120,8 +121,16 @@ async def known_behaviour_of(
     behaviour = await behaviour_of(store, permissions, shopper, as_of, limit)
     if not behaviour.history and shopper.shopper_id:
         if Purpose.PERSONALISATION not in await permissions.of(shopper.shopper_id):
-            raise FailedPrecondition(f"{path}.shopper_id: the shopper does not allow the purpose `personalisation`")
-        raise NotFound(f"{path}.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
+            raise FailedPrecondition(
+                "the shopper does not allow the purpose `personalisation`",
+                ErrorReason.CONSENT_MISSING,
+                f"{path}.shopper_id",
+            )
+        raise NotFound(
+            f"{path}.shopper_id",
+            "no event of this shopper is recorded, or none up to `as_of`",
+            ErrorReason.SHOPPER_UNKNOWN,
+        )
     return behaviour
 
 

@@ -5,7 +5,8 @@ import structlog
 from portrait.server.interceptors.chain import Context
 from portrait.server.interceptors.deadlines import current_deadline
 from portrait.server.rollout.loaded import Loaded
-from portrait.v1 import text_service_pb2, text_service_pb2_grpc, types_pb2
+from portrait.server.services.translation import pack_floats
+from portrait.v1 import text_service_pb2, text_service_pb2_grpc
 
 
 class TextService(text_service_pb2_grpc.TextServiceServicer):
@@ -25,9 +26,6 @@ class TextService(text_service_pb2_grpc.TextServiceServicer):
         with self._loaded.routes as routes:
             encoded = await routes.serving.encode_texts(request.texts, deadline=current_deadline())
         structlog.contextvars.bind_contextvars(texts=len(request.texts), release=encoded.release)
-        return text_service_pb2.EncodeTextsResponse(
-            data=encoded.embeddings.astype("<f4", copy=False).tobytes(),
-            dtype=types_pb2.VECTOR_DTYPE_FLOAT32,
-            dimension=encoded.embeddings.shape[1],
-            release=encoded.release,
-        )
+        answer = text_service_pb2.EncodeTextsResponse.FromString(pack_floats(encoded.embeddings))
+        answer.dimension, answer.release = encoded.embeddings.shape[1], encoded.release
+        return answer

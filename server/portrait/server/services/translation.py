@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import BytesValue
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
@@ -141,15 +142,23 @@ async def _translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> l
 
 
 def vector_message(vector: NDArray[np.float32]) -> types_pb2.Vector:
-    """A vector, packed."""
-    return types_pb2.Vector(
-        data=vector.astype("<f4").tobytes(), dtype=types_pb2.VECTOR_DTYPE_FLOAT32, dimension=len(vector)
-    )
+    """A vector."""
+    return types_pb2.Vector.FromString(pack_floats(vector))
+
+
+def pack_floats(numbers: NDArray[np.float32]) -> bytes:
+    """Serialise numbers as a message whose field 1 is `repeated float`.
+
+    On the wire that field is the bytes of an array, as a field `bytes` is: no number becomes an object of Python.
+    """
+    return BytesValue(value=numbers.astype("<f4", copy=False).tobytes()).SerializeToString()
 
 
 def entry_error(error: PortraitError) -> types_pb2.EntryError:
     """Why one entry of a batch was not served; the error is an expected one."""
-    return types_pb2.EntryError(code=code_of(error), field=field_of(error), message=message_of(error))
+    return types_pb2.EntryError(
+        code=code_of(error), field=field_of(error), message=message_of(error), reason=error.reason
+    )
 
 
 def entry_violations(violations: list[Violation]) -> types_pb2.EntryError:

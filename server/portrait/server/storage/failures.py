@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DiskFull, PortraitError, StateDamaged, Unavailable
 
 LOCKED_RETRY_SECONDS = 1.0
@@ -80,14 +81,18 @@ class Failures:
 
     def _told(self, error: sqlite3.Error) -> Exception:
         if is_locked(error):
-            return Unavailable("the state file is locked by another process", LOCKED_RETRY_SECONDS)
+            return Unavailable(
+                "the state file is locked by another process", LOCKED_RETRY_SECONDS, ErrorReason.STATE_LOCKED
+            )
         if is_damage(error):
             self.fault = name_of(error)
             return damaged(self.fault)
         if is_full(error, self._path):
             return DiskFull("the disk of the state file is full", DISK_RETRY_SECONDS)
         if _family(name_of(error)) in _DISK:
-            return Unavailable(f"the state file can't be used ({name_of(error)})", DISK_RETRY_SECONDS)
+            return Unavailable(
+                f"the state file can't be used ({name_of(error)})", DISK_RETRY_SECONDS, ErrorReason.STATE_UNUSABLE
+            )
         return error
 
     def _note(self, name: str) -> None:

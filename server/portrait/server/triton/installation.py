@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from portrait.features.installing import explain_install
 from portrait.server.triton.errors import TritonError
 
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -40,7 +41,7 @@ def find() -> Installation:
     """
     spec = find_spec("pytriton")
     if spec is None or spec.origin is None:
-        raise TritonError("no Triton server is installed: pip install 'portrait[triton]', or give --triton-url")
+        raise TritonError(f"no Triton server is installed: {explain_install('triton')}; or give --triton-url")
     package = Path(spec.origin).parent
     root = package / "tritonserver"
     found = Installation(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from portrait.features.installing import explain_install
 from portrait.features.replacing import replacing
 from portrait.training.choices import Track
 from portrait.training.errors import TrainingError
@@ -130,7 +131,7 @@ def _backend(track: Track) -> Callable[[Path, str, str, Mapping[str, object]], T
         opens: Callable[..., Tracker] = importlib.import_module(f"{__package__}.{track.value}").open_run
     except ModuleNotFoundError as error:
         raise TrainingError(
-            f"--track {track} needs a library that is not installed ({error.name}): pip install 'portrait[{track}]'"
+            f"--track {track} needs a library that is not installed ({error.name}): {explain_install(track)}"
         ) from error
     return opens
 

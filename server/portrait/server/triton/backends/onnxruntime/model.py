@@ -27,6 +27,10 @@ _GRAPH_LEVELS = {
     2: onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
 }
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_INSTALL = (
+    "pip install '.[gpu]' in a checkout of Portrait, or pip install --index-url YOUR_INDEX 'shopper-portrait[gpu]'"
+)
+"""What `portrait.features.installing` says, which the Python of a Triton server may lack."""
 _TYPES = {
     "TYPE_FP16": "tensor(float16)",
     "TYPE_FP32": "tensor(float)",
@@ -163,14 +167,14 @@ def _missing_for_cuda() -> str:
     """What keeps ONNX Runtime from CUDA, in words."""
     version = f"onnxruntime {onnxruntime.__version__}"
     if _CUDA not in onnxruntime.get_available_providers():
-        return f"{version} is a build without CUDA; pip install 'portrait[gpu]' in an environment without 'triton'"
+        return f"{version} is a build without CUDA; in an environment without the extra `triton`, {_INSTALL}"
     provider = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:
         ctypes.CDLL(str(provider))
     except OSError as error:
         # Names the first library that is missing; CUDA's and cuDNN's come with the extra.
         if "cannot open shared object file" in str(error):
-            return f"{version} needs CUDA and cuDNN ({error}); pip install 'portrait[gpu]' brings both"
+            return f"{version} needs CUDA and cuDNN ({error}); {_INSTALL}, which brings both"
     return f"{version} finds no GPU that it can use; look at nvidia-smi, the driver and CUDA_VISIBLE_DEVICES"
 
 

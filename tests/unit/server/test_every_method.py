@@ -1,0 +1,102 @@
+"""Tables that are kept by method hold every method of the contract, and no other: a new one can't be forgotten."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+
+import portrait.v1
+from portrait.server.admission import costs, request_units
+from portrait.server.admission.costs import UnlistedMethod, cost_of
+from portrait.server.health import WRITING
+from portrait.server.interceptors.answers import ANSWERED_AGAIN
+from portrait.server.services.registry import METHODS, SERVICE_NAMES, require_costs
+
+
+def services() -> Iterator[ServiceDescriptor]:
+    """All services of the contract, from its generated modules."""
+    for module in pkgutil.iter_modules(portrait.v1.__path__):
+        if module.name.endswith("_pb2"):
+            yield from importlib.import_module(f"portrait.v1.{module.name}").DESCRIPTOR.services_by_name.values()
+
+
+def name_of(method: MethodDescriptor) -> str:
+    return f"{method.containing_service.full_name}/{method.name}"
+
+
+def invented(package: str, method: str, request: str) -> MethodDescriptor:
+    """A method that somebody adds to the contract and to nothing else."""
+    file = FileDescriptorProto(name="new.proto", package=package, syntax="proto3")
+    file.message_type.add(name=request)
+    file.service.add(name="ProfileService").method.add(
+        name=method, input_type=f".{package}.{request}", output_type=f".{package}.{request}"
+    )
+    pool = DescriptorPool()
+    pool.Add(file)
+    return pool.FindServiceByName(f"{package}.ProfileService").methods[0]
+
+
+def test_every_service_is_registered() -> None:
+    assert sorted(SERVICE_NAMES) == sorted(service.full_name for service in services())
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+def test_every_method_has_a_cost(method: MethodDescriptor) -> None:
+    require_costs([method])
+    assert cost_of(name_of(method)) is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "missing"),
+    [
+        (
+            invented("portrait.v1", "GetDreams", "GetProfileRequest"),
+            r"^portrait\.v1\.ProfileService/GetDreams has no ",
+        ),
+        (invented("portrait.v1", "GetProfile", "GetDreamsRequest"), r"^portrait\.v1\.GetDreamsRequest has no units"),
+        (
+            invented("portrait.v2", "GetProfile", "GetProfileRequest"),
+            r"^portrait\.v2\.ProfileService/GetProfile has ",
+        ),
+    ],
+)
+def test_a_method_that_nobody_listed_is_named_at_the_start(method: MethodDescriptor, missing: str) -> None:
+    with pytest.raises(UnlistedMethod, match=missing):
+        require_costs([*METHODS, method])
+
+
+@pytest.mark.parametrize("name", ["", "portrait.v1.ProfileService/", "portrait.v1/GetProfile", "grpc.Other/Do"])
+def test_no_unknown_method_is_free(name: str) -> None:
+    with pytest.raises(UnlistedMethod):
+        cost_of(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["grpc.health.v1.Health/Check", "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
+)
+def test_health_and_reflection_are_free(name: str) -> None:
+    assert cost_of(name) is None
+
+
+def test_a_batch_costs_more_than_one_call() -> None:
+    batch = cost_of("portrait.v1.ProfileService/BatchGetProfiles")
+    assert batch is not None
+    assert batch.units(40 * 256) > 100
+
+
+def test_no_table_names_what_there_is_not() -> None:
+    names, requests = {name_of(method) for method in METHODS}, {method.input_type.full_name for method in METHODS}
+    assert names == costs.LISTED
+    assert requests == request_units.LISTED
+    assert names >= ANSWERED_AGAIN
+    assert {"", *SERVICE_NAMES} >= WRITING
+
+
+def test_answers_that_are_given_again_say_for_whom_and_when() -> None:
+    for method in METHODS:
+        if name_of(method) in ANSWERED_AGAIN:
+            assert {"shopper", "as_of"} <= set(method.input_type.fields_by_name), name_of(method)

@@ -64,7 +64,7 @@ def trained_on(data: Path) -> TrainedRun:
     """The run beside a window's data set, trained now if it is not there."""
     run = data / "run"
     if not (run / runs.MODEL).exists():
-        runs.train(data, run, SETTINGS, resume=(run / runs.SETTINGS).exists())
+        runs.train(data, run, SETTINGS, resume=(run / run_folder.SETTINGS).exists())
     trained = runs.load(run)
     if trained.settings != SETTINGS:
         raise TrainingError(f"{run} was trained with other settings; name another OUT")

@@ -19,7 +19,8 @@ from transformers import (
 
 from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
 from portrait.training.errors import TrainingError
-from portrait.training.models.text_encoder import TextEncoder, base_tokenizer
+from portrait.training.models.base_model import base_tokenizer
+from portrait.training.models.text_encoder import TextEncoder
 
 WORDS = len(tiny_data.VOCABULARY)
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
@@ -98,5 +99,5 @@ def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
     from transformers import T5Config
 
     config = T5Config(vocab_size=WORDS, d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2)
-    with pytest.raises(TrainingError, match="reads no texts by itself"):
+    with pytest.raises(TrainingError, match="reads no texts of 64 tokens by itself"):
         _encoder(config, tmp_path)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
 from portrait.features.histories import EventColumns, leading_searches, numbers, search_seconds
-from portrait.features.path_names import utf8_name
 from portrait.features.prices import PriceScale
 from portrait.features.statistics import spent
 from portrait.features.text import item_text, normalise_text
+from portrait.training import tables
 from portrait.training.errors import TrainingError
 
 NO_ITEM = -1
@@ -89,11 +89,8 @@ def load(folder: Path) -> Corpus:
     Raises:
         TrainingError: the folder is not one, or holds no event with an item.
     """
-    try:
-        events = pl.read_parquet(utf8_name(folder / "events.parquet")).sort("shopper_id", "sequence")
-        items_table = pl.read_parquet(utf8_name(folder / "items.parquet"))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise TrainingError(f"{folder} is not a prepared data set ({error}); run `portrait prepare` first") from error
+    events = tables.read(folder, "events", tables.EVENTS).sort("shopper_id", "sequence")
+    items_table = tables.read(folder, "items", tables.ITEMS)
     # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
     events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
     events = events.filter(pl.col("type").is_in([kind.value for kind in EVENT_TYPES]))

@@ -37,6 +37,8 @@ class Report:
     missing: dict[str, int]
     """Kept events without a value, by column."""
     limits: Limits
+    identity: str = ""
+    """Hash over what training reads of the data set; see `portrait.training.identity`."""
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def to_json(self) -> str:

@@ -21,6 +21,7 @@ from benchmarks.search.baselines import bm25, popular, query_popularity, spelled
 from benchmarks.search.protocol import MEASURES, asked, asked_in_test, figure, without_shoppers
 from benchmarks.search.shipped import floor
 from portrait.training import run as runs
+from portrait.training import run_folder
 from portrait.training.choices import Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.evaluation import rank

@@ -204,10 +204,12 @@ def traits(
 ) -> None:
     """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
     from portrait.training.run import load
+    from portrait.training.traits import declarations
     from portrait.training.traits.learning import learn
 
     errors = Console(stderr=True)
     with _told(), errors.status("loading the run") as status:
+        declarations.read(file)  # what is wrong with it is told before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
         found = learn(load(run), file, until, lambda name: status.update(f"learning {name}"))
     if as_json:

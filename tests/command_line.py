@@ -1,8 +1,8 @@
 """The `portrait` command in this process: the same `main`, and what it would leave behind in a shell."""
 
 import contextlib
-import io
 import sys
+import tempfile
 from dataclasses import dataclass
 from unittest import mock
 
@@ -20,19 +20,21 @@ class Ended:
 
 def portrait(*arguments: object) -> Ended:
     """Run a command line."""
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
     code: object = 0
     with (
+        # Files, as some libraries ask for the number of a stream.
+        tempfile.TemporaryFile("w+", encoding="utf-8") as stdout,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
         mock.patch.object(sys, "argv", ["portrait", *map(str, arguments)]),
-        contextlib.redirect_stdout(streams[0]),
-        contextlib.redirect_stderr(streams[1]),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
     ):
         try:
             cli.main()
         except SystemExit as ended:
             code = ended.code
-    written = []
-    for stream in streams:
-        stream.flush()
-        written.append(stream.buffer.getvalue().decode("utf-8"))  # type: ignore[attr-defined]
+        written = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            written.append(stream.read())
     return Ended(code if isinstance(code, int) else int(bool(code)), *written)

@@ -78,6 +78,8 @@ def test_a_run_that_was_stopped_goes_on_with_its_own_data_only(copied: Shop, tmp
 def test_the_same_log_prepared_again_is_the_same_data_set(copied: Shop) -> None:
     assert portrait("prepare", copied.log, copied.data).code == 0
     assert portrait("evaluate", copied.run).code == 0
+    # Of a test as small as this, the report can show no parts.
+    assert portrait("report", copied.run).code == 0
 
 
 def test_a_data_set_that_moved_is_told_to_the_run_by_resuming(copied: Shop, tmp_path: Path) -> None:

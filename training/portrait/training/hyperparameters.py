@@ -76,6 +76,8 @@ def search(
     """
     shared = {name: value for name, value in base.items() if name != "preset"}
     preset = base.get("preset", Preset.QUICK)
+    if folder.is_file():
+        raise TrainingError(f"{folder} is a file; name a folder for the study")
     identity = open_data_set(data).identity
     runs.require_trainable(data, TrainSettings.of(preset, **{**shared, "seed": seed}))
     subject = {"data": identity, "base": {key: str(value) for key, value in base.items()}, "seed": seed}
@@ -107,19 +109,21 @@ def search(
         if study.best_trials:
             _write(folder / BEST, best())
 
-    left = trials - sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
-    if left > 0:
+    if (left := trials - _ended(study)) > 0:
         study.optimize(objective, n_trials=left, timeout=timeout, callbacks=[ended])
     if not study.best_trials:
         raise TrainingError("no trial has ended; allow more --minutes or --trials")
     return best()
 
 
+def _ended(study: optuna.Study) -> int:
+    """How many trials have ended, by themselves or cut short."""
+    return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
+
+
 def _study(folder: Path, seed: int, subject: dict[str, Any]) -> optuna.Study:
     """The study of a folder, which is made if it is missing; one of another subject is left as it is."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if folder.exists() and not folder.is_dir():
-        raise TrainingError(f"{folder} is a file; name a folder for the study")
     journal = folder / JOURNAL
     if journal.exists():
         study = _held(journal)

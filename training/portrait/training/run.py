@@ -92,6 +92,8 @@ def train(
     Raises:
         TrainingError: data or folder do not allow it, or a tracker's library is missing.
     """
+    if folder.is_file():
+        raise TrainingError(f"{folder} is a file; name a folder for the run")
     run = RunFolder(folder, open_data_set(data), settings, resume, track)
     run.require_openable()
     if (folder / MODEL).exists():

@@ -32,8 +32,6 @@ class RunFolder:
         Raises:
             TrainingError: it holds something else, or the run that it holds is one of other settings or data.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise TrainingError(f"{self.path} is a file; name a folder for the run")
         written = self.path / SETTINGS
         if not self.resume:
             if self.path.exists() and any(self.path.iterdir()):

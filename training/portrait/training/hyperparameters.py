@@ -76,8 +76,7 @@ def search(
     """
     shared = {name: value for name, value in base.items() if name != "preset"}
     preset = base.get("preset", Preset.QUICK)
-    if folder.is_file():
-        raise TrainingError(f"{folder} is a file; name a folder for the study")
+    _require_no_file(folder)
     identity = open_data_set(data).identity
     runs.require_trainable(data, TrainSettings.of(preset, **{**shared, "seed": seed}))
     subject = {"data": identity, "base": {key: str(value) for key, value in base.items()}, "seed": seed}
@@ -114,6 +113,11 @@ def search(
     if not study.best_trials:
         raise TrainingError("no trial has ended; allow more --minutes or --trials")
     return best()
+
+
+def _require_no_file(folder: Path) -> None:
+    if folder.is_file():
+        raise TrainingError(f"{folder} is a file; name a folder for the study")
 
 
 def _ended(study: optuna.Study) -> int:

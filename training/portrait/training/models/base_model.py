@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub import get_session, get_token, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from tokenizers import Tokenizer
 from tokenizers.processors import Sequence, TemplateProcessing
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
@@ -53,7 +53,7 @@ def base_model_folder(name: str) -> str:
         raise TrainingError(
             f"the base model {name!r} does not exist; name a folder, or a model of the Hugging Face hub"
         )
-    elif not isinstance(try_to_load_from_cache(name, _CONFIG), str):
+    elif not _is_cached(name):
         _require_on_hub(name)
     return name
 
@@ -140,8 +140,16 @@ def _loaded(name: str, part: str, load: Callable[[str], R]) -> R:
 
 def _options(name: str) -> dict[str, Any]:
     """How Transformers looks for a model: where the hub's files are here already, it asks the hub nothing."""
-    cached = not Path(name).exists() and isinstance(try_to_load_from_cache(name, _CONFIG), str)
-    return {"local_files_only": True} if cached else {}
+    return {"local_files_only": True} if not Path(name).exists() and _is_cached(name) else {}
+
+
+def _is_cached(name: str) -> bool:
+    try:
+        return isinstance(try_to_load_from_cache(name, _CONFIG), str)
+    except HFValidationError as error:
+        raise TrainingError(
+            f"the base model {name!r} is no folder, and no name that the Hugging Face hub gives: {one_line(error)}"
+        ) from error
 
 
 def _require_model(folder: Path) -> None:
@@ -167,8 +175,10 @@ def _require_model(folder: Path) -> None:
 def _require_on_hub(name: str) -> None:
     """Ask the hub once, with a short patience, before its client asks for each file with a long one."""
     try:
+        token = get_token()
+        headers = {"authorization": f"Bearer {token}"} if token else {}
         url = hf_hub_url(name, _CONFIG)
-        answer = get_session().head(url, headers=build_hf_headers(), timeout=HUB_SECONDS, follow_redirects=True)
+        answer = get_session().head(url, headers=headers, timeout=HUB_SECONDS, follow_redirects=True)
         status = int(answer.status_code)
     except Exception as error:
         raise TrainingError(

@@ -76,8 +76,10 @@ def _settings(given: dict[str, Any]) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         told = sources.describe(error)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         told = sources.describe_file(error)
+    except RecursionError:
+        told = "the settings file is nested too deeply"
     typer.echo(f"error: {' '.join(told.split())}", err=True)
     raise typer.Exit(2)
 

@@ -209,13 +209,16 @@ class Loop:
         Raises:
             TrainingError: the value is infinite or no number.
         """
-        if not torch.isfinite(value):
-            settings = self._settings
-            raise TrainingError(
-                f"the {name} is {float(value)} at step {self._at.step + 1}, so training stops; most likely steps are "
-                f"too large: lower learning_rate ({settings.learning_rate:g}), text_learning_rate "
-                f"({settings.text_learning_rate:g}) or scale ({settings.scale:g}), in a new run"
-            )
+        if torch.isfinite(value):
+            return
+        settings = self._settings
+        cause = (
+            f"most likely steps are too large: lower learning_rate ({settings.learning_rate:g}), text_learning_rate "
+            f"({settings.text_learning_rate:g}) or scale ({settings.scale:g}), in a new run"
+            if self._at.step
+            else f"most likely the values of the base model {settings.base_model!r} are too large: name another one"
+        )
+        raise TrainingError(f"the {name} is {float(value)} at step {self._at.step + 1}, so training stops; {cause}")
 
     def _loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
         """Softmax cross-entropy of the targets among all items, or among sampled ones with log-Q correction; weighted.

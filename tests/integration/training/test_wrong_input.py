@@ -220,3 +220,20 @@ def test_a_damaged_data_set_is_told(shop: Shop, tmp_path: Path, name: str) -> No
         ended = portrait("train", tmp_path / "data", tmp_path / "run", *shop.options)
         assert (ended.code, ended.stderr.count("\n")) == (2, 1), (content[:8], ended)
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_an_end_far_from_the_log_is_told(shop: Shop, valid: dict[str, object], day: str) -> None:
+    ended = portrait("traits", shop.run, valid["file"], "--complete-until", day)
+    assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended
+    assert "--complete-until must be from 2026-01-" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--trials", 0), ("--minutes", "nan"), ("--minutes", -1), ("--seed", -1), ("--seed", 2**40)]
+)
+def test_a_study_out_of_range_is_told(shop: Shop, tmp_path: Path, wrong: tuple[object, ...]) -> None:
+    ended = portrait("tune", shop.data, tmp_path / "study", *wrong)
+    assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended
+    assert f"'{str(wrong[0]).removeprefix('--')}' must be from" in ended.stderr
+    assert not (tmp_path / "study").exists()

@@ -41,7 +41,7 @@ def _hash_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> dic
         for batch in frame.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True):
             for column in batch.iter_columns():
                 _update(hashes, column.name, column)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except tables.READ_ERRORS as error:
         raise tables.not_prepared(folder, f"{name}.parquet: {error}") from error
     return {column: digest.hexdigest() for column, digest in hashes.items()}
 

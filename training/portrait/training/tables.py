@@ -38,6 +38,10 @@ SHOPPERS: dict[str, pl.DataType] = {
 }
 
 
+READ_ERRORS = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What Polars raises on a file that is missing, broken or of other columns; the last is no `Exception`."""
+
+
 def scan(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFrame:
     """A table of a prepared data set, not read yet; a column that the file lacks is left out.
 
@@ -50,7 +54,7 @@ def scan(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFra
     try:
         frame = pl.scan_parquet(utf8_name(path), glob=False, hive_partitioning=False)
         held = frame.collect_schema()
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except READ_ERRORS as error:
         raise not_prepared(folder, f"{path}: {error}") from error
     return frame.select(pl.col(column).cast(kind) for column, kind in columns.items() if column in held)
 
@@ -67,7 +71,7 @@ def read(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.DataFra
         raise not_prepared(folder, f"{name}.parquet has no column {missing[0]!r}")
     try:
         return frame.collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except READ_ERRORS as error:
         raise not_prepared(folder, f"{name}.parquet: {error}") from error
 
 

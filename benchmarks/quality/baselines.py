@@ -22,7 +22,8 @@ from benchmarks.quality.protocol import Scorer, Task
 from portrait.training.choices import DEFAULT_BASE_MODEL
 from portrait.training.corpus import Corpus
 from portrait.training.model import TextCache
-from portrait.training.models.text_encoder import TextEncoder, base_tokenizer
+from portrait.training.models.base_model import base_tokenizer
+from portrait.training.models.text_encoder import TextEncoder
 
 _CHEAP = {"decay", "own", "popularity"}
 """Settings that what is prepared does not depend on."""

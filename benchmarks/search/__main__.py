@@ -21,6 +21,7 @@ from benchmarks.search.baselines import bm25, popular, query_popularity, spelled
 from benchmarks.search.protocol import MEASURES, asked, asked_in_test, figure, without_shoppers
 from benchmarks.search.shipped import floor
 from portrait.training import run as runs
+from portrait.training import run_folder
 from portrait.training.choices import Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.evaluation import rank
@@ -64,7 +65,7 @@ def trained_on(data: Path) -> TrainedRun:
     """The run beside a window's data set, trained now if it is not there."""
     run = data / "run"
     if not (run / runs.MODEL).exists():
-        runs.train(data, run, SETTINGS, resume=(run / runs.SETTINGS).exists())
+        runs.train(data, run, SETTINGS, resume=(run / run_folder.SETTINGS).exists())
     trained = runs.load(run)
     if trained.settings != SETTINGS:
         raise TrainingError(f"{run} was trained with other settings; name another OUT")

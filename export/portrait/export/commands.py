@@ -1,6 +1,5 @@
 """The commands `portrait export` and `portrait report`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -30,19 +29,20 @@ def export(
     from portrait.export.errors import ExportError, RepositoryError
     from portrait.export.nearest import Retrieval
     from portrait.export.release import make
+    from portrait.training.datasets import read_object
     from portrait.training.errors import TrainingError
     from portrait.training.run import load
 
     console, errors = Console(), Console(stderr=True)
     try:
         with errors.status("loading the run") as status:
+            if repository.exists() and not repository.is_dir():
+                raise RepositoryError(f"{repository} is a file; name a folder")
             trained = load(run)
-            metrics = {
-                path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.glob("metrics-*.json"))
-            }
+            metrics = {path.stem: read_object(path) for path in sorted(run.glob("metrics-*.json"))}
             manifest, checks = make(trained, metrics, repository, precision, status.update)
     except (TrainingError, ExportError, OSError) as error:
-        errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        _print_error(errors, error)
         raise typer.Exit(2 if isinstance(error, TrainingError | RepositoryError | OSError) else 1) from None
     table = Table(
         "graph", "runtime", "worst difference", "bound", title=f"release {manifest.release}: parity with PyTorch"
@@ -67,18 +67,26 @@ def report(
     from portrait.export.report.figures import gather
     from portrait.training.errors import TrainingError
     from portrait.training.run import load
+    from portrait.training.targets import require_file_target
 
     errors = Console(stderr=True)
     path = out or run / files.REPORT
     try:
-        if out and not path.parent.is_dir():
-            raise TrainingError(f"{path.parent} is no folder")
+        if out:
+            require_file_target(out)
         with errors.status("loading the run") as status:
             trained = load(run)
+            require_file_target(path)
             status.update("ranking the test and measuring")
             figures = gather(trained, results or [])
         page.write(figures, path)
     except (TrainingError, OSError) as error:
-        errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        _print_error(errors, error)
         raise typer.Exit(2) from None
     typer.echo(f"report: {path}")
+
+
+def _print_error(errors: Console, error: Exception) -> None:
+    """Print an error as one line, whatever it quotes."""
+    message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    errors.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", highlight=False, soft_wrap=True)

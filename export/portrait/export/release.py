@@ -169,7 +169,7 @@ def _manifest(
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
         hashes={str(path.relative_to(staging)): files.sha256(path) for path in sorted(written)},
-        data=trained.data["report"],
+        data=trained.data["report"] | {"identity": trained.data["identity"]},
         training={
             "base_model": settings.base_model,
             "tuning": settings.tuning.value,

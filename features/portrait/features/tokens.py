@@ -44,6 +44,11 @@ class TextTokenizer:
         with replacing(path) as temporary:
             temporary.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
 
+    @property
+    def token_count(self) -> int:
+        """One more than the highest token id."""
+        return 1 + max(self._tokenizer.get_vocab().values(), default=-1)
+
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, unpadded, at most `MAXIMUM_TOKENS`. Releases the GIL while it works."""
         heads = [_cut_head(text) for text in texts]

@@ -75,9 +75,13 @@ def _settings(given: dict[str, Any]) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise typer.BadParameter(sources.describe(error)) from None
+        told = sources.describe(error)
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(sources.describe_file(error)) from None
+        told = sources.describe_file(error)
+    except RecursionError:
+        told = "the settings file is nested too deeply"
+    typer.echo(f"error: {' '.join(told.split())}", err=True)
+    raise typer.Exit(2)
 
 
 @_with_settings(Settings.model_fields)

@@ -23,7 +23,7 @@ from portrait.training import run as runs
 from portrait.training.choices import Preset
 from portrait.training.commands import prepare
 from portrait.training.evaluation import evaluate
-from portrait.training.models.text_encoder import base_tokenizer
+from portrait.training.models.base_model import base_tokenizer
 from portrait.training.settings import TrainSettings
 
 REAL = Path(os.environ.get("PORTRAIT_TEST_DATA", "")) / "amazon-cn-zh-ratings"

@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 import tiny_data
 import torch
+from safetensors.torch import load_file, save_file
 
+from portrait.training import loop
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Split, Tuning
 from portrait.training.errors import TrainingError
@@ -145,3 +147,31 @@ def test_a_folder_in_use_is_refused(data: Path, bert: Path, whole: Path) -> None
         runs.train(data, whole, _settings(bert))
     with pytest.raises(TrainingError, match="other settings"):
         runs.train(data, whole, _settings(bert, seed=7), resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_keeps_no_model(data: Path, bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(bert, tmp_path / "huge")
+    weights = {name: tensor * 1e30 for name, tensor in load_file(bert / "model.safetensors").items()}
+    save_file(weights, tmp_path / "huge" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 1, .* base model"):
+        runs.train(data, tmp_path / "run", _settings(tmp_path / "huge"))
+    assert not list((tmp_path / "run").glob("*.pt"))
+
+
+def test_training_that_gets_lost_names_the_step_and_the_settings(
+    data: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third step finds weights that are no numbers, as after a step that was far too large."""
+    step, losses = loop.Loop._step, []
+
+    def lose(self: loop.Loop, group: list[object]) -> float:
+        if len(losses) == 2:
+            torch.nn.init.constant_(self._model.residual.weight, float("nan"))
+        losses.append(step(self, group))
+        return losses[-1]
+
+    monkeypatch.setattr(loop.Loop, "_step", lose)
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 3, .* lower learning_rate \(0.001\)"):
+        runs.train(data, tmp_path / "run", _settings(bert))
+    assert len(losses) == 2
+    assert not (tmp_path / "run" / "model.pt").exists()

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -105,8 +106,27 @@ def test_trials_share_a_preset_that_the_settings_name(data: Path, base: dict[str
 
 def test_another_data_set_is_refused(data: Path, base: dict[str, object], tmp_path: Path) -> None:
     _search(data, tmp_path / "study", base, 1)
-    with pytest.raises(TrainingError, match="name a new folder"):
-        _search(tmp_path / "elsewhere", tmp_path / "study", base, 1)
+    journal = (tmp_path / "study" / hyperparameters.JOURNAL).read_bytes()
+    shutil.copytree(data, tmp_path / "copied")
+    _search(tmp_path / "copied", tmp_path / "study", base, 1)
+    other = tiny_data.write(tmp_path / "other", seed=1)
+    with pytest.raises(TrainingError, match="of other data; name a new folder"):
+        _search(other, tmp_path / "study", base, 1)
+    assert (tmp_path / "study" / hyperparameters.JOURNAL).read_bytes() == journal
+
+
+def test_a_typo_leaves_no_study(data: Path, base: dict[str, object], tmp_path: Path) -> None:
+    for source, settings in ((tmp_path / "elsewhere", base), (data, base | {"base_model": str(tmp_path / "nowhere")})):
+        with pytest.raises(TrainingError):
+            _search(source, tmp_path / "study", settings, 1)
+        assert not (tmp_path / "study").exists()
+
+
+def test_a_damaged_journal_is_told(data: Path, base: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / hyperparameters.JOURNAL).write_text("{\n}\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match="not the journal of a study"):
+        _search(data, tmp_path / "study", base, 1)
 
 
 def test_settings_of_a_file_count_less_than_options(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from portrait.training import index as indexes
 from portrait.training.choices import Preset
 from portrait.training.corpus import Corpus, load
 from portrait.training.model import PortraitModel, TextCache
+from portrait.training.models.base_model import base_tokenizer
 from portrait.training.models.ranker import Ranker
-from portrait.training.models.text_encoder import base_tokenizer
 from portrait.training.ranking import pretended
 from portrait.training.retrieval import item_vectors
 from portrait.training.settings import TrainSettings

@@ -28,9 +28,17 @@ def _told() -> Iterator[None]:
     try:
         yield
     except TrainingError as error:
-        # Escaped: a message may quote a log, and `[/x]` in a log is no markup.
-        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+        message = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise  # a reader of the output is gone, or a disk is full
+        message = f"{error.filename}: {error.strerror}"
+    else:
+        return
+    # Escaped: a message may quote a log, and `[/x]` in a log is no markup.
+    message = escape(" ".join(message.split()))
+    Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
 
 
 def prepare(
@@ -136,14 +144,15 @@ def _attributes(names: str) -> tuple[Attribute, ...]:
 def tune(
     data: Annotated[Path, typer.Argument(help="Folder that `portrait prepare` wrote.")],
     study: Annotated[Path, typer.Argument(help="Folder of the study; one that exists goes on where it stopped.")],
-    trials: Annotated[int, typer.Option(min=1, help="Trials the study shall have, earlier ones included.")] = 20,
-    minutes: Annotated[float | None, typer.Option(min=0.0, help="Begin no new trial after these.")] = None,
+    trials: Annotated[int, typer.Option(help="Trials the study shall have, earlier ones included.")] = 20,
+    minutes: Annotated[float | None, typer.Option(help="Begin no new trial after these.")] = None,
     settings: Annotated[Path | None, typer.Option(help="JSON file of settings that all trials share.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search and of every trial.")] = 0,
     track: Annotated[Track | None, typer.Option(help="Tell every trial to this as well as to TensorBoard.")] = None,
 ) -> None:
     """Search for better hyper-parameters, judged by validation alone."""
     from portrait.training import hyperparameters
+    from portrait.training.ranges import require_in_range
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import Tracking
 
@@ -152,6 +161,7 @@ def tune(
         typer.echo(f"trial {number}: {told}, {json.dumps(chosen)}")
 
     with _told():
+        require_in_range({"trials": trials, "minutes": minutes, "seed": seed})
         base = TrainSettings.choices(settings) if settings else {}
         seconds = None if minutes is None else 60.0 * minutes
         tracking = Tracking(track, study) if track else None
@@ -196,10 +206,12 @@ def traits(
 ) -> None:
     """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
     from portrait.training.run import load
+    from portrait.training.traits import declarations
     from portrait.training.traits.learning import learn
 
     errors = Console(stderr=True)
     with _told(), errors.status("loading the run") as status:
+        declarations.read(file)  # what is wrong with it is told before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
         found = learn(load(run), file, until, lambda name: status.update(f"learning {name}"))
     if as_json:

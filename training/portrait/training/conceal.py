@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from portrait.training import readers, retrieval
+from portrait.training import prepared_tables, retrieval
 from portrait.training.choices import Attribute
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.errors import TrainingError
@@ -37,14 +37,11 @@ def declared(data: Path, corpus: Corpus, attributes: tuple[Attribute, ...]) -> N
     """`[attributes, shoppers]`: number of the value that each shopper declared, `UNDECLARED` for none or a rare one.
 
     Raises:
-        TrainingError: too few shoppers declared an attribute for it to be concealed.
+        TrainingError: too few shoppers declared an attribute for it to be concealed, or the table is missing or broken.
     """
     path = data / "shoppers.parquet"
     columns = ["shopper_id", *(attribute.value for attribute in attributes)]
-    try:
-        table = readers.read_parquet(path, columns)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise TrainingError(f"{path} does not say what shoppers declared: {error}") from error
+    table = prepared_tables.read(data, "shoppers", {column: prepared_tables.SHOPPERS[column] for column in columns})
     order = pl.DataFrame({"shopper_id": corpus.shopper_ids})
     aligned = order.join(table, on="shopper_id", how="left", maintain_order="left")
     return np.array([_codes(aligned[attribute.value], path) for attribute in attributes], dtype=np.int64)

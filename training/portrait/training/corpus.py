@@ -14,7 +14,7 @@ from portrait.features.histories import EventColumns, leading_searches, numbers,
 from portrait.features.prices import PriceScale
 from portrait.features.statistics import spent
 from portrait.features.text import item_text, normalise_text
-from portrait.training import readers
+from portrait.training import prepared_tables
 from portrait.training.errors import TrainingError
 
 NO_ITEM = -1
@@ -94,11 +94,8 @@ def load(folder: Path) -> Corpus:
     Raises:
         TrainingError: the folder is not one, or holds no event with an item.
     """
-    try:
-        events = readers.read_parquet(folder / "events.parquet").sort("shopper_id", "sequence")
-        items_table = readers.read_parquet(folder / "items.parquet")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise TrainingError(f"{folder} is not a prepared data set ({error}); run `portrait prepare` first") from error
+    events = prepared_tables.read(folder, "events", prepared_tables.EVENTS).sort("shopper_id", "sequence")
+    items_table = prepared_tables.read(folder, "items", prepared_tables.ITEMS)
     # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
     events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
     events = events.filter(pl.col("type").is_in([kind.value for kind in EVENT_TYPES]))

@@ -39,3 +39,9 @@ class DeclarationError(TrainingError):
     def __reduce__(self) -> tuple[type["DeclarationError"], tuple[str, str | None, str | None, str]]:
         """Travel between processes."""
         return type(self), (self.file, self.trait, self.field, self.message)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

@@ -17,10 +17,13 @@ from portrait.training import metrics, ranking, tracking
 from portrait.training import run as runs
 from portrait.training.choices import Split
 from portrait.training.corpus import Corpus
+from portrait.training.datasets import read_object
 from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
 from portrait.training.ranking import Candidates
 from portrait.training.retrieval import Vectors, encode_targets, rank_all, ranks_of, text_vectors
 from portrait.training.run import TrainedRun
+from portrait.training.run_folder import SETTINGS
+from portrait.training.targets import require_file_target, require_folder_target
 
 CUTS = (5, 10, 20)
 DUMPED = 100
@@ -55,7 +58,7 @@ def trained_for(folder: Path, split: Split | None) -> TrainedRun:
     twin = folder / split.value
     if not (twin / runs.MODEL).exists():
         settings = dataclasses.replace(trained.settings, split=split)
-        runs.train(Path(trained.data["path"]), twin, settings, resume=(twin / runs.SETTINGS).exists())
+        runs.train(Path(trained.data["path"]), twin, settings, resume=(twin / SETTINGS).exists())
     return runs.load(twin)
 
 
@@ -198,12 +201,19 @@ def keep(measured: dict[str, Any], folder: Path) -> None:
 def kept(folder: Path) -> list[dict[str, Any]]:
     """What `keep` wrote into a run's folder, by split."""
     found = (metrics_file(folder, split) for split in Split)
-    return [json.loads(path.read_text(encoding="utf-8")) for path in found if path.exists()]
+    return [read_object(path) for path in found if path.exists()]
 
 
 def evaluate(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:
-    """Measure a run by a split (its own by default), keep the metrics in its folder, and dump its rankings."""
+    """Measure a run by a split (its own by default), keep the metrics in its folder, and dump its rankings.
+
+    Raises:
+        TrainingError: the run has not ended, its data set changed, or nothing can be written where it must.
+    """
+    if dump_to:
+        require_file_target(dump_to)
     trained = trained_for(folder, split)
+    require_folder_target(folder)
     ranked = rank_test(trained)
     measured = measure(trained, ranked)
     keep(measured, folder)

@@ -19,11 +19,13 @@ from optuna.trial import TrialState
 from portrait.features.replacing import replacing
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Tuning
-from portrait.training.errors import TrainingError
+from portrait.training.datasets import open_data_set
+from portrait.training.errors import TrainingError, one_line
 from portrait.training.settings import TEXT_LEARNING_RATES, TrainSettings
 from portrait.training.tracking import Tracking
 
 JOURNAL, BEST = "study.log", "best.json"
+_NAME = "portrait"
 _STARTUP_TRIALS, _STARTUP_EPOCHS = 5, 2
 
 Report = Callable[[int, float | None, dict[str, Any]], None]
@@ -72,15 +74,18 @@ def search(
         TrainingError: the data can't be trained on, the study is of something else, or no trial ended, or the
             tracker's library is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     shared = {name: value for name, value in base.items() if name != "preset"}
-    study = _study(folder, seed)
-    _same(study, {"data": str(data.resolve()), "base": {key: str(value) for key, value in base.items()}, "seed": seed})
+    preset = base.get("preset", Preset.QUICK)
+    _require_no_file(folder)
+    identity = open_data_set(data).identity
+    runs.require_trainable(data, TrainSettings.of(preset, **{**shared, "seed": seed}))
+    subject = {"data": identity, "base": {key: str(value) for key, value in base.items()}, "seed": seed}
+    study = _study(folder, seed, subject)
     _retry_interrupted(study, folder)
 
     def objective(trial: optuna.Trial) -> float:
         chosen = suggest(trial, base.get("tuning", TrainSettings.tuning))
-        settings = TrainSettings.of(base.get("preset", Preset.QUICK), **{**shared, **chosen, "seed": seed})
+        settings = TrainSettings.of(preset, **{**shared, **chosen, "seed": seed})
         own = folder / "trials" / str(trial.number)
 
         def watch(epoch: int, ndcg: float) -> None:
@@ -103,29 +108,53 @@ def search(
         if study.best_trials:
             _write(folder / BEST, best())
 
-    left = trials - sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
-    if left > 0:
+    if (left := trials - _ended(study)) > 0:
         study.optimize(objective, n_trials=left, timeout=timeout, callbacks=[ended])
     if not study.best_trials:
         raise TrainingError("no trial has ended; allow more --minutes or --trials")
     return best()
 
 
-def _study(folder: Path, seed: int) -> optuna.Study:
+def _require_no_file(folder: Path) -> None:
+    if folder.is_file():
+        raise TrainingError(f"{folder} is a file; name a folder for the study")
+
+
+def _ended(study: optuna.Study) -> int:
+    """How many trials have ended, by themselves or cut short."""
+    return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
+
+
+def _study(folder: Path, seed: int, subject: dict[str, Any]) -> optuna.Study:
+    """The study of a folder, which is made if it is missing; one of another subject is left as it is."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-    study = optuna.create_study(storage=storage, study_name="portrait", direction="maximize", load_if_exists=True)
+    journal = folder / JOURNAL
+    if journal.exists():
+        study = _held(journal)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(storage=_storage(journal), study_name=_NAME, direction="maximize")
+    known = study.user_attrs.get("subject")
+    if known is None:
+        study.set_user_attr("subject", subject)
+    elif known != subject:
+        other = ", ".join(name for name in subject if known.get(name) != subject[name])
+        raise TrainingError(f"the study in {folder} is of other {other}; name a new folder")
     # Drawn anew from the trials so far, so that a study that goes on does not repeat itself.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), n_startup_trials=_STARTUP_TRIALS)
     study.pruner = optuna.pruners.MedianPruner(_STARTUP_TRIALS, n_warmup_steps=_STARTUP_EPOCHS)
     return study
 
 
-def _same(study: optuna.Study, subject: dict[str, Any]) -> None:
-    known = study.user_attrs.get("subject")
-    if known is not None and known != subject:
-        raise TrainingError(f"the study is of {known}, not of {subject}; name a new folder")
-    study.set_user_attr("subject", subject)
+def _held(journal: Path) -> optuna.Study:
+    try:
+        return optuna.load_study(storage=_storage(journal), study_name=_NAME)
+    except Exception as error:  # a damaged journal makes it fail in many ways
+        raise TrainingError(f"{journal} is not the journal of a study: {one_line(error)}") from error
+
+
+def _storage(journal: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(journal)))
 
 
 def _retry_interrupted(study: optuna.Study, folder: Path) -> None:

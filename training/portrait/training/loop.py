@@ -16,6 +16,7 @@ from torch.nn import functional
 from portrait.training import checkpoints, metrics, position_bias, retrieval, tracking
 from portrait.training.choices import Tuning
 from portrait.training.corpus import Corpus
+from portrait.training.errors import TrainingError
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.models.towers import split
 from portrait.training.rank_budget import RankBudget
@@ -187,19 +188,37 @@ class Loop:
                 self._texts_moved = True
                 self._cache.refresh(self._texts_to_read(batch, random))
             loss = self._loss(batch, random)
+            self._require_finite("loss", loss)
             (loss / len(group)).backward()
             total += float(loss.detach()) / len(group)
             self._at.batch += 1
         self._cache.settle()
         if reads_texts and self._budget:
             self._budget.penalty().backward()
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), _GRADIENT_NORM)
+        self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self._model.parameters(), _GRADIENT_NORM))
         self._optimizer.step()
         if reads_texts and self._budget:
             self._budget.allocate(self._text_steps(self._at.step))
         self._schedule.step()
         self._at.step += 1
         return total
+
+    def _require_finite(self, name: str, value: Tensor) -> None:
+        """End a training that has got lost, before the weights and the last checkpoint are.
+
+        Raises:
+            TrainingError: the value is infinite or no number.
+        """
+        if torch.isfinite(value):
+            return
+        settings = self._settings
+        cause = (
+            f"most likely steps are too large: lower learning_rate ({settings.learning_rate:g}), text_learning_rate "
+            f"({settings.text_learning_rate:g}) or scale ({settings.scale:g}), in a new run"
+            if self._at.step
+            else f"most likely the values of the base model {settings.base_model!r} are too large: name another one"
+        )
+        raise TrainingError(f"the {name} is {float(value)} at step {self._at.step + 1}, so training stops; {cause}")
 
     def _loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
         """Softmax cross-entropy of the targets among all items, or among sampled ones with log-Q correction; weighted.

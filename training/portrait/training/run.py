@@ -1,7 +1,7 @@
 """A run: one training from a data set to a model in a folder.
 
 <run>/settings.json     what it was trained with
-<run>/data.json         which data set, and its report
+<run>/data.json         which data set, its content identity and report; see `datasets`
 <run>/checkpoint.pt     where it stands
 <run>/associations.npz  which items follow which
 <run>/model.pt          written last: a run without it has not ended
@@ -13,7 +13,6 @@
 """
 
 import dataclasses
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,22 +21,24 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from portrait.features import release as files
 from portrait.features.associations import Associations
-from portrait.features.replacing import replacing
 from portrait.features.tokens import TextTokenizer
-from portrait.training import associations, checkpoints, conceal, position_bias, ranking, retrieval, shortages, tracking
+from portrait.training import associations, checkpoints, conceal, position_bias, ranking, retrieval, shortages
 from portrait.training import corpus as corpora
 from portrait.training import index as indexes
 from portrait.training.corpus import NO_ITEM, Corpus
-from portrait.training.errors import TrainingError
+from portrait.training.datasets import open_data_set, open_recorded, read_record
+from portrait.training.errors import TrainingError, one_line
 from portrait.training.index import ItemIndex
 from portrait.training.loop import Loop, Watch
 from portrait.training.model import PortraitModel, TextCache
+from portrait.training.models.base_model import base_tokenizer
 from portrait.training.models.concealment import Concealment
 from portrait.training.models.ranker import Ranker
-from portrait.training.models.text_encoder import base_tokenizer
+from portrait.training.run_folder import SETTINGS, RunFolder
 from portrait.training.settings import TrainSettings
 from portrait.training.splits import Holdout, count_pairs, hold_out
 from portrait.training.tracking import Tracking
@@ -45,7 +46,7 @@ from portrait.training.traits import learnt
 from portrait.training.traits.learnt import Traits
 from portrait.training.tuning import merge, remains
 
-SETTINGS, DATA, MODEL, TOKENIZER = "settings.json", "data.json", "model.pt", "tokenizer.json"
+MODEL, TOKENIZER = "model.pt", "tokenizer.json"
 TRAIN_ONLY = "train-only"
 
 MOST_UNKNOWN = 0.1
@@ -68,7 +69,7 @@ class TrainedRun:
     index: ItemIndex
     cache: TextCache
     data: dict[str, Any]
-    """Path and report of the data set."""
+    """Path, content identity and report of the data set."""
     traits: Traits | None
     """What `portrait traits` learnt; None if it was not asked."""
 
@@ -88,24 +89,36 @@ def train(
     Raises:
         TrainingError: data or folder do not allow it, or a tracker's library is missing.
     """
-    _open(folder, settings, resume, track)
-    _write_data(data, folder)
-    corpus = corpora.load(data)
-    declared = conceal.declared(data, corpus, settings.conceal) if settings.conceal else None
-    if settings.refit:
-        _refit(data, corpus, declared, folder, settings, resume, track)
+    if folder.is_file():
+        raise TrainingError(f"{folder} is a file; name a folder for the run")
+    run = RunFolder(folder, open_data_set(data), settings, resume, track)
+    run.require_openable()
+    if (folder / MODEL).exists():
+        run.open()  # it has ended: all that can be new is where its data set lies
+        return
+    _train(run)
+
+
+def _train(run: RunFolder) -> None:
+    """Train a run, whose folder is opened once nothing is left that could refuse it."""
+    corpus = corpora.load(run.data.folder)
+    names = run.settings.conceal
+    declared = conceal.declared(run.data.folder, corpus, names) if names else None
+    if run.settings.refit:
+        _refit(run, corpus, declared)
     else:
-        _train_only(corpus, declared, folder, settings, resume)
+        _train_only(run, corpus, declared)
 
 
-def _train_only(
-    corpus: Corpus, declared: NDArray[np.int64] | None, folder: Path, settings: TrainSettings, resume: bool
-) -> None:
+def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
     """Encoders and associations learn from the training events; the ranker from some that are kept from them."""
+    settings = run.settings
     holdout = hold_out(corpus, settings.split)
     for_ranker = ranking.ranker_targets(corpus, holdout, settings.seed)
     targets = _encoder_targets(corpus, holdout, for_ranker)
-    model, cache, epochs = _train_encoders(corpus, holdout, targets, folder, settings, resume)
+    trainee = _trainee(corpus, holdout, settings)
+    run.open()
+    model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets)
     if declared is not None:
         conceal.conceal(model, cache, corpus, holdout, declared)
     linked = associations.fit(corpus, targets, settings)
@@ -117,55 +130,67 @@ def _train_only(
     scale = float(model.scale.detach())
     ranker = ranking.fit(corpus, holdout, vectors, index, linked, texts, weights, scale, settings.seed)
     ranker.newcomer_boost.fill_(settings.newcomer_boost)
-    _save(folder, model, cache, ranker, linked, epochs)
+    _save(run.path, model, cache, ranker, linked, epochs)
 
 
-def _refit(
-    data: Path,
-    corpus: Corpus,
-    declared: NDArray[np.int64] | None,
-    folder: Path,
-    settings: TrainSettings,
-    resume: bool,
-    track: Tracking | None,
-) -> None:
+def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
     """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
-    first = folder / TRAIN_ONLY
-    if not (first / MODEL).exists():
-        train(data, first, dataclasses.replace(settings, refit=False), resume and (first / SETTINGS).exists(), track)
+    first, settings = run.path / TRAIN_ONLY, run.settings
+    if (first / MODEL).exists():
+        run.open()
+    else:
+        resume = run.resume and (first / SETTINGS).exists()
+        inner = RunFolder(first, run.data, dataclasses.replace(settings, refit=False), resume, run.track, outer=run)
+        inner.require_openable()
+        _train(inner)
     chosen = checkpoints.load(first / MODEL)
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
-    model, cache, epochs = _train_encoders(
-        corpus, holdout, targets, folder, settings, resume, epochs=int(chosen["epochs"])
-    )
+    trainee = _trainee(corpus, holdout, settings)
+    model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets, epochs=int(chosen["epochs"]))
     if declared is not None:
         conceal.conceal(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(chosen["ranker"])
-    _save(folder, model, cache, ranker, associations.fit(corpus, targets, settings), epochs)
+    _save(run.path, model, cache, ranker, associations.fit(corpus, targets, settings), epochs)
+
+
+Trainee = tuple[PortraitModel, TextCache, TextTokenizer]
+"""A model that is not trained yet, the texts that it reads, and its tokenizer."""
+
+
+def _trainee(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> Trainee:
+    torch.manual_seed(settings.seed)
+    tokenizer = base_tokenizer(settings.base_model)
+    _require_known(tokenizer.unknown_share(corpus.texts), settings.base_model)
+    model = PortraitModel(settings, len(corpus.items))
+    model.text.require_vocabulary(tokenizer)
+    model.forget(holdout.item_counts == 0)
+    return model, TextCache(model.text, tokenizer, corpus.texts), tokenizer
 
 
 def _train_encoders(
-    corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64], folder: Path, settings: TrainSettings, resume: bool,
+    run: RunFolder, trainee: Trainee, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
     epochs: int | None = None, watch: Watch | None = None,
 ) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
     """The encoders as they are to be exported, their texts, and after how many epochs."""
-    torch.manual_seed(settings.seed)
-    tokenizer = base_tokenizer(settings.base_model)
-    tokenizer.save(folder / TOKENIZER)
-    _warn_of_unknown(tokenizer.unknown_share(corpus.texts), settings.base_model)
-    model = PortraitModel(settings, len(corpus.items))
-    model.forget(holdout.item_counts == 0)
-    cache = TextCache(model.text, tokenizer, corpus.texts)
-    epochs = Loop(corpus, holdout, targets, model, cache, settings, folder, epochs, watch).train(resume)
+    model, cache, tokenizer = trainee
+    tokenizer.save(run.path / TOKENIZER)
+    loop = Loop(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, watch)
+    epochs = loop.train(run.resume)
     model.text.bert = merge(model.text.bert)
     model.eval()
     indexes.lend(model, cache, corpus, holdout.item_counts)
     return model, cache, epochs
 
 
-def _warn_of_unknown(share: float, base_model: str) -> None:
+def _require_known(share: float, base_model: str) -> None:
+    """Refuse a tokenizer that knows nothing of the texts; warn of one that knows little."""
+    if share == 1.0:
+        raise TrainingError(
+            f"the tokenizer of the base model {base_model!r} knows none of the words of the data set; name a model of "
+            "their language with --base-model"
+        )
     if share > MOST_UNKNOWN:
         _log.warning(
             "warning: the base model %s does not know %.0f%% of what the texts consist of; name one of their language "
@@ -176,9 +201,33 @@ def _warn_of_unknown(share: float, base_model: str) -> None:
 def _save(
     folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, linked: Associations, epochs: int
 ) -> None:
+    _require_finite(model, ranker)
     linked.save(folder / files.ASSOCIATIONS)
     state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
     checkpoints.save(state, folder / MODEL)
+
+
+def _require_finite(*trained: nn.Module) -> None:
+    """Refuse a model that is none; the loop checks each step, this what was fitted after it."""
+    for module in trained:
+        for name, values in module.state_dict().items():
+            if not torch.isfinite(values).all():
+                raise TrainingError(
+                    f"training ended with values of {name!r} that are no numbers; nothing is kept of the model. "
+                    "Lower learning_rate, text_learning_rate or scale"
+                )
+
+
+def require_trainable(data: Path, settings: TrainSettings) -> None:
+    """Require that a data set can be trained on with some settings; writes nothing.
+
+    Raises:
+        TrainingError: it can't: it is too small, or the base model can't be read.
+    """
+    corpus = corpora.load(data)
+    holdout = hold_out(corpus, settings.split)
+    _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
+    _trainee(corpus, holdout, settings)
 
 
 def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, track: Tracking | None = None) -> float:
@@ -197,7 +246,8 @@ def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, tra
     Raises:
         TrainingError: data or folder do not allow it.
     """
-    _open(folder, settings, False, track)
+    run = RunFolder(folder, open_data_set(data), settings, False, track)
+    run.require_openable()
     corpus = corpora.load(data)
     holdout = hold_out(corpus, settings.split)
     targets = _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
@@ -207,7 +257,9 @@ def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, tra
         values.append(ndcg)
         watch(epoch, ndcg)
 
-    _train_encoders(corpus, holdout, targets, folder, settings, resume=False, watch=kept)
+    trainee = _trainee(corpus, holdout, settings)
+    run.open()
+    _train_encoders(run, trainee, corpus, holdout, targets, watch=kept)
     return max(values)
 
 
@@ -215,16 +267,23 @@ def load(folder: Path) -> TrainedRun:
     """Load a run that has ended.
 
     Raises:
-        TrainingError: it has not, or its data set is gone.
+        TrainingError: it has not, a file of it is broken, or its data set is gone or changed.
     """
     if not (folder / MODEL).exists():
         raise TrainingError(f"{folder} holds no trained model; run `portrait train DATA {folder}` (or --resume) first")
     settings = TrainSettings.read(folder / SETTINGS)
-    data = json.loads((folder / DATA).read_text(encoding="utf-8"))
-    corpus = corpora.load(Path(data["path"]))
+    data = open_recorded(folder)
+    corpus = corpora.load(data.folder)
+    try:
+        return _load(folder, settings, corpus)
+    except TrainingError:
+        raise
+    except Exception as error:  # a damaged file makes each library fail in its own way
+        raise TrainingError(f"{folder} is damaged: {one_line(error)}") from error
+
+
+def _load(folder: Path, settings: TrainSettings, corpus: Corpus) -> TrainedRun:
     state = checkpoints.load(folder / MODEL)
-    if len(state["texts"]) != len(corpus.texts):
-        raise TrainingError(f"the data set {data['path']} is not the one that {folder} was trained on")
     model = PortraitModel(_plain(settings), len(corpus.items), pretrained=False)
     if settings.conceal:
         model.profile.concealment = Concealment(settings.dimension, settings.towers)
@@ -237,39 +296,15 @@ def load(folder: Path) -> TrainedRun:
     holdout = hold_out(corpus, settings.split, settings.refit)
     linked = Associations.load(folder / files.ASSOCIATIONS)
     index = indexes.make(model, cache, corpus, holdout.item_counts)
-    traits = learnt.load(folder)
-    return TrainedRun(folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, data, traits)
+    return TrainedRun(
+        folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, read_record(folder),
+        learnt.load(folder),
+    )  # fmt: skip
 
 
 def _plain(settings: TrainSettings) -> TrainSettings:
     """Adapters are folded in when a run ends: its model has none but a prefix."""
     return dataclasses.replace(settings, tuning=remains(settings.tuning))
-
-
-def _open(folder: Path, settings: TrainSettings, resume: bool, track: Tracking | None) -> None:
-    written = folder / SETTINGS
-    if resume:
-        if not written.exists():
-            raise TrainingError(f"{folder} holds no run to resume")
-        if TrainSettings.read(written) != settings:
-            raise TrainingError(f"{folder} began with other settings ({written}); resume it with the same options")
-        tracking.choose(folder, track)
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise TrainingError(f"{folder} is not empty; add --resume to go on with its run, or name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    tracking.choose(folder, track)
-    settings.write(written)
-
-
-def _write_data(data: Path, folder: Path) -> None:
-    report = data / "report.json"
-    content = {
-        "path": str(data.resolve()),
-        "report": json.loads(report.read_text(encoding="utf-8")) if report.exists() else {},
-    }
-    with replacing(folder / DATA) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from typing import Any
 from portrait.features.replacing import replacing
 from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
 from portrait.training.errors import TrainingError
+from portrait.training.ranges import require_in_range
 
 TEXT_LEARNING_RATES = {
     Tuning.FULL: 1e-5,
@@ -104,20 +105,20 @@ class TrainSettings:
                 "maximum_steps": 20_000,
                 "texts_from": 0.6,
             }
-        known = {field.name: type(field.default) for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(chosen) - set(known)):
-            raise TrainingError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
-        for name, value in chosen.items():
-            if type(value) is not known[name] and (known[name], type(value)) != (float, int):
-                raise TrainingError(f"the setting {name!r} is of type {known[name].__name__}, not {value!r}")
+        _require_types(chosen, {field.name: type(field.default) for field in dataclasses.fields(cls)})
         rate = TEXT_LEARNING_RATES[chosen.get("tuning", cls.tuning)]
         settings = cls(**{"preset": preset, "text_learning_rate": rate, **effort, **chosen})
-        if settings.dimension % (settings.towers * settings.heads):
-            raise TrainingError(
-                f"dimension {settings.dimension} can't be divided into {settings.towers} towers "
-                f"of {settings.heads} heads"
-            )
+        settings._require_possible()
         return settings
+
+    def _require_possible(self) -> None:
+        require_in_range(dataclasses.asdict(self))
+        if not self.base_model.strip():
+            raise TrainingError("the setting 'base_model' is empty; name a folder or a model")
+        if self.dimension % (self.towers * self.heads):
+            raise TrainingError(
+                f"dimension {self.dimension} can't be divided into {self.towers} towers of {self.heads} heads"
+            )
 
     @staticmethod
     def choices(path: Path) -> dict[str, Any]:
@@ -128,13 +129,13 @@ class TrainSettings:
         """
         try:
             chosen = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise TrainingError(f"{path} is no settings file: {error}") from error
         if not isinstance(chosen, dict):
             raise TrainingError(f"{path} is no settings file: it holds no JSON object")
         try:
             return _named(chosen)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise TrainingError(f"{path}: {error}") from error
 
     def write(self, path: Path) -> None:
@@ -144,8 +145,21 @@ class TrainSettings:
 
     @classmethod
     def read(cls, path: Path) -> "TrainSettings":
-        """The inverse of `write`."""
-        return cls(**_named(json.loads(path.read_text(encoding="utf-8"))))
+        """The inverse of `write`.
+
+        Raises:
+            TrainingError: the file is missing or broken, or holds settings that are none of ours or out of range.
+        """
+        chosen = cls.choices(path)
+        return cls.of(chosen.pop("preset", cls.preset), **chosen)
+
+
+def _require_types(chosen: dict[str, Any], known: dict[str, type]) -> None:
+    if unknown := sorted(set(chosen) - set(known)):
+        raise TrainingError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    for name, value in chosen.items():
+        if type(value) is not known[name] and (known[name], type(value)) != (float, int):
+            raise TrainingError(f"the setting {name!r} is of type {known[name].__name__}, not {value!r}")
 
 
 def _attributes(names: Iterable[str]) -> tuple[Attribute, ...]:

@@ -66,5 +66,5 @@ def read(paths: Sequence[Path], data: DataSet) -> list[Result]:
 def _read(file: Path) -> Result:
     try:
         return Result(file, json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(f"{file} is no benchmark's result: {error!r}") from error

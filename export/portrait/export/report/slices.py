@@ -108,7 +108,10 @@ def _against_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[n
 def by_behaviour(
     trained: TrainedRun, ranked: Ranked, ours: NDArray[np.float64], popularity: NDArray[np.float64]
 ) -> list[Slicing]:
-    """Slices by length of history, by how well the wanted item is known, and by whether it was searched for."""
+    """Slices by length of history, by how well the wanted item is known, and by whether it was searched for.
+
+    Those of which no part is large enough are left out: a small test has none.
+    """
     corpus, targets = trained.corpus, ranked.vectors.targets
     length = corpus.context_end[targets] - corpus.shopper_start[targets]
     known = trained.holdout.item_counts[corpus.event_item[targets]]
@@ -127,7 +130,8 @@ def by_behaviour(
     asked = ranked.chosen.query >= 0
     if asked.any() and not asked.all():
         cuts.append(("Search", ["right after a search", "without a search"], np.where(asked, 0, 1)))
-    return [slicing(title, names, part, ours, popularity, MINIMUM_SLICE) for title, names, part in cuts]
+    found = (slicing(title, names, part, ours, popularity, MINIMUM_SLICE) for title, names, part in cuts)
+    return [cut for cut in found if cut.slices]
 
 
 def by_declaration(

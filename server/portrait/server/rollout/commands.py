@@ -194,6 +194,7 @@ def _wait(url: str, wanted: Traffic, end: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _wrong(error: Exception) -> typer.BadParameter:
-    """Ends the command with 2 and the reason."""
-    return typer.BadParameter(str(error))
+def _wrong(error: Exception) -> typer.Exit:
+    """Ends the command with 2 and the reason, in one line."""
+    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+    return typer.Exit(2)

@@ -17,7 +17,7 @@ from portrait.training import retrieval
 from portrait.training.choices import Preset
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.model import PortraitModel, TextCache
-from portrait.training.models.text_encoder import base_tokenizer
+from portrait.training.models.base_model import base_tokenizer
 from portrait.training.settings import TrainSettings
 from portrait.training.traits.samples import Known, known
 

@@ -1,5 +1,6 @@
 """The canonical folder: written as a whole or not at all."""
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from portrait.training.errors import TrainingError
+from portrait.training.identity import read_identity
 from portrait.training.prepare import forgotten, joins, report
 from portrait.training.prepare.cleaning import Limits, clean
 from portrait.training.prepare.engine import engine, literal
@@ -82,7 +84,8 @@ def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, lim
     _copy(connection, _items(events, limits), folder / "items.parquet")
     _copy(connection, _shoppers(events), folder / "shoppers.parquet")
     _copy(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
-    written = report.count(connection, source, folder, limits, joined)
+    counted = report.count(connection, source, folder, limits, joined)
+    written = dataclasses.replace(counted, identity=read_identity(folder))
     (folder / report.FILE).write_text(written.to_json() + "\n", encoding="utf-8")
     return written
 

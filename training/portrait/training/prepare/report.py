@@ -50,6 +50,8 @@ class Report:
     """Kept refunds that the source writes with a minus."""
     joins: Joins
     limits: Limits
+    identity: str = ""
+    """Hash over what training reads of the data set; see `portrait.training.identity`."""
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def warnings(self) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Protocol
 from portrait.features.installing import explain_install
 from portrait.features.replacing import replacing
 from portrait.training.choices import Track
+from portrait.training.datasets import read_object
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking.tensorboard import TensorBoard
@@ -116,7 +117,7 @@ def _chosen(run: Path, settings: TrainSettings) -> list[Tracker]:
     """The tracker of `tracking.json`, opened; it goes on with the run that it began."""
     if not (run / TRACKING).exists():
         return []
-    chosen = json.loads((run / TRACKING).read_text(encoding="utf-8"))
+    chosen = read_object(run / TRACKING)
     folder = (run / chosen["folder"]).resolve()
     name = run.resolve().relative_to(folder.parent).as_posix()
     tracker = _backend(Track(chosen["track"]))(folder, name, chosen["run_id"], dataclasses.asdict(settings))

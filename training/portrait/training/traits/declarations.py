@@ -54,7 +54,7 @@ def read(file: Path) -> Declarations:
     """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DeclarationError(str(file), None, None, f"can't be read as TOML: {error}") from error
     if unknown := sorted(content.keys() - {"trait"}):
         raise DeclarationError(str(file), None, unknown[0], "there is no such field; declare traits as [[trait]]")

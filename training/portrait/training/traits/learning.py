@@ -14,8 +14,9 @@ from portrait.training.choices import Split
 from portrait.training.errors import TrainingError
 from portrait.training.models.trait_heads import TraitHead, TraitHeads
 from portrait.training.run import TrainedRun
+from portrait.training.targets import require_folder_target
 from portrait.training.traits import declarations, heads, learnt, measures, samples
-from portrait.training.traits.declarations import Trait
+from portrait.training.traits.declarations import LONGEST_DAYS, Trait
 from portrait.training.traits.heads import Fitted, Part
 from portrait.training.traits.labels import Labeller, labeller
 from portrait.training.traits.learnt import Traits
@@ -40,7 +41,7 @@ def learn(trained: TrainedRun, file: Path, complete_until: datetime | None, repo
 
     Raises:
         DeclarationError: the file declares something wrong.
-        TrainingError: the run was trained on another split.
+        TrainingError: the run was trained on another split, or `complete_until` is far from its log.
     """
     if trained.settings.split is not Split.TIME:
         raise TrainingError(
@@ -48,6 +49,8 @@ def learn(trained: TrainedRun, file: Path, complete_until: datetime | None, repo
             "its traits would foresee; train with --split time"
         )
     declared = declarations.read(file)
+    _require_within_log(trained, complete_until)
+    require_folder_target(trained.folder)
     lookup = _Knowledge(trained)
     entries: list[dict[str, Any]] = []
     fitted_heads: list[TraitHead] = []
@@ -64,6 +67,18 @@ def learn(trained: TrainedRun, file: Path, complete_until: datetime | None, repo
     traits = Traits(entries, TraitHeads(fitted_heads).eval() if fitted_heads else None)
     learnt.keep(traits, trained.folder, trained.settings.dimension)
     return traits
+
+
+def _require_within_log(trained: TrainedRun, complete_until: datetime | None) -> None:
+    time = trained.corpus.columns.time
+    if complete_until is None or np.isnan(time).any():
+        return
+    first, last = float(time.min()), float(time.max()) + LONGEST_DAYS * SECONDS_PER_DAY
+    if not first <= complete_until.timestamp() <= last:
+        raise TrainingError(
+            f"--complete-until must be from {_day(first)}, the log's first event, to {_day(last)}, {LONGEST_DAYS} days "
+            f"after its last, not {complete_until:%Y-%m-%d}"
+        )
 
 
 class _Knowledge:

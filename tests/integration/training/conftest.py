@@ -1,0 +1,22 @@
+"""One run from a log to a model, made by the commands that a user calls."""
+
+import pytest
+import tiny_data
+import tiny_log
+from command_line import portrait
+from tiny_log import Shop
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Not to be changed."""
+    folder = tmp_path_factory.mktemp("shop")
+    log = tiny_log.write(folder / "log")
+    bert = tiny_data.write_bert(folder / "bert")
+    settings = folder / "settings.json"
+    settings.write_text('{"dimension": 16, "maximum_epochs": 1, "places": 512}', encoding="utf-8")
+    options = ("--base-model", bert, "--settings", settings, "--split", "time")
+    for command in (("prepare", log, folder / "data"), ("train", folder / "data", folder / "run", *options)):
+        ended = portrait(*command)
+        assert ended.code == 0, ended
+    return Shop(log, folder / "data", folder / "run", options)

@@ -33,7 +33,7 @@ _ITEM_COLUMNS: dict[str, Callable[[Any], Any]] = {
     "attributes": values.attributes,
 }
 _READ_COLUMNS = {"shopper_id", "type", "price", "currency", *_EVENT_COLUMNS, *_NUMBERS, *_ITEM_COLUMNS}
-_NO_FURTHER_COLUMNS = {"", "catalogue", "price", "currency", *_ITEM_COLUMNS}
+_NO_FURTHER_COLUMNS = {"", "row", "catalogue", "price", "currency", *_ITEM_COLUMNS}
 TEXT_CHARACTERS = 1000
 """The contract's limit of a text to encode."""
 

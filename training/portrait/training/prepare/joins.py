@@ -16,7 +16,7 @@ _WAYS = {
     "a table program wrote whole numbers with a decimal point": r"regexp_replace({}, '^(-?\d+)\.0+$', '\1')",
     "a table program cut leading zeros off": r"regexp_replace({}, '^0+(\d)', '\1')",
     "upper and lower case, or blanks, differ": "lower(trim({}))",
-    "punctuation differs": r"regexp_replace(lower({}), '[^\p{{L}}\p{{N}}]+', '', 'g')",
+    "punctuation or blanks differ": r"regexp_replace(lower({}), '[^\p{{L}}\p{{N}}]+', '', 'g')",
 }
 """Why the same id is written in two ways, and SQL that writes it in one."""
 

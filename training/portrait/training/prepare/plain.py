@@ -39,6 +39,9 @@ def plain(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[Path]:
     Raises:
         DataError: it can't be unpacked; also what the block raises of the copy, told of the file.
     """
+    if file.suffix.lower() not in parts.COMPRESSIONS and _encoding(file) is None:
+        yield file
+        return
     (scratch,) = one(connection, "SELECT current_setting('temp_directory')")
     with tempfile.TemporaryDirectory(dir=str(scratch)) as folder:
         copy = _decoded(file, _unpacked(file, Path(folder)), Path(folder))
@@ -82,13 +85,7 @@ def _unpack_zstandard(packed: BinaryIO, written: BinaryIO) -> None:
 
 
 def _decoded(file: Path, readable: Path, folder: Path) -> Path:
-    if parts.ending(readable) == ".parquet":
-        return readable
-    with readable.open("rb") as opened:
-        begin = opened.read(4)
-    encoding = next((name for mark, name in _ENCODINGS.items() if begin.startswith(mark)), None)
-    if begin.startswith(codecs.BOM_UTF8) and parts.ending(readable) == ".jsonl":
-        encoding = "utf-8-sig"  # the engine skips the mark in CSV alone
+    encoding = _encoding(readable)
     if encoding is None:
         return readable
     copy = folder / f"decoded{parts.ending(readable)}"
@@ -101,3 +98,15 @@ def _decoded(file: Path, readable: Path, folder: Path) -> Path:
     except UnicodeError as error:
         raise DataError(str(file), None, None, f"begins as {encoding.upper()} and is not: {error}") from error
     return copy
+
+
+def _encoding(readable: Path) -> str | None:
+    """The encoding of a text by its mark; None if it is to be read as it is."""
+    ending = parts.ending(readable)
+    if ending == ".parquet":
+        return None
+    with readable.open("rb") as opened:
+        begin = opened.read(4)
+    if begin.startswith(codecs.BOM_UTF8) and ending == ".jsonl":
+        return "utf-8-sig"  # the engine skips the mark in CSV alone
+    return next((name for mark, name in _ENCODINGS.items() if begin.startswith(mark)), None)

@@ -1,6 +1,6 @@
 """What a source gives: three views, `raw_events`, `raw_items` and `raw_shoppers`, of typed but unjudged rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import duckdb
 
@@ -51,12 +51,12 @@ _DEFAULTS = {"catalogue": literal(DEFAULT_CATALOGUE), "part": "0", "lines": "1"}
 
 def view(connection: duckdb.DuckDBPyConnection, name: str, relation: str, given: Mapping[str, str]) -> None:
     """Make one of the three views; the arguments are those of `select`."""
-    view_all(connection, name, [select(name, relation, given)])
+    create_view(connection, name, select(name, relation, given))
 
 
-def view_all(connection: duckdb.DuckDBPyConnection, name: str, selects: Iterable[str]) -> None:
-    """Make one of the three views of the rows of several `select`s."""
-    connection.execute(f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(selects)}")
+def create_view(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> None:
+    """Make one of the three views of the SQL that `select` gives."""
+    connection.execute(f"CREATE TEMP VIEW {name} AS {rows}")
 
 
 def select(name: str, relation: str, given: Mapping[str, str]) -> str:

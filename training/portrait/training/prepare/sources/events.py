@@ -6,7 +6,7 @@ Required are `shopper_id`, `type`, and `item_id` or `query`. Further columns of 
 others of the events are ignored, others of the items become attributes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +48,13 @@ _DECODED = f"lambda pair: {{'key': pair.key, 'value': {words('pair.value')}}}"
 """SQL that decodes the entities of an attribute."""
 
 
+_TABLES: dict[str, tuple[str, Collection[str] | None, Collection[str]]] = {
+    "raw_events": ("log", (*schema.EVENTS, "currency"), ()),
+    "raw_items": ("listed", None, schema.ITEMS),
+    "raw_shoppers": ("declared", schema.SHOPPERS, ()),
+}
+"""Of each view: the name of the tables that parts are read into, the columns that are read (None: all), those that have
+a name in any case."""
 _KEYS = """CASE json_type(attributes) WHEN 'OBJECT' THEN json_keys(attributes)
     ELSE json_extract_string(attributes, '$[*].key') END"""
 """SQL of the names of an item's attributes."""
@@ -62,10 +69,12 @@ def recognises(path: Path) -> bool:
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of a log."""
-    _events(connection, _log(path))
+    names = ", ".join(f"({literal(name)}, {literal(kind)})" for name, kind in EVENT_TYPE_NAMES.items())
+    connection.execute(f"CREATE TEMP TABLE event_types AS SELECT * FROM (VALUES {names}) AS names (spelling, kind)")
+    _fill(connection, "raw_events", _log(path), _event_rows)
     # Of a log that is named as a file, what lies beside it is no part.
-    _items(connection, parts.find(path, "items") if path.is_dir() else [])
-    _shoppers(connection, parts.find(path, "shoppers") if path.is_dir() else [])
+    _fill(connection, "raw_items", parts.find(path, "items") if path.is_dir() else [], _item_rows)
+    _fill(connection, "raw_shoppers", parts.find(path, "shoppers") if path.is_dir() else [], _shopper_rows)
 
 
 def _log(path: Path) -> list[Part]:
@@ -78,58 +87,60 @@ def _log(path: Path) -> list[Part]:
     raise DataError(str(path), None, None, f"holds no events{', events'.join(parts.FORMATS)}, and no folder events")
 
 
-def _events(connection: duckdb.DuckDBPyConnection, log: list[Part]) -> None:
-    names = ", ".join(f"({literal(name)}, {literal(kind)})" for name, kind in EVENT_TYPE_NAMES.items())
-    connection.execute(f"CREATE TEMP TABLE event_types AS SELECT * FROM (VALUES {names}) AS names (spelling, kind)")
+def _fill(
+    connection: duckdb.DuckDBPyConnection, view: str, found: list[Part], rows: Callable[[tables.Table, Part, int], str]
+) -> None:
+    """Make a view of a table's only part, or a table of that name that parts are added to one after another.
+
+    Args:
+        connection: the engine.
+        view: one of the three.
+        found: the parts; none if the log has no such table.
+        rows: checks a part that is read, and gives SQL of its rows.
+    """
+    if not found:
+        return schema.no_rows(connection, view)
+    name, only, known = _TABLES[view]
     selects = []
-    for place, part in enumerate(log):
+    for place, part in enumerate(found):
         with plain(connection, part.file) as file:
-            table = tables.read(connection, file, f"log_{place}", only=(*schema.EVENTS, "currency"))
-            table.require("shopper_id", "type")
-            if "query" not in table.columns:
-                table.require("item_id")
-            typed = _typed(table, schema.EVENTS)
-            typed |= currencies.keep_commonest(table, "events", typed)
-        # A type that has no name keeps its spelling, for the report to count.
-        relation = f"{table.name} LEFT JOIN event_types ON spelling = {type_name('type')}"
-        typed |= {"file": literal(part.name), "row": "row", "type": f"coalesce(kind, {typed['type']})"}
-        selects.append(schema.select("raw_events", relation, typed))
-    schema.view_all(connection, "raw_events", selects)
+            selects.append(rows(tables.read(connection, file, f"{name}_{place}", only, known), part, place))
+    if len(selects) == 1:
+        return schema.create_view(connection, view, selects[0])
+    # After all are read: which prices count depends on the currencies of all parts.
+    for place, select in enumerate(selects):
+        connection.execute(f"INSERT INTO {view} {select}" if place else f"CREATE TEMP TABLE {view} AS {select}")
+        connection.execute(f"DROP TABLE {name}_{place}")
+    return None
 
 
-def _items(connection: duckdb.DuckDBPyConnection, listed: list[Part]) -> None:
-    selects = []
-    for place, part in enumerate(listed):
-        with plain(connection, part.file) as file:
-            table = tables.read(connection, file, f"listed_{place}", known=schema.ITEMS)
-            table.require("item_id")
-            typed = _typed(table, schema.ITEMS)
-            if "category_path" in typed:
-                typed["category_path"] = categories("category_path")
-                table.require_readable("category_path", typed["category_path"], read_categories)
-            typed |= currencies.keep_commonest(table, "items", typed)
-            typed["attributes"] = _attributes(table)
-        selects.append(schema.select("raw_items", table.name, {"row": f"row + {place * _ROWS}"} | typed))
-    _view(connection, "raw_items", selects)
+def _event_rows(table: tables.Table, part: Part, place: int) -> str:
+    table.require("shopper_id", "type")
+    if "query" not in table.columns:
+        table.require("item_id")
+    typed = _typed(table, schema.EVENTS)
+    typed |= currencies.keep_commonest(table, "events", typed)
+    # A type that has no name keeps its spelling, for the report to count.
+    typed |= {"file": literal(part.name), "row": "row", "type": f"coalesce(kind, {typed['type']})"}
+    relation = f"{table.name} LEFT JOIN event_types ON spelling = {type_name('type')}"
+    return schema.select("raw_events", relation, typed)
 
 
-def _shoppers(connection: duckdb.DuckDBPyConnection, declared: list[Part]) -> None:
-    selects = []
-    for place, part in enumerate(declared):
-        with plain(connection, part.file) as file:
-            table = tables.read(connection, file, f"declared_{place}", only=schema.SHOPPERS)
-            table.require("shopper_id")
-            typed = _typed(table, schema.SHOPPERS)
-        selects.append(schema.select("raw_shoppers", table.name, {"row": f"row + {place * _ROWS}"} | typed))
-    _view(connection, "raw_shoppers", selects)
+def _item_rows(table: tables.Table, part: Part, place: int) -> str:
+    table.require("item_id")
+    typed = _typed(table, schema.ITEMS)
+    if "category_path" in typed:
+        typed["category_path"] = categories("category_path")
+        table.require_readable("category_path", typed["category_path"], read_categories)
+    typed |= currencies.keep_commonest(table, "items", typed)
+    typed |= {"attributes": _attributes(table), "row": f"row + {place * _ROWS}"}
+    return schema.select("raw_items", table.name, typed)
 
 
-def _view(connection: duckdb.DuckDBPyConnection, name: str, selects: list[str]) -> None:
-    """Make a view; without rows if there is nothing to select."""
-    if selects:
-        schema.view_all(connection, name, selects)
-    else:
-        schema.no_rows(connection, name)
+def _shopper_rows(table: tables.Table, part: Part, place: int) -> str:
+    table.require("shopper_id")
+    typed = _typed(table, schema.SHOPPERS)
+    return schema.select("raw_shoppers", table.name, typed | {"row": f"row + {place * _ROWS}"})
 
 
 def _typed(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]:

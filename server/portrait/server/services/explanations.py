@@ -82,12 +82,14 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         as_of = request.as_of if request.HasField("as_of") else None
         await charge_history(self._store, request.shopper, as_of)
         behaviour = await known_behaviour_of(self._store, self._permissions, request.shopper, as_of)
-        await charge_searches(behaviour.history)
         with self._loaded.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
-            # An interest is of all events, a trait and the embedding of the latest.
-            weighed = count_weighed_events(engine, behaviour.history) if request.HasField("interest") else 0
-            await add_units(histories_of(behaviour.history) + history_units(weighed))
+            await add_units(histories_of(behaviour.history))
+            # An interest is of all events and of no searches, a trait and the embedding of the latest.
+            if request.HasField("interest"):
+                await add_units(history_units(count_weighed_events(engine, behaviour.history)))
+            else:
+                await charge_searches(behaviour.history)
             explained = await explain_profile(
                 engine,
                 behaviour.history,

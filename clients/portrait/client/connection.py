@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority, Tls, metadata
+from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority, Tls, metadata_of
 from portrait.client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, PortraitError
 from portrait.client.files import FileError
 from portrait.client.sync import Client
@@ -41,7 +41,7 @@ def _client(
     if (certificate is None) != (key is None):
         raise typer.BadParameter("--certificate and --key go together")
     try:
-        metadata(caller, priority)
+        metadata_of(caller, priority)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--caller") from None
     secure = Tls(root_certificates, certificate, key) if tls or root_certificates or certificate else None

@@ -38,6 +38,7 @@ class PortraitError(Exception):
         request_id: names the call in the server's log; empty if the call never got there.
         violations: the fields at fault.
         retry_after: seconds after which a retry makes sense; None if the server did not say.
+        hint: what the client can say of the cause, and which argument or option mends it; may be empty.
     """
 
     def __init__(
@@ -47,16 +48,18 @@ class PortraitError(Exception):
         request_id: str = "",
         violations: Sequence[FieldViolation] = (),
         retry_after: float | None = None,
+        hint: str = "",
     ) -> None:
-        super().__init__(code, message, request_id, tuple(violations), retry_after)  # all, so that it can be pickled
+        super().__init__(code, message, request_id, tuple(violations), retry_after, hint)  # all: it can be pickled
         self.code = code
         self.message = message
         self.request_id = request_id
         self.violations = tuple(violations)
         self.retry_after = retry_after
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.code.name}: {self.message}"
+        return f"{self.code.name}: {self.message}{f' ({self.hint})' if self.hint else ''}"
 
 
 class InvalidRequestError(PortraitError):
@@ -93,14 +96,24 @@ _KINDS: dict[grpc.StatusCode, type[PortraitError]] = {
 }
 
 
-def from_rpc(error: grpc.RpcError) -> PortraitError:
-    """The typed error of a failed call."""
+def from_rpc(error: grpc.RpcError, request_id: str = "", timeout: float | None = None) -> PortraitError:
+    """Read the typed error of a failed call.
+
+    Args:
+        error: what gRPC raised.
+        request_id: the caller's own name of the call, where the answer brings none.
+        timeout: seconds that the call might take, for the message; None if it had no limit.
+    """
+    if not hasattr(error, "code"):  # raised by an interceptor of the caller's
+        return ServerError(grpc.StatusCode.UNKNOWN, str(error), request_id)
     code: grpc.StatusCode = error.code()
     pairs: Any = error.trailing_metadata() or ()
     metadata: dict[str, str | bytes] = {key: value for key, value in pairs}
     violations, retry_after = _details(metadata.get(_DETAILS_KEY, b""))
-    request_id = metadata.get(_REQUEST_ID_KEY, "")
-    return _KINDS.get(code, ServerError)(code, error.details() or "", str(request_id), violations, retry_after)
+    named = str(metadata.get(_REQUEST_ID_KEY, request_id))
+    late = code is grpc.StatusCode.DEADLINE_EXCEEDED and timeout is not None
+    hint = f"the call might take {timeout:g} s: timeout, --timeout" if late else ""
+    return _KINDS.get(code, ServerError)(code, error.details() or "", named, violations, retry_after, hint)
 
 
 def _details(packed: str | bytes) -> tuple[list[FieldViolation], float | None]:

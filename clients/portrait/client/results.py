@@ -21,7 +21,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing a shopper did; the fields are those of `portrait.v1.Event`. A naive time is UTC."""
+    """One thing a shopper did; the fields are those of `portrait.v1.Event`. Its time has a time zone."""
 
     type: EventType
     event_id: str = ""
@@ -74,7 +74,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a shopper said of one purpose; a naive time is UTC."""
+    """What a shopper said of one purpose. Its time has a time zone."""
 
     purpose: Purpose
     granted: bool

@@ -1,8 +1,8 @@
 """Arguments checked against their type hints before a request is built, so that an error names the argument.
 
-A wrong type is a TypeError that says what the argument takes; a value that no message can carry is a ValueError. Limits
-of the contract, as `k` from 1 to 1,000, are the gateway's to check. No message holds what was given: it may name a
-shopper.
+A wrong type is a TypeError that says what the argument takes; a value that no message can carry is an ArgumentError, a
+kind of ValueError. Limits of the contract, as `k` from 1 to 1,000, are the gateway's to check. No message of an error
+holds what was given: it may name a shopper.
 """
 
 import dataclasses
@@ -17,11 +17,15 @@ _MAX_INTEGER = 2**31 - 1
 _TEXTS = (str, bytes, bytearray, memoryview)
 
 
+class ArgumentError(ValueError):
+    """An argument has a value that no message can carry."""
+
+
 class _Fault(Exception):
     """Something wrong within an argument.
 
     Args:
-        kind: TypeError or ValueError.
+        kind: TypeError, ArgumentError or UnicodeError.
         said: what is wrong there, as a sentence whose subject is left out.
     """
 
@@ -62,7 +66,7 @@ def check(value: Any, hint: Any, name: str) -> None:
 
     Raises:
         TypeError: it, or something in it, is of another type.
-        ValueError: no message can carry it.
+        ArgumentError: no message can carry it.
     """
     try:
         _kind(hint).require(value)
@@ -77,7 +81,7 @@ def bind(function: Callable[..., Any], given: Sequence[Any]) -> dict[str, Any]:
 
     Raises:
         TypeError: one is of another type.
-        ValueError: no message can carry one.
+        ArgumentError: no message can carry one.
     """
     bound = {}
     for (name, hint), value in zip(_hints(function).items(), given, strict=True):
@@ -189,7 +193,7 @@ def _choice(kind: type[Enum]) -> _Kind:
         try:
             kind(value)
         except ValueError:
-            raise _Fault(ValueError, f"takes one of {', '.join(each.value for each in kind)}") from None
+            raise _Fault(ArgumentError, f"takes one of {', '.join(each.value for each in kind)}") from None
 
     return _Kind(kind.__name__, lambda value: isinstance(value, str), check)
 
@@ -218,7 +222,7 @@ def _is_number(value: Any) -> bool:
 
 def _check_integer(value: Any) -> None:
     if not -_MAX_INTEGER - 1 <= int(value) <= _MAX_INTEGER:
-        raise _Fault(ValueError, "takes a whole number of at most 32 bits")
+        raise _Fault(ArgumentError, "takes a whole number of at most 32 bits")
 
 
 def _accept(_: Any) -> None: ...

@@ -15,6 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 _MAX_INTEGER = 2**31 - 1
 _TEXTS = (str, bytes, bytearray, memoryview)
+_AS_THEY_ARE = (*_TEXTS, int, list, tuple, dict, Mapping)
 
 
 class ArgumentError(ValueError):
@@ -74,6 +75,16 @@ def check(value: Any, hint: Any, name: str) -> None:
         raise fault.kind(f"{name}{fault.where} {fault.said}") from None
 
 
+def check_each(values: Iterable[Any], hint: Any, name: str, first: int) -> None:
+    """Check entries of an argument, of which the first has a place of its own; see `check`."""
+    kind = _kind(hint)
+    for place, value in enumerate(values, first):
+        try:
+            kind.require(value)
+        except _Fault as fault:
+            raise fault.kind(f"{name}[{place}]{fault.where} {fault.said}") from None
+
+
 def bind(function: Callable[..., Any], given: Sequence[Any]) -> dict[str, Any]:
     """Check the positional arguments of a function against its type hints; returns them by name.
 
@@ -84,24 +95,27 @@ def bind(function: Callable[..., Any], given: Sequence[Any]) -> dict[str, Any]:
         ArgumentError: no message can carry one.
     """
     bound = {}
-    for (name, hint), value in zip(_hints(function).items(), given, strict=True):
+    for (name, kind), value in zip(_hints(function), given, strict=True):
         given_once = list(value) if isinstance(value, Iterator) else value
-        check(given_once, hint, name)
-        is_other_list = isinstance(value, Iterable) and not isinstance(value, (list, tuple, Mapping, *_TEXTS))
-        bound[name] = list(given_once) if is_other_list else value
+        try:
+            kind.require(given_once)
+        except _Fault as fault:
+            raise fault.kind(f"{name}{fault.where} {fault.said}") from None
+        is_as_it_is = value is None or isinstance(value, _AS_THEY_ARE) or not isinstance(value, Iterable)
+        bound[name] = value if is_as_it_is else list(given_once)
     return bound
 
 
 @functools.cache
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    return {name: hint for name, hint in get_type_hints(function).items() if name != "return"}
+def _hints(function: Callable[..., Any]) -> list[tuple[str, _Kind]]:
+    return [(name, _kind(hint)) for name, hint in get_type_hints(function).items() if name != "return"]
 
 
 @functools.cache
 def _kind(hint: Any) -> _Kind:
     origin, parts = get_origin(hint), get_args(hint)
     if origin in {Union, types.UnionType}:
-        return _one_of([_kind(part) for part in parts])
+        return _one_of([_kind(part) for part in sorted(parts, key=lambda part: part is not types.NoneType)])
     if origin is tuple and parts[-1] is Ellipsis:
         return _list_of(_kind(parts[0]))
     if origin is tuple:
@@ -123,14 +137,17 @@ def _kind(hint: Any) -> _Kind:
 
 def _one_of(kinds: Sequence[_Kind]) -> _Kind:
     def check(value: Any) -> None:
-        faults = []
+        last: _Fault | None = None
         for kind in kinds:
-            try:
-                return kind.require(value)
-            except _Fault as fault:
-                if kind.fits(value):
-                    faults.append(fault)
-        raise faults[-1]
+            if kind.fits(value):
+                try:
+                    kind.check(value)
+                except _Fault as fault:
+                    last = fault
+                else:
+                    return
+        if last:
+            raise last
 
     name = " or ".join(kind.name for kind in kinds if kind.name != "None")
     return _Kind(name, lambda value: any(kind.fits(value) for kind in kinds), check)
@@ -215,11 +232,19 @@ def _check_moment(value: datetime) -> None:
 
 
 def _is_integer(value: Any) -> bool:
+    return type(value) is int or _is_index(value)
+
+
+def _is_index(value: Any) -> bool:
     return hasattr(value, "__index__") and not isinstance(value, bool) and not hasattr(value, "__len__")
 
 
 def _is_number(value: Any) -> bool:
-    return _is_integer(value) or (hasattr(value, "__float__") and not hasattr(value, "__len__"))
+    return (
+        type(value) in {float, int}
+        or _is_index(value)
+        or (hasattr(value, "__float__") and not isinstance(value, bool) and not hasattr(value, "__len__"))
+    )
 
 
 def _check_integer(value: Any) -> None:

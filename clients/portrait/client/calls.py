@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from portrait.client import messages
-from portrait.client.arguments import bind, check
+from portrait.client.arguments import bind, check, check_each
 from portrait.client.audiences import (
     AudiencePage,
     AudienceSummary,
@@ -137,8 +137,7 @@ def record_events(events: Iterable[tuple[str, Event]]) -> Iterator[Call[RecordSu
         part = list(islice(remaining, EVENTS_PER_CALL))
         if not part:
             return
-        for place, pair in enumerate(part, first):
-            check(pair, tuple[str, Event], f"events[{place}]")
+        check_each(part, tuple[str, Event], "events", first)
         read = functools.partial(messages.read_recorded, first=first)
         yield Call("RecordEvents", messages.record_request(part), read, {"events": part})
 

@@ -22,7 +22,8 @@ from portrait.client.item_commands import item
 
 NOW = datetime.now(UTC)
 IDS = [
-    "two  words", "a\tb", "a\nb", "a\\nb", "=1+1", "a=b", "台灯", "מנורה", "x\u202ey", "x" * 128, "[red]b[/red]", "#", "-", "' \"",
+    "two  words", "a\tb", "a\nb", "a\\nb", "=1+1", "a=b", "台灯", "מנורה", "x\u202ey", "x" * 128,
+    "[red]b[/red]", "#", "-", "' \"",
 ]  # fmt: skip
 NAMES = ("record", "profile", "profiles", "recommend", "rank", "explain", "upsert", "encode", "consent", "declare")
 FILE_COMMANDS = (["record"], ["upsert"], ["encode"], ["profiles"], ["rank", "a", "--file"])
@@ -153,7 +154,8 @@ def test_a_gateway_out_of_reach_is_told_in_one_line(cli: Cli, command: list[str]
         (["--address", "http://localhost:1"], "address takes host:port without http://: give localhost:1"),
         (["--address", "https://shop:443"], "give shop:443 and TLS (tls=Tls(), --tls)"),
         (["--address", "localhost:99999"], "a port from 1 to 65535"),
-        (["--timeout", "nan"], "timeout takes seconds"),
+        (["--timeout", "inf"], "timeout takes seconds"),
+        (["--timeout", "nan"], "--timeout"),
         (["--timeout", "0"], "--timeout"),
         (["--caller", "a b"], "a caller's name"),
         (["--key", "a"], "--certificate and --key go together"),
@@ -170,7 +172,7 @@ def test_numbers_that_no_message_holds_are_named(cli: Cli, shopper: str) -> None
         result = cli(*arguments)
         assert result.exit_code == 2
         assert re.fullmatch(r"error: (age|k) takes a whole number of at most 32 bits\n", result.stderr)
-    assert "k: sent -1; the limit is 1 to 1000" in cli("recommend", shopper, "-k", "-1").stderr
+    assert "k: sent -1; the limit is 0 to 1000" in cli("recommend", shopper, "-k", "-1").stderr
 
 
 def test_a_timeout_that_is_over_names_the_option(cli: Cli, shopper: str) -> None:

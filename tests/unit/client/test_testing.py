@@ -150,7 +150,7 @@ def test_what_the_client_refuses_the_fake_refuses(fake: FakeClient) -> None:
     with pytest.raises(ValueError, match="address takes host:port"):
         FakeClient("http://localhost:50051")
     with pytest.raises(InvalidRequestError) as caught:
-        fake.recommend("ann", k=0)
+        fake.recommend("ann", k=-1)
     assert caught.value.violations[0].field == "k"
     for catalogue in ("", "nothing"):
         with pytest.raises(NotFoundError):

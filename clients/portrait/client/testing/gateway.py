@@ -45,7 +45,7 @@ from portrait.client.testing.rules import MOMENT, RELEASE
 R = TypeVar("R")
 
 _PAGE = 1_000
-_MAX_K = 1_000
+_DEFAULT_K, _MAX_K = 10, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +170,15 @@ class FakeGateway:
     def _recommend(
         self, shopper: Any, catalogue: str, query: str, k: int, filter: Any, exclude_seen: bool, **_: Any
     ) -> Ranking:
-        if not 1 <= k <= _MAX_K:
-            said = f"sent {k}; the limit is 1 to {_MAX_K}"
+        if not 0 <= k <= _MAX_K:
+            said = f"sent {k}; the limit is 0 to {_MAX_K}"
             violations = [FieldViolation("k", said)]
             raise InvalidRequestError(grpc.StatusCode.INVALID_ARGUMENT, f"k: {said}", violations=violations)
         events, items = self._history(shopper), self._catalogue(catalogue)
         seen = {event.item_id for event in events} if exclude_seen else set()
         shown = [item for item in items.values() if item.item_id not in seen and rules.meets(item, filter)]
         ranked = rules.rank(shown, events, self._items["products"], query)
-        return Ranking(ranked[:k], RELEASE, len(events))
+        return Ranking(ranked[: k or _DEFAULT_K], RELEASE, len(events))
 
     def _rank(self, shopper: Any, candidates: Sequence[Item | str], catalogue: str, query: str, **_: Any) -> Ranking:
         known, events = self._catalogue(catalogue), self._history(shopper)

@@ -167,3 +167,7 @@ if not TYPE_CHECKING:  # else no type checker would miss a name that is not ther
                     globals()[name] = found
                     return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """Name what can be imported, also before it is."""
+        return [*globals(), *__all__]

@@ -6,12 +6,12 @@ that could move the cursor, end a line or turn its direction are written as esca
 
 import dataclasses
 import json
-import sys
 from array import array
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
+import typer
 from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
@@ -51,6 +51,7 @@ class Rows:
             print_line(console, self._title)
         for cells in (self._columns, *self._rows):
             console.file.write("\t".join(escape(cell.replace("\\", "\\\\")) for cell in cells) + "\n")
+        console.file.flush()  # a reader that is gone is noticed here, and not when the interpreter ends
 
     def _print_table(self, console: Console) -> None:
         table = Table(title=Text(escape(self._title)), title_justify="left")
@@ -76,7 +77,7 @@ def print_line(console: Console, content: str, style: str = "") -> None:
 
 def print_json(value: Any) -> None:
     """Print a dataclass or a dict as one line of JSON."""
-    sys.stdout.write(to_json(value) + "\n")
+    typer.echo(to_json(value))
 
 
 def to_json(value: Any) -> str:

@@ -26,7 +26,9 @@ IDS = [
     "[red]b[/red]", "#", "-", "' \"",
 ]  # fmt: skip
 NAMES = ("record", "profile", "profiles", "recommend", "rank", "explain", "upsert", "encode", "consent", "declare")
-FILE_COMMANDS = (["record"], ["upsert"], ["encode"], ["profiles"], ["rank", "a", "--file"])
+FILE_COMMANDS = (
+    ["record"], ["upsert"], ["encode"], ["profiles"], ["rank", "a", "--file"], ["audience", "estimate", "--like"],
+)  # fmt: skip
 ONE_SHOPPER = (["profile"], ["recommend"], ["explain"], ["consent"], ["declare"], ["forget"])
 MAIN = (sys.executable, "-c", "import sys; sys.argv[0] = 'portrait'; from portrait.client.cli import main; main()")
 
@@ -206,6 +208,26 @@ def test_a_reader_that_leaves_ends_the_command_in_silence(gateway: Served) -> No
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "command", [["recommend", "nobody"], ["recommend", "nobody", "--json"], ["--help"]], ids=" ".join
+)
+def test_a_reader_that_was_never_there_is_no_traceback(gateway: Served, command: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [*MAIN, *command],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(gateway.address),
+        check=False,
+    )
+    os.close(writer)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
 
 
 @pytest.mark.parametrize(("more", "coloured"), [({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)])

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         TraitCriterion,
         ValueCriterion,
     )
-    from portrait.client.channels import Priority, Tls
+    from portrait.client.channels import Tls
+    from portrait.client.enums import EventType, Priority, Purpose
     from portrait.client.errors import (
         DeadlineExceededError,
         FailedPreconditionError,
@@ -65,14 +66,12 @@ if TYPE_CHECKING:
         Embeddings,
         Event,
         EventEffect,
-        EventType,
         Filter,
         Forgotten,
         Item,
         ItemEffect,
         Permission,
         ProfileExplanation,
-        Purpose,
         RankedItem,
         Ranking,
         RankingExplanation,
@@ -149,7 +148,7 @@ __all__ = [
     "WordEffect",
 ]
 
-_MODULES = ("results", "channels", "options", "errors", "profiles", "audiences", "sync", "aio")
+_MODULES = ("enums", "results", "channels", "options", "errors", "profiles", "audiences", "sync", "aio")
 """Where the names are, those that are quick to import first: the command line starts before gRPC is there."""
 
 # The core of gRPC writes what it does to stderr. It reads this when it is first imported.

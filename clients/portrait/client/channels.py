@@ -4,12 +4,12 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from portrait.client.arguments import check
+from portrait.client.enums import Priority
 
 if TYPE_CHECKING:  # gRPC is slow to import, and the command line reads defaults from here
     import grpc
@@ -17,9 +17,6 @@ if TYPE_CHECKING:  # gRPC is slow to import, and the command line reads defaults
 Option = tuple[str, str | int]
 """Name and value of an argument of a gRPC channel."""
 
-DEFAULT_ADDRESS = "localhost:50051"
-DEFAULT_TIMEOUT = 5.0
-"""Seconds that a call may take, retries included."""
 MAXIMUM_MESSAGE_BYTES = 64 * 1024 * 1024
 
 OPTIONS: list[tuple[str, Any]] = [
@@ -43,15 +40,6 @@ _URL = re.compile(r"(https?|grpcs?|tcp|tls|h2c?)://([^/]*).*", re.IGNORECASE)
 _PORT = re.compile(r"(?:[^:\[\]]*|\[[^\]]*\]):(?P<port>[^:]*)")
 
 _CALLER = re.compile(r"[A-Za-z0-9._:@/-]{0,128}")
-
-
-class Priority(StrEnum):
-    """Which calls an overloaded gateway serves first."""
-
-    INTERACTIVE = "interactive"
-    """Somebody waits for the answer."""
-    BATCH = "batch"
-    """Nobody does."""
 
 
 def metadata_of(caller: str, priority: Priority) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from portrait.client.connection import calling
-from portrait.client.results import Consent, Filter, Item, Purpose, Rejection
+from portrait.client.enums import Purpose
 from portrait.client.shared_options import (
     AllowDegraded,
     AsJson,
@@ -28,7 +28,7 @@ from portrait.client.shared_options import (
 
 if TYPE_CHECKING:
     from portrait.client.profiles import Profile
-    from portrait.client.results import ProfileExplanation, RankingExplanation
+    from portrait.client.results import ProfileExplanation, RankingExplanation, Rejection
     from portrait.client.sync import Client
 
 _FILE_TIMEOUT = 30.0
@@ -174,6 +174,7 @@ def recommend(
     from rich.console import Console
 
     from portrait.client import outputs, tables
+    from portrait.client.results import Filter
 
     paths = [[part.strip() for part in path.split(">")] for path in category or ()]
     ranking = client.recommend(
@@ -209,6 +210,7 @@ def rank(
     from rich.console import Console
 
     from portrait.client import files, outputs, tables
+    from portrait.client.results import Item
 
     candidates = [Item(item_id) for item_id in item or ()]
     if file:
@@ -294,6 +296,7 @@ def consent(
     from rich.console import Console
 
     from portrait.client import outputs, tables
+    from portrait.client.results import Consent
 
     said = [*((purpose, True) for purpose in grant or ()), *((purpose, False) for purpose in withdraw or ())]
     if len({purpose for purpose, _ in said}) < len(said):
@@ -354,7 +357,7 @@ def _counted(counts: dict[str, int], as_json: bool) -> Iterator[None]:
         raise typer.Exit(2)
 
 
-def _tell_rejected(name: str, lines: list[int], rejected: tuple[Rejection, ...]) -> None:
+def _tell_rejected(name: str, lines: list[int], rejected: "tuple[Rejection, ...]") -> None:
     for line, each in zip(lines, rejected, strict=True):
         column = f", column {each.field!r}" if each.field else ""
         typer.echo(f"{name}, line {line}{column}: {each.message}", err=True)

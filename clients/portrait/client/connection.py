@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from portrait.client.arguments import ArgumentError
-from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority, Tls
+from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
 
 if TYPE_CHECKING:
     from portrait.client.errors import PortraitError
@@ -41,6 +40,8 @@ def _client(
 
     What fails within ends the command: exit code 2 for what the caller can mend, 1 for the rest.
     """
+    from portrait.client.arguments import ArgumentError
+    from portrait.client.channels import Tls
     from portrait.client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, PortraitError
     from portrait.client.files import FileError
     from portrait.client.sync import Client

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from portrait.client.arguments import check
-from portrait.client.channels import Priority, metadata_of
+from portrait.client.channels import metadata_of
+from portrait.client.enums import Priority
 
 Metadata = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
 """Metadata of gRPC: names in lower case, with text in ASCII; bytes where the name ends with `-bin`."""

@@ -13,15 +13,13 @@ from portrait.client.arguments import check
 from portrait.client.audiences import AudiencePage, AudienceSummary, Criterion, LookAlike
 from portrait.client.calls import Call, Stubs
 from portrait.client.channels import (
-    DEFAULT_ADDRESS,
-    DEFAULT_TIMEOUT,
     Option,
-    Priority,
     Tls,
     check_address,
     merge_options,
 )
 from portrait.client.diagnosis import explain_failure
+from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
 from portrait.client.errors import from_rpc
 from portrait.client.options import CallOptions, ClientOptions, Metadata
 from portrait.client.profiles import Demographics, Profile, ProfileError

@@ -44,7 +44,7 @@ class Rows:
 
     def print(self, console: Console) -> None:
         """Print a table, or, where no terminal reads it, title, names and rows as lines with tabs between the cells."""
-        if console.is_terminal:
+        if not is_piped(console):
             self._print_table(console)
             return
         if self._title:
@@ -68,6 +68,11 @@ class Rows:
         if least > console.width:
             table.width = least
         console.print(table, crop=False, no_wrap=True, overflow="ignore")
+
+
+def is_piped(console: Console) -> bool:
+    """Tell whether a pipe or a file takes the output. Rich itself takes any for a terminal where FORCE_COLOR is set."""
+    return not console.file.isatty()
 
 
 def print_line(console: Console, content: str, style: str = "") -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.console import Console
 
 from portrait.client.audiences import AudienceSummary
-from portrait.client.outputs import Rows, print_line
+from portrait.client.outputs import Rows, is_piped, print_line
 from portrait.client.profiles import Demographics, Interest, Keyword, Profile, ProfileError
 from portrait.client.results import (
     Consents,
@@ -145,7 +145,7 @@ def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
     personal = f"from {ranking.event_count:,} events" if ranking.event_count else "not personal: no events known"
     how = "; degraded: the models did not answer" if ranking.degraded else ""
     heading = f"{title}; {personal}; release {ranking.release}{how}"
-    if not console.is_terminal:  # a pipe gets rows alone
+    if is_piped(console):  # rows alone
         print_line(Console(stderr=True), heading)
         heading = ""
     table = Rows(

@@ -36,8 +36,16 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def shown(width: int = 120, is_terminal: bool = True) -> Console:
-    return Console(file=io.StringIO(), width=width, force_terminal=is_terminal, color_system=None)
+    """A console that takes itself for a terminal, as FORCE_COLOR has it; what counts is where it writes."""
+    return Console(
+        file=Terminal() if is_terminal else io.StringIO(), width=width, force_terminal=True, color_system=None
+    )
 
 
 def text(console: Console) -> str:

@@ -107,6 +107,14 @@ def test_texts_become_vectors_in_their_order(client: Client) -> None:
     assert all(math.isclose(math.hypot(*vector), 1.0, abs_tol=1e-3) for vector in encoded.vectors)
 
 
+def test_an_own_request_id_goes_to_the_log_and_comes_back(gateway: Served, client: Client) -> None:
+    name = f"checkout-{uuid4().hex}"
+    with pytest.raises(NotFoundError) as caught:
+        client.get_profile("nobody", request_id=name)
+    assert caught.value.request_id == name
+    assert name in gateway.log_text
+
+
 def test_a_gateway_that_is_not_there() -> None:
     with Client("127.0.0.1:1", timeout=1.0) as client, pytest.raises((UnavailableError, DeadlineExceededError)):
         client.get_profile("nobody")

@@ -191,7 +191,7 @@ def recommend(
         outputs.print_json(ranking)
     else:
         asked = f" for {query!r}" if query else ""
-        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} recommendations{asked}")
+        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} recommendations{asked}", only_rows=True)
 
 
 @calling()
@@ -222,7 +222,7 @@ def rank(
     if as_json:
         outputs.print_json(ranking)
     else:
-        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} candidates")
+        tables.print_ranking(Console(), ranking, f"{len(ranking.items)} candidates", only_rows=True)
 
 
 @calling(_FILE_TIMEOUT)

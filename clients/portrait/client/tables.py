@@ -140,12 +140,19 @@ def _print_brands(console: Console, profile: Profile) -> None:
         brands.print(console)
 
 
-def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
-    """Print ranked items."""
+def print_ranking(console: Console, ranking: Ranking, title: str, *, only_rows: bool = False) -> None:
+    """Print ranked items.
+
+    Args:
+        console: where to.
+        ranking: the items.
+        title: what they are.
+        only_rows: print what is said of them to stderr where no terminal reads the rows.
+    """
     personal = f"from {ranking.event_count:,} events" if ranking.event_count else "not personal: no events known"
     how = "; degraded: the models did not answer" if ranking.degraded else ""
     heading = f"{title}; {personal}; release {ranking.release}{how}"
-    if is_piped(console):  # rows alone
+    if only_rows and is_piped(console):
         print_line(Console(stderr=True), heading)
         heading = ""
     table = Rows(

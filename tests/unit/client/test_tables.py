@@ -87,7 +87,9 @@ def test_an_id_stands_whole_in_one_line_of_a_table(item_id: str) -> None:
 @pytest.mark.parametrize("item_id", HOSTILE)
 def test_a_pipe_gets_a_line_for_each_row_and_a_tab_between_its_cells(item_id: str) -> None:
     console = shown(width=60, is_terminal=False)
-    tables.print_ranking(console, ranking(Item(item_id, f"A {item_id}", [item_id, "b"], price=1.5), Item("b")), "found")
+    tables.print_ranking(
+        console, ranking(Item(item_id, f"A {item_id}", [item_id, "b"], price=1.5), Item("b")), "", only_rows=True
+    )
     rows = [line.split("\t") for line in text(console).removesuffix("\n").split("\n")]
     assert [len(row) for row in rows] == [8, 8, 8]
     back = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\", "\\u202e": "\u202e"}
@@ -96,6 +98,12 @@ def test_a_pipe_gets_a_line_for_each_row_and_a_tab_between_its_cells(item_id: st
     assert rows[0][:3] == ["#", "item", "title"]
     assert text(console).isprintable() is False  # tabs and ends of lines, and nothing else:
     assert text(console).replace("\t", "").replace("\n", "").isprintable()
+
+
+def test_several_rankings_in_a_pipe_are_told_apart() -> None:
+    console = shown(is_terminal=False)
+    tables.print_ranking(console, ranking(Item("a")), "for anybody")
+    assert text(console).startswith("for anybody; from 7 events; release 3\n#\titem\t")
 
 
 def test_lines_of_a_pipe_are_not_broken() -> None:

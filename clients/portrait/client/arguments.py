@@ -116,8 +116,6 @@ def _kind(hint: Any) -> _Kind:
     origin, parts = get_origin(hint), get_args(hint)
     if origin in {Union, types.UnionType}:
         return _one_of([_kind(part) for part in sorted(parts, key=lambda part: part is not types.NoneType)])
-    if origin is tuple and parts[-1] is Ellipsis:
-        return _list_of(_kind(parts[0]))
     if origin is tuple:
         return _pair([_kind(part) for part in parts])
     if origin and issubclass(origin, Mapping):

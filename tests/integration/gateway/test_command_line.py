@@ -107,7 +107,7 @@ def test_brands_and_left_out_items(cli: Cli, gateway: Served, shopper: str) -> N
 
 def test_profiles_of_many_shoppers(cli: Cli, gateway: Served, shopper: str) -> None:
     with Client(gateway.address) as client:
-        client.record_events([(shopper, Event(EventType.VIEW, "1", NOW, "desk-lamp-red"))])
+        client.record_events([(shopper, Event(EventType.VIEW, uuid4().hex, NOW, "desk-lamp-red"))])
     asked = f"{shopper}\n\n台灯 nobody\n" + f"{shopper}\n" * 300
     result = cli("profiles", "-", input=asked)
     assert (result.exit_code, result.stderr) == (2, "standard input: 1 have no profile\n")

@@ -25,7 +25,7 @@ ITEMS = [Item("lamp", "Desk lamp", ("Home", "Lamps"), "Acme", {"colour": "red"},
 
 SCENARIO: list[Callable[[Client, str], Any]] = [
     lambda c, who: c.upsert_items(ITEMS, catalogue=who).stored,
-    lambda c, who: c.record_events([(who, Event(EventType.VIEW, "1", NOW, "lamp")) for _ in range(2)]),
+    lambda c, who: c.record_events([(who, Event(EventType.VIEW, f"{who}-1", NOW, "lamp")) for _ in range(2)]),
     lambda c, who: c.get_item("lamp", catalogue=who),
     lambda c, who: c.get_item("lamp", catalogue=f"{who}-2"),
     lambda c, who: c.get_item("nothing", catalogue=who),

@@ -138,7 +138,7 @@ def test_a_test_says_what_is_answered(fake: FakeClient) -> None:
     assert list(fake.find_audience([TraitCriterion("buys")])) == []
     with pytest.raises(ValueError, match="no method 'recomend'"):
         fake.gateway.set_answer("recomend", canned)
-    with pytest.raises(TypeError, match="an answer of get_profile takes a Profile; a Ranking was given"):
+    with pytest.raises(TypeError, match="an answer of get_profile is a Profile; a Ranking was given"):
         fake.gateway.set_answer("get_profile", canned)
 
 

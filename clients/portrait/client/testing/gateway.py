@@ -3,12 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import GenericAlias
-from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
 
 import grpc
 
-from portrait.client.arguments import check
 from portrait.client.audiences import AudienceMember, AudiencePage, AudienceSummary
 from portrait.client.calls import Call
 from portrait.client.errors import (
@@ -152,7 +150,7 @@ class FakeGateway:
         if not events and isinstance(shopper, str):
             _refuse_missing("shopper.shopper_id", "no event of this shopper is recorded, or none up to `as_of`")
         shopper_id = shopper if isinstance(shopper, str) else ""
-        profile = rules.make_profile(shopper_id, events, self._items["products"], as_of or MOMENT, fields)
+        profile = rules.make_profile(shopper_id, events, self._items["products"], as_of, fields)
         is_asked = fields is None or "demographics" in fields
         return replace(profile, demographics=self._declared.get(shopper_id)) if is_asked else profile
 
@@ -281,9 +279,9 @@ def _effects(events: Sequence[Event]) -> tuple[EventEffect, ...]:
 
 def _check_answer(method: str, answer: object) -> None:
     hint = get_type_hints(getattr(Client, method))["return"]
-    if get_origin(hint) is Iterator:
-        hint = GenericAlias(list, get_args(hint))
-    check(answer, hint, f"an answer of {method}")
+    kind = get_origin(hint) or hint
+    if not isinstance(answer, Iterable if kind is Iterator else kind):
+        raise TypeError(f"an answer of {method} is a {kind.__name__}; a {type(answer).__name__} was given")
 
 
 def _refuse_missing(field: str, said: str) -> NoReturn:

@@ -20,7 +20,11 @@ _AGES = {18: "0-17", 25: "18-24", 35: "25-34", 45: "35-44", 55: "45-54", 65: "55
 
 
 def make_profile(
-    shopper_id: str, events: Sequence[Event], items: Mapping[str, Item], as_of: datetime, fields: Sequence[str] | None
+    shopper_id: str,
+    events: Sequence[Event],
+    items: Mapping[str, Item],
+    as_of: datetime | None,
+    fields: Sequence[str] | None,
 ) -> Profile:
     """Make a profile of the events up to a moment.
 
@@ -28,10 +32,10 @@ def make_profile(
         shopper_id: empty for a history.
         events: the history.
         items: what is known of its items.
-        as_of: the moment.
+        as_of: the moment; None for all events.
         fields: those to fill; None for all but those that have to be asked for.
     """
-    seen = [event for event in events if event.time is None or event.time <= as_of]
+    seen = [event for event in events if event.time is None or as_of is None or event.time <= as_of]
     times = sorted(event.time for event in seen if event.time)
     whole = Profile(
         shopper_id,
@@ -43,10 +47,10 @@ def make_profile(
         times[0] if times else None,
         times[-1] if times else None,
         RELEASE,
-        as_of,
+        as_of or MOMENT,
         MOMENT,
     )
-    empty = Profile(shopper_id, (), (), (), None, 0, None, None, RELEASE, as_of, MOMENT)
+    empty = Profile(shopper_id, (), (), (), None, 0, None, None, RELEASE, as_of or MOMENT, MOMENT)
     left_out = _UNASKED if fields is None else [f.name for f in dataclasses.fields(Profile) if f.name not in fields]
     kept = {"shopper_id", "release", "as_of", "computed_at"}
     return dataclasses.replace(whole, **{name: getattr(empty, name) for name in left_out if name not in kept})

@@ -92,9 +92,9 @@ def test_the_profile_says_what_the_log_shows(told: dict[str, str]) -> None:
     assert "20,927 accepted, 0 duplicates, 0 rejected" in output(told, "portrait record")
     profile = output(told, "--traits")
     assert "- Cares most for" in profile
-    assert re.search(r"will_purchase_30d +│ +\d+%", profile)
+    assert re.search(r"will_purchase_30d\t\d+%", profile)
     labelled = output(told, "--label")
-    assert re.search(r"things for pets +│ +\d+% of shoppers", labelled)
+    assert re.search(r"things for pets\t\d+% of shoppers", labelled)
     explained = output(told, "explain shopper-003 --as-of")
     assert "the profile as a whole" in explained
     assert "oat drink" in explained
@@ -106,14 +106,13 @@ def test_an_audience_is_found(told: dict[str, str]) -> None:
 
 def test_what_is_asked_for_is_found(told: dict[str, str]) -> None:
     recommended = output(told, "recommend shopper-003 --k 5")
-    assert re.search(r"│ 5 +│", recommended)
-    assert "from" in recommended
+    assert re.search(r"^5\t", recommended, re.MULTILINE)
     searched = output(told, "recommend shopper-003 --query")
-    first = next(line for line in searched.splitlines() if re.match(r"│ 1 +│", line))
+    first = next(line for line in searched.splitlines() if line.startswith("1\t"))
     assert "garden hose" in first
     ranked = output(told, "portrait rank")
     assert {"lamps-0-1", "garden-0-1", "coffee-0-1"} <= set(re.findall(r"[a-z]+-\d-\d", ranked))
-    assert re.search(r"hose +│ \+\d", output(told, "explain shopper-003 --item"))
+    assert re.search(r"hose\t\+\d", output(told, "explain shopper-003 --item"))
 
 
 def test_another_catalogue_answers(told: dict[str, str]) -> None:

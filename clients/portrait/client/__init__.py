@@ -8,74 +8,79 @@ with Client("localhost:50051") as portrait:
         print(ranked.item.title)
 """
 
-from portrait.client.aio import AsyncClient
-from portrait.client.audiences import (
-    ActivityCriterion,
-    AudienceMember,
-    AudiencePage,
-    AudienceSummary,
-    InterestCriterion,
-    LookAlike,
-    RegionCriterion,
-    TraitCriterion,
-    ValueCriterion,
-)
-from portrait.client.channels import Priority, Tls
-from portrait.client.errors import (
-    DeadlineExceededError,
-    FailedPreconditionError,
-    FieldViolation,
-    InvalidRequestError,
-    NotFoundError,
-    PortraitError,
-    ServerError,
-    UnavailableError,
-)
-from portrait.client.profiles import (
-    AbsentField,
-    Aversion,
-    BrandAffinity,
-    Demographics,
-    DiscountSensitivity,
-    Interest,
-    Keyword,
-    LabelInterest,
-    PriceBand,
-    Profile,
-    ProfileError,
-    PurchaseCycle,
-    QueryIntent,
-    Rhythm,
-    SessionFocus,
-    SessionIntent,
-    SummarySentence,
-    Trait,
-    Value,
-)
-from portrait.client.results import (
-    Consent,
-    ConsentRecord,
-    Consents,
-    Embeddings,
-    Event,
-    EventEffect,
-    EventType,
-    Filter,
-    Forgotten,
-    Item,
-    ItemEffect,
-    Permission,
-    ProfileExplanation,
-    Purpose,
-    RankedItem,
-    Ranking,
-    RankingExplanation,
-    RecordSummary,
-    Rejection,
-    UpsertSummary,
-    WordEffect,
-)
-from portrait.client.sync import Client
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from portrait.client.aio import AsyncClient
+    from portrait.client.audiences import (
+        ActivityCriterion,
+        AudienceMember,
+        AudiencePage,
+        AudienceSummary,
+        InterestCriterion,
+        LookAlike,
+        RegionCriterion,
+        TraitCriterion,
+        ValueCriterion,
+    )
+    from portrait.client.channels import Tls
+    from portrait.client.enums import EventType, Priority, Purpose
+    from portrait.client.errors import (
+        DeadlineExceededError,
+        FailedPreconditionError,
+        FieldViolation,
+        InvalidRequestError,
+        NotFoundError,
+        PortraitError,
+        ServerError,
+        UnavailableError,
+    )
+    from portrait.client.options import CallOptions, Metadata
+    from portrait.client.profiles import (
+        AbsentField,
+        Aversion,
+        BrandAffinity,
+        Demographics,
+        DiscountSensitivity,
+        Interest,
+        Keyword,
+        LabelInterest,
+        PriceBand,
+        Profile,
+        ProfileError,
+        PurchaseCycle,
+        QueryIntent,
+        Rhythm,
+        SessionFocus,
+        SessionIntent,
+        SummarySentence,
+        Trait,
+        Value,
+    )
+    from portrait.client.results import (
+        Consent,
+        ConsentRecord,
+        Consents,
+        Embeddings,
+        Event,
+        EventEffect,
+        Filter,
+        Forgotten,
+        Item,
+        ItemEffect,
+        Permission,
+        ProfileExplanation,
+        RankedItem,
+        Ranking,
+        RankingExplanation,
+        RecordSummary,
+        Rejection,
+        UpsertSummary,
+        WordEffect,
+    )
+    from portrait.client.sync import Client
 
 __all__ = [
     "AbsentField",
@@ -86,6 +91,7 @@ __all__ = [
     "AudienceSummary",
     "Aversion",
     "BrandAffinity",
+    "CallOptions",
     "Client",
     "Consent",
     "ConsentRecord",
@@ -109,6 +115,7 @@ __all__ = [
     "Keyword",
     "LabelInterest",
     "LookAlike",
+    "Metadata",
     "NotFoundError",
     "Permission",
     "PortraitError",
@@ -140,3 +147,26 @@ __all__ = [
     "ValueCriterion",
     "WordEffect",
 ]
+
+_MODULES = ("enums", "results", "channels", "options", "errors", "profiles", "audiences", "sync", "aio")
+"""Where the names are, those that are quick to import first: the command line starts before gRPC is there."""
+
+# The core of gRPC writes what it does to stderr. It reads this when it is first imported.
+if not os.environ.keys() & {"GRPC_VERBOSITY", "GLOG_minloglevel"}:
+    os.environ["GRPC_VERBOSITY"] = "ERROR"
+
+if not TYPE_CHECKING:  # else no type checker would miss a name that is not there
+
+    def __getattr__(name: str) -> Any:
+        """Import what is asked for."""
+        if name in __all__:
+            for module in _MODULES:
+                found = getattr(import_module(f"{__name__}.{module}"), name, None)
+                if found is not None:
+                    globals()[name] = found
+                    return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """Name what can be imported, also before it is."""
+        return [*globals(), *__all__]

@@ -4,23 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import grpc
 
 from portrait.client import calls
+from portrait.client.arguments import check
 from portrait.client.audiences import AudiencePage, AudienceSummary, Criterion, LookAlike
 from portrait.client.calls import Call, Stubs
 from portrait.client.channels import (
-    DEFAULT_ADDRESS,
-    DEFAULT_TIMEOUT,
-    OPTIONS,
-    Priority,
+    Option,
     Tls,
-    metadata,
-    proxy_options,
+    check_address,
+    merge_options,
 )
+from portrait.client.diagnosis import explain_failure
+from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
 from portrait.client.errors import from_rpc
+from portrait.client.options import CallOptions, ClientOptions, Metadata
 from portrait.client.profiles import Demographics, Profile, ProfileError
 from portrait.client.results import (
     Consent,
@@ -56,9 +57,16 @@ class AsyncClient:
         caller: who calls, for example the name of a service: while a gateway is overloaded, no caller gets all of it.
             A certificate says it better (`tls`); without either the address counts. 1 to 128 letters, digits, `._:@/-`.
         priority: `batch` where nobody waits for the answers: it gets what `interactive` calls leave.
+        metadata: sent with every call, for example the tenant that a proxy routes by.
+        interceptors: run round every try of a call, the first outermost.
+        channel_options: arguments of the gRPC channel, in place of the client's own or beside them.
+
+    Every method also takes `timeout`, `metadata` and `request_id`: see `CallOptions`.
 
     Raises:
-        ValueError: `caller` has another character.
+        TypeError: an argument is of another type than it takes; so does every method.
+        ValueError: an argument has a value that it can't have, as an address with `http://`; so does every method.
+        OSError: a file of `tls` can't be read.
     """
 
     def __init__(
@@ -69,14 +77,21 @@ class AsyncClient:
         timeout: float = DEFAULT_TIMEOUT,
         caller: str = "",
         priority: Priority = Priority.INTERACTIVE,
+        metadata: Metadata = (),
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+        channel_options: Sequence[Option] | Mapping[str, str | int] = (),
     ) -> None:
-        self._timeout = timeout
-        self._metadata = metadata(caller, priority)
-        options = [*OPTIONS, *proxy_options(address)]
+        check_address(address)
+        check(tls, Tls | None, "tls")
+        check(interceptors, Sequence[grpc.aio.ClientInterceptor], "interceptors")
+        self._options = ClientOptions(timeout, caller, priority, metadata)
+        self._address, self._tls = address, tls
+        options = merge_options(address, channel_options)
         if tls:
-            self._channel = grpc.aio.secure_channel(address, tls.credentials(), options)
+            credentials = tls.credentials()
+            self._channel = grpc.aio.secure_channel(address, credentials, options, interceptors=interceptors)
         else:
-            self._channel = grpc.aio.insecure_channel(address, options)
+            self._channel = grpc.aio.insecure_channel(address, options, interceptors=interceptors)
         self._stubs = Stubs(self._channel)
         self._retries = Retries()
 
@@ -92,56 +107,62 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _run(self, call: Call[R], timeout: float | None) -> R:
+    async def _run(self, call: Call[R], options: CallOptions) -> R:
         method = self._stubs.methods[call.method]
-        tries = self._retries.begin(self._timeout if timeout is None else timeout)
+        chosen = self._options.choose(options)
+        tries = self._retries.begin(chosen.timeout)
         while True:
             try:
-                answer = await method(call.request, timeout=tries.left, metadata=self._metadata)
+                answer = await method(call.request, timeout=tries.left, metadata=chosen.metadata)
             except grpc.RpcError as error:
-                failure = from_rpc(error)
+                failure = from_rpc(error, chosen.request_id, chosen.timeout)
                 pause = tries.pause_after(error, failure)
                 if pause is None:
+                    failure.hint = failure.hint or await asyncio.to_thread(
+                        explain_failure, self._address, self._tls, failure
+                    )
                     raise failure from error
             else:
                 tries.note_answer()
                 return call.read(answer)
             await asyncio.sleep(pause)
 
-    async def _stream(self, call: Call[R], timeout: float | None) -> AsyncIterator[R]:
+    async def _stream(self, call: Call[R], options: CallOptions) -> AsyncIterator[R]:
         method = self._stubs.methods[call.method]
-        tries = self._retries.begin(self._timeout if timeout is None else timeout)
+        chosen = self._options.choose(options)
+        tries = self._retries.begin(chosen.timeout)
         while True:
-            answers = method(call.request, timeout=tries.left, metadata=self._metadata)
+            answers = method(call.request, timeout=tries.left, metadata=chosen.metadata)
             try:
                 async for answer in answers:
                     tries.note_answer()
                     yield call.read(answer)
                 return
             except grpc.RpcError as error:
-                failure = from_rpc(error)
+                failure = from_rpc(error, chosen.request_id, chosen.timeout)
                 pause = tries.pause_after(error, failure)
                 if pause is None:
+                    failure.hint = failure.hint or await asyncio.to_thread(
+                        explain_failure, self._address, self._tls, failure
+                    )
                     raise failure from error
             finally:
                 answers.cancel()  # whoever leaves the loop wants no more
             await asyncio.sleep(pause)
 
-    async def record_events(
-        self, events: Iterable[tuple[str, Event]], *, timeout: float | None = None
-    ) -> RecordSummary:
+    async def record_events(self, events: Iterable[tuple[str, Event]], **options: Unpack[CallOptions]) -> RecordSummary:
         """Record events, each with the id of its shopper; any number, in calls of 1,000.
 
         An event counts once however often its id is recorded, so what failed may be repeated as it is.
 
         Args:
             events: shopper ids and events; read as they are sent.
-            timeout: seconds for each call of 1,000; None for the client's own.
+            **options: see `CallOptions`; `timeout` is for each call of 1,000.
 
         Raises:
             PortraitError: a call failed; the ones before it have stored their events.
         """
-        return calls.total([await self._run(call, timeout) for call in calls.record_events(events)])
+        return calls.total([await self._run(call, options) for call in calls.record_events(events)])
 
     async def get_profile(
         self,
@@ -152,7 +173,7 @@ class AsyncClient:
         labels: Sequence[str] = (),
         label_examples: Mapping[str, Sequence[Shopper]] = _NONE,
         allow_degraded: bool = False,
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> Profile:
         """The profile of a shopper.
 
@@ -163,13 +184,13 @@ class AsyncClient:
             labels: words for interests that nobody trained for, up to 20; answered in `label_interests`.
             label_examples: interests told by up to 16 shoppers who have them, by name.
             allow_degraded: take an embedding of some events ago, or none, and absent traits, while the models are down.
-            timeout: seconds; None for the client's own.
+            **options: see `CallOptions`.
 
         Raises:
             NotFoundError: nothing is known of the shopper.
         """
         call = calls.get_profile(shopper, as_of, fields, labels, label_examples, allow_degraded)
-        return await self._run(call, timeout)
+        return await self._run(call, options)
 
     async def batch_get_profiles(
         self,
@@ -178,10 +199,10 @@ class AsyncClient:
         as_of: datetime | None = None,
         fields: Sequence[str] | None = None,
         allow_degraded: bool = False,
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> list[Profile | ProfileError]:
         """The profiles of up to 256 shoppers, in their order; see `get_profile`."""
-        return await self._run(calls.batch_get_profiles(shoppers, as_of, fields, allow_degraded), timeout)
+        return await self._run(calls.batch_get_profiles(shoppers, as_of, fields, allow_degraded), options)
 
     async def recommend(
         self,
@@ -195,7 +216,7 @@ class AsyncClient:
         max_per_category: int = 0,
         as_of: datetime | None = None,
         allow_degraded: bool = False,
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> Ranking:
         """The best `k` items of a catalogue for a shopper.
 
@@ -209,7 +230,7 @@ class AsyncClient:
             max_per_category: how many items of one category at most; 0 for any number.
             as_of: the moment; None for now.
             allow_degraded: take an answer without the models while they are down.
-            timeout: seconds; None for the client's own.
+            **options: see `CallOptions`.
 
         Raises:
             NotFoundError: there is no such catalogue.
@@ -217,25 +238,25 @@ class AsyncClient:
         call = calls.recommend(
             shopper, catalogue, query, k, filter, exclude_seen, as_of, allow_degraded, max_per_category
         )
-        return await self._run(call, timeout)
+        return await self._run(call, options)
 
     async def rank(
         self,
         shopper: Shopper,
-        candidates: Sequence[Item],
+        candidates: Sequence[Item | str],
         *,
         catalogue: str = "",
         query: str = "",
         as_of: datetime | None = None,
         allow_degraded: bool = False,
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> Ranking:
-        """Candidates in order for a shopper; those with a title are ranked by their own words."""
-        return await self._run(calls.rank(shopper, candidates, catalogue, query, as_of, allow_degraded), timeout)
+        """Candidates in order for a shopper: ids, or items; those with a title are ranked by their own words."""
+        return await self._run(calls.rank(shopper, candidates, catalogue, query, as_of, allow_degraded), options)
 
-    async def encode_texts(self, texts: Sequence[str], *, timeout: float | None = None) -> Embeddings:
+    async def encode_texts(self, texts: Sequence[str], **options: Unpack[CallOptions]) -> Embeddings:
         """Up to 256 texts as vectors, for an index or a model of your own; of each the first 64 tokens count."""
-        return await self._run(calls.encode_texts(texts), timeout)
+        return await self._run(calls.encode_texts(texts), options)
 
     async def explain_recommendation(
         self,
@@ -245,14 +266,14 @@ class AsyncClient:
         catalogue: str = "",
         query: str = "",
         as_of: datetime | None = None,
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> RankingExplanation:
         """Why an item has its score for a shopper: what each event, and each word of its title, adds.
 
         Raises:
             NotFoundError: there is no such catalogue or item.
         """
-        return await self._run(calls.explain_recommendation(shopper, item_id, catalogue, query, as_of), timeout)
+        return await self._run(calls.explain_recommendation(shopper, item_id, catalogue, query, as_of), options)
 
     async def explain_profile(
         self,
@@ -261,7 +282,7 @@ class AsyncClient:
         interest: Sequence[str] = (),
         trait: str = "",
         as_of: datetime | None = None,
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> ProfileExplanation:
         """What a profile rests on, or, with the path of an interest or the name of a trait, what that does.
 
@@ -270,25 +291,27 @@ class AsyncClient:
                 the trait.
             ValueError: both are named.
         """
-        return await self._run(calls.explain_profile(shopper, interest, trait, as_of), timeout)
+        return await self._run(calls.explain_profile(shopper, interest, trait, as_of), options)
 
     async def upsert_items(
-        self, items: Sequence[Item], *, catalogue: str = "", timeout: float | None = None
+        self, items: Sequence[Item], *, catalogue: str = "", **options: Unpack[CallOptions]
     ) -> UpsertSummary:
         """Add or replace up to 500 items; each is stored or rejected by itself."""
-        return await self._run(calls.upsert_items(items, catalogue), timeout)
+        return await self._run(calls.upsert_items(items, catalogue), options)
 
-    async def delete_items(self, item_ids: Sequence[str], *, catalogue: str = "", timeout: float | None = None) -> int:
+    async def delete_items(
+        self, item_ids: Sequence[str], *, catalogue: str = "", **options: Unpack[CallOptions]
+    ) -> int:
         """Remove items; returns how many were there."""
-        return await self._run(calls.delete_items(item_ids, catalogue), timeout)
+        return await self._run(calls.delete_items(item_ids, catalogue), options)
 
-    async def get_item(self, item_id: str, *, catalogue: str = "", timeout: float | None = None) -> Item:
+    async def get_item(self, item_id: str, *, catalogue: str = "", **options: Unpack[CallOptions]) -> Item:
         """One item.
 
         Raises:
             NotFoundError: the catalogue does not hold it.
         """
-        return await self._run(calls.get_item(item_id, catalogue), timeout)
+        return await self._run(calls.get_item(item_id, catalogue), options)
 
     def find_audience(
         self,
@@ -297,7 +320,7 @@ class AsyncClient:
         look_alike: LookAlike | None = None,
         page_size: int = 0,
         page_token: str = "",
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> AsyncIterator[AudiencePage]:
         """The shoppers who meet all of some criteria, page by page, in the order of their ids.
 
@@ -309,36 +332,36 @@ class AsyncClient:
             look_alike: a seed that they are like; without it, there is at least one criterion.
             page_size: shoppers in a page, up to 10,000; 0 for 1,000.
             page_token: of an earlier page for the same criteria; empty to begin.
-            timeout: seconds for all pages; None for the client's own.
+            **options: see `CallOptions`; `timeout` is for all pages.
 
         Raises:
             FailedPreconditionError: the gateway has no shopper table, or no more the one of the page token.
             NotFoundError: the release has no such trait.
         """
-        return self._stream(calls.find_audience(criteria, look_alike, page_size, page_token), timeout)
+        return self._stream(calls.find_audience(criteria, look_alike, page_size, page_token), options)
 
     async def estimate_audience(
         self,
         criteria: Sequence[Criterion] = (),
         *,
         look_alike: LookAlike | None = None,
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> AudienceSummary:
         """How many shoppers meet criteria, rounded; see `find_audience`."""
-        return await self._run(calls.estimate_audience(criteria, look_alike), timeout)
+        return await self._run(calls.estimate_audience(criteria, look_alike), options)
 
     async def set_consents(
-        self, shopper_id: str, consents: Sequence[Consent], *, timeout: float | None = None
+        self, shopper_id: str, consents: Sequence[Consent], **options: Unpack[CallOptions]
     ) -> Mapping[Purpose, Permission]:
         """Record what a shopper said of up to 20 purposes; returns what they allow now.
 
         Say when they said it, where a call may be late: a late grant does not undo a later withdrawal.
         """
-        return await self._run(calls.set_consents(shopper_id, consents), timeout)
+        return await self._run(calls.set_consents(shopper_id, consents), options)
 
-    async def get_consents(self, shopper_id: str, *, timeout: float | None = None) -> Consents:
+    async def get_consents(self, shopper_id: str, **options: Unpack[CallOptions]) -> Consents:
         """What a shopper allows, and all that they said; for any id, known or not."""
-        return await self._run(calls.get_consents(shopper_id), timeout)
+        return await self._run(calls.get_consents(shopper_id), options)
 
     async def declare_demographics(
         self,
@@ -348,18 +371,18 @@ class AsyncClient:
         gender: str = "",
         region: str = "",
         source: str = "",
-        timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> Demographics:
         """Keep what a shopper declares, in place of all that they declared before; of the age only its band.
 
         Raises:
             FailedPreconditionError: the shopper does not allow the purpose `demographics`.
         """
-        return await self._run(calls.declare_demographics(shopper_id, age, gender, region, source), timeout)
+        return await self._run(calls.declare_demographics(shopper_id, age, gender, region, source), options)
 
-    async def forget_shopper(self, shopper_id: str, *, timeout: float | None = None) -> Forgotten:
+    async def forget_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> Forgotten:
         """Remove all that is recorded of a shopper, for good: events, what they declared and what they allowed.
 
         Events of up to this moment that are sent again are refused. Safe to repeat, and for any id.
         """
-        return await self._run(calls.forget_shopper(shopper_id), timeout)
+        return await self._run(calls.forget_shopper(shopper_id), options)

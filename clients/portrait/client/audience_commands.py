@@ -1,29 +1,20 @@
 """The commands `portrait audience find` and `portrait audience estimate`."""
 
-import dataclasses
 import functools
 import inspect
-import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from portrait.client import files, tables
-from portrait.client.audiences import (
-    ActivityCriterion,
-    AudienceSummary,
-    Criterion,
-    InterestCriterion,
-    LookAlike,
-    RegionCriterion,
-    TraitCriterion,
-    ValueCriterion,
-)
 from portrait.client.connection import calling
-from portrait.client.sync import Client
+from portrait.client.shared_options import AsJson, in_utc
+
+if TYPE_CHECKING:
+    from portrait.client.audiences import Criterion, LookAlike, TraitCriterion
+    from portrait.client.sync import Client
 
 _TIMEOUT = 60.0
 _TOP = 1_000
@@ -50,16 +41,22 @@ def _criteria(
     segment: Annotated[
         list[str] | None, typer.Option(help="loyal, occasional, new, at_risk or dormant; may be repeated.")
     ] = None,
-    since: Annotated[datetime | None, typer.Option(help="Last event at this moment or later, UTC.")] = None,
-    before: Annotated[datetime | None, typer.Option(help="Last event before this moment, UTC.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(callback=in_utc, help="Last event at this moment or later, UTC.")
+    ] = None,
+    before: Annotated[
+        datetime | None, typer.Option(callback=in_utc, help="Last event before this moment, UTC.")
+    ] = None,
     region: Annotated[list[str] | None, typer.Option(help="A declared region; may be repeated.")] = None,
     like: Annotated[
         Path | None, typer.Option(help="File of shopper ids, one a line: those who are like these shoppers.")
     ] = None,
     top: Annotated[int | None, typer.Option(help="Of --like: so many, the most similar. Default: 1000.")] = None,
     min_similarity: Annotated[float | None, typer.Option(help="Of --like: all so similar, -1 to 1.")] = None,
-) -> tuple[list[Criterion], LookAlike | None]:
-    """What the options ask for."""
+) -> "tuple[list[Criterion], LookAlike | None]":
+    """Read what the options ask for."""
+    from portrait.client.audiences import ActivityCriterion, InterestCriterion, RegionCriterion, ValueCriterion
+
     criteria: list[Criterion] = []
     if interest:
         paths = [[part.strip() for part in path.split(">")] for path in interest]
@@ -78,7 +75,10 @@ def _criteria(
     return criteria, _look_alike(like, top, min_similarity) if like else None
 
 
-def _look_alike(file: Path, top: int | None, min_similarity: float | None) -> LookAlike:
+def _look_alike(file: Path, top: int | None, min_similarity: float | None) -> "LookAlike":
+    from portrait.client import files
+    from portrait.client.audiences import LookAlike
+
     if top is not None and min_similarity is not None:
         raise typer.BadParameter("--top and --min-similarity do not go together")
     with file.open("rb") as lines:
@@ -88,8 +88,10 @@ def _look_alike(file: Path, top: int | None, min_similarity: float | None) -> Lo
     return LookAlike(seed, top=_TOP if top is None else top)
 
 
-def _trait(written: str) -> TraitCriterion:
-    name, _, bounds = written.partition("=")
+def _trait(written: str) -> "TraitCriterion":
+    from portrait.client.audiences import TraitCriterion
+
+    name, _, bounds = written.rpartition("=")
     least, _, most = bounds.partition("..")
     try:
         return TraitCriterion(name, float(least), float(most) if most else 1.0)
@@ -102,7 +104,7 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
     options = list(inspect.signature(_criteria).parameters.values())
 
     @functools.wraps(command)
-    def asking(client: Client, **given: Any) -> None:
+    def asking(client: "Client", **given: Any) -> None:
         criteria, look_alike = _criteria(**{option.name: given.pop(option.name) for option in options})
         try:
             command(client, criteria, look_alike, **given)
@@ -120,14 +122,16 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
 @calling(_TIMEOUT)
 @_asking
 def find(
-    client: Client,
-    criteria: list[Criterion],
-    look_alike: LookAlike | None,
+    client: "Client",
+    criteria: "list[Criterion]",
+    look_alike: "LookAlike | None",
     page_size: Annotated[int, typer.Option(help="Shoppers in a message, up to 10000; 0 means 1000.")] = 0,
     page_token: Annotated[str, typer.Option(help="Go on where a call ended that was cut short.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, with moments and similarities.")] = False,
 ) -> None:
     """Print the ids of the shoppers, one a line; how many, and how to go on after a failure, goes to stderr."""
+    from portrait.client import outputs, tables
+
     told, token = False, page_token
     try:
         for page in client.find_audience(criteria, look_alike=look_alike, page_size=page_size, page_token=page_token):
@@ -135,7 +139,7 @@ def find(
                 typer.echo(tables.audience_words(page.summary), err=True)
                 told = True
             for member in page.members:
-                typer.echo(json.dumps(dataclasses.asdict(member), default=str) if as_json else member.shopper_id)
+                typer.echo(outputs.to_json(member) if as_json else outputs.escape(member.shopper_id))
             token = page.next_page_token
     except Exception:
         if token:
@@ -147,14 +151,16 @@ def find(
 @calling(_TIMEOUT)
 @_asking
 def estimate(
-    client: Client,
-    criteria: list[Criterion],
-    look_alike: LookAlike | None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    client: "Client",
+    criteria: "list[Criterion]",
+    look_alike: "LookAlike | None",
+    as_json: AsJson = False,
 ) -> None:
     """Print how many shoppers they are, about; no id."""
-    summary: AudienceSummary = client.estimate_audience(criteria, look_alike=look_alike)
+    from portrait.client import outputs, tables
+
+    summary = client.estimate_audience(criteria, look_alike=look_alike)
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(summary), default=str))
+        outputs.print_json(summary)
     else:
         typer.echo(tables.audience_words(summary))

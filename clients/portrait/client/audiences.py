@@ -139,8 +139,8 @@ def _criterion(value: Criterion) -> audience_service_pb2.Criterion:
         case ValueCriterion():
             return kind(
                 value=audience_service_pb2.ValueCriterion(
-                    tiers=[_number(profile_pb2.ValueTier, "VALUE_TIER", tier) for tier in value.tiers],
-                    segments=[_number(profile_pb2.ValueSegment, "VALUE_SEGMENT", each) for each in value.segments],
+                    tiers=[_number(profile_pb2.ValueTier, "tiers", tier) for tier in value.tiers],
+                    segments=[_number(profile_pb2.ValueSegment, "segments", each) for each in value.segments],
                     min_recency_score=value.min_recency_score,
                     min_frequency_score=value.min_frequency_score,
                     min_monetary_score=value.min_monetary_score,
@@ -168,13 +168,19 @@ def _look_alike(value: LookAlike) -> audience_service_pb2.LookAlike:
     return message
 
 
-def _number(enum: Any, prefix: str, name: str) -> Any:
-    """The number of an enum's value.
+def _number(enum: Any, field: str, name: str) -> Any:
+    """Find the number of an enum's value by what it is called without the prefix of all.
 
     Raises:
         ValueError: it has none of that name.
     """
-    return enum.Value(f"{prefix}_{name.upper()}")
+    unspecified, *values = enum.DESCRIPTOR.values
+    prefix = unspecified.name.removesuffix("UNSPECIFIED")
+    numbers = {value.name.removeprefix(prefix).lower(): value.number for value in values}
+    if name.lower() not in numbers:
+        *most, last = numbers
+        raise ValueError(f"{field} takes {', '.join(most)} or {last}")
+    return numbers[name.lower()]
 
 
 def read_page(message: audience_service_pb2.FindAudienceResponse) -> AudiencePage:

@@ -3,16 +3,17 @@
 The synchronous and the asynchronous client both run these.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from itertools import count, islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from portrait.client import messages
+from portrait.client.arguments import bind, check, check_each
 from portrait.client.audiences import (
     AudiencePage,
     AudienceSummary,
@@ -66,6 +67,7 @@ from portrait.v1 import (
 )
 
 R = TypeVar("R")
+P = ParamSpec("P")
 
 EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL = 1000, 500, 256
 """The contract's limits."""
@@ -79,6 +81,19 @@ class Call(Generic[R]):
     """Name of the method in `Stubs`."""
     request: Any
     read: Callable[[Any], R]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the request was built from, by the names of the arguments of the client's method."""
+
+
+def _checked(build: Callable[P, Call[R]]) -> Callable[P, Call[R]]:
+    """Check the arguments of a function that builds a call before it runs."""
+
+    @functools.wraps(build)
+    def checking(*given: P.args, **named: P.kwargs) -> Call[R]:
+        arguments = bind(build, given)
+        return replace(build(*arguments.values(), **named), arguments=arguments)
+
+    return checking
 
 
 class Stubs:
@@ -115,12 +130,16 @@ class Stubs:
 
 def record_events(events: Iterable[tuple[str, Event]]) -> Iterator[Call[RecordSummary]]:
     """Record any number of events: one call for every `EVENTS_PER_CALL` of them."""
+    if not isinstance(events, Iterator):
+        check(events, Iterable[Any], "events")
     remaining = iter(events)
     for first in count(step=EVENTS_PER_CALL):
         part = list(islice(remaining, EVENTS_PER_CALL))
         if not part:
             return
-        yield Call("RecordEvents", messages.record_request(part), partial(messages.read_recorded, first=first))
+        check_each(part, tuple[str, Event], "events", first)
+        read = functools.partial(messages.read_recorded, first=first)
+        yield Call("RecordEvents", messages.record_request(part), read, {"events": part})
 
 
 def total(parts: Sequence[RecordSummary]) -> RecordSummary:
@@ -136,6 +155,7 @@ def _mask(fields: Sequence[str] | None) -> FieldMask | None:
     return None if fields is None else FieldMask(paths=fields)
 
 
+@_checked
 def get_profile(
     shopper: Shopper,
     as_of: datetime | None,
@@ -159,6 +179,7 @@ def get_profile(
     return Call("GetProfile", request, lambda response: read_profile(response.profile))
 
 
+@_checked
 def batch_get_profiles(
     shoppers: Sequence[Shopper], as_of: datetime | None, fields: Sequence[str] | None, allow_degraded: bool
 ) -> Call[list[Profile | ProfileError]]:
@@ -172,6 +193,7 @@ def batch_get_profiles(
     return Call("BatchGetProfiles", request, read_profiles)
 
 
+@_checked
 def recommend(
     shopper: Shopper,
     catalogue: str,
@@ -198,9 +220,10 @@ def recommend(
     return Call("Recommend", request, messages.read_ranking)
 
 
+@_checked
 def rank(
     shopper: Shopper,
-    candidates: Sequence[Item],
+    candidates: Sequence[Item | str],
     catalogue: str,
     query: str,
     as_of: datetime | None,
@@ -211,18 +234,23 @@ def rank(
         shopper=messages.shopper(shopper),
         catalogue=catalogue,
         query=query,
-        candidates=[recommendation_service_pb2.RankCandidate(item=messages.item(each)) for each in candidates],
+        candidates=[
+            recommendation_service_pb2.RankCandidate(item=messages.item(Item(each) if isinstance(each, str) else each))
+            for each in candidates
+        ],
         as_of=messages.timestamp(as_of),
         allow_degraded=allow_degraded,
     )
     return Call("Rank", request, messages.read_ranking)
 
 
+@_checked
 def encode_texts(texts: Sequence[str]) -> Call[Embeddings]:
     """Texts as vectors."""
     return Call("EncodeTexts", text_service_pb2.EncodeTextsRequest(texts=texts), messages.read_embeddings)
 
 
+@_checked
 def explain_recommendation(
     shopper: Shopper, item_id: str, catalogue: str, query: str, as_of: datetime | None
 ) -> Call[RankingExplanation]:
@@ -237,6 +265,7 @@ def explain_recommendation(
     return Call("ExplainRecommendation", request, messages.read_ranking_explanation)
 
 
+@_checked
 def explain_profile(
     shopper: Shopper, interest: Sequence[str], trait: str, as_of: datetime | None
 ) -> Call[ProfileExplanation]:
@@ -252,6 +281,7 @@ def explain_profile(
     return Call("ExplainProfile", request, messages.read_profile_explanation)
 
 
+@_checked
 def upsert_items(items: Sequence[Item], catalogue: str) -> Call[UpsertSummary]:
     """Add or replace items."""
     request = catalogue_service_pb2.UpsertItemsRequest(
@@ -260,18 +290,21 @@ def upsert_items(items: Sequence[Item], catalogue: str) -> Call[UpsertSummary]:
     return Call("UpsertItems", request, messages.read_upserted)
 
 
+@_checked
 def delete_items(item_ids: Sequence[str], catalogue: str) -> Call[int]:
     """Remove items."""
     request = catalogue_service_pb2.DeleteItemsRequest(catalogue=catalogue, item_ids=item_ids)
     return Call("DeleteItems", request, lambda response: int(response.deleted))
 
 
+@_checked
 def get_item(item_id: str, catalogue: str) -> Call[Item]:
     """One item."""
     request = catalogue_service_pb2.GetItemRequest(catalogue=catalogue, item_id=item_id)
     return Call("GetItem", request, lambda response: messages.read_item(response.item))
 
 
+@_checked
 def find_audience(
     criteria: Sequence[Criterion], look_alike: LookAlike | None, page_size: int, page_token: str
 ) -> Call[AudiencePage]:
@@ -282,23 +315,27 @@ def find_audience(
     return Call("FindAudience", request, read_page)
 
 
+@_checked
 def estimate_audience(criteria: Sequence[Criterion], look_alike: LookAlike | None) -> Call[AudienceSummary]:
     """How many shoppers meet criteria."""
     request = audience_service_pb2.EstimateAudienceRequest(audience=audience(criteria, look_alike))
     return Call("EstimateAudience", request, read_summary)
 
 
+@_checked
 def set_consents(shopper_id: str, consents: Sequence[Consent]) -> Call[Mapping[Purpose, Permission]]:
     """Record what a shopper allows."""
     return Call("SetConsents", messages.consents_request(shopper_id, consents), messages.read_permissions)
 
 
+@_checked
 def get_consents(shopper_id: str) -> Call[Consents]:
     """What a shopper allows, and said."""
     request = consent_service_pb2.GetConsentsRequest(shopper_id=shopper_id)
     return Call("GetConsents", request, messages.read_consents)
 
 
+@_checked
 def declare_demographics(shopper_id: str, age: int | None, gender: str, region: str, source: str) -> Call[Demographics]:
     """Keep what a shopper declares."""
     request = consent_service_pb2.DeclareDemographicsRequest(
@@ -307,6 +344,7 @@ def declare_demographics(shopper_id: str, age: int | None, gender: str, region: 
     return Call("DeclareDemographics", request, lambda response: read_demographics(response.demographics))
 
 
+@_checked
 def forget_shopper(shopper_id: str) -> Call[Forgotten]:
     """Remove all that is recorded of a shopper."""
     request = consent_service_pb2.ForgetShopperRequest(shopper_id=shopper_id)

@@ -1,22 +1,28 @@
-"""Channels: security, the caller's name, and how they connect."""
+"""Channels: addresses, security, the caller's name, and how they connect."""
 
 import ipaddress
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import grpc
+from portrait.client.arguments import check
+from portrait.client.enums import Priority
 
-DEFAULT_ADDRESS = "localhost:50051"
-DEFAULT_TIMEOUT = 5.0
-"""Seconds that a call may take, retries included."""
+if TYPE_CHECKING:  # gRPC is slow to import, and the command line reads defaults from here
+    import grpc
+
+Option = tuple[str, str | int]
+"""Name and value of an argument of a gRPC channel."""
+
 MAXIMUM_MESSAGE_BYTES = 64 * 1024 * 1024
 
 OPTIONS: list[tuple[str, Any]] = [
     ("grpc.enable_retries", 0),  # `retries` does it
+    # gRPC's default sends all calls to the first address of a name: of several gateways one would get them all.
+    ("grpc.lb_policy_name", "round_robin"),
     # gRPC's default would leave a gateway that is back alone for up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -30,19 +36,13 @@ OPTIONS: list[tuple[str, Any]] = [
 
 _SCHEME = re.compile(r"(dns|ipv4|ipv6):(//[^/]*/)?")
 
+_URL = re.compile(r"(https?|grpcs?|tcp|tls|h2c?)://([^/]*).*", re.IGNORECASE)
+_PORT = re.compile(r"(?:[^:\[\]]*|\[[^\]]*\]):(?P<port>[^:]*)")
+
 _CALLER = re.compile(r"[A-Za-z0-9._:@/-]{0,128}")
 
 
-class Priority(StrEnum):
-    """Which calls an overloaded gateway serves first."""
-
-    INTERACTIVE = "interactive"
-    """Somebody waits for the answer."""
-    BATCH = "batch"
-    """Nobody does."""
-
-
-def metadata(caller: str, priority: Priority) -> tuple[tuple[str, str], ...]:
+def metadata_of(caller: str, priority: Priority) -> tuple[tuple[str, str], ...]:
     """What every call says of itself.
 
     Raises:
@@ -52,6 +52,41 @@ def metadata(caller: str, priority: Priority) -> tuple[tuple[str, str], ...]:
         raise ValueError("a caller's name is 1 to 128 letters, digits, `._:@/-`")
     said = (("x-priority", Priority(priority).value),)
     return (*said, ("x-caller", caller)) if caller else said
+
+
+def check_address(address: str) -> None:
+    """Refuse what gRPC would take for the name of a host, or for another port than is meant.
+
+    Raises:
+        TypeError: the address is no text.
+        ValueError: it is none that gRPC can connect to.
+    """
+    check(address, str, "address")
+    if url := _URL.fullmatch(address.strip()):
+        scheme, host = url[1].lower(), url[2]
+        tls = " and TLS (tls=Tls(), --tls)" if scheme in {"https", "grpcs", "tls"} else ""
+        raise ValueError(f"address takes host:port without {scheme}://: give {host or 'host:port'}{tls}")
+    if not address or address != "".join(address.split()):
+        raise ValueError("address takes host:port; it is empty or holds a space")
+    if not address.startswith(("unix", "vsock:", "xds:")) and address.endswith("/"):
+        raise ValueError(f"address takes host:port without a path: give {address.rstrip('/')}")
+    named = _PORT.fullmatch(address)
+    if named and not (named["port"].isdecimal() and 0 < int(named["port"]) < 65_536) and not _is_scheme(address):
+        raise ValueError("address takes host:port with a port from 1 to 65535")
+
+
+def _is_scheme(address: str) -> bool:
+    return address.partition(":")[0] in {"dns", "ipv4", "ipv6", "unix", "unix-abstract", "vsock", "xds"}
+
+
+def merge_options(address: str, further: Sequence[Option] | Mapping[str, str | int] = ()) -> list[Option]:
+    """Arguments of a channel: the caller's count before ours.
+
+    Raises:
+        TypeError: an argument is no pair of name and value.
+    """
+    check(further, Mapping[str, str | int] | Sequence[Option], "channel_options")
+    return [*(dict([*OPTIONS, *proxy_options(address)]) | dict(further)).items()]
 
 
 def proxy_options(address: str) -> list[tuple[str, Any]]:
@@ -105,11 +140,13 @@ class Tls:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together")
 
-    def credentials(self) -> grpc.ChannelCredentials:
+    def credentials(self) -> "grpc.ChannelCredentials":
         """The credentials of a channel.
 
         Raises:
             OSError: a file can't be read.
         """
+        import grpc
+
         files = (self.root_certificates, self.key, self.certificate)
         return grpc.ssl_channel_credentials(*(file.read_bytes() if file else None for file in files))

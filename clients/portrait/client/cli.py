@@ -7,7 +7,10 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points, version
+from importlib.util import find_spec
 from typing import Any, NoReturn
+
+from portrait.client.command_list import GROUPS, OTHERS
 
 GROUP = "portrait.commands"
 _DISTRIBUTION = "shopper-portrait"
@@ -18,6 +21,13 @@ _EXTRAS = {
     "portrait.training": "train",
     "portrait.export": "train,triton",
 }
+_MARKERS = {
+    "portrait.client": "rich",
+    "portrait.server": "pydantic_settings",
+    "portrait.training": "torch",
+    "portrait.export": "torch",
+}
+"""A module of each part that is there only where the part's extra is installed."""
 _ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
@@ -48,16 +58,48 @@ def main() -> None:
         ),
     ) -> None: ...
 
-    for entry in _wanted():
-        try:
-            loaded = entry.load()
-            if isinstance(loaded, typer.Typer):
-                app.add_typer(loaded, name=entry.name)
-            else:
-                app.command(entry.name)(_guarded(entry, loaded))
-        except ModuleNotFoundError as error:
-            app.command(entry.name, context_settings=_ANY_ARGUMENTS)(_refusing(entry, error))
+    entries = {entry.name: entry for entry in entry_points(group=GROUP)}
+    called = next((argument for argument in sys.argv[1:] if argument != "--"), "")
+    if called in entries:  # no other part is imported
+        _add(app, entries[called])
+    elif "_PORTRAIT_COMPLETE" in os.environ:  # a shell asks for the options of a command
+        for entry in entries.values():
+            _add(app, entry)
+    else:
+        _list(app, entries)
     _run(app)
+
+
+def _add(app: Any, entry: EntryPoint) -> None:
+    """Add a command; where a module that it imports is missing, one that says what to install."""
+    from typer import Typer
+
+    try:
+        loaded = entry.load()
+        if isinstance(loaded, Typer):
+            app.add_typer(loaded, name=entry.name)
+        else:
+            app.command(entry.name)(_guarded(entry, loaded))
+    except ModuleNotFoundError as error:
+        app.command(entry.name, context_settings=_ANY_ARGUMENTS)(_refusing(entry, error))
+
+
+def _list(app: Any, entries: dict[str, EntryPoint]) -> None:
+    """Add what stands for the commands in the list of `portrait --help`, in groups."""
+    grouped = {name: group for group, names in GROUPS.items() for name in names}
+    for name in [*(name for name in grouped if name in entries), *sorted(entries.keys() - grouped.keys())]:
+        entry, group = entries[name], grouped.get(name, OTHERS)
+        marker = _MARKERS.get(_part(entry), "")
+        if marker and find_spec(marker) is None:
+            listed = _refusing(entry, ModuleNotFoundError(name=marker))
+            app.command(name, rich_help_panel=group)(listed)
+        else:
+            app.command(name, rich_help_panel=group, help=GROUPS.get(group, {}).get(name))(lambda: None)
+
+
+def _part(entry: EntryPoint) -> str:
+    """The part of Portrait that a command belongs to."""
+    return ".".join(entry.module.split(".")[:2])
 
 
 def _run(app: Callable[[], None]) -> None:
@@ -88,12 +130,6 @@ def _encode_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
-
-
-def _wanted() -> list[EntryPoint]:
-    """The command that is called, so that no other part is imported; all of them for help."""
-    entries = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
-    return [entry for entry in entries if entry.name in sys.argv[1:2]] or entries
 
 
 def _guarded(entry: EntryPoint, command: Callable[..., None]) -> Callable[..., None]:
@@ -128,8 +164,7 @@ def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
     """
     if error.name is None or error.name.startswith("portrait."):
         raise error
-    part = ".".join(entry.module.split(".")[:2])
-    return f"portrait {entry.name} needs {error.name}: {_explain_install(_EXTRAS[part])}"
+    return f"portrait {entry.name} needs {error.name}: {_explain_install(_EXTRAS[_part(entry)])}"
 
 
 def _explain_install(extra: str) -> str:

@@ -1,64 +1,61 @@
-"""The commands that call a gateway, from `portrait record` to `portrait forget`."""
+"""The commands that call a gateway, from `portrait record` to `portrait forget`.
+
+What is slow to import stands inside the functions, so that help answers at once.
+"""
 
 import dataclasses
 import json
-import sys
-from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby, islice
-from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from portrait.client import files, tables
-from portrait.client.calls import EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL
 from portrait.client.connection import calling
-from portrait.client.profiles import Profile
-from portrait.client.results import (
-    Consent,
-    Filter,
-    Item,
-    ProfileExplanation,
-    Purpose,
-    RankingExplanation,
-    Rejection,
+from portrait.client.enums import Purpose
+from portrait.client.shared_options import (
+    AllowDegraded,
+    AsJson,
+    AsOf,
+    Catalogue,
+    Query,
+    ShopperId,
+    in_utc,
+    open_input,
 )
-from portrait.client.sync import Client
+
+if TYPE_CHECKING:
+    from portrait.client.profiles import Profile
+    from portrait.client.results import ProfileExplanation, RankingExplanation, Rejection
+    from portrait.client.sync import Client
 
 _FILE_TIMEOUT = 30.0
-_Read = TypeVar("_Read", files.RecordedEvent, files.ListedItem)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Catalogue = Annotated[str, typer.Option(help="Name of the catalogue; empty means products.")]
-Query = Annotated[str, typer.Option(help="What the shopper asks for.")]
-AsOf = Annotated[
-    datetime | None, typer.Option(help="The moment to answer for, UTC; later events are not seen. Default: now.")
-]
-AllowDegraded = Annotated[bool, typer.Option("--allow-degraded", help="Rather an answer without the models than none.")]
-ShopperId = Annotated[str, typer.Argument(help="Id of the shopper.")]
+_PROFILES_PER_CALL = 256
+"""The contract's limit."""
 
 
 @calling(_FILE_TIMEOUT)
 def record(
-    client: Client,
+    client: "Client",
     file: Annotated[str, typer.Argument(help="CSV or JSON lines of events with shopper_id; - for standard input.")],
     as_json: AsJson = False,
 ) -> None:
     """Record the events of a log. Safe to repeat: an event is stored once."""
+    from portrait.client import files
+    from portrait.client.calls import EVENTS_PER_CALL
+    from portrait.client.file_notes import FileNotes, find_currency
+
     counts = {"accepted": 0, "duplicates": 0, "rejected": 0}
-    notes = _Notes()
+    notes = FileNotes()
 
     def reject(row: files.RejectedRow) -> None:
         counts["rejected"] += 1
         typer.echo(f"{name}, line {row.line}, column {row.column!r}: {row.message}", err=True)
 
-    with _opened(file) as (lines, name), _counted(counts, as_json), notes.told(name):
-        events = notes.read(files.read_events(lines, name, _find_currency(file), reject))
+    with open_input(file) as (lines, name), _counted(counts, as_json), notes.told(name):
+        events = notes.read(files.read_events(lines, name, find_currency(file), reject))
         while part := list(islice(events, EVENTS_PER_CALL)):
             summary = client.record_events((each.shopper_id, each.event) for each in part)
             counts["accepted"] += summary.accepted
@@ -69,7 +66,7 @@ def record(
 
 @calling(_FILE_TIMEOUT)
 def upsert(
-    client: Client,
+    client: "Client",
     file: Annotated[str, typer.Argument(help="CSV or JSON lines of items; - for standard input.")],
     catalogue: Annotated[
         str, typer.Option(help="Catalogue of the items whose line names none; empty means products.")
@@ -77,10 +74,14 @@ def upsert(
     as_json: AsJson = False,
 ) -> None:
     """Add items to a catalogue, or replace them."""
+    from portrait.client import files
+    from portrait.client.calls import ITEMS_PER_CALL
+    from portrait.client.file_notes import FileNotes, find_currency
+
     counts = {"stored": 0, "rejected": 0}
-    notes = _Notes()
-    with _opened(file) as (lines, name), _counted(counts, as_json), notes.told(name):
-        read = notes.read(files.read_items(lines, name, _find_currency(file)))
+    notes = FileNotes()
+    with open_input(file) as (lines, name), _counted(counts, as_json), notes.told(name):
+        read = notes.read(files.read_items(lines, name, find_currency(file)))
         for stated, items in groupby(read, key=lambda listed: listed.catalogue):
             while part := list(islice(items, ITEMS_PER_CALL)):
                 summary = client.upsert_items([each.item for each in part], catalogue=stated or catalogue)
@@ -91,7 +92,7 @@ def upsert(
 
 @calling()
 def profile(
-    client: Client,
+    client: "Client",
     shopper_id: ShopperId,
     embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the embedding as well.")] = False,
     label: Annotated[list[str] | None, typer.Option(help="Words of an interest to ask for; may be repeated.")] = None,
@@ -105,6 +106,11 @@ def profile(
     as_json: AsJson = False,
 ) -> None:
     """Print what a shopper's history says."""
+    from rich.console import Console
+
+    from portrait.client import outputs, tables
+    from portrait.client.profiles import Profile
+
     left_out = {name for name, wanted in (("embedding", embedding), ("traits", traits)) if not wanted}
     asked = [field.name for field in dataclasses.fields(Profile) if field.name not in left_out]
     fields = asked if embedding or traits else None
@@ -117,14 +123,47 @@ def profile(
         allow_degraded=allow_degraded,
     )
     if as_json:
-        _print_json(found)
+        outputs.print_json(found)
     else:
         tables.print_profile(Console(), found, chinese=chinese)
 
 
+@calling(_FILE_TIMEOUT)
+def profiles(
+    client: "Client",
+    file: Annotated[str, typer.Argument(help="Ids of shoppers, one a line; - for standard input.")],
+    as_of: AsOf = None,
+    allow_degraded: AllowDegraded = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print whole profiles, as JSON lines.")] = False,
+) -> None:
+    """Print the profiles of many shoppers, a line for each, or why there is none."""
+    from rich.console import Console
+
+    from portrait.client import files, outputs, tables
+    from portrait.client.profiles import ProfileError
+
+    found: list[tuple[str, Profile | ProfileError]] = []
+    missing = 0
+    with open_input(file) as (lines, name):
+        ids = files.read_texts(lines, name)
+        while part := list(islice(ids, _PROFILES_PER_CALL)):
+            answers = client.batch_get_profiles(part, as_of=as_of, allow_degraded=allow_degraded)
+            found += zip(part, answers, strict=True)
+            missing += sum(isinstance(each, ProfileError) for each in answers)
+            if as_json:
+                for shopper_id, each in found:
+                    outputs.print_json({"shopper_id": shopper_id} | dataclasses.asdict(each))
+                found.clear()
+    if not as_json:
+        tables.print_profiles(Console(), found)
+    if missing:
+        typer.echo(f"{name}: {missing:,} have no profile", err=True)
+        raise typer.Exit(2)
+
+
 @calling()
 def recommend(
-    client: Client,
+    client: "Client",
     shopper_id: ShopperId,
     query: Query = "",
     k: Annotated[int, typer.Option("--k", "-k", help="How many items, 1 to 1000.")] = 10,
@@ -132,6 +171,8 @@ def recommend(
     category: Annotated[
         list[str] | None, typer.Option(help="Only items under this path, names joined by '>'; may be repeated.")
     ] = None,
+    brand: Annotated[list[str] | None, typer.Option(help="Only items of this brand; may be repeated.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Id of an item to leave out; may be repeated.")] = None,
     min_price: Annotated[float | None, typer.Option(help="Only items at this price or dearer.")] = None,
     max_price: Annotated[float | None, typer.Option(help="Only items at this price or cheaper.")] = None,
     exclude_seen: Annotated[bool, typer.Option("--exclude-seen", help="Leave out what the shopper knows.")] = False,
@@ -143,28 +184,34 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Recommend items to a shopper."""
+    from rich.console import Console
+
+    from portrait.client import outputs, tables
+    from portrait.client.results import Filter
+
     paths = [[part.strip() for part in path.split(">")] for path in category or ()]
     ranking = client.recommend(
         shopper_id,
         query=query,
         k=k,
         catalogue=catalogue,
-        filter=Filter(categories=paths, min_price=min_price, max_price=max_price),
+        filter=Filter(paths, brand or (), min_price, max_price, exclude or ()),
         exclude_seen=exclude_seen,
         max_per_category=max_per_category,
         as_of=as_of,
         allow_degraded=allow_degraded,
     )
     if as_json:
-        _print_json(ranking)
+        outputs.print_json(ranking)
     else:
         asked = f" for {query!r}" if query else ""
-        tables.print_ranking(Console(), ranking, f"{tables.count(len(ranking.items), 'recommendation')}{asked}")
+        heading = f"{tables.count(len(ranking.items), 'recommendation')}{asked}"
+        tables.print_ranking(Console(), ranking, heading, only_rows=True)
 
 
 @calling()
 def rank(
-    client: Client,
+    client: "Client",
     shopper_id: ShopperId,
     item: Annotated[list[str] | None, typer.Option(help="Id of a candidate; may be repeated.")] = None,
     file: Annotated[str | None, typer.Option(help="CSV or JSON lines of candidates; - for standard input.")] = None,
@@ -175,25 +222,33 @@ def rank(
     as_json: AsJson = False,
 ) -> None:
     """Put candidates in order for a shopper."""
+    from rich.console import Console
+
+    from portrait.client import files, outputs, tables
+    from portrait.client.results import Item
+
     candidates = [Item(item_id) for item_id in item or ()]
     if file:
-        with _opened(file) as (lines, name):
+        with open_input(file) as (lines, name):
             candidates.extend(listed.item for listed in files.read_items(lines, name))
     ranking = client.rank(
         shopper_id, candidates, query=query, catalogue=catalogue, as_of=as_of, allow_degraded=allow_degraded
     )
     if as_json:
-        _print_json(ranking)
+        outputs.print_json(ranking)
     else:
-        tables.print_ranking(Console(), ranking, tables.count(len(ranking.items), "candidate"))
+        tables.print_ranking(Console(), ranking, tables.count(len(ranking.items), "candidate"), only_rows=True)
 
 
 @calling(_FILE_TIMEOUT)
 def encode(
-    client: Client, file: Annotated[str, typer.Argument(help="Texts, one a line; - for standard input.")]
+    client: "Client", file: Annotated[str, typer.Argument(help="Texts, one a line; - for standard input.")]
 ) -> None:
     """Print the embedding of each line, as JSON lines. Empty lines are left out."""
-    with _opened(file) as (lines, name):
+    from portrait.client import files
+    from portrait.client.calls import TEXTS_PER_CALL
+
+    with open_input(file) as (lines, name):
         texts = files.read_texts(lines, name)
         while part := list(islice(texts, TEXTS_PER_CALL)):
             encoded = client.encode_texts(part)
@@ -204,7 +259,7 @@ def encode(
 
 @calling()
 def explain(
-    client: Client,
+    client: "Client",
     shopper_id: ShopperId,
     item: Annotated[str, typer.Option(help="Id of the item whose score to explain; default: the profile.")] = "",
     interest: Annotated[
@@ -217,6 +272,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say why: what each event, and each word of the item's title, adds."""
+    from rich.console import Console
+
+    from portrait.client import outputs, tables
+
     if len([each for each in (item, interest, trait) if each]) > 1:
         raise typer.BadParameter("of an item, an interest and a trait one can be explained", param_hint="--item")
     if (query or catalogue) and not item:
@@ -228,25 +287,32 @@ def explain(
     else:
         explanation = client.explain_profile(shopper_id, interest=path, trait=trait, as_of=as_of)
     if as_json:
-        _print_json(explanation)
+        outputs.print_json(explanation)
     else:
         tables.print_explanation(Console(), explanation, trait or tables.path(path))
 
 
 @calling()
 def consent(
-    client: Client,
+    client: "Client",
     shopper_id: ShopperId,
     grant: Annotated[list[Purpose] | None, typer.Option(help="What the shopper allows; may be repeated.")] = None,
     withdraw: Annotated[
         list[Purpose] | None, typer.Option(help="What they do not allow any more; may be repeated.")
     ] = None,
-    time: Annotated[datetime | None, typer.Option(help="When they said so, UTC. Default: now.")] = None,
+    time: Annotated[
+        datetime | None, typer.Option(callback=in_utc, help="When they said so, UTC. Default: now.")
+    ] = None,
     notice: Annotated[str, typer.Option(help="Name or version of the words that were agreed to.")] = "",
     source: Annotated[str, typer.Option(help="Where they said so.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Record what a shopper allows; without --grant and --withdraw, print it, and all that they said."""
+    from rich.console import Console
+
+    from portrait.client import outputs, tables
+    from portrait.client.results import Consent
+
     said = [*((purpose, True) for purpose in grant or ()), *((purpose, False) for purpose in withdraw or ())]
     if len({purpose for purpose, _ in said}) < len(said):
         raise typer.BadParameter("a purpose is named twice", param_hint="--withdraw")
@@ -256,14 +322,14 @@ def consent(
         client.set_consents(shopper_id, [Consent(purpose, granted, time, notice, source) for purpose, granted in said])
     found = client.get_consents(shopper_id)
     if as_json:
-        _print_json(found)
+        outputs.print_json(found)
     else:
         tables.print_consents(Console(), found)
 
 
 @calling()
 def declare(
-    client: Client,
+    client: "Client",
     shopper_id: ShopperId,
     age: Annotated[int | None, typer.Option(help="In years; its band is kept.")] = None,
     gender: Annotated[str, typer.Option(help="As the shopper says it.")] = "",
@@ -272,65 +338,27 @@ def declare(
     as_json: AsJson = False,
 ) -> None:
     """Keep what a shopper declares of themselves, in place of what they declared before."""
+    from rich.console import Console
+
+    from portrait.client import outputs, tables
+
     declared = client.declare_demographics(shopper_id, age=age, gender=gender, region=region, source=source)
     if as_json:
-        _print_json(declared)
+        outputs.print_json(declared)
     else:
         tables.print_demographics(Console(), declared)
 
 
 @calling()
-def forget(client: Client, shopper_id: ShopperId, as_json: AsJson = False) -> None:
+def forget(client: "Client", shopper_id: ShopperId, as_json: AsJson = False) -> None:
     """Remove all that is recorded of a shopper, for good. Events of before that are sent again are refused."""
+    from portrait.client import outputs, tables
+
     forgotten = client.forget_shopper(shopper_id)
     if as_json:
-        _print_json(forgotten)
+        outputs.print_json(forgotten)
     else:
         typer.echo(f"forgotten: {tables.count(forgotten.event_count, 'event')}, and all that the shopper said")
-
-
-class _Notes:
-    """What a person should know of a file's rows that were read: signs that were read, prices that were left out."""
-
-    def __init__(self) -> None:
-        self._signs, self._currencies = 0, Counter[str]()
-
-    def read(self, rows: Iterable[_Read]) -> Iterator[_Read]:
-        """Look at rows on their way."""
-        for row in rows:
-            self._signs += isinstance(row, files.RecordedEvent) and row.sign_read
-            self._currencies.update(filter(None, [row.left_currency]))
-            yield row
-
-    @contextmanager
-    def told(self, name: str) -> Iterator[None]:
-        """Tell it at the end, also where a failure cuts the file short."""
-        try:
-            yield
-        finally:
-            if self._signs:
-                typer.echo(f"{name}: {self._signs:,} refunds have a minus sign; their absolute values count", err=True)
-            for currency, count in self._currencies.items():
-                told = f"{count:,} prices in {currency} are left out: the file's prices are in another currency"
-                typer.echo(f"warning: {name}: {told}", err=True)
-
-
-def _find_currency(file: str) -> str:
-    """Find the currency of a file's prices. Standard input can be read once only: there, the first one counts."""
-    if file == "-":
-        return ""
-    with Path(file).open("rb") as lines:
-        return files.find_currency(lines, file)
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[tuple[BinaryIO, str]]:
-    """The file, and its name for messages."""
-    if file == "-":
-        yield sys.stdin.buffer, "standard input"
-        return
-    with Path(file).open("rb") as lines:
-        yield lines, file
 
 
 @contextmanager
@@ -344,16 +372,7 @@ def _counted(counts: dict[str, int], as_json: bool) -> Iterator[None]:
         raise typer.Exit(2)
 
 
-def _tell_rejected(name: str, lines: list[int], rejected: tuple[Rejection, ...]) -> None:
+def _tell_rejected(name: str, lines: list[int], rejected: "tuple[Rejection, ...]") -> None:
     for line, each in zip(lines, rejected, strict=True):
         column = f", column {each.field!r}" if each.field else ""
         typer.echo(f"{name}, line {line}{column}: {each.message}", err=True)
-
-
-def _print_json(value: Any) -> None:
-    def plain(each: "datetime | timedelta | array[float]") -> str | float | list[float]:
-        if isinstance(each, timedelta):
-            return each.total_seconds()
-        return each.isoformat() if isinstance(each, datetime) else each.tolist()
-
-    typer.echo(json.dumps(dataclasses.asdict(value), default=plain, ensure_ascii=False))

@@ -2,17 +2,19 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from portrait.client.channels import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority, Tls, metadata
-from portrait.client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, PortraitError
-from portrait.client.files import FileError
-from portrait.client.sync import Client
+from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
+
+if TYPE_CHECKING:
+    from portrait.client.errors import PortraitError
+    from portrait.client.sync import Client
 
 Command = Callable[..., None]
 
@@ -33,24 +35,30 @@ def _client(
     priority: Annotated[
         Priority, typer.Option(help="batch if nobody waits: it gets what interactive calls leave.")
     ] = Priority.INTERACTIVE,
-) -> Iterator[Client]:
+) -> "Iterator[Client]":
     """A client by the options of the command line.
 
     What fails within ends the command: exit code 2 for what the caller can mend, 1 for the rest.
     """
+    from portrait.client.arguments import ArgumentError
+    from portrait.client.channels import Tls
+    from portrait.client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, PortraitError
+    from portrait.client.files import FileError
+    from portrait.client.sync import Client
+
     if (certificate is None) != (key is None):
         raise typer.BadParameter("--certificate and --key go together")
-    try:
-        metadata(caller, priority)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--caller") from None
     secure = Tls(root_certificates, certificate, key) if tls or root_certificates or certificate else None
     try:
-        with Client(address, tls=secure, timeout=timeout, caller=caller, priority=priority) as client:
+        try:
+            opened = Client(address, tls=secure, timeout=timeout, caller=caller, priority=priority)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        with opened as client:
             yield client
     except UnicodeError:
         _end("an argument is not UTF-8", 2)
-    except FileError as error:
+    except (ArgumentError, FileError) as error:
         _end(str(error), 2)
     except OSError as error:
         if error.filename is None:
@@ -91,7 +99,7 @@ def calling(timeout: float = DEFAULT_TIMEOUT) -> Callable[[Command], Command]:
     return with_client
 
 
-def _words(error: PortraitError) -> str:
+def _words(error: "PortraitError") -> str:
     """The message; where fields are at fault, all of them."""
     if not error.violations:
         return str(error)
@@ -99,5 +107,6 @@ def _words(error: PortraitError) -> str:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    typer.echo(f"{typer.style('error:', fg='red')} {' '.join(message.split())}", err=True)
+    label = "error:" if os.environ.get("NO_COLOR") else typer.style("error:", fg="red")
+    typer.echo(f"{label} {' '.join(message.split())}", err=True)
     raise typer.Exit(code)

@@ -40,6 +40,7 @@ class PortraitError(Exception):
         retry_after: seconds after which a retry makes sense; None if the server did not say.
         reason: the cause in one word of the server's list, for example `SHOPPER_UNKNOWN`; empty if the call never got
             there.
+        hint: what the client can say of the cause, and which argument or option mends it; may be empty.
     """
 
     def __init__(
@@ -50,15 +51,17 @@ class PortraitError(Exception):
         violations: Sequence[FieldViolation] = (),
         retry_after: float | None = None,
         reason: str = "",
+        hint: str = "",
     ) -> None:
         # All of them, so that it can be pickled.
-        super().__init__(code, message, request_id, tuple(violations), retry_after, reason)
+        super().__init__(code, message, request_id, tuple(violations), retry_after, reason, hint)
         self.code = code
         self.message = message
         self.request_id = request_id
         self.violations = tuple(violations)
         self.retry_after = retry_after
         self.reason = reason
+        self.hint = hint
 
     @property
     def kind(self) -> str:
@@ -66,7 +69,7 @@ class PortraitError(Exception):
         return f"{self.code.name} ({self.reason})" if self.reason not in ("", self.code.name) else self.code.name
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.message}"
+        return f"{self.kind}: {self.message}{f' ({self.hint})' if self.hint else ''}"
 
 
 class InvalidRequestError(PortraitError):
@@ -103,14 +106,24 @@ _KINDS: dict[grpc.StatusCode, type[PortraitError]] = {
 }
 
 
-def from_rpc(error: grpc.RpcError) -> PortraitError:
-    """The typed error of a failed call."""
+def from_rpc(error: grpc.RpcError, request_id: str = "", timeout: float | None = None) -> PortraitError:
+    """Read the typed error of a failed call.
+
+    Args:
+        error: what gRPC raised.
+        request_id: the caller's own name of the call, where the answer brings none.
+        timeout: seconds that the call might take, for the message; None if it had no limit.
+    """
+    if not hasattr(error, "code"):  # raised by an interceptor of the caller's
+        return ServerError(grpc.StatusCode.UNKNOWN, str(error), request_id)
     code: grpc.StatusCode = error.code()
     pairs: Any = error.trailing_metadata() or ()
     metadata: dict[str, str | bytes] = {key: value for key, value in pairs}
     violations, retry_after, reason = _details(metadata.get(_DETAILS_KEY, b""))
-    request_id = str(metadata.get(_REQUEST_ID_KEY, ""))
-    return _KINDS.get(code, ServerError)(code, error.details() or "", request_id, violations, retry_after, reason)
+    named = str(metadata.get(_REQUEST_ID_KEY, request_id))
+    late = code is grpc.StatusCode.DEADLINE_EXCEEDED and timeout is not None
+    hint = f"the call might take {timeout:g} s: timeout, --timeout" if late else ""
+    return _KINDS.get(code, ServerError)(code, error.details() or "", named, violations, retry_after, reason, hint)
 
 
 def _details(packed: str | bytes) -> tuple[list[FieldViolation], float | None, str]:

@@ -4,24 +4,14 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
-
-class EventType(StrEnum):
-    """What a shopper did."""
-
-    SEARCH = "search"
-    VIEW = "view"
-    CLICK = "click"
-    ADD_TO_CART = "add_to_cart"
-    PURCHASE = "purchase"
-    RATE = "rate"
-    REFUND = "refund"
+from portrait.client.enums import EventType as EventType
+from portrait.client.enums import Purpose as Purpose
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing a shopper did; the fields are those of `portrait.v1.Event`. A naive time is UTC."""
+    """One thing a shopper did; the fields are those of `portrait.v1.Event`. Its time has a time zone."""
 
     type: EventType
     event_id: str = ""
@@ -63,18 +53,9 @@ Shopper = str | Sequence[Event]
 """Whose request it is: the id of a shopper whose events were recorded, or the history itself, oldest first."""
 
 
-class Purpose(StrEnum):
-    """What a shopper's data may be used for."""
-
-    PERSONALISATION = "personalisation"
-    ADVERTISING = "advertising"
-    RISK = "risk"
-    DEMOGRAPHICS = "demographics"
-
-
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a shopper said of one purpose; a naive time is UTC."""
+    """What a shopper said of one purpose. Its time has a time zone."""
 
     purpose: Purpose
     granted: bool

@@ -1,16 +1,12 @@
-"""Results as tables for a person to read.
-
-What shoppers and shops wrote is shown as it stands: no markup, and no control characters that could move the cursor.
-"""
+"""Results as tables and lines for a person to read."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from portrait.client.audiences import AudienceSummary
+from portrait.client.outputs import Rows, is_piped, print_line
 from portrait.client.profiles import (
     Aversion,
     BrandAffinity,
@@ -20,11 +16,13 @@ from portrait.client.profiles import (
     LabelInterest,
     PriceBand,
     Profile,
+    ProfileError,
     PurchaseCycle,
 )
 from portrait.client.results import (
     Consents,
     Event,
+    Item,
     ProfileExplanation,
     Ranking,
     RankingExplanation,
@@ -35,7 +33,6 @@ _CHANGE = 0.25
 """Of a trend: below it, an interest is steady."""
 _MOST_EFFECTS = 20
 """Events of an explanation that are shown."""
-_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "�")
 
 
 def print_profile(console: Console, profile: Profile, *, chinese: bool = False) -> None:
@@ -45,18 +42,19 @@ def print_profile(console: Console, profile: Profile, *, chinese: bool = False) 
     if profile.first_event_time and profile.last_event_time:
         days = dict.fromkeys(f"{time:%Y-%m-%d}" for time in (profile.first_event_time, profile.last_event_time))
         span = f", {' to '.join(days)}"
-    console.print(_text(f"{who}: {count(profile.event_count, 'event')}{span}; release {profile.release}{how}", "bold"))
+    events = count(profile.event_count, "event")
+    print_line(console, f"{who}: {events}{span}; release {profile.release}{how}", "bold")
     for sentence in profile.summary:
-        console.print(_text(f"- {sentence.chinese if chinese else sentence.english}"))
+        print_line(console, f"- {sentence.chinese if chinese else sentence.english}")
     _print_interests(console, profile)
     if profile.keywords:
-        console.print(_text(f"keywords: {_words(profile.keywords)}"))
+        print_line(console, f"keywords: {_words(profile.keywords)}")
     if profile.demographics:
         print_demographics(console, profile.demographics)
     for print_part in (_print_labels, _print_spending, _print_cycles, _print_brands):
         print_part(console, profile)
     for absent in profile.absent:
-        console.print(_text(f"no {absent.field.replace('_', ' ')}: {absent.explanation}", "dim"))
+        print_line(console, f"no {absent.field.replace('_', ' ')}: {absent.explanation}", "dim")
 
 
 def print_demographics(console: Console, declared: Demographics) -> None:
@@ -64,23 +62,23 @@ def print_demographics(console: Console, declared: Demographics) -> None:
     said = {"age": declared.age_band, "gender": declared.gender, "region": declared.region}
     parts = [f"{name} {value}" for name, value in said.items() if value]
     when = f" (on {declared.declared_at:%Y-%m-%d}{_where(declared.source)})" if declared.declared_at else ""
-    console.print(_text(f"declared: {', '.join(parts) or 'nothing'}{when}"))
+    print_line(console, f"declared: {', '.join(parts) or 'nothing'}{when}")
 
 
 def print_consents(console: Console, consents: Consents) -> None:
     """Print what a shopper allows, and all that they said."""
-    allowed = _table("what the shopper allows", "purpose", "allowed", "by")
+    allowed = Rows("what the shopper allows", "purpose", "allowed", "by")
     for purpose, each in consents.permissions.items():
         by = {None: "the server's rule", True: "granted", False: "withdrawn"}[each.granted]
-        _add(allowed, purpose, "yes" if each.allowed else "no", by)
-    console.print(allowed)
-    table = _table("what the shopper said", "said at", "purpose", "what", "notice", "source", "recorded at")
+        allowed.add(purpose, "yes" if each.allowed else "no", by)
+    allowed.print(console)
+    table = Rows("what the shopper said", "said at", "purpose", "what", "notice", "source", "recorded at")
     for record in consents.records:
         said = record.consent
         what = (said.purpose, "granted" if said.granted else "withdrawn", said.notice, said.source)
-        _add(table, f"{said.time:%Y-%m-%d %H:%M:%S}", *what, f"{record.recorded_at:%Y-%m-%d %H:%M:%S}")
+        table.add(f"{said.time:%Y-%m-%d %H:%M:%S}", *what, f"{record.recorded_at:%Y-%m-%d %H:%M:%S}")
     if consents.records:
-        console.print(table)
+        table.print(console)
 
 
 def _where(source: str) -> str:
@@ -89,19 +87,19 @@ def _where(source: str) -> str:
 
 def _print_interests(console: Console, profile: Profile) -> None:
     columns = ("interest", "weight", "", "trend", "next", "confidence", "evidence")
-    interests = _table("interests", *columns)
+    interests = Rows("interests", *columns)
     for each in _telling(profile.interests):
         weight, bar = f"{each.weight:.0%}", "█" * round(each.weight * _BAR)
         if each.inferred:
             weight, bar = "", "inferred"
         chance = "" if each.next_probability is None else _chance(each.next_probability)
         numbers = (weight, bar, _trend(each), chance, f"{each.confidence:.2f}")
-        _add(interests, path(each.path), *numbers, _evidence_text(each))
+        interests.add(path(each.path), *numbers, _evidence_text(each))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        _add(interests, path(turned.path), *numbers, _evidence_text(turned))
+        interests.add(path(turned.path), *numbers, _evidence_text(turned))
     if profile.interests or profile.aversions:
-        console.print(interests)
+        interests.print(console)
 
 
 def _telling(interests: Sequence[Interest]) -> Iterator[Interest]:
@@ -122,66 +120,105 @@ def _narrowest(bands: Sequence[PriceBand]) -> Iterator[PriceBand]:
 
 
 def _print_labels(console: Console, profile: Profile) -> None:
-    labels = _table("labels", "label", "nearer than", "deviations", "of own events", "evidence")
+    labels = Rows("labels", "label", "nearer than", "deviations", "of own events", "evidence")
     for each in profile.label_interests:
         numbers = (f"{each.percentile:.0%} of shoppers", f"{each.score:+.1f}", f"{each.confidence:.0%}")
-        _add(labels, each.label, *numbers, _evidence_text(each))
+        labels.add(each.label, *numbers, _evidence_text(each))
     if profile.label_interests:
-        console.print(labels)
+        labels.print(console)
 
 
 def _print_spending(console: Console, profile: Profile) -> None:
-    bands = _table("price bands", "category", "pays", "dearer than", "prices", "confidence")
+    bands = Rows("price bands", "category", "pays", "dearer than", "prices", "confidence")
     for band in _narrowest(profile.price_bands):
         pays = f"{_price(band.low)} to {_price(band.high)}, mostly {_price(band.median)}"
         numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
-        _add(bands, path(band.category_path), pays, *numbers)
+        bands.add(path(band.category_path), pays, *numbers)
     if profile.price_bands:
-        console.print(bands)
+        bands.print(console)
     if profile.traits:
-        traits = _table("traits", "trait", "probability", "within", "what, or why not")
+        traits = Rows("traits", "trait", "probability", "within", "what, or why not")
         for trait in profile.traits:
             chance = "" if trait.probability is None else _chance(trait.probability)
-            _add(traits, trait.name, chance, f"{trait.horizon.days} days", trait.absent_reason or trait.description)
-        console.print(traits)
+            traits.add(trait.name, chance, f"{trait.horizon.days} days", trait.absent_reason or trait.description)
+        traits.print(console)
 
 
 def _print_cycles(console: Console, profile: Profile) -> None:
-    cycles = _table("due again", "category", "every", "last", "due", "within", "chance", "evidence")
+    cycles = Rows("due again", "category", "every", "last", "due", "within", "chance", "evidence")
     for each in profile.purchase_cycles:
         overdue = ", overdue" if profile.as_of and each.due_at.date() < profile.as_of.date() else ""
         dates = (f"{each.last_time:%Y-%m-%d}", f"{each.due_at:%Y-%m-%d}{overdue}")
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
         days = max(1, round(each.interval_days))
         every = "day" if days == 1 else f"{days} days"
-        _add(cycles, path(each.path), every, *dates, *chance, _evidence_text(each))
+        cycles.add(path(each.path), every, *dates, *chance, _evidence_text(each))
     if profile.purchase_cycles:
-        console.print(cycles)
+        cycles.print(console)
 
 
 def _print_brands(console: Console, profile: Profile) -> None:
-    brands = _table("brands", "brand", "lift", "share", "confidence", "evidence")
+    brands = Rows("brands", "brand", "lift", "share", "confidence", "evidence")
     for each in profile.brands:
         numbers = (f"{each.lift:.1f}×", f"{each.share:.0%}", f"{each.confidence:.2f}")
-        _add(brands, each.brand, *numbers, _evidence_text(each))
+        brands.add(each.brand, *numbers, _evidence_text(each))
     if profile.brands:
-        console.print(brands)
+        brands.print(console)
 
 
-def print_ranking(console: Console, ranking: Ranking, title: str) -> None:
-    """Print ranked items."""
+def print_ranking(console: Console, ranking: Ranking, title: str, *, only_rows: bool = False) -> None:
+    """Print ranked items.
+
+    Args:
+        console: where to.
+        ranking: the items.
+        title: what they are.
+        only_rows: print what is said of them to stderr where no terminal reads the rows.
+    """
     personal = f"from {count(ranking.event_count, 'event')}" if ranking.event_count else "not personal: no events known"
     how = "; degraded: the models did not answer" if ranking.degraded else ""
-    table = _table(
-        f"{title}; {personal}; release {ranking.release}{how}",
-        *("", "item", "title", "category", "price", "score", "p(next)", "p(bought next)"),
+    heading = f"{title}; {personal}; release {ranking.release}{how}"
+    if only_rows and is_piped(console):
+        print_line(Console(stderr=True), heading)
+        heading = ""
+    table = Rows(
+        heading,
+        *("#", "item", "title", "category", "price", "score", "p(next)", "p(bought next)"),
+        ids={"item"},
     )
     for place, each in enumerate(ranking.items, start=1):
         price = _price(each.item.price) if each.item.price else ""
         chances = (_chance(each.click_probability), _chance(each.purchase_probability))
         what = (each.item.item_id, each.item.title, path(each.item.category_path))
-        _add(table, str(place), *what, price, f"{each.score:.2f}", *chances)
-    console.print(table if ranking.items else table.title)
+        table.add(str(place), *what, price, f"{each.score:.2f}", *chances)
+    table.print(console)
+
+
+def print_item(console: Console, item: Item) -> None:
+    """Print an item, a field in each row."""
+    fields = {"item": item.item_id, "title": item.title, "category": path(item.category_path), "brand": item.brand}
+    rows = Rows("", "field", "value", ids={"value"})
+    for name, value in fields.items():
+        rows.add(name, value)
+    rows.add("price", "" if item.price is None else _price(item.price))
+    for name, value in item.attributes.items():
+        rows.add(f"attribute {name}", value)
+    rows.print(console)
+
+
+def print_profiles(console: Console, found: Sequence[tuple[str, Profile | ProfileError]]) -> None:
+    """Print a row for each shopper by id: the profile in short, or why there is none."""
+    columns = ("shopper", "events", "last event", "mostly", "weight", "value", "segment", "no profile because")
+    rows = Rows("", *columns, ids={"shopper"})
+    for shopper_id, each in found:
+        if isinstance(each, ProfileError):
+            rows.add(shopper_id, *[""] * (len(columns) - 2), each.message)
+            continue
+        first = next(_telling(each.interests), None)
+        mostly = (path(first.path), f"{first.weight:.0%}") if first else ("", "")
+        value = (each.value.tier, each.value.segment) if each.value else ("", "")
+        rows.add(shopper_id, str(each.event_count), _moment(each.last_event_time), *mostly, *value, "")
+    rows.print(console)
 
 
 def print_explanation(console: Console, explanation: RankingExplanation | ProfileExplanation, part: str = "") -> None:
@@ -204,26 +241,26 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         what = f"{part}: {_chance(explanation.probability)}"
     timed = any(each.time for each in explanation.events)
     columns = ("time", "did", "what", adds, "event")
-    table = _table(f"{what}; release {explanation.release}", *columns[not timed :])
+    table = Rows(f"{what}; release {explanation.release}", *columns[not timed :], ids={"event"})
     weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MOST_EFFECTS]
     for each in sorted(weightiest, key=lambda each: -each.effect):
         did = each.type.value if each.type else ""
         cells = (_moment(each.time), did, each.about, form.format(factor * each.effect), each.event_id)
-        _add(table, *cells[not timed :])
-    console.print(table)
+        table.add(*cells[not timed :])
+    table.print(console)
     if others := len(explanation.events) - len(weightiest):
         less = "adds or takes" if others == 1 else "add or take"
-        console.print(_text(f"{count(others, 'more event')} {less} less; --json has them all", "dim"))
+        print_line(console, f"{count(others, 'more event')} {less} less; --json has them all", "dim")
     if explanation.items:
-        items = _table("together", "all events of one item", "events", adds)
+        items = Rows("together", "all events of one item", "events", adds)
         for item in explanation.items[:_MOST_EFFECTS]:
-            _add(items, item.about, str(len(item.event_ids)), form.format(factor * item.effect))
-        console.print(items)
+            items.add(item.about, str(len(item.event_ids)), form.format(factor * item.effect))
+        items.print(console)
     if isinstance(explanation, RankingExplanation) and explanation.words:
-        words = _table("words", "of the title", adds)
+        words = Rows("words", "of the title", adds)
         for word in explanation.words:
-            _add(words, word.word, f"{word.effect:+.3f}")
-        console.print(words)
+            words.add(word.word, f"{word.effect:+.3f}")
+        words.print(console)
 
 
 def audience_words(summary: AudienceSummary) -> str:
@@ -239,26 +276,11 @@ def audience_words(summary: AudienceSummary) -> str:
 
 def print_events(console: Console, events: list[tuple[Event, str]], title: str) -> None:
     """Print events, each beside the title of its item."""
-    table = _table(title, "time", "event", "what", "price")
+    table = Rows(title, "time", "event", "what", "price")
     for event, item_title in events:
         price = "" if event.price is None else f"{event.price:,.2f}"
-        _add(table, _moment(event.time), event.type.value, event.query if event.type == "search" else item_title, price)
-    console.print(table)
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=_text(title), title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")  # an id that is cut off names nothing
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    table.add_row(*(_text(cell) for cell in cells))
-
-
-def _text(content: str, style: str = "") -> Text:
-    return Text(content.translate(_CONTROLS), style)
+        table.add(_moment(event.time), event.type.value, event.query if event.type == "search" else item_title, price)
+    table.print(console)
 
 
 def path(names: Iterable[str]) -> str:

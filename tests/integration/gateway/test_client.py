@@ -4,6 +4,7 @@ import math
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,12 @@ from portrait.client import (
 )
 
 NOW = datetime.now(UTC)
-DOCUMENTATION = Path(__file__).parents[3] / "docs/clients.md"
+ROOT = Path(__file__).parents[3]
+EXAMPLES = [
+    example
+    for page in ("README.md", "docs/clients.md")
+    for example in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+]
 
 
 def _events(count: int) -> list[Event]:
@@ -111,6 +117,17 @@ def test_texts_become_vectors_in_their_order(client: Client) -> None:
     assert all(math.isclose(math.hypot(*vector), 1.0, abs_tol=1e-3) for vector in encoded.vectors)
 
 
+def test_an_own_request_id_goes_to_the_log_and_comes_back(gateway: Served, client: Client) -> None:
+    name = f"checkout-{uuid4().hex}"
+    with pytest.raises(NotFoundError) as caught:
+        client.get_profile("nobody", request_id=name)
+    assert caught.value.request_id == name
+    deadline = time.monotonic() + 30
+    while name not in gateway.log_text:  # it is read by a thread
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_gateway_that_is_not_there() -> None:
     with Client("127.0.0.1:1", timeout=1.0) as client, pytest.raises((UnavailableError, DeadlineExceededError)):
         client.get_profile("nobody")
@@ -129,11 +146,9 @@ async def test_the_asynchronous_client_does_the_same(gateway: Served, shopper: s
             await client.get_item("no such item")
 
 
-@pytest.mark.parametrize(
-    "example", re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
-)
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_of_the_documentation_work(gateway: Served, example: str) -> None:
-    assert "localhost:50051" in example
+    assert "portrait.client" in example
     program = example.replace("localhost:50051", gateway.address)
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
     assert ended.returncode == 0, ended.stderr

@@ -1,6 +1,9 @@
 """Calls without a channel: how events are cut into calls, what the client's public face is."""
 
+import inspect
 from collections.abc import Iterator
+
+import pytest
 
 import portrait.client
 from portrait.client import Event, EventType, Rejection, calls
@@ -8,10 +11,10 @@ from portrait.client.results import RecordSummary
 
 PUBLIC = [
     *("AbsentField", "ActivityCriterion", "AsyncClient", "AudienceMember", "AudiencePage"),
-    *("AudienceSummary", "Aversion", "BrandAffinity", "Client", "Consent", "ConsentRecord", "Consents"),
+    *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord", "Consents"),
     *("DeadlineExceededError", "Demographics", "DiscountSensitivity", "Embeddings", "Event", "EventEffect"),
     *("EventType", "FailedPreconditionError", "FieldViolation", "Filter", "Forgotten", "Interest", "InterestCriterion"),
-    *("InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest", "LookAlike"),
+    *("InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest", "LookAlike", "Metadata"),
     *("NotFoundError", "Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
     *("ProfileExplanation", "PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
     *("RankingExplanation", "RecordSummary", "RegionCriterion", "Rejection", "Rhythm", "ServerError"),
@@ -23,7 +26,10 @@ PUBLIC = [
 def test_the_public_face() -> None:
     """A name that goes breaks callers; one that comes is a promise."""
     assert sorted(portrait.client.__all__) == PUBLIC
-    assert all(getattr(portrait.client, name).__module__.startswith("portrait.client.") for name in PUBLIC)
+    for name in set(PUBLIC) - {"Metadata"}:  # an alias
+        assert getattr(portrait.client, name).__module__.startswith("portrait.client.")
+    with pytest.raises(AttributeError, match="nothing"):
+        portrait.client.nothing  # type: ignore[attr-defined] # noqa: B018
 
 
 def test_events_are_read_as_they_are_sent() -> None:
@@ -54,3 +60,11 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name for name in vars(client) if not name.startswith("_")}
 
     assert methods(portrait.client.Client) == methods(portrait.client.AsyncClient)
+    for name in {*methods(portrait.client.Client), "__init__"} - {"close"}:
+        both = [
+            inspect.signature(getattr(each, name)) for each in (portrait.client.Client, portrait.client.AsyncClient)
+        ]
+        one, other = (
+            {key: str(value) for key, value in each.parameters.items() if key != "interceptors"} for each in both
+        )
+        assert one == other, name

@@ -14,7 +14,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from portrait.client import AsyncClient, Client, InvalidRequestError, PortraitError, Tls, UnavailableError
-from portrait.client.channels import DEFAULT_TIMEOUT, proxy_options
+from portrait.client.channels import proxy_options
+from portrait.client.enums import DEFAULT_TIMEOUT
 from portrait.v1 import profile_service_pb2_grpc
 
 from .conftest import Scripted, failing

@@ -5,10 +5,13 @@ import pty
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import typer
 
+from portrait.client.command_list import GROUPS
 from portrait.features.installing import explain_install
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
@@ -32,6 +35,48 @@ def test_help_lists_the_commands_of_every_part() -> None:
     commands = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["entry-points"]["portrait.commands"]
     listed = portrait("--help").stdout
     assert [command for command in commands if f" {command} " not in listed] == []
+
+
+def test_the_list_says_of_each_command_what_its_own_help_says() -> None:
+    """A command that is not in the list is still there, under further commands, but the list has to load its part."""
+    listed = {name: said for group in GROUPS.values() for name, said in group.items()}
+    commands = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["entry-points"]["portrait.commands"]
+    assert listed.keys() == commands.keys()
+    for entry in entry_points(group="portrait.commands"):
+        loaded = entry.load()
+        own = loaded.info.help if isinstance(loaded, typer.Typer) else loaded.__doc__
+        assert " ".join(own.split()).startswith(listed[entry.name].rstrip(".")), entry.name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["profile", "--help"], ["item", "get", "--help"], ["audience", "find", "--help"],
+     ["profile", "a", "--as-of", "yesterday"], ["train", "--help"]],
+)  # fmt: skip
+def test_help_and_wrong_arguments_load_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys, atexit; sys.argv[0] = 'portrait'\n"
+        "atexit.register(lambda: sys.stderr.write('loaded: ' + ' '.join(sys.modules)))\n"
+        "from portrait.client.cli import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, encoding="utf-8", check=False
+    )
+    loaded = set(ended.stderr.partition("loaded: ")[2].split())
+    assert "typer" in loaded
+    heavy = {
+        "grpc",
+        "google.protobuf",
+        "asyncio",
+        "ssl",
+        "numpy",
+        "pydantic_settings",
+        "torch",
+        "duckdb",
+        "polars",
+        "onnx",
+    }
+    assert loaded & heavy == set()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Tables show what shops and shoppers wrote as it stands."""
 
 import io
+import re
 from datetime import UTC, datetime
 
+import pytest
 from rich.console import Console
 
 from portrait.client import (
@@ -19,6 +21,7 @@ from portrait.client import (
     LabelInterest,
     PriceBand,
     Profile,
+    ProfileError,
     ProfileExplanation,
     PurchaseCycle,
     RankedItem,
@@ -28,9 +31,22 @@ from portrait.client import (
     tables,
 )
 
+HOSTILE = [
+    "two  words", "a\tb", "a\nb", "a\r\nb", "a\\nb", "=1+1", "台灯" * 40, "מנורה", "x\u202ey", "0123456789" * 60,
+    "[b]", "#",
+]  # fmt: skip
 
-def shown(width: int = 120) -> Console:
-    return Console(file=io.StringIO(), width=width)
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(width: int = 120, is_terminal: bool = True) -> Console:
+    """A console that takes itself for a terminal, as FORCE_COLOR has it; what counts is where it writes."""
+    return Console(
+        file=Terminal() if is_terminal else io.StringIO(), width=width, force_terminal=True, color_system=None
+    )
 
 
 def text(console: Console) -> str:
@@ -57,10 +73,61 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert "\x9b" not in text(console)
 
 
-def test_an_id_is_never_cut_off() -> None:
+@pytest.mark.parametrize("item_id", HOSTILE)
+def test_an_id_stands_whole_in_one_line_of_a_table(item_id: str) -> None:
     console = shown(width=60)
-    tables.print_ranking(console, ranking(Item("0123456789" * 5, "A very long title of some thing")), "")
+    tables.print_ranking(console, ranking(Item(item_id, "A very long title of some thing"), Item("b")), "")
+    written = item_id.replace("\t", "\\t").replace("\r", "\\r").replace("\n", "\\n").replace("\u202e", "\\u202e")
+    assert [line for line in text(console).splitlines() if written in line]
     assert "…" not in text(console)
+    console = shown(width=60)
+    tables.print_explanation(console, ProfileExplanation((EventEffect(item_id, 0.1),), 0.0, 3, 1), "")
+    assert [line for line in text(console).splitlines() if written in line]
+
+
+@pytest.mark.parametrize("item_id", HOSTILE)
+def test_a_pipe_gets_a_line_for_each_row_and_a_tab_between_its_cells(item_id: str) -> None:
+    console = shown(width=60, is_terminal=False)
+    tables.print_ranking(
+        console, ranking(Item(item_id, f"A {item_id}", [item_id, "b"], price=1.5), Item("b")), "", only_rows=True
+    )
+    rows = [line.split("\t") for line in text(console).removesuffix("\n").split("\n")]
+    assert [len(row) for row in rows] == [8, 8, 8]
+    back = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\", "\\u202e": "\u202e"}
+    read = re.sub(r"\\(?:u202e|.)", lambda found: back[found[0]], rows[1][1])
+    assert read == item_id
+    assert rows[0][:3] == ["#", "item", "title"]
+    assert text(console).isprintable() is False  # tabs and ends of lines, and nothing else:
+    assert text(console).replace("\t", "").replace("\n", "").isprintable()
+
+
+def test_several_rankings_in_a_pipe_are_told_apart() -> None:
+    console = shown(is_terminal=False)
+    tables.print_ranking(console, ranking(Item("a")), "for anybody")
+    assert text(console).startswith("for anybody; from 7 events; release 3\n#\titem\t")
+
+
+def test_lines_of_a_pipe_are_not_broken() -> None:
+    console = shown(width=60, is_terminal=False)
+    keywords = tuple(Keyword(f"word{number}", 0.5, ()) for number in range(50))
+    tables.print_profile(console, Profile("s" * 200, (), keywords, (), None, 1, None, None, 3, None, None))
+    first, second = text(console).splitlines()
+    assert first == f"shopper {'s' * 200}: 1 events; release 3"
+    assert second.count("word") == 51
+
+
+def test_profiles_of_many_shoppers_have_a_row_each() -> None:
+    day = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+    lamps = Interest(("Home", "Lamps"), 0.7, 0.6, ("1",))
+    one = Profile("s1", (lamps,), (), (), None, 12, day, day, 3, day, day)
+    console = shown(is_terminal=False)
+    tables.print_profiles(console, [("s1", one), ("s2", ProfileError(5, "shoppers[1]", "no event is recorded"))])
+    header, *rows = [line.split("\t") for line in text(console).splitlines()]
+    assert header[0] == "shopper"
+    assert rows == [
+        ["s1", "12", "2026-05-01 12:30", "Home › Lamps", "70%", "", "", ""],
+        ["s2", "", "", "", "", "", "", "no event is recorded"],
+    ]
 
 
 def test_a_profile_of_nothing_and_one_in_chinese() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from portrait.client.channels import DEFAULT_ADDRESS
+from portrait.client.enums import DEFAULT_ADDRESS
 from portrait.client.files import FileError
 from portrait.client.loadtest.k6 import command, find_k6
 from portrait.client.loadtest.traffic import Traffic, TrafficError, read_traffic

@@ -1,0 +1,114 @@
+"""Options of a call beside its own arguments: how long it may take, what metadata it carries, what it is called."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from portrait.client.arguments import check
+from portrait.client.channels import metadata_of
+from portrait.client.enums import Priority
+
+Metadata = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
+"""Metadata of gRPC: names in lower case, with text in ASCII; bytes where the name ends with `-bin`."""
+
+Pairs = tuple[tuple[str, str | bytes], ...]
+
+MAX_TIMEOUT = 31_536_000.0
+"""Seconds; a year."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_NAME = re.compile(r"[0-9a-z_.-]+")
+_PRINTABLE = re.compile(r"[ -~]*")
+_OURS = {"x-request-id": "request_id", "x-caller": "caller of the client", "x-priority": "priority of the client"}
+
+
+class CallOptions(TypedDict, total=False):
+    """Options that every method of the clients takes by keyword."""
+
+    timeout: float | None
+    """Seconds for the call with all its retries; None for the client's own."""
+    metadata: Metadata
+    """Sent with this call; a name that the client's own metadata has as well counts once, as it is here."""
+    request_id: str
+    """Names the call in the log and in errors: 1 to 128 letters, digits, `._:-`. Else the gateway makes one."""
+
+
+_HINTS: dict[str, Any] = {"timeout": float | None, "metadata": Metadata, "request_id": str}
+
+
+@dataclass(frozen=True)
+class ChosenOptions:
+    """Options of one call with the client's own in place of what it leaves out."""
+
+    timeout: float
+    metadata: Pairs
+    request_id: str
+
+
+class ClientOptions:
+    """Options of all calls of one client.
+
+    Args:
+        timeout: seconds that a call may take.
+        caller: who calls.
+        priority: whether somebody waits.
+        metadata: sent with every call.
+
+    Raises:
+        TypeError: one is of another type.
+        ValueError: one has a value that can't be sent.
+    """
+
+    def __init__(self, timeout: float, caller: str, priority: Priority, metadata: Metadata) -> None:
+        check(caller, str, "caller")
+        self._timeout = _seconds(timeout)
+        self._own = metadata_of(caller, priority)
+        self._metadata = _pairs(metadata)
+
+    def choose(self, options: CallOptions) -> ChosenOptions:
+        """Take the options of a call, and the client's own for those that it leaves out.
+
+        Raises:
+            TypeError: there is no such option, or it is of another type.
+            ValueError: an option has a value that can't be sent.
+        """
+        for name, value in options.items():
+            if name not in _HINTS:
+                raise TypeError(f"there is no argument {name!r}; every method takes {', '.join(_HINTS)} beside its own")
+            check(value, _HINTS[name], name)
+        timeout, request_id = options.get("timeout"), options.get("request_id", "")
+        pairs = self._own + self._metadata
+        if "metadata" in options:
+            further = _pairs(options["metadata"])
+            pairs = (*(pair for pair in pairs if pair[0] not in dict(further)), *further)
+        if request_id:
+            if not _REQUEST_ID.fullmatch(request_id):
+                raise ValueError("request_id is 1 to 128 letters, digits, `._:-`")
+            pairs = (*pairs, ("x-request-id", request_id))
+        return ChosenOptions(self._timeout if timeout is None else _seconds(timeout), pairs, request_id)
+
+
+def _seconds(timeout: float) -> float:
+    check(timeout, float, "timeout")
+    seconds = float(timeout)
+    if not math.isfinite(seconds) or not 0.0 < seconds <= MAX_TIMEOUT:
+        raise ValueError(f"timeout takes seconds, more than 0 and at most {MAX_TIMEOUT:,.0f}")
+    return seconds
+
+
+def _pairs(metadata: Metadata) -> Pairs:
+    check(metadata, Metadata, "metadata")
+    pairs: Pairs = tuple(
+        metadata.items() if isinstance(metadata, Mapping) else ((pair[0], pair[1]) for pair in metadata)
+    )
+    for name, value in pairs:
+        if name in _OURS:
+            raise ValueError(f"metadata: {name} is said by the argument {_OURS[name]}")
+        if not _NAME.fullmatch(name) or name.startswith("grpc-"):
+            raise ValueError(f"metadata: {name!r} is no name: lower-case letters, digits, `_.-`; not `grpc-…`")
+        if name.endswith("-bin") != isinstance(value, bytes):
+            raise TypeError(f"metadata: {name} takes {'bytes' if name.endswith('-bin') else 'a str'}")
+        if isinstance(value, str) and not _PRINTABLE.fullmatch(value):
+            raise ValueError(f"metadata: {name} takes printable ASCII; for other text use a name with `-bin` and bytes")
+    return pairs

@@ -1,0 +1,314 @@
+"""An in-memory gateway: what it is told it keeps, what it is asked it answers by simple rules, or as a test says."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
+
+import grpc
+
+from portrait.client.audiences import AudienceMember, AudiencePage, AudienceSummary
+from portrait.client.calls import Call
+from portrait.client.errors import (
+    FailedPreconditionError,
+    FieldViolation,
+    InvalidRequestError,
+    NotFoundError,
+    PortraitError,
+)
+from portrait.client.options import ChosenOptions
+from portrait.client.profiles import Demographics, Profile, ProfileError
+from portrait.client.results import (
+    Consent,
+    ConsentRecord,
+    Consents,
+    Embeddings,
+    Event,
+    EventEffect,
+    Forgotten,
+    Item,
+    Permission,
+    ProfileExplanation,
+    Purpose,
+    Ranking,
+    RankingExplanation,
+    RecordSummary,
+    Rejection,
+    UpsertSummary,
+    WordEffect,
+)
+from portrait.client.sync import Client
+from portrait.client.testing import rules
+from portrait.client.testing.rules import MOMENT, RELEASE
+
+R = TypeVar("R")
+
+_PAGE = 1_000
+_DEFAULT_K, _MAX_K = 10, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """A call that a fake was asked for."""
+
+    method: str
+    """Name of the client's method."""
+    arguments: Mapping[str, Any]
+    """All its arguments by name, those left out with their defaults; of `record_events`, up to 1,000 events a call."""
+    options: ChosenOptions
+    """Timeout, metadata and request id that the call would have had."""
+
+
+class FakeGateway:
+    """Answers the fakes, and writes down what they ask.
+
+    Events, items, consents and demographics are kept as they are told. Recommendations come by the words of the query
+    in the title, then by the share of the shopper's events in the item's category, then by the order in which items
+    were added. Profiles have counts, times, interests and, where it is asked for, an embedding. An audience is all
+    shoppers with events, whatever the criteria. Time stands still at `MOMENT`.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[RecordedCall] = []
+        self._answers: dict[str, object] = {}
+        self._events: dict[str, dict[str, Event]] = {}
+        self._items: dict[str, dict[str, Item]] = {"products": {}}
+        self._records: dict[str, list[ConsentRecord]] = {}
+        self._declared: dict[str, Demographics] = {}
+
+    def set_answer(self, method: str, answer: object) -> None:
+        """Have a method of the clients answer something else from now on.
+
+        Args:
+            method: its name.
+            answer: what the method gives, for `find_audience` a list of pages; an error that it raises; or a function
+                that makes either of the method's arguments by name.
+
+        Raises:
+            ValueError: the clients have no such method.
+            TypeError: the method does not give what the answer is.
+        """
+        if method not in vars(Client) or method.startswith("_") or method == "close":
+            raise ValueError(f"the clients have no method {method!r}")
+        if not isinstance(answer, PortraitError) and not callable(answer):
+            _check_answer(method, answer)
+        self._answers[method] = answer
+
+    def answer(self, call: Call[R], options: ChosenOptions) -> R:
+        """Answer a call.
+
+        Raises:
+            PortraitError: as the real gateway would, or as a test says.
+        """
+        method = re.sub(r"(?<!^)(?=[A-Z])", "_", call.method).lower()
+        self.calls.append(RecordedCall(method, call.arguments, options))
+        try:
+            given: R = self._give(method, call.arguments)
+        except PortraitError as error:
+            error.request_id = error.request_id or options.request_id
+            raise
+        return given
+
+    def _give(self, method: str, arguments: Mapping[str, Any]) -> Any:
+        if method not in self._answers:
+            return getattr(self, f"_{method}")(**arguments)
+        given = self._answers[method]
+        if callable(given):
+            given = given(arguments)
+        if isinstance(given, PortraitError):
+            raise given
+        _check_answer(method, given)
+        return given
+
+    def answer_stream(self, call: Call[R], options: ChosenOptions) -> Iterator[R]:
+        """Answer a call whose answer comes in parts."""
+        parts: Any = self.answer(call, options)
+        yield from parts
+
+    def _record_events(self, events: Iterable[tuple[str, Event]]) -> RecordSummary:
+        accepted = duplicates = 0
+        rejections = []
+        for index, (shopper_id, event) in enumerate(events):
+            known = self._events.setdefault(shopper_id, {})
+            if known.get(event.event_id, event) != event:
+                said = "this shopper has another event of the same id"
+                rejections.append(Rejection(index, "event.event_id", said, "EVENT_ID_TAKEN"))
+            elif event.event_id in known:
+                duplicates += 1
+            else:
+                known[event.event_id or f"event-{len(known) + 1}"] = event
+                accepted += 1
+        return RecordSummary(accepted, duplicates, tuple(rejections))
+
+    def _history(self, shopper: str | Sequence[Event]) -> list[Event]:
+        return [*self._events.get(shopper, {}).values()] if isinstance(shopper, str) else [*shopper]
+
+    def _catalogue(self, name: str) -> dict[str, Item]:
+        if (name or "products") not in self._items:
+            _refuse_missing("catalogue", "there is no such catalogue", "CATALOGUE_UNKNOWN")
+        return self._items[name or "products"]
+
+    def _get_profile(
+        self, shopper: str | Sequence[Event], fields: Sequence[str] | None, as_of: Any, **_: Any
+    ) -> Profile:
+        events = self._history(shopper)
+        if not events and isinstance(shopper, str):
+            said = "no event of this shopper is recorded, or none up to `as_of`"
+            _refuse_missing("shopper.shopper_id", said, "SHOPPER_UNKNOWN")
+        shopper_id = shopper if isinstance(shopper, str) else ""
+        profile = rules.make_profile(shopper_id, events, self._items["products"], as_of, fields)
+        is_asked = fields is None or "demographics" in fields
+        return replace(profile, demographics=self._declared.get(shopper_id)) if is_asked else profile
+
+    def _batch_get_profiles(self, shoppers: Sequence[Any], **options: Any) -> list[Profile | ProfileError]:
+        found: list[Profile | ProfileError] = []
+        for place, shopper in enumerate(shoppers):
+            try:
+                found.append(self._get_profile(shopper, **options))
+            except NotFoundError as error:
+                field, _, message = error.message.partition(": ")
+                code = int(grpc.StatusCode.NOT_FOUND.value[0])
+                found.append(
+                    ProfileError(code, field.replace("shopper.", f"shoppers[{place}].", 1), message, error.reason)
+                )
+        return found
+
+    def _recommend(
+        self,
+        shopper: Any,
+        catalogue: str,
+        query: str,
+        k: int,
+        filter: Any,
+        exclude_seen: bool,
+        max_per_category: int,
+        **_: Any,
+    ) -> Ranking:
+        if not 0 <= k <= _MAX_K:
+            _refuse_invalid("k", f"sent {k}; the limit is 0 to {_MAX_K}")
+        events, items = self._history(shopper), self._catalogue(catalogue)
+        seen = {event.item_id for event in events} if exclude_seen else set()
+        shown = [item for item in items.values() if item.item_id not in seen and rules.meets(item, filter)]
+        ranked = rules.rank(shown, events, self._items["products"], query)
+        if max_per_category:
+            ranked = rules.limit_categories(ranked, max_per_category)
+        return Ranking(ranked[: k or _DEFAULT_K], RELEASE, len(events))
+
+    def _rank(self, shopper: Any, candidates: Sequence[Item | str], catalogue: str, query: str, **_: Any) -> Ranking:
+        known, events = self._catalogue(catalogue), self._history(shopper)
+        given = [Item(each) if isinstance(each, str) else each for each in candidates]
+        items = [each if each.title else known.get(each.item_id, each) for each in given]
+        return Ranking(rules.rank(items, events, self._items["products"], query), RELEASE, len(events))
+
+    def _encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        return Embeddings(tuple(map(rules.make_vector, texts)), RELEASE)
+
+    def _explain_recommendation(
+        self, shopper: Any, item_id: str, catalogue: str, query: str, **_: Any
+    ) -> RankingExplanation:
+        events = self._history(shopper)
+        [ranked] = rules.rank([self._get_item(item_id, catalogue)], events, self._items["products"], query)
+        words = tuple(WordEffect(word, float(word in rules.words(query))) for word in ranked.item.title.split())
+        return RankingExplanation(ranked, _effects(events), words, RELEASE, len(events))
+
+    def _explain_profile(self, shopper: Any, interest: Sequence[str], trait: str, as_of: Any) -> ProfileExplanation:
+        profile = self._get_profile(shopper, None, as_of)
+        weights = {each.path: each.weight for each in profile.interests}
+        if trait or (interest and tuple(interest) not in weights):
+            part = "trait" if trait else "interest"
+            _refuse_missing(part, "the profile has none of this name", f"{part.upper()}_UNKNOWN")
+        events = self._history(shopper)
+        return ProfileExplanation(_effects(events), weights.get(tuple(interest), 0.0), RELEASE, len(events))
+
+    def _upsert_items(self, items: Sequence[Item], catalogue: str) -> UpsertSummary:
+        self._items.setdefault(catalogue or "products", {}).update({item.item_id: item for item in items})
+        return UpsertSummary(len(items), ())
+
+    def _delete_items(self, item_ids: Sequence[str], catalogue: str) -> int:
+        known = self._catalogue(catalogue)
+        return sum(known.pop(item_id, None) is not None for item_id in item_ids)
+
+    def _get_item(self, item_id: str, catalogue: str) -> Item:
+        known = self._catalogue(catalogue)
+        if item_id not in known:
+            _refuse_missing("item_id", "the catalogue does not hold it", "ITEM_UNKNOWN")
+        return known[item_id]
+
+    def _find_audience(self, page_size: int, page_token: str, **asked: Any) -> list[AudiencePage]:
+        summary = self._estimate_audience(**asked)
+        ids = [shopper_id for shopper_id in sorted(self._events) if shopper_id > page_token]
+        size = page_size or _PAGE
+        cuts = [ids[begin : begin + size] for begin in range(0, len(ids), size)] or [[]]
+        similarity = 1.0 if asked["look_alike"] else None
+        return [
+            AudiencePage(
+                summary,
+                part[-1] if part and part[-1] != ids[-1] else "",
+                tuple(AudienceMember(shopper_id, MOMENT, similarity) for shopper_id in part),
+            )
+            for part in cuts
+        ]
+
+    def _estimate_audience(self, criteria: Sequence[Any], look_alike: Any) -> AudienceSummary:
+        if not criteria and look_alike is None:
+            _refuse_invalid("audience.criteria", "is empty, and there is no look-alike")
+        size = len(self._events)
+        return AudienceSummary(size, "", 0, RELEASE, "1", size, MOMENT, MOMENT)
+
+    def _set_consents(self, shopper_id: str, consents: Sequence[Consent]) -> Mapping[Purpose, Permission]:
+        records = self._records.setdefault(shopper_id, [])
+        records += [ConsentRecord(consent, MOMENT) for consent in consents]
+        return self._permissions(shopper_id)
+
+    def _permissions(self, shopper_id: str) -> dict[Purpose, Permission]:
+        said = {record.consent.purpose: record.consent.granted for record in self._records.get(shopper_id, ())}
+        return {
+            purpose: Permission(said.get(purpose, purpose is Purpose.PERSONALISATION), said.get(purpose))
+            for purpose in Purpose
+        }
+
+    def _get_consents(self, shopper_id: str) -> Consents:
+        return Consents(self._permissions(shopper_id), tuple(self._records.get(shopper_id, ())))
+
+    def _declare_demographics(
+        self, shopper_id: str, age: int | None, gender: str, region: str, source: str
+    ) -> Demographics:
+        if not self._permissions(shopper_id)[Purpose.DEMOGRAPHICS].allowed:
+            said = "the shopper does not allow the purpose `demographics`: set that consent first"
+            raise FailedPreconditionError(grpc.StatusCode.FAILED_PRECONDITION, said, reason="CONSENT_MISSING")
+        self._declared[shopper_id] = Demographics(rules.age_band(age), gender, region, MOMENT, source, None)
+        return self._declared[shopper_id]
+
+    def _forget_shopper(self, shopper_id: str) -> Forgotten:
+        self._records.pop(shopper_id, None)
+        self._declared.pop(shopper_id, None)
+        return Forgotten(len(self._events.pop(shopper_id, {})), MOMENT)
+
+
+def _effects(events: Sequence[Event]) -> tuple[EventEffect, ...]:
+    return tuple(
+        EventEffect(event.event_id, 1.0 / len(events), event.type, event.time, event.query or event.item_id)
+        for event in events
+    )
+
+
+def _check_answer(method: str, answer: object) -> None:
+    hint = get_type_hints(getattr(Client, method))["return"]
+    kind = get_origin(hint) or hint
+    if not isinstance(answer, Iterable if kind is Iterator else kind):
+        raise TypeError(f"an answer of {method} is a {kind.__name__}; a {type(answer).__name__} was given")
+
+
+def _refuse_missing(field: str, said: str, reason: str) -> NoReturn:
+    raise NotFoundError(
+        grpc.StatusCode.NOT_FOUND, f"{field}: {said}", violations=[FieldViolation(field, said)], reason=reason
+    )
+
+
+def _refuse_invalid(field: str, said: str) -> NoReturn:
+    raise InvalidRequestError(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        f"{field}: {said}",
+        violations=[FieldViolation(field, said)],
+        reason="FIELD_INVALID",
+    )

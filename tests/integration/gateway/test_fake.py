@@ -49,7 +49,6 @@ SCENARIO: list[Callable[[Client, str], Any]] = [
     lambda c, who: c.explain_recommendation(who, "nothing"),
     lambda c, who: c.explain_profile(who, trait="no such trait"),
     lambda c, who: c.explain_profile(f"{who}-2"),
-    lambda c, who: c.estimate_audience([]),
     lambda c, who: c.declare_demographics(who, age=30),
     lambda c, who: c.set_consents(who, [Consent(Purpose.DEMOGRAPHICS, True)]),
     lambda c, who: c.declare_demographics(who, age=30, region="US-CA").age_band,

@@ -16,6 +16,7 @@ from benchmarks.applications import asking, moments
 from benchmarks.applications.tables import Figure, Table, mean, of
 from docs.examples.applications import financial_risk as example
 from portrait.client import Consent, Purpose, Ranking
+from portrait.training import readers
 from portrait.training import run as runs
 from portrait.training.traits import declarations, measures
 
@@ -78,7 +79,7 @@ def _drawn(traits: Path, asked: moments.Moment) -> NDArray[np.float64]:
     trait = next(each for each in declarations.read(traits).traits if each.name == example.TRAIT)
     assert trait.table is not None
     until = asked.as_of + timedelta(days=asked.horizon_days)
-    table = pl.read_parquet(trait.table).filter((pl.col("time") > asked.as_of) & (pl.col("time") <= until))
+    table = readers.read_parquet(trait.table).filter((pl.col("time") > asked.as_of) & (pl.col("time") <= until))
     chances = dict(table.group_by("shopper_id").agg(pl.col("chance").max()).iter_rows())
     return np.array([chances[name] for name in asked.shoppers])
 

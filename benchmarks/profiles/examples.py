@@ -16,6 +16,7 @@ from portrait.features.rarity import Rarity
 from portrait.features.steps import run_at_once
 from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
 from portrait.server.releases import Release
+from portrait.training import readers
 from portrait.training.run import TrainedRun
 
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
@@ -28,7 +29,7 @@ def told(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, A
     lengths = np.diff(corpus.starts)
     random = np.random.default_rng(trained.settings.seed)
     thirds = np.array_split(np.argsort(lengths, kind="stable"), 3)
-    log = pl.scan_parquet(data / "events.parquet")
+    log = readers.scan_parquet(data / "events.parquet")
 
     def item(event: Event) -> Item | None:
         return items.get(event.item_id or "")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.quality import portrait, results
 from benchmarks.quality.baselines import BASELINES
 from benchmarks.quality.protocol import Scorer, Task
+from portrait.training import readers
 from portrait.training import run as runs
 from portrait.training.errors import TrainingError
 from portrait.training.retrieval import encode_targets
@@ -33,8 +34,8 @@ _CONTEXTS = ((1, 4), (5, 9), (10, None))
 def prepare(data: Path, out: Path) -> None:
     """Write a data set whose cold items occur as last events only; leave-one-out makes those its test targets."""
     out.mkdir(parents=True)
-    events = pl.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
-    items = pl.read_parquet(data / "items.parquet")
+    events = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
+    items = readers.read_parquet(data / "items.parquet")
     cold = items["item_id"].sort().sample(int(SHARE * len(items)), seed=SEED)
     last = pl.int_range(pl.len()).over("shopper_id") == pl.len().over("shopper_id") - 1
     kept = events.filter(~pl.col("item_id").is_in(cold.implode()) | last)

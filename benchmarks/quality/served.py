@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from portrait.features import release as files
@@ -22,6 +21,7 @@ from portrait.server.engine import Engine
 from portrait.server.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
 from portrait.training import corpus as corpora
+from portrait.training import readers
 from portrait.training.choices import Split
 from portrait.training.metrics import MISSED, hit_rate, ndcg
 from portrait.training.splits import hold_out
@@ -64,7 +64,7 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
 
 def events_of(data: Path) -> list[Event]:
     """All events, in the order of the corpus."""
-    table = pl.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
+    table = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
     names = ("event_id", "time", "item_id", "catalogue", "query", "price", "quantity", "rating", "dwell_seconds")
     return [
         Event(type=EventType(row["type"]), position=row["position"], **{name: row[name] for name in names})

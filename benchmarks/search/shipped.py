@@ -7,6 +7,7 @@ import polars as pl
 
 from benchmarks.search.baselines import query_popularity, spelled
 from benchmarks.search.protocol import MEASURES
+from portrait.training import readers
 from portrait.training.retrieval import ranks_of
 
 LEARNT, TESTED = "train.csv", "test.csv"
@@ -18,7 +19,7 @@ def floor(data: Path) -> dict[str, float] | None:
     Args:
         data: a prepared data set; its event ids begin with the file that each event came from.
     """
-    events = pl.read_parquet(data / "events.parquet").filter(pl.col("item_id").is_not_null())
+    events = readers.read_parquet(data / "events.parquet").filter(pl.col("item_id").is_not_null())
     file = events["event_id"].str.split(":").list.first().to_numpy()
     learnt, tested = file == LEARNT, file == TESTED
     if not learnt.any() or not tested.any():

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from portrait.training import readers
 from portrait.training.splits import TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE
 
 
@@ -23,7 +24,7 @@ def cut(data: Path, out: Path, windows: int) -> list[Path]:
     Returns:
         The data sets, the latest window first; each is named for the share of events that it ends at.
     """
-    events = pl.read_parquet(data / "events.parquet").sort("time")
+    events = readers.read_parquet(data / "events.parquet").sort("time")
     folders, whole = [], len(events)
     for _ in range(windows):
         folders.append(out / f"until-{len(events) / whole:.2f}")
@@ -39,6 +40,6 @@ def cut(data: Path, out: Path, windows: int) -> list[Path]:
 def _write(events: pl.DataFrame, data: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     events.sort("shopper_id", "sequence").write_parquet(folder / "events.parquet")
-    pl.read_parquet(data / "items.parquet").write_parquet(folder / "items.parquet")
+    readers.read_parquet(data / "items.parquet").write_parquet(folder / "items.parquet")
     report = json.loads((data / "report.json").read_text(encoding="utf-8"))
     (folder / "report.json").write_text(json.dumps(report | {"kept": len(events)}) + "\n", encoding="utf-8")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.features.statistics import RFM, STATISTICS
+from portrait.training import readers
 from portrait.training.corpus import Corpus
 from portrait.training.errors import TrainingError
 from portrait.training.run import TrainedRun
@@ -119,14 +119,14 @@ def split(campaigns: Sequence[Campaign], learnt: float) -> list[list[Campaign]]:
 def read_campaigns(folder: Path, corpus: Corpus) -> list[Campaign]:
     """All campaigns with their products, by start."""
     rows = {item_id: row for row, item_id in enumerate(corpus.item_ids)}
-    coupons = pl.read_parquet(folder / "coupons.parquet").select("campaign_id", "product_id").unique()
+    coupons = readers.read_parquet(folder / "coupons.parquet").select("campaign_id", "product_id").unique()
     products: dict[int, list[int]] = {}
     for number, product in coupons.sort("campaign_id", "product_id").iter_rows():
         if (row := rows.get(str(product))) is not None:
             products.setdefault(number, []).append(row)
     if not products:
         raise TrainingError("the run knows no product of the campaigns: it must be trained on complete-journey")
-    table = pl.read_parquet(folder / "campaign_descriptions.parquet").sort("start_date", "campaign_id")
+    table = readers.read_parquet(folder / "campaign_descriptions.parquet").sort("start_date", "campaign_id")
     return [
         Campaign(
             row["campaign_id"],
@@ -141,8 +141,10 @@ def read_campaigns(folder: Path, corpus: Corpus) -> list[Campaign]:
 
 def read_pairs(folder: Path, corpus: Corpus) -> Pairs:
     """Who received which campaign, and redeemed a coupon of it."""
-    redeemed = pl.read_parquet(folder / "coupon_redemptions.parquet").select("campaign_id", "household_id").unique()
-    sent = pl.read_parquet(folder / "campaigns.parquet").join(
+    redeemed = (
+        readers.read_parquet(folder / "coupon_redemptions.parquet").select("campaign_id", "household_id").unique()
+    )
+    sent = readers.read_parquet(folder / "campaigns.parquet").join(
         redeemed.with_columns(label=True), on=["campaign_id", "household_id"], how="left"
     )
     rows = {shopper_id: row for row, shopper_id in enumerate(corpus.shopper_ids)}

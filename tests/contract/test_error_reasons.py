@@ -10,6 +10,7 @@ import pytest
 from portrait.server.contract.statuses import status_of
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import (
+    AlreadyExists,
     DeadlineExceeded,
     DiskFull,
     FailedPrecondition,
@@ -29,8 +30,8 @@ ANY = ErrorReason.INTERNAL
 STATUSES = {
     type(error).__name__: status_of(error, None).code.name
     for error in (
-        InvalidRequest([]), NotFound("", "", ANY), FailedPrecondition("", ANY), Overloaded("", 1.0, ANY),
-        DiskFull("", 1.0), StateDamaged(""), Unavailable("", 1.0, ANY), DeadlineExceeded(""),
+        InvalidRequest([]), NotFound("", "", ANY), AlreadyExists("", "", ANY), FailedPrecondition("", ANY),
+        Overloaded("", 1.0, ANY), DiskFull("", 1.0), StateDamaged(""), Unavailable("", 1.0, ANY), DeadlineExceeded(""),
     )
 } | {"InferenceFailed": "INTERNAL"}  # fmt: skip
 

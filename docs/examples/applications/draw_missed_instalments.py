@@ -25,7 +25,9 @@ DAYS, MONTHS = 360, 12
 
 def draw(data: Path, seed: int = 0) -> pl.DataFrame:
     """`shopper_id`, `time`, `value` (1 for a missed instalment) and the `chance` that it was drawn with."""
-    events = pl.read_parquet(data / "events.parquet").filter(pl.col("type") == "purchase", pl.col("price") > 0)
+    events = pl.read_parquet(data / "events.parquet", glob=False, hive_partitioning=False).filter(
+        pl.col("type") == "purchase", pl.col("price") > 0
+    )
     paid = events.select("shopper_id", "time", spent=pl.col("price") * pl.col("quantity").fill_null(1.0))
     begin, end = paid["time"].min(), paid["time"].max()
     assert isinstance(begin, datetime)

@@ -31,7 +31,11 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 def histories(data: Path, shoppers: Collection[str] | None = None) -> dict[str, list[Event]]:
     """The events of some shoppers of a prepared data set, or of all, oldest first."""
-    events = pl.scan_parquet(data / "events.parquet").sort("shopper_id", "sequence").select(_COLUMNS)
+    events = (
+        pl.scan_parquet(data / "events.parquet", glob=False, hive_partitioning=False)
+        .sort("shopper_id", "sequence")
+        .select(_COLUMNS)
+    )
     if shoppers is not None:
         events = events.filter(pl.col("shopper_id").is_in(list(shoppers)))
     found: dict[str, list[Event]] = {}
@@ -49,7 +53,12 @@ def chosen(data: Path, shopper: str | None) -> str:
     """The id of a shopper that was given, or of one with a history of middling length."""
     if shopper is not None:
         return shopper
-    lengths = pl.scan_parquet(data / "events.parquet").group_by("shopper_id").len().sort("len", "shopper_id")
+    lengths = (
+        pl.scan_parquet(data / "events.parquet", glob=False, hive_partitioning=False)
+        .group_by("shopper_id")
+        .len()
+        .sort("len", "shopper_id")
+    )
     known = lengths.collect()["shopper_id"]
     return str(known[len(known) // 2])
 

@@ -101,7 +101,9 @@ def _of_data_set(data: Path) -> Traffic:
     """Visits of a prepared data set's shoppers, each up to a random moment."""
     import polars as pl
 
-    events = pl.read_parquet(data / "events.parquet", glob=False).filter(pl.col("item_id").is_not_null())
+    events = pl.read_parquet(data / "events.parquet", glob=False, hive_partitioning=False).filter(
+        pl.col("item_id").is_not_null()
+    )
     by_shopper = events.sort("shopper_id", "sequence").group_by("shopper_id", maintain_order=True)
     visits = [
         [_event(*event) for event in zip(*columns, strict=True)]
@@ -109,7 +111,7 @@ def _of_data_set(data: Path) -> Traffic:
     ]
     if not visits:
         raise TrafficError(f"{data} holds no event with an item")
-    titles = pl.read_parquet(data / "items.parquet", glob=False)["title"].to_list()
+    titles = pl.read_parquet(data / "items.parquet", glob=False, hive_partitioning=False)["title"].to_list()
     return Traffic(_up_to_a_moment(visits), _words(titles))
 
 

@@ -41,7 +41,10 @@ def declared(data: Path, corpus: Corpus, attributes: tuple[Attribute, ...]) -> N
     """
     path = data / "shoppers.parquet"
     columns = ["shopper_id", *(attribute.value for attribute in attributes)]
-    table = prepared_tables.read(data, "shoppers", {column: prepared_tables.SHOPPERS[column] for column in columns})
+    try:
+        table = prepared_tables.read(data, "shoppers", {column: prepared_tables.SHOPPERS[column] for column in columns})
+    except TrainingError as error:
+        raise TrainingError(f"{path} does not say what shoppers declared: {error}") from error
     order = pl.DataFrame({"shopper_id": corpus.shopper_ids})
     aligned = order.join(table, on="shopper_id", how="left", maintain_order="left")
     return np.array([_codes(aligned[attribute.value], path) for attribute in attributes], dtype=np.int64)

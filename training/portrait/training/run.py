@@ -92,15 +92,15 @@ def train(
     if folder.is_file():
         raise TrainingError(f"{folder} is a file; name a folder for the run")
     run = RunFolder(folder, open_data_set(data), settings, resume, track)
-    run.require_openable()
+    run.require_usable()
     if (folder / MODEL).exists():
-        run.open()  # it has ended: all that can be new is where its data set lies
+        run.begin()  # it has ended: all that can be new is where its data set lies
         return
     _train(run)
 
 
 def _train(run: RunFolder) -> None:
-    """Train a run, whose folder is opened once nothing is left that could refuse it."""
+    """Train a run, whose folder is begun once nothing is left that could refuse it."""
     corpus = corpora.load(run.data.folder)
     names = run.settings.conceal
     declared = conceal.declared(run.data.folder, corpus, names) if names else None
@@ -117,7 +117,7 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     for_ranker = ranking.ranker_targets(corpus, holdout, settings.seed)
     targets = _encoder_targets(corpus, holdout, for_ranker)
     trainee = _trainee(corpus, holdout, settings)
-    run.open()
+    run.begin()
     model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets)
     if declared is not None:
         conceal.conceal(model, cache, corpus, holdout, declared)
@@ -137,11 +137,11 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
     """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
     first, settings = run.path / TRAIN_ONLY, run.settings
     if (first / MODEL).exists():
-        run.open()
+        run.begin()
     else:
         resume = run.resume and (first / SETTINGS).exists()
         inner = RunFolder(first, run.data, dataclasses.replace(settings, refit=False), resume, run.track, outer=run)
-        inner.require_openable()
+        inner.require_usable()
         _train(inner)
     chosen = checkpoints.load(first / MODEL)
     holdout = hold_out(corpus, settings.split, refit=True)
@@ -247,7 +247,7 @@ def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, tra
         TrainingError: data or folder do not allow it.
     """
     run = RunFolder(folder, open_data_set(data), settings, False, track)
-    run.require_openable()
+    run.require_usable()
     corpus = corpora.load(data)
     holdout = hold_out(corpus, settings.split)
     targets = _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
@@ -258,7 +258,7 @@ def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, tra
         watch(epoch, ndcg)
 
     trainee = _trainee(corpus, holdout, settings)
-    run.open()
+    run.begin()
     _train_encoders(run, trainee, corpus, holdout, targets, watch=kept)
     return max(values)
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what may be trained into it, and its opening once nothing is left that could refuse the run."""
+"""The folder of a run: what may be trained into it, and its beginning once nothing can refuse the run any more."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,9 @@ class RunFolder:
     """Go on with the run that the folder holds."""
     track: Tracking | None
     outer: Optional["RunFolder"] = None
-    """The run of which this one is a part; it is opened first."""
+    """The run of which this one is a part; it is begun first."""
 
-    def require_openable(self) -> None:
+    def require_usable(self) -> None:
         """Check the folder; writes nothing.
 
         Raises:
@@ -45,14 +45,14 @@ class RunFolder:
             raise TrainingError(f"{self.path} began with other settings ({written}); resume it with the same options")
         self.data.require_trained(self.path)
 
-    def open(self) -> None:
+    def begin(self) -> None:
         """Make the folder, and write what the run is trained on and how; the settings go last: they make it a run.
 
         Raises:
             TrainingError: the library of the tracker is not installed.
         """
         if self.outer:
-            self.outer.open()
+            self.outer.begin()
         self.path.mkdir(parents=True, exist_ok=True)
         self.data.record(self.path)
         tracking.choose(self.path, self.track)

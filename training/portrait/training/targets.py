@@ -24,7 +24,7 @@ def require_folder_target(folder: Path) -> None:
         TrainingError: they can't; the message says why.
     """
     if not folder.is_dir():
-        raise TrainingError(f"{folder} is {'no folder' if folder.exists() else 'missing'}; make the folder first")
+        raise TrainingError(f"{folder} is no folder{'' if folder.exists() else '; make it first'}")
     try:
         # Permissions alone do not tell: file systems are read-only, or full.
         tempfile.TemporaryFile(dir=folder).close()

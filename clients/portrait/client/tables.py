@@ -181,6 +181,9 @@ def print_ranking(console: Console, ranking: Ranking, title: str, *, only_rows: 
     if only_rows and is_piped(console):
         print_line(Console(stderr=True), heading)
         heading = ""
+    if not ranking.items and not is_piped(console):
+        print_line(console, heading)
+        return
     table = Rows(
         heading,
         *("#", "item", "title", "category", "price", "score", "p(next)", "p(bought next)"),

@@ -23,7 +23,7 @@ from portrait.client.item_commands import item
 NOW = datetime.now(UTC)
 IDS = [
     "two  words", "a\tb", "a\nb", "a\\nb", "=1+1", "a=b", "台灯", "מנורה", "x\u202ey", "x" * 128,
-    "[red]b[/red]", "#", "-", "' \"",
+    "[red]b[/red]", "#", "_", "' \"",
 ]  # fmt: skip
 NAMES = ("record", "profile", "profiles", "recommend", "rank", "explain", "upsert", "encode", "consent", "declare")
 FILE_COMMANDS = (
@@ -220,7 +220,7 @@ def test_a_reader_that_was_never_there_is_no_traceback(gateway: Served, command:
         [*MAIN, *command],
         stdout=writer,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env=environment(gateway.address),
         check=False,
     )

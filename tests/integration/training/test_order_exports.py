@@ -28,7 +28,7 @@ def orders(shoppers: int = 120, count: int = 2, lines: int = 4, days: float = 30
         for order in range(count):
             time = START + timedelta(days=shopper % 50 + days * order)
             for line in range(lines):
-                item = f"i{(shopper * 7 + order * 3 + line) % 40}"
+                item = f"number {(shopper * 7 + order * 3 + line) % 40}"
                 row = {"shopper_id": f"s{shopper}", "type": "purchase", "time": time.isoformat(), "item_id": item}
                 yield {name: value for name, value in (row | changes).items() if value is not None}
 
@@ -95,14 +95,19 @@ def late_shoppers() -> Rows:
     """Shoppers who come back early, and then, in the last fifth of the events, others who come once."""
     yield from orders(shoppers=60, count=4, lines=2, days=1.0)
     for shopper in range(120):
-        yield {"shopper_id": f"t{shopper}", "type": "view", "item_id": f"i{shopper % 40}", "time": 1740000000 + shopper}
+        yield {
+            "shopper_id": f"t{shopper}",
+            "type": "view",
+            "item_id": f"number {shopper % 40}",
+            "time": 1740000000 + shopper,
+        }
 
 
 def one_late_sale() -> Rows:
     """A log whose last fifth is one moment: the latest window of time begins with it, the window before is empty."""
     yield from orders(shoppers=60, count=4, lines=2, days=1.0)
     for number in range(240):
-        yield {"shopper_id": f"s{number % 60}", "type": "buy", "item_id": f"i{number // 60}", "time": 1740000000}
+        yield {"shopper_id": f"s{number % 60}", "type": "buy", "item_id": f"number {number // 60}", "time": 1740000000}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tiny_log import Shop
 
 FOLDERS_TO_WRITE = {("export", "repository"), ("prepare", "paths"), ("train", "run"), ("tune", "study")}
 """Parameters that name a folder to be written, which is made if it is missing, and holds other things at times."""
-FILES_TO_WRITE = {("evaluate", "dump"), ("report", "out")}
+FILES_TO_WRITE = {("evaluate", "dump"), ("loadtest", "out"), ("report", "out")}
 """Parameters that name a file to be written, or written anew."""
 GATEWAY = {"address": "unix:/nowhere/portrait.sock", "timeout": "0.05"}
 """Nobody answers there."""
@@ -26,8 +26,13 @@ CERTIFICATES = {"root_certificates", "certificate", "key"}
 """Read in the same way by all commands that call a gateway, of which a few paths say enough."""
 SERVER = {"serve", "tabulate", "forgotten"}
 """Commands that tell what stops them by a line of their log, with exit code 1."""
-NOTHING_TO_DO = {("encode", "empty"), ("forgotten", "empty"), ("record", "empty"), ("upsert", "empty")}
+NOTHING_TO_DO = {(name, "empty") for name in ("encode", "forgotten", "profiles", "record", "upsert")}
 """A file without lines is a file of nothing, and a new state holds nobody."""
+NEEDED = {("audience", "interest"), ("loadtest", "source"), ("loadtest", "out")}
+"""Parameters that a command may do without, but not in these tests."""
+LINES = {("loadtest", "queries"), ("loadtest", "shopper_ids")}
+"""Parameters that name a file of texts, one a line: any text is right."""
+NO_TEXT = {"bytes", "below a file", "empty", "folder", "line break", "missing", "read-only"}
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,8 @@ def valid(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, obj
         "shopper_id": "a",
         "interest": "Home",
         "settings": None,
+        "source": shop.data,
+        "out": folder / "workload.json",
         **GATEWAY,
     }
 
@@ -131,10 +138,12 @@ def _arguments(command: Command, wrong_name: str, path: object, valid: dict[str,
     """The command line with one wrong path; all else that it needs is right."""
     arguments: list[object] = [*command.words]
     options: list[object] = []
+    if command.words == ("loadtest",):
+        options.append("--dry-run")  # else the test's process would become k6
     for name, parameter in command.parameters.items():
         if name == wrong_name:
             value = path
-        elif parameter.required or name in GATEWAY or (command.words[0], name) == ("audience", "interest"):
+        elif parameter.required or name in GATEWAY or (command.words[0], name) in NEEDED:
             value = valid.get(name, shop.log)
         else:
             continue
@@ -172,6 +181,8 @@ def test_a_wrong_path_is_told(
         if (command.words[0], name) in FOLDERS_TO_WRITE and kind in {"missing", "folder", "line break"}:
             continue
         if (command.words[0], name) in FILES_TO_WRITE and path.is_file():
+            continue
+        if (command.words[0], name) in LINES and kind not in NO_TEXT:
             continue
         if (name, kind) == ("results", "folder"):
             continue  # a folder that holds no results of this data set is none of its own

@@ -162,7 +162,7 @@ def test_what_stands_for_a_list_or_a_number_is_taken() -> None:
         "b",
     ]
     assert len(calls.rank("x", np.array(["a", "b"]), "", "", None, False).request.candidates) == 2  # type: ignore[arg-type]
-    assert calls.recommend("x", "", "", np.int64(7), None, False, None, False).request.k == 7  # type: ignore[arg-type]
+    assert calls.recommend("x", "", "", np.int64(7), None, False, None, False, 0).request.k == 7  # type: ignore[arg-type]
     assert calls.delete_items((each for each in "ab"), "").request.item_ids == ["a", "b"]  # type: ignore[arg-type]
     assert set(calls.delete_items({"a", "b"}, "").request.item_ids) == {"a", "b"}  # type: ignore[arg-type]
     explained = calls.explain_profile("x", np.array(["Home", "Lamps"]), "", None)  # type: ignore[arg-type]

@@ -222,7 +222,7 @@ async def test_gRPC_writes_nothing_of_its_own_unless_it_is_asked_to(  # noqa: N8
     )
     environment = {key: value for key, value in os.environ.items() if key not in {"GRPC_VERBOSITY", "GLOG_minloglevel"}}
     ended = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+        subprocess.run, [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True,
         env=environment | own,
     )  # fmt: skip
     assert ended.stdout == "refused\n"

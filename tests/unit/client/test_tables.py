@@ -112,7 +112,7 @@ def test_lines_of_a_pipe_are_not_broken() -> None:
     keywords = tuple(Keyword(f"word{number}", 0.5, ()) for number in range(50))
     tables.print_profile(console, Profile("s" * 200, (), keywords, (), None, 1, None, None, 3, None, None))
     first, second = text(console).splitlines()
-    assert first == f"shopper {'s' * 200}: 1 events; release 3"
+    assert first == f"shopper {'s' * 200}: 1 event; release 3"
     assert second.count("word") == 51
 
 

@@ -46,6 +46,9 @@ SCALE = PriceScale.fit(_PATHS, np.array([round(each * 0.5) for each in range(len
     st.integers(0, 2),
 )
 def test_one_price_stands_where_it_stands_among_many(path: tuple[str, ...], price: float, widest: int) -> None:
+    if price <= 0:
+        assert np.isnan(SCALE.percentile(path, price, widest))
+        return
     [among_many] = SCALE.percentiles(path, np.array([price], dtype=np.float64), widest)
     np.testing.assert_equal(SCALE.percentile(path, price, widest), among_many)
 

@@ -82,6 +82,8 @@ def loadtest(
         **({"TLS": "true"} if tls else {}),
         **{name: str(path.resolve()) for name, path in files.items() if path},
     }
+    for path in filter(None, files.values()):
+        _require_pem(path)
     _write(source, shopper_ids, queries, mix, calls, seed, out)
     k6 = find_k6()
     run = command(k6 or "k6", out, variables)
@@ -107,6 +109,8 @@ def _write(
         traffic = read_traffic(source, shopper_ids, queries)
         shares = _default_mix(traffic) if mix is None else parse_mix(mix)
         write_workload(make_workload(traffic, shares, calls, seed), out)
+        if not traffic.queries and mix is None:
+            typer.echo("no searches: SOURCE has no titles, and there is no --queries FILE", err=True)
     except (FileError, MixError, TrafficError) as error:
         _end(str(error))
     except OSError as error:
@@ -116,7 +120,6 @@ def _write(
 def _default_mix(traffic: Traffic) -> dict[str, float]:
     if traffic.queries:
         return DEFAULT_MIX
-    typer.echo("no searches: SOURCE has no titles, and there is no --queries FILE", err=True)
     return {kind: share for kind, share in DEFAULT_MIX.items() if kind != _OPTIONAL}
 
 
@@ -125,6 +128,14 @@ def _require(option: str, value: str, pattern: str, example: str) -> None:
         raise typer.BadParameter(f"{value!r} is not as {example}", param_hint=option)
 
 
+def _require_pem(path: Path) -> None:
+    try:
+        if b"-----BEGIN " not in path.read_bytes():
+            _end(f"{path} is no PEM file")
+    except OSError as error:
+        _end(f"{path}: {error.strerror}")
+
+
 def _end(message: str) -> NoReturn:
-    typer.echo(f"{typer.style('error:', fg='red')} {message}", err=True)
+    typer.echo(f"{typer.style('error:', fg='red')} {' '.join(message.split())}", err=True)
     raise typer.Exit(2)

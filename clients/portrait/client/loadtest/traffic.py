@@ -16,6 +16,7 @@ MAX_VISIT = 50
 """Events of a history at most."""
 MAX_EVENTS = 500_000
 """Of a log; what comes later is not read."""
+_EVENT_COLUMNS = ["shopper_id", "sequence", "type", "item_id", "catalogue"]
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 Json = dict[str, Any]
@@ -69,7 +70,7 @@ def _lines(path: Path) -> list[str]:
 def _of_source(source: Path) -> Traffic:
     if not source.is_dir():
         return _of_log(source)
-    if (source / "events.parquet").exists():
+    if (source / "events.parquet").is_file():
         return _of_data_set(source)
     releases = [int(path.parent.name) for path in source.glob("releases/*/items.jsonl") if path.parent.name.isdigit()]
     if not releases:
@@ -101,9 +102,14 @@ def _of_data_set(data: Path) -> Traffic:
     """Visits of a prepared data set's shoppers, each up to a random moment."""
     import polars as pl
 
-    events = pl.read_parquet(data / "events.parquet", glob=False, hive_partitioning=False).filter(
-        pl.col("item_id").is_not_null()
-    )
+    try:
+        events, items = (
+            pl.read_parquet(data / f"{name}.parquet", columns=columns, glob=False, hive_partitioning=False)
+            for name, columns in (("events", _EVENT_COLUMNS), ("items", ["title"]))
+        )
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise TrafficError(f"{data} is no prepared data set: {' '.join(str(error).split())}") from error
+    events = events.filter(pl.col("item_id").is_not_null())
     by_shopper = events.sort("shopper_id", "sequence").group_by("shopper_id", maintain_order=True)
     visits = [
         [_event(*event) for event in zip(*columns, strict=True)]
@@ -111,13 +117,15 @@ def _of_data_set(data: Path) -> Traffic:
     ]
     if not visits:
         raise TrafficError(f"{data} holds no event with an item")
-    titles = pl.read_parquet(data / "items.parquet", glob=False, hive_partitioning=False)["title"].to_list()
-    return Traffic(_up_to_a_moment(visits), _words(titles))
+    return Traffic(_up_to_a_moment(visits), _words(items["title"].to_list()))
 
 
 def _of_release(path: Path) -> Traffic:
     """Visits made up over the items of a release."""
-    items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise TrafficError(f"{path} is no list of items: {error}") from error
 
     def visit(chance: random.Random) -> list[Json]:
         # Ten events on average, most visits shorter.

@@ -275,7 +275,12 @@ class FakeGateway:
     ) -> Demographics:
         if not self._permissions(shopper_id)[Purpose.DEMOGRAPHICS].allowed:
             said = "the shopper does not allow the purpose `demographics`: set that consent first"
-            raise FailedPreconditionError(grpc.StatusCode.FAILED_PRECONDITION, said, reason="CONSENT_MISSING")
+            raise FailedPreconditionError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"shopper_id: {said}",
+                violations=[FieldViolation("shopper_id", said)],
+                reason="CONSENT_MISSING",
+            )
         self._declared[shopper_id] = Demographics(rules.age_band(age), gender, region, MOMENT, source, None)
         return self._declared[shopper_id]
 

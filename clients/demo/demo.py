@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console
 
 from portrait.client import Client, Event, EventType
+from portrait.client.outputs import TableConsole
 from portrait.client.tables import print_events, print_profile, print_ranking
 
 SHOWN_EVENTS = 10
@@ -30,7 +30,7 @@ CALL_SECONDS = 60
 SHOPPER = "demo-shopper"
 """The shopper's id at the gateway: ids of the data set are nobody's business."""
 
-console = Console()
+console = TableConsole()
 
 
 def main() -> None:

@@ -25,6 +25,10 @@ _ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code 
 _MAX_WIDTH = 1_000_000
 
 
+class TableConsole(Console):
+    """A console whose output people read, also where a pipe or a file takes it: rows are tables everywhere."""
+
+
 class Rows:
     """Rows of cells under named columns.
 
@@ -71,8 +75,8 @@ class Rows:
 
 
 def is_piped(console: Console) -> bool:
-    """Tell whether a pipe or a file takes the output. Rich itself takes any for a terminal where FORCE_COLOR is set."""
-    return not console.file.isatty()
+    """Tell whether a program reads the output. Rich itself takes any for a terminal where FORCE_COLOR is set."""
+    return not isinstance(console, TableConsole) and not console.file.isatty()
 
 
 def print_line(console: Console, content: str, style: str = "") -> None:

@@ -30,6 +30,7 @@ from portrait.client import (
     SummarySentence,
     tables,
 )
+from portrait.client.outputs import Rows, TableConsole
 
 HOSTILE = [
     "two  words", "a\tb", "a\nb", "a\r\nb", "a\\nb", "=1+1", "台灯" * 40, "מנורה", "x\u202ey", "0123456789" * 60,
@@ -251,6 +252,15 @@ def test_a_price_of_nothing_is_not_shown_among_recommendations() -> None:
     tables.print_ranking(console, ranking(Item("gift", "Gift", price=0.0), Item("dear", "Dear", price=9.5)), "")
     assert "0.00" not in text(console)
     assert "9.50" in text(console)
+
+
+def test_a_table_console_prints_tables_for_people_who_read_a_file() -> None:
+    console = TableConsole(file=io.StringIO(), width=80)
+    rows = Rows("", "item", ids={"item"})
+    rows.add("a-lamp")
+    rows.print(console)
+    assert "\t" not in text(console)
+    assert "│ a-lamp │" in text(console)
 
 
 def test_one_is_told_as_one_and_nothing_has_no_empty_table() -> None:

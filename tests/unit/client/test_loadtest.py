@@ -125,15 +125,24 @@ def test_a_prepared_data_set_gives_visits_and_nothing_of_anybody(
     assert visits(workload["calls"]) == {("lamp",), ("lamp", "rug"), ("lamp", "rug", "lamp")}
 
 
+def test_certificates_that_are_none_are_told_before_the_work(tmp_path: Path) -> None:
+    ids, out = file(tmp_path, "ids.txt", "ann\n"), tmp_path / "calls.json"
+    for wrong in (tmp_path / "missing.pem", tmp_path, Path(ids)):
+        done = portrait("--shopper-ids", ids, "--out", out, "--root-certificates", wrong, "--dry-run")
+        assert (done.exit_code, done.stderr.count("\n"), out.exists()) == (2, 1, False)
+        assert str(wrong) in done.stderr
+
+
 def test_the_command_of_k6_is_printed(tmp_path: Path) -> None:
     ids, out = file(tmp_path, "ids.txt", "ann\n"), tmp_path / "my calls.json"
     stages = ("--stage", "50:30s", "--stage", "100:1m30s")
-    arguments = ("--shopper-ids", ids, "--out", out, "--rate", "20", *stages, "--root-certificates", "ca.pem")
+    authority = file(tmp_path, "ca.pem", "-----BEGIN CERTIFICATE-----\n")
+    arguments = ("--shopper-ids", ids, "--out", out, "--rate", "20", *stages, "--root-certificates", authority)
     done = portrait(*arguments, "--dry-run")
     assert done.exit_code == 0
     command = shlex.split(done.stdout)
     assert command[:2] == ["k6", "run"]
-    assert {f"WORKLOAD={out}", "RATE=20", "STAGES=50:30s,100:1m30s", f"CA={Path('ca.pem').resolve()}"} <= set(command)
+    assert {f"WORKLOAD={out}", "RATE=20", "STAGES=50:30s,100:1m30s", f"CA={authority}"} <= set(command)
     assert not any(word.startswith("DURATION") for word in command)
     [protos] = [word.removeprefix("PROTOS=") for word in command if word.startswith("PROTOS=")]
     assert (Path(protos) / "portrait" / "v1" / "event_service.proto").is_file()

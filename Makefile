@@ -135,7 +135,7 @@ benchmark-chaos: env ## Ten minutes of random faults under load, on REPOSITORY=F
 	$(BIN)/python -W ignore -m benchmarks.chaos $(REPOSITORY)
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile
 
 lint: env ## Check style, types, imports and the contract.
 	$(BIN)/ruff format --check

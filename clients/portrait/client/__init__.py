@@ -149,7 +149,7 @@ __all__ = [
 ]
 
 _MODULES = ("enums", "results", "channels", "options", "errors", "profiles", "audiences", "sync", "aio")
-"""Where the names are, those that are quick to import first: the command line starts before gRPC is there."""
+"""Modules of the names, those that are quick to import first: the command line starts before gRPC is there."""
 
 # The core of gRPC writes what it does to stderr. It reads this when it is first imported.
 if not os.environ.keys() & {"GRPC_VERBOSITY", "GLOG_minloglevel"}:

@@ -42,7 +42,7 @@ class _Fault(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """What a type hint allows."""
+    """Values that a type hint allows."""
 
     name: str
     fits: Callable[[Any], bool]

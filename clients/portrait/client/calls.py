@@ -82,7 +82,7 @@ class Call(Generic[R]):
     request: Any
     read: Callable[[Any], R]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """What the request was built from, by the names of the arguments of the client's method."""
+    """Values that the request was built from, by the names of the arguments of the client's method."""
 
 
 def _checked(build: Callable[P, Call[R]]) -> Callable[P, Call[R]]:

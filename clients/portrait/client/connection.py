@@ -5,12 +5,12 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
+from portrait.client.shared_options import Certificate, CertificateKey, RootCertificates, UseTls, require_pair
 
 if TYPE_CHECKING:
     from portrait.client.errors import PortraitError
@@ -23,14 +23,10 @@ Command = Callable[..., None]
 def _client(
     address: Annotated[str, typer.Option(envvar="PORTRAIT_ADDRESS", help="host:port of the gateway, or unix:PATH.")],
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that a call may take, retries included.")],
-    tls: Annotated[bool, typer.Option("--tls", help="Call with TLS.")] = False,
-    root_certificates: Annotated[
-        Path | None, typer.Option(help="PEM file of authorities that the server is recognised by; implies --tls.")
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option(help="PEM file of the caller's own certificate, with --key; implies --tls.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM file of the key of --certificate.")] = None,
+    tls: UseTls = False,
+    root_certificates: RootCertificates = None,
+    certificate: Certificate = None,
+    key: CertificateKey = None,
     caller: Annotated[str, typer.Option(help="Who calls; an overloaded gateway shares itself between callers.")] = "",
     priority: Annotated[
         Priority, typer.Option(help="batch if nobody waits: it gets what interactive calls leave.")
@@ -46,8 +42,7 @@ def _client(
     from portrait.client.files import FileError
     from portrait.client.sync import Client
 
-    if (certificate is None) != (key is None):
-        raise typer.BadParameter("--certificate and --key go together")
+    require_pair(certificate, key)
     secure = Tls(root_certificates, certificate, key) if tls or root_certificates or certificate else None
     try:
         try:

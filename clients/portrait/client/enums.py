@@ -8,7 +8,7 @@ DEFAULT_TIMEOUT = 5.0
 
 
 class EventType(StrEnum):
-    """What a shopper did."""
+    """A kind of behaviour."""
 
     SEARCH = "search"
     VIEW = "view"
@@ -20,7 +20,7 @@ class EventType(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What a shopper's data may be used for."""
+    """A purpose for which a shopper's data may be used."""
 
     PERSONALISATION = "personalisation"
     ADVERTISING = "advertising"

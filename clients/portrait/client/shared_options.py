@@ -24,6 +24,24 @@ AsOf = Annotated[
 ]
 AllowDegraded = Annotated[bool, typer.Option("--allow-degraded", help="Rather an answer without the models than none.")]
 ShopperId = Annotated[str, typer.Argument(help="Id of the shopper.")]
+UseTls = Annotated[bool, typer.Option("--tls", help="Call with TLS.")]
+RootCertificates = Annotated[
+    Path | None, typer.Option(help="PEM file of authorities that the server is recognised by; implies --tls.")
+]
+Certificate = Annotated[
+    Path | None, typer.Option(help="PEM file of the caller's own certificate, with --key; implies --tls.")
+]
+CertificateKey = Annotated[Path | None, typer.Option(help="PEM file of the key of --certificate.")]
+
+
+def require_pair(certificate: Path | None, key: Path | None) -> None:
+    """Require a certificate and its key together, or neither.
+
+    Raises:
+        typer.BadParameter: one of them is missing.
+    """
+    if (certificate is None) != (key is None):
+        raise typer.BadParameter("--certificate and --key go together")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A server of one method that does what a test tells it: real gRPC over a socket, no gateway."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -38,11 +39,23 @@ def failing(code: grpc.StatusCode, message: str = "", *trailing: tuple[str, str 
     return fail
 
 
-@pytest.fixture
-async def scripted() -> AsyncIterator[Scripted]:
+@asynccontextmanager
+async def _serve_scripted() -> AsyncIterator[Scripted]:
     servicer, server = Scripted(), grpc.aio.server()
     profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(servicer, server)
     servicer.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     yield servicer
     await server.stop(None)
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[Scripted]:
+    async with _serve_scripted() as servicer:
+        yield servicer
+
+
+@pytest.fixture
+async def second() -> AsyncIterator[Scripted]:
+    async with _serve_scripted() as servicer:
+        yield servicer

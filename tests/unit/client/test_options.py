@@ -132,16 +132,6 @@ async def test_channel_options_count_before_ours(scripted: Scripted, ask: Ask) -
     assert str(agents[0]["user-agent"]).startswith("shop/1 ")
 
 
-@pytest.fixture
-async def second() -> AsyncIterator[Scripted]:
-    servicer, server = Scripted(), grpc.aio.server()
-    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(servicer, server)
-    servicer.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
-    yield servicer
-    await server.stop(None)
-
-
 async def test_calls_go_to_all_gateways_of_an_address(scripted: Scripted, second: Scripted) -> None:
     scripted.answers = second.answers = [answer]
     async with AsyncClient(f"ipv4:{scripted.address},{second.address}") as client:

@@ -14,6 +14,7 @@ from portrait.client.files import FileError
 from portrait.client.loadtest.k6 import command, find_k6
 from portrait.client.loadtest.traffic import Traffic, TrafficError, read_traffic
 from portrait.client.loadtest.workload import DEFAULT_MIX, MixError, make_workload, parse_mix, write_workload
+from portrait.client.shared_options import Certificate, CertificateKey, RootCertificates, UseTls, require_pair
 
 _DURATION = r"(\d+(\.\d+)?(ms|s|m|h))+"
 _OPTIONAL = "search"
@@ -54,19 +55,14 @@ def loadtest(
     deadline: Annotated[str, typer.Option(help="Of each call, as 500ms or 1s.")] = "1s",
     p99_ms: Annotated[float, typer.Option(min=1, help="Bound of the 99th percentile, in milliseconds.")] = 250.0,
     min_calls: Annotated[int, typer.Option(min=1, help="With fewer answers the test fails.")] = 50,
-    tls: Annotated[bool, typer.Option("--tls", help="Call with TLS.")] = False,
-    root_certificates: Annotated[
-        Path | None, typer.Option(help="PEM file of authorities that the server is recognised by; implies --tls.")
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option(help="PEM file of the caller's own certificate, with --key; implies --tls.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM file of the key of --certificate.")] = None,
+    tls: UseTls = False,
+    root_certificates: RootCertificates = None,
+    certificate: Certificate = None,
+    key: CertificateKey = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the calls and print the command of k6.")] = False,
 ) -> None:
     """Load a gateway by k6 with calls as your shoppers make them; fails where answers are late, wrong or too few."""
-    if (certificate is None) != (key is None):
-        raise typer.BadParameter("--certificate and --key go together")
+    require_pair(certificate, key)
     _require("--duration", duration, _DURATION, "90s or 1m30s")
     _require("--deadline", deadline, _DURATION, "500ms or 1s")
     for each in stage or ():

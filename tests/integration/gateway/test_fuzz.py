@@ -10,11 +10,13 @@ from served import Served, serve
 from benchmarks.serving.bad_input import CONNECTIONS, STREAMS
 from benchmarks.serving.fuzz import fuzz
 from benchmarks.serving.load import Call
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
-VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 5})
+VISIT = shopper_pb2.ShopperRef(
+    history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 5}
+)
 CALLS = [
     Call("/portrait.v1.ProfileService/GetProfile", GetProfileRequest(shopper=VISIT).SerializeToString()),
     Call(

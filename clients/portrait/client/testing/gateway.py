@@ -213,7 +213,7 @@ class FakeGateway:
 
     def _explain_profile(self, shopper: Any, interest: Sequence[str], trait: str, as_of: Any) -> ProfileExplanation:
         profile = self._get_profile(shopper, None, as_of)
-        weights = {each.path: each.weight for each in profile.interests}
+        weights = {each.category_path: each.weight for each in profile.interests}
         if trait or (interest and tuple(interest) not in weights):
             part = "trait" if trait else "interest"
             _refuse_missing(part, "the profile has none of this name", f"{part.upper()}_UNKNOWN")

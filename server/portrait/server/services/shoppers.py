@@ -20,7 +20,7 @@ from portrait.server.profiling import SHORT_EVENTS
 from portrait.server.services.translation import datetime_of, event_of
 from portrait.server.stepwise import run_in_steps
 from portrait.server.storage.store import Store
-from portrait.v1 import types_pb2
+from portrait.v1 import shopper_pb2
 
 _CLOCK_SKEW = timedelta(days=1)
 """How far ahead of this server's clock an event's time may be."""
@@ -38,7 +38,7 @@ class Behaviour:
 async def behaviour_of(
     store: Store,
     permissions: Permissions,
-    shopper: types_pb2.ShopperRef,
+    shopper: shopper_pb2.ShopperRef,
     as_of: Timestamp | None,
     limit: int = HISTORY_EVENTS,
 ) -> Behaviour:
@@ -68,14 +68,14 @@ async def recorded_behaviour_of(
     return _behaviour(await store.history(shopper_id, _latest(as_of), limit), as_of)
 
 
-async def stored_events(store: Store, shoppers: Iterable[types_pb2.ShopperRef], as_of: Timestamp | None) -> list[int]:
+async def stored_events(store: Store, shoppers: Iterable[shopper_pb2.ShopperRef], as_of: Timestamp | None) -> list[int]:
     """How many recorded events would be read of each shopper; of one who is not named, none."""
     named = [shopper.shopper_id for shopper in shoppers]
     counts = await store.count_events([name for name in named if name], _latest(as_of), HISTORY_EVENTS)
     return [counts.get(name, 0) for name in named]
 
 
-async def charge_history(store: Store, shopper: types_pb2.ShopperRef, as_of: Timestamp | None) -> None:
+async def charge_history(store: Store, shopper: shopper_pb2.ShopperRef, as_of: Timestamp | None) -> None:
     """Count the current call as the work of a shopper's recorded history, before that is read.
 
     Raises:
@@ -99,7 +99,7 @@ async def charge_searches(history: Sequence[Event]) -> None:
 async def known_behaviour_of(
     store: Store,
     permissions: Permissions,
-    shopper: types_pb2.ShopperRef,
+    shopper: shopper_pb2.ShopperRef,
     as_of: Timestamp | None,
     path: str = "shopper",
     limit: int = HISTORY_EVENTS,
@@ -143,7 +143,7 @@ def _behaviour(history: Sequence[Event], as_of: Timestamp | None) -> Behaviour:
     return Behaviour(history, _now_or_last(history) if as_of is None else datetime_of(as_of))
 
 
-def _inline(message: types_pb2.History, latest: datetime) -> Generator[None, None, list[Event]]:
+def _inline(message: shopper_pb2.History, latest: datetime) -> Generator[None, None, list[Event]]:
     """An inline history; events that have times take, among themselves, the order of their times."""
     sent: list[Event] = []
     for place, event in enumerate(message.events):

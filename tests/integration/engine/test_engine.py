@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_release import ITEMS
+from support.tiny_release import ITEMS
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.text import item_text

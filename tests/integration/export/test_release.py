@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import tiny_release
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from recording_proxy import recording_proxy
+from support import tiny_release
+from support.recording_proxy import recording_proxy
 
 from portrait.export import configurations, parity
 from portrait.export.errors import ExportError, RepositoryError

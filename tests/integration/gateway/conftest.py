@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import grpc
 import pytest
-import tiny_release
-from served import Served, Stubs, serve
+from support import tiny_release
+from support.gateway import Served, Stubs, serve
 
 from portrait.features.release import MODELS
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-import tiny_release
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
-from served import Served, Stubs, serve
+from support import tiny_release
+from support.gateway import Served, Stubs, serve
 
 from benchmarks.serving.dearest_requests import DEAREST, World, history
 from portrait.features.profiles.words import READ_EVENTS

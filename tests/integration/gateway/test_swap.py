@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from served import Served, Stubs, serve
+from support.gateway import Served, Stubs, serve
 from tritonclient.grpc.aio import InferenceServerClient
 from typer.testing import CliRunner, Result
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from served import Served, Stubs
+from support.gateway import Served, Stubs
 
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.v1 import types_pb2 as types

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from served import Served, serve
+from support.gateway import Served, serve
 from typer import Typer
 from typer.testing import CliRunner
 

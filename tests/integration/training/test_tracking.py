@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_data
 import torch
 import typer
+from support import tiny_data
 from typer.testing import CliRunner
 
 from portrait.features.installing import explain_install

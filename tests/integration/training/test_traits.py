@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
+from support import tiny_data
 from typer import Typer
 from typer.testing import CliRunner
 

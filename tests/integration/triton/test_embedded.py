@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import tiny_release
 from onnx import numpy_helper
-from triton_calls import INPUTS, infer, ranker_inputs, text_inputs
+from support import tiny_release
+from support.triton_calls import INPUTS, infer, ranker_inputs, text_inputs
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from triton_calls import INPUTS, expected, infer, ranker_inputs, text_inputs
+from support.triton_calls import INPUTS, expected, infer, ranker_inputs, text_inputs
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import tiny_release
+from support import tiny_release
 
 from benchmarks.serving.others import copy_beside
 from benchmarks.serving.swaps import MIXED, strangeness

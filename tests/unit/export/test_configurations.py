@@ -4,8 +4,8 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
-import tiny_release
 from google.protobuf import text_format
+from support import tiny_release
 from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import tiny_release
+from support import tiny_release
 
 from portrait.features import release as files
 from portrait.features.release import ReleaseError

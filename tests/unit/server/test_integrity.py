@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_release
+from support import tiny_release
 from typer.testing import CliRunner, Result
 
 from portrait.features import release as files

@@ -8,7 +8,7 @@ import math
 from datetime import timedelta
 
 import pytest
-from hand_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, did, item, release
+from support.example_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, did, item, release
 
 from portrait.features.events import EventType
 from portrait.features.profiles.absence import Reason

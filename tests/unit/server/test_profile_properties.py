@@ -3,9 +3,9 @@
 import random
 from datetime import datetime, timedelta
 
-from hand_shop import ITEMS, NOW, item, release
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.example_shop import ITEMS, NOW, item, release
 
 from portrait.features.events import Event, EventType
 from portrait.features.steps import run_at_once

@@ -4,8 +4,8 @@ import threading
 from pathlib import Path
 
 import pytest
-import tiny_release
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
+from support import tiny_release
 from typer.testing import CliRunner, Result
 
 from portrait.features import release as files

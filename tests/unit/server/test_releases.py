@@ -8,7 +8,7 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
-import tiny_release
+from support import tiny_release
 
 from portrait.export import nearest
 from portrait.features import release as files

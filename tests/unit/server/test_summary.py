@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hand_shop import COFFEE, NOW, RUGS, did, item, release
+from support.example_shop import COFFEE, NOW, RUGS, did, item, release
 
 from portrait.features.events import Event, EventType
 from portrait.features.profiles.absence import too_few

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import tiny_release
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import tiny_release
 
 from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
 from portrait.server.batching.share import Share, set_share

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import tiny_release
+from support import tiny_release
 
 from portrait.features.events import Event, EventType
 from portrait.features.release import Manifest

@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 import pytest
-import tiny_release
 from google.protobuf import text_format
+from support import tiny_release
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from portrait.features.release import MODELS

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import tiny_data
+from support import tiny_data
 
 from portrait.features.associations import decayed
 from portrait.training import associations

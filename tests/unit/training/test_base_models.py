@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
 from huggingface_hub import close_session, get_session
 from safetensors.torch import load_file, save_file
+from support import tiny_data
 from transformers import (
     BertConfig,
     DistilBertConfig,

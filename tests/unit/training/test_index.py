@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
+from support import tiny_data
 
 from portrait.features.tokens import TextTokenizer
 from portrait.training import index as indexes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hand_shop import POPULATION
+from support.example_shop import POPULATION
 
 from portrait.features.associations import Associations
 from portrait.features.population import Population

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import tiny_data
 
 from portrait.features import histories
 from portrait.features.events import EVENT_TYPES, Event

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from prepared import Prepare, WriteLog
+from support.prepared_data import Prepare, WriteLog
 
 from portrait.features.event_types import EVENT_TYPE_NAMES
 from portrait.training.prepare.sources import detect

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import tiny_data
+
+from support import tiny_data
 
 
 @dataclass(frozen=True)

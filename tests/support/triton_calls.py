@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from tiny_release import DIMENSION
 from tritonclient.grpc.aio import InferenceServerClient, InferInput
 from tritonclient.utils import np_to_triton_dtype
 
@@ -14,6 +13,7 @@ from portrait.features.candidates import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
 from portrait.features.histories import EVENT_NUMBERS
 from portrait.features.release import model_file
+from support.tiny_release import DIMENSION
 
 Arrays = Mapping[str, NDArray[np.generic]]
 

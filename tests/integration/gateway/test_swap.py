@@ -18,8 +18,10 @@ from support.gateway import Served, Stubs, serve
 from tritonclient.grpc.aio import InferenceServerClient
 from typer.testing import CliRunner, Result
 
-from portrait.features import release as files
-from portrait.features.release import MODELS, Manifest
+from portrait.features.files.integrity import sha256
+from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import MODELS
+from portrait.features.release.manifest import Manifest
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.traffic import Traffic, file_of
 from portrait.server.triton import EmbeddedTriton
@@ -53,23 +55,23 @@ def repository(two_releases: Path, tmp_path: Path) -> Path:
 
 def gone_wrong(repository: Path, number: int, broken: str) -> None:
     """A release like the first, but for one file, of which its manifest has the right hash."""
-    folder = files.folder(repository, number)
-    shutil.copytree(files.folder(repository, 1), folder)
+    folder = release_layout.folder(repository, number)
+    shutil.copytree(release_layout.folder(repository, 1), folder)
     for model in MODELS:
         shutil.copytree(repository / model / "1", repository / model / str(number))
-    paths = [*(files.model_file(repository, model, number) for model in MODELS)]
-    (folder / files.REPORT).touch()
-    paths += [path for path in folder.rglob("*") if path.is_file() and path.name != files.MANIFEST]
+    paths = [*(release_layout.model_file(repository, model, number) for model in MODELS)]
+    (folder / release_layout.REPORT).touch()
+    paths += [path for path in folder.rglob("*") if path.is_file() and path.name != release_layout.MANIFEST]
     next(path for path in paths if broken in str(path)).write_bytes(b"nothing that can be read")
     manifest = Manifest.read(folder)
-    hashes = {str(path.relative_to(repository)): files.sha256(path) for path in paths}
+    hashes = {str(path.relative_to(repository)): sha256(path) for path in paths}
     Manifest(**{**vars(manifest), "release": number, "hashes": hashes}).write(folder)
 
 
 def damaged(repository: Path, number: int, damage: Callable[[Path], object]) -> None:
     """A release like the first, that somebody damaged since."""
-    gone_wrong(repository, number, files.REPORT)
-    damage(files.folder(repository, number))
+    gone_wrong(repository, number, release_layout.REPORT)
+    damage(release_layout.folder(repository, number))
 
 
 def lose_hashes(folder: Path) -> None:
@@ -80,7 +82,7 @@ def lose_hashes(folder: Path) -> None:
 
 def block(folder: Path) -> None:
     """A graph that could be read for ever."""
-    path = files.model_file(folder.parents[1], "ranker", int(folder.name))
+    path = release_layout.model_file(folder.parents[1], "ranker", int(folder.name))
     path.unlink()
     os.mkfifo(path)
 
@@ -259,10 +261,10 @@ async def test_changes_of_items_reach_every_release(repository: Path, tmp_path: 
 
 async def test_a_broken_release_changes_nothing(repository: Path, tmp_path: Path) -> None:
     gone_wrong(repository, 3, "ranker")
-    gone_wrong(repository, 4, files.TOKENIZER)
+    gone_wrong(repository, 4, release_layout.TOKENIZER)
     damaged(repository, 5, lose_hashes)
     damaged(repository, 6, block)
-    shutil.copytree(files.folder(repository, 1), files.folder(repository, 1).with_name("²"))
+    shutil.copytree(release_layout.folder(repository, 1), release_layout.folder(repository, 1).with_name("²"))
     async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
         for number in (3, 4):
             done = await command(repository, "promote", str(number), gateways=(gateway,))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import machine
 from benchmarks.serving import synthetic
 from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
-from portrait.features.candidates import RETRIEVED
+from portrait.features.candidates.candidate_features import RETRIEVED
 
 _LINKS, _EFFORT = 32, 80
 """Of HNSW: links of a node, and candidates while it is built."""

@@ -24,7 +24,7 @@ from benchmarks.quality import results
 from benchmarks.serving.encoders import Array, Encoder, encode_all, in_onnxruntime, in_openvino
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import evaluation
 from portrait.training import index as indexes
 from portrait.training import run as runs

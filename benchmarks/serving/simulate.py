@@ -19,8 +19,8 @@ from typing import Protocol
 
 from benchmarks.serving import virtual_time
 from benchmarks.serving.calls import item_texts
-from portrait.features import release as files
-from portrait.features.tokens import TextTokenizer
+from portrait.features.release import layout as release_layout
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.batching.share import Share, set_share
@@ -227,7 +227,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.serving.simulate", description=__doc__)
     parser.add_argument("repository", type=Path, help="model repository")
     repository = parser.parse_args(arguments).repository
-    tokenizer = TextTokenizer.load(files.folder(repository, files.releases(repository)[-1]) / files.TOKENIZER)
+    tokenizer = TextTokenizer.load(
+        release_layout.folder(repository, release_layout.releases(repository)[-1]) / release_layout.TOKENIZER
+    )
     lengths = [len(row) for row in tokenizer.token_ids(item_texts(repository))]
     for rate in RATES:
         loads = {

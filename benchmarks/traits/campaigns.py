@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories import REMEMBERED_EVENTS
-from portrait.features.statistics import RFM, STATISTICS
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.statistics import RFM, STATISTICS
 from portrait.training import readers
 from portrait.training.corpus import Corpus
 from portrait.training.errors import TrainingError

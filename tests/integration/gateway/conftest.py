@@ -7,7 +7,7 @@ import pytest
 from support import tiny_release
 from support.gateway import Served, Stubs, serve
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,8 @@ def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def channel(gateway: Served) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(gateway.address) as channel:
+    # gRPC itself would refuse answers of more than 4 MiB, which long requests may get.
+    with grpc.insecure_channel(gateway.address, [("grpc.max_receive_message_length", -1)]) as channel:
         yield channel
 
 

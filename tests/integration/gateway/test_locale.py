@@ -13,7 +13,7 @@ import pytest
 from support import tiny_release
 from support.gateway import serve
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 
 _PORTRAIT = str(Path(sys.executable).parent / "portrait")
 _SHOPPERS = [f"顾客-é-{number}" for number in range(6)]

@@ -11,7 +11,7 @@ import typer
 from support import tiny_data
 from typer.testing import CliRunner
 
-from portrait.features.installing import explain_install
+from portrait.features.installation import explain_install
 from portrait.training import commands, hyperparameters
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Track

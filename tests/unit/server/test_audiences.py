@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.audience_fixtures import DESCRIPTION, DIMENSION, NOW, TRAITS, interest, profile, table, value
 
-from portrait.features.population import Profiles
+from portrait.features.population.profile_distribution import Profiles
 from portrait.server.audiences.criteria import (
     ActivityCriterion,
     Audience,

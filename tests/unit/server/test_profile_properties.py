@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.example_shop import ITEMS, NOW, item, release
 
 from portrait.features.events import Event, EventType
-from portrait.features.steps import run_at_once
+from portrait.features.generators import run_at_once
 from portrait.server.profiles.profile import Asked, Profile, build
 
 PARTS = (

@@ -23,7 +23,7 @@ from transformers import (
     RobertaConfig,
 )  # fmt: skip
 
-from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
 from portrait.training import run as runs
 from portrait.training.choices import Preset
 from portrait.training.errors import TrainingError

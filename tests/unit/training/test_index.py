@@ -5,7 +5,7 @@ import pytest
 import torch
 from support import tiny_data
 
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import index as indexes
 from portrait.training.choices import Preset
 from portrait.training.corpus import Corpus, load

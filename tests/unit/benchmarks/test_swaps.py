@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import tiny_release
 
-from benchmarks.serving.others import copy_beside
 from benchmarks.serving.swaps import MIXED, strangeness
+from benchmarks.serving.variants import copy_beside
 from portrait.features import release as files
 from portrait.features.release import MODELS
 from portrait.server.releases import Release

@@ -10,7 +10,7 @@ from benchmarks.applications.tables import Table, mean
 from docs.examples.applications import product_recommendation as example
 from docs.examples.applications import shop
 from portrait.client import Event
-from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
 from portrait.training import run as runs
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.metrics import hit_rate, ndcg

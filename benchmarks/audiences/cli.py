@@ -32,7 +32,7 @@ from portrait.client import (
     ValueCriterion,
 )
 from portrait.client.audiences import Criterion
-from portrait.features.release import releases
+from portrait.features.release.layout import releases
 from portrait.server.releases import Release
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -8,7 +8,7 @@ import onnxruntime
 import openvino  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.inference.texts import SHAPES
 
 Array = NDArray[np.float32]

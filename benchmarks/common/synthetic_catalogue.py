@@ -23,15 +23,16 @@ from numpy.typing import NDArray
 from portrait.export import nearest
 from portrait.export.index import write_items
 from portrait.export.nearest import Retrieval
-from portrait.features import release as files
-from portrait.features.associations import Associations
-from portrait.features.candidates import popularity_scale
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.candidate_features import popularity_scale
+from portrait.features.candidates.cold_start import LENDERS, Lenders
 from portrait.features.events import Event, EventType, Item
-from portrait.features.histories import columns_of, encode, pad
-from portrait.features.lenders import LENDERS, Lenders
-from portrait.features.population import Profiles, write_profiles
-from portrait.features.prices import PriceScale
-from portrait.features.release import MODELS
+from portrait.features.files.integrity import sha256
+from portrait.features.histories.history_arrays import columns_of, encode, pad
+from portrait.features.items.prices import PriceScale
+from portrait.features.population.profile_distribution import Profiles, write_profiles
+from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import MODELS
 from portrait.server.releases import Release
 
 _NEIGHBOURS = 20
@@ -51,22 +52,25 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
         dimension: of the vectors, turned into a larger space in which all of them are as near as before; the graphs do
             not fit it. None for the release's own.
     """
-    real = Release.load(source, files.releases(source)[-1])
-    folder = files.folder(target, 1)
+    real = Release.load(source, release_layout.releases(source)[-1])
+    folder = release_layout.folder(target, 1)
     folder.mkdir(parents=True)
-    for name in (files.TOKENIZER, files.KEYWORDS, files.POPULATION):
-        shutil.copy(files.folder(source, real.number) / name, folder)
+    for name in (release_layout.TOKENIZER, release_layout.KEYWORDS, release_layout.POPULATION):
+        shutil.copy(release_layout.folder(source, real.number) / name, folder)
     random = np.random.default_rng(count)
     varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
     items = list(_items(real, varied, random))
     scale = PriceScale.fit([item.category_path for item in items], np.array([item.price for item in items]))
     write_items(items, scale, folder)
-    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
+    (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
     new = random.random(count) < _NEW
     new[: len(real.items)] = False
-    _lenders(new, random).save(folder / files.LENDERS)
-    np.save(folder / files.ITEM_POPULARITY, popularity_scale(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))))
-    _associations(real.associations, count).save(folder / files.ASSOCIATIONS)
+    _lenders(new, random).save(folder / release_layout.LENDERS)
+    np.save(
+        folder / release_layout.ITEM_POPULARITY,
+        popularity_scale(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))),
+    )
+    _associations(real.associations, count).save(folder / release_layout.ASSOCIATIONS)
     turned = _turned(real.dimension, dimension or real.dimension, random)
     vectors = _vectors(real, varied, np.arange(count) >= len(real.items), random) @ turned
 
@@ -74,12 +78,12 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
         return _profiles(source, real, count, random) @ turned
 
     if real.profiles is not None:
-        write_profiles(_turned_profiles(real.profiles, turned), folder / files.PROFILES)
+        write_profiles(_turned_profiles(real.profiles, turned), folder / release_layout.PROFILES)
     told = nearest.write(vectors, profiles, folder, exact=nearest.EXACT_ITEMS)
-    written = files.written(folder) + _link_models(source, target, real.number)
+    written = release_layout.written(folder) + _link_models(source, target, real.number)
     replace(
         real.manifest, release=1, created_at=datetime.now(UTC).isoformat(), dimension=vectors.shape[1],
-        hashes={str(path.relative_to(target)): files.sha256(path) for path in written}, statistics=[], traits=[],
+        hashes={str(path.relative_to(target)): sha256(path) for path in written}, statistics=[], traits=[],
         export=real.manifest.export | {"retrieval": asdict(told)},
     ).write(folder)  # fmt: skip
     return told
@@ -87,7 +91,7 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
 
 def drawn(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Vectors of so many items, and profiles."""
-    real, random = Release.load(source, files.releases(source)[-1]), np.random.default_rng(count)
+    real, random = Release.load(source, release_layout.releases(source)[-1]), np.random.default_rng(count)
     vectors = _vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
     return vectors, _profiles(source, real, profiles, random)
 
@@ -132,7 +136,7 @@ def _vectors(
 
 def _profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
     """Of histories in which each item is one that follows the item before."""
-    session = onnxruntime.InferenceSession(files.model_file(source, "profile_encoder", real.number))
+    session = onnxruntime.InferenceSession(release_layout.model_file(source, "profile_encoder", real.number))
     starts, follow = real.associations.starts, real.associations.items
     profiles = []
     for first in random.choice(np.flatnonzero(np.diff(starts)), count).tolist():
@@ -165,7 +169,7 @@ def _link_models(source: Path, target: Path, release: int) -> list[Path]:
     """The same graphs, by hard links where the file system has them."""
     made = []
     for model in MODELS:
-        path, graph = files.model_file(target, model, 1), files.model_file(source, model, release)
+        path, graph = release_layout.model_file(target, model, 1), release_layout.model_file(source, model, release)
         path.parent.mkdir(parents=True)
         shutil.copy(source / model / "config.pbtxt", target / model)
         try:

@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.common.batching_policies import POLICIES
 from benchmarks.common.batching_simulation import bursts, poisson, simulate
 from benchmarks.common.load.calls import item_texts
-from portrait.features import release as files
-from portrait.features.tokens import TextTokenizer
+from portrait.features.release import layout as release_layout
+from portrait.features.text.tokenizer import TextTokenizer
 
 SECONDS = 5.0
 RATES = (500, 1000, 2000, 2500)
@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.serving.simulate", description=__doc__)
     parser.add_argument("repository", type=Path, help="model repository")
     repository = parser.parse_args(arguments).repository
-    tokenizer = TextTokenizer.load(files.folder(repository, files.releases(repository)[-1]) / files.TOKENIZER)
+    tokenizer = TextTokenizer.load(
+        release_layout.folder(repository, release_layout.releases(repository)[-1]) / release_layout.TOKENIZER
+    )
     lengths = [len(row) for row in tokenizer.token_ids(item_texts(repository))]
     for rate in RATES:
         loads = {

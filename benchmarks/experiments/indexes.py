@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.common import synthetic_catalogue as synthetic
 from benchmarks.common.machine import machine
 from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
-from portrait.features.candidates import RETRIEVED
+from portrait.features.candidates.candidate_features import RETRIEVED
 
 _LINKS, _EFFORT = 32, 80
 """Of HNSW: links of a node, and candidates while it is built."""

@@ -25,7 +25,7 @@ from benchmarks.common.encoders import Array, Encoder, encode_all, in_onnxruntim
 from benchmarks.common.ranking import tables as ranking
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import evaluation
 from portrait.training import index as indexes
 from portrait.training import run as runs

@@ -21,8 +21,9 @@ from tritonclient.utils import np_to_triton_dtype, shared_memory
 
 from benchmarks.common.machine import machine
 from benchmarks.common.targets import Row
-from portrait.features import release as files
-from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import Manifest
 from portrait.server.triton import EmbeddedTriton, open_client
 
 CALLS = 200
@@ -100,8 +101,8 @@ async def _medians(*ways: Callable[[], Awaitable[object]]) -> list[float]:
 
 
 async def _measure(repository: Path) -> list[Row]:
-    release = files.releases(repository)[-1]
-    dimension = files.Manifest.read(files.folder(repository, release)).dimension
+    release = release_layout.releases(repository)[-1]
+    dimension = Manifest.read(release_layout.folder(repository, release)).dimension
     with tempfile.TemporaryDirectory() as folder:
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
             await triton.load(release)

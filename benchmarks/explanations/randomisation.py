@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from portrait.features.associations import Associations
-from portrait.features.tokens import TextTokenizer
+from portrait.features.candidates.associations import Associations
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import index as indexes
 from portrait.training.model import TextCache
 from portrait.training.run import TOKENIZER, TrainedRun

@@ -30,7 +30,8 @@ from benchmarks.common.load.calls import encodings, item_texts, searches
 from benchmarks.common.load.generator import OK, Answered, Call, Load, run
 from benchmarks.gpu.graphs import Compared, compare
 from benchmarks.serving.overload import NOT_AGAIN
-from portrait.features import release as files
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import Manifest
 from portrait.server.triton import EmbeddedTriton, RemoteTriton
 
 _CALLS = {1: 64, 8: 24, 64: 8}
@@ -134,10 +135,10 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     url = f" --triton-url {chosen.triton_url}" if chosen.triton_url else ""
     told = results.circumstances(f"python -m benchmarks.gpu REPOSITORY --seconds {chosen.seconds:g}{url}")
-    release, devices = files.releases(chosen.repository)[-1], gpus()
-    manifest = files.Manifest.read(files.folder(chosen.repository, release))
+    release, devices = release_layout.releases(chosen.repository)[-1], gpus()
+    manifest = Manifest.read(release_layout.folder(chosen.repository, release))
     compared, version = asyncio.run(graphs(chosen.repository, release, chosen.triton_url))
-    size = files.model_file(chosen.repository, "text_encoder", release).stat().st_size
+    size = release_layout.model_file(chosen.repository, "text_encoder", release).stat().st_size
     wrong = faults(compared, devices, chosen.triton_url is None)
     measured = {
         **told,

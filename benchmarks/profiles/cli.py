@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks.common import results
 from benchmarks.profiles import examples, labels
-from portrait.features.histories import SECONDS_PER_DAY
-from portrait.features.population import Population
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.population.population import Population
 from portrait.training import run as runs
 from portrait.training.choices import Split
 from portrait.training.errors import TrainingError

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.data_sets import read_events
-from portrait.features import release as files
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import Manifest
 from portrait.server.engine import Engine
 from portrait.server.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
@@ -36,7 +37,7 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
     holdout = hold_out(corpus, split)
     events = read_events(data)
     found = np.full(len(holdout.test), MISSED)
-    release = files.releases(repository)[-1]
+    release = release_layout.releases(repository)[-1]
     gate = asyncio.Semaphore(IN_FLIGHT)
 
     async def ask(engine: Engine, row: int) -> None:
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("repository", type=Path)
     chosen = parser.parse_args(arguments)
-    manifest = files.Manifest.read(files.folder(chosen.repository, files.releases(chosen.repository)[-1]))
+    manifest = Manifest.read(release_layout.folder(chosen.repository, release_layout.releases(chosen.repository)[-1]))
     split = Split(manifest.training["split"])
     measured = manifest.metrics[f"metrics-{split.value}"]["ranking"]["portrait"]
     found = asyncio.run(ranks(chosen.data, chosen.repository, split))

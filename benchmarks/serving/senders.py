@@ -19,7 +19,7 @@ from tritonclient.grpc.aio import InferenceServerClient, InferInput
 
 from benchmarks.common.load.generator import OK, Answered
 from portrait.client.channels import proxy_options
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.inference.texts import SHAPES
 from portrait.server.triton import open_client
 from portrait.v1.text_service_pb2 import EncodeTextsRequest

@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from portrait.features import release as files
-from portrait.features.release import Manifest
+from portrait.features.files.integrity import sha256
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import Manifest
 
 _GAIN = 1.1
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
@@ -27,11 +28,11 @@ def copy_beside(repository: Path, folder: Path, count: int) -> list[int]:
     Returns:
         their numbers, the copied one first.
     """
-    first = files.releases(repository)[-1]
-    for model in files.models(repository, first):
+    first = release_layout.releases(repository)[-1]
+    for model in release_layout.models(repository, first):
         _copy(repository / model / str(first), folder / model / str(first))
         shutil.copy(repository / model / "config.pbtxt", folder / model)
-    _copy(files.folder(repository, first), files.folder(folder, first))
+    _copy(release_layout.folder(repository, first), release_layout.folder(folder, first))
     numbers = [first + place for place in range(count)]
     for place, number in enumerate(numbers[1:], start=1):
         _make(folder, first, number, _GAIN**place)
@@ -40,24 +41,24 @@ def copy_beside(repository: Path, folder: Path, count: int) -> list[int]:
 
 def _make(repository: Path, first: int, number: int, gain: float) -> None:
     """Every graph has other weights, and the items' vectors point elsewhere."""
-    source, target = files.folder(repository, first), files.folder(repository, number)
+    source, target = release_layout.folder(repository, first), release_layout.folder(repository, number)
     _copy(source, target)
-    (target / files.MANIFEST).unlink()
-    models = files.models(repository, first)
+    (target / release_layout.MANIFEST).unlink()
+    models = release_layout.models(repository, first)
     for model in models:
-        path = files.model_file(repository, model, number)
+        path = release_layout.model_file(repository, model, number)
         path.parent.mkdir()
-        onnx.save(_amplified(onnx.load(files.model_file(repository, model, first)), gain), path)
-    vectors = np.load(source / files.ITEM_VECTORS)
-    (target / files.ITEM_VECTORS).unlink()  # a link to the first release's
-    (target / files.ITEM_INDEX).unlink(missing_ok=True)  # of the first release's vectors
-    np.save(target / files.ITEM_VECTORS, vectors[:, ::-1] if number - first == 1 else -vectors)
-    manifest = json.loads((source / files.MANIFEST).read_text(encoding="utf-8"))
+        onnx.save(_amplified(onnx.load(release_layout.model_file(repository, model, first)), gain), path)
+    vectors = np.load(source / release_layout.ITEM_VECTORS)
+    (target / release_layout.ITEM_VECTORS).unlink()  # a link to the first release's
+    (target / release_layout.ITEM_INDEX).unlink(missing_ok=True)  # of the first release's vectors
+    np.save(target / release_layout.ITEM_VECTORS, vectors[:, ::-1] if number - first == 1 else -vectors)
+    manifest = json.loads((source / release_layout.MANIFEST).read_text(encoding="utf-8"))
     written = [
-        *(files.model_file(repository, model, number) for model in models),
+        *(release_layout.model_file(repository, model, number) for model in models),
         *filter(Path.is_file, target.rglob("*")),
     ]
-    hashes = {str(path.relative_to(repository)): files.sha256(path) for path in written}
+    hashes = {str(path.relative_to(repository)): sha256(path) for path in written}
     told = manifest["export"] | {"retrieval": {"kind": "exact"}}
     Manifest(**{**manifest, "release": number, "hashes": hashes, "export": told}).write(target)
 

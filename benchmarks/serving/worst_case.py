@@ -27,7 +27,7 @@ from benchmarks.common.gateway import Gateway, serve
 from benchmarks.common.targets import Row
 from benchmarks.common.worst_case_requests import DEAREST, World, history
 from benchmarks.serving.overload import NOT_AGAIN
-from portrait.features import release as files
+from portrait.features.release import layout as release_layout
 from portrait.server.releases import Release
 
 AT_ONCE = 4
@@ -62,7 +62,7 @@ class Measured:
 def measure(repository: Path) -> list[Row]:
     """Measure all requests, one after the other, on one gateway."""
     rows: list[Row] = []
-    release = Release.load(repository, files.releases(repository)[-1])
+    release = Release.load(repository, release_layout.releases(repository)[-1])
     with serve(repository, *NOT_AGAIN) as gateway, grpc.insecure_channel(gateway.address, _OPTIONS) as channel:
         world = _world(release)
         for shopper in world.shoppers:

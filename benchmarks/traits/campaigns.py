@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.campaigns import Campaign, Pairs, popularity, read_campaigns, read_pairs, split
-from portrait.features.histories import REMEMBERED_EVENTS
-from portrait.features.statistics import RFM, STATISTICS
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.statistics import RFM, STATISTICS
 from portrait.training.corpus import Corpus
 from portrait.training.run import TrainedRun
 from portrait.training.traits import heads, measures, samples

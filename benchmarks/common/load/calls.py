@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common.load.generator import Call
-from portrait.features import release as files
 from portrait.features.events import Item
-from portrait.features.text import item_text
+from portrait.features.release import layout as release_layout
+from portrait.features.text.normalisation import item_text
 from portrait.v1 import types_pb2 as types
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
@@ -61,8 +61,8 @@ def encodings(texts: Sequence[str], texts_per_call: int) -> list[Call]:
 
 def items_of(repository: Path) -> list[dict[str, str]]:
     """A release's items, as its file has them."""
-    number = files.releases(repository)[-1]
-    lines = (files.folder(repository, number) / files.ITEMS).read_text(encoding="utf-8").splitlines()
+    number = release_layout.releases(repository)[-1]
+    lines = (release_layout.folder(repository, number) / release_layout.ITEMS).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories import EventColumns
+from portrait.features.histories.history_arrays import EventColumns
 from portrait.training.corpus import NO_ITEM, Corpus
 from portrait.training.metrics import hit_rate, reciprocal_rank
 from portrait.training.splits import Holdout

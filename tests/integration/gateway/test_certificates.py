@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import grpc
-from authority import make_authority, make_certificate
-from served import Served, Stubs, command, serve
+from support.certificates import make_authority, make_certificate
+from support.gateway import Served, Stubs, command, serve
 
 from portrait.v1 import types_pb2 as types
 from portrait.v1.profile_service_pb2 import GetProfileRequest

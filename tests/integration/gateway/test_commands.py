@@ -7,8 +7,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import tiny_release
-from served import Served
+from support import tiny_release
+from support.gateway import Served
 from typer import Typer
 from typer.testing import CliRunner, Result
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from served import Served, serve
+from support.gateway import Served, serve
 
 from benchmarks.common.fuzzing.bad_input import CONNECTIONS, STREAMS
 from benchmarks.common.fuzzing.fuzzer import fuzz

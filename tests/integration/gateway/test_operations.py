@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from authority import make_authority, make_certificate
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from metric_lint import GAUGES, gauges, lint
-from served import Served, Stubs, command, serve
+from support.certificates import make_authority, make_certificate
+from support.gateway import Served, Stubs, command, serve
+from support.metric_lint import GAUGES, gauges, lint
 
 from portrait.server.audiences.table import TABLE
 from portrait.server.releases import Release

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny_data
+from support import tiny_data
 
 from benchmarks.common.ranking.protocol import Task
 from portrait.training.choices import Split

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import tiny_data
+from support import tiny_data
 
 from benchmarks.common.ranking.search import asked, asked_in_test, figure, without_shoppers
 from benchmarks.common.ranking.search_baselines import bm25, query_popularity, spelled

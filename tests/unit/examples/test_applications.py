@@ -16,7 +16,7 @@ from benchmarks.applications.tables import Figure, Table, mean
 from docs.examples.applications import ads, customer_service, draw_missed_instalments, financial_risk, shop
 from docs.examples.tour import make_log
 from portrait.client import Event, EventType, Item, RankedItem, Ranking, Trait
-from portrait.features.keywords import keywords
+from portrait.features.text.keywords import keywords
 from portrait.training.metrics import MISSED
 
 DAY = datetime(2025, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ import grpc
 import uvloop
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from benchmarks.serving.load import Call
+from benchmarks.common.load.generator import Call
 from portrait.v1 import consent_service_pb2 as consents
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.explanations.shoppers import Case, held, recommended, score
+from benchmarks.explanations.cases import Case, held, recommended, score
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories.history_arrays import ENCODED_EVENTS
 from portrait.server.engine import Engine

@@ -24,14 +24,14 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.serving.alone import alone
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import PROFILE, mixed, searches
+from benchmarks.common.load.generator import Call
+from benchmarks.common.load.lost_events import count_lost_events
+from benchmarks.common.targets import Row
 from benchmarks.serving.callers import OK, Answer, Callers, start
-from benchmarks.serving.calls import PROFILE, mixed, searches
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import Call
-from benchmarks.serving.others import copy_beside
-from benchmarks.serving.recorded import count_lost_events
-from benchmarks.serving.rows import Row
+from benchmarks.serving.variants import copy_beside
 from portrait.client.channels import proxy_options
 from portrait.features.release import layout as release_layout
 from portrait.server.rollout.traffic import Traffic

@@ -110,7 +110,7 @@ class Stubs:
 
 
 def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
-    """`portrait serve` on free ports, keeping its files in a folder."""
+    """`portrait serve` on free ports, keeping its files in a folder; it ends without a drain unless told otherwise."""
     return [
         str(Path(sys.executable).parent / "portrait"),
         "serve",
@@ -118,7 +118,7 @@ def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
         *("--state", str(folder / "portrait.db")),
         *("--triton-log", str(folder / "triton.log")),
         *("--audiences", str(folder / "audiences")),
-        *("--port", "0", "--metrics-port", "0"),
+        *("--port", "0", "--metrics-port", "0", "--drain-seconds", "0"),
         *arguments,
     ]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support import request_strategies
 from support.gateway import Served, serve
 
-from benchmarks.serving.contract import methods, path_of
+from benchmarks.common.contract import methods, path_of
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.settings import Settings
 from portrait.v1.audience_service_pb2 import DESCRIPTOR

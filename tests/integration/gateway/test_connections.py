@@ -18,7 +18,7 @@ from hpack import Encoder
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 from support.gateway import Served, Stubs, serve
 
-from benchmarks.serving.http2 import HEADER_BYTES, PREFACE
+from benchmarks.common.fuzzing.http2 import HEADER_BYTES, PREFACE
 from portrait.v1 import types_pb2 as types
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest

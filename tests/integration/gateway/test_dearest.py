@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from support import tiny_release
 from support.gateway import Served, Stubs, serve
 
-from benchmarks.serving.dearest_requests import DEAREST, World, history
+from benchmarks.common.worst_case_requests import DEAREST, World, history
 from portrait.features.profiles.keywords import READ_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS

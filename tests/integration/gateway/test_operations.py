@@ -145,7 +145,7 @@ async def test_a_catalogue_that_was_emptied_has_no_metrics(gateway: Served, stub
 
 
 async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path) as gateway:
+    with serve(repository, tmp_path, "--drain-seconds", "20") as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())

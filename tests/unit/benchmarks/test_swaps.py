@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from support import tiny_release
 
-from benchmarks.serving.others import copy_beside
 from benchmarks.serving.swaps import MIXED, strangeness
+from benchmarks.serving.variants import copy_beside
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MODELS
 from portrait.features.release.manifest import read_whole

@@ -1,9 +1,11 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # `portrait serve` would start its program anew without them, and a test that calls it in this process is that program.
@@ -34,3 +36,23 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no public data sets at {folder}; name their folder in PORTRAIT_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loggers_are_not_cached() -> Iterator[None]:
+    """Let no test that configures the log fix the loggers of all modules for later tests of the same process."""
+    with pytest.MonkeyPatch.context() as patch:
+        configure = structlog.configure
+
+        def configure_uncached(**options: object) -> None:
+            configure(**options | {"cache_logger_on_first_use": False})
+
+        patch.setattr(structlog, "configure", configure_uncached)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def log_configuration_ends_with_the_test(loggers_are_not_cached: None) -> Iterator[None]:
+    """Take back what a test configured of the log."""
+    yield
+    structlog.reset_defaults()

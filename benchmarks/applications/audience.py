@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking, moments
+from benchmarks.applications import client_calls as asking
+from benchmarks.applications import trait_test as moments
 from benchmarks.applications.tables import Figure, Table, of
 from docs.examples.applications import audience as example
 from portrait.client import Profile

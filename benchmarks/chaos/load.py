@@ -14,7 +14,7 @@ import grpc
 import uvloop
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from benchmarks.serving.load import Call
+from benchmarks.common.load.generator import Call
 from portrait.v1 import consent_service_pb2, event_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.explanations.shoppers import Case
+from benchmarks.explanations.cases import Case
 from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.explaining import RankingExplanation, explain_recommendation

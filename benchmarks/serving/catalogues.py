@@ -15,14 +15,14 @@ from pathlib import Path
 
 import grpc
 
-from benchmarks.serving import synthetic
-from benchmarks.serving.alone import alone
-from benchmarks.serving.calls import recommendations
+from benchmarks.common import synthetic_catalogue as synthetic
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import recommendations
+from benchmarks.common.load.generator import OK, Load, run
+from benchmarks.common.targets import Row
 from benchmarks.serving.curves import Curve, keep
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import OK, Load, run
 from benchmarks.serving.memory import resident
-from benchmarks.serving.rows import Row
 from portrait.client.channels import proxy_options
 from portrait.v1 import item_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest

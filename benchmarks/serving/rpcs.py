@@ -15,13 +15,13 @@ from pathlib import Path
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import PROFILE, RECOMMEND, items_of
+from benchmarks.common.load.generator import OK, Answered, Call, Load, run
+from benchmarks.common.targets import Row
 from benchmarks.serving import echo, h2load
-from benchmarks.serving.alone import alone
-from benchmarks.serving.calls import PROFILE, RECOMMEND, items_of
 from benchmarks.serving.curves import Curve, keep
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import OK, Answered, Call, Load, run
-from benchmarks.serving.rows import Row
 from portrait.client.channels import proxy_options
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest

@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.json_format import MessageToDict
 
 from portrait.client.messages import read_embeddings, vector
-from portrait.features.release import MAX_RELEASE
+from portrait.features.release.layout import MAX_RELEASE
 from portrait.server.services import translation
 from portrait.v1 import profile_pb2, text_service_pb2
 

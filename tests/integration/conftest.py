@@ -2,9 +2,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import tiny_release
+from support import tiny_release
 
-from portrait.features.release import MODELS, TRAIT_HEADS
+from portrait.features.release.layout import MODELS, TRAIT_HEADS
 from portrait.server.triton import EmbeddedTriton
 
 

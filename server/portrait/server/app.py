@@ -18,7 +18,7 @@ import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release import ReleaseError
+from portrait.features.release.manifest import ReleaseError
 from portrait.server import addresses, logs
 from portrait.server.admission.costs import Kind, UnlistedMethod
 from portrait.server.admission.gate import Gate

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features import release as files
 from portrait.features.events import Item
-from portrait.features.steps import run_at_once
-from portrait.features.text import item_text
+from portrait.features.generators import run_at_once
+from portrait.features.release import layout as release_layout
+from portrait.features.text.normalisation import item_text
 from portrait.server.batching.batcher import Batcher
 from portrait.server.catalogues.catalogue import Catalogues, Shelves
 from portrait.server.catalogues.described import CandidateSet, described
@@ -89,7 +89,7 @@ class Engine:
             "text_encoder": self.texts.batcher,
             "profile_encoder": self.shoppers.profiles.batcher,
             "ranker": self.ranker.batcher,
-            **({files.TRAIT_HEADS: self.heads.batcher} if self.heads else {}),
+            **({release_layout.TRAIT_HEADS: self.heads.batcher} if self.heads else {}),
         }
 
     @classmethod
@@ -119,7 +119,7 @@ class Engine:
         models = TritonModels(
             triton_url,
             release,
-            files.models(repository, release),
+            release_layout.models(repository, release),
             probes(loaded.dimension, _count_learnt(loaded)),
             is_triton_running,
         )

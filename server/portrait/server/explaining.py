@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.histories import ENCODED_EVENTS
-from portrait.features.keywords import keywords, without
+from portrait.features.histories.history_arrays import ENCODED_EVENTS
+from portrait.features.text.keywords import keywords, without
 from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from portrait.features.release import MODELS, TRAIT_HEADS
+from portrait.features.release.layout import MODELS, TRAIT_HEADS
 from portrait.server.addresses import naming_address
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate

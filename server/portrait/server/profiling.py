@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.histories import ENCODED_EVENTS
+from portrait.features.generators import run_at_once
+from portrait.features.histories.history_arrays import ENCODED_EVENTS
+from portrait.features.histories.statistics import of_history
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence
 from portrait.features.profiles.interests import interest_weight
-from portrait.features.statistics import of_history
-from portrait.features.steps import run_at_once
 from portrait.server.catalogues.catalogue import Shelves
 from portrait.server.engine import Engine
 from portrait.server.profiles import inferred

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.histories import REMEMBERED_EVENTS
-from portrait.features.steps import run_at_once
+from portrait.features.generators import run_at_once
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
 from portrait.server.catalogues.catalogue import Snapshot
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter

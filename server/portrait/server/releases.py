@@ -11,22 +11,23 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features import release as files
-from portrait.features.associations import Associations
-from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.cold_start import LENDERS, Lenders
 from portrait.features.events import DEFAULT_CATALOGUE, Event
-from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.items import ItemTable, mapped_array
-from portrait.features.lenders import LENDERS, Lenders
-from portrait.features.population import Population, Profiles, read_profiles
-from portrait.features.prices import PriceScale
-from portrait.features.rarity import Rarity
-from portrait.features.release import Manifest, ReleaseError, read_whole
-from portrait.features.search import bits
-from portrait.features.search.approximate import Approximate
-from portrait.features.search.bits import Bits
-from portrait.features.statistics import STATISTICS
-from portrait.features.tokens import TextTokenizer
+from portrait.features.histories.history_arrays import EVENT_NUMBERS
+from portrait.features.histories.statistics import STATISTICS
+from portrait.features.items.item_table import ItemTable, mapped_array
+from portrait.features.items.prices import PriceScale
+from portrait.features.population.population import Population
+from portrait.features.population.profile_distribution import Profiles, read_profiles
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import Manifest, ReleaseError, read_whole
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.ivf import Approximate
+from portrait.features.search.row_bitmap import Bits
+from portrait.features.text.idf import Rarity
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.profiles.traits import Trait, declared
 from portrait.server.soundness import (
     check_associations,
@@ -122,7 +123,7 @@ class Release:
         Raises:
             ReleaseError: it is missing or damaged, or was made for other features.
         """
-        folder = files.folder(repository, number)
+        folder = release_layout.folder(repository, number)
         manifest = read_whole(repository, number)
         _check_features(manifest)
 
@@ -132,21 +133,21 @@ class Release:
             except Exception as error:  # the readers of tokenizers and archives raise nothing narrower
                 raise ReleaseError(f"release {number} is damaged: {name} can't be read: {_told(error)}") from error
 
-        scale = read(files.PRICE_SCALE, _read_scale)
+        scale = read(release_layout.PRICE_SCALE, _read_scale)
         loaded = cls(
             number=number,
             manifest=manifest,
-            tokenizer=read(files.TOKENIZER, TextTokenizer.load),
-            items=read(files.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
-            vectors=read(files.ITEM_VECTORS, mapped_array),
-            index=read(files.ITEM_INDEX, Approximate.open) if manifest.has_index else None,
-            popularity=read(files.ITEM_POPULARITY, mapped_array),
-            lenders=read(files.LENDERS, lambda path: Lenders.load(path.parent)),
-            associations=read(files.ASSOCIATIONS, Associations.load),
+            tokenizer=read(release_layout.TOKENIZER, TextTokenizer.load),
+            items=read(release_layout.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
+            vectors=read(release_layout.ITEM_VECTORS, mapped_array),
+            index=read(release_layout.ITEM_INDEX, Approximate.open) if manifest.has_index else None,
+            popularity=read(release_layout.ITEM_POPULARITY, mapped_array),
+            lenders=read(release_layout.LENDERS, lambda path: Lenders.load(path.parent)),
+            associations=read(release_layout.ASSOCIATIONS, Associations.load),
             price_scale=scale,
-            rarity=read(files.KEYWORDS, _read_rarity),
-            population=read(files.POPULATION, Population.read),
-            profiles=read(files.PROFILES, read_profiles),
+            rarity=read(release_layout.KEYWORDS, _read_rarity),
+            population=read(release_layout.POPULATION, Population.read),
+            profiles=read(release_layout.PROFILES, read_profiles),
         )
         for name, check in loaded._checks():
             read(name, check)
@@ -155,17 +156,17 @@ class Release:
     def _checks(self) -> Iterator[tuple[str, Callable[[Path], object]]]:
         """What has to hold of each file; a check raises ValueError, or whatever a reader does."""
         items, index, profiles = len(self.items), self.index, self.profiles
-        yield files.MANIFEST, lambda _: self.traits
-        yield files.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.token_ids(["a", "\u2603", ""]))
-        yield files.ITEMS, lambda _: self.items.check()
-        yield files.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
-        yield files.ITEM_POPULARITY, lambda _: check_popularity(self.popularity, items)
-        yield files.LENDERS, lambda _: check_lenders(self.lenders, items)
-        yield files.ASSOCIATIONS, lambda _: check_associations(self.associations, items)
+        yield release_layout.MANIFEST, lambda _: self.traits
+        yield release_layout.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.token_ids(["a", "\u2603", ""]))
+        yield release_layout.ITEMS, lambda _: self.items.check()
+        yield release_layout.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
+        yield release_layout.ITEM_POPULARITY, lambda _: check_popularity(self.popularity, items)
+        yield release_layout.LENDERS, lambda _: check_lenders(self.lenders, items)
+        yield release_layout.ASSOCIATIONS, lambda _: check_associations(self.associations, items)
         if index is not None:
-            yield files.ITEM_INDEX, lambda _: check_index(index, items, self.dimension)
+            yield release_layout.ITEM_INDEX, lambda _: check_index(index, items, self.dimension)
         if profiles is not None:
-            yield files.PROFILES, lambda _: check_profiles(profiles, self.dimension)
+            yield release_layout.PROFILES, lambda _: check_profiles(profiles, self.dimension)
 
 
 def _check_features(manifest: Manifest) -> None:

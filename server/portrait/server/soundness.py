@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.associations import Associations
-from portrait.features.lenders import LENDERS, Lenders
-from portrait.features.population import Profiles
-from portrait.features.search.approximate import Approximate
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.cold_start import LENDERS, Lenders
+from portrait.features.population.profile_distribution import Profiles
+from portrait.features.search.ivf import Approximate
 
 _ROWS_AT_ONCE = 1 << 16
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
 from portrait.server.audiences.finding import Chosen
 from portrait.server.audiences.merging import Source, merge
 from portrait.server.audiences.snapshots import Snapshots

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_release import ITEMS
+from support.tiny_release import ITEMS
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.catalogues.filters import Filter

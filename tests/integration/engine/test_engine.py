@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_release import ITEMS
+from support.tiny_release import ITEMS
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.text import item_text
+from portrait.features.text.normalisation import item_text
 from portrait.server.catalogues.filters import Filter
 from portrait.server.engine import Engine
 from portrait.server.errors import DeadlineExceeded, NotFound, Unavailable

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.histories import ENCODED_EVENTS
+from portrait.features.histories.history_arrays import ENCODED_EVENTS
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
 from portrait.server.explaining import Part, explain_profile, explain_recommendation

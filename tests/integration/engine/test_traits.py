@@ -5,7 +5,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tiny_release import TRAITS
+from support.tiny_release import TRAITS
 
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine

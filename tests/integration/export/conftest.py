@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-import tiny_data
+from support import tiny_data
 
 from portrait.training import run as runs
 from portrait.training.choices import Preset

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
+from support import tiny_data
 
 from portrait.export.precision import Precision
 from portrait.export.release import make

@@ -4,10 +4,10 @@ from uuid import uuid4
 
 import grpc
 import pytest
-import tiny_release
-from served import Served, Stubs, serve
+from support import tiny_release
+from support.gateway import Served, Stubs, serve
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from served import Served, command, serve
+from support.gateway import Served, command, serve
 from typer import Typer
 from typer.testing import CliRunner
 

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from served import Served, Stubs, serve
+from support.gateway import Served, Stubs, serve
 
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import any_message
 import grpc
 import pytest
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
@@ -14,9 +13,10 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from served import Served, serve
+from support import request_strategies
+from support.gateway import Served, serve
 
-from benchmarks.serving.contract import methods, path_of
+from benchmarks.common.contract import methods, path_of
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.settings import Settings
 from portrait.v1.audience_service_pb2 import DESCRIPTOR
@@ -65,7 +65,8 @@ def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def channel(gateway: Served) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(gateway.address) as channel:
+    # gRPC itself would refuse answers of more than 4 MiB, which long requests may get.
+    with grpc.insecure_channel(gateway.address, [("grpc.max_receive_message_length", -1)]) as channel:
         yield channel
 
 
@@ -130,7 +131,7 @@ def test_any_request(channel: grpc.Channel, method: MethodDescriptor) -> None:
     """The first failure, told here: Hypothesis would print the whole request, which may take gigabytes to print."""
 
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-    @given(any_message.requests(method, WORDS))
+    @given(request_strategies.requests(method, WORDS))
     def answered(request: Message) -> None:
         if refused:
             return

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from served import Served, serve, tabulate
+from support.gateway import Served, serve, tabulate
 from typer.testing import CliRunner
 
 from portrait.client import (

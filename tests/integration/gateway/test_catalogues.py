@@ -5,7 +5,7 @@ import urllib.request
 
 import grpc
 import pytest
-from served import Served, Stubs
+from support.gateway import Served, Stubs
 
 from portrait.server.contract.limits import MAX_CATALOGUES
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest

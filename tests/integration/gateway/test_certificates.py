@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import grpc
-from authority import make_authority, make_certificate
-from served import Served, Stubs, command, serve
+from support.certificates import make_authority, make_certificate
+from support.gateway import Served, Stubs, command, serve
 
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest

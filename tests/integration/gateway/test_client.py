@@ -2,6 +2,7 @@
 
 import math
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from served import Served
+from support.gateway import Served
 
 from portrait.client import (
     AsyncClient,
@@ -104,8 +105,13 @@ def test_errors_are_typed(client: Client) -> None:
     with pytest.raises(InvalidRequestError, match="max_per_category"):
         client.recommend("nobody", max_per_category=-1)
     assert told.value.request_id
-    with pytest.raises(DeadlineExceededError):
-        client.recommend("nobody", timeout=1e-6)
+
+
+def test_a_gateway_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        with Client(f"{host}:{port}", timeout=0.5) as client, pytest.raises(DeadlineExceededError):
+            client.get_profile("nobody")
 
 
 def test_texts_become_vectors_in_their_order(client: Client) -> None:

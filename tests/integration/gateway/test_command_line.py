@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from served import Served
+from support.gateway import Served
 from typer import Typer
 from typer.testing import CliRunner, Result
 

@@ -16,9 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from hpack import Encoder
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
-from served import Served, Stubs, serve
+from support.gateway import Served, Stubs, serve
 
-from benchmarks.serving.http2 import HEADER_BYTES, PREFACE
+from benchmarks.common.fuzzing.http2 import HEADER_BYTES, PREFACE
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest

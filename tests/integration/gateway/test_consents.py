@@ -8,8 +8,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-import tiny_release
-from served import Served, serve
+from support import tiny_release
+from support.gateway import Served, serve
 
 from docs.examples.applications import financial_risk
 from portrait.client import (

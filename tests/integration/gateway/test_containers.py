@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from served import serve
+from support.gateway import serve
 
 from portrait.client import Client
 

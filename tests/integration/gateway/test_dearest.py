@@ -9,13 +9,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-import tiny_release
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
-from served import Served, Stubs, serve
+from support import tiny_release
+from support.gateway import Served, Stubs, serve
 
-from benchmarks.serving.dearest_requests import DEAREST, World, history
-from portrait.features.profiles.words import READ_EVENTS
+from benchmarks.common.worst_case_requests import DEAREST, World, history
+from portrait.features.profiles.keywords import READ_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
 from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of

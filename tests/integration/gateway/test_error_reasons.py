@@ -11,9 +11,9 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from served import Served
+from support.gateway import Served
 
-from benchmarks.serving.contract import methods, path_of
+from benchmarks.common.contract import methods, path_of
 from portrait.client import Client, FailedPreconditionError, NotFoundError, PortraitError
 from portrait.v1 import profile_service_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from served import Served
+from support.gateway import Served
 from typer import Typer
 from typer.testing import CliRunner
 

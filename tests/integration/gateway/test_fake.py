@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from served import Served
+from support.gateway import Served
 
 from portrait.client import (
     Client,

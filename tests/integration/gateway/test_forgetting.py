@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from served import Served, serve, tabulate
+from support.gateway import Served, serve, tabulate
 
 from portrait.client import (
     ActivityCriterion,

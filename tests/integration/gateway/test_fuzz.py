@@ -1,15 +1,15 @@
-"""Bad input on the port itself, in short; `python -m benchmarks.serving.fuzz` is the long run."""
+"""Bad input on the port itself, in short; `python -m benchmarks serving.fuzz` is the long run."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
-from served import Served, serve
+from support.gateway import Served, serve
 
-from benchmarks.serving.bad_input import CONNECTIONS, STREAMS
-from benchmarks.serving.fuzz import fuzz
-from benchmarks.serving.load import Call
+from benchmarks.common.fuzzing.bad_input import CONNECTIONS, STREAMS
+from benchmarks.common.fuzzing.fuzzer import fuzz
+from benchmarks.common.load.generator import Call
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest

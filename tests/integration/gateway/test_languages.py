@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny_release
 from google.rpc import status_pb2
-from served import Served
+from support import tiny_release
+from support.gateway import Served
 
 from portrait.client import Client
 

@@ -19,9 +19,9 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from authority import make_authority, make_certificate
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from served import Served, serve
+from support.certificates import make_authority, make_certificate
+from support.gateway import Served, serve
 
 from portrait.client import Client, Event, EventType, Tls
 

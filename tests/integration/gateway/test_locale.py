@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import tiny_release
-from served import serve
+from support import tiny_release
+from support.gateway import serve
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 
 _PORTRAIT = str(Path(sys.executable).parent / "portrait")
 _SHOPPERS = [f"顾客-é-{number}" for number in range(6)]
@@ -97,9 +97,9 @@ def repository(shell: Shell) -> Path:
         (folder / model).mkdir(parents=True)
     program = f"""if True:
         import sys
-        sys.path.insert(0, {str(Path(tiny_release.__file__).parent)!r})
+        sys.path.insert(0, {str(Path(tiny_release.__file__).parents[1])!r})
         from pathlib import Path
-        import tiny_release
+        from support import tiny_release
         tiny_release.TRAITS[0]["description"] = "\\u4e0d\\u518d\\u56de\\u6765"
         tiny_release.build(Path({str(folder)!r}), traits=True)
     """

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import grpc
-from served import Stubs, command
+from support.gateway import Stubs, command
 
 from portrait.v1.consent_service_pb2 import GetConsentsRequest
 from portrait.v1.consent_service_pb2_grpc import ConsentServiceStub

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from authority import make_authority, make_certificate
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from metric_lint import GAUGES, gauges, lint
-from served import Served, Stubs, command, serve
+from support.certificates import make_authority, make_certificate
+from support.gateway import Served, Stubs, command, serve
+from support.metric_lint import GAUGES, gauges, lint
 
 from portrait.server.audiences.table import TABLE
 from portrait.server.releases import Release
@@ -145,7 +145,7 @@ async def test_a_catalogue_that_was_emptied_has_no_metrics(gateway: Served, stub
 
 
 async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path) as gateway:
+    with serve(repository, tmp_path, "--drain-seconds", "20") as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())

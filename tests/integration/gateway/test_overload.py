@@ -15,7 +15,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from served import Served, Stubs, serve
+from support.gateway import Served, Stubs, serve
 
 from portrait.client import AsyncClient, Event, EventType, Priority, UnavailableError
 from portrait.v1 import event_pb2, shopper_pb2

@@ -20,9 +20,9 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from metric_lint import GAUGES, gauges, lint
-from recording_proxy import Proxy, recording_proxy
-from served import Served, Stubs, command, serve
+from support.gateway import Served, Stubs, command, serve
+from support.metric_lint import GAUGES, gauges, lint
+from support.recording_proxy import Proxy, recording_proxy
 
 from portrait.client import Client, Event, EventType
 from portrait.client.channels import OPTIONS

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-import tiny_release
-from served import Stubs
+from support import tiny_release
+from support.gateway import Stubs
 
 from portrait.v1 import event_pb2, item_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest

@@ -15,7 +15,7 @@ from uuid import uuid4
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from served import Served, Stubs, serve
+from support.gateway import Served, Stubs, serve
 
 from portrait.server.triton.model_processes import ModelProcess, find_model_processes
 from portrait.v1 import event_pb2, shopper_pb2

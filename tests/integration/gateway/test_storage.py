@@ -12,8 +12,8 @@ from uuid import uuid4
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from served import Served, Stubs, serve
-from small_disk import fill, make_room, small_disk
+from support.gateway import Served, Stubs, serve
+from support.small_disk import fill, make_room, small_disk
 
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest

@@ -8,9 +8,9 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from served import Served, Stubs
+from support.gateway import Served, Stubs
 
-from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest

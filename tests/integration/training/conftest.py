@@ -1,10 +1,9 @@
 """One run from a log to a model, made by the commands that a user calls."""
 
 import pytest
-import tiny_data
-import tiny_log
-from command_line import portrait
-from tiny_log import Shop
+from support import tiny_data, tiny_log
+from support.command_line import portrait
+from support.tiny_log import Shop
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from served import Served, serve
+from support.gateway import Served, serve
 from typer import Typer
 from typer.testing import CliRunner
 
 from portrait.client import commands as client
 from portrait.export.commands import export
-from portrait.features.keywords import keywords
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.keywords import keywords
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import corpus as corpora
 from portrait.training import run as runs
 from portrait.training.choices import Preset

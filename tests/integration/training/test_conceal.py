@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import tiny_data
+from support import tiny_data
 
 from portrait.export import parity
 from portrait.export.graphs import export, graphs

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import tiny_log
-from command_line import portrait
-from tiny_log import Shop
+from support import tiny_log
+from support.command_line import portrait
+from support.tiny_log import Shop
 
 from portrait.training.identity import read_identity
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_data
+from support import tiny_data
 
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Split

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import tiny_data
 import torch
 from safetensors.torch import load_file, save_file
+from support import tiny_data
 
 from portrait.training import loop
 from portrait.training import run as runs

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_data
 import torch
 import typer
+from support import tiny_data
 from typer.testing import CliRunner
 
-from portrait.features.installing import explain_install
+from portrait.features.installation import explain_install
 from portrait.training import commands, hyperparameters
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Track

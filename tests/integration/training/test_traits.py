@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
+from support import tiny_data
 from typer import Typer
 from typer.testing import CliRunner
 
-from portrait.features.statistics import STATISTICS
+from portrait.features.histories.statistics import STATISTICS
 from portrait.training import commands
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Split

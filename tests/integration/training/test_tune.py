@@ -11,11 +11,11 @@ from pathlib import Path
 import optuna
 import polars as pl
 import pytest
-import tiny_data
 import typer
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from support import tiny_data
 from typer.testing import CliRunner
 
 from portrait.training import commands, hyperparameters, splits

@@ -11,10 +11,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-import tiny_release
 import typer
-from command_line import Ended, portrait
-from tiny_log import Shop
+from support import tiny_release
+from support.command_line import Ended, portrait
+from support.tiny_log import Shop
 
 FOLDERS_TO_WRITE = {("export", "repository"), ("prepare", "paths"), ("train", "run"), ("tune", "study")}
 """Parameters that name a folder to be written, which is made if it is missing, and holds other things at times."""

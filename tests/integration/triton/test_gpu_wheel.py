@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import tiny_release
+from support import tiny_release
 
 from portrait.server.triton import installation
 from portrait.server.triton.configuration import load_options

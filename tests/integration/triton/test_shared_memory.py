@@ -13,7 +13,7 @@ import asyncio, json, subprocess, sys
 from pathlib import Path
 from portrait.server.inference.triton import TritonModels
 from portrait.server.triton import EmbeddedTriton, TritonError
-from triton_calls import ranker_inputs
+from support.triton_calls import ranker_inputs
 
 async def main(repository, log):
     said = []

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tabled import DESCRIPTION, DIMENSION, NOW, TRAITS, interest, profile, table, value
+from support.audience_fixtures import DESCRIPTION, DIMENSION, NOW, TRAITS, interest, profile, table, value
 
-from portrait.features.population import Profiles
+from portrait.features.population.profile_distribution import Profiles
 from portrait.server.audiences.criteria import (
     ActivityCriterion,
     Audience,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from benchmarks.serving.virtual_time import run
+from benchmarks.common.virtual_time import run
 from portrait.server.background import MAX_FAILURES, Background
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait.export.nearest import inverted_file
+from portrait.features.candidates.cold_start import Lenders
 from portrait.features.events import Event, EventType, Item
-from portrait.features.items import ItemTable, line
-from portrait.features.lenders import Lenders
-from portrait.features.prices import PriceScale
-from portrait.features.search.approximate import Approximate
+from portrait.features.items.item_table import ItemTable, line
+from portrait.features.items.prices import PriceScale
+from portrait.features.search.ivf import Approximate
 from portrait.server.catalogues.catalogue import Catalogue, Catalogues, Snapshot
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter

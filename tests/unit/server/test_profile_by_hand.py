@@ -8,11 +8,11 @@ import math
 from datetime import timedelta
 
 import pytest
-from hand_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, did, item, release
+from support.example_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, did, item, release
 
 from portrait.features.events import EventType
+from portrait.features.generators import run_at_once
 from portrait.features.profiles.absence import Reason
-from portrait.features.steps import run_at_once
 from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.queries import Outcome
 from portrait.server.profiles.sessions import Stage

@@ -3,12 +3,12 @@
 import random
 from datetime import datetime, timedelta
 
-from hand_shop import ITEMS, NOW, item, release
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.example_shop import ITEMS, NOW, item, release
 
 from portrait.features.events import Event, EventType
-from portrait.features.steps import run_at_once
+from portrait.features.generators import run_at_once
 from portrait.server.profiles.profile import Asked, Profile, build
 
 PARTS = (

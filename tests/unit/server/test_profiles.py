@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.prices import PriceScale
+from portrait.features.items.prices import PriceScale
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
 from portrait.features.profiles.interests import interests
-from portrait.features.profiles.prices import price_bands
-from portrait.features.profiles.words import keywords
-from portrait.features.rarity import Rarity
+from portrait.features.profiles.keywords import keywords
+from portrait.features.profiles.price_bands import price_bands
+from portrait.features.text.idf import Rarity
 from portrait.server.profiles.aversions import aversions
 from portrait.server.profiles.queries import Outcome, QueryIntent, recent_queries
 from portrait.server.profiles.summary import summary

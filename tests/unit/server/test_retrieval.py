@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.associations import Associations
-from portrait.features.candidates import CANDIDATE_FEATURES, RETRIEVED
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, RETRIEVED
+from portrait.features.candidates.cold_start import Lenders
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
-from portrait.features.items import ItemTable, line
-from portrait.features.lenders import Lenders
-from portrait.features.prices import PriceScale
-from portrait.features.rarity import Rarity
-from portrait.features.release import Manifest
+from portrait.features.items.item_table import ItemTable, line
+from portrait.features.items.prices import PriceScale
+from portrait.features.release.manifest import Manifest
+from portrait.features.text.idf import Rarity
 from portrait.server.catalogues.catalogue import Catalogue
 from portrait.server.catalogues.described import described
 from portrait.server.catalogues.filters import Filter

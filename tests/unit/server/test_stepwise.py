@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from portrait.features.steps import run_at_once
+from portrait.features.generators import run_at_once
 from portrait.server.stepwise import run_in_groups, run_in_steps
 
 

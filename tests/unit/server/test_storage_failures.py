@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from small_disk import fill, make_room, small_disk
 from structlog.testing import capture_logs
+from support.small_disk import fill, make_room, small_disk
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consents import Consent, Purpose

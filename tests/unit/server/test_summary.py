@@ -4,14 +4,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hand_shop import COFFEE, NOW, RUGS, did, item, release
+from support.example_shop import COFFEE, NOW, RUGS, did, item, release
 
 from portrait.features.events import Event, EventType
+from portrait.features.generators import run_at_once
 from portrait.features.profiles.absence import too_few
 from portrait.features.profiles.interests import Interest
-from portrait.features.profiles.prices import PriceBand
-from portrait.features.profiles.words import WeightedKeyword
-from portrait.features.steps import run_at_once
+from portrait.features.profiles.keywords import WeightedKeyword
+from portrait.features.profiles.price_bands import PriceBand
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.profile import Asked, Profile, build

@@ -5,12 +5,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import tiny_release
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import tiny_release
 
-from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
 from portrait.server.batching.share import Share, set_share
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, Unavailable

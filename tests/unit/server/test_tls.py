@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from authority import make_authority, make_certificate, make_expired_certificate, openssl
+from support.certificates import make_authority, make_certificate, make_expired_certificate, openssl
 
 from portrait.server import logs
 from portrait.server.settings import Settings

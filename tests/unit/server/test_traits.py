@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import tiny_release
+from support import tiny_release
 
 from portrait.features.events import Event, EventType
-from portrait.features.release import Manifest
+from portrait.features.release.manifest import Manifest
 from portrait.server.profiles.traits import MODELS_AWAY, declared, values
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.wrappers_pb2 import StringValue
 from hyperframe.frame import SettingsFrame
 
-from benchmarks.serving.http2 import PREFACE
+from benchmarks.common.fuzzing.http2 import PREFACE
 from portrait.server.interceptors.chain import Chain, Context
 from portrait.server.interceptors.open_calls import Excess, Room, Rooms, open_calls
 from portrait.server.interceptors.reading import reading

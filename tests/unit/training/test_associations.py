@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import tiny_data
+from support import tiny_data
 
-from portrait.features.associations import decayed
+from portrait.features.candidates.associations import decayed
 from portrait.training import associations
 from portrait.training.corpus import NO_ITEM, Corpus, load
 from portrait.training.settings import TrainSettings

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
 from huggingface_hub import close_session, get_session
 from safetensors.torch import load_file, save_file
+from support import tiny_data
 from transformers import (
     BertConfig,
     DistilBertConfig,
@@ -23,7 +23,7 @@ from transformers import (
     RobertaConfig,
 )  # fmt: skip
 
-from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
 from portrait.training import run as runs
 from portrait.training.choices import Preset
 from portrait.training.errors import TrainingError

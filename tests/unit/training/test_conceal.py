@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import tiny_data
 import torch
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import tiny_data
 from typer.testing import CliRunner
 
 from portrait.training import commands, conceal

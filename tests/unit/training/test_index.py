@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
+from support import tiny_data
 
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import index as indexes
 from portrait.training.choices import Preset
 from portrait.training.corpus import Corpus, load

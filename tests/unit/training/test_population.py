@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hand_shop import POPULATION
+from support.example_shop import POPULATION
 
-from portrait.features.associations import Associations
-from portrait.features.population import Population
+from portrait.features.candidates.associations import Associations
+from portrait.features.population.population import Population
 from portrait.training import corpus as corpora
 from portrait.training.corpus import Corpus
 from portrait.training.population import attention, cycles, sessions, spending

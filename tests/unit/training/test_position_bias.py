@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import tiny_data
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support import tiny_data
 
 from portrait.training.corpus import NO_ITEM, Corpus, load
 from portrait.training.position_bias import HIGHEST_WEIGHT, event_weights, severity

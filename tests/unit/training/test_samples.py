@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import tiny_data
 
-from portrait.features import histories
 from portrait.features.events import EVENT_TYPES, Event
-from portrait.features.histories import ENCODED_EVENTS
+from portrait.features.histories import history_arrays as histories
+from portrait.features.histories.history_arrays import ENCODED_EVENTS
 from portrait.training.choices import Split
 from portrait.training.corpus import NO_ITEM, Corpus, load
 from portrait.training.errors import TrainingError

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
+from support import tiny_data
 from transformers import DistilBertConfig, RobertaConfig
 
 from portrait.export import parity

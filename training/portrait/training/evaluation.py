@@ -11,8 +11,8 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.path_names import utf8_name
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
+from portrait.features.files.path_names import utf8_name
 from portrait.training import metrics, ranking, tracking
 from portrait.training import run as runs
 from portrait.training.choices import Split

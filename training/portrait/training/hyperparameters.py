@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Tuning
 from portrait.training.datasets import open_data_set

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.corpus import Corpus
 from portrait.training.models.text_encoder import TextEncoder
 from portrait.training.models.towers import ProfileTowers, unit

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from portrait.features.attention import next_event_probability, share
-from portrait.features.population import Attention
-from portrait.features.prices import category_key
+from portrait.features.items.prices import category_key
+from portrait.features.population.interest_dynamics import next_event_probability, share
+from portrait.features.population.population import Attention
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence, strongest
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population import Profiles
+from portrait.features.population.profile_distribution import Profiles
 from portrait.server.audiences.criteria import Audience, Criterion, LookAlikes, RegionCriterion, SeedCriteria
 from portrait.server.audiences.lookalikes import Centre, similarities
 from portrait.server.audiences.matching import Mask, Test, test, vectors

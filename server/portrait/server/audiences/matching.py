@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population import Profiles
+from portrait.features.population.profile_distribution import Profiles
 from portrait.server.audiences.criteria import (
     ActivityCriterion,
     InterestCriterion,

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.files.atomic_write import replacing
 from portrait.features.profiles.interests import MOST_INTERESTS
-from portrait.features.replacing import replacing
 from portrait.server.moments import microseconds
 from portrait.server.profiles.profile import Profile
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.candidates.cold_start import LENDERS, Lenders
 from portrait.features.events import Item
-from portrait.features.lenders import LENDERS, Lenders
-from portrait.features.prices import known_price
+from portrait.features.items.prices import known_price
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
 from portrait.server.catalogues.growing import Growing

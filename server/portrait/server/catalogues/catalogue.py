@@ -7,11 +7,11 @@ from typing import TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.candidates.cold_start import Lenders
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.items import ItemTable
-from portrait.features.lenders import Lenders
-from portrait.features.search import bits
-from portrait.features.search.bits import Bits
+from portrait.features.items.item_table import ItemTable
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.row_bitmap import Bits
 from portrait.server.catalogues.added import NO_CATEGORY, Added
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter

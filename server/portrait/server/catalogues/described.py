@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.candidates.cold_start import Lenders, with_lent
 from portrait.features.events import DEFAULT_CATALOGUE, Item
-from portrait.features.lenders import Lenders, with_lent
 from portrait.server.releases import Release
 
 

@@ -7,8 +7,8 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.search import bits
-from portrait.features.search.bits import Bits
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.row_bitmap import Bits
 from portrait.server.catalogues.filters import Filter
 from portrait.server.releases import Release
 from portrait.server.retrieval.exact import best

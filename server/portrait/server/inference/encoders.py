@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories import ENCODED_EVENTS, HistoryArrays, pad
+from portrait.features.histories.history_arrays import ENCODED_EVENTS, HistoryArrays, pad
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.triton import AHEAD, TritonModels

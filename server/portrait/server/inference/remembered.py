@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event
-from portrait.features.histories import ENCODED_EVENTS
+from portrait.features.histories.history_arrays import ENCODED_EVENTS
 
 REMEMBERED = 20_000
 """Histories; of 256 numbers each they take about 30 MB."""

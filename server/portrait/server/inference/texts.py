@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.text import normalise_text
-from portrait.features.tokens import MAXIMUM_TOKENS
+from portrait.features.text.normalisation import normalise_text
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.batching.share import current_share

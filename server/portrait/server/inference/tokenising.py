@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 
 _TOGETHER = 128
 """Texts of one call that are read together."""

@@ -7,7 +7,7 @@ import numpy as np
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 
-from portrait.features.steps import run_at_once
+from portrait.features.generators import run_at_once
 from portrait.server.admission.charges import recount
 from portrait.server.admission.request_units import units_of
 from portrait.server.contract.limits import MAX_REQUEST_ENTRIES

@@ -12,9 +12,9 @@ from portrait.features.events import Event, Item
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence
 from portrait.features.profiles.interests import Interest, interests
-from portrait.features.profiles.prices import PriceBand, price_bands
+from portrait.features.profiles.keywords import WeightedKeyword, read_keywords
+from portrait.features.profiles.price_bands import PriceBand, price_bands
 from portrait.features.profiles.sentences import Sentence
-from portrait.features.profiles.words import WeightedKeyword, read_keywords
 from portrait.server.consents import Purpose
 from portrait.server.profiles.aversions import Aversion, aversions
 from portrait.server.profiles.brands import BrandAffinity, brand_affinities

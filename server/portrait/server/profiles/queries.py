@@ -9,7 +9,7 @@ from enum import IntEnum
 from portrait.features.events import EventType
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence, Weighted, latest
-from portrait.features.text import normalise_text
+from portrait.features.text.normalisation import normalise_text
 from portrait.server.profiles.sessions import DEFAULT_GAP_MINUTES
 
 MOST_QUERIES = 10

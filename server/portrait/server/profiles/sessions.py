@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from portrait.features.attention import TYPE_WEIGHTS
 from portrait.features.events import EventType
+from portrait.features.population.interest_dynamics import TYPE_WEIGHTS
 from portrait.features.profiles.absence import Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, Weighted, latest
-from portrait.features.text import normalise_text
+from portrait.features.text.normalisation import normalise_text
 
 DEFAULT_GAP_MINUTES = 30.0
 """Of a release without statistics."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from portrait.features.profiles.absence import Absence, Reason
-from portrait.features.profiles.prices import PriceBand
+from portrait.features.profiles.keywords import WeightedKeyword
+from portrait.features.profiles.price_bands import PriceBand
 from portrait.features.profiles.sentences import (
     MIN_CONFIDENCE,
     NAMED,
@@ -22,7 +23,6 @@ from portrait.features.profiles.sentences import (
     sentence,
     short_name,
 )
-from portrait.features.profiles.words import WeightedKeyword
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.cycles import PurchaseCycle

@@ -8,8 +8,8 @@ from numpy import float32
 from numpy.typing import NDArray
 
 from portrait.features.events import Event
-from portrait.features.release import Manifest
-from portrait.features.statistics import counted
+from portrait.features.histories.statistics import counted
+from portrait.features.release.manifest import Manifest
 
 MODELS_AWAY = "the models did not answer"
 

@@ -6,7 +6,14 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates import ASSOCIATED, FAMILIAR, NEWEST, RETRIEVED, candidate_features, memory
+from portrait.features.candidates.candidate_features import (
+    ASSOCIATED,
+    FAMILIAR,
+    NEWEST,
+    RETRIEVED,
+    candidate_features,
+    memory,
+)
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.server.catalogues.catalogue import Selection, Snapshot
 from portrait.server.catalogues.described import CandidateSet

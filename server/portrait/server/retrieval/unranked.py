@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates import RETRIEVED
+from portrait.features.candidates.candidate_features import RETRIEVED
 from portrait.features.events import Event
 from portrait.server.catalogues.catalogue import Snapshot
 from portrait.server.catalogues.described import CandidateSet

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from portrait.features.release import ReleaseError, read_whole, releases
+from portrait.features.release.layout import releases
+from portrait.features.release.manifest import ReleaseError, read_whole
 from portrait.server.rollout.gateways import Gateway, GatewayError
 from portrait.server.rollout.traffic import Traffic, TrafficError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from portrait.features.release import ReleaseError, read_whole
+from portrait.features.release.manifest import ReleaseError, read_whole
 from portrait.server.rollout.gateways import GatewayError
 from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from portrait.features.release import ReleaseError
+from portrait.features.release.manifest import ReleaseError
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.rollout.loaded import Loaded

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from portrait.features.histories import ENCODED_EVENTS, REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import ENCODED_EVENTS, REMEMBERED_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import TEXTS_PER_UNIT, history_units
 from portrait.server.consents import Permissions

@@ -7,9 +7,9 @@ from google.protobuf.message import Message
 
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.interests import Interest
-from portrait.features.profiles.prices import PriceBand
+from portrait.features.profiles.keywords import WeightedKeyword
+from portrait.features.profiles.price_bands import PriceBand
 from portrait.features.profiles.sentences import Sentence
-from portrait.features.profiles.words import WeightedKeyword
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
 from portrait.server.profiles.cycles import PurchaseCycle

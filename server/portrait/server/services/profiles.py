@@ -7,9 +7,9 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
-from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.generators import run_at_once
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
 from portrait.features.profiles.absence import Absence
-from portrait.features.steps import run_at_once
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, shopper_key
 from portrait.server.consents import Permissions, Purpose

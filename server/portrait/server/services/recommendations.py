@@ -2,7 +2,7 @@
 
 import structlog
 
-from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
 from portrait.server import ranking
 from portrait.server.consents import Permissions
 from portrait.server.contract.limits import HISTORY_EVENTS

@@ -8,8 +8,8 @@ from operator import attrgetter
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
-from portrait.features.profiles.words import READ_EVENTS
-from portrait.features.steps import run_at_once
+from portrait.features.generators import run_at_once
+from portrait.features.profiles.keywords import READ_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consents import Permissions, Purpose

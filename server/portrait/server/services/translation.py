@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
-from portrait.features.steps import run_at_once
+from portrait.features.generators import run_at_once
 from portrait.server.catalogues.filters import Filter
 from portrait.server.contract.statuses import code_of, field_of, message_of
 from portrait.server.engine import FEW_ITEMS

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prepared import Prepare, Prepared, WriteLog
+from support.prepared_data import Prepare, Prepared, WriteLog
 
 from portrait.training.prepare.dataset import prepare
 from portrait.training.prepare.sources import SOURCES

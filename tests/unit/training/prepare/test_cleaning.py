@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prepared import Prepare, WriteLog
+from support.prepared_data import Prepare, WriteLog
 
 from portrait.features.events import EVENT_TYPES
 from portrait.training.prepare.cleaning import Limits

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from prepared import WriteLog
+from support.prepared_data import WriteLog
 from typer.testing import CliRunner
 
 from portrait.training.commands import prepare

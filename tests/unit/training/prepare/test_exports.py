@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import zstandard
-from prepared import Prepare, WriteLog
+from support.prepared_data import Prepare, WriteLog
 
 from portrait.training.errors import DataError, TrainingError
 

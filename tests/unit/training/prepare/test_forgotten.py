@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from prepared import WriteLog
+from support.prepared_data import WriteLog
 
 from portrait.features.events import Event, EventType
 from portrait.server.storage.sqlite import open_store

@@ -1,7 +1,7 @@
 """Ids that do not meet are counted, warned of and, where nothing meets, refused."""
 
 import pytest
-from prepared import Prepare, WriteLog
+from support.prepared_data import Prepare, WriteLog
 
 from portrait.training.errors import TrainingError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import typer
-from prepared import Prepare, WriteLog
+from support.prepared_data import Prepare, WriteLog
 from typer.testing import CliRunner
 
 from portrait.training.commands import prepare

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from prepared import Prepare
+from support.prepared_data import Prepare
 
 from portrait.training.prepare.sources import complete_journey, detect
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import tiny_data
 
 from portrait.features.events import EVENT_TYPES
-from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training import corpus as corpora
 from portrait.training import retrieval
 from portrait.training.choices import Preset

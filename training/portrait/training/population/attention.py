@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.associations import Associations
-from portrait.features.attention import Decay, decayed, event_weights, next_event_probability
-from portrait.features.histories import REMEMBERED_EVENTS, SECONDS_PER_DAY
-from portrait.features.population import Attention
+from portrait.features.candidates.associations import Associations
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS, SECONDS_PER_DAY
+from portrait.features.population.interest_dynamics import Decay, decayed, event_weights, next_event_probability
+from portrait.features.population.population import Attention
 from portrait.training.corpus import Corpus
 from portrait.training.population.calibration import Foreseen, platt
 from portrait.training.population.taxonomy import Taxonomy

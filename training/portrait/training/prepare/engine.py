@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from portrait.features.path_names import utf8_name
+from portrait.features.files.path_names import utf8_name
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import functions
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import EVENT_TYPE_CODES, EventType
-from portrait.features.statistics import STATISTICS, statistics
+from portrait.features.histories.statistics import STATISTICS, statistics
 from portrait.training import retrieval
 from portrait.training.corpus import Corpus
 from portrait.training.model import PortraitModel, TextCache

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from portrait.features.events import EventType
-from portrait.features.installing import explain_install
+from portrait.features.installation import explain_install
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import schema, tables
 from portrait.training.prepare.engine import literal

@@ -1,0 +1,168 @@
+"""A real gateway as its users run it: `portrait serve` in a process of its own, on a free port, with real Triton."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+
+from portrait.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from portrait.v1.event_service_pb2_grpc import EventServiceStub
+from portrait.v1.profile_service_pb2_grpc import ProfileServiceStub
+from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
+from portrait.v1.text_service_pb2_grpc import TextServiceStub
+
+if TYPE_CHECKING:
+    from portrait.v1.catalogue_service_pb2_grpc import CatalogueServiceAsyncStub
+    from portrait.v1.event_service_pb2_grpc import EventServiceAsyncStub
+    from portrait.v1.profile_service_pb2_grpc import ProfileServiceAsyncStub
+    from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceAsyncStub
+    from portrait.v1.text_service_pb2_grpc import TextServiceAsyncStub
+
+_READY_SECONDS = 60.0
+_END_SECONDS = 40.0
+_TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
+
+
+@dataclass
+class Served:
+    """A running gateway and what it logged."""
+
+    process: subprocess.Popen[str]
+    logged: list[dict[str, Any]] = field(default_factory=list)
+    ready: threading.Event = field(default_factory=threading.Event)
+
+    def line(self, event: str) -> dict[str, Any]:
+        """The last log line of an event."""
+        return next(line for line in reversed(self.logged) if line["event"] == event)
+
+    @property
+    def address(self) -> str:
+        """host:port of the gRPC endpoint."""
+        return str(self.line("ready")["address"])
+
+    def argument(self, option: str) -> str:
+        """What an option of the command was set to."""
+        arguments = self.process.args
+        assert isinstance(arguments, list)
+        return str(arguments[arguments.index(option) + 1])
+
+    @property
+    def log_text(self) -> str:
+        """All that was logged."""
+        return "\n".join(json.dumps(line, ensure_ascii=False) for line in self.logged)
+
+    def triton_pid(self) -> int:
+        """Process id of the Triton that the gateway started."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+        [triton] = [
+            child for child in children if "tritonserver" in Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8")
+        ]
+        return int(triton)
+
+    def terminate(self) -> int:
+        """Send SIGTERM; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_END_SECONDS)
+
+    def read(self) -> None:
+        """Collect the log until the process ends."""
+        assert self.process.stderr is not None
+        for text in self.process.stderr:
+            # The C core of grpc has a log of its own.
+            line = json.loads(text) if text.startswith("{") else {"event": text}
+            self.logged.append(line)
+            if line["event"] == "ready":
+                self.ready.set()
+        self.ready.set()
+
+
+@dataclass
+class Stubs:
+    """The generated stubs over one channel."""
+
+    channel: grpc.aio.Channel
+    catalogue: "CatalogueServiceAsyncStub"
+    events: "EventServiceAsyncStub"
+    profiles: "ProfileServiceAsyncStub"
+    recommendations: "RecommendationServiceAsyncStub"
+    texts: "TextServiceAsyncStub"
+
+    @classmethod
+    def over(cls, channel: grpc.aio.Channel) -> Self:
+        return cls(
+            channel,
+            CatalogueServiceStub(channel),
+            EventServiceStub(channel),
+            ProfileServiceStub(channel),
+            RecommendationServiceStub(channel),
+            TextServiceStub(channel),
+        )
+
+
+def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
+    """`portrait serve` on free ports, keeping its files in a folder; it ends without a drain unless told otherwise."""
+    return [
+        str(Path(sys.executable).parent / "portrait"),
+        "serve",
+        *("--repository", str(repository)),
+        *("--state", str(folder / "portrait.db")),
+        *("--triton-log", str(folder / "triton.log")),
+        *("--audiences", str(folder / "audiences")),
+        *("--port", "0", "--metrics-port", "0", "--drain-seconds", "0"),
+        *arguments,
+    ]
+
+
+@contextmanager
+def serve(repository: Path, folder: Path, *arguments: str, within: Sequence[str] = ()) -> Iterator[Served]:
+    """Run a gateway until the end of the block, if it does not end before.
+
+    Args:
+        repository: what it serves.
+        folder: where it keeps its files.
+        arguments: of `portrait serve`.
+        within: a command that runs it, for example in namespaces of its own.
+    """
+    process = subprocess.Popen(
+        [*within, *command(repository, folder, *arguments)], stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+    )
+    served = Served(process)
+    reader = threading.Thread(target=served.read)
+    reader.start()
+    try:
+        assert served.ready.wait(_READY_SECONDS), served.log_text
+        assert process.poll() is None, served.log_text
+        yield served
+    finally:
+        if process.poll() is None:
+            served.terminate()
+        reader.join()
+
+
+def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:
+    """Run `portrait tabulate`; returns the last line of its log."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", _TABULATE, "--repository", str(repository)),
+            *("--state", str(folder / "portrait.db"), "--audiences", str(folder / "audiences")),
+            *("--triton-log", str(folder / "tabulate.log"), *arguments),
+        ],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
+        env=os.environ | {"GRPC_VERBOSITY": "NONE"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "shopper-" not in done.stderr
+    line: dict[str, object] = json.loads(done.stderr.splitlines()[-1])
+    return line

@@ -160,7 +160,7 @@ def test_a_profile_for_a_merchandiser() -> None:
     tables.print_profile(console, profile)
     for part in (
         "- Cares most for Lamps.", "Home › Lamps", "42%", "↑", "inferred", "turns away", "Acme", "1.9×", "86%",
-        "12 days", "93% of shoppers", "no rhythm: 5 days with events",
+        "12 days", "93% of shoppers", "no activity pattern: 5 days with events",
     ):  # fmt: skip
         assert part in text(console), part
     console = shown()

@@ -270,7 +270,7 @@ class FakeGateway:
     def _get_consents(self, shopper_id: str) -> Consents:
         return Consents(self._permissions(shopper_id), tuple(self._records.get(shopper_id, ())))
 
-    def _declare_demographics(
+    def _set_demographics(
         self, shopper_id: str, age: int | None, gender: str, region: str, source: str
     ) -> Demographics:
         if not self._permissions(shopper_id)[Purpose.DEMOGRAPHICS].allowed:

@@ -19,10 +19,10 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, InvalidRequest, NotFound, Violation
 from portrait.server.profiles.value import Segment, Tier
 from portrait.server.services.translation import datetime_of
-from portrait.v1 import audience_service_pb2, profile_pb2
+from portrait.v1 import audience_service_pb2, customer_value_pb2
 
-_TIERS = {getattr(profile_pb2, f"VALUE_TIER_{tier.name}"): tier for tier in Tier}
-_SEGMENTS = {getattr(profile_pb2, f"VALUE_SEGMENT_{segment.name}"): segment for segment in Segment}
+_TIERS = {getattr(customer_value_pb2, f"VALUE_TIER_{tier.name}"): tier for tier in Tier}
+_SEGMENTS = {getattr(customer_value_pb2, f"VALUE_SEGMENT_{segment.name}"): segment for segment in Segment}
 
 
 _CRITERIA, _LOOK_ALIKE = "audience.criteria", "audience.look_alike"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.server.contract.bounds import Characters, Entries, Pairs
-from portrait.server.contract.limits import HISTORY_EVENTS, LIMITS
+from portrait.server.rpc.contract.bounds import Characters, Entries, Pairs
+from portrait.server.rpc.contract.limits import HISTORY_EVENTS, LIMITS
 from portrait.v1 import (
     audience_service_pb2,
     catalogue_service_pb2,

@@ -54,7 +54,7 @@ def test_the_import_rules_catch_what_they_claim(tmp_path: Path) -> None:
         "export/portrait/export/added_later.py": ["server.engine"],
         "reporting/portrait/reporting/examples.py": ["server.catalogues.stock", "server.moments", "export.release"],
         "server/portrait/server/triton/process.py": ["server.engine", "server.added_later"],
-        "server/portrait/server/moments.py": ["export.index"],
+        "server/portrait/server/timestamps.py": ["export.index"],
     }
     for root in ROOTS:
         shutil.copytree(REPOSITORY / root / "portrait", tmp_path / root / "portrait")

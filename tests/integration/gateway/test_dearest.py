@@ -19,9 +19,9 @@ from portrait.features.profiles.keywords import READ_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
 from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of
-from portrait.server.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
-from portrait.server.contract.validation import violations
-from portrait.server.services.registry import SERVICE_NAMES
+from portrait.server.rpc.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
+from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.services.registry import SERVICE_NAMES
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.explanation_service_pb2 import ExplainProfileRequest

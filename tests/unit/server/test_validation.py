@@ -13,9 +13,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.server.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
-from portrait.server.contract.limits import HISTORY_EVENTS, LIMITS, REQUIRED
-from portrait.server.contract.validation import violations
+from portrait.server.rpc.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
+from portrait.server.rpc.contract.limits import HISTORY_EVENTS, LIMITS, REQUIRED
+from portrait.server.rpc.contract.validation import violations
 from portrait.v1 import audience_service_pb2 as audience
 from portrait.v1 import catalogue_service_pb2 as catalogue
 from portrait.v1 import consent_service_pb2 as consent

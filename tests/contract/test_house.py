@@ -50,9 +50,9 @@ def test_the_import_rules_hold() -> None:
 def test_the_import_rules_catch_what_they_claim(tmp_path: Path) -> None:
     """Imports that are planted are found: of the server, say, export may have the embedded Triton and nothing else."""
     planted = {
-        "export/portrait/export/nearest.py": ["server.profiles.value", "server.retrieval.exact", "server.metrics"],
+        "export/portrait/export/nearest.py": ["server.profiles.value", "server.search.exact", "server.metrics"],
         "export/portrait/export/added_later.py": ["server.engine"],
-        "reporting/portrait/reporting/examples.py": ["server.catalogues.stock", "server.moments", "export.release"],
+        "reporting/portrait/reporting/examples.py": ["server.catalogue.release_items", "server.timestamps", "export.release"],
         "server/portrait/server/triton/process.py": ["server.engine", "server.added_later"],
         "server/portrait/server/timestamps.py": ["export.index"],
     }

@@ -15,8 +15,9 @@ from portrait.server.admission.turns import Turns
 from portrait.server.batching.share import Share, current_share
 from portrait.server.metrics.collectors import Metrics
 from portrait.server.response_cache import Answers
+from portrait.server.rpc.context import Context
 from portrait.server.rpc.interceptors.admission import admission
-from portrait.server.rpc.interceptors.chain import Chain, Context
+from portrait.server.rpc.interceptors.chain import Chain
 from portrait.server.rpc.interceptors.deadlines import deadlines
 from portrait.server.rpc.interceptors.errors import errors
 from portrait.server.rpc.interceptors.load_shedding import shedding

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from portrait.features.events import Event, EventType
 from portrait.server.response_cache import Answers
-from portrait.server.rpc.interceptors.chain import Behaviour, Context, Method
+from portrait.server.rpc.context import Behaviour, Context, Method
 from portrait.server.rpc.interceptors.response_cache import answers
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import RecordedEvent

@@ -9,7 +9,8 @@ from hyperframe.frame import SettingsFrame
 
 from benchmarks.common.fuzzing.http2 import PREFACE
 from portrait.server.metrics.collectors import Metrics
-from portrait.server.rpc.interceptors.chain import Chain, Context
+from portrait.server.rpc.context import Context
+from portrait.server.rpc.interceptors.chain import Chain
 from portrait.server.rpc.interceptors.open_calls import Excess, Room, Rooms, open_calls
 from portrait.server.rpc.interceptors.reader import reading
 from portrait.server.rpc.interceptors.requests import requests

@@ -19,7 +19,6 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.files.atomic_write import replacing
 from portrait.server.audiences.external_sort import Source, merge
@@ -29,7 +28,7 @@ from portrait.server.audiences.table import CHUNK, TABLE, Description, Rows, Sho
 from portrait.server.engine import Engine
 from portrait.server.profiles.compute import profile_of
 from portrait.server.profiles.profile import Profile
-from portrait.server.rpc.services.shoppers import recorded_behaviour_of
+from portrait.server.storage.histories import read_history
 from portrait.server.storage.private_files import make_private_folder
 from portrait.server.storage.store import Store
 
@@ -198,10 +197,7 @@ class _Run:
     ) -> AsyncIterator[Path]:
         """The folders of all parts; those that are not there are made."""
         through, done, begun = "", 0, time.monotonic()
-        as_of = None
-        if plan.as_of is not None:
-            as_of = Timestamp()
-            as_of.FromDatetime(datetime.fromisoformat(plan.as_of))
+        as_of = datetime.fromisoformat(plan.as_of) if plan.as_of else None
         for number in count():
             part = self._folder / f"{number:06}"
             if not (part / TABLE).exists():
@@ -224,7 +220,7 @@ class _Run:
         begin = bisect_right(changed, through.encode(), key=str.encode)
         return changed[begin : begin + PART]
 
-    async def _make_part(self, shoppers: list[str], as_of: Timestamp | None, folder: Path) -> None:
+    async def _make_part(self, shoppers: list[str], as_of: datetime | None, folder: Path) -> None:
         chosen = sorted(await self._permitted(shoppers), key=key_of)
         profiles: list[tuple[str, Profile]] = []
         for begin in range(0, len(chosen), _TOGETHER):
@@ -233,12 +229,12 @@ class _Run:
             profiles += [(each, found) for each, found in zip(together, made, strict=True) if found is not None]
         await asyncio.to_thread(write, profiles, self._description(0, 0), folder)
 
-    async def _profile(self, shopper_id: str, as_of: Timestamp | None) -> Profile | None:
+    async def _profile(self, shopper_id: str, as_of: datetime | None) -> Profile | None:
         """As GetProfile answers; None if nothing was recorded up to the moment."""
-        behaviour = await recorded_behaviour_of(self._store, shopper_id, as_of)
-        if not behaviour.history:
+        history = await read_history(self._store, shopper_id, as_of)
+        if not history.events:
             return None
-        return await profile_of(self._engine, behaviour.history, behaviour.as_of, fields=_FIELDS, deadline=None)
+        return await profile_of(self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None)
 
     async def _kept(self, base: ShopperTable, changed: list[str]) -> Rows:
         """Rows of a table that stay as they are: not of who changed, may not stand there, or was forgotten since."""

@@ -14,8 +14,6 @@ from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.inference.fallback import Cause
 from portrait.server.metrics.guarded_registry import GuardedRegistry
-from portrait.server.processes.aggregated_metrics import Summed
-from portrait.server.processes.pool import Processes
 from portrait.server.response_cache import Answers
 from portrait.server.rollout.engine_registry import Loaded
 from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFUSED, SERVING
@@ -52,7 +50,7 @@ class Metrics:
 
     def watch_triton(self, triton: EmbeddedTriton) -> None:
         """Show how often Triton, or the process of a model, died."""
-        self.registry.register(_Triton(triton))
+        self.registry.register(TritonCollector(triton))
 
     def watch_gates(self, gates: Mapping[Kind, Gate]) -> None:
         """Show what the gates let in and refuse."""
@@ -95,34 +93,7 @@ def show(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callab
     return server.server_port, stop
 
 
-def of_processes(processes: Processes, triton: EmbeddedTriton | None) -> CollectorRegistry:
-    """The sums of all gateway processes, how many there are, and what became of the Triton that they share."""
-    registry = GuardedRegistry()
-    own = [registry.errors.counter, DROPPED_LINES]
-    if triton is not None:
-        registry.register(_Triton(triton))
-    registry.register(Summed(lambda: processes.metrics_urls, registry.errors, own))
-    registry.register(_Processes(processes))
-    return registry
-
-
-class _Processes(Collector):
-    """Reads the processes when it is asked."""
-
-    def __init__(self, processes: Processes) -> None:
-        self._processes = processes
-
-    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """How many serve, and how many had to be started again."""
-        yield GaugeMetricFamily(
-            "portrait_processes", "Gateway processes that serve.", len(self._processes.metrics_urls)
-        )
-        yield CounterMetricFamily(
-            "portrait_process_restarts", "Processes that were started again.", self._processes.restarts
-        )
-
-
-class _Triton(Collector):
+class TritonCollector(Collector):
     """Reads the embedded Triton when it is asked."""
 
     def __init__(self, triton: EmbeddedTriton) -> None:

@@ -6,7 +6,8 @@ from functools import partial
 
 import structlog
 
-from portrait.server.metrics.collectors import of_processes, show
+from portrait.server.metrics.collectors import show
+from portrait.server.processes.collectors import of_processes
 from portrait.server.processes.pool import Processes, hold
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.rollout.triton_releases import LOOK_SECONDS, HeldReleases

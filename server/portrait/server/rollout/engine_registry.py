@@ -13,7 +13,9 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.rollout.routes import Routes
 from portrait.server.rollout.traffic import Traffic
-from portrait.server.rpc.contract.limits import MAX_CATALOGUES
+
+MAX_CATALOGUES = 100
+"""Catalogues that exist at a time, the release's among them. Each takes memory and time series of metrics."""
 
 
 class Loaded:

@@ -11,7 +11,7 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.inference.liveness import Look
 from portrait.server.rollout.engine_registry import Loaded
-from portrait.server.rpc.interceptors.chain import Context
+from portrait.server.rpc.context import Context
 from portrait.server.storage.store import Store
 
 LOOK_SECONDS = 0.5

@@ -7,7 +7,7 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from portrait.server.rpc.interceptors.chain import Context
+from portrait.server.rpc.context import Context
 
 _ALPHA = "grpc.reflection.v1alpha"
 _V1 = "grpc.reflection.v1"

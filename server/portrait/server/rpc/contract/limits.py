@@ -16,12 +16,8 @@ from portrait.server.rpc.contract.bounds import (
     Requirement,
     Whole,
 )
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import profile_service_pb2, types_pb2
-
-HISTORY_EVENTS = 10_000
-"""A longer inline history is refused; of a longer recorded one the latest events are read."""
-MAX_CATALOGUES = 100
-"""Catalogues that exist at a time, those of the release among them. Each takes memory and series of metrics."""
 
 MAX_BATCH_EVENTS = 25_000
 """Events of all histories of one batch of profiles, each history counted once: those beyond fail by themselves."""
@@ -86,7 +82,7 @@ LIMITS: dict[str, Limit] = {
     "ForgetShopperRequest.shopper_id": _SHOPPER_ID,
     "GetProfileRequest.label_examples": Entries(0, 5),
     "GetProfileRequest.labels": Entries(0, 20, _NAME),
-    "History.events": Entries(0, HISTORY_EVENTS),
+    "History.events": Entries(0, MAX_HISTORY_EVENTS),
     "InterestCriterion.labels": Entries(0, 20, _NAME),
     "InterestCriterion.min_percentile": _SHARE,
     "InterestCriterion.min_weight": _SHARE,

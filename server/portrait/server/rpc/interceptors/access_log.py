@@ -6,7 +6,8 @@ import time
 import grpc
 import structlog
 
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Method, outcome
+from portrait.server.rpc.context import Answer, Behaviour, Context, Method
+from portrait.server.rpc.interceptors.chain import outcome
 
 _REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED.name
 

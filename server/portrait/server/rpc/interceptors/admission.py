@@ -10,8 +10,7 @@ from portrait.server.admission.gate import End, Gate, Priority, Work
 from portrait.server.admission.turns import Turns
 from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
-from portrait.server.rpc.interceptors.deadlines import current_deadline
+from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method, current_deadline
 from portrait.server.rpc.interceptors.identity import identity
 
 

@@ -1,39 +1,16 @@
 """Interceptors as functions round the next one, and the adapter that grpc.aio wants."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from portrait.server.admission.costs import FREE
+from portrait.server.rpc.context import Behaviour, Context, Interceptor, Method
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
-Context = grpc.aio.ServicerContext[Any, Any]
-Answer: TypeAlias = Message | bytes | None
-"""A message, or one that is serialised already; None of a method that has written a stream of them."""
-Behaviour = Callable[[Any, Context], Awaitable[Answer]]
-"""Answers a request."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """What is called."""
-
-    name: str
-    """Service and method, for example `portrait.v1.ProfileService/GetProfile`."""
-    parse: Callable[[bytes], Message]
-    """Reads a request from the wire."""
-    takes_stream: bool = False
-    """Whether what answers it reads its messages by itself."""
-    is_endless: bool = False
-    """Whether it answers with a stream that has no end of its own: watchers of health, and reflection."""
-
-
-Interceptor = Callable[[Method, Behaviour], Behaviour]
-"""Makes, of what answers a method, what does so with something done before or after."""
 
 
 class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in its stubs only

@@ -1,17 +1,9 @@
 """No call goes on for ever, and none is begun that nobody waits for."""
 
 import asyncio
-from contextvars import ContextVar
 
 from portrait.server.errors import DeadlineExceeded
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
-
-_current: ContextVar[float | None] = ContextVar("deadline", default=None)
-
-
-def current_deadline() -> float | None:
-    """When the time of the call that is being served is up, by `loop.time()`; None outside of calls."""
-    return _current.get()
+from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method, set_deadline
 
 
 def deadlines(default: float, maximum: float) -> Interceptor:
@@ -30,7 +22,7 @@ def deadlines(default: float, maximum: float) -> Interceptor:
                 raise DeadlineExceeded("the deadline had passed when the call arrived")
             try:
                 async with asyncio.timeout(seconds) as timeout:
-                    _current.set(timeout.when())
+                    set_deadline(timeout.when())
                     return await proceed(request, context)
             except TimeoutError:
                 if timeout.expired():

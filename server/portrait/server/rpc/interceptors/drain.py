@@ -4,7 +4,7 @@ import asyncio
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
+from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
 
 _LAST_WORD_SECONDS = 0.25
 """What a stream gets to say a last word, as health does, and to end by itself."""

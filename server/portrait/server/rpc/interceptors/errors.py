@@ -9,8 +9,8 @@ import structlog
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import PortraitError, Unavailable
+from portrait.server.rpc.context import Answer, Behaviour, Context, Method
 from portrait.server.rpc.contract.statuses import DETAILS_KEY, Status, internal, is_expected, status_of
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Method
 
 _RETRY_SECONDS = 1.0
 

@@ -5,7 +5,7 @@ import re
 from portrait.server.admission.gate import Priority
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
-from portrait.server.rpc.interceptors.chain import Context
+from portrait.server.rpc.context import Context
 
 PRIORITY, CALLER = "x-priority", "x-caller"
 """Metadata by which a caller says how urgent a call is, and who it is."""

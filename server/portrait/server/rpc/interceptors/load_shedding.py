@@ -12,8 +12,8 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Overloaded
 from portrait.server.metrics.collectors import Metrics
 from portrait.server.response_cache import Answers
+from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.rpc.contract.statuses import Status, status_of
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.rpc.interceptors.errors import abort
 from portrait.server.rpc.interceptors.identity import identity
 

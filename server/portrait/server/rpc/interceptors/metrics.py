@@ -3,7 +3,8 @@
 import time
 
 from portrait.server.metrics.collectors import Metrics
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method, outcome
+from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
+from portrait.server.rpc.interceptors.chain import outcome
 
 
 def measuring(metrics: Metrics) -> Interceptor:

@@ -9,8 +9,8 @@ import grpc
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Overloaded
 from portrait.server.metrics.collectors import Metrics
+from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.rpc.contract.statuses import Status, status_of
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.rpc.interceptors.errors import abort
 from portrait.server.rpc.interceptors.identity import origin
 

@@ -2,7 +2,7 @@
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Method
+from portrait.server.rpc.context import Answer, Behaviour, Context, Method
 
 
 def reading(method: Method, proceed: Behaviour) -> Behaviour:

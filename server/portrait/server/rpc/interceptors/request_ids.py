@@ -5,7 +5,7 @@ import secrets
 
 import structlog
 
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Method
+from portrait.server.rpc.context import Answer, Behaviour, Context, Method
 
 HEADER = "x-request-id"
 

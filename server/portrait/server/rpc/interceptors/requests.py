@@ -12,9 +12,9 @@ from portrait.server.admission.charges import recount
 from portrait.server.admission.request_units import units_of
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
+from portrait.server.rpc.context import Answer, Behaviour, Context, Method
 from portrait.server.rpc.contract.limits import MAX_REQUEST_ENTRIES
 from portrait.server.rpc.contract.validation import check
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Method
 from portrait.server.runtime.cooperation import run_in_steps
 
 _LONG_BYTES = 1 << 14

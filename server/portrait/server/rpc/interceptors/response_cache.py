@@ -10,7 +10,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from portrait.server.response_cache import Answers
-from portrait.server.rpc.interceptors.chain import Answer, Behaviour, Context, Interceptor, Method
+from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
 from portrait.server.storage.store import Store
 
 ANSWERED_AGAIN = {

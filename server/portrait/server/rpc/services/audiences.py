@@ -16,8 +16,7 @@ from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.rollout.engine_registry import Loaded
-from portrait.server.rpc.interceptors.chain import Context
-from portrait.server.rpc.interceptors.deadlines import current_deadline
+from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.audience_criteria import audience_of
 from portrait.server.rpc.services.page_tokens import PageToken, fingerprint
 from portrait.v1 import audience_service_pb2, audience_service_pb2_grpc

@@ -7,9 +7,8 @@ import structlog
 from portrait.features.events import Item
 from portrait.server.rollout.engine_registry import Loaded
 from portrait.server.rollout.item_changes import ItemChanges
+from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.contract.validation import violations
-from portrait.server.rpc.interceptors.chain import Context
-from portrait.server.rpc.interceptors.deadlines import current_deadline
 from portrait.server.rpc.services.messages import catalogue_name, entry_violations, item_message, item_of
 from portrait.server.storage.store import Store
 from portrait.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc

@@ -9,7 +9,7 @@ from portrait.server.consent.consents import Consent, Permissions, Purpose
 from portrait.server.demographics import Demographics, age_band
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
-from portrait.server.rpc.interceptors.chain import Context
+from portrait.server.rpc.context import Context
 from portrait.server.rpc.services.messages import datetime_of
 from portrait.server.rpc.services.profile_messages import demographics_message
 from portrait.server.storage.store import Store

@@ -7,8 +7,8 @@ import structlog
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import AlreadyExists, FailedPrecondition
+from portrait.server.rpc.context import Context
 from portrait.server.rpc.contract.validation import violations
-from portrait.server.rpc.interceptors.chain import Context
 from portrait.server.rpc.services.messages import entry_error, entry_violations, event_of
 from portrait.server.storage.store import Recorded, RecordedEvent, Store
 from portrait.v1 import event_service_pb2, event_service_pb2_grpc

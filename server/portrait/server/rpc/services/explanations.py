@@ -20,10 +20,9 @@ from portrait.server.explanation.counterfactuals import (
 )
 from portrait.server.recommendation.ranking import RankRequest
 from portrait.server.rollout.engine_registry import Loaded
-from portrait.server.rpc.interceptors.chain import Context
-from portrait.server.rpc.interceptors.deadlines import current_deadline
-from portrait.server.rpc.services.messages import catalogue_name, ranked_message, type_message
-from portrait.server.rpc.services.shoppers import behaviour_of, charge_history, charge_searches, known_behaviour_of
+from portrait.server.rpc.context import Context, current_deadline
+from portrait.server.rpc.services.messages import catalogue_name, ranked_message, requested_moment, type_message
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, history_of, require_history
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -46,22 +45,22 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         self, request: explanation_service_pb2.ExplainRecommendationRequest, context: Context
     ) -> explanation_service_pb2.ExplainRecommendationResponse:
         """Why an item has its score."""
-        behaviour = await behaviour_of(
+        history = await history_of(
             self._store,
             self._permissions,
             request.shopper,
-            request.as_of if request.HasField("as_of") else None,
+            requested_moment(request),
             # Of the latest, as many as models remember are left when some are left out.
             REMEMBERED_EVENTS + ENCODED_EVENTS,
         )
-        await charge_searches(behaviour.history)
-        await add_units(histories_of(behaviour.history) + MOST_WORDS // TEXTS_PER_UNIT)
+        await charge_searches(history.events)
+        await add_units(histories_of(history.events) + MOST_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
         with self._loaded.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
             explained = await explain_recommendation(
                 engine,
-                RankRequest(behaviour.history, behaviour.as_of, catalogue, request.query),
+                RankRequest(history.events, history.as_of, catalogue, request.query),
                 engine.get_item(catalogue, request.item_id),
                 deadline=current_deadline(),
             )
@@ -79,21 +78,21 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         self, request: explanation_service_pb2.ExplainProfileRequest, context: Context
     ) -> explanation_service_pb2.ExplainProfileResponse:
         """What a profile rests on."""
-        as_of = request.as_of if request.HasField("as_of") else None
+        as_of = requested_moment(request)
         await charge_history(self._store, request.shopper, as_of)
-        behaviour = await known_behaviour_of(self._store, self._permissions, request.shopper, as_of)
+        history = await require_history(self._store, self._permissions, request.shopper, as_of)
         with self._loaded.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
-            await add_units(histories_of(behaviour.history))
+            await add_units(histories_of(history.events))
             # An interest is of all events and of no searches, a trait and the embedding of the latest.
             if request.HasField("interest"):
-                await add_units(history_units(count_weighed_events(engine, behaviour.history)))
+                await add_units(history_units(count_weighed_events(engine, history.events)))
             else:
-                await charge_searches(behaviour.history)
+                await charge_searches(history.events)
             explained = await explain_profile(
                 engine,
-                behaviour.history,
-                behaviour.as_of,
+                history.events,
+                history.as_of,
                 Part(interest=tuple(request.interest.names), trait=request.trait),
                 deadline=current_deadline(),
             )

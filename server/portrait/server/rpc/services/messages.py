@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -44,6 +44,11 @@ def catalogue_name(sent: str) -> str:
 def datetime_of(time: Timestamp) -> datetime:
     """A time, UTC, to the microsecond. What `ToDatetime` does, in a third of its time."""
     return _EPOCH + timedelta(0, time.seconds, time.nanos // 1_000)
+
+
+def requested_moment(request: Any) -> datetime | None:
+    """The field `as_of` of a request; None if it is not set, which means now."""
+    return datetime_of(request.as_of) if request.HasField("as_of") else None
 
 
 def event_of(message: types_pb2.Event, event_id: str) -> Event:

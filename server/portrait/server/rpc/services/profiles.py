@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
 from portrait.features.generators import run_at_once
@@ -19,14 +18,13 @@ from portrait.server.errors import InvalidRequest, PortraitError
 from portrait.server.profiles.compute import SHORT_EVENTS, LabelQuestions, profile_of
 from portrait.server.profiles.profile import NOT_SHOWN, withheld
 from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.contract.statuses import is_expected
 from portrait.server.rpc.contract.validation import check
-from portrait.server.rpc.interceptors.chain import Context
-from portrait.server.rpc.interceptors.deadlines import current_deadline
 from portrait.server.rpc.services.batches import Batch, Entry
-from portrait.server.rpc.services.messages import datetime_of, entry_error
+from portrait.server.rpc.services.messages import entry_error, requested_moment
 from portrait.server.rpc.services.profile_messages import profile_fields, profile_message
-from portrait.server.rpc.services.shoppers import charge_history, charge_searches, known_behaviour_of, stored_events
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, count_stored_events, require_history
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
@@ -53,7 +51,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         self, request: profile_service_pb2.GetProfileRequest, context: Context
     ) -> profile_service_pb2.GetProfileResponse:
         """Serve one profile."""
-        as_of = request.as_of if request.HasField("as_of") else None
+        as_of = requested_moment(request)
         await charge_history(self._store, request.shopper, as_of)
         labels = LabelQuestions(request.labels, await self._examples(request, as_of))
         with self._loaded.routes as routes:
@@ -68,9 +66,9 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         self, request: profile_service_pb2.BatchGetProfilesRequest, context: Context
     ) -> profile_service_pb2.BatchGetProfilesResponse:
         """Serve many profiles at one time; each is served or fails by itself."""
-        as_of = request.as_of if request.HasField("as_of") else None
+        as_of = requested_moment(request)
         batch = Batch(request.shoppers)
-        stored = await stored_events(self._store, [entry.shopper for entry in batch.entries], as_of)
+        stored = await count_stored_events(self._store, [entry.shopper for entry in batch.entries], as_of)
         batch.limit_events(stored)
         short, long = batch.unanswered
         # Those that the request brings are counted since it was read.
@@ -87,7 +85,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         return profile_service_pb2.BatchGetProfilesResponse(results=batch.results())
 
     async def _result(
-        self, engine: Engine, entry: Entry, as_of: Timestamp | None, paths: Sequence[str], allow_degraded: bool
+        self, engine: Engine, entry: Entry, as_of: datetime | None, paths: Sequence[str], allow_degraded: bool
     ) -> profile_service_pb2.BatchGetProfilesResult:
         try:
             checking = check(entry.shopper, entry.path)
@@ -102,7 +100,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         return profile_service_pb2.BatchGetProfilesResult(profile=profile)
 
     async def _examples(
-        self, request: profile_service_pb2.GetProfileRequest, as_of: Timestamp | None
+        self, request: profile_service_pb2.GetProfileRequest, as_of: datetime | None
     ) -> list[tuple[str, list[tuple[Sequence[Event], datetime]]]]:
         """The histories of the example shoppers of each label; one that examples share is read once."""
         read: dict[bytes, tuple[Sequence[Event], datetime]] = {}
@@ -113,11 +111,11 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
                 key = shopper_key(shopper)
                 if key not in read:
                     path = f"label_examples[{place}].shoppers[{nth}]"
-                    behaviour = await known_behaviour_of(
+                    history = await require_history(
                         self._store, self._permissions, shopper, as_of, path, REMEMBERED_EVENTS
                     )
-                    await charge_searches(behaviour.history)
-                    read[key] = behaviour.history, behaviour.as_of
+                    await charge_searches(history.events)
+                    read[key] = history.events, history.as_of
                 examples.append(read[key])
             found.append((label.label, examples))
         return found
@@ -127,22 +125,22 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         engine: Engine,
         shopper: types_pb2.ShopperRef,
         path: str,
-        as_of: Timestamp | None,
+        as_of: datetime | None,
         paths: Sequence[str],
         allow_degraded: bool,
         labels: LabelQuestions | None = None,
     ) -> profile_service_pb2.Profile:
         fields, shopper_id = profile_fields(paths), shopper.shopper_id
         if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):
-            moment = datetime.now(UTC) if as_of is None else datetime_of(as_of)
+            moment = as_of or datetime.now(UTC)
             declared = await self._declared(shopper_id, as_of, fields)
             return profile_message(withheld(engine.release.number, moment, fields, declared), shopper_id, fields)
-        behaviour = await known_behaviour_of(self._store, self._permissions, shopper, as_of, path)
-        await charge_searches(behaviour.history)
+        history = await require_history(self._store, self._permissions, shopper, as_of, path)
+        await charge_searches(history.events)
         profile = await profile_of(
             engine,
-            behaviour.history,
-            behaviour.as_of,
+            history.events,
+            history.as_of,
             fields=fields,
             deadline=current_deadline(),
             labels=labels or LabelQuestions(),
@@ -152,12 +150,11 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         return profile_message(profile, shopper_id, fields)
 
     async def _declared(
-        self, shopper_id: str, as_of: Timestamp | None, fields: frozenset[str]
+        self, shopper_id: str, as_of: datetime | None, fields: frozenset[str]
     ) -> Demographics | Absence:
         """What a shopper declared, or why it is not shown."""
         if "demographics" not in fields or not shopper_id:
             return NOT_SHOWN
         if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):
             return NOT_SHOWN
-        moment = None if as_of is None else datetime_of(as_of)
-        return declared_by(await self._store.demographics(shopper_id), moment)
+        return declared_by(await self._store.demographics(shopper_id), as_of)

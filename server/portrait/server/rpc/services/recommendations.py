@@ -6,11 +6,10 @@ from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
 from portrait.server.consent.consents import Permissions
 from portrait.server.recommendation import ranking
 from portrait.server.rollout.engine_registry import Loaded
-from portrait.server.rpc.contract.limits import HISTORY_EVENTS
-from portrait.server.rpc.interceptors.chain import Context
-from portrait.server.rpc.interceptors.deadlines import current_deadline
-from portrait.server.rpc.services.messages import catalogue_name, filter_of, items_of, ranked_messages
-from portrait.server.rpc.services.shoppers import behaviour_of, charge_history, charge_searches
+from portrait.server.rpc.context import Context, current_deadline
+from portrait.server.rpc.services.messages import catalogue_name, filter_of, items_of, ranked_messages, requested_moment
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, history_of
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.server.storage.store import Store
 from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
 
@@ -36,17 +35,17 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     ) -> recommendation_service_pb2.RecommendResponse:
         """The best items of a catalogue."""
         with self._loaded.routes as routes:
-            as_of = request.as_of if request.HasField("as_of") else None
+            as_of = requested_moment(request)
             if request.exclude_seen:  # all events are read, not only those that models remember
                 await charge_history(self._store, request.shopper, as_of)
-            limit = HISTORY_EVENTS if request.exclude_seen else REMEMBERED_EVENTS
-            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of, limit)
-            await charge_searches(behaviour.history)
+            limit = MAX_HISTORY_EVENTS if request.exclude_seen else REMEMBERED_EVENTS
+            history = await history_of(self._store, self._permissions, request.shopper, as_of, limit)
+            await charge_searches(history.events)
             ranked = await ranking.recommend(
                 routes.of(request.shopper.shopper_id),
                 ranking.RecommendRequest(
-                    history=behaviour.history,
-                    as_of=behaviour.as_of,
+                    history=history.events,
+                    as_of=history.as_of,
                     catalogue=catalogue_name(request.catalogue),
                     query=request.query,
                     k=request.k or DEFAULT_K,
@@ -70,15 +69,15 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     ) -> recommendation_service_pb2.RankResponse:
         """The caller's candidates in order."""
         with self._loaded.routes as routes:
-            as_of = request.as_of if request.HasField("as_of") else None
-            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of, REMEMBERED_EVENTS)
-            await charge_searches(behaviour.history)
+            as_of = requested_moment(request)
+            history = await history_of(self._store, self._permissions, request.shopper, as_of, REMEMBERED_EVENTS)
+            await charge_searches(history.events)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(
                 routes.of(request.shopper.shopper_id),
                 ranking.RankRequest(
-                    history=behaviour.history,
-                    as_of=behaviour.as_of,
+                    history=history.events,
+                    as_of=history.as_of,
                     catalogue=catalogue,
                     query=request.query,
                     candidates=await items_of([candidate.item for candidate in request.candidates], catalogue),

@@ -3,8 +3,7 @@
 import structlog
 
 from portrait.server.rollout.engine_registry import Loaded
-from portrait.server.rpc.interceptors.chain import Context
-from portrait.server.rpc.interceptors.deadlines import current_deadline
+from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.messages import pack_floats
 from portrait.v1 import text_service_pb2, text_service_pb2_grpc
 

@@ -26,10 +26,10 @@ from portrait.server.errors import (
     Violation,
 )
 from portrait.server.metrics.collectors import Metrics
-from portrait.server.rpc.context import Context
+from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.interceptors.access_log import access_log
 from portrait.server.rpc.interceptors.chain import Chain
-from portrait.server.rpc.interceptors.deadlines import current_deadline, deadlines
+from portrait.server.rpc.interceptors.deadlines import deadlines
 from portrait.server.rpc.interceptors.errors import errors
 from portrait.server.rpc.interceptors.metrics import measuring
 from portrait.server.rpc.interceptors.reader import reading

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
-from portrait.server.contract.limits import LIMITS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_REQUEST_ENTRIES, REQUIRED
+from portrait.server.rpc.contract.limits import LIMITS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_REQUEST_ENTRIES, REQUIRED
 from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait_pb2
 
 STUBS = Path(profile_pb2.__file__).parent

@@ -19,9 +19,10 @@ from portrait.features.profiles.keywords import READ_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
 from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of
-from portrait.server.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
-from portrait.server.contract.validation import violations
-from portrait.server.services.registry import SERVICE_NAMES
+from portrait.server.rpc.contract.limits import MAX_BATCH_EVENTS
+from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.services.registry import SERVICE_NAMES
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.explanation_service_pb2 import ExplainProfileRequest
@@ -30,7 +31,7 @@ from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileR
 from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
-UNITS = HISTORY_EVENTS // EVENTS_PER_UNIT
+UNITS = MAX_HISTORY_EVENTS // EVENTS_PER_UNIT
 TYPED = search_units(READ_EVENTS // 4 * 60)
 """Every fourth event of the world's histories is a search of 60 characters."""
 WORLD = World(["heavy-0", "heavy-1", "heavy-2"], [item.item_id for item in tiny_release.ITEMS], ["Home", "Lamps"])
@@ -185,7 +186,7 @@ async def test_a_shopper_who_stands_often_in_a_batch_is_computed_once(heavy: Run
     answer = await stubs.profiles.BatchGetProfiles(batch)
     assert len(answer.results) == 256
     assert len({result.SerializeToString(deterministic=True) for result in answer.results}) == 1
-    assert answer.results[0].profile.event_count == HISTORY_EVENTS
+    assert answer.results[0].profile.event_count == MAX_HISTORY_EVENTS
     profiles = (await metrics(heavy))['portrait_model_rows_total{model="profile_encoder"}']
     await stubs.profiles.BatchGetProfiles(batch)
     assert (await metrics(heavy))['portrait_model_rows_total{model="profile_encoder"}'] - profiles == 1

@@ -18,7 +18,7 @@ from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.metric_lint import GAUGES, gauges, lint
 
 from portrait.server.audiences.table import TABLE
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.server.storage.sqlite import open_store
 from portrait.v1 import event_pb2, item_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest

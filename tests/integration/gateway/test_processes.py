@@ -26,7 +26,7 @@ from support.recording_proxy import Proxy, recording_proxy
 
 from portrait.client import Client, Event, EventType
 from portrait.client.channels import OPTIONS
-from portrait.server.rollout.gateways import Gateway
+from portrait.server.rollout.gateway_status import Gateway
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton.model_processes import find_model_processes
 from portrait.v1 import event_pb2, shopper_pb2

@@ -33,7 +33,7 @@ from portrait.client import (
 )
 from portrait.client.audiences import Criterion
 from portrait.features.release.layout import releases
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 RESULTS = Path(__file__).parents[1] / "results"
 SECONDS_BOUND, MEMORY_BOUND_GIB = 5.0, 2.0

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.server.contract.bounds import Characters, Entries, Pairs
-from portrait.server.contract.limits import HISTORY_EVENTS, LIMITS
+from portrait.server.rpc.contract.bounds import Characters, Entries, Pairs
+from portrait.server.rpc.contract.limits import LIMITS
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import (
     audience_service_pb2,
     catalogue_service_pb2,
@@ -64,9 +65,9 @@ def history(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEven
     now = datetime.now(UTC)
     kinds = [types_pb2.EVENT_TYPE_VIEW, types_pb2.EVENT_TYPE_PURCHASE, types_pb2.EVENT_TYPE_REFUND]
     events = []
-    for number in range(HISTORY_EVENTS):
+    for number in range(MAX_HISTORY_EVENTS):
         time = Timestamp()
-        time.FromDatetime(now - timedelta(minutes=HISTORY_EVENTS - number))
+        time.FromDatetime(now - timedelta(minutes=MAX_HISTORY_EVENTS - number))
         event = types_pb2.Event(event_id=f"{shopper}-{number}", time=time)
         if number % 4 == 3:
             event.type, event.query = types_pb2.EVENT_TYPE_SEARCH, text(number, 60)
@@ -114,7 +115,7 @@ def _get_profile(world: World) -> Message:
 
 
 def _get_profile_of_history(world: World) -> Message:
-    return profile_service_pb2.GetProfileRequest(shopper=_inline(HISTORY_EVENTS), fields={"paths": _FIELDS})
+    return profile_service_pb2.GetProfileRequest(shopper=_inline(MAX_HISTORY_EVENTS), fields={"paths": _FIELDS})
 
 
 def _batch(shoppers: Sequence[types_pb2.ShopperRef]) -> Message:
@@ -130,7 +131,7 @@ def _batch_of_many(world: World) -> Message:
 
 
 def _batch_inline(world: World) -> Message:
-    one = _inline(HISTORY_EVENTS)
+    one = _inline(MAX_HISTORY_EVENTS)
     return _batch([one] * min(most("BatchGetProfilesRequest.shoppers"), MESSAGE_BYTES // one.ByteSize()))
 
 

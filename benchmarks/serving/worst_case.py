@@ -28,7 +28,7 @@ from benchmarks.common.targets import Row
 from benchmarks.common.worst_case_requests import DEAREST, World, history
 from benchmarks.serving.overload import NOT_AGAIN
 from portrait.features.release import layout as release_layout
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 AT_ONCE = 4
 DEADLINE = 60.0

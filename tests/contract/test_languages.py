@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 
 from portrait.client.messages import read_embeddings, vector
 from portrait.features.release.layout import MAX_RELEASE
-from portrait.server.services import translation
+from portrait.server.rpc.services import messages as translation
 from portrait.v1 import profile_service_pb2, text_service_pb2, types_pb2
 
 STUBS = Path(types_pb2.__file__).parent

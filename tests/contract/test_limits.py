@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
-from portrait.server.contract.limits import LIMITS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_REQUEST_ENTRIES, REQUIRED
+from portrait.server.rpc.contract.limits import LIMITS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_REQUEST_ENTRIES, REQUIRED
 from portrait.v1 import (
     audience_service_pb2,
     catalogue_service_pb2,

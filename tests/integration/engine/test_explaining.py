@@ -11,9 +11,9 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.histories.history_arrays import ENCODED_EVENTS
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
-from portrait.server.explaining import Part, explain_profile, explain_recommendation
-from portrait.server.profiling import profile_of
-from portrait.server.ranking import RankRequest, rank
+from portrait.server.explanation.counterfactuals import Part, explain_profile, explain_recommendation
+from portrait.server.profiles.compute import profile_of
+from portrait.server.recommendation.ranking import RankRequest, rank
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LAMPS = ("Home", "Lamps")

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from portrait.features.events import Event, EventType
-from portrait.server import tabulating
+from portrait.server.audiences import build_table as tabulating
+from portrait.server.audiences.build_table import TabulationError, tabulate
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import ShopperTable
 from portrait.server.engine import Engine
-from portrait.server.moments import moment
-from portrait.server.profiling import profile_of
+from portrait.server.profiles.compute import profile_of
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent, Store
-from portrait.server.tabulating import TabulationError, tabulate
+from portrait.server.timestamps import moment
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ITEMS = ("desk-lamp-red", "wool-rug-blue", "frying-pan-black")
@@ -196,7 +196,7 @@ async def test_a_full_run_is_the_newest_though_the_clock_was_set_back_and_nobody
     engine: Engine, store: Store, snapshots: Snapshots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
-    monkeypatch.setattr("portrait.server.tabulating.time.time_ns", lambda: 0)
+    monkeypatch.setattr("portrait.server.audiences.build_table.time.time_ns", lambda: 0)
     after = await tabulate(engine, store, snapshots, everybody, full=True, as_of=NOW)
     newest = snapshots.newest(engine.release.identity)
     assert newest is not None

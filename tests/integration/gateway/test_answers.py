@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
@@ -25,10 +25,10 @@ STEPS = 150
 
 
 @pytest.fixture(scope="module")
-def gateways(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Served]]:
+def gateways(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningGateway]]:
     with ExitStack() as closing:
         yield [
-            closing.enter_context(serve(repository, tmp_path_factory.mktemp("answers"), *arguments))
+            closing.enter_context(run_gateway(repository, tmp_path_factory.mktemp("answers"), *arguments))
             for arguments in ((), ("--answer-cache-mib", "0"))
         ]
 
@@ -87,7 +87,7 @@ async def ask(stubs: Stubs, name: str, request: Message) -> Any:
     return answer
 
 
-async def test_both_say_the_same_whatever_happens(gateways: list[Served]) -> None:
+async def test_both_say_the_same_whatever_happens(gateways: list[RunningGateway]) -> None:
     chance = random.Random(1)
     channels = [grpc.aio.insecure_channel(gateway.address) for gateway in gateways]
     both = [Stubs.over(channel) for channel in channels]
@@ -102,7 +102,7 @@ async def test_both_say_the_same_whatever_happens(gateways: list[Served]) -> Non
     assert given_again[1] == 0
 
 
-def hits(gateway: Served) -> float:
+def hits(gateway: RunningGateway) -> float:
     text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
     [line] = [line for line in text.splitlines() if line.startswith("portrait_answer_cache_hits_total ")]
     return float(line.split()[1])

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 from support import tiny_release
-from support.gateway import Served, serve
+from support.gateway import RunningGateway, run_gateway
 
 from docs.examples.applications import financial_risk
 from portrait.client import (
@@ -36,7 +36,7 @@ CONNECTIONS = 12
 
 
 @pytest.fixture
-def client(gateway: Served) -> Iterator[Client]:
+def client(gateway: RunningGateway) -> Iterator[Client]:
     with Client(gateway.address) as client:
         yield client
 
@@ -200,7 +200,7 @@ def test_an_answer_about_others_forgets_who_withdraws(client: Client, shopper: s
         ({"consents": [{"purpose": 1, "decision": 1, "notice": "x" * 201}]}, "consents[0].notice"),
     ],
 )
-def test_what_is_no_consent_is_refused(gateway: Served, request_: dict[str, object], field: str) -> None:
+def test_what_is_no_consent_is_refused(gateway: RunningGateway, request_: dict[str, object], field: str) -> None:
     with grpc.insecure_channel(gateway.address) as channel, pytest.raises(grpc.RpcError) as raised:
         ConsentServiceStub(channel).SetConsents(SetConsentsRequest(shopper_id="ann", **request_))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -214,7 +214,7 @@ def test_an_age_that_nobody_has_is_refused(client: Client, shopper: str, age: in
     assert [each.field for each in raised.value.violations] == ["age"]
 
 
-def test_refusals_are_counted_and_nothing_is_logged(gateway: Served, client: Client, shopper: str) -> None:
+def test_refusals_are_counted_and_nothing_is_logged(gateway: RunningGateway, client: Client, shopper: str) -> None:
     record_lamps(client, shopper)
     said = [Consent(Purpose.PERSONALISATION, False, notice="a-notice"), Consent(Purpose.DEMOGRAPHICS, True)]
     client.set_consents(shopper, said)
@@ -227,7 +227,7 @@ def test_refusals_are_counted_and_nothing_is_logged(gateway: Served, client: Cli
 
 
 def test_no_process_shows_what_was_withdrawn(repository: Path, tmp_path: Path, shopper: str) -> None:
-    with serve(repository, tmp_path, "--processes", "2") as served, ExitStack() as closing:
+    with run_gateway(repository, tmp_path, "--processes", "2") as served, ExitStack() as closing:
         options = [("grpc.use_local_subchannel_pool", 1)]  # else all share one connection
         channels = [closing.enter_context(grpc.insecure_channel(served.address, options)) for _ in range(CONNECTIONS)]
         request = GetProfileRequest(shopper={"shopper_id": shopper}, fields={"paths": ["demographics"]})
@@ -249,7 +249,7 @@ def test_no_process_shows_what_was_withdrawn(repository: Path, tmp_path: Path, s
 
 def test_rules_can_be_set(repository: Path, tmp_path: Path, shopper: str) -> None:
     rules = ("--consent-personalisation", "granted", "--consent-demographics", "unless-withdrawn")
-    with serve(repository, tmp_path, *rules) as served, Client(served.address) as client:
+    with run_gateway(repository, tmp_path, *rules) as served, Client(served.address) as client:
         record_lamps(client, shopper)
         client.declare_demographics(shopper, age=30)
         profile = client.get_profile(shopper)

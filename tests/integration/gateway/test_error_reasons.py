@@ -11,7 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from support.gateway import Served
+from support.gateway import RunningGateway
 
 from benchmarks.common.contract import methods, path_of
 from portrait.client import Client, FailedPreconditionError, NotFoundError, PortraitError
@@ -77,7 +77,7 @@ def wire(name: str, fields: dict[str, Any]) -> bytes:
     ],
 )
 def test_a_refusal_names_its_cause_and_its_field(
-    gateway: Served, name: str, fields: dict[str, Any], told: tuple[str, str, list[str]]
+    gateway: RunningGateway, name: str, fields: dict[str, Any], told: tuple[str, str, list[str]]
 ) -> None:
     assert refusal(gateway.address, name, wire(name, fields)) == told
 
@@ -92,13 +92,13 @@ def test_a_refusal_names_its_cause_and_its_field(
     ],
 )
 def test_a_call_that_is_no_request_says_so(
-    gateway: Served, request_: bytes, metadata: tuple[tuple[str, str], ...], reason: str
+    gateway: RunningGateway, request_: bytes, metadata: tuple[tuple[str, str], ...], reason: str
 ) -> None:
     code, told, _ = refusal(gateway.address, "EncodeTexts", request_, metadata=metadata)
     assert (code, told) == ("INVALID_ARGUMENT", reason)
 
 
-def test_health_of_a_service_that_there_is_not(gateway: Served) -> None:
+def test_health_of_a_service_that_there_is_not(gateway: RunningGateway) -> None:
     with grpc.insecure_channel(gateway.address) as channel, pytest.raises(grpc.RpcError) as raised:
         health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="none"))
     status = rpc_status.from_call(raised.value)
@@ -106,7 +106,7 @@ def test_health_of_a_service_that_there_is_not(gateway: Served) -> None:
     assert json.dumps(MessageToDict(status)).count("SERVICE_UNKNOWN") == 1
 
 
-def test_entries_of_batches_say_why_too(gateway: Served, shopper: str) -> None:
+def test_entries_of_batches_say_why_too(gateway: RunningGateway, shopper: str) -> None:
     with grpc.insecure_channel(gateway.address) as channel:
         shoppers = [{"shopper_id": shopper}, {}]
         found = channel.unary_unary(path_of(METHODS["BatchGetProfiles"]))(
@@ -124,7 +124,7 @@ def test_entries_of_batches_say_why_too(gateway: Served, shopper: str) -> None:
         assert result.error.reason == "FIELD_INVALID"
 
 
-def test_the_client_shows_the_reason(gateway: Served, shopper: str) -> None:
+def test_the_client_shows_the_reason(gateway: RunningGateway, shopper: str) -> None:
     with Client(gateway.address) as client:
         with pytest.raises(NotFoundError, match=r"^NOT_FOUND \(SHOPPER_UNKNOWN\): shopper\.shopper_id: ") as raised:
             client.get_profile(shopper)

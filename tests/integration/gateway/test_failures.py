@@ -12,7 +12,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from support.gateway import Stubs, serve
+from support.gateway import Stubs, run_gateway
 
 from portrait.v1 import types_pb2 as types
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
@@ -97,7 +97,7 @@ def _gone(pid: int) -> None:
 
 
 async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path) as gateway:
+    with run_gateway(repository, tmp_path) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             load = Load(stubs)
@@ -125,7 +125,7 @@ async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> Non
 async def test_a_killed_gateway_keeps_what_it_accepted(repository: Path, tmp_path: Path) -> None:
     new: dict[str, Any] = {"item_id": "new", "title": "Purple desk lamp", "category_path": ["Home"]}
     sent = events(0, 21)
-    with serve(repository, tmp_path) as gateway:
+    with run_gateway(repository, tmp_path) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             assert (await stubs.events.RecordEvents(RecordEventsRequest(events=sent.events[:20]))).accepted == 20
@@ -139,7 +139,7 @@ async def test_a_killed_gateway_keeps_what_it_accepted(repository: Path, tmp_pat
         gateway.process.wait()
     await asyncio.to_thread(_gone, triton)
 
-    with serve(repository, tmp_path) as gateway:
+    with run_gateway(repository, tmp_path) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             assert (await stubs.events.RecordEvents(sent)).duplicates == 20

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from support.gateway import Served, serve
+from support.gateway import RunningGateway, run_gateway
 
 from benchmarks.common.fuzzing.bad_input import CONNECTIONS, STREAMS
 from benchmarks.common.fuzzing.fuzzer import fuzz
@@ -25,12 +25,12 @@ CALLS = [
 
 
 @pytest.fixture(scope="module")
-def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve(repository, tmp_path_factory.mktemp("fuzz")) as served:
+def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    with run_gateway(repository, tmp_path_factory.mktemp("fuzz")) as served:
         yield served
 
 
-def test_bad_input_of_every_kind(gateway: Served) -> None:
+def test_bad_input_of_every_kind(gateway: RunningGateway) -> None:
     report = fuzz(gateway.address, CALLS, 3_000, seed=1)
     kinds = {end.partition(":")[0] for end in report.ends}
     assert kinds == {make.__name__ for make in (*STREAMS, *CONNECTIONS)}
@@ -41,7 +41,7 @@ def test_bad_input_of_every_kind(gateway: Served) -> None:
     assert "fault" not in {line["event"] for line in gateway.logged}, gateway.log_text
 
 
-def test_a_call_that_ends_without_a_message_is_answered(gateway: Served) -> None:
+def test_a_call_that_ends_without_a_message_is_answered(gateway: RunningGateway) -> None:
     with grpc.insecure_channel(gateway.address) as channel:
         call = channel.stream_unary("/portrait.v1.ProfileService/GetProfile").future(iter(()), timeout=20)
         assert call.exception() is not None

@@ -12,7 +12,7 @@ from uuid import uuid4
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 from support.small_disk import fill, make_room, small_disk
 
 from portrait.v1 import types_pb2 as types
@@ -54,7 +54,7 @@ def locked(path: str) -> Iterator[None]:
         other.close()
 
 
-async def test_what_could_not_be_stored_changes_nothing(gateway: Served, stubs: Stubs, shopper: str) -> None:
+async def test_what_could_not_be_stored_changes_nothing(gateway: RunningGateway, stubs: Stubs, shopper: str) -> None:
     catalogue = f"catalogue-{uuid4().hex}"
     consents = ConsentServiceStub(stubs.channel)
     await stubs.catalogue.UpsertItems(UpsertItemsRequest(catalogue=catalogue, items=[ITEM | {"item_id": "old"}]))
@@ -94,7 +94,7 @@ async def _record_until_killed(stubs: Stubs, shopper: str, acknowledged: list[st
 async def test_a_full_disk_and_then_a_kill(repository: Path, tmp_path: Path) -> None:
     acknowledged: list[str] = []
     with small_disk(tmp_path / "disk", 48) as disk:
-        with serve(repository, disk) as gateway:
+        with run_gateway(repository, disk) as gateway:
             async with grpc.aio.insecure_channel(gateway.address) as channel:
                 stubs = Stubs.over(channel)
                 for shopper in ("ann", "bob"):

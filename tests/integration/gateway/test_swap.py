@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 from tritonclient.grpc.aio import InferenceServerClient
 from typer.testing import CliRunner, Result
 
@@ -88,25 +88,25 @@ def block(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def serving(repository: Path, folder: Path, *arguments: str) -> AsyncIterator[tuple[Served, Stubs]]:
+async def serving(repository: Path, folder: Path, *arguments: str) -> AsyncIterator[tuple[RunningGateway, Stubs]]:
     folder.mkdir(exist_ok=True)
-    with serve(repository, folder, *arguments) as gateway:
+    with run_gateway(repository, folder, *arguments) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             yield gateway, Stubs.over(channel)
 
 
-async def command(repository: Path, *arguments: str, gateways: tuple[Served, ...] = ()) -> Result:
+async def command(repository: Path, *arguments: str, gateways: tuple[RunningGateway, ...] = ()) -> Result:
     urls = [word for each in gateways for word in ("--gateway", str(each.line("ready")["metrics"]))]
     words = [*arguments, "--repository", str(repository), *urls]
     return await asyncio.to_thread(CliRunner().invoke, release, words, env={"COLUMNS": "300"})
 
 
-async def swap(repository: Path, *arguments: str, gateways: tuple[Served, ...]) -> None:
+async def swap(repository: Path, *arguments: str, gateways: tuple[RunningGateway, ...]) -> None:
     done = await command(repository, *arguments, gateways=gateways)
     assert done.exit_code == 0, done.output
 
 
-async def metric(gateway: Served, name: str) -> float | None:
+async def metric(gateway: RunningGateway, name: str) -> float | None:
     url = str(gateway.line("ready")["metrics"])
     text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
@@ -119,7 +119,7 @@ async def until(seen: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> N
             await asyncio.sleep(0.05)
 
 
-async def reasons_of_refusals(gateway: Served, release: int) -> set[str]:
+async def reasons_of_refusals(gateway: RunningGateway, release: int) -> set[str]:
     """The different reasons that the log gives for refusing a release, once it gives one."""
     found: set[str] = set()
 

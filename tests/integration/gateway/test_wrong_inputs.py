@@ -8,7 +8,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from support.gateway import Served, Stubs
+from support.gateway import RunningGateway, Stubs
 
 from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
 from portrait.v1 import types_pb2 as types
@@ -155,7 +155,7 @@ async def test_bytes_that_are_no_request(stubs: Stubs, sent: bytes) -> None:
     assert "no message of this method" in str(error.details())
 
 
-async def test_a_request_that_is_too_long(gateway: Served) -> None:
+async def test_a_request_that_is_too_long(gateway: RunningGateway) -> None:
     async with grpc.aio.insecure_channel(gateway.address) as channel:
         call = channel.unary_unary("/portrait.v1.ProfileService/GetProfile")(b"\x00" * (8 * 1024 * 1024 + 1))
         await refused(call, grpc.StatusCode.RESOURCE_EXHAUSTED)

@@ -28,14 +28,14 @@ from portrait.server.audiences.criteria import (
     TraitCriterion,
     ValueCriterion,
 )
-from portrait.server.audiences.finding import Finder, Found, Outcome, Permitted, rounded
-from portrait.server.audiences.merging import Source, merge
+from portrait.server.audiences.external_sort import Source, merge
+from portrait.server.audiences.search import Finder, Found, Outcome, Permitted, rounded
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import ShopperTable
 from portrait.server.errors import InvalidRequest
 from portrait.server.profiles.profile import Profile
 from portrait.server.profiles.value import Segment, Tier
-from portrait.server.services.page_tokens import PageToken, fingerprint
+from portrait.server.rpc.services.page_tokens import PageToken, fingerprint
 from portrait.v1 import audience_service_pb2
 
 PATHS = [("Home",), ("Home", "Lamps"), ("Garden",), ("Kitchen", "Pans")]

@@ -13,9 +13,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.server.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
-from portrait.server.contract.limits import HISTORY_EVENTS, LIMITS, REQUIRED
-from portrait.server.contract.validation import violations
+from portrait.server.rpc.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
+from portrait.server.rpc.contract.limits import LIMITS, REQUIRED
+from portrait.server.rpc.contract.validation import violations
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import audience_service_pb2 as audience
 from portrait.v1 import catalogue_service_pb2 as catalogue
 from portrait.v1 import consent_service_pb2 as consent
@@ -245,7 +246,7 @@ def test_paths_lead_to_the_field_at_fault() -> None:
 
 
 def test_the_longest_history_passes_and_a_longer_one_is_not_walked() -> None:
-    history = types.History(events=[viewed()] * HISTORY_EVENTS)
+    history = types.History(events=[viewed()] * MAX_HISTORY_EVENTS)
     assert fields_at_fault(types.ShopperRef(history=history)) == []
     history.events.add(price=math.nan)
     assert fields_at_fault(types.ShopperRef(history=history)) == ["history.events"]

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from portrait.features.files.atomic_write import replacing
 from portrait.features.profiles.interests import MOST_INTERESTS
-from portrait.server.moments import microseconds
 from portrait.server.profiles.profile import Profile
+from portrait.server.timestamps import microseconds
 
 TABLE = "table.json"
 UNKNOWN_TIME = np.iinfo(np.int64).min

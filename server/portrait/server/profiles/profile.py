@@ -15,11 +15,11 @@ from portrait.features.profiles.interests import Interest, interests
 from portrait.features.profiles.keywords import WeightedKeyword, read_keywords
 from portrait.features.profiles.price_bands import PriceBand, price_bands
 from portrait.features.profiles.sentences import Sentence
-from portrait.server.consents import Purpose
+from portrait.server.consent.consents import Purpose
+from portrait.server.demographics import Demographics
 from portrait.server.profiles.aversions import Aversion, aversions
 from portrait.server.profiles.brands import BrandAffinity, brand_affinities
 from portrait.server.profiles.cycles import PurchaseCycle, purchase_cycles
-from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.discounts import DiscountSensitivity, discount_sensitivity
 from portrait.server.profiles.inferred import inferred
 from portrait.server.profiles.labels import Label, LabelInterest, Seen, label_interests
@@ -27,9 +27,9 @@ from portrait.server.profiles.queries import QueryIntent, recent_queries
 from portrait.server.profiles.rhythm import Rhythm, rhythm
 from portrait.server.profiles.sessions import SessionIntent, session_intent
 from portrait.server.profiles.summary import SOURCES, summary
-from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Value, value
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
+from portrait.server.release.traits import TraitValue
 
 
 @dataclass(frozen=True, slots=True)

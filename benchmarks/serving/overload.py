@@ -20,7 +20,7 @@ from benchmarks.common.load.generator import LATE, OK, REFUSED, Answered, Call, 
 from benchmarks.common.targets import Row
 
 DEADLINE = 1.0
-NOT_AGAIN = ("--answer-cache-mib", "0")
+NOT_AGAIN = ("--response-cache-mib", "0")
 """No two calls are the same; answers kept in vain would look like memory that grows."""
 IN_FLIGHT = (16, 32, 48)
 PROCESSES = (1, 2)

@@ -79,7 +79,7 @@ def _swaps(repository: Path, releases: list[int], seconds: float, swaps: int) ->
     ]
     Traffic(one).write(repository)
     # Too little for all texts and answers: some are known, others made anew, on either release.
-    with serve(repository, "--text-cache-mib", "1", "--answer-seconds", "0.2") as gateway:
+    with serve(repository, "--text-cache-mib", "1", "--response-cache-ttl-seconds", "0.2") as gateway:
         said: Said = {}
         for release in (three, two, one):
             _command(gateway, repository, "promote", str(release))

@@ -130,7 +130,7 @@ async def test_both_serve_and_one_scrape_gives_sums(gateway: RunningGateway) -> 
     assert after[name] - before.get(name, 0.0) == CONNECTIONS
     assert after["portrait_processes"] == 2
     assert after["portrait_release"] == 1
-    served_by = {line["pid"] for line in gateway.lines("process ready", 2)}
+    served_by = {line["pid"] for line in gateway.lines("process_ready", 2)}
     assert len(served_by) == 2
 
 
@@ -344,7 +344,7 @@ def test_a_port_that_somebody_listens_on_is_refused(repository: Path, tmp_path: 
         served = RunningGateway(process)
         served.read()
     assert served.process.wait(10) == 1
-    assert "in use" in served.line("failed")["reason"]
+    assert "in use" in served.line("startup_failed")["reason"]
 
 
 def served_connections(pid: int, port: int) -> int:
@@ -391,7 +391,7 @@ async def test_callers_spread_again_after_a_process_was_away(repository: Path, t
         async with asyncio.timeout(60):
             while True:
                 assert not callers.done()
-                ready = {line["pid"] for line in gateway.logged if line["event"] == "process ready"} - {killed}
+                ready = {line["pid"] for line in gateway.logged if line["event"] == "process_ready"} - {killed}
                 if len(ready) == 2 and all(served_connections(worker, port) for worker in ready):
                     break
                 await asyncio.sleep(0.1)

@@ -25,7 +25,7 @@ _BYTES_PER_UNIT = 1 << 15
 """Long texts cost time even where the models read their beginning only."""
 
 
-def units_of(request: Any, size: int) -> int | None:
+def count_units(request: Any, size: int) -> int | None:
     """Units of a request, at least one; None if it has none but those of its size.
 
     Args:
@@ -141,7 +141,7 @@ _COUNTED_BY_SIZE = {
     "portrait.v1.ForgetShopperRequest",
 }
 """Requests whose size says all that they ask for."""
-LISTED = frozenset({*_UNITS, *_COUNTED_BY_SIZE})
+LISTED_REQUESTS = frozenset({*_UNITS, *_COUNTED_BY_SIZE})
 """The requests whose units somebody has said how to count."""
 
 
@@ -154,5 +154,5 @@ def require_counted(request: str) -> None:
     Raises:
         UnlistedMethod: nobody has.
     """
-    if request not in LISTED:
+    if request not in LISTED_REQUESTS:
         raise UnlistedMethod(f"{request} has no units: add it to portrait.server.admission.request_units")

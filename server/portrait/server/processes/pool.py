@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 
 from portrait.server.rollout.gateway_status import Gateway
-from portrait.server.runtime.addresses import naming_address
+from portrait.server.runtime.addresses import name_address_in_errors
 from portrait.server.runtime.background import Background
 from portrait.server.settings import Settings
 from portrait.server.triton.process import dying_with
@@ -33,7 +33,7 @@ class ProcessError(Exception):
     """A gateway process did not come up."""
 
 
-class Processes:
+class ProcessPool:
     """Runs `portrait.server.worker` so many times.
 
     Each holds its own models' texts and answers, and its own limits of admission; the kernel deals out connections.
@@ -104,7 +104,7 @@ class Processes:
             await self._end(process)
             raise ProcessError(f"a gateway process ended with code {process.returncode} before it served")
         self._metrics[process.pid] = json.loads(line)["metrics"]
-        _log.info("process ready", pid=process.pid, seconds=round(time.monotonic() - began, 3))
+        _log.info("process_ready", pid=process.pid, seconds=round(time.monotonic() - began, 3))
 
     async def _keep(self, place: int) -> None:
         """Wait until a process dies, and start it again."""
@@ -118,13 +118,13 @@ class Processes:
         stable = time.monotonic() - self._began[place] > _STABLE_SECONDS
         pause = 0.0 if stable else min(max(2 * self._pauses.get(place, 0.0), _FIRST_PAUSE), _LONGEST_PAUSE)
         self._pauses[place] = pause
-        _log.error("process died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
+        _log.error("process_exited", pid=process.pid, exit_code=code, restart_in_seconds=pause)
         await asyncio.sleep(pause)
         self.restarts += 1
         try:
             await self._start(place)
         except (ProcessError, OSError) as error:
-            _log.error("process not started", reason=str(error))
+            _log.error("process_start_failed", reason=str(error))
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         """Have the models repaired that a process finds unhealthy, until it ends."""
@@ -141,12 +141,12 @@ class Processes:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), self._settings.drain_seconds + _LATE_SECONDS)
         if process.returncode is None:
-            _log.error("process killed", pid=process.pid)
+            _log.error("process_killed", pid=process.pid)
             process.kill()
             await process.wait()
 
 
-def hold(host: str, port: int) -> socket.socket:
+def reserve_port(host: str, port: int) -> socket.socket:
     """Take a port for processes that share it; calls go to them, none to this socket.
 
     Args:
@@ -157,7 +157,7 @@ def hold(host: str, port: int) -> socket.socket:
         OSError: somebody else listens there, or the address is not of this machine.
     """
     family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family) as probe, naming_address(host, port):
+    with socket.socket(family) as probe, name_address_in_errors(host, port):
         # Whoever shares the port is no obstacle to one who shares too: so try alone first.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)

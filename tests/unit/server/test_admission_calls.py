@@ -168,7 +168,7 @@ def _never_given_again(server: Server) -> bytes:
 async def test_a_full_gateway_reads_no_calls_unless_many_are_answered_from_memory(
     server: Server, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch, often_given_again: bool
 ) -> None:
-    monkeypatch.setattr("portrait.server.admission.gate.WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("portrait.server.admission.gate.MAX_WAIT_SECONDS", 60.0)
     key = _never_given_again(server)
     if often_given_again:
         server.given.put(key, b"answer", None, 1.0)
@@ -190,7 +190,7 @@ async def test_a_full_gateway_reads_no_calls_unless_many_are_answered_from_memor
 async def test_a_call_that_is_not_read_is_refused_and_counted_as_any_other(
     server: Server, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portrait.server.admission.gate.WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("portrait.server.admission.gate.MAX_WAIT_SECONDS", 60.0)
     _never_given_again(server)
     taken = [ask(channel, RECOMMEND, ("x-caller", f"c{n}")) for n in range(PLACES + 2)]
     await until(lambda: server.gates[Workload.MODELS].is_full)

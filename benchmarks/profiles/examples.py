@@ -16,8 +16,8 @@ from portrait.features.rarity import Rarity
 from portrait.features.steps import run_at_once
 from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
 from portrait.server.releases import Release
-from portrait.training import readers
-from portrait.training.run import TrainedRun
+from portrait.training.dataset import readers
+from portrait.training.run.run import TrainedRun
 
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
 

@@ -18,11 +18,11 @@ from benchmarks.quality import portrait, results, sasrec
 from benchmarks.quality.baselines import BASELINES
 from benchmarks.quality.cache import digest, remembered
 from benchmarks.quality.protocol import Protocol, Task
-from portrait.training import corpus as corpora
-from portrait.training import run as runs
-from portrait.training.choices import Split
+from portrait.training.dataset import corpus as corpora
+from portrait.training.dataset.splits import hold_out
+from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
-from portrait.training.splits import hold_out
+from portrait.training.run import run as runs
 
 Models = dict[Protocol, dict[str, dict[str, Any]]]
 """Protocol → model → its settings, ranks and measures."""

@@ -20,11 +20,11 @@ from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
 from portrait.server.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
-from portrait.training import corpus as corpora
-from portrait.training import readers
-from portrait.training.choices import Split
+from portrait.training.dataset import corpus as corpora
+from portrait.training.dataset import readers
+from portrait.training.dataset.splits import hold_out
+from portrait.training.enums import Split
 from portrait.training.metrics import MISSED, hit_rate, ndcg
-from portrait.training.splits import hold_out
 
 IN_FLIGHT = 32
 BOUND = 1e-3

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from portrait.features.histories import REMEMBERED_EVENTS
 from portrait.features.statistics import RFM, STATISTICS
-from portrait.training import readers
-from portrait.training.corpus import Corpus
+from portrait.training.dataset import readers
+from portrait.training.dataset.corpus import Corpus
 from portrait.training.errors import TrainingError
-from portrait.training.run import TrainedRun
-from portrait.training.traits import heads, measures, samples
-from portrait.training.traits.heads import Part
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits import head_selection as heads
+from portrait.training.traits import metrics as measures
+from portrait.training.traits import samples
+from portrait.training.traits.head_selection import Part
 from portrait.training.traits.samples import Known
 
 VALIDATION_FROM = datetime(2017, 8, 1, tzinfo=UTC)

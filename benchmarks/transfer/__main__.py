@@ -15,11 +15,11 @@ from benchmarks.quality import portrait, results
 from benchmarks.quality.baselines import RETURNING
 from benchmarks.quality.protocol import Task
 from benchmarks.transfer import privacy
-from portrait.training import run as runs
-from portrait.training.choices import Split
+from portrait.training.dataset.splits import hold_out
+from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
-from portrait.training.run import TrainedRun
-from portrait.training.splits import hold_out
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 
 
 def ranking(trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, dict[str, Any]]:

@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmarks.quality import portrait, results
 from benchmarks.tuning import method
-from portrait.training import run as runs
-from portrait.training.choices import Tuning
+from portrait.training.enums import Tuning
 from portrait.training.metrics import ndcg
+from portrait.training.run import run as runs
 from portrait.training.settings import TEXT_LEARNING_RATES
 
 TEST = "test.npy"

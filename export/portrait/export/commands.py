@@ -29,9 +29,9 @@ def export(
     from portrait.export.errors import ExportError, RepositoryError
     from portrait.export.nearest import Retrieval
     from portrait.export.release import make
-    from portrait.training.datasets import read_object
     from portrait.training.errors import TrainingError
-    from portrait.training.run import load
+    from portrait.training.files import read_object
+    from portrait.training.run.run import load
 
     console, errors = Console(), Console(stderr=True)
     try:
@@ -66,8 +66,8 @@ def report(
     from portrait.export.report import page
     from portrait.export.report.figures import gather
     from portrait.training.errors import TrainingError
-    from portrait.training.run import load
-    from portrait.training.targets import require_file_target
+    from portrait.training.files import require_file_target
+    from portrait.training.run.run import load
 
     errors = Console(stderr=True)
     path = out or run / files.REPORT

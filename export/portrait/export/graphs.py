@@ -23,8 +23,8 @@ from portrait.features.histories import ENCODED_EVENTS, EVENT_NUMBERS
 from portrait.features.release import TRAIT_HEADS
 from portrait.features.statistics import STATISTICS
 from portrait.features.tokens import MAXIMUM_TOKENS
-from portrait.training.models.text_encoder import TextEncoder
-from portrait.training.run import TrainedRun
+from portrait.training.encoders.text_encoder import TextEncoder
+from portrait.training.run.run import TrainedRun
 
 OPSET = 18
 _TRACED = "traced_"

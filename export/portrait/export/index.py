@@ -17,10 +17,10 @@ from portrait.features.keywords import keywords
 from portrait.features.population import write_profiles
 from portrait.features.prices import PriceScale
 from portrait.features.text import item_text
-from portrait.training.corpus import NO_ITEM
-from portrait.training.population import fit as population
-from portrait.training.retrieval import encode_targets
-from portrait.training.run import TrainedRun
+from portrait.training.dataset.corpus import NO_ITEM
+from portrait.training.encoders.retrieval import encode_targets
+from portrait.training.population import statistics as population
+from portrait.training.run.run import TrainedRun
 
 
 def write(trained: TrainedRun, folder: Path) -> Retrieval:

@@ -31,7 +31,7 @@ from portrait.features.release import MODELS, TRAIT_HEADS, Manifest
 from portrait.features.statistics import STATISTICS
 from portrait.server.triton import EmbeddedTriton, TritonError
 from portrait.server.triton.connection import CHANNEL_OPTIONS
-from portrait.training.run import TrainedRun
+from portrait.training.run.run import TrainedRun
 
 
 def make(

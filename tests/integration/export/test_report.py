@@ -15,8 +15,8 @@ from portrait.export.release import make
 from portrait.export.report import page
 from portrait.export.report.figures import Figures, gather
 from portrait.features import release as files
-from portrait.training.run import TrainedRun
-from portrait.training.traits.learnt import Traits
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits.artifacts import Traits
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 HOSTILE = """<script>alert("1")</script>'&"""

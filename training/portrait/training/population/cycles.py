@@ -10,7 +10,7 @@ from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.features.population import Cycles
 from portrait.features.prices import category_key
-from portrait.training.corpus import Corpus
+from portrait.training.dataset.corpus import Corpus
 from portrait.training.population.calibration import Foreseen, platt
 from portrait.training.population.taxonomy import Taxonomy
 

@@ -11,7 +11,7 @@ from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.features.histories import SECONDS_PER_DAY
 from portrait.features.population import DISCOUNTED, Spending
 from portrait.features.prices import PriceScale, category_key
-from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
 LONGEST_WINDOW_DAYS = 365.0
 LEAST_SHOPPERS = 50

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORK ?= .benchmarks/$(notdir $(DATA))
 APPLICATIONS := .benchmarks/applications
-SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait server/portrait benchmarks docs/examples
+SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait reporting/portrait server/portrait benchmarks docs/examples
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo serve benchmark-audiences benchmark-explanations benchmark-profiles benchmark-quality benchmark-search benchmark-transfer benchmark-traits benchmark-tuning benchmark-serving test lint format protos

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking
+from benchmarks.applications import client_calls as asking
 from benchmarks.applications.tables import Table, mean
 from docs.examples.applications import product_recommendation as example
 from docs.examples.applications import shop
 from portrait.client import Event
-from portrait.features.histories import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders.retrieval import masked_items, ranks_of

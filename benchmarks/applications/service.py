@@ -9,13 +9,13 @@ import snowballstemmer
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking
+from benchmarks.applications import client_calls as asking
 from benchmarks.applications.tables import Figure, Table, mean
 from docs.examples.applications import customer_service as example
 from docs.examples.applications import shop
 from portrait.client import Client, Event
 from portrait.features.events import Item
-from portrait.features.text import item_text
+from portrait.features.text.normalisation import item_text
 from portrait.training.encoders.base_model import base_tokenizer
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import DEFAULT_BASE_MODEL

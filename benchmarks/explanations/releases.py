@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from benchmarks.explanations.shuffled import Depth, shuffled
+from benchmarks.explanations.randomisation import Depth, shuffled
 from portrait.export.precision import Precision
 from portrait.export.release import make
-from portrait.features import release as files
+from portrait.features.release import layout as release_layout
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
 
@@ -22,7 +22,7 @@ def build(trained: TrainedRun, other_seed: Path, repository: Path) -> None:
         other_seed: the folder of the other run, trained alike.
         repository: where to.
     """
-    there = set(files.releases(repository))
+    there = set(release_layout.releases(repository))
     if TRAINED not in there:
         make(trained, {}, repository, Precision.FP32, print)
     if OTHER_SEED not in there:

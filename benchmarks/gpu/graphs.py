@@ -12,8 +12,8 @@ from tritonclient.grpc.aio import InferenceServerClient, InferInput
 from tritonclient.utils import np_to_triton_dtype
 
 from portrait.export.parity import TRITON_BOUND, difference
-from portrait.features import release as files
 from portrait.features.events import EVENT_TYPES
+from portrait.features.release import layout as release_layout
 
 _CUDA = "CUDAExecutionProvider"
 _SHAPES = ((1, 1), (3, 7), (8, 32), (64, 64))
@@ -43,11 +43,11 @@ class Compared:
 
 async def compare(client: InferenceServerClient, repository: Path, release: int) -> list[Compared]:
     """Compare every graph of a release that a Triton has loaded."""
-    tokenizer = Tokenizer.from_file(str(files.folder(repository, release) / files.TOKENIZER))
+    tokenizer = Tokenizer.from_file(str(release_layout.folder(repository, release) / release_layout.TOKENIZER))
     vocabulary = tokenizer.get_vocab_size()
     compared = []
-    for model in files.models(repository, release):
-        path = files.model_file(repository, model, release)
+    for model in release_layout.models(repository, release):
+        path = release_layout.model_file(repository, model, release)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         worst = 0.0
         for seed, (rows, length) in enumerate(_SHAPES):

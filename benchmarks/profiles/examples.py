@@ -8,14 +8,13 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
-from portrait.export.index import document_frequencies
 from portrait.features.events import Event, EventType, Item
-from portrait.features.items import ItemTable, line
-from portrait.features.population import Population
-from portrait.features.rarity import Rarity
-from portrait.features.steps import run_at_once
+from portrait.features.generators import run_at_once
+from portrait.features.items.item_table import ItemTable, line
+from portrait.features.population.population import Population
+from portrait.features.text.idf import Rarity, document_frequencies
 from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.training.dataset import readers
 from portrait.training.run.run import TrainedRun
 

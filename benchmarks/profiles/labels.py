@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.profiles.themes import TEMPLATES, THEMES, is_of
-from portrait.features.histories import SECONDS_PER_DAY
-from portrait.features.population import Profiles
-from portrait.features.tokens import TextTokenizer
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.population.profile_distribution import Profiles
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.dataset.corpus import NO_ITEM
 from portrait.training.encoders.model import TextCache
 from portrait.training.encoders.retrieval import encode_targets, text_vectors

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features import release as files
-from portrait.features.events import Event, EventType
+from benchmarks.common.data_sets import read_events
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import Manifest
 from portrait.server.engine import Engine
-from portrait.server.ranking import RecommendRequest, recommend
+from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.dataset import corpus as corpora
-from portrait.training.dataset import readers
 from portrait.training.dataset.splits import hold_out
 from portrait.training.enums import Split
 from portrait.training.metrics import MISSED, hit_rate, ndcg
@@ -35,9 +35,9 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
     """Rank of each test target within the first ten of what the engine recommends, `MISSED` beyond."""
     corpus = corpora.load(data)
     holdout = hold_out(corpus, split)
-    events = events_of(data)
+    events = read_events(data)
     found = np.full(len(holdout.test), MISSED)
-    release = files.releases(repository)[-1]
+    release = release_layout.releases(repository)[-1]
     gate = asyncio.Semaphore(IN_FLIGHT)
 
     async def ask(engine: Engine, row: int) -> None:
@@ -62,23 +62,13 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
     return found
 
 
-def events_of(data: Path) -> list[Event]:
-    """All events, in the order of the corpus."""
-    table = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
-    names = ("event_id", "time", "item_id", "catalogue", "query", "price", "quantity", "rating", "dwell_seconds")
-    return [
-        Event(type=EventType(row["type"]), position=row["position"], **{name: row[name] for name in names})
-        for row in table.iter_rows(named=True)
-    ]
-
-
 def main(arguments: list[str]) -> int:
     """Compare; returns 0 if the figures agree."""
     parser = argparse.ArgumentParser(prog="benchmarks.quality.served", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("repository", type=Path)
     chosen = parser.parse_args(arguments)
-    manifest = files.Manifest.read(files.folder(chosen.repository, files.releases(chosen.repository)[-1]))
+    manifest = Manifest.read(release_layout.folder(chosen.repository, release_layout.releases(chosen.repository)[-1]))
     split = Split(manifest.training["split"])
     measured = manifest.metrics[f"metrics-{split.value}"]["ranking"]["portrait"]
     found = asyncio.run(ranks(chosen.data, chosen.repository, split))

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import openvino  # type: ignore[import-untyped]
 
-from benchmarks.serving.alone import alone
-from benchmarks.serving.calls import encodings, item_texts
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import OK, Call, Load, run
-from benchmarks.serving.rows import Row
-from portrait.features import release as files
-from portrait.features.tokens import TextTokenizer
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import encodings, item_texts
+from benchmarks.common.load.generator import OK, Call, Load, run
+from benchmarks.common.targets import Row
+from portrait.features.release import layout as release_layout
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.inference.texts import SHAPES
 
 LOADS = ((64, 1), (24, 8))
@@ -61,8 +61,8 @@ def in_process(repository: Path, places: int) -> Encode:
         repository: holds the release.
         places: of a batch, padding included.
     """
-    number = files.releases(repository)[-1]
-    tokenizer = TextTokenizer.load(files.folder(repository, number) / files.TOKENIZER)
+    number = release_layout.releases(repository)[-1]
+    tokenizer = TextTokenizer.load(release_layout.folder(repository, number) / release_layout.TOKENIZER)
     path = repository / _MODEL / str(number) / "model.onnx"
     request = openvino.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from portrait.features import release as files
-from portrait.features.search import bits
-from portrait.server.catalogues.catalogue import Catalogues
-from portrait.server.releases import Release
+from portrait.features.release import layout as release_layout
+from portrait.features.search import row_bitmap as bits
+from portrait.server.catalogue.catalogue import Catalogues
+from portrait.server.release.release import Release
 
 _BLOCK = 10_000
 
@@ -22,7 +22,7 @@ def resident(repository: Path) -> int:
 
 
 def _resident(repository: Path) -> int:
-    release = Release.load(repository, files.releases(repository)[-1])
+    release = Release.load(repository, release_layout.releases(repository)[-1])
     catalogues = Catalogues(release).now()
     every = np.arange(len(release.items))
     for begin in range(0, len(every), _BLOCK):

@@ -25,17 +25,18 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.serving import gateway, senders
-from benchmarks.serving.alone import alone
-from benchmarks.serving.encoders import Encoder, encode_all, in_onnxruntime, in_openvino
-from benchmarks.serving.load import OK, Answered
+from benchmarks.common import gateway
+from benchmarks.common.cli import alone
+from benchmarks.common.encoders import Encoder, encode_all, in_onnxruntime, in_openvino
+from benchmarks.common.load.generator import OK, Answered
+from benchmarks.common.targets import Row
+from benchmarks.serving import senders
 from benchmarks.serving.peer import model
-from benchmarks.serving.rows import Row
 from benchmarks.serving.senders import Target
-from portrait.features import release as files
 from portrait.features.events import Item
-from portrait.features.text import item_text
-from portrait.features.tokens import TextTokenizer
+from portrait.features.release import layout as release_layout
+from portrait.features.text.normalisation import item_text
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.triton import EmbeddedTriton
 
 TEXTS, TRIED, ROUNDS = 3_000, 1_000, 3
@@ -68,8 +69,8 @@ Start = Callable[[], AbstractContextManager[Target]]
 
 def texts_of(repository: Path) -> list[str]:
     """What is encoded: titles, as long as queries may be, and whole items; each text once, in random order."""
-    number = files.releases(repository)[-1]
-    lines = (files.folder(repository, number) / files.ITEMS).read_text(encoding="utf-8").splitlines()
+    number = release_layout.releases(repository)[-1]
+    lines = (release_layout.folder(repository, number) / release_layout.ITEMS).read_text(encoding="utf-8").splitlines()
     items = [Item(**json.loads(line)) for line in lines]
     together = [*(item.title for item in items), *(item_text(item) for item in items)]
     texts = list(dict.fromkeys(together))
@@ -80,12 +81,12 @@ def texts_of(repository: Path) -> list[str]:
 @contextmanager
 def _http(kind: str, repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
     """A peer in processes of its own, from the moment it answers."""
-    number = files.releases(repository)[-1]
-    tokenizer = files.folder(repository, number) / files.TOKENIZER
+    number = release_layout.releases(repository)[-1]
+    tokenizer = release_layout.folder(repository, number) / release_layout.TOKENIZER
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     told = {
-        model.MODEL: files.model_file(repository, _MODEL, number).absolute(),
+        model.MODEL: release_layout.model_file(repository, _MODEL, number).absolute(),
         model.TOKENIZER: tokenizer.absolute(),
         model.THREADS: threads,
         model.BATCH: batch,
@@ -124,17 +125,17 @@ def _wait(target: Target) -> None:
 @contextmanager
 def _triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
     """The embedded Triton, with its own batching."""
-    number = files.releases(repository)[-1]
+    number = release_layout.releases(repository)[-1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for each in files.MODELS:
+        for each in release_layout.MODELS:
             shutil.copytree(repository / each / str(number), folder / each / str(number))
             shutil.copy(repository / each / "config.pbtxt", folder / each)
         config = folder / _MODEL / "config.pbtxt"
         batching = f"dynamic_batching {{ preferred_batch_size: {batch} max_queue_delay_microseconds: {1000 * wait} }}"
         of_threads = f'parameters {{ key: "intra_op_thread_count" value {{ string_value: "{threads}" }} }}'
         config.write_text(f"{config.read_text(encoding='utf-8')}\n{batching}\n{of_threads}\n", encoding="utf-8")
-        tokenizer = files.folder(repository, number) / files.TOKENIZER
+        tokenizer = release_layout.folder(repository, number) / release_layout.TOKENIZER
         with _running(folder, number) as url:
             yield Target("triton", url, tokenizer, number)
 
@@ -163,9 +164,11 @@ def _running(repository: Path, number: int) -> Iterator[str]:
 
 @contextmanager
 def _gateway(repository: Path) -> Iterator[Target]:
-    number = files.releases(repository)[-1]
+    number = release_layout.releases(repository)[-1]
     with gateway.serve(repository, "--text-cache-mib", "0") as served:
-        yield Target("gateway", served.address, files.folder(repository, number) / files.TOKENIZER, number)
+        yield Target(
+            "gateway", served.address, release_layout.folder(repository, number) / release_layout.TOKENIZER, number
+        )
 
 
 PEERS: dict[str, Callable[[Path, int, int, int], AbstractContextManager[Target]]] = {
@@ -231,9 +234,9 @@ def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Row]:
         threads: of every runtime.
     """
     texts = texts_of(repository)
-    number = files.releases(repository)[-1]
-    path = files.model_file(repository, _MODEL, number)
-    tokenizer = TextTokenizer.load(files.folder(repository, number) / files.TOKENIZER)
+    number = release_layout.releases(repository)[-1]
+    path = release_layout.model_file(repository, _MODEL, number)
+    tokenizer = TextTokenizer.load(release_layout.folder(repository, number) / release_layout.TOKENIZER)
     runtimes = {
         "ONNX Runtime in process": in_onnxruntime(path, threads),
         "OpenVINO in process": in_openvino(path, threads),

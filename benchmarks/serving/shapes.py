@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import machine
-from benchmarks.serving.encoders import Encoder, in_openvino
-from portrait.features import release as files
+from benchmarks.common.encoders import Encoder, in_openvino
+from benchmarks.common.machine import machine
+from portrait.features.release import layout as release_layout
 from portrait.server.triton.configuration import instances
 
 ROWS, LENGTHS = (1, 2, 4, 8, 16, 32, 64), (8, 16, 24, 32, 48, 64)
@@ -33,7 +33,7 @@ def measure(repository: Path) -> dict[tuple[int, int], float]:
 
     The median of some runs, after one that compiles it.
     """
-    path = repository / _MODEL / str(files.releases(repository)[-1]) / "model.onnx"
+    path = repository / _MODEL / str(release_layout.releases(repository)[-1]) / "model.onnx"
     running = instances(repository, _MODEL)
     threads = max(1, len(os.sched_getaffinity(0)) // running)
     random = np.random.default_rng(1)

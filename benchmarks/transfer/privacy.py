@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.quality.protocol import Task
+from benchmarks.common.ranking.protocol import Task
 from benchmarks.transfer import probes
-from portrait.features.histories import ENCODED_EVENTS
+from portrait.features.histories.history_arrays import ENCODED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders import concept_erasure as conceal
 from portrait.training.encoders.retrieval import Vectors, encode_targets

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-FOLDERS = ("benchmarks", "clients", "docs", "export", "features", "model_repository", "server", "tests", "training")
+FOLDERS = (
+    "benchmarks", "clients", "docs", "export", "features", "model_repository", "reporting", "server", "tests",
+    "training",
+)  # fmt: skip
 _ARGUMENTS_BEFORE_ENCODING = {"read_text": 0, "write_text": 1, "TextIOWrapper": 1, "FileHandler": 2}
 _TEMPORARY_FILES = {"NamedTemporaryFile", "TemporaryFile", "SpooledTemporaryFile"}
 

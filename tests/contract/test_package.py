@@ -22,10 +22,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from portrait.client import cli
-from portrait.features.installing import DISTRIBUTION, explain_install
+from portrait.features.installation import DISTRIBUTION, explain_install
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("client", "v1", "features", "training", "export", "server")
+PARTS = ("client", "v1", "features", "training", "export", "reporting", "server")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_the_wheel_holds_all_parts_and_nothing_else(wheel: Path) -> None:
     for model in ("text_encoder", "profile_encoder", "ranker", "trait_heads"):
         assert f"portrait/model_repository/{model}/config.pbtxt" in names
     assert "portrait/server/triton/backends/onnxruntime/model.py" in names
-    assert "portrait/export/report/page.html.jinja" in names
+    assert "portrait/reporting/page.html.jinja" in names
     assert {"portrait/client/py.typed", "portrait/v1/py.typed"} <= set(names)
     assert not [name for name in names if name.endswith((".onnx", ".npy"))]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from support import tiny_release
 
-from portrait.features.release import MODELS, TRAIT_HEADS
+from portrait.features.release.layout import MODELS, TRAIT_HEADS
 from portrait.server.triton import EmbeddedTriton
 
 

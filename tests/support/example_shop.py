@@ -7,18 +7,18 @@ from typing import Any, cast
 
 import numpy as np
 
-from portrait.features.associations import Associations
-from portrait.features.attention import Decay
-from portrait.features.cycles import CategoryCycle, CycleScale
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.cold_start import Lenders
 from portrait.features.events import Event, EventType, Item
-from portrait.features.items import ItemTable, line
-from portrait.features.lenders import Lenders
-from portrait.features.population import Attention, Cycles, Population, Spending
-from portrait.features.prices import PriceScale
-from portrait.features.rarity import Rarity
-from portrait.features.release import Manifest
-from portrait.features.tokens import TextTokenizer
-from portrait.server.releases import Release
+from portrait.features.items.item_table import ItemTable, line
+from portrait.features.items.prices import PriceScale
+from portrait.features.population.interest_dynamics import Decay
+from portrait.features.population.population import Attention, Cycles, Population, Spending
+from portrait.features.population.purchase_cycles import CategoryCycle, CycleScale
+from portrait.features.release.manifest import Manifest
+from portrait.features.text.idf import Rarity
+from portrait.features.text.tokenizer import TextTokenizer
+from portrait.server.release.release import Release
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 COFFEE, PANS = ("Kitchen", "Coffee"), ("Kitchen", "Pans")

@@ -17,22 +17,25 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from portrait.export import configurations
-from portrait.features import release as files
-from portrait.features.associations import Associations
-from portrait.features.attention import Decay
-from portrait.features.candidates import CANDIDATE_FEATURES, popularity_scale
-from portrait.features.cycles import CategoryCycle, CycleScale
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, popularity_scale
+from portrait.features.candidates.cold_start import Lenders
 from portrait.features.events import EVENT_TYPES, Item
-from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.items import ItemTable, write_lines
-from portrait.features.keywords import keywords
-from portrait.features.lenders import Lenders
-from portrait.features.population import Attention, Cycles, Population, Profiles, Spending, write_profiles
-from portrait.features.prices import PriceScale
-from portrait.features.release import MODELS, Manifest
-from portrait.features.statistics import STATISTICS
-from portrait.features.text import item_text
-from portrait.features.tokens import TextTokenizer
+from portrait.features.files.integrity import sha256
+from portrait.features.histories.history_arrays import EVENT_NUMBERS
+from portrait.features.histories.statistics import STATISTICS
+from portrait.features.items.item_table import ItemTable, write_lines
+from portrait.features.items.prices import PriceScale
+from portrait.features.population.interest_dynamics import Decay
+from portrait.features.population.population import Attention, Cycles, Population, Spending
+from portrait.features.population.profile_distribution import Profiles, write_profiles
+from portrait.features.population.purchase_cycles import CategoryCycle, CycleScale
+from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import MODELS
+from portrait.features.release.manifest import Manifest
+from portrait.features.text.keywords import keywords
+from portrait.features.text.normalisation import item_text
+from portrait.features.text.tokenizer import TextTokenizer
 
 DIMENSION = 16
 
@@ -95,15 +98,15 @@ def build(repository: Path, release: int = 1, traits: bool = False) -> None:
     random = np.random.default_rng(release)
     words = random.normal(size=(tokenizer.get_vocab_size(), DIMENSION)).astype(np.float32)
     graphs = {"text_encoder": _text_encoder(words), "profile_encoder": _profile_encoder(), "ranker": _ranker()}
-    names = (*MODELS, files.TRAIT_HEADS) if traits else MODELS
-    graphs |= {files.TRAIT_HEADS: _trait_heads()}
+    names = (*MODELS, release_layout.TRAIT_HEADS) if traits else MODELS
+    graphs |= {release_layout.TRAIT_HEADS: _trait_heads()}
     for name in names:
-        path = files.model_file(repository, name, release)
+        path = release_layout.model_file(repository, name, release)
         path.parent.mkdir(parents=True)
         onnx.checker.check_model(graphs[name], full_check=True)
         onnx.save_model(graphs[name], str(path))
         configurations.place(repository, name, configurations.read_dims(path))
-    _write_index(files.folder(repository, release), TextTokenizer(tokenizer), words)
+    _write_index(release_layout.folder(repository, release), TextTokenizer(tokenizer), words)
     _write_manifest(repository, release, names)
 
 
@@ -131,29 +134,31 @@ def _encode(tokenizer: TextTokenizer, words: NDArray[np.float32], texts: list[st
 
 def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float32]) -> None:
     folder.mkdir(parents=True)
-    tokenizer.save(folder / files.TOKENIZER)
+    tokenizer.save(folder / release_layout.TOKENIZER)
     prices = np.array([np.nan if item.price is None else item.price for item in ITEMS])
     scale = PriceScale.fit([item.category_path for item in ITEMS], prices)
-    write_lines(ITEMS, folder / files.ITEMS)
+    write_lines(ITEMS, folder / release_layout.ITEMS)
     ItemTable.load(folder, scale).save(folder)
     texts = [item_text(item) for item in ITEMS]
-    np.save(folder / files.ITEM_VECTORS, _encode(tokenizer, words, texts))
-    Lenders.themselves(np.arange(len(ITEMS))).save(folder / files.LENDERS)
-    np.save(folder / files.ITEM_POPULARITY, popularity_scale(np.arange(len(ITEMS), 0.0, -1.0)))
+    np.save(folder / release_layout.ITEM_VECTORS, _encode(tokenizer, words, texts))
+    Lenders.themselves(np.arange(len(ITEMS))).save(folder / release_layout.LENDERS)
+    np.save(folder / release_layout.ITEM_POPULARITY, popularity_scale(np.arange(len(ITEMS), 0.0, -1.0)))
     items = len(ITEMS)
     # After each item comes the next one of the list.
     Associations(
         np.arange(items + 1), np.roll(np.arange(items, dtype=np.int32), -1), np.full(items, 0.5, np.float32), 0.7
-    ).save(folder / files.ASSOCIATIONS)
-    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
+    ).save(folder / release_layout.ASSOCIATIONS)
+    (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
     frequencies = Counter(stem for text in texts for stem in {word.stem for word in keywords(text)})
-    (folder / files.KEYWORDS).write_text(
+    (folder / release_layout.KEYWORDS).write_text(
         json.dumps({"documents": len(texts), "frequencies": frequencies}), encoding="utf-8"
     )
-    _population().write(folder / files.POPULATION)
-    vectors = np.load(folder / files.ITEM_VECTORS)
+    _population().write(folder / release_layout.POPULATION)
+    vectors = np.load(folder / release_layout.ITEM_VECTORS)
     mean = vectors.mean(0)
-    write_profiles(Profiles(mean, np.cov(vectors, rowvar=False).astype(np.float32), mean), folder / files.PROFILES)
+    write_profiles(
+        Profiles(mean, np.cov(vectors, rowvar=False).astype(np.float32), mean), folder / release_layout.PROFILES
+    )
 
 
 def _population() -> Population:
@@ -180,9 +185,12 @@ def _population() -> Population:
 
 
 def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> None:
-    folder = files.folder(repository, release)
-    written = [*(files.model_file(repository, name, release) for name in names), *files.written(folder)]
-    traits = files.TRAIT_HEADS in names
+    folder = release_layout.folder(repository, release)
+    written = [
+        *(release_layout.model_file(repository, name, release) for name in names),
+        *release_layout.written(folder),
+    ]
+    traits = release_layout.TRAIT_HEADS in names
     Manifest(
         release=release,
         created_at="2026-01-01T00:00:00+00:00",
@@ -193,7 +201,7 @@ def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> N
         candidate_features=list(CANDIDATE_FEATURES),
         statistics=list(STATISTICS) if traits else [],
         traits=TRAITS if traits else [],
-        hashes={str(path.relative_to(repository)): files.sha256(path) for path in sorted(written)},
+        hashes={str(path.relative_to(repository)): sha256(path) for path in sorted(written)},
     ).write(folder)
 
 
@@ -269,7 +277,9 @@ def _trait_heads() -> onnx.ModelProto:
     ]
     inputs = [_value("profile", "n", DIMENSION), _value("statistics", "n", len(STATISTICS))]
     nothing = np.zeros(1, dtype=np.float32)
-    return _model(files.TRAIT_HEADS, nodes, inputs, [_value("probability", "n", 2)], slope=slope, nothing=nothing)
+    return _model(
+        release_layout.TRAIT_HEADS, nodes, inputs, [_value("probability", "n", 2)], slope=slope, nothing=nothing
+    )
 
 
 def _weighted_sum(values: str, weight: str, output: str) -> list[onnx.NodeProto]:

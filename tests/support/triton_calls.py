@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from tritonclient.grpc.aio import InferenceServerClient, InferInput
 from tritonclient.utils import np_to_triton_dtype
 
-from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
-from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.release import model_file
+from portrait.features.histories.history_arrays import EVENT_NUMBERS
+from portrait.features.release.layout import model_file
 from support.tiny_release import DIMENSION
 
 Arrays = Mapping[str, NDArray[np.generic]]

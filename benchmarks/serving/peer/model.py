@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.serving.encoders import Array, encode_all, in_openvino
-from portrait.features.tokens import TextTokenizer
+from benchmarks.common.encoders import Array, encode_all, in_openvino
+from portrait.features.text.tokenizer import TextTokenizer
 
 MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (
     f"PEER_{name}" for name in ("MODEL", "TOKENIZER", "THREADS", "BATCH", "WAIT_MS", "PORT")

@@ -20,12 +20,14 @@ _EXTRAS = {
     "portrait.server": "server",
     "portrait.training": "train",
     "portrait.export": "train,triton",
+    "portrait.reporting": "train",
 }
 _MARKERS = {
     "portrait.client": "rich",
     "portrait.server": "pydantic_settings",
     "portrait.training": "torch",
     "portrait.export": "torch",
+    "portrait.reporting": "torch",
 }
 """A module of each part that is there only where the part's extra is installed."""
 _ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -168,7 +170,7 @@ def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
 
 
 def _explain_install(extra: str) -> str:
-    """Say how to install an extra. `portrait.features.installing` says the same, which a caller does not have."""
+    """Say how to install an extra. `portrait.features.installation` says the same, which a caller does not have."""
     return (
         f"pip install '.[{extra}]' in a checkout of Portrait, or "
         f"pip install --index-url YOUR_INDEX '{_DISTRIBUTION}[{extra}]'"

@@ -12,8 +12,8 @@ from typing import Any
 from portrait.client import values
 from portrait.client.results import Event, EventType, Item
 from portrait.features import events as features
-from portrait.features.event_types import read_event_type, read_signs
 from portrait.features.logs.amounts import Amount, read_amount, read_currency
+from portrait.features.logs.event_types import read_event_type, read_signs
 from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, trim
 from portrait.features.logs.json_lines import LineError, parse_object
 

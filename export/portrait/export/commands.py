@@ -1,4 +1,4 @@
-"""The commands `portrait export` and `portrait report`."""
+"""The command `portrait export`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from portrait.export.precision import Precision
-from portrait.features import release as files
 
 
 def export(
@@ -53,37 +52,6 @@ def export(
     retrieval = Retrieval(**manifest.export["retrieval"])
     console.print(f"nearest of {manifest.data['items']} items: {retrieval}", highlight=False)
     console.print(f"release {manifest.release} is in {repository}")
-
-
-def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended.")],
-    out: Annotated[Path | None, typer.Option(help="The page.  [default: RUN/report.html]")] = None,
-    results: Annotated[
-        list[Path] | None, typer.Option(help="Results of benchmarks to set beside: a JSON file, or a folder of them.")
-    ] = None,
-) -> None:
-    """Write what a run is worth as one HTML page: ranking, calibration, slices, examples, limits."""
-    from portrait.export.report import page
-    from portrait.export.report.figures import gather
-    from portrait.training.errors import TrainingError
-    from portrait.training.files import require_file_target
-    from portrait.training.run.run import load
-
-    errors = Console(stderr=True)
-    path = out or run / files.REPORT
-    try:
-        if out:
-            require_file_target(out)
-        with errors.status("loading the run") as status:
-            trained = load(run)
-            require_file_target(path)
-            status.update("ranking the test and measuring")
-            figures = gather(trained, results or [])
-        page.write(figures, path)
-    except (TrainingError, OSError) as error:
-        _print_error(errors, error)
-        raise typer.Exit(2) from None
-    typer.echo(f"report: {path}")
 
 
 def _print_error(errors: Console, error: Exception) -> None:

@@ -14,8 +14,8 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelParameter
 
 from portrait.export.errors import ExportError, RepositoryError
-from portrait.features.release import MODEL_FILE
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
+from portrait.features.release.layout import MODEL_FILE
 
 Dims = dict[str, tuple[int, ...]]
 """Dimensions of inputs and outputs by name, without the batch axis; -1 where an axis may be of any length."""

@@ -17,12 +17,12 @@ from portrait.export.configurations import Dims
 from portrait.export.errors import ExportError
 from portrait.export.formats import converted
 from portrait.export.precision import Precision
-from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
-from portrait.features.histories import ENCODED_EVENTS, EVENT_NUMBERS
-from portrait.features.release import TRAIT_HEADS
-from portrait.features.statistics import STATISTICS
-from portrait.features.tokens import MAXIMUM_TOKENS
+from portrait.features.histories.history_arrays import ENCODED_EVENTS, EVENT_NUMBERS
+from portrait.features.histories.statistics import STATISTICS
+from portrait.features.release.layout import TRAIT_HEADS
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.run.run import TrainedRun
 

@@ -1,7 +1,6 @@
 """What a release knows of its catalogue (items, vectors, popularity, lenders, prices, words) and of its shoppers."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +9,12 @@ from numpy.typing import NDArray
 
 from portrait.export import nearest
 from portrait.export.nearest import Retrieval
-from portrait.features import release as files
 from portrait.features.events import Item
-from portrait.features.items import ItemTable, mapped, write_lines
-from portrait.features.keywords import keywords
-from portrait.features.population import write_profiles
-from portrait.features.prices import PriceScale
-from portrait.features.text import item_text
+from portrait.features.items.item_table import ItemTable, mapped, write_lines
+from portrait.features.items.prices import PriceScale
+from portrait.features.population.profile_distribution import write_profiles
+from portrait.features.release import layout as release_layout
+from portrait.features.text.idf import document_frequencies
 from portrait.training.dataset.corpus import NO_ITEM
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.population import statistics as population
@@ -27,13 +25,13 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     """Write the index of a release into its folder; returns how the nearest items are found."""
     items, scale = trained.corpus.items, trained.corpus.price_scale
     write_items(items, scale, folder)
-    np.save(folder / files.ITEM_POPULARITY, trained.index.popularity)
-    trained.index.lenders.save(folder / files.LENDERS)
-    trained.associations.save(folder / files.ASSOCIATIONS)
-    (folder / files.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False), encoding="utf-8")
-    (folder / files.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False), encoding="utf-8")
-    population.fit(trained).write(folder / files.POPULATION)
-    write_profiles(population.profiles(trained), folder / files.PROFILES)
+    np.save(folder / release_layout.ITEM_POPULARITY, trained.index.popularity)
+    trained.index.lenders.save(folder / release_layout.LENDERS)
+    trained.associations.save(folder / release_layout.ASSOCIATIONS)
+    (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False), encoding="utf-8")
+    (folder / release_layout.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False), encoding="utf-8")
+    population.fit(trained).write(folder / release_layout.POPULATION)
+    write_profiles(population.profiles(trained), folder / release_layout.PROFILES)
     return nearest.write(
         trained.index.vectors, lambda count: _profiles(trained, count), folder, exact=nearest.EXACT_ITEMS
     )
@@ -41,8 +39,8 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
 
 def write_items(items: Sequence[Item], scale: PriceScale, folder: Path) -> None:
     """Write items and their columns into a release's folder."""
-    write_lines(items, folder / files.ITEMS)
-    ItemTable.of(mapped(folder / files.ITEMS), scale).save(folder)
+    write_lines(items, folder / release_layout.ITEMS)
+    ItemTable.of(mapped(folder / release_layout.ITEMS), scale).save(folder)
 
 
 def _profiles(trained: TrainedRun, count: int) -> NDArray[np.float32]:
@@ -56,12 +54,3 @@ def _profiles(trained: TrainedRun, count: int) -> NDArray[np.float32]:
 def _words(items: list[Item]) -> dict[str, object]:
     documents, frequencies = document_frequencies(items)
     return {"documents": documents, "frequencies": frequencies}
-
-
-def document_frequencies(items: list[Item]) -> tuple[int, dict[str, int]]:
-    """How many distinct texts the items have, and in how many of them each stem occurs."""
-    texts = {item_text(item) for item in items}
-    frequencies: Counter[str] = Counter()
-    for text in texts:
-        frequencies.update({keyword.stem for keyword in keywords(text)})
-    return len(texts), dict(frequencies)

@@ -9,10 +9,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features import release as files
-from portrait.features.path_names import utf8_name
-from portrait.features.search import bits
-from portrait.features.search.approximate import Approximate
+from portrait.features.files.path_names import utf8_name
+from portrait.features.release import layout as release_layout
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.ivf import Approximate
 
 EXACT_ITEMS = 100_000
 """The largest catalogue that is searched exactly; `benchmarks/serving/indexes.py` compares."""
@@ -64,13 +64,13 @@ def write(
         exact: the most items that are searched without an index.
     """
     if len(vectors) <= exact:
-        np.save(folder / files.ITEM_VECTORS, vectors)
+        np.save(folder / release_layout.ITEM_VECTORS, vectors)
         return Retrieval("exact")
-    np.save(folder / files.ITEM_VECTORS, vectors.astype(np.float16))
+    np.save(folder / release_layout.ITEM_VECTORS, vectors.astype(np.float16))
     index = inverted_file(vectors)
     asked = profiles(_PROFILES)
     recall = _look_at_enough(index, asked, vectors)
-    faiss.write_index(index, utf8_name(folder / files.ITEM_INDEX))
+    faiss.write_index(index, utf8_name(folder / release_layout.ITEM_INDEX))
     return Retrieval(f"IVF{index.nlist},SQ8", int(index.nprobe), recall, len(asked))
 
 

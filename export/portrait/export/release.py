@@ -22,13 +22,15 @@ from portrait.export.graphs import OPSET, Graph, export, graphs
 from portrait.export.nearest import Retrieval
 from portrait.export.parity import Infer, Parity
 from portrait.export.precision import Precision
-from portrait.features import release as files
-from portrait.features.candidates import CANDIDATE_FEATURES
-from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.installing import DISTRIBUTION
-from portrait.features.numbered import read_number
-from portrait.features.release import MODELS, TRAIT_HEADS, Manifest
-from portrait.features.statistics import STATISTICS
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.files.integrity import sha256
+from portrait.features.files.numbered_folders import read_number
+from portrait.features.histories.history_arrays import EVENT_NUMBERS
+from portrait.features.histories.statistics import STATISTICS
+from portrait.features.installation import DISTRIBUTION
+from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import MODELS, TRAIT_HEADS
+from portrait.features.release.manifest import Manifest
 from portrait.server.triton import EmbeddedTriton, TritonError
 from portrait.server.triton.connection import CHANNEL_OPTIONS
 from portrait.training.run.run import TrainedRun
@@ -68,7 +70,7 @@ def make(
         checks = []
         for graph in made:
             report(f"{graph.name}: ONNX, opset {OPSET}, {precision.of(graph.name)}")
-            path = files.model_file(staging, graph.name, number)
+            path = release_layout.model_file(staging, graph.name, number)
             path.parent.mkdir(parents=True)
             export(graph, dimension, precision, path)
             _require_dims(graph, path, dims[graph.name])
@@ -79,16 +81,16 @@ def make(
         checks.extend(_check_triton(made, staging, number, dimension, precision))
         parity.require(checks)
         report("item index")
-        folder = files.folder(staging, number)
+        folder = release_layout.folder(staging, number)
         folder.mkdir(parents=True)
         retrieval = index.write(trained, folder)
-        shutil.copy(trained.folder / files.TOKENIZER, folder / files.TOKENIZER)
-        if (trained.folder / files.REPORT).exists():
-            shutil.copy(trained.folder / files.REPORT, folder / files.REPORT)
+        shutil.copy(trained.folder / release_layout.TOKENIZER, folder / release_layout.TOKENIZER)
+        if (trained.folder / release_layout.REPORT).exists():
+            shutil.copy(trained.folder / release_layout.REPORT, folder / release_layout.REPORT)
         names = [graph.name for graph in made]
         manifest = _manifest(trained, metrics, staging, number, precision, names, checks, retrieval)
         _move(staging, repository, number, dims)
-    manifest.write(files.folder(repository, number))
+    manifest.write(release_layout.folder(repository, number))
     return manifest, checks
 
 
@@ -100,10 +102,12 @@ def _trait_count(trained: TrainedRun) -> int:
 def _next_number(repository: Path) -> int:
     """One more than the highest that stands there, even of a release that was never finished."""
     folders = (path for model in (*MODELS, TRAIT_HEADS) for path in (repository / model).glob("*/"))
-    versions = (read_number(path.name, files.MAX_RELEASE) for path in folders)
-    number = 1 + max([0, *files.releases(repository), *(version for version in versions if version is not None)])
-    if number > files.MAX_RELEASE:
-        raise ExportError(f"{repository} holds release {files.MAX_RELEASE}, and no higher number is left")
+    versions = (read_number(path.name, release_layout.MAX_RELEASE) for path in folders)
+    number = 1 + max(
+        [0, *release_layout.releases(repository), *(version for version in versions if version is not None)]
+    )
+    if number > release_layout.MAX_RELEASE:
+        raise ExportError(f"{repository} holds release {release_layout.MAX_RELEASE}, and no higher number is left")
     return number
 
 
@@ -156,8 +160,8 @@ def _manifest(
     retrieval: Retrieval,
 ) -> Manifest:
     written = [
-        *(files.model_file(staging, model, number) for model in names),
-        *files.written(files.folder(staging, number)),
+        *(release_layout.model_file(staging, model, number) for model in names),
+        *release_layout.written(release_layout.folder(staging, number)),
     ]
     settings = trained.settings
     return Manifest(
@@ -168,7 +172,7 @@ def _manifest(
         towers=settings.towers,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
-        hashes={str(path.relative_to(staging)): files.sha256(path) for path in sorted(written)},
+        hashes={str(path.relative_to(staging)): sha256(path) for path in sorted(written)},
         data=trained.data["report"] | {"identity": trained.data["identity"]},
         training={
             "base_model": settings.base_model,
@@ -194,6 +198,6 @@ def _move(staging: Path, repository: Path, number: int, dims: dict[str, Dims]) -
     for model in dims:
         configurations.place(repository, model, dims[model])
         (staging / model / str(number)).rename(repository / model / str(number))
-    target = files.folder(repository, number)
+    target = release_layout.folder(repository, number)
     target.parent.mkdir(exist_ok=True)
-    files.folder(staging, number).rename(target)
+    release_layout.folder(staging, number).rename(target)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.serving.encoders import encode_all, in_onnxruntime
-from benchmarks.serving.precisions import measure, ranks, table
+from benchmarks.common.encoders import encode_all, in_onnxruntime
+from benchmarks.experiments.precisions import measure, ranks, table
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.encoders.retrieval import ranks_of, text_vectors
 from portrait.training.run import evaluation
 from portrait.training.run.run import TOKENIZER, TrainedRun

@@ -21,9 +21,10 @@ from portrait.export.formats import converted
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
 from portrait.export.release import make
-from portrait.features import release as files
-from portrait.features.statistics import STATISTICS
-from portrait.server.releases import Release
+from portrait.features.histories.statistics import STATISTICS
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import ReleaseError
+from portrait.server.release.release import Release
 from portrait.training.encoders.retrieval import item_vectors
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits.artifacts import Traits
@@ -41,7 +42,7 @@ def test_releases_are_numbered_and_agree_with_the_model(
     assert proxy.requests == []  # Triton is on this machine
     second, _ = make(trained, {}, repository, Precision.FP32, lambda _: None)
     assert (first.release, second.release) == (1, 2)
-    assert files.releases(repository) == [1, 2]
+    assert release_layout.releases(repository) == [1, 2]
     assert {check.runtime for check in checks} == {"onnxruntime", "triton"}
     assert all(check.holds for check in checks)
     loaded = Release.load(repository, 1)
@@ -49,7 +50,7 @@ def test_releases_are_numbered_and_agree_with_the_model(
     np.testing.assert_allclose(loaded.vectors, item_vectors(trained.model, trained.cache, trained.corpus), atol=1e-6)
     assert loaded.rarity.known["lamp"] == pytest.approx(math.log((1 + len(loaded.items)) / 13))
     assert second.export["retrieval"]["kind"] == "exact"
-    assert f"releases/2/{files.ITEM_COLUMNS}/price.npy" in second.hashes
+    assert f"releases/2/{release_layout.ITEM_COLUMNS}/price.npy" in second.hashes
 
 
 def test_every_number_format_agrees_with_the_model(trained: TrainedRun, tmp_path: Path) -> None:
@@ -103,11 +104,11 @@ def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) ->
     manifest, checks = make(
         dataclasses.replace(trained, traits=Traits(declared, heads)), {}, tmp_path, Precision.FP32, lambda _: None
     )
-    assert {check.runtime for check in checks if check.graph == files.TRAIT_HEADS} == {"onnxruntime", "triton"}
+    assert {check.runtime for check in checks if check.graph == release_layout.TRAIT_HEADS} == {"onnxruntime", "triton"}
     assert [trait["name"] for trait in manifest.traits] == ["one", "two", "three"]
     assert (plain.statistics, manifest.statistics) == ([], list(STATISTICS))
-    assert files.models(tmp_path, plain.release) == files.MODELS
-    assert files.models(tmp_path, manifest.release) == (*files.MODELS, files.TRAIT_HEADS)
+    assert release_layout.models(tmp_path, plain.release) == release_layout.MODELS
+    assert release_layout.models(tmp_path, manifest.release) == (*release_layout.MODELS, release_layout.TRAIT_HEADS)
     assert Release.load(tmp_path, manifest.release).number == 2
     before = _contents(tmp_path)
     fewer = dataclasses.replace(trained, traits=Traits(declared, TraitHeads(list(heads.heads)[:1]).eval()))
@@ -145,9 +146,9 @@ def _contents(folder: Path) -> dict[Path, bytes]:
 
 def test_a_file_that_was_changed_is_noticed(trained: TrainedRun, tmp_path: Path) -> None:
     manifest, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
-    model = files.model_file(tmp_path, "ranker", manifest.release)
+    model = release_layout.model_file(tmp_path, "ranker", manifest.release)
     model.write_bytes(model.read_bytes() + b"x")
-    with pytest.raises(files.ReleaseError, match="ranker"):
+    with pytest.raises(ReleaseError, match="ranker"):
         Release.load(tmp_path, manifest.release)
 
 
@@ -158,7 +159,7 @@ def test_a_graph_that_disagrees_stops_the_release(
     monkeypatch.setitem(parity.BOUNDS, Precision.FP32, 0.0)
     with pytest.raises(ExportError, match="text_encoder in onnxruntime"):
         make(trained, {}, tmp_path / "model_repository", Precision.FP32, lambda _: None)
-    assert files.releases(tmp_path / "model_repository") == []
+    assert release_layout.releases(tmp_path / "model_repository") == []
     assert not list((tmp_path / "model_repository").glob("*/1"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_repository"]
 

@@ -9,12 +9,12 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from portrait.export import commands
 from portrait.export.precision import Precision
 from portrait.export.release import make
-from portrait.export.report import page
-from portrait.export.report.figures import Figures, gather
-from portrait.features import release as files
+from portrait.features.files.integrity import sha256
+from portrait.features.release import layout as release_layout
+from portrait.reporting import commands, page
+from portrait.reporting.figures import Figures, gather
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits.artifacts import Traits
 
@@ -147,11 +147,11 @@ def test_the_command_writes_the_page_into_the_run_and_export_takes_it_along(
 ) -> None:
     ended = report(trained.folder)
     assert ended.exit_code == 0, ended.output
-    written = trained.folder / files.REPORT
+    written = trained.folder / release_layout.REPORT
     manifest, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
-    copied = files.folder(tmp_path, manifest.release) / files.REPORT
+    copied = release_layout.folder(tmp_path, manifest.release) / release_layout.REPORT
     assert copied.read_bytes() == written.read_bytes()
-    assert manifest.hashes[str(copied.relative_to(tmp_path))] == files.sha256(copied)
+    assert manifest.hashes[str(copied.relative_to(tmp_path))] == sha256(copied)
     assert not list(trained.folder.glob(".*.tmp"))
 
 

@@ -12,9 +12,9 @@ import torch
 from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.features.events import Event, EventType
-from portrait.features.statistics import STATISTICS
+from portrait.features.histories.statistics import STATISTICS
 from portrait.server.engine import Engine
-from portrait.server.profiling import profile_of
+from portrait.server.profiles.compute import profile_of
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits.artifacts import Traits

@@ -11,8 +11,9 @@ import typer
 from support import tiny_data
 from typer.testing import CliRunner
 
-from portrait.features.installing import explain_install
+from portrait.features.installation import explain_install
 from portrait.training import commands
+from portrait.training.encoders import trainer
 from portrait.training.encoders.trainer import Position
 from portrait.training.enums import Preset, Track
 from portrait.training.run import run as runs
@@ -48,9 +49,7 @@ def stopped(data: Path, settings: TrainSettings, tmp_path: Path, monkeypatch: py
     def train(track: Track) -> Path:
         run = tmp_path / "run"
         with monkeypatch.context() as patched:
-            patched.setattr(
-                "portrait.training.encoders.trainer.Loop._ended", lambda loop: _interrupt_after_one(loop._at)
-            )
+            patched.setattr(trainer.Loop, "_ended", lambda loop: _interrupt_after_one(loop._at))
             with pytest.raises(KeyboardInterrupt):
                 runs.train(data, run, settings, track=Tracking(track, run))
         return run

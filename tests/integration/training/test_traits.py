@@ -11,7 +11,7 @@ from support import tiny_data
 from typer import Typer
 from typer.testing import CliRunner
 
-from portrait.features.statistics import STATISTICS
+from portrait.features.histories.statistics import STATISTICS
 from portrait.training import commands
 from portrait.training.enums import Preset, Split
 from portrait.training.run import run as runs

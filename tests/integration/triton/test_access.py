@@ -11,7 +11,7 @@ import psutil
 import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 from portrait.server.triton import EmbeddedTriton
 
 _NOBODY = 65534

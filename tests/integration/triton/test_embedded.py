@@ -20,7 +20,7 @@ from support.triton_calls import INPUTS, infer, ranker_inputs, text_inputs
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release import MODELS, model_file
+from portrait.features.release.layout import MODELS, model_file
 from portrait.server.triton import EmbeddedTriton, TritonError
 from portrait.server.triton.model_processes import ModelProcess, find_model_processes
 from portrait.server.triton.process import connect

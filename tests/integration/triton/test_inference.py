@@ -12,7 +12,7 @@ from support.triton_calls import INPUTS, expected, infer, ranker_inputs, text_in
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
 from portrait.server.inference.triton import TritonModels

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from benchmarks.quality.protocol import Task
+from benchmarks.common.ranking.protocol import Task
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
 from portrait.training.dataset.splits import hold_out
 from portrait.training.encoders.retrieval import masked_items

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 from support import tiny_release
 
-from benchmarks.serving.others import copy_beside
 from benchmarks.serving.swaps import MIXED, strangeness
-from portrait.features import release as files
-from portrait.features.release import MODELS
-from portrait.server.releases import Release
+from benchmarks.serving.variants import copy_beside
+from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import MODELS
+from portrait.features.release.manifest import read_whole
+from portrait.server.release.release import Release
 
 ONE, TWO = np.array([1.0, 0.0, 0.5]), np.array([0.0, 1.0, 0.0])
 
@@ -32,12 +33,12 @@ def test_copies_are_whole_releases_that_differ(tmp_path: Path) -> None:
     repository, copy = tmp_path / "repository", tmp_path / "copy"
     tiny_release.build(repository)
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
-    assert copy_beside(repository, copy, 3) == files.releases(copy) == [1, 2, 3]
+    assert copy_beside(repository, copy, 3) == release_layout.releases(copy) == [1, 2, 3]
     for number in (1, 2, 3):
-        files.read_whole(copy, number)
+        read_whole(copy, number)
     loaded = [Release.load(copy, number) for number in (1, 2, 3)]
     assert [release.number for release in loaded] == [release.manifest.release for release in loaded] == [1, 2, 3]
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert not np.allclose(loaded[one].vectors, loaded[other].vectors, atol=0.1)
-    assert len({files.model_file(copy, MODELS[0], number).read_bytes() for number in (1, 2, 3)}) == 3
+    assert len({release_layout.model_file(copy, MODELS[0], number).read_bytes() for number in (1, 2, 3)}) == 3
     assert {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()} == before

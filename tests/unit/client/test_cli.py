@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from portrait.client.command_list import GROUPS
-from portrait.features.installing import explain_install
+from portrait.features.installation import explain_install
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 

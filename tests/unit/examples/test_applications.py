@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.applications import asking
+from benchmarks.applications import client_calls as asking
 from benchmarks.applications.service import MESSAGES
 from benchmarks.applications.tables import Figure, Table, mean
 from docs.examples.applications import ads, customer_service, draw_missed_instalments, financial_risk, shop
 from docs.examples.tour import make_log
 from portrait.client import Event, EventType, Item, RankedItem, Ranking, Trait
-from portrait.features.keywords import keywords
+from portrait.features.text.keywords import keywords
 from portrait.training.metrics import MISSED
 
 DAY = datetime(2025, 1, 1, tzinfo=UTC)

@@ -11,10 +11,10 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from portrait.export import configurations
 from portrait.export.errors import RepositoryError
-from portrait.features.candidates import CANDIDATE_FEATURES
-from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.release import MODELS, TRAIT_HEADS, model_file
-from portrait.features.statistics import STATISTICS
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.histories.history_arrays import EVENT_NUMBERS
+from portrait.features.histories.statistics import STATISTICS
+from portrait.features.release.layout import MODELS, TRAIT_HEADS, model_file
 from portrait.training.settings import TrainSettings
 
 ALL = (*MODELS, TRAIT_HEADS)

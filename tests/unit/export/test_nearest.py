@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from portrait.export import nearest
 from portrait.export.nearest import RECALL_AT, recall_of
-from portrait.features import release as files
-from portrait.features.search import bits
-from portrait.features.search.approximate import Approximate
+from portrait.features.release import layout as release_layout
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.ivf import Approximate
 
 COUNT, DIMENSION = 20_000, 16
 
@@ -36,7 +36,7 @@ def index(
 ) -> Approximate:
     folder = tmp_path_factory.mktemp("index")
     nearest.write(vectors, lambda _: profiles, folder, exact=COUNT - 1)
-    return Approximate.open(folder / files.ITEM_INDEX)
+    return Approximate.open(folder / release_layout.ITEM_INDEX)
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -52,8 +52,8 @@ def exact(profiles: NDArray[np.float32], vectors: NDArray[np.float32], mask: NDA
 def test_few_items_need_no_index(vectors: NDArray[np.float32], tmp_path: Path) -> None:
     told = nearest.write(vectors, pytest.fail, tmp_path, exact=COUNT)
     assert str(told) == "exact"
-    assert [path.name for path in files.written(tmp_path)] == [files.ITEM_VECTORS]
-    assert np.array_equal(np.load(tmp_path / files.ITEM_VECTORS), vectors)
+    assert [path.name for path in release_layout.written(tmp_path)] == [release_layout.ITEM_VECTORS]
+    assert np.array_equal(np.load(tmp_path / release_layout.ITEM_VECTORS), vectors)
 
 
 def test_an_index_says_what_it_finds(
@@ -67,7 +67,7 @@ def test_an_index_says_what_it_finds(
     assert recall_of(found, exact(profiles, vectors, every)) == pytest.approx(told.recall_at_100)
     assert told.recall_at_100 >= 0.95
     assert (np.diff(scores, axis=1) <= 0).all()
-    kept = np.load(tmp_path / files.ITEM_VECTORS)
+    kept = np.load(tmp_path / release_layout.ITEM_VECTORS)
     assert kept.dtype == np.float16
     assert np.abs(kept - vectors).max() < 1e-3
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from support import tiny_release
 
-from portrait.features import release as files
-from portrait.features.release import ReleaseError
-from portrait.server.background import Background
-from portrait.server.rollout.gateways import GatewayError
-from portrait.server.rollout.held import LOOK_SECONDS, HeldReleases
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import ReleaseError
+from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.triton_releases import LOOK_SECONDS, HeldReleases
+from portrait.server.runtime.background import Background
 
 
 class Noting:
@@ -42,7 +42,7 @@ def repository(tmp_path: Path) -> Path:
 
 def block(repository: Path, release: int) -> None:
     """Put a pipe in place of a graph, which could be read for ever."""
-    path = files.model_file(repository, "ranker", release)
+    path = release_layout.model_file(repository, "ranker", release)
     path.unlink()
     os.mkfifo(path)
 

@@ -12,11 +12,13 @@ import pytest
 from support import tiny_release
 from typer.testing import CliRunner, Result
 
-from portrait.features import release as files
-from portrait.features.release import MAX_MANIFEST_BYTES, MAX_RELEASE, Manifest, ReleaseError
+from portrait.features.files.integrity import sha256
+from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import MAX_RELEASE
+from portrait.features.release.manifest import MAX_MANIFEST_BYTES, Manifest, ReleaseError
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import TABLE
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
 
@@ -46,11 +48,11 @@ def run(repository: Path, *arguments: str) -> Result:
 
 
 def held(repository: Path, name: str) -> Path:
-    return files.folder(repository, 2) / name
+    return release_layout.folder(repository, 2) / name
 
 
 def manifest_of(repository: Path) -> Path:
-    return held(repository, files.MANIFEST)
+    return held(repository, release_layout.MANIFEST)
 
 
 def edited(**changes: object) -> Damage:
@@ -97,7 +99,7 @@ def rewritten(name: str, change: Callable[[bytes], bytes]) -> Damage:
     def damage(repository: Path) -> None:
         path = held(repository, name)
         path.write_bytes(change(path.read_bytes()))
-        hashed(lambda hashes: hashes.update({f"releases/2/{name}": files.sha256(path)}))(repository)
+        hashed(lambda hashes: hashes.update({f"releases/2/{name}": sha256(path)}))(repository)
 
     return damage
 
@@ -124,7 +126,7 @@ def outside(path: Path) -> Path:
 
 def linked_folder(repository: Path) -> None:
     """A folder of columns that lies elsewhere, with the right files."""
-    columns = held(repository, files.ITEM_COLUMNS)
+    columns = held(repository, release_layout.ITEM_COLUMNS)
     elsewhere = repository.parent / "columns"
     columns.rename(elsewhere)
     columns.symlink_to(elsewhere)
@@ -177,30 +179,39 @@ HOSTILE: dict[str, tuple[Damage, str]] = {
     "a file more": (lambda repository: held(repository, "more").touch(), "releases/2/more"),
     "a hidden file more": (lambda repository: held(repository, ".more").touch(), "releases/2/.more"),
     "a folder more": (lambda repository: held(repository, "more").mkdir(), "releases/2/more"),
-    "a report that has no hash": (lambda repository: held(repository, files.REPORT).touch(), "report.html"),
-    "an index that has no hash": (lambda repository: held(repository, files.ITEM_INDEX).touch(), "item_index.faiss"),
-    "a column more": (lambda repository: held(repository, f"{files.ITEM_COLUMNS}/more.npy").touch(), "more.npy"),
+    "a report that has no hash": (lambda repository: held(repository, release_layout.REPORT).touch(), "report.html"),
+    "an index that has no hash": (
+        lambda repository: held(repository, release_layout.ITEM_INDEX).touch(),
+        "item_index.faiss",
+    ),
+    "a column more": (
+        lambda repository: held(repository, f"{release_layout.ITEM_COLUMNS}/more.npy").touch(),
+        "more.npy",
+    ),
     "a file more beside a model": (
         lambda repository: (repository / "ranker" / "2" / "model.onnx.data").touch(),
         "ranker/2/model.onnx.data",
     ),
-    "a missing file": (lambda repository: held(repository, files.PROFILES).unlink(), "profiles.npz"),
+    "a missing file": (lambda repository: held(repository, release_layout.PROFILES).unlink(), "profiles.npz"),
     "a missing model": (lambda repository: shutil.rmtree(repository / "ranker" / "2"), "ranker/2/model.onnx"),
-    "missing columns": (lambda repository: shutil.rmtree(held(repository, files.ITEM_COLUMNS)), "item_columns/"),
+    "missing columns": (
+        lambda repository: shutil.rmtree(held(repository, release_layout.ITEM_COLUMNS)),
+        "item_columns/",
+    ),
     # what stands in a file's place
     "a wrong hash": (hashed(lambda hashes: hashes.update({"releases/2/keywords.json": "0" * 64})), "keywords.json"),
     "a hash that is none": (hashed(lambda hashes: hashes.update({"releases/2/keywords.json": "x"})), "keywords.json"),
     "a link that leads out": (
-        replaced(files.KEYWORDS, lambda path: path.symlink_to(outside(path))),
+        replaced(release_layout.KEYWORDS, lambda path: path.symlink_to(outside(path))),
         "keywords.json",
     ),
-    "a link to itself": (replaced(files.KEYWORDS, lambda path: path.symlink_to(path)), "keywords.json"),
-    "a link to nothing": (replaced(files.KEYWORDS, lambda path: path.symlink_to("nothing")), "keywords.json"),
+    "a link to itself": (replaced(release_layout.KEYWORDS, lambda path: path.symlink_to(path)), "keywords.json"),
+    "a link to nothing": (replaced(release_layout.KEYWORDS, lambda path: path.symlink_to("nothing")), "keywords.json"),
     "a folder of columns elsewhere": (linked_folder, "item_columns/"),
     "a folder of a model elsewhere": (linked_model, "ranker/2/model.onnx"),
-    "a pipe": (replaced(files.TOKENIZER, os.mkfifo), "tokenizer.json"),
-    "a device": (replaced(files.TOKENIZER, endless), "tokenizer.json"),
-    "a folder": (replaced(files.TOKENIZER, Path.mkdir), "tokenizer.json"),
+    "a pipe": (replaced(release_layout.TOKENIZER, os.mkfifo), "tokenizer.json"),
+    "a device": (replaced(release_layout.TOKENIZER, endless), "tokenizer.json"),
+    "a folder": (replaced(release_layout.TOKENIZER, Path.mkdir), "tokenizer.json"),
     # the manifest
     "a manifest of nothing": (written(b""), "manifest.json"),
     "a manifest of a list": (written(b"[]"), "manifest.json"),
@@ -219,11 +230,11 @@ HOSTILE: dict[str, tuple[Damage, str]] = {
     "a field more": (edited(more=1), "more"),
     "a date over two lines": (edited(created_at="2026\nrelease 2 is whole"), "created_at"),
     "traits that are numbers": (edited(traits=[1]), "traits"),
-    "a manifest that is a folder": (replaced(files.MANIFEST, Path.mkdir), "manifest.json"),
-    "a manifest that is a pipe": (replaced(files.MANIFEST, os.mkfifo), "manifest.json"),
-    "a manifest that is a device": (replaced(files.MANIFEST, endless), "manifest.json"),
+    "a manifest that is a folder": (replaced(release_layout.MANIFEST, Path.mkdir), "manifest.json"),
+    "a manifest that is a pipe": (replaced(release_layout.MANIFEST, os.mkfifo), "manifest.json"),
+    "a manifest that is a device": (replaced(release_layout.MANIFEST, endless), "manifest.json"),
     "a manifest elsewhere": (
-        replaced(files.MANIFEST, lambda path: path.symlink_to(outside(path))),
+        replaced(release_layout.MANIFEST, lambda path: path.symlink_to(outside(path))),
         "manifest.json",
     ),
 }
@@ -233,19 +244,19 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
         edited(traits=[{**tiny_release.TRAITS[0], "horizon_days": 1e300}]),
         "manifest.json",
     ),
-    "items cut short": (rewritten(files.ITEMS, lambda lines: lines[: len(lines) // 2]), "items.jsonl"),
-    "no items": (rewritten(files.ITEMS, lambda lines: b""), "items.jsonl"),
-    "a line that is no JSON": (rewritten(files.ITEMS, lambda lines: b"x" + lines[1:]), "items.jsonl"),
+    "items cut short": (rewritten(release_layout.ITEMS, lambda lines: lines[: len(lines) // 2]), "items.jsonl"),
+    "no items": (rewritten(release_layout.ITEMS, lambda lines: b""), "items.jsonl"),
+    "a line that is no JSON": (rewritten(release_layout.ITEMS, lambda lines: b"x" + lines[1:]), "items.jsonl"),
     "a line that is not UTF-8": (
-        rewritten(files.ITEMS, lambda lines: lines.replace(b"Red", b"R\xffd", 1)),
+        rewritten(release_layout.ITEMS, lambda lines: lines.replace(b"Red", b"R\xffd", 1)),
         "items.jsonl",
     ),
     "another item's line": (
-        rewritten(files.ITEMS, lambda lines: lines.replace(b"lamp-red", b"lamp-rad", 1)),
+        rewritten(release_layout.ITEMS, lambda lines: lines.replace(b"lamp-red", b"lamp-rad", 1)),
         "items.jsonl",
     ),
     "a title that is a number": (
-        rewritten(files.ITEMS, lambda lines: lines.replace(b'"Red desk lamp"', b"1234567890.1234", 1)),
+        rewritten(release_layout.ITEMS, lambda lines: lines.replace(b'"Red desk lamp"', b"1234567890.1234", 1)),
         "items.jsonl",
     ),
     "columns of another type": (array("item_columns/price.npy", lambda price: price.astype("f4")), "items.jsonl"),
@@ -257,44 +268,49 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
         "items.jsonl",
     ),
     "codes that are none": (rewritten("item_columns/codes.json", lambda codes: b"{}"), "items.jsonl"),
-    "a vector that is no number": (array(files.ITEM_VECTORS, nan), "item_vectors.npy"),
-    "vectors less": (array(files.ITEM_VECTORS, lambda vectors: vectors[:-1]), "item_vectors.npy"),
-    "whole numbers as vectors": (array(files.ITEM_VECTORS, lambda vectors: vectors.astype("i8")), "item_vectors.npy"),
-    "a single popularity": (array(files.ITEM_POPULARITY, lambda values: values[0]), "item_popularity.npy"),
-    "a popularity that is no number": (array(files.ITEM_POPULARITY, nan), "item_popularity.npy"),
-    "a lender that is not there": (array(files.LENDERS, other_lender), "lenders.npy"),
-    "associations that are none": (rewritten(files.ASSOCIATIONS, lambda _: b"none"), "associations.npz"),
+    "a vector that is no number": (array(release_layout.ITEM_VECTORS, nan), "item_vectors.npy"),
+    "vectors less": (array(release_layout.ITEM_VECTORS, lambda vectors: vectors[:-1]), "item_vectors.npy"),
+    "whole numbers as vectors": (
+        array(release_layout.ITEM_VECTORS, lambda vectors: vectors.astype("i8")),
+        "item_vectors.npy",
+    ),
+    "a single popularity": (array(release_layout.ITEM_POPULARITY, lambda values: values[0]), "item_popularity.npy"),
+    "a popularity that is no number": (array(release_layout.ITEM_POPULARITY, nan), "item_popularity.npy"),
+    "a lender that is not there": (array(release_layout.LENDERS, other_lender), "lenders.npy"),
+    "associations that are none": (rewritten(release_layout.ASSOCIATIONS, lambda _: b"none"), "associations.npz"),
     "a quantile less": (
-        rewritten(files.PRICE_SCALE, lambda scale: json.dumps({"": json.loads(scale)[""][1:]}).encode()),
+        rewritten(release_layout.PRICE_SCALE, lambda scale: json.dumps({"": json.loads(scale)[""][1:]}).encode()),
         "price_scale.json",
     ),
     "a tokenizer that can encode nothing": (
-        rewritten(files.TOKENIZER, lambda tokenizer: tokenizer.replace(b'"unk_token": "[UNK]"', b'"unk_token": "no"')),
+        rewritten(
+            release_layout.TOKENIZER, lambda tokenizer: tokenizer.replace(b'"unk_token": "[UNK]"', b'"unk_token": "no"')
+        ),
         "tokenizer.json",
     ),
-    "prices that are none": (rewritten(files.PRICE_SCALE, lambda _: b"[]"), "price_scale.json"),
+    "prices that are none": (rewritten(release_layout.PRICE_SCALE, lambda _: b"[]"), "price_scale.json"),
     "words of a negative number": (
-        rewritten(files.KEYWORDS, lambda _: b'{"documents": -5, "frequencies": {}}'),
+        rewritten(release_layout.KEYWORDS, lambda _: b'{"documents": -5, "frequencies": {}}'),
         "keywords.json",
     ),
-    "deep words": (rewritten(files.KEYWORDS, lambda _: b"[" * 100_000), "keywords.json"),
-    "a population that is none": (rewritten(files.POPULATION, lambda _: b'{"version": 1}'), "population.json"),
-    "profiles that are none": (rewritten(files.PROFILES, lambda _: b"none"), "profiles.npz"),
+    "deep words": (rewritten(release_layout.KEYWORDS, lambda _: b"[" * 100_000), "keywords.json"),
+    "a population that is none": (rewritten(release_layout.POPULATION, lambda _: b'{"version": 1}'), "population.json"),
+    "profiles that are none": (rewritten(release_layout.PROFILES, lambda _: b"none"), "profiles.npz"),
 }
 """Files that are as the manifest says, and were never sound."""
 
 
 def test_what_is_built_is_whole(repository: Path) -> None:
     for number in (1, 2):
-        manifest = Manifest.read(files.folder(repository, number))
+        manifest = Manifest.read(release_layout.folder(repository, number))
         assert manifest.hashes.keys() == manifest.required_files
         assert Release.load(repository, number).number == number
     assert "2        2026-01-01T00:00:00+00:00                  whole" in run(repository, "list").output
 
 
 def test_a_report_is_a_file_that_a_release_may_have(repository: Path) -> None:
-    held(repository, files.REPORT).write_text("<html>", encoding="utf-8")
-    rewritten(files.REPORT, bytes)(repository)
+    held(repository, release_layout.REPORT).write_text("<html>", encoding="utf-8")
+    rewritten(release_layout.REPORT, bytes)(repository)
     assert Release.load(repository, 2).number == 2
 
 
@@ -304,8 +320,8 @@ def test_a_measure_may_have_no_value(repository: Path) -> None:
 
 
 def test_a_link_within_the_repository_is_no_damage(repository: Path) -> None:
-    shutil.move(held(repository, files.TOKENIZER), repository / "shared.json")
-    held(repository, files.TOKENIZER).symlink_to(repository / "shared.json")
+    shutil.move(held(repository, release_layout.TOKENIZER), repository / "shared.json")
+    held(repository, release_layout.TOKENIZER).symlink_to(repository / "shared.json")
     assert Release.load(repository, 2).number == 2
 
 
@@ -344,15 +360,15 @@ def test_no_command_takes_a_damaged_release(repository: Path, case: str) -> None
 def test_other_folders_are_no_releases(repository: Path, folder: str, name: str) -> None:
     path = repository / folder / (name[:255] or ".hidden")
     shutil.copytree(repository / folder / "1", path)
-    assert files.releases(repository) == [1, 2]
+    assert release_layout.releases(repository) == [1, 2]
     assert Traffic.of(repository) == Traffic(1)
     assert run(repository, "list").exit_code == 0
 
 
 @pytest.mark.parametrize("number", [MAX_RELEASE + 1, 2**63, 10**30])
 def test_a_number_that_triton_can_not_have_is_no_release(repository: Path, number: int) -> None:
-    shutil.copytree(files.folder(repository, 2), repository / "releases" / str(number))
-    assert files.releases(repository) == [1, 2]
+    shutil.copytree(release_layout.folder(repository, 2), repository / "releases" / str(number))
+    assert release_layout.releases(repository) == [1, 2]
     done = run(repository, "promote", str(number))
     assert (done.exit_code, Traffic.read(repository)) == (2, Traffic(1))
     with pytest.raises(TrafficError, match="a release is a number"):
@@ -361,7 +377,7 @@ def test_a_number_that_triton_can_not_have_is_no_release(repository: Path, numbe
 
 def test_a_file_named_like_a_release_is_none(repository: Path) -> None:
     (repository / "releases" / "3").touch()
-    assert files.releases(repository) == [1, 2]
+    assert release_layout.releases(repository) == [1, 2]
     done = run(repository, "promote", "3")
     assert done.exit_code == 2
     assert "holds no release 3" in done.output

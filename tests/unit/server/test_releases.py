@@ -11,14 +11,15 @@ import pytest
 from support import tiny_release
 
 from portrait.export import nearest
-from portrait.features import release as files
+from portrait.features.candidates.cold_start import Lenders
 from portrait.features.events import Item
-from portrait.features.lenders import Lenders
-from portrait.features.release import ReleaseError
-from portrait.server.catalogues.catalogue import Catalogues
-from portrait.server.catalogues.described import described
-from portrait.server.catalogues.filters import Filter
-from portrait.server.releases import Release
+from portrait.features.files.integrity import sha256
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import ReleaseError
+from portrait.server.catalogue.candidate_set import described
+from portrait.server.catalogue.catalogue import Catalogues
+from portrait.server.catalogue.filters import Filter
+from portrait.server.release.release import Release
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def edit_manifest(repository: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    path = files.folder(repository, 1) / files.MANIFEST
+    path = release_layout.folder(repository, 1) / release_layout.MANIFEST
     manifest = json.loads(path.read_text(encoding="utf-8"))
     edit(manifest)
     path.write_text(json.dumps(manifest), encoding="utf-8")
@@ -48,9 +49,17 @@ def test_a_release_that_is_not_there_is_refused(repository: Path) -> None:
         Release.load(repository, 2)
 
 
-@pytest.mark.parametrize("name", [files.ITEMS, f"{files.ITEM_COLUMNS}/price.npy", files.ITEM_VECTORS, files.TOKENIZER])
+@pytest.mark.parametrize(
+    "name",
+    [
+        release_layout.ITEMS,
+        f"{release_layout.ITEM_COLUMNS}/price.npy",
+        release_layout.ITEM_VECTORS,
+        release_layout.TOKENIZER,
+    ],
+)
 def test_a_file_that_changed_is_refused(repository: Path, name: str) -> None:
-    with (files.folder(repository, 1) / name).open("ab") as file:
+    with (release_layout.folder(repository, 1) / name).open("ab") as file:
         file.write(b"\n")
     with pytest.raises(ReleaseError, match=name):
         Release.load(repository, 1)
@@ -58,21 +67,28 @@ def test_a_file_that_changed_is_refused(repository: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [files.ITEMS, files.ITEM_VECTORS, files.TOKENIZER, files.LENDERS, files.ASSOCIATIONS, files.PRICE_SCALE],
+    [
+        release_layout.ITEMS,
+        release_layout.ITEM_VECTORS,
+        release_layout.TOKENIZER,
+        release_layout.LENDERS,
+        release_layout.ASSOCIATIONS,
+        release_layout.PRICE_SCALE,
+    ],
 )
 def test_a_file_that_was_never_whole_is_refused(repository: Path, name: str) -> None:
-    path = files.folder(repository, 1) / name
+    path = release_layout.folder(repository, 1) / name
     path.write_bytes(b"nothing that can be read")
     edit_manifest(
         repository,
-        lambda manifest: manifest["hashes"].update({str(path.relative_to(repository)): files.sha256(path)}),
+        lambda manifest: manifest["hashes"].update({str(path.relative_to(repository)): sha256(path)}),
     )
     with pytest.raises(ReleaseError, match="release 1 is damaged"):
         Release.load(repository, 1)
 
 
 def test_a_file_that_is_missing_is_refused(repository: Path) -> None:
-    files.model_file(repository, "ranker", 1).unlink()
+    release_layout.model_file(repository, "ranker", 1).unlink()
     with pytest.raises(ReleaseError, match=r"ranker/1/model\.onnx"):
         Release.load(repository, 1)
 
@@ -93,11 +109,11 @@ def test_vectors_of_another_dimension_are_refused(repository: Path) -> None:
 @pytest.fixture
 def indexed(repository: Path) -> Path:
     """The same release as a larger catalogue has it: with an index, and vectors in half precision."""
-    folder = files.folder(repository, 1)
-    vectors = np.load(folder / files.ITEM_VECTORS)
+    folder = release_layout.folder(repository, 1)
+    vectors = np.load(folder / release_layout.ITEM_VECTORS)
     retrieval = nearest.write(vectors, lambda count: vectors[:count], folder, exact=0)
-    hashes = {str(path.relative_to(repository)): files.sha256(path) for path in files.written(folder)}
-    del hashes[f"releases/1/{files.MANIFEST}"]
+    hashes = {str(path.relative_to(repository)): sha256(path) for path in release_layout.written(folder)}
+    del hashes[f"releases/1/{release_layout.MANIFEST}"]
     edit_manifest(repository, lambda manifest: manifest["hashes"].update(hashes))
     edit_manifest(repository, lambda manifest: manifest.update(export={"retrieval": asdict(retrieval)}))
     return repository
@@ -125,10 +141,10 @@ def test_an_index_is_loaded_and_finds_who_lends_to_newcomers(indexed: Path) -> N
 
 
 def test_an_index_of_other_items_is_refused(indexed: Path) -> None:
-    folder = files.folder(indexed, 1)
-    vectors = np.load(folder / files.ITEM_VECTORS).astype(np.float32)
-    faiss.write_index(nearest.inverted_file(vectors[:-1]), str(folder / files.ITEM_INDEX))
-    name = f"releases/1/{files.ITEM_INDEX}"
-    edit_manifest(indexed, lambda manifest: manifest["hashes"].update({name: files.sha256(indexed / name)}))
+    folder = release_layout.folder(indexed, 1)
+    vectors = np.load(folder / release_layout.ITEM_VECTORS).astype(np.float32)
+    faiss.write_index(nearest.inverted_file(vectors[:-1]), str(folder / release_layout.ITEM_INDEX))
+    name = f"releases/1/{release_layout.ITEM_INDEX}"
+    edit_manifest(indexed, lambda manifest: manifest["hashes"].update({name: sha256(indexed / name)}))
     with pytest.raises(ReleaseError, match="damaged"):
         Release.load(indexed, 1)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from portrait.features.release import ReleaseError
+from portrait.features.release.manifest import ReleaseError
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
 
 shopper_ids = some.text(min_size=1, max_size=20)

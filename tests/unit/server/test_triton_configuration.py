@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from support import tiny_release
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 from portrait.server.inference.triton import TritonModels
 from portrait.server.triton import TritonError
 from portrait.server.triton.configuration import adapt_to_this_machine, instances, load_options

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from portrait.features.installing import explain_install
+from portrait.features.installation import explain_install
 from portrait.server.triton import TritonError, installation
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

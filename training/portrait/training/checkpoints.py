@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
 
 
 def save(state: dict[str, Any], path: Path) -> None:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.attention import Decay, decayed, event_weights
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType, Item
-from portrait.features.histories import SECONDS_PER_DAY
-from portrait.features.population import Attention
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.population.interest_dynamics import Decay, decayed, event_weights
+from portrait.features.population.population import Attention
 
 DEFAULT_DECAY_BY_TIME = Decay(short=30.0, long=30.0, short_share=0.0, prior=3.0)
 """Of a release without statistics: an event counts half after a month."""

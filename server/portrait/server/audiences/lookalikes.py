@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population import Profiles
-from portrait.server.audiences.matching import vectors
+from portrait.features.population.profile_distribution import Profiles
+from portrait.server.audiences.matcher import vectors
 from portrait.server.audiences.table import CHUNK, Rows, ShopperTable
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from portrait.features.numbered import list_numbered
+from portrait.features.files.numbered_folders import list_numbered
 from portrait.server.audiences.table import TABLE, ShopperTable
 
 KEPT = 2

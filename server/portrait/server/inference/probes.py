@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates import CANDIDATE_FEATURES
-from portrait.features.histories import EVENT_NUMBERS
-from portrait.features.release import TRAIT_HEADS
-from portrait.features.statistics import STATISTICS
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.histories.history_arrays import EVENT_NUMBERS
+from portrait.features.histories.statistics import STATISTICS
+from portrait.features.release.layout import TRAIT_HEADS
 
 _TOKENS, _EVENTS, _CANDIDATES = 16, 8, 16
 """Lengths that the gateway pads to, so that no runtime compiles a shape for a probe alone."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc.aio import InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, PortraitError, Unavailable
 from portrait.server.inference.failures import Failure, classify

@@ -4,8 +4,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-from portrait.features.attention import SKIPPED_SECONDS
 from portrait.features.events import Event, EventType
+from portrait.features.population.interest_dynamics import SKIPPED_SECONDS
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence, strongest
 

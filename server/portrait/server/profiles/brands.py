@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import NormalDist
 
-from portrait.features.population import Population
-from portrait.features.prices import category_key
+from portrait.features.items.prices import category_key
+from portrait.features.population.population import Population
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, strongest
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from portrait.features.cycles import CategoryCycle, cycle, due_probability
 from portrait.features.events import EventType
-from portrait.features.histories import SECONDS_PER_DAY
-from portrait.features.population import Cycles, Population
-from portrait.features.prices import category_key
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.items.prices import category_key
+from portrait.features.population.population import Cycles, Population
+from portrait.features.population.purchase_cycles import CategoryCycle, cycle, due_probability
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, latest
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portrait.features.events import EventType
-from portrait.features.population import DISCOUNTED, Population
+from portrait.features.population.population import DISCOUNTED, Population
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, strongest
 

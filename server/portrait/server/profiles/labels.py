@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population import Profiles
+from portrait.features.population.profile_distribution import Profiles
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, too_few
 from portrait.features.profiles.evidence import strongest
 

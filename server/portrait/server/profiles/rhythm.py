@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.profiles.absence import Absence, Reason, too_few
 from portrait.features.profiles.evidence import MOST_EVIDENCE, Evidence, latest
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from portrait.features.attention import TYPE_WEIGHTS
 from portrait.features.events import EventType
+from portrait.features.population.interest_dynamics import TYPE_WEIGHTS
 from portrait.features.profiles.absence import Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, Weighted, latest
-from portrait.features.text import normalise_text
+from portrait.features.text.normalisation import normalise_text
 
 DEFAULT_GAP_MINUTES = 30.0
 """Of a release without statistics."""
@@ -28,7 +28,7 @@ class Stage(Enum):
     SEARCHING = auto()
     COMPARING = auto()
     CART = auto()
-    BOUGHT = auto()
+    PURCHASED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _stage(events: Sequence[Weighted]) -> Stage:
         (each.item.category_path, each.item.item_id) for each in events if each.item and each.event.type in _LOOKS
     }
     if EventType.PURCHASE in kinds:
-        return Stage.BOUGHT
+        return Stage.PURCHASED
     if EventType.ADD_TO_CART in kinds:
         return Stage.CART
     if max(Counter(path for path, _ in looked).values(), default=0) >= _COMPARED:

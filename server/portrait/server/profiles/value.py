@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from portrait.features.events import EventType
-from portrait.features.histories import SECONDS_PER_DAY
-from portrait.features.population import Population, Spending
-from portrait.features.prices import known_price
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.items.prices import known_price
+from portrait.features.population.population import Population, Spending
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, Weighted, strongest
 from portrait.features.profiles.sentences import days_between

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.regular import read_bytes
-from portrait.features.release import MAX_RELEASE, ReleaseError, releases
+from portrait.features.files.regular_files import read_bytes
+from portrait.features.release.layout import MAX_RELEASE, releases
+from portrait.features.release.manifest import ReleaseError
 
 FILE = "traffic.json"
 _MAX_BYTES = 64 << 10

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from portrait.features.installing import explain_install
+from portrait.features.installation import explain_install
 from portrait.server.triton.errors import TritonError
 
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

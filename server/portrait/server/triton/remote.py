@@ -11,7 +11,7 @@ import structlog
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release import MODELS, TRAIT_HEADS, models
+from portrait.features.release.layout import MODELS, TRAIT_HEADS, models
 from portrait.server.triton.configuration import load_model
 from portrait.server.triton.connection import open_client
 from portrait.server.triton.errors import TritonError

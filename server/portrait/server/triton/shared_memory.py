@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from portrait.features.release import models
+from portrait.features.release.layout import models
 from portrait.server.triton.configuration import instances
 from portrait.server.triton.errors import TritonError
 

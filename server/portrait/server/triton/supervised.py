@@ -7,7 +7,7 @@ import sys
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release import MODELS
+from portrait.features.release.layout import MODELS
 from portrait.server.triton.configuration import LOAD_SECONDS
 from portrait.server.triton.connection import open_client
 from portrait.server.triton.errors import TritonError

@@ -23,7 +23,7 @@ from transformers import (
     RobertaConfig,
 )  # fmt: skip
 
-from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
 from portrait.training.encoders.base_model import base_tokenizer
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import Preset

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import tiny_data
 
-from portrait.features import histories
 from portrait.features.events import EVENT_TYPES, Event
-from portrait.features.histories import ENCODED_EVENTS
+from portrait.features.histories import history_arrays as histories
+from portrait.features.histories.history_arrays import ENCODED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
 from portrait.training.dataset.splits import hold_out
 from portrait.training.encoders.samples import Batcher, Samples, cut_exact, cut_shared

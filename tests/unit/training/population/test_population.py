@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from support.example_shop import POPULATION
 
-from portrait.features.associations import Associations
-from portrait.features.population import Population
+from portrait.features.candidates.associations import Associations
+from portrait.features.population.population import Population
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.population import cycles, sessions, spending

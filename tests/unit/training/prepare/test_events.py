@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from support.prepared_data import Prepare, WriteLog
 
-from portrait.features.event_types import EVENT_TYPE_NAMES
+from portrait.features.logs.event_types import EVENT_TYPE_NAMES
 from portrait.training.prepare.sources import detect
 
 MOMENT = datetime(2024, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)

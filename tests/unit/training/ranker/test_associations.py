@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from portrait.features.associations import decayed
+from portrait.features.candidates.associations import decayed
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
 from portrait.training.ranker import associations
 from portrait.training.settings import TrainSettings

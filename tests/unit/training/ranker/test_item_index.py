@@ -5,7 +5,7 @@ import pytest
 import torch
 from support import tiny_data
 
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.dataset.corpus import Corpus, load
 from portrait.training.encoders.base_model import base_tokenizer
 from portrait.training.encoders.model import PortraitModel, TextCache

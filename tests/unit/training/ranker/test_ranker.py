@@ -2,7 +2,7 @@
 
 import torch
 
-from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.training.ranker.model import Ranker
 
 

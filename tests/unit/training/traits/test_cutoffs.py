@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.traits.cutoffs import MOST_MOMENTS, Ineligible, schedule
 
 days = st.integers(0, 3000)

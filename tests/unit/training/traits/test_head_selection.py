@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.statistics import STATISTICS
+from portrait.features.histories.statistics import STATISTICS
 from portrait.training import metrics
 from portrait.training.traits import head_selection as heads
 from portrait.training.traits import metrics as measures

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import tiny_data
 
 from portrait.features.events import EVENT_TYPES
-from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders import retrieval

@@ -10,10 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
-from portrait.features.histories import EventColumns, leading_searches, numbers, search_seconds
-from portrait.features.prices import PriceScale
-from portrait.features.statistics import spent
-from portrait.features.text import item_text, normalise_text
+from portrait.features.histories.history_arrays import EventColumns, leading_searches, numbers, search_seconds
+from portrait.features.histories.statistics import spent
+from portrait.features.items.prices import PriceScale
+from portrait.features.text.normalisation import item_text, normalise_text
 from portrait.training.dataset import tables as prepared_tables
 from portrait.training.errors import TrainingError
 

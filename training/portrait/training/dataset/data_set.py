@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
 from portrait.training.dataset.identity import read_identity
 from portrait.training.errors import TrainingError
 from portrait.training.files import read_object

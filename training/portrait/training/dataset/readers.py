@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from portrait.features.path_names import utf8_name
+from portrait.features.files.path_names import utf8_name
 from portrait.training.dataset.sql import literal
 from portrait.training.errors import TrainingError
 

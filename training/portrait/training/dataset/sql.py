@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from portrait.features.path_names import utf8_name
+from portrait.features.files.path_names import utf8_name
 from portrait.training.errors import TrainingError
 
 

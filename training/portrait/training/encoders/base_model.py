@@ -18,7 +18,7 @@ from tokenizers.processors import Sequence, TemplateProcessing
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.enums import DEFAULT_BASE_MODEL
 from portrait.training.errors import TrainingError, one_line
 

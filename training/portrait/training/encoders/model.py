@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from portrait.features.tokens import TextTokenizer
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.peft import tune
 from portrait.training.encoders.samples import Batch

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from portrait.features.tokens import MAXIMUM_TOKENS
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS
 
 TOKENS = 8
 """Length of the prefix."""

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from portrait.features.events import EVENT_TYPES
-from portrait.features.histories import ENCODED_EVENTS, EVENT_NUMBERS
+from portrait.features.histories.history_arrays import ENCODED_EVENTS, EVENT_NUMBERS
 
 # Edges in days, from a minute to two years: ages and gaps are read on this scale.
 _AGE_EDGES = (1 / 1440, 1 / 96, 1 / 24, 0.25, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 120.0, 365.0, 730.0)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from portrait.features.histories import ENCODED_EVENTS, ages
+from portrait.features.histories.history_arrays import ENCODED_EVENTS, ages
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.samples import Batcher, cut_exact

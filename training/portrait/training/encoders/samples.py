@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories import ENCODED_EVENTS, ages
+from portrait.features.histories.history_arrays import ENCODED_EVENTS, ages
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
 STRIDE = ENCODED_EVENTS // 2

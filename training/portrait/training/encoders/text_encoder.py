@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from portrait.features.tokens import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
 from portrait.training.encoders.base_model import load_config, load_weights
 from portrait.training.encoders.subspaces import unit
 from portrait.training.errors import TrainingError, one_line

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.cycles import CategoryCycle, CycleScale, cycle, due_probability, logit, raw_probability
 from portrait.features.events import EVENT_TYPE_CODES, EventType
-from portrait.features.histories import SECONDS_PER_DAY
-from portrait.features.population import Cycles
-from portrait.features.prices import category_key
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.items.prices import category_key
+from portrait.features.population.population import Cycles
+from portrait.features.population.purchase_cycles import (
+    CategoryCycle,
+    CycleScale,
+    cycle,
+    due_probability,
+    logit,
+    raw_probability,
+)
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.population.calibration import Foreseen, platt
 from portrait.training.population.taxonomy import Taxonomy

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.dataset.corpus import Corpus
 
 SHORTEST_MINUTES, LONGEST_MINUTES = 10.0, 720.0

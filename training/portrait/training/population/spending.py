@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.attention import event_weights
 from portrait.features.events import EVENT_TYPE_CODES, EventType
-from portrait.features.histories import SECONDS_PER_DAY
-from portrait.features.population import DISCOUNTED, Spending
-from portrait.features.prices import PriceScale, category_key
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.items.prices import PriceScale, category_key
+from portrait.features.population.interest_dynamics import event_weights
+from portrait.features.population.population import DISCOUNTED, Spending
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
 LONGEST_WINDOW_DAYS = 365.0

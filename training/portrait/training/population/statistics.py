@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from portrait.features import release as files
-from portrait.features.associations import Associations
-from portrait.features.histories import SECONDS_PER_DAY
-from portrait.features.population import Population, Profiles
+from portrait.features.candidates.associations import Associations
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.population.population import Population
+from portrait.features.population.profile_distribution import Profiles
+from portrait.features.release import layout as release_layout
 from portrait.training.dataset.splits import Holdout, hold_out
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.population import cycles, sessions, spending
@@ -32,7 +33,7 @@ class Basis:
         """The basis of a run."""
         if not trained.settings.refit:
             return cls(trained.holdout, trained.associations)
-        before = trained.folder / TRAIN_ONLY / files.ASSOCIATIONS
+        before = trained.folder / TRAIN_ONLY / release_layout.ASSOCIATIONS
         return cls(hold_out(trained.corpus, trained.settings.split), Associations.load(before))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.prices import category_key
+from portrait.features.items.prices import category_key
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
 NO_CATEGORY = -1

@@ -1,7 +1,7 @@
-"""SQL of the rules of `portrait.features.event_types`: names of types, and what a minus sign says."""
+"""SQL of the rules of `portrait.features.logs.event_types`: names of types, and what a minus sign says."""
 
-from portrait.features.event_types import LETTERS, SEPARATORS
 from portrait.features.events import EventType
+from portrait.features.logs.event_types import LETTERS, SEPARATORS
 from portrait.training.dataset.sql import literal
 
 _PURCHASE, _REFUND = literal(EventType.PURCHASE), literal(EventType.REFUND)

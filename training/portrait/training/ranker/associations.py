@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from portrait.features.associations import REMEMBERED_ITEMS, Associations
+from portrait.features.candidates.associations import REMEMBERED_ITEMS, Associations
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.settings import TrainSettings
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.candidates import popularity_scale
-from portrait.features.lenders import Lenders, with_lent
+from portrait.features.candidates.candidate_features import popularity_scale
+from portrait.features.candidates.cold_start import Lenders, with_lent
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.retrieval import item_vectors, text_vectors

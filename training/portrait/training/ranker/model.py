@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from portrait.features.candidates import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 
 _ASSOCIATION = CANDIDATE_FEATURES.index("association")
 _HAS_QUERY = CANDIDATE_FEATURES.index("has_query")

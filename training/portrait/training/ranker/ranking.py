@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from portrait.features.associations import Associated, Associations
-from portrait.features.candidates import (
+from portrait.features.candidates.associations import Associated, Associations
+from portrait.features.candidates.candidate_features import (
     ASSOCIATED,
     CANDIDATE_FEATURES,
     FAMILIAR,

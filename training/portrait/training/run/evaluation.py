@@ -11,8 +11,8 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.path_names import utf8_name
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
+from portrait.features.files.path_names import utf8_name
 from portrait.training import metrics, tracking
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.retrieval import Vectors, encode_targets, rank_all, ranks_of, text_vectors

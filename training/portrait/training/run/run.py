@@ -23,9 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from portrait.features import release as files
-from portrait.features.associations import Associations
-from portrait.features.tokens import TextTokenizer
+from portrait.features.candidates.associations import Associations
+from portrait.features.release import layout as release_layout
+from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import checkpoints
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset import position_bias
@@ -207,7 +207,7 @@ def _save(
     folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, linked: Associations, epochs: int
 ) -> None:
     _require_finite(model, ranker)
-    linked.save(folder / files.ASSOCIATIONS)
+    linked.save(folder / release_layout.ASSOCIATIONS)
     state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
     checkpoints.save(state, folder / MODEL)
 
@@ -299,7 +299,7 @@ def _load(folder: Path, settings: TrainSettings, corpus: Corpus) -> TrainedRun:
     cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER), corpus.texts)
     cache.pooled.copy_(state["texts"])
     holdout = hold_out(corpus, settings.split, settings.refit)
-    linked = Associations.load(folder / files.ASSOCIATIONS)
+    linked = Associations.load(folder / release_layout.ASSOCIATIONS)
     index = indexes.make(model, cache, corpus, holdout.item_counts)
     return TrainedRun(
         folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, read_record(folder),

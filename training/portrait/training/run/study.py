@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
 from portrait.training.dataset.data_set import open_data_set
 from portrait.training.enums import Preset, Tuning
 from portrait.training.errors import TrainingError, one_line

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 from portrait.training.files import require_folder_target

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from portrait.features.installing import explain_install
-from portrait.features.replacing import replacing
+from portrait.features.files.atomic_write import replacing
+from portrait.features.installation import explain_install
 from portrait.training.enums import Track
 from portrait.training.errors import TrainingError
 from portrait.training.files import read_object

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.replacing import replacing
-from portrait.features.statistics import STATISTICS
+from portrait.features.files.atomic_write import replacing
+from portrait.features.histories.statistics import STATISTICS
 from portrait.training import checkpoints
 from portrait.training.errors import TrainingError
 from portrait.training.traits.heads import Shape, TraitHead, TraitHeads

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 
 MOST_MOMENTS = 12
 """Moments of each part, the latest ones."""

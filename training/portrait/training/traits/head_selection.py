@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from portrait.features.statistics import RFM, STATISTICS
+from portrait.features.histories.statistics import RFM, STATISTICS
 from portrait.training import metrics
 from portrait.training.traits.heads import Shape, TraitHead
 from portrait.training.traits.samples import Known

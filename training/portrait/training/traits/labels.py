@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES
-from portrait.features.histories import SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.logs.amounts import read_number
 from portrait.features.logs.timestamps import read_time
 from portrait.training.dataset.readers import parquet_relation

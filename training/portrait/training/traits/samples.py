@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import EVENT_TYPE_CODES, EventType
-from portrait.features.statistics import STATISTICS, statistics
+from portrait.features.histories.statistics import STATISTICS, statistics
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders import retrieval
 from portrait.training.encoders.model import PortraitModel, TextCache

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from portrait.features.events import EventType
-from portrait.features.installing import explain_install
+from portrait.features.installation import explain_install
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.dataset.sql import literal
 from portrait.training.errors import TrainingError

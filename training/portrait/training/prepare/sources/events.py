@@ -12,9 +12,9 @@ from pathlib import Path
 
 import duckdb
 
-from portrait.features.event_types import EVENT_TYPE_NAMES
 from portrait.features.logs.amounts import read_number
 from portrait.features.logs.descriptions import read_categories
+from portrait.features.logs.event_types import EVENT_TYPE_NAMES
 from portrait.features.logs.timestamps import read_time
 from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError

@@ -30,7 +30,7 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _INSTALL = (
     "pip install '.[gpu]' in a checkout of Portrait, or pip install --index-url YOUR_INDEX 'shopper-portrait[gpu]'"
 )
-"""What `portrait.features.installing` says, which the Python of a Triton server may lack."""
+"""What `portrait.features.installation` says, which the Python of a Triton server may lack."""
 _TYPES = {
     "TYPE_FP16": "tensor(float16)",
     "TYPE_FP32": "tensor(float)",

@@ -1,0 +1,85 @@
+"""What the search benchmark asks: clicks right after a search, ranked with and without the shopper."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.histories.history_arrays import EventColumns
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.splits import Holdout
+from portrait.training.metrics import hit_rate, reciprocal_rank
+
+DEPTH = 100
+"""A target further down than this counts as missed."""
+# With one relevant item the average precision at 5 is the reciprocal rank within the first 5.
+MEASURES = {
+    "MAP@5": lambda ranks: reciprocal_rank(ranks, 5),
+    "HR@5": lambda ranks: hit_rate(ranks, 5),
+    "MRR": lambda ranks: reciprocal_rank(ranks, DEPTH),
+}
+_DRAWS = 2_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Clicks that a search of the same shopper came right before, in event order."""
+
+    clicks: NDArray[np.int64]
+    searches: NDArray[np.int64]
+    """`[clicks]`: the event right before each click."""
+    first: NDArray[np.int64]
+    """`[clicks]`: the shopper's first event."""
+
+    @property
+    def has_history(self) -> NDArray[np.bool_]:
+        """`[clicks]`: whether the shopper did anything before the search."""
+        return self.searches > self.first
+
+
+def asked(corpus: Corpus, chosen: NDArray[np.bool_]) -> Asked:
+    """Those of the chosen events, `[events]`, that are clicks right after a search."""
+    clicks = np.flatnonzero(chosen & (corpus.event_item != NO_ITEM))
+    searches, first = corpus.context_end[clicks] - 1, corpus.shopper_start[clicks]
+    led = (searches >= first) & (corpus.event_item[searches] == NO_ITEM)
+    return Asked(clicks[led], searches[led], first[led])
+
+
+def asked_in_test(corpus: Corpus, holdout: Holdout) -> Asked:
+    """Every click of the test period that a search of that period came right before."""
+    begin = corpus.columns.time[holdout.test].min()
+    found = asked(corpus, corpus.columns.time >= begin)
+    inside = corpus.columns.time[found.searches] >= begin
+    return Asked(found.clicks[inside], found.searches[inside], found.first[inside])
+
+
+def without_shoppers(corpus: Corpus, targets: Asked) -> tuple[Corpus, NDArray[np.int64]]:
+    """The same searches and clicks, each of a shopper of its own who did nothing else; and where the clicks are."""
+    events = np.stack([targets.searches, targets.clicks], 1).ravel()
+    columns = {field.name: getattr(corpus.columns, field.name)[events] for field in dataclasses.fields(EventColumns)}
+    alone = dataclasses.replace(
+        corpus,
+        shopper_ids=[str(row) for row in range(len(targets.clicks))],
+        starts=2 * np.arange(len(targets.clicks) + 1),
+        columns=EventColumns(**columns),
+        event_item=corpus.event_item[events],
+        event_text=corpus.event_text[events],
+        event_search=np.full(len(events), -1),
+    )
+    return alone, 2 * np.arange(len(targets.clicks)) + 1
+
+
+def figure(values: NDArray[np.float64], shoppers: NDArray[np.int64]) -> dict[str, Any]:
+    """A mean over clicks, with its 95% bootstrap interval over shoppers: the clicks of one are not independent.
+
+    Args:
+        values: `[clicks]`.
+        shoppers: `[clicks]`, whose each is.
+    """
+    _, row = np.unique(shoppers, return_inverse=True)
+    sums, counts = np.bincount(row, values), np.bincount(row)
+    random = np.random.default_rng(0)
+    drawn = [random.integers(0, len(sums), len(sums)) for _ in range(_DRAWS)]
+    low, high = np.quantile([sums[rows].sum() / counts[rows].sum() for rows in drawn], [0.025, 0.975])
+    return {"value": float(values.mean()), "interval": (float(low), float(high))}

@@ -1,0 +1,79 @@
+"""Models that have learnt nothing: a trained run whose weights are shuffled.
+
+Adebayo et al. 2018 ("Sanity Checks for Saliency Maps", NeurIPS, section 3) randomise a model part by part from its
+output down. Shuffling the entries of each tensor keeps their distribution, so that what differs is what was learnt.
+"""
+
+import copy
+import dataclasses
+from enum import IntEnum
+
+import numpy as np
+import torch
+from torch import nn
+
+from portrait.features.candidates.associations import Associations
+from portrait.features.text.tokenizer import TextTokenizer
+from portrait.training.encoders.model import TextCache
+from portrait.training.ranker import item_index as indexes
+from portrait.training.run.run import TOKENIZER, TrainedRun
+
+
+class Depth(IntEnum):
+    """How far down from the output weights are shuffled."""
+
+    RANKER = 1
+    PROFILE = 2
+    """The profile encoder as well."""
+    ALL = 3
+    """And the text encoder, the items' residuals and the associations."""
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return {Depth.RANKER: "ranker", Depth.PROFILE: "and profile encoder", Depth.ALL: "everything"}[self]
+
+
+def shuffled(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRun:
+    """The run with shuffled weights; it has no traits.
+
+    Args:
+        trained: stays as it is.
+        depth: how far down.
+        seed: of the shuffling.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    model, ranker = copy.deepcopy(trained.model), copy.deepcopy(trained.ranker)
+    shuffle(ranker, generator)
+    if depth >= Depth.PROFILE:
+        shuffle(model.profile, generator)
+    if depth < Depth.ALL:
+        return dataclasses.replace(trained, model=model, ranker=ranker, traits=None)
+    shuffle(model.text, generator)
+    shuffle(model.residual, generator)
+    cache = TextCache(model.text, TextTokenizer.load(trained.folder / TOKENIZER), trained.corpus.texts)
+    cache.refill()
+    return dataclasses.replace(
+        trained,
+        model=model,
+        ranker=ranker,
+        associations=shuffled_associations(trained.associations, seed),
+        cache=cache,
+        index=indexes.make(model, cache, trained.corpus, trained.holdout.item_counts),
+        traits=None,
+    )
+
+
+@torch.no_grad()
+def shuffle(module: nn.Module, generator: torch.Generator) -> None:
+    """Put the entries of each weight into another order."""
+    for weight in module.parameters():
+        entries = weight.flatten()
+        weight.copy_(entries[torch.randperm(len(entries), generator=generator)].view_as(weight))
+
+
+def shuffled_associations(linked: Associations, seed: int) -> Associations:
+    """Each item leads to as many items as before, but to any."""
+    random = np.random.default_rng(seed)
+    items = random.permutation(linked.items)
+    return dataclasses.replace(linked, items=items, weights=random.permutation(linked.weights))

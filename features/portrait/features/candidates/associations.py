@@ -1,0 +1,107 @@
+"""Associations: which items follow which, as a sparse item-to-item matrix, and what they say of a history."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from portrait.features.files.atomic_write import replacing
+
+REMEMBERED_ITEMS = 32
+"""A history's latest events with known items, so many of them, are what associations are read of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Associated:
+    """The items that a history leads to."""
+
+    rows: NDArray[np.int64]
+    """Ascending rows of items."""
+    scores: NDArray[np.float32]
+    """`[rows]`, positive; about the chance of being next."""
+
+    def scores_of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores of some rows; 0 of one that the history does not lead to, and of row -1."""
+        if not len(self.rows):
+            return np.zeros(len(rows), dtype=np.float32)
+        place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return np.where(self.rows[place] == rows, self.scores[place], np.float32(0.0))
+
+    def best_first(self) -> NDArray[np.int64]:
+        """All rows, the highest score first; equal scores by row."""
+        return self.rows[np.argsort(-self.scores, kind="stable")]
+
+
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """What each event of a history adds to the score of each item that it leads to, one entry for each pair."""
+
+    places: NDArray[np.int64]
+    """Place of the event in the history."""
+    items: NDArray[np.int32]
+    """Row of the item."""
+    values: NDArray[np.float64]
+    """Positive."""
+
+
+_NO_CONTRIBUTIONS = Contributions(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Associations:
+    """Weights from the items of a history to the items that follow, one sparse row an item."""
+
+    starts: NDArray[np.int64]
+    """`[items + 1]`: the weights of item i are `starts[i]:starts[i + 1]`."""
+    items: NDArray[np.int32]
+    """`[weights]`: the item that follows."""
+    weights: NDArray[np.float32]
+    """`[weights]`, positive."""
+    decay: float
+    """What an event counts against one a moment later."""
+
+    def of_history(self, rows: ArrayLike, times: ArrayLike) -> Associated:
+        """Sum of the weights of a history's items, each decayed by the number of moments since.
+
+        Args:
+            rows: row of each event's item, oldest first; -1 for an event without an item, or with an unknown one.
+            times: seconds since 1970 of each event; events of equal times are one moment, NaN equals nothing.
+        """
+        parts = self.contributions(rows, times)
+        found, inverse = np.unique(parts.items, return_inverse=True)
+        summed = np.bincount(inverse, parts.values, minlength=len(found))
+        return Associated(found.astype(np.int64), summed.astype(np.float32))
+
+    def contributions(self, rows: ArrayLike, times: ArrayLike) -> "Contributions":
+        """What each event of a history adds to each item; the arguments are those of `of_history`."""
+        row = np.asarray(rows, dtype=np.int64)
+        known = np.flatnonzero(row >= 0)[-REMEMBERED_ITEMS:]
+        if not len(known):
+            return _NO_CONTRIBUTIONS
+        row = row[known]
+        share = decayed(np.asarray(times, dtype=np.float64)[known], self.decay)
+        counts = self.starts[row + 1] - self.starts[row]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        weights = np.repeat(self.starts[row], counts) + within
+        values = self.weights[weights] * np.repeat(share, counts)
+        return Contributions(np.repeat(known, counts), self.items[weights], values)
+
+    def save(self, path: Path) -> None:
+        """Write to a file, all of it or nothing."""
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, starts=self.starts, items=self.items, weights=self.weights, decay=self.decay)
+
+    @classmethod
+    def load(cls, path: Path) -> "Associations":
+        """The inverse of `save`."""
+        with np.load(path) as arrays:
+            return cls(arrays["starts"], arrays["items"], arrays["weights"], float(arrays["decay"]))
+
+
+def decayed(times: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
+    """`[events]`: `decay` to the number of moments between each event and the last; see `of_history`."""
+    later = np.ones(len(times), dtype=np.int64)
+    later[:-1] = ~(times[1:] == times[:-1])
+    later[-1] = 0
+    return decay ** np.cumsum(later[::-1])[::-1].astype(np.float64)

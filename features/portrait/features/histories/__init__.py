@@ -1,0 +1,1 @@
+"""Histories as model input: arrays of the profile encoder, statistics of the trait heads."""

@@ -1,0 +1,85 @@
+"""What a release is on disk: the files' names and the manifest. `export` writes it, `server` reads it.
+
+<model_repository>/<model>/<n>/model.onnx     the three graphs, for Triton, and `trait_heads` if it has traits
+<model_repository>/releases/<n>/
+    manifest.json                             written last: a release without it does not exist
+    tokenizer.json                            of the text encoder
+    items.jsonl                               one item a line: the rows of what follows
+    item_columns/                             what is in these lines, to be mapped into memory; see `items`
+    item_vectors.npy                          float32 [items, dimension], unit length; float16 beside an index
+    item_index.faiss                          finds the nearest of many items; only of catalogues too large to look at
+                                              every item
+    item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its lenders' mean
+    lenders.npy                               which items lend to those without events; see `lenders`
+    associations.npz                          which items follow which; see `associations`
+    price_scale.json                          quantiles of prices by category
+    keywords.json                             document frequencies of the catalogues' words
+    population.json                           half-lives, cycles, fifths: what is usual among shoppers; see `population`
+    profiles.npz                              mean and covariance of the shoppers' profiles
+    report.html                               for people; only if `portrait report` wrote one of the run before
+
+All of these but index and report are mandatory, and nothing else may stand there: `integrity` checks it.
+"""
+
+from pathlib import Path
+
+from portrait.features.files.numbered_folders import list_numbered
+
+MODELS = ("text_encoder", "profile_encoder", "ranker")
+"""The graphs of every release."""
+TRAIT_HEADS = "trait_heads"
+"""The graph of those with traits."""
+
+MODEL_FILE = "model.onnx"
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+ITEMS = "items.jsonl"
+ITEM_COLUMNS = "item_columns"
+ITEM_VECTORS = "item_vectors.npy"
+ITEM_INDEX = "item_index.faiss"
+ITEM_POPULARITY = "item_popularity.npy"
+LENDERS = "lenders.npy"
+ASSOCIATIONS = "associations.npz"
+PRICE_SCALE = "price_scale.json"
+KEYWORDS = "keywords.json"
+POPULATION = "population.json"
+PROFILES = "profiles.npz"
+REPORT = "report.html"
+
+COLUMN_FILES = (
+    "line_start.npy", "ids.npy", "id_start.npy", "slots.npy", "catalogue.npy", "path.npy", "brand.npy", "price.npy",
+    "percentile.npy", "codes.json",
+)  # fmt: skip
+"""The files of `item_columns/`."""
+MANDATORY_FILES = {
+    TOKENIZER, ITEMS, ITEM_VECTORS, ITEM_POPULARITY, LENDERS, ASSOCIATIONS, PRICE_SCALE, KEYWORDS, POPULATION, PROFILES,
+}  # fmt: skip
+"""What every release's folder holds beside `item_columns/`."""
+
+MAX_RELEASE = 2**31 - 1
+"""The highest number of a release: an `int32` of the contract, which JSON writes as a number and not as a text."""
+
+
+def folder(repository: Path, release: int) -> Path:
+    """Where a release keeps everything but its models."""
+    return repository / "releases" / str(release)
+
+
+def model_file(repository: Path, model: str, release: int) -> Path:
+    """Where a release keeps a model."""
+    return repository / model / str(release) / MODEL_FILE
+
+
+def written(folder: Path) -> list[Path]:
+    """All files of a release's folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def models(repository: Path, release: int) -> tuple[str, ...]:
+    """The graphs of a release."""
+    return (*MODELS, TRAIT_HEADS) if model_file(repository, TRAIT_HEADS, release).exists() else MODELS
+
+
+def releases(repository: Path) -> list[int]:
+    """The releases of a repository, oldest first: only folders that hold a manifest and are named by a number."""
+    return list_numbered(repository / "releases", MANIFEST, MAX_RELEASE)

@@ -1,0 +1,149 @@
+"""The manifest of a release: what it is made of, how it came to be, and the hash of each of its files."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from portrait.features.files.atomic_write import replacing
+from portrait.features.files.integrity import IntegrityError, check_files
+from portrait.features.files.regular_files import read_bytes
+from portrait.features.release.layout import (
+    COLUMN_FILES,
+    ITEM_COLUMNS,
+    ITEM_INDEX,
+    MANDATORY_FILES,
+    MANIFEST,
+    MAX_RELEASE,
+    MODEL_FILE,
+    MODELS,
+    REPORT,
+    TRAIT_HEADS,
+    folder,
+)
+
+MAX_MANIFEST_BYTES = 16 << 20
+"""A larger manifest is refused unread."""
+
+
+class ReleaseError(Exception):
+    """A release is missing, incomplete or not what its manifest says."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a release is made of and how it came to be."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
+
+    release: Annotated[int, Field(ge=1, le=MAX_RELEASE)]
+    created_at: Annotated[str, Field(pattern=r"^[0-9TZ:+.-]{1,40}$")]
+    """ISO 8601, UTC."""
+    portrait_version: str
+    dimension: Annotated[int, Field(ge=1)]
+    """Length of every vector."""
+    towers: Annotated[int, Field(ge=1)]
+    """Equal parts of every vector that are compared each by itself."""
+    event_numbers: list[str]
+    """Columns that the profile encoder was trained with; must equal `histories.EVENT_NUMBERS`."""
+    candidate_features: list[str]
+    """Columns that the ranker was trained with; must equal `candidates.CANDIDATE_FEATURES`."""
+    hashes: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    """SHA-256 of each file, by its path below the model repository."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """Source, counts and span of time of the data set."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Base model, tuning, preset, split, seed."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What `portrait evaluate` measured of the run."""
+    statistics: list[str] = field(default_factory=list)
+    """Columns that heads of traits were trained with; must equal `statistics.STATISTICS` if it has such."""
+    traits: list[dict[str, Any]] = field(default_factory=list)
+    """What was declared, in order: name, description, horizon and window in days, why it is absent or null; and of
+    those that are not absent, the columns of `trait_heads`, calibration and what the test says."""
+    export: dict[str, Any] = field(default_factory=dict)
+    """Opset, precision, the worst difference of each parity check, and how the nearest items are found."""
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into a release's folder, all of it or nothing."""
+        with replacing(folder / MANIFEST) as temporary:
+            temporary.write_text(
+                json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether the release has the graph `trait_heads`: it has learnt one trait at least."""
+        return any(not trait.get("absent") for trait in self.traits)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether the nearest items are found by an index."""
+        retrieval = self.export.get("retrieval")
+        return isinstance(retrieval, dict) and retrieval.get("kind") != "exact"
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read the manifest of a release's folder.
+
+        Raises:
+            ReleaseError: there is none, or it is not one.
+        """
+        try:
+            content = read_bytes(folder / MANIFEST, folder.parents[1], MAX_MANIFEST_BYTES)
+            manifest = _READER.validate_json(content)
+        except OSError as error:
+            raise ReleaseError(f"{folder} holds no release: {error}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            place = ".".join(map(str, first["loc"]))[:_QUOTED_CHARACTERS]
+            raise ReleaseError(f"{folder} holds no release: {MANIFEST}: {place!r}: {first['msg']}") from error
+        if manifest.dimension % manifest.towers:
+            raise ReleaseError(f"{folder} holds no release: {MANIFEST}: dimension is no multiple of towers")
+        return manifest
+
+    @property
+    def required_files(self) -> frozenset[str]:
+        """The files that the release must have beside the manifest, by their paths below the model repository."""
+        names = (
+            MANDATORY_FILES
+            | {f"{ITEM_COLUMNS}/{name}" for name in COLUMN_FILES}
+            | ({ITEM_INDEX} if self.has_index else set())
+        )
+        models = (*MODELS, TRAIT_HEADS) if self.has_heads else MODELS
+        graphs = (f"{model}/{self.release}/{MODEL_FILE}" for model in models)
+        return frozenset((*graphs, *(f"releases/{self.release}/{name}" for name in names)))
+
+    def check_files(self, repository: Path) -> None:
+        """Check that the release has exactly the files that it must have, each as it was when it was made.
+
+        Raises:
+            ReleaseError: it has not; the message names the first file at fault.
+        """
+        own = f"releases/{self.release}"
+        folders = [own, f"{own}/{ITEM_COLUMNS}", *(f"{model}/{self.release}" for model in (*MODELS, TRAIT_HEADS))]
+        try:
+            check_files(repository, self.hashes, self.required_files, {f"{own}/{REPORT}"}, folders, f"{own}/{MANIFEST}")
+        except IntegrityError as error:
+            raise ReleaseError(f"release {self.release} is damaged: {error}") from error
+
+
+_READER = TypeAdapter(Manifest)
+_QUOTED_CHARACTERS = 200
+
+
+def read_whole(repository: Path, release: int) -> Manifest:
+    """Read the manifest of a release and check all its files.
+
+    Raises:
+        ReleaseError: there is no such release, or it is damaged; the message names the first file at fault.
+    """
+    path = folder(repository, release)
+    manifest = Manifest.read(path)
+    if manifest.release != release:
+        raise ReleaseError(f"{path} holds no release: {MANIFEST} is that of release {manifest.release}")
+    manifest.check_files(repository)
+    return manifest

@@ -1,0 +1,97 @@
+"""Approximate search: an inverted file of quantised vectors looks only where the nearest ones are likely to be.
+
+Vectors are gathered around the centres of clusters, eight bits a number, and a search looks through the lists of the
+nearest centres (Jégou, Douze and Schmid 2011, "Product quantization for nearest neighbor search", section IV, with
+a scalar quantiser in place of the product quantiser; here by faiss).
+"""
+
+import math
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.files.path_names import utf8_name
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.row_bitmap import Bits
+
+_SPARE, _MOST_FETCHED = 2.0, 1_000
+"""Of rows that are thrown away where they may not be found: so many times as many are fetched, but no more than this.
+"""
+
+
+class Approximate:
+    """Finds the rows whose vectors have the largest inner products with others. Any number of threads may search.
+
+    Args:
+        index: an inverted file of all rows.
+    """
+
+    def __init__(self, index: faiss.IndexIVF) -> None:
+        self._index = index
+        self.lists, self.looked_at = int(index.nlist), int(index.nprobe)
+        """Lists in all, and lists that a search for any row looks at."""
+
+    @classmethod
+    def open(cls, path: Path) -> "Approximate":
+        """Map an index into memory; processes share it.
+
+        Raises:
+            RuntimeError: it is not one.
+        """
+        return cls(faiss.read_index(utf8_name(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return int(self._index.d)
+
+    def search(
+        self, vectors: NDArray[np.float32], k: int, among: Bits, share: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The nearest rows to each vector, best first, and their inner products.
+
+        Where many rows may be found, a few more than are wanted are fetched and the others thrown away, since asking
+        of each row that is looked at costs more than comparing it. Else they are searched among alone: the fewer they
+        are, the more lists are looked at, and where these hold too few, all lists.
+
+        Args:
+            vectors: `[vectors, dimension]`.
+            k: how many for each.
+            among: the rows that may be found.
+            share: of all rows, how many these are at most.
+
+        Returns:
+            Twice `[vectors, k]`; row -1 where there are no more.
+        """
+        rows = np.full((len(vectors), k), -1, dtype=np.int64)
+        scores = np.zeros((len(vectors), k), dtype=np.float32)
+        fetched = k if share >= 1.0 else math.ceil(_SPARE * k / max(share, 1e-9))
+        if fetched <= _MOST_FETCHED:
+            rows, scores = _kept(*self._look(vectors, fetched, None, self.looked_at), k, among)
+        for lists in (math.ceil(self.looked_at / max(share, 1.0 / len(self))), self.lists):
+            wanting = np.flatnonzero(rows[:, -1] < 0)
+            if len(wanting):
+                rows[wanting], scores[wanting] = self._look(vectors[wanting], k, among, min(lists, self.lists))
+        return rows, scores
+
+    def _look(
+        self, vectors: NDArray[np.float32], k: int, among: Bits | None, lists: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        selector = None if among is None else faiss.IDSelectorBitmap(among)
+        scores, rows = self._index.search(vectors, k, params=faiss.SearchParametersIVF(sel=selector, nprobe=lists))
+        return rows, scores
+
+
+def _kept(
+    rows: NDArray[np.int64], scores: NDArray[np.float32], k: int, among: Bits
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The first `k` of each that may be found; row -1 behind them."""
+    kept = bits.holds(among, rows) & (rows >= 0)
+    first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
+    found = np.where(np.take_along_axis(kept, first, 1), np.take_along_axis(rows, first, 1), -1)
+    return found, np.take_along_axis(scores, first, 1)

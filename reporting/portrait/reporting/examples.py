@@ -1,0 +1,289 @@
+"""Three shoppers of the test: what the model says of them, by which evidence, and what it would show them.
+
+They have letters for names. No id of theirs, of an event or of an item is kept, moments are told from the profile's
+own, and the words of searches are left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event, EventType, Item
+from portrait.features.population.population import Population
+from portrait.features.profiles.absence import Absence
+from portrait.features.profiles.evidence import Evidence as Weighed
+from portrait.features.profiles.interests import Interest, interests
+from portrait.features.profiles.keywords import WeightedKeyword, keywords
+from portrait.features.profiles.price_bands import price_bands
+from portrait.features.profiles.sentences import Certainty, certainty
+from portrait.features.text.idf import Rarity, document_frequencies
+from portrait.training.dataset import readers
+from portrait.training.dataset.corpus import NO_ITEM
+from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.population import statistics as population
+from portrait.training.run.evaluation import Ranked
+from portrait.training.run.run import TrainedRun
+
+MINIMUM_EVENTS = 3
+"""With items; of less, a profile says next to nothing."""
+_SHOWN_EVENTS = 5
+_SHOWN_ITEMS = 5
+_MOST = {"interest": 4, "word": 5, "price": 2}
+_MOST_EVIDENCE = 3
+
+_DID = {
+    EventType.SEARCH: "searched",
+    EventType.VIEW: "viewed",
+    EventType.CLICK: "clicked",
+    EventType.ADD_TO_CART: "put into the cart",
+    EventType.PURCHASE: "bought",
+    EventType.RATE: "rated",
+    EventType.REFUND: "gave back",
+}
+_TYPES = {code: kind for kind, code in EVENT_TYPE_CODES.items()}
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where events have no times, weights count events and the moment means nothing."""
+
+T = TypeVar("T")
+C = TypeVar("C", Interest, WeightedKeyword)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """An event, told without ids."""
+
+    did: str
+    what: str
+    """The item's title, or what stands for it."""
+    age: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One thing that the profile says."""
+
+    kind: str
+    """`interest`, `faint interest`, `word` or `price`."""
+    what: str
+    strength: str
+    evidence: list[Evidence]
+    more: int
+    """Further events that it rests on."""
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """An item of the top, and the model's chances that it is acted on and bought next."""
+
+    title: str
+    next: float
+    bought: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """One shopper."""
+
+    name: str
+    events: int
+    days: float | None
+    """From the first event to the moment of the profile; None where the log has no times."""
+    latest: list[Evidence]
+    """The latest events, the latest first."""
+    statements: list[Statement]
+    recommended: list[Recommended]
+    wanted: Evidence
+    """What the shopper did next in truth, which the model had not seen."""
+    place: int | None
+    """1-based place of that item; None if it was not among the first hundred."""
+
+
+def draw(trained: TrainedRun, ranked: Ranked) -> list[Example]:
+    """One shopper by lot of each third of those who left something to speak of: short, middle and long histories."""
+    corpus, targets = trained.corpus, ranked.vectors.targets
+    start, end = corpus.shopper_start[targets], corpus.context_end[targets]
+    with_item = np.append(0, np.cumsum(corpus.event_item != NO_ITEM))
+    telling = np.flatnonzero(with_item[end] - with_item[start] >= MINIMUM_EVENTS)
+    drawn_from = telling if len(telling) >= 3 else np.arange(len(targets))
+    by_length = drawn_from[np.argsort((end - start)[drawn_from], kind="stable")]
+    random = np.random.default_rng(trained.settings.seed)
+    rows = [int(random.choice(third)) for third in np.array_split(by_length, 3) if len(third)]
+    rarity = Rarity.of(*document_frequencies(corpus.items))
+    usual = population.fit(trained)
+    return [
+        _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", rarity, usual)
+        for number, row in enumerate(rows)
+    ]
+
+
+def _example(
+    trained: TrainedRun,
+    ranked: Ranked,
+    row: int,
+    name: str,
+    rarity: Rarity,
+    usual: Population,
+) -> Example:
+    corpus = trained.corpus
+    target = int(ranked.vectors.targets[row])
+    start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
+    *history, wanted = _events(trained, [*range(start, end), target])
+    as_of = wanted.time or _NO_TIME
+    told = _Teller(trained, history, wanted.time)
+    place = int(ranks_of(ranked.items[row : row + 1], corpus.event_item[[target]])[0])
+    first = history[0].time
+    return Example(
+        name=name,
+        events=len(history),
+        days=None if first is None or wanted.time is None else (wanted.time - first).total_seconds() / 86_400.0,
+        latest=[told.evidence(event.event_id) for event in history[: -_SHOWN_EVENTS - 1 : -1]],
+        statements=_statements(trained, history, as_of, told, rarity, usual),
+        recommended=_recommended(trained, ranked, row),
+        wanted=Evidence(_did(wanted), told.title(wanted), "next"),
+        place=place + 1 if place >= 0 else None,
+    )
+
+
+def _events(trained: TrainedRun, rows: Sequence[int]) -> list[Event]:
+    """Events of one shopper, named by their place; the words of searches are left out."""
+    corpus = trained.corpus
+    columns = corpus.columns
+    shopper = int(corpus.event_shopper[rows[0]])
+    prices = _prices(Path(trained.data["path"]), corpus.shopper_ids[shopper])
+    return [
+        Event(
+            event_id=str(place),
+            type=_TYPES[int(columns.type_code[row])],
+            time=None if np.isnan(columns.time[row]) else datetime.fromtimestamp(float(columns.time[row]), UTC),
+            item_id=None if corpus.event_item[row] == NO_ITEM else corpus.items[corpus.event_item[row]].item_id,
+            price=prices[row - int(corpus.starts[shopper])],
+            rating=None if np.isnan(columns.rating[row]) else float(columns.rating[row]),
+        )
+        for place, row in enumerate(rows)
+    ]
+
+
+def _prices(data: Path, shopper_id: str) -> list[float | None]:
+    """Price of each event of a shopper, in the order of the corpus, which keeps only where it stands among others."""
+    events = readers.scan_parquet(data / "events.parquet").filter(
+        (pl.col("shopper_id") == shopper_id)
+        & (pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
+    )
+    return events.sort("sequence").select("price").collect()["price"].to_list()
+
+
+class _Teller:
+    """Tells events of one history in words."""
+
+    def __init__(self, trained: TrainedRun, history: Sequence[Event], as_of: datetime | None) -> None:
+        self._items = {item.item_id: item for item in trained.corpus.items}
+        self._history = {event.event_id: event for event in history}
+        self._as_of = as_of
+
+    def item(self, event: Event) -> Item | None:
+        return self._items.get(event.item_id or "")
+
+    def title(self, event: Event) -> str:
+        known = self.item(event)
+        return "(words not shown)" if known is None else title(known)
+
+    def evidence(self, event_id: str) -> Evidence:
+        event = self._history[event_id]
+        return Evidence(_did(event), self.title(event), self._age(event))
+
+    def _age(self, event: Event) -> str:
+        if event.time is None or self._as_of is None:
+            later = len(self._history) - 1 - int(event.event_id)
+            return (
+                "the latest event" if later == 0 else f"{later} {'event' if later == 1 else 'events'} before the latest"
+            )
+        return _ago((self._as_of - event.time).total_seconds())
+
+
+def title(item: Item) -> str:
+    """An item's title; not the id that stands for one where the catalogue has none."""
+    return "(an item without a title)" if item.title == item.item_id else item.title
+
+
+def _did(event: Event) -> str:
+    return (
+        f"rated {event.rating:g} of 5"
+        if event.rating is not None and event.type is EventType.RATE
+        else _DID[event.type]
+    )
+
+
+def _ago(seconds: float) -> str:
+    """Time that has gone by in full: 23 hours are no day."""
+    for unit, length in (("day", 86_400.0), ("hour", 3600.0), ("minute", 60.0)):
+        count = int(seconds // length)
+        if count >= 1:
+            return f"{count:,} {unit}{'' if count == 1 else 's'} before"
+    return "just before"
+
+
+def _statements(
+    trained: TrainedRun,
+    history: Sequence[Event],
+    as_of: datetime,
+    told: _Teller,
+    rarity: Rarity,
+    usual: Population,
+) -> list[Statement]:
+    def statement(kind: str, what: str, strength: str, evidence: Sequence[str], count: int) -> Statement:
+        shown = [told.evidence(event_id) for event_id in evidence[:_MOST_EVIDENCE]]
+        return Statement(kind, what, strength, shown, count - len(shown))
+
+    seen = Weighed.of(history, as_of, told.item, usual.attention)
+    return [
+        *(
+            statement(
+                "interest" if certainty(each.confidence) >= Certainty.LIKELY else "faint interest",
+                " › ".join(each.path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
+                each.evidence_event_ids, each.evidence_count,
+            )
+            for each in _claimed(interests(seen, usual.attention))[: _MOST["interest"]]
+        ),
+        *(
+            statement(
+                "word", each.word, f"{each.weight:.0%} of the strongest word", each.evidence_event_ids,
+                each.evidence_count,
+            )
+            for each in _claimed(keywords(seen, rarity))[: _MOST["word"]]
+        ),
+        *(
+            statement(
+                "price", " › ".join(each.category_path),
+                f"pays {each.low:,.2f} to {each.high:,.2f}, dearer than {each.percentile:.0%} of the category",
+                each.evidence_event_ids, each.event_count,
+            )
+            for each in _said(price_bands(seen, usual.paid, trained.corpus.price_scale))[: _MOST["price"]]
+        ),
+    ]  # fmt: skip
+
+
+def _said(part: list[T] | Absence) -> list[T]:
+    """What a field says; nothing if it is absent."""
+    return [] if isinstance(part, Absence) else part
+
+
+def _claimed(part: list[C] | Absence) -> list[C]:
+    """What a field says and is sure enough of to be told."""
+    return [each for each in _said(part) if certainty(each.confidence)]
+
+
+def _recommended(trained: TrainedRun, ranked: Ranked, row: int) -> list[Recommended]:
+    candidates: NDArray[np.int64] = ranked.chosen.items[row]
+    found = []
+    for item in ranked.items[row, :_SHOWN_ITEMS]:
+        if item >= 0:
+            column = int(np.flatnonzero(candidates == item)[0])
+            chances = float(ranked.click[row, column]), float(ranked.purchase[row, column])
+            found.append(Recommended(title(trained.corpus.items[item]), *chances))
+    return found

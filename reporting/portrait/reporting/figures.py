@@ -1,0 +1,308 @@
+"""All that the report says, as values: gathered from a run that has ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+from portrait.reporting import comparisons, examples, findings, slices, traits
+from portrait.reporting import results as benchmarks
+from portrait.reporting.comparisons import Comparison
+from portrait.reporting.estimates import Estimate, ReliabilityPoint
+from portrait.reporting.examples import Example
+from portrait.reporting.findings import Finding
+from portrait.reporting.results import DataSet
+from portrait.reporting.slices import Slice, Slicing
+from portrait.reporting.traits import AbsentTrait, Trait
+from portrait.training import metrics
+from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.run import evaluation
+from portrait.training.run import run as runs
+from portrait.training.run.evaluation import Foreseen, Ranked
+from portrait.training.run.run import TrainedRun
+
+_GAIN_POINTS = 80
+_GAIN_TABLE = (1, 5, 10, 20, 50, 100)
+"""Items shown to each shopper."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What was trained, and how."""
+
+    base_model: str
+    tuning: str
+    preset: str
+    dimension: int
+    towers: int
+    parameters: int
+    split: str
+    refit: bool
+    seed: int
+    trained_at: datetime
+    minutes: float | None
+    """Of training the encoders; None if the run kept no scalars."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What it learnt from. A count that the data set's report does not hold is None."""
+
+    source: str
+    read: int | None
+    kept: int | None
+    merged: int | None
+    rejected: dict[str, int]
+    events_by_type: dict[str, int]
+    shoppers: int
+    items: int
+    first_day: str | None
+    last_day: str | None
+    missing: dict[str, float]
+    """Share of the events without a value, by column; only searches have no item."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measure of ours and of popularity."""
+
+    name: str
+    ours: Estimate
+    popularity: Estimate
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How well the test was ranked by one split."""
+
+    split: str
+    shoppers: int
+    items: int
+    seen_items: str
+    """`masked` or `ranked`."""
+    measures: dict[str, Measured]
+
+
+@dataclass(frozen=True)
+class Gained:
+    """What the likeliest pairs of shopper and item hold, if so many are shown."""
+
+    shown: float
+    """Items shown, on average over shoppers."""
+    ours: float
+    """Share of the next items among them."""
+    popularity: float
+    random: float
+
+
+@dataclass(frozen=True)
+class Chances:
+    """How far the chances of one kind can be believed."""
+
+    kind: str
+    """`click` or `purchase`."""
+    positives: int
+    auc: float
+    log_loss: float
+    calibration_error: float
+    reliability: list[ReliabilityPoint]
+    curve: list[Gained]
+    table: list[Gained]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The whole report."""
+
+    written_at: datetime
+    model: Model
+    data: Data
+    ranking: Ranking
+    """By the run's own split, and from events that it has not seen."""
+    other_rankings: list[Ranking]
+    """By other splits, of twins."""
+    comparisons: list[Comparison]
+    findings: list[Finding]
+    """Of all other benchmarks."""
+    chances: list[Chances]
+    """Only kinds that came true in the test."""
+    only_purchases: bool
+    """Whether every event of the test is a purchase, so that to act on an item is to buy it."""
+    traits: list[Trait]
+    absent_traits: list[AbsentTrait]
+    slices: list[Slicing]
+    groups: list[Slicing]
+    examples: list[Example]
+
+    @property
+    def weakest(self) -> tuple[str, Slice] | None:
+        """The slice with the lowest hit rate, and of which slicing."""
+        found = [(cut.title, each) for cut in self.slices for each in cut.slices]
+        return min(found, key=lambda pair: pair[1].ours.value, default=None)
+
+    @property
+    def foresees_purchases(self) -> bool:
+        """Whether the test says anything of the chance to be bought."""
+        return any(chances.kind == "purchase" for chances in self.chances)
+
+    @property
+    def clear_groups(self) -> int:
+        """How many groups fare otherwise than all others by more than the sample explains."""
+        return sum(
+            bool(each.against_others and each.against_others.is_clear) for cut in self.groups for each in cut.slices
+        )
+
+
+def gather(trained: TrainedRun, results: Sequence[Path]) -> Figures:
+    """Rank the test and gather all figures; the metrics are kept in the run's folder as `portrait evaluate` does.
+
+    Args:
+        trained: the run.
+        results: files or folders that the benchmarks wrote.
+
+    Raises:
+        TrainingError: a result can't be read or is of another data set.
+    """
+    source = trained.data["report"].get("source", "unknown")
+    given = benchmarks.read(results, DataSet(source, len(trained.holdout.test), len(trained.corpus.items)))
+    compared = {result.path: comparisons.read(result) for result in given}
+    ranked = evaluation.rank_test(trained)
+    targets = trained.corpus.event_item[ranked.vectors.targets]
+    measured = evaluation.measure(trained, ranked)
+    evaluation.keep(measured, trained.folder)
+    hits = metrics.hit_rate(ranks_of(ranked.items, targets), 10)
+    learnt, absent = traits.gather(trained.traits)
+    popular_hits = metrics.hit_rate(ranks_of(evaluation.popular_items(trained, ranked), targets), 10)
+    return Figures(
+        written_at=datetime.now(UTC),
+        model=_model(trained),
+        data=_data(trained),
+        ranking=_ranking(measured),
+        other_rankings=[
+            _ranking(other) for other in evaluation.kept(trained.folder) if other["split"] != measured["split"]
+        ],
+        comparisons=[table for tables in compared.values() for table in tables],
+        findings=[findings.read(result.words) for result in given if not compared[result.path]],
+        chances=_chances(trained, ranked, measured["probabilities"]),
+        only_purchases=bool(ranked.chosen.bought.all()),
+        traits=learnt,
+        absent_traits=absent,
+        slices=slices.by_behaviour(trained, ranked, hits, popular_hits),
+        groups=slices.by_declaration(trained, ranked, hits, popular_hits),
+        examples=examples.draw(trained, ranked),
+    )
+
+
+def _model(trained: TrainedRun) -> Model:
+    settings = trained.settings
+    trained_at, minutes = _training_time(trained.folder)
+    return Model(
+        base_model=Path(settings.base_model).name,
+        tuning=settings.tuning.value,
+        preset=settings.preset.value,
+        dimension=settings.dimension,
+        towers=settings.towers,
+        parameters=sum(weights.numel() for part in (trained.model, trained.ranker) for weights in part.parameters()),
+        split=settings.split.value,
+        refit=settings.refit,
+        seed=settings.seed,
+        trained_at=trained_at,
+        minutes=minutes,
+    )
+
+
+def _training_time(folder: Path) -> tuple[datetime, float | None]:
+    """When training ended, and its minutes by the scalars: pauses between stop and resume are not counted."""
+    spans = []
+    for part in (folder, folder / runs.TRAIN_ONLY):
+        for file in (part / "tensorboard").rglob("events.out.tfevents.*"):
+            times = [event.wall_time for event in EventFileLoader(str(file)).Load()]
+            if times:
+                spans.append((min(times), max(times)))
+    if not spans:
+        return datetime.fromtimestamp((folder / runs.MODEL).stat().st_mtime, UTC), None
+    return datetime.fromtimestamp(max(end for _, end in spans), UTC), sum(end - begin for begin, end in spans) / 60.0
+
+
+def _data(trained: TrainedRun) -> Data:
+    report = trained.data["report"]
+    kept = report.get("kept")
+    first, last = report.get("first_time"), report.get("last_time")
+    return Data(
+        source=report.get("source", "unknown"),
+        read=report.get("read"),
+        kept=kept,
+        merged=report.get("merged"),
+        rejected=report.get("rejected", {}),
+        events_by_type=report.get("events_by_type", {}),
+        shoppers=len(trained.corpus.shopper_ids),
+        items=len(trained.corpus.items),
+        first_day=first and first[:10],
+        last_day=last and last[:10],
+        missing={name: min(1.0, count / kept) for name, count in report.get("missing", {}).items() if name != "item_id"}
+        if kept
+        else {},
+    )
+
+
+def _ranking(measured: dict[str, Any]) -> Ranking:
+    ours, popularity = measured["ranking"]["portrait"], measured["ranking"]["popularity"]
+    return Ranking(
+        split=measured["split"],
+        shoppers=measured["shoppers"],
+        items=measured["items"],
+        seen_items=measured["seen_items"],
+        measures={
+            name: Measured(name, Estimate.from_json(row), Estimate.from_json(popularity[name]))
+            for name, row in ours.items()
+        },
+    )
+
+
+def _chances(trained: TrainedRun, ranked: Ranked, measured: dict[str, dict[str, float]]) -> list[Chances]:
+    foreseen = evaluation.foresight(trained, ranked)
+    popularity = foreseen["popularity"].chances
+    items = len(trained.corpus.items)
+    return [
+        Chances(
+            kind=kind,
+            positives=int(foreseen[kind].labels.sum()),
+            auc=measured[kind]["auc"],
+            log_loss=measured[kind]["log_loss"],
+            calibration_error=measured[kind]["calibration_error"],
+            reliability=_reliability(foreseen[kind]),
+            curve=_gained(foreseen[kind], popularity, items, np.geomspace(1.0, items, _GAIN_POINTS)),
+            table=_gained(
+                foreseen[kind], popularity, items, np.array([float(count) for count in _GAIN_TABLE if count < items])
+            ),
+        )
+        for kind in ("click", "purchase")
+        if foreseen[kind].labels.any()
+    ]
+
+
+def _reliability(foreseen: Foreseen) -> list[ReliabilityPoint]:
+    """With the exact Poisson interval of each count (Garwood 1936)."""
+    points = []
+    for each in metrics.reliability(foreseen.chances, foreseen.labels, foreseen.weights):
+        low, high = chi2.ppf([0.025, 0.975], [2 * each.observed, 2 * each.observed + 2]) / 2
+        rate = Estimate(each.observed / each.weight, float(np.nan_to_num(low)) / each.weight, float(high) / each.weight)
+        points.append(ReliabilityPoint(each.expected / each.weight, rate, each.observed))
+    return points
+
+
+def _gained(
+    foreseen: Foreseen, popularity: NDArray[np.float64], items: int, shown: NDArray[np.float64]
+) -> list[Gained]:
+    shares = shown / items
+    ours, popular = (
+        metrics.cumulative_gain(scores, foreseen.labels, foreseen.weights, shares)
+        for scores in (foreseen.chances, popularity)
+    )
+    return [Gained(*row) for row in np.stack([shown, ours, popular, shares], axis=1).tolist()]

@@ -1,0 +1,75 @@
+"""What the report says of traits, from what `portrait traits` measured."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import beta
+
+from portrait.reporting.estimates import Estimate, ReliabilityPoint
+from portrait.training.traits.artifacts import Traits
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A trait that the run has learnt."""
+
+    name: str
+    description: str
+    horizon_days: int
+    samples: int
+    positives: int
+    """Of the test."""
+    first_day: str
+    last_day: str
+    """Of the test: its first moment, and the end of its last label window."""
+    by_profile: bool
+    """Whether validation chose a head that reads the profile, and not only the statistics."""
+    auc: Estimate
+    rfm_auc: Estimate
+    above_rfm: Estimate
+    calibration_error: Estimate
+    reliability: list[ReliabilityPoint]
+
+
+@dataclass(frozen=True)
+class AbsentTrait:
+    """One that it could not learn."""
+
+    name: str
+    reason: str
+
+
+def gather(traits: Traits | None) -> tuple[list[Trait], list[AbsentTrait]]:
+    """What was learnt, and what could not be; nothing of a run that was not asked for traits."""
+    declared = traits.declared if traits else []
+    return (
+        [_trait(entry) for entry in declared if entry["absent"] is None],
+        [AbsentTrait(entry["name"], entry["absent"]) for entry in declared if entry["absent"] is not None],
+    )
+
+
+def _trait(entry: dict[str, Any]) -> Trait:
+    test = entry["samples"]["test"]
+    return Trait(
+        name=entry["name"],
+        description=entry["description"],
+        horizon_days=entry["horizon_days"],
+        samples=test["samples"],
+        positives=test["positives"],
+        first_day=test["first"],
+        last_day=test["last"],
+        by_profile=entry["head"]["profile"],
+        auc=Estimate.from_json(entry["test"]["auc"]),
+        rfm_auc=Estimate.from_json(entry["rfm"]["auc"]),
+        above_rfm=Estimate.from_json(entry["auc_above_rfm"]),
+        calibration_error=Estimate.from_json(entry["test"]["calibration_error"]),
+        reliability=[_point(**point) for point in entry["reliability"]],
+    )
+
+
+def _point(samples: int, predicted: float, rate: float) -> ReliabilityPoint:
+    """With the exact binomial interval (Clopper and Pearson 1934)."""
+    count = round(samples * rate)
+    low = float(beta.ppf(0.025, count, samples - count + 1)) if count else 0.0
+    high = float(beta.ppf(0.975, count + 1, samples - count)) if count < samples else 1.0
+    return ReliabilityPoint(predicted, Estimate(rate, low, high), count)

@@ -1,0 +1,77 @@
+"""Soundness: the arrays of a release are of the size and type that its items need, and point at rows that are there."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.cold_start import LENDERS, Lenders
+from portrait.features.population.profile_distribution import Profiles
+from portrait.features.search.ivf import Approximate
+
+_ROWS_AT_ONCE = 1 << 16
+
+
+def check_vectors(vectors: NDArray[np.float32], items: int, dimension: int) -> None:
+    """Require finite vectors, one an item; raises ValueError."""
+    _require(vectors, (items, dimension), np.float32, np.float16)
+    for begin in range(0, items, _ROWS_AT_ONCE):
+        _require_finite(vectors[begin : begin + _ROWS_AT_ONCE])
+
+
+def check_index(index: Approximate, items: int, dimension: int) -> None:
+    """Require an index of all items; raises ValueError."""
+    if (len(index), index.dimension) != (items, dimension):
+        raise ValueError(f"it holds {len(index)} vectors of {index.dimension} numbers, not {items} of {dimension}")
+
+
+def check_popularity(popularity: NDArray[np.float32], items: int) -> None:
+    """Require a finite number an item; raises ValueError."""
+    _require(popularity, (items,), np.float32)
+    _require_finite(popularity)
+
+
+def check_lenders(lenders: Lenders, items: int) -> None:
+    """Require lenders that are items, -1 for none; raises ValueError."""
+    _require(lenders.rows, (items, LENDERS), np.int32)
+    _require(lenders.shares, (items, LENDERS), np.float32)
+    _require_rows(lenders.rows, -1, items)
+    _require_finite(lenders.shares)
+
+
+def check_associations(associations: Associations, items: int) -> None:
+    """Require one range of weights an item, each of a row that is there; raises ValueError."""
+    starts, count = associations.starts, len(associations.items)
+    _require(starts, (items + 1,), np.int64)
+    _require(associations.items, (count,), np.int32)
+    _require(associations.weights, (count,), np.float32)
+    if starts[0] != 0 or starts[-1] != count or (np.diff(starts) < 0).any():
+        raise ValueError("the ranges of weights do not fit")
+    _require_rows(associations.items, 0, items)
+    _require_finite(associations.weights)
+
+
+def check_profiles(profiles: Profiles, dimension: int) -> None:
+    """Require mean and covariance of vectors; raises ValueError."""
+    for values, shape in (
+        (profiles.mean, (dimension,)),
+        (profiles.covariance, (dimension, dimension)),
+        (profiles.item_mean, (dimension,)),
+    ):
+        _require(values, shape, np.float32)
+        _require_finite(values)
+
+
+def _require(values: NDArray[np.generic], shape: tuple[int, ...], *kinds: type[np.generic]) -> None:
+    if values.shape != shape or values.dtype.type not in kinds:
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"it holds {values.dtype} of shape {values.shape}, not {wanted} of {shape}")
+
+
+def _require_finite(values: NDArray[np.generic]) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError("it holds a number that is not finite")
+
+
+def _require_rows(rows: NDArray[np.int32], minimum: int, items: int) -> None:
+    if rows.size and not (minimum <= rows.min() and rows.max() < items):
+        raise ValueError("it names a row that is not there")

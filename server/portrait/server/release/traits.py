@@ -1,0 +1,89 @@
+"""Traits of a shopper: the probabilities that a team declared, each with its value or the reason why it has none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from numpy import float32
+from numpy.typing import NDArray
+
+from portrait.features.events import Event
+from portrait.features.histories.statistics import counted
+from portrait.features.release.manifest import Manifest
+
+MODELS_AWAY = "the models did not answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A named probability, as it was declared."""
+
+    name: str
+    description: str
+    horizon: timedelta
+    """It is about so much time after the moment of the profile."""
+    window: timedelta
+    """It is about shoppers with an event in so much time up to that moment."""
+    auc: float | None
+    """Of the test, when it was learnt."""
+    calibration_error: float | None
+    """The same."""
+    absent: str
+    """Why the release has not learnt it; empty if it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraitValue:
+    """What a trait is for one shopper."""
+
+    trait: Trait
+    probability: float | None
+    """Calibrated; None if absent."""
+    absent: str
+    """Why it is absent; empty if it is not."""
+
+
+def declared(manifest: Manifest) -> list[Trait]:
+    """The traits of a release, in the order of their file."""
+    return [
+        Trait(
+            name=entry["name"],
+            description=entry["description"],
+            horizon=timedelta(days=entry["horizon_days"]),
+            window=timedelta(days=entry["window_days"]),
+            auc=entry["test"]["auc"]["value"] if "test" in entry else None,
+            calibration_error=entry["test"]["calibration_error"]["value"] if "test" in entry else None,
+            absent=entry["absent"] or "",
+        )
+        for entry in manifest.traits
+    ]
+
+
+def values(
+    traits: Sequence[Trait], probabilities: NDArray[float32] | None, history: Sequence[Event], as_of: datetime
+) -> list[TraitValue]:
+    """What each trait is, or why it is not.
+
+    Args:
+        traits: all that are declared.
+        probabilities: one for each trait that the release has learnt, in order; None if no model was asked or there.
+        history: oldest first, nothing later than `as_of`.
+        as_of: the moment of the profile.
+    """
+    given = iter([] if probabilities is None else probabilities.tolist())
+    told, found = counted(history), []
+    for trait in traits:
+        chance = None if trait.absent else next(given, None)
+        absent = trait.absent or _unfit(trait, told, as_of) or (MODELS_AWAY if chance is None else "")
+        found.append(TraitValue(trait, None if absent else chance, absent))
+    return found
+
+
+def _unfit(trait: Trait, told: Sequence[Event], as_of: datetime) -> str:
+    """Why a trait that the release has learnt says nothing of the events that count; empty if it does."""
+    if any(event.time is None for event in told):
+        return "the history has events without a time"
+    latest = max((event.time for event in told if event.time is not None), default=None)
+    if latest is None or latest <= as_of - trait.window:
+        return f"no event in the {trait.window.days} days before"
+    return ""

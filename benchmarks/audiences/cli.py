@@ -26,10 +26,10 @@ from benchmarks.common.machine import machine
 from portrait.client import (
     ActivityCriterion,
     Client,
+    CustomerValueCriterion,
     InterestCriterion,
     LookAlike,
     TraitCriterion,
-    ValueCriterion,
 )
 from portrait.client.audiences import Criterion
 from portrait.features.release.layout import releases
@@ -88,7 +88,7 @@ def questions(release: Release) -> list[Question]:
     """One of each kind, and all kinds at once."""
     paths = generated.taxonomy(release)
     interest = InterestCriterion([paths[0], paths[7], paths[40]], 0.2)
-    value = ValueCriterion(tiers=["high", "top"], segments=["loyal", "at_risk"])
+    value = CustomerValueCriterion(tiers=["high", "top"], segments=["loyal", "at_risk"])
     recent = ActivityCriterion(since=generated.NOW - timedelta(days=30))
     traits = [TraitCriterion(trait.name, 0.5) for trait in release.traits if not trait.absent][:1]
     label = InterestCriterion(labels=["gifts for a gardener"], min_percentile=0.9)

@@ -40,7 +40,9 @@ def profile(
         TraitValue(Trait(name, "", timedelta(30), timedelta(90), None, None, ""), chance, "")
         for name, chance in (traits or {}).items()
     ]
-    return Profile(vector, 1, last, last, 7, as_of, NOW, False, {}, interests=interests, value=worth, traits=told)
+    return Profile(
+        vector, 1, last, last, 7, as_of, NOW, False, {}, interests=interests, customer_value=worth, traits=told
+    )
 
 
 def table(

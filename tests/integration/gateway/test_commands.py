@@ -162,7 +162,11 @@ def test_the_embedding_is_printed_where_it_is_asked_for(cli: Cli, shopper: str) 
     plain = json.loads(cli("profile", shopper, "--json").output)
     assert plain.pop("embedding") is None
     assert plain.keys() == asked.keys() - {"embedding"}
-    assert [each["path"] for each in plain["interests"]] == [each["path"] for each in asked["interests"]] != []
+    assert (
+        [each["category_path"] for each in plain["interests"]]
+        == [each["category_path"] for each in asked["interests"]]
+        != []
+    )
 
 
 def test_a_gateway_that_is_not_there_is_named(cli: Cli) -> None:

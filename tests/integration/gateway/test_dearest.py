@@ -23,7 +23,7 @@ from portrait.server.rpc.contract.limits import MAX_BATCH_EVENTS
 from portrait.server.rpc.contract.validation import violations
 from portrait.server.rpc.services.registry import SERVICE_NAMES
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.explanation_service_pb2 import ExplainProfileRequest
 from portrait.v1.explanation_service_pb2_grpc import ExplanationServiceStub
@@ -137,8 +137,8 @@ async def counted(gateway: RunningGateway, call: "grpc.aio.Call") -> float:
     return await units(gateway) - before
 
 
-def ref(shopper: str) -> types.ShopperRef:
-    return types.ShopperRef(shopper_id=shopper)
+def ref(shopper: str) -> shopper_pb2.ShopperRef:
+    return shopper_pb2.ShopperRef(shopper_id=shopper)
 
 
 async def test_profiles_are_counted_by_the_events_that_are_read(heavy: RunningGateway, stubs: Stubs) -> None:
@@ -148,12 +148,13 @@ async def test_profiles_are_counted_by_the_events_that_are_read(heavy: RunningGa
     assert await counted(heavy, stubs.profiles.BatchGetProfiles(twice)) == 2 * (1 + UNITS) + int(2 * TYPED)
 
 
-def typing(searches: int, characters: int = 1_000) -> types.ShopperRef:
+def typing(searches: int, characters: int = 1_000) -> shopper_pb2.ShopperRef:
     """A shopper who typed so much."""
     events = [
-        types.Event(type=types.EVENT_TYPE_SEARCH, query=f"{n} {'lamp ' * 200}"[:characters]) for n in range(searches)
+        event_pb2.Event(type=event_pb2.EVENT_TYPE_SEARCH, query=f"{n} {'lamp ' * 200}"[:characters])
+        for n in range(searches)
     ]
-    return types.ShopperRef(history=types.History(events=events))
+    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=events))
 
 
 async def test_calls_are_counted_by_what_the_shopper_typed(heavy: RunningGateway, stubs: Stubs) -> None:
@@ -233,8 +234,8 @@ async def test_what_can_never_be_let_in_is_refused_for_good_and_at_once(heavy: R
 async def test_an_interest_of_thousands_of_events_is_explained(heavy: RunningGateway, stubs: Stubs) -> None:
     now = int(time.time())
     events = [
-        types.Event(
-            event_id=f"e{n}", type=types.EVENT_TYPE_VIEW, item_id="desk-lamp-red", time={"seconds": now - 60 * n}
+        event_pb2.Event(
+            event_id=f"e{n}", type=event_pb2.EVENT_TYPE_VIEW, item_id="desk-lamp-red", time={"seconds": now - 60 * n}
         )
         for n in range(6_000)
     ]
@@ -256,7 +257,7 @@ async def test_a_cancelled_call_stops_working(heavy: RunningGateway, stubs: Stub
     call.cancel()
     assert await under_way(heavy) == 0
     ran = await rows(heavy)
-    await stubs.recommendations.Recommend(RecommendRequest(shopper=types.ShopperRef(history={})))
+    await stubs.recommendations.Recommend(RecommendRequest(shopper=shopper_pb2.ShopperRef(history={})))
     assert await rows(heavy) - ran <= 1  # the ranker's row of the recommendation
 
 

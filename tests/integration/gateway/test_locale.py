@@ -131,7 +131,7 @@ def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, mo
             assert set(found) == set(_SHOPPERS)
             assert "Île-de-France 上海" in ask("declare", _SHOPPERS[0], "--region", "Île-de-France 上海")
             profile = json.loads(ask("profile", _SHOPPERS[0], "--traits", "--json"))
-            assert ["Décoration", "台灯"] in [each["path"] for each in profile["interests"]]
+            assert ["Décoration", "台灯"] in [each["category_path"] for each in profile["interests"]]
             assert profile["traits"][0]["description"] == "不再回来"
             told = json.loads(ask("recommend", _SHOPPERS[0], "--query", "台灯", "--json"))
             assert "红色台灯 d'été" in [each["item"]["title"] for each in told["items"]]

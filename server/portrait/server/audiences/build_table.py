@@ -37,7 +37,7 @@ PART = 2_048
 _TOGETHER = 128
 """Profiles that are computed at one time, so that models get full batches."""
 
-_FIELDS = frozenset({"interests", "value", "embedding", "traits"})
+_FIELDS = frozenset({"interests", "customer_value", "embedding", "traits"})
 _BUILDING, _PLAN, _THROUGH, _LOCK = ".building", "plan.json", "through.json", ".lock"
 
 

@@ -57,8 +57,8 @@ class Profile:
     session: SessionIntent | None = None
     recent_queries: Sequence[QueryIntent] = ()
     purchase_cycles: Sequence[PurchaseCycle] = ()
-    value: Value | None = None
-    rhythm: Rhythm | None = None
+    customer_value: Value | None = None
+    activity_pattern: Rhythm | None = None
     demographics: Demographics | None = None
     label_interests: Sequence[LabelInterest] = ()
     summary: Sequence[Sentence] = field(default=())
@@ -195,8 +195,8 @@ _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
         evidence, release.population.session_gap_minutes if release.population else None
     ),
     "purchase_cycles": lambda evidence, release: purchase_cycles(evidence, release.population),
-    "value": lambda evidence, release: value(evidence, release.population),
-    "rhythm": lambda evidence, release: rhythm(
+    "customer_value": lambda evidence, release: value(evidence, release.population),
+    "activity_pattern": lambda evidence, release: rhythm(
         evidence, release.population.times_are_days if release.population else False
     ),
 }

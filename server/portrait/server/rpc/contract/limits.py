@@ -17,7 +17,7 @@ from portrait.server.rpc.contract.bounds import (
     Whole,
 )
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
-from portrait.v1 import profile_service_pb2, types_pb2
+from portrait.v1 import event_pb2, profile_pb2
 
 MAX_BATCH_EVENTS = 25_000
 """Events of all histories of one batch of profiles, each history counted once: those beyond fail by themselves."""
@@ -35,7 +35,7 @@ _PRICE = Finite(0, 1e9)
 _SHARE = Finite(0, 1)
 _SCORE = Whole(0, 5)
 _NOTE = Characters(0, 200)
-_PROFILE_FIELDS = FieldNames(40, profile_service_pb2.Profile)
+_PROFILE_FIELDS = FieldNames(40, profile_pb2.Profile)
 
 LIMITS: dict[str, Limit] = {
     "ActivityCriterion.before": Moment(),
@@ -48,11 +48,11 @@ LIMITS: dict[str, Limit] = {
     "Consent.notice": _NOTE,
     "Consent.source": _NOTE,
     "Consent.time": Moment(),
-    "DeclareDemographicsRequest.age": Whole(0, 130),
-    "DeclareDemographicsRequest.gender": Characters(0, 50),
-    "DeclareDemographicsRequest.region": Characters(0, 100),
-    "DeclareDemographicsRequest.shopper_id": _SHOPPER_ID,
-    "DeclareDemographicsRequest.source": _NOTE,
+    "SetDemographicsRequest.age": Whole(0, 130),
+    "SetDemographicsRequest.gender": Characters(0, 50),
+    "SetDemographicsRequest.region": Characters(0, 100),
+    "SetDemographicsRequest.shopper_id": _SHOPPER_ID,
+    "SetDemographicsRequest.source": _NOTE,
     "DeleteItemsRequest.catalogue": _CATALOGUE,
     "DeleteItemsRequest.item_ids": Entries(1, 1000, _ITEM_ID),
     "Event.catalogue": _CATALOGUE,
@@ -86,7 +86,7 @@ LIMITS: dict[str, Limit] = {
     "InterestCriterion.labels": Entries(0, 20, _NAME),
     "InterestCriterion.min_percentile": _SHARE,
     "InterestCriterion.min_weight": _SHARE,
-    "InterestCriterion.paths": Entries(0, 50),
+    "InterestCriterion.categories": Entries(0, 50),
     "Item.attributes": Pairs(50, Characters(1, 500)),
     "Item.brand": Characters(0, 200),
     "Item.category_path": Entries(0, 10, _NAME),
@@ -124,16 +124,16 @@ LIMITS: dict[str, Limit] = {
     "TraitCriterion.name": _NAME,
     "UpsertItemsRequest.catalogue": _CATALOGUE,
     "UpsertItemsRequest.items": Entries(1, 500),
-    "ValueCriterion.min_frequency_score": _SCORE,
-    "ValueCriterion.min_monetary_score": _SCORE,
-    "ValueCriterion.min_recency_score": _SCORE,
-    "ValueCriterion.segments": Entries(0, 5),
-    "ValueCriterion.tiers": Entries(0, 4),
+    "CustomerValueCriterion.min_frequency_score": _SCORE,
+    "CustomerValueCriterion.min_monetary_score": _SCORE,
+    "CustomerValueCriterion.min_recency_score": _SCORE,
+    "CustomerValueCriterion.segments": Entries(0, 5),
+    "CustomerValueCriterion.tiers": Entries(0, 4),
 }
 """What each field of a request may hold, by message and field. An unset field is held against REQUIRED only."""
 
 
-_SEARCH = types_pb2.EVENT_TYPE_SEARCH
+_SEARCH = event_pb2.EVENT_TYPE_SEARCH
 
 ALWAYS = Requirement("Required", lambda message, place: True)
 TO_RECORD = Requirement("Required to record", lambda event, place: place == "ShopperEvent.event")
@@ -148,7 +148,7 @@ REQUIRED: dict[str, Requirement] = {
     "EstimateAudienceRequest.audience": ALWAYS,
     "Consent.decision": ALWAYS,
     "Consent.purpose": ALWAYS,
-    "DeclareDemographicsRequest.shopper_id": ALWAYS,
+    "SetDemographicsRequest.shopper_id": ALWAYS,
     "Event.event_id": TO_RECORD,
     "Event.item_id": EXCEPT_SEARCH,
     "Event.query": FOR_SEARCH,

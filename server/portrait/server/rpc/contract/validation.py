@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from portrait.server.errors import Violation
 from portrait.server.rpc.contract.bounds import Entries, Faults, Limit, Requirement
 from portrait.server.rpc.contract.limits import LIMITS, REQUIRED, SERVED_ONE_BY_ONE
-from portrait.v1 import types_pb2
+from portrait.v1 import event_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _field(place: str, field: FieldDescriptor) -> _Field | None:
 def _is_ours(field: FieldDescriptor) -> bool:
     """Whether a field holds messages of the contract: those of Google have their limits as a whole."""
     message_type = field.message_type
-    return message_type is not None and message_type.file.package == types_pb2.DESCRIPTOR.package and not (
+    return message_type is not None and message_type.file.package == event_pb2.DESCRIPTOR.package and not (
         message_type.GetOptions().map_entry
     )  # fmt: skip
 

@@ -19,10 +19,10 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, InvalidRequest, NotFound, Violation
 from portrait.server.profiles.value import Segment, Tier
 from portrait.server.rpc.services.messages import datetime_of
-from portrait.v1 import audience_service_pb2, profile_pb2
+from portrait.v1 import audience_service_pb2, customer_value_pb2
 
-_TIERS = {getattr(profile_pb2, f"VALUE_TIER_{tier.name}"): tier for tier in Tier}
-_SEGMENTS = {getattr(profile_pb2, f"VALUE_SEGMENT_{segment.name}"): segment for segment in Segment}
+_TIERS = {getattr(customer_value_pb2, f"VALUE_TIER_{tier.name}"): tier for tier in Tier}
+_SEGMENTS = {getattr(customer_value_pb2, f"VALUE_SEGMENT_{segment.name}"): segment for segment in Segment}
 
 
 _CRITERIA, _LOOK_ALIKE = "audience.criteria", "audience.look_alike"
@@ -62,8 +62,8 @@ async def _criteria(
                 criteria.append(await _interest(each.interest, engine, deadline))
             case "trait":
                 criteria.append(_trait(each.trait, engine, f"{path}[{place}].trait.name"))
-            case "value":
-                criteria.append(_value(each.value))
+            case "customer_value":
+                criteria.append(_value(each.customer_value))
             case "region":
                 criteria.append(RegionCriterion(frozenset(each.region.regions)))
             case _:
@@ -76,8 +76,8 @@ def _broken(messages: Sequence[audience_service_pb2.Criterion], path: str) -> It
     for place, each in enumerate(messages):
         at = f"{path}[{place}]"
         interest, trait, activity = each.interest, each.trait, each.activity
-        if each.HasField("interest") and not interest.paths and not interest.labels:
-            yield Violation(f"{at}.interest", "sent neither paths nor labels; one of either is required")
+        if each.HasField("interest") and not interest.categories and not interest.labels:
+            yield Violation(f"{at}.interest", "sent neither categories nor labels; one of either is required")
         if trait.HasField("max_probability") and trait.max_probability < trait.min_probability:
             yield Violation(f"{at}.trait.max_probability", "sent less than `min_probability`")
         if activity.HasField("before") and datetime_of(activity.before) <= datetime_of(activity.since):
@@ -93,7 +93,7 @@ async def _interest(
             ErrorReason.STATISTICS_MISSING,
         )
     labels = await engine.texts.encode(list(message.labels), deadline) if message.labels else ()
-    paths = [tuple(path.names) for path in message.paths]
+    paths = [tuple(path.names) for path in message.categories]
     return InterestCriterion(paths, message.min_weight, list(labels), message.min_percentile)
 
 
@@ -108,7 +108,7 @@ def _trait(message: audience_service_pb2.TraitCriterion, engine: Engine, path: s
     return TraitCriterion(message.name, message.min_probability, most)
 
 
-def _value(message: audience_service_pb2.ValueCriterion) -> ValueCriterion:
+def _value(message: audience_service_pb2.CustomerValueCriterion) -> ValueCriterion:
     return ValueCriterion(
         frozenset(_TIERS[tier] for tier in message.tiers),
         frozenset(_SEGMENTS[segment] for segment in message.segments),

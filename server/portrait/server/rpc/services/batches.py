@@ -9,7 +9,7 @@ from portrait.server.errors import FailedPrecondition
 from portrait.server.rpc.contract.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from portrait.server.rpc.services.messages import entry_error
 from portrait.v1.profile_service_pb2 import BatchGetProfilesResult
-from portrait.v1.types_pb2 import ShopperRef
+from portrait.v1.shopper_pb2 import ShopperRef
 
 _LONG_EVENTS = 1_000
 """Histories of more are held one at a time."""

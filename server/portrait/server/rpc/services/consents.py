@@ -56,9 +56,9 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
             permissions=await self._told(request.shopper_id), records=map(_record_message, records)
         )
 
-    async def DeclareDemographics(  # noqa: N802 - the contract's name
-        self, request: consent_service_pb2.DeclareDemographicsRequest, context: Context
-    ) -> consent_service_pb2.DeclareDemographicsResponse:
+    async def SetDemographics(  # noqa: N802 - the contract's name
+        self, request: consent_service_pb2.SetDemographicsRequest, context: Context
+    ) -> consent_service_pb2.SetDemographicsResponse:
         """Keep what a shopper declares, its age as a band."""
         declared = Demographics(
             age_band=age_band(request.age) if request.HasField("age") else "",
@@ -75,7 +75,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
                 ErrorReason.CONSENT_MISSING,
                 "shopper_id",
             )
-        return consent_service_pb2.DeclareDemographicsResponse(demographics=demographics_message(declared))
+        return consent_service_pb2.SetDemographicsResponse(demographics=demographics_message(declared))
 
     async def ForgetShopper(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.ForgetShopperRequest, context: Context

@@ -66,7 +66,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainRecommendationResponse(
-            ranked=ranked_message(explained.ranked),
+            ranked_item=ranked_message(explained.ranked),
             events=_event_effects(explained.events),
             items=_item_effects(explained.items),
             words=[explanation_service_pb2.WordEffect(word=each.word, effect=each.effect) for each in explained.words],
@@ -114,7 +114,7 @@ def _event_effects(effects: Iterable[EventEffect]) -> list[explanation_service_p
             effect=each.effect,
             type=type_message(each.event.type),
             time=each.event.time,
-            about=each.about,
+            subject=each.about,
         )
         for each in effects
     ]
@@ -123,7 +123,7 @@ def _event_effects(effects: Iterable[EventEffect]) -> list[explanation_service_p
 def _item_effects(effects: Iterable[ItemEffect]) -> list[explanation_service_pb2.ItemEffect]:
     return [
         explanation_service_pb2.ItemEffect(
-            about=each.about, event_ids=[event.event_id for event in each.events], effect=each.effect
+            subject=each.about, event_ids=[event.event_id for event in each.events], effect=each.effect
         )
         for each in effects
     ]

@@ -18,20 +18,20 @@ from portrait.server.errors import InvalidRequest, PortraitError, Violation
 from portrait.server.recommendation.ranking import RankedItem
 from portrait.server.rpc.contract.statuses import code_of, field_of, message_of
 from portrait.server.runtime.cooperation import run_in_steps
-from portrait.v1 import recommendation_service_pb2, types_pb2
+from portrait.v1 import entry_error_pb2, event_pb2, item_pb2, profile_pb2
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT_TYPES = {
-    types_pb2.EVENT_TYPE_SEARCH: EventType.SEARCH,
-    types_pb2.EVENT_TYPE_VIEW: EventType.VIEW,
-    types_pb2.EVENT_TYPE_CLICK: EventType.CLICK,
-    types_pb2.EVENT_TYPE_ADD_TO_CART: EventType.ADD_TO_CART,
-    types_pb2.EVENT_TYPE_PURCHASE: EventType.PURCHASE,
-    types_pb2.EVENT_TYPE_RATE: EventType.RATE,
-    types_pb2.EVENT_TYPE_REFUND: EventType.REFUND,
+    event_pb2.EVENT_TYPE_SEARCH: EventType.SEARCH,
+    event_pb2.EVENT_TYPE_VIEW: EventType.VIEW,
+    event_pb2.EVENT_TYPE_CLICK: EventType.CLICK,
+    event_pb2.EVENT_TYPE_ADD_TO_CART: EventType.ADD_TO_CART,
+    event_pb2.EVENT_TYPE_PURCHASE: EventType.PURCHASE,
+    event_pb2.EVENT_TYPE_RATE: EventType.RATE,
+    event_pb2.EVENT_TYPE_REFUND: EventType.REFUND,
 }
 _TYPE_MESSAGES = {kind: number for number, kind in _EVENT_TYPES.items()}
 
@@ -51,7 +51,7 @@ def requested_moment(request: Any) -> datetime | None:
     return datetime_of(request.as_of) if request.HasField("as_of") else None
 
 
-def event_of(message: types_pb2.Event, event_id: str) -> Event:
+def event_of(message: event_pb2.Event, event_id: str) -> Event:
     """An event.
 
     Args:
@@ -74,12 +74,12 @@ def event_of(message: types_pb2.Event, event_id: str) -> Event:
     )
 
 
-def type_message(kind: EventType) -> types_pb2.EventType:
+def type_message(kind: EventType) -> event_pb2.EventType:
     """What was done, as answers carry it."""
     return _TYPE_MESSAGES[kind]
 
 
-def item_of(message: types_pb2.Item, catalogue: str) -> Item:
+def item_of(message: item_pb2.Item, catalogue: str) -> Item:
     """An item of a catalogue."""
     return Item(
         item_id=message.item_id,
@@ -92,9 +92,9 @@ def item_of(message: types_pb2.Item, catalogue: str) -> Item:
     )
 
 
-def item_message(item: Item) -> types_pb2.Item:
+def item_message(item: Item) -> item_pb2.Item:
     """An item, as answers carry it."""
-    return types_pb2.Item(
+    return item_pb2.Item(
         item_id=item.item_id,
         title=item.title,
         category_path=item.category_path,
@@ -104,7 +104,7 @@ def item_message(item: Item) -> types_pb2.Item:
     )
 
 
-def filter_of(message: recommendation_service_pb2.ItemFilter) -> Filter:
+def filter_of(message: item_pb2.ItemFilter) -> Filter:
     """Which items may be shown."""
     return Filter(
         categories=[tuple(category.names) for category in message.categories],
@@ -115,19 +115,19 @@ def filter_of(message: recommendation_service_pb2.ItemFilter) -> Filter:
     )
 
 
-async def items_of(messages: Sequence[types_pb2.Item], catalogue: str) -> list[Item]:
+async def items_of(messages: Sequence[item_pb2.Item], catalogue: str) -> list[Item]:
     """Items of a catalogue; many are read in a thread."""
     return await _translate_all(lambda message: item_of(message, catalogue), messages)
 
 
-async def ranked_messages(items: Sequence[RankedItem]) -> list[recommendation_service_pb2.RankedItem]:
+async def ranked_messages(items: Sequence[RankedItem]) -> list[item_pb2.RankedItem]:
     """Ranked items, in their order; many are written in a thread."""
     return await _translate_all(ranked_message, items)
 
 
-def ranked_message(ranked: RankedItem) -> recommendation_service_pb2.RankedItem:
+def ranked_message(ranked: RankedItem) -> item_pb2.RankedItem:
     """A ranked item, as answers carry it; a price of 0 is none."""
-    return recommendation_service_pb2.RankedItem(
+    return item_pb2.RankedItem(
         item=item_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
         score=ranked.score,
         click_probability=ranked.click_probability,
@@ -146,9 +146,9 @@ async def _translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> l
     return run_at_once(work()) if len(entries) <= FEW_ITEMS else await run_in_steps(work())
 
 
-def vector_message(vector: NDArray[np.float32]) -> types_pb2.Vector:
+def vector_message(vector: NDArray[np.float32]) -> profile_pb2.Vector:
     """A vector."""
-    return types_pb2.Vector.FromString(pack_floats(vector))
+    return profile_pb2.Vector.FromString(pack_floats(vector))
 
 
 def pack_floats(numbers: NDArray[np.float32]) -> bytes:
@@ -159,13 +159,13 @@ def pack_floats(numbers: NDArray[np.float32]) -> bytes:
     return BytesValue(value=numbers.astype("<f4", copy=False).tobytes()).SerializeToString()
 
 
-def entry_error(error: PortraitError) -> types_pb2.EntryError:
+def entry_error(error: PortraitError) -> entry_error_pb2.EntryError:
     """Why one entry of a batch was not served; the error is an expected one."""
-    return types_pb2.EntryError(
+    return entry_error_pb2.EntryError(
         code=code_of(error), field=field_of(error), message=message_of(error), reason=error.reason
     )
 
 
-def entry_violations(violations: list[Violation]) -> types_pb2.EntryError:
+def entry_violations(violations: list[Violation]) -> entry_error_pb2.EntryError:
     """Why one entry of a batch breaks the contract."""
     return entry_error(InvalidRequest(violations))

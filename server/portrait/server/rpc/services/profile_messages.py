@@ -23,10 +23,10 @@ from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
 from portrait.server.profiles.value import Segment, Tier, Value
 from portrait.server.release.traits import TraitValue
 from portrait.server.rpc.services.messages import vector_message
-from portrait.v1 import profile_pb2, profile_service_pb2, traits_pb2
+from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait_pb2
 
 _ALWAYS = frozenset({"degraded", "absent"})
-_BY_DEFAULT = frozenset(profile_service_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding", "traits"}
+_BY_DEFAULT = frozenset(profile_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding", "traits"}
 
 _STAGES = {stage: f"SESSION_STAGE_{stage.name}" for stage in Stage}
 _OUTCOMES = {outcome: f"QUERY_OUTCOME_{outcome.name}" for outcome in Outcome}
@@ -40,7 +40,7 @@ def profile_fields(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(paths) or _BY_DEFAULT
 
 
-def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_service_pb2.Profile:
+def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_pb2.Profile:
     """The asked fields of a profile."""
     plain: dict[str, Any] = {
         "shopper_id": shopper_id,
@@ -55,9 +55,7 @@ def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -
     }
     if profile.embedding is not None:
         plain["embedding"] = vector_message(profile.embedding)
-    message = profile_service_pb2.Profile(
-        **{name: value for name, value in plain.items() if name in fields or name in _ALWAYS}
-    )
+    message = profile_pb2.Profile(**{name: value for name, value in plain.items() if name in fields or name in _ALWAYS})
     for name in fields & _PARTS.keys():
         part, read = getattr(profile, name), _PARTS[name]
         if part is None:
@@ -73,9 +71,9 @@ def _absent(field: str, absence: Absence) -> profile_pb2.AbsentField:
     return profile_pb2.AbsentField(field=field, reason=_REASONS[absence.reason], explanation=absence.explanation)
 
 
-def _trait(value: TraitValue) -> traits_pb2.Trait:
+def _trait(value: TraitValue) -> trait_pb2.Trait:
     """A trait of a shopper."""
-    return traits_pb2.Trait(
+    return trait_pb2.Trait(
         name=value.trait.name,
         description=value.trait.description,
         probability=value.probability,
@@ -86,25 +84,25 @@ def _trait(value: TraitValue) -> traits_pb2.Trait:
     )
 
 
-def _interest(each: Interest) -> profile_service_pb2.Interest:
-    return profile_service_pb2.Interest(
-        path=each.path,
+def _interest(each: Interest) -> profile_pb2.Interest:
+    return profile_pb2.Interest(
+        category_path=each.path,
         weight=each.weight,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
         evidence_count=each.evidence_count,
-        short_weight=each.short_weight,
-        long_weight=each.long_weight,
+        short_term_weight=each.short_term_weight,
+        long_term_weight=each.long_term_weight,
         trend=each.trend,
-        next_probability=each.next_probability,
-        usual_weight=each.usual_weight,
+        next_event_probability=each.next_event_probability,
+        population_weight=each.population_weight,
         inferred=each.inferred,
         expires_at=each.expires_at,
     )
 
 
-def _keyword(each: WeightedKeyword) -> profile_service_pb2.Keyword:
-    return profile_service_pb2.Keyword(
+def _keyword(each: WeightedKeyword) -> profile_pb2.Keyword:
+    return profile_pb2.Keyword(
         word=each.word,
         weight=each.weight,
         confidence=each.confidence,
@@ -114,8 +112,8 @@ def _keyword(each: WeightedKeyword) -> profile_service_pb2.Keyword:
     )
 
 
-def _price_band(each: PriceBand) -> profile_service_pb2.PriceBand:
-    return profile_service_pb2.PriceBand(
+def _price_band(each: PriceBand) -> profile_pb2.PriceBand:
+    return profile_pb2.PriceBand(
         category_path=each.category_path,
         percentile=each.percentile,
         low=each.low,
@@ -130,7 +128,7 @@ def _price_band(each: PriceBand) -> profile_service_pb2.PriceBand:
 
 def _aversion(each: Aversion) -> profile_pb2.Aversion:
     return profile_pb2.Aversion(
-        path=each.path,
+        category_path=each.path,
         weight=each.weight,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
@@ -163,15 +161,15 @@ def _discount(each: DiscountSensitivity) -> profile_pb2.DiscountSensitivity:
     )
 
 
-def _focus(each: Focus) -> profile_pb2.SessionFocus:
-    return profile_pb2.SessionFocus(path=each.path, share=each.share)
+def _focus(each: Focus) -> profile_pb2.SessionCategory:
+    return profile_pb2.SessionCategory(category_path=each.path, share=each.share)
 
 
 def _session(each: SessionIntent) -> profile_pb2.SessionIntent:
     return profile_pb2.SessionIntent(
         stage=_STAGES[each.stage],
         active=each.active,
-        focus=map(_focus, each.focus),
+        categories=map(_focus, each.focus),
         queries=each.queries,
         started_at=each.started_at,
         event_count=each.event_count,
@@ -187,7 +185,7 @@ def _query(each: QueryIntent) -> profile_pb2.QueryIntent:
         count=each.count,
         last_time=each.last_time,
         outcome=_OUTCOMES[each.outcome],
-        path=each.path,
+        category_path=each.path,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
         expires_at=each.expires_at,
@@ -196,13 +194,13 @@ def _query(each: QueryIntent) -> profile_pb2.QueryIntent:
 
 def _cycle(each: PurchaseCycle) -> profile_pb2.PurchaseCycle:
     return profile_pb2.PurchaseCycle(
-        path=each.path,
+        category_path=each.path,
         interval_days=each.interval_days,
         purchase_count=each.purchase_count,
         last_time=each.last_time,
         due_at=each.due_at,
-        earliest=each.earliest,
-        latest=each.latest,
+        earliest_due_at=each.earliest,
+        latest_due_at=each.latest,
         due_probability=each.due_probability,
         horizon_days=each.horizon_days,
         evidence_event_ids=each.evidence_event_ids,
@@ -211,8 +209,8 @@ def _cycle(each: PurchaseCycle) -> profile_pb2.PurchaseCycle:
     )
 
 
-def _value(each: Value) -> profile_pb2.Value:
-    return profile_pb2.Value(
+def _value(each: Value) -> customer_value_pb2.CustomerValue:
+    return customer_value_pb2.CustomerValue(
         tier=_TIERS[each.tier],
         segment=_SEGMENTS[each.segment],
         recency_days=each.recency_days,
@@ -228,22 +226,22 @@ def _value(each: Value) -> profile_pb2.Value:
     )
 
 
-def _rhythm(each: Rhythm) -> profile_pb2.Rhythm:
-    return profile_pb2.Rhythm(
+def _rhythm(each: Rhythm) -> profile_pb2.ActivityPattern:
+    return profile_pb2.ActivityPattern(
         hour_shares=each.hour_shares,
         weekday_shares=each.weekday_shares,
         peak_hours=each.peak_hours,
         peak_weekdays=each.peak_weekdays,
-        days_between=each.days_between,
+        median_gap_days=each.days_between,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
         expires_at=each.expires_at,
     )
 
 
-def demographics_message(each: Demographics) -> profile_pb2.Demographics:
+def demographics_message(each: Demographics) -> demographics_pb2.Demographics:
     """What a shopper declared."""
-    return profile_pb2.Demographics(
+    return demographics_pb2.Demographics(
         age_band=each.age_band,
         gender=each.gender,
         region=each.region,
@@ -285,8 +283,8 @@ _PARTS: dict[str, Callable[[Any], Message]] = {
     "session": _session,
     "recent_queries": _query,
     "purchase_cycles": _cycle,
-    "value": _value,
-    "rhythm": _rhythm,
+    "customer_value": _value,
+    "activity_pattern": _rhythm,
     "demographics": demographics_message,
     "label_interests": _label,
     "summary": _sentence,

@@ -27,7 +27,7 @@ from portrait.server.rpc.services.profile_messages import profile_fields, profil
 from portrait.server.rpc.services.shoppers import charge_history, charge_searches, count_stored_events, require_history
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 from portrait.server.storage.store import Store
-from portrait.v1 import profile_service_pb2, profile_service_pb2_grpc, types_pb2
+from portrait.v1 import profile_pb2, profile_service_pb2, profile_service_pb2_grpc, shopper_pb2
 
 _TOGETHER = 8
 """Short histories of a batch that are under way together: models answer in batches."""
@@ -123,13 +123,13 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     async def _profile(
         self,
         engine: Engine,
-        shopper: types_pb2.ShopperRef,
+        shopper: shopper_pb2.ShopperRef,
         path: str,
         as_of: datetime | None,
         paths: Sequence[str],
         allow_degraded: bool,
         labels: LabelQuestions | None = None,
-    ) -> profile_service_pb2.Profile:
+    ) -> profile_pb2.Profile:
         fields, shopper_id = profile_fields(paths), shopper.shopper_id
         if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):
             moment = as_of or datetime.now(UTC)

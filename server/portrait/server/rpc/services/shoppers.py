@@ -17,13 +17,13 @@ from portrait.server.rpc.services.messages import event_of
 from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS, History, read_history, visible_until
 from portrait.server.storage.store import Store
-from portrait.v1 import types_pb2
+from portrait.v1 import shopper_pb2
 
 
 async def history_of(
     store: Store,
     permissions: Permissions,
-    shopper: types_pb2.ShopperRef,
+    shopper: shopper_pb2.ShopperRef,
     as_of: datetime | None,
     limit: int = MAX_HISTORY_EVENTS,
 ) -> History:
@@ -47,7 +47,7 @@ async def history_of(
 
 
 async def count_stored_events(
-    store: Store, shoppers: Iterable[types_pb2.ShopperRef], as_of: datetime | None
+    store: Store, shoppers: Iterable[shopper_pb2.ShopperRef], as_of: datetime | None
 ) -> list[int]:
     """How many recorded events would be read of each shopper; of one who is not named, none."""
     named = [shopper.shopper_id for shopper in shoppers]
@@ -55,7 +55,7 @@ async def count_stored_events(
     return [counts.get(name, 0) for name in named]
 
 
-async def charge_history(store: Store, shopper: types_pb2.ShopperRef, as_of: datetime | None) -> None:
+async def charge_history(store: Store, shopper: shopper_pb2.ShopperRef, as_of: datetime | None) -> None:
     """Count the current call as the work of a shopper's recorded history, before that is read.
 
     Raises:
@@ -79,7 +79,7 @@ async def charge_searches(history: Sequence[Event]) -> None:
 async def require_history(
     store: Store,
     permissions: Permissions,
-    shopper: types_pb2.ShopperRef,
+    shopper: shopper_pb2.ShopperRef,
     as_of: datetime | None,
     path: str = "shopper",
     limit: int = MAX_HISTORY_EVENTS,
@@ -114,7 +114,7 @@ async def require_history(
     return history
 
 
-def _inline_events(message: types_pb2.History, latest: datetime) -> Generator[None, None, list[Event]]:
+def _inline_events(message: shopper_pb2.History, latest: datetime) -> Generator[None, None, list[Event]]:
     """An inline history; events that have times take, among themselves, the order of their times."""
     sent: list[Event] = []
     for place, event in enumerate(message.events):

@@ -52,8 +52,10 @@ class CandidateSet:
         )
 
 
-def described(release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]) -> CandidateSet:
-    """Items by their words, and by what behaviour taught: about themselves, or else about their lenders.
+def candidates_from_text(
+    release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]
+) -> CandidateSet:
+    """Build candidates from item texts and from behaviour: the items' own, or else that of their cold-start neighbours.
 
     A known item lends to itself, so that it stays itself under new words. In other catalogues than the default one
     nobody lends.

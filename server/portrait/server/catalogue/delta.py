@@ -61,18 +61,18 @@ class CatalogueDelta:
         """`[places]` of `_NUMBERS`."""
         return self._numbers.rows
 
-    def append(self, described: CandidateSet) -> None:
+    def append(self, candidates: CandidateSet) -> None:
         """Add items, each id once."""
-        first, items = len(self), described.items
+        first, items = len(self), candidates.items
         numbers = np.empty(len(items), dtype=_NUMBERS)
-        numbers["popularity"], numbers["newcomer"] = described.popularity, described.newcomer
-        numbers["lenders"], numbers["shares"] = described.lenders.rows, described.lenders.shares
-        numbers["percentile"] = described.percentile
+        numbers["popularity"], numbers["newcomer"] = candidates.popularity, candidates.newcomer
+        numbers["lenders"], numbers["shares"] = candidates.lenders.rows, candidates.lenders.shares
+        numbers["percentile"] = candidates.percentile
         numbers["price"] = [known_price(item.price) or math.nan for item in items]
         numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
         numbers["brand"] = [self._brands.setdefault(_folded(item.brand), len(self._brands)) for item in items]
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
-        self._vectors.append(described.vectors)
+        self._vectors.append(candidates.vectors)
         self._numbers.append(numbers)
         self._items.extend(items)
         # Readers come by way of this one: they find nothing that is not there whole.

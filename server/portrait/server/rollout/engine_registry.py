@@ -80,7 +80,7 @@ class EngineRegistry:
     def counts(self) -> Counter[tuple[str, str]]:
         """What all engines counted since the start, those that are gone among them.
 
-        Keys: `("batches", model)` of models' batches, and `"rows"`, `"places"`, `"filled"` of what is in them;
+        Keys: `("batches", model)` of models' batches, and `"rows"`, `"padded_units"`, `"units"` of what is in them;
         `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts.
         """
         with self._counting:
@@ -115,7 +115,7 @@ class EngineRegistry:
     ) -> dict[int, CandidateSet]:
         """Encode items by every release, for `put_items`; changes nothing. Called with `changing` held."""
         engines = dict(self._engines)
-        encoding = (engine.by_words(catalogue, items, deadline) for engine in engines.values())
+        encoding = (engine.encode_items(catalogue, items, deadline) for engine in engines.values())
         # All are waited for, so that none is still at work when the next change comes.
         outcomes = await asyncio.gather(*encoding, return_exceptions=True)
         encoded = {}
@@ -159,7 +159,7 @@ def _counts(engine: Engine) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for model, batcher in engine.batchers.items():
         counts["batches", model], counts["rows", model] = batcher.batches, batcher.items
-        counts["places", model], counts["filled", model] = batcher.places, batcher.filled
+        counts["padded_units", model], counts["units", model] = batcher.padded_units, batcher.units
     for cause, answers in engine.fallback.answers.items():
         counts["degraded", cause] = answers
     counts["texts", "known"], counts["texts", "encoded"] = engine.texts.cache.hits, engine.texts.cache.misses

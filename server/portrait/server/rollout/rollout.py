@@ -21,7 +21,7 @@ from portrait.server.errors import PortraitError
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import Changes, replay
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
-from portrait.server.rollout.warming import TEXTS, warm
+from portrait.server.rollout.warmup import MAX_TEXTS, warm_up
 from portrait.server.storage.store import Store
 from portrait.server.triton import TritonError
 
@@ -176,7 +176,7 @@ class Rollout:
         if wanted == registry.routes.traffic or None in engines:
             return
         # A Triton that was started again may still lack a release that nobody asked for.
-        if not all([await engine.ready() for engine in engines if engine is not None]):
+        if not all([await engine.is_ready() for engine in engines if engine is not None]):
             return
         if not registry.engines.keys() >= set(wanted.routed):
             return  # removed meanwhile: it is loaded again
@@ -209,7 +209,7 @@ class Rollout:
         try:
             engine = await self._open(release, told)
             try:
-                await warm(engine, self.registry.routes.serving.texts.cache.latest(TEXTS))
+                await warm_up(engine, self.registry.routes.serving.texts.cache.latest(MAX_TEXTS))
                 async with self.registry.changing:
                     await replay(self._store, engine, told)
                     self.registry.add(engine)
@@ -231,7 +231,7 @@ class Rollout:
         engine = await self._open_engine(release)
         try:
             await self.triton.load(release)
-            if not await engine.ready(_ANSWER_SECONDS):
+            if not await engine.is_ready(_ANSWER_SECONDS):
                 raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
             await engine.count_instances()
             await replay(self._store, engine, told)

@@ -70,7 +70,7 @@ benchmark-explanations: env ## What explanations are worth, on DATA=FOLDER, a so
 	  test -e $$run/model.pt || $(BIN)/portrait train $$folder/data $$run --seed $$seed \
 	    $$(test $$set = shop && echo --split time) $$(test -e $$run && echo --resume); done; done
 	test -e .benchmarks/explanations/shop/run/traits.json || \
-	  $(BIN)/portrait traits .benchmarks/explanations/shop/run docs/examples/traits/shop.toml --complete-until 2022-11-01
+	  $(BIN)/portrait train-traits .benchmarks/explanations/shop/run docs/examples/traits/shop.toml --complete-until 2022-11-01
 	$(BIN)/python -W ignore -m benchmarks.explanations .benchmarks/explanations/first .benchmarks/explanations/shop
 
 benchmark-profiles: env ## The chances and labels of profiles, on DATA=FOLDER, a source: Open e-commerce.
@@ -93,7 +93,7 @@ benchmark-traits: env ## Traits on SHOP=FOLDER, the source open-ecommerce, and o
 	for data in shop journey; do test -e .benchmarks/traits/$$data-run/model.pt || \
 	  $(BIN)/portrait train .benchmarks/traits/$$data .benchmarks/traits/$$data-run --split time \
 	    $$(test -e .benchmarks/traits/$$data-run && echo --resume) || exit; done
-	$(BIN)/portrait traits .benchmarks/traits/shop-run docs/examples/traits/shop.toml --complete-until 2022-11-01
+	$(BIN)/portrait train-traits .benchmarks/traits/shop-run docs/examples/traits/shop.toml --complete-until 2022-11-01
 	$(BIN)/python -W ignore -m benchmarks.traits --shop .benchmarks/traits/shop-run \
 	  --campaigns .benchmarks/traits/journey-run
 
@@ -111,7 +111,7 @@ benchmark-applications: env ## The six applications on complete-journey, SHOP=FO
 	$(BIN)/python docs/examples/applications/draw_missed_instalments.py $(APPLICATIONS)/shop \
 	  $(APPLICATIONS)/missed_instalments.parquet
 	test -e $(APPLICATIONS)/shop-run/traits.pt || \
-	  $(BIN)/portrait traits $(APPLICATIONS)/shop-run $(APPLICATIONS)/traits.toml --complete-until 2022-11-01
+	  $(BIN)/portrait train-traits $(APPLICATIONS)/shop-run $(APPLICATIONS)/traits.toml --complete-until 2022-11-01
 	for data in shop searches journey; do test -e $(APPLICATIONS)/$$data-repository/releases || \
 	  $(BIN)/portrait export $(APPLICATIONS)/$$data-run --repository $(APPLICATIONS)/$$data-repository || exit; done
 	for pair in recommendation:journey search:searches ads:journey service:searches audience:shop risk:shop; do \

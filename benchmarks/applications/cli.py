@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--complete-until",
         type=lambda day: datetime.fromisoformat(day).replace(tzinfo=UTC),
-        help="as to `portrait traits`",
+        help="as to `portrait train-traits`",
     )
     chosen = parser.parse_args(arguments)
     if chosen.name in ("audience", "risk") and not (chosen.traits and chosen.complete_until):

@@ -197,7 +197,7 @@ def tables(figures: Figures) -> str:
             for each in figures.engines
         ),
         "",
-        f"`portrait tabulate`: {figures.tabulated_per_second:,} shoppers a second in a first run over "
+        f"`portrait build-audience-table`: {figures.tabulated_per_second:,} shoppers a second in a first run over "
         f"{figures.tabulated:,} shoppers of {built.EVENTS} events, {figures.refreshed_per_second:,} a second in a run "
         "for a tenth of them.",
     ]

@@ -1,4 +1,4 @@
-"""A shopper table of generated shoppers: columns as `portrait tabulate` writes them, values drawn by a seed."""
+"""Generated shoppers as an audience table: the columns of `portrait build-audience-table`, with seeded random values."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,6 +1,6 @@
 """Traits on public data: `python -m benchmarks.traits --shop RUN --campaigns RUN2`.
 
-RUN is a run on open-ecommerce with `portrait traits` done, RUN2 one on complete-journey, both trained with
+RUN is a run on open-ecommerce with `portrait train-traits` done, RUN2 one on complete-journey, both trained with
 `--split time`. Results go to `benchmarks/results/`.
 """
 
@@ -107,7 +107,9 @@ def main(arguments: list[str]) -> int:
         if chosen.shop:
             traits = learnt.load(chosen.shop)
             if traits is None:
-                raise TrainingError(f"{chosen.shop} has no traits; run `portrait traits {chosen.shop} FILE` first")
+                raise TrainingError(
+                    f"{chosen.shop} has no traits; run `portrait train-traits {chosen.shop} FILE` first"
+                )
             content["shop"] = traits.declared
         if chosen.campaigns:
             content["campaigns"] = campaigns.measure(runs.load(chosen.campaigns), complete_journey.installed())

@@ -1,4 +1,4 @@
-"""Generated shoppers as an audience table: the columns of `portrait build-audience-table`, with seeded random values."""
+"""Generated shoppers as an audience table, with the columns of `portrait build-audience-table` and values from a seed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

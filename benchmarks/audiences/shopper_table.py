@@ -1,4 +1,4 @@
-"""Generated shoppers as an audience table, with the columns of `portrait build-audience-table` and values from a seed."""
+"""Generated audience tables, with the columns of `portrait build-audience-table` and values from a seed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -28,14 +28,14 @@ from benchmarks.common.steps import open_repository
 from portrait.client import (
     ActivityCriterion,
     Client,
+    CustomerValueCriterion,
     InterestCriterion,
     LookAlike,
     TraitCriterion,
-    ValueCriterion,
 )
 from portrait.client.audiences import Criterion
 from portrait.features.release.layout import releases
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 SECONDS_BOUND, MEMORY_BOUND_GIB = 5.0, 2.0
 _RUNS = 5
@@ -89,7 +89,7 @@ def questions(release: Release) -> list[Question]:
     """One of each kind, and all kinds at once."""
     paths = generated.taxonomy(release)
     interest = InterestCriterion([paths[0], paths[7], paths[40]], 0.2)
-    value = ValueCriterion(tiers=["high", "top"], segments=["loyal", "at_risk"])
+    value = CustomerValueCriterion(tiers=["high", "top"], segments=["loyal", "at_risk"])
     recent = ActivityCriterion(since=generated.NOW - timedelta(days=30))
     traits = [TraitCriterion(trait.name, 0.5) for trait in release.traits if not trait.absent][:1]
     label = InterestCriterion(labels=["gifts for a gardener"], min_percentile=0.9)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from portrait.features.events import Event, EventType
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 

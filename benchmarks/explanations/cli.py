@@ -23,7 +23,7 @@ from benchmarks.explanations.cases import Case, by_lot, each, recommended
 from benchmarks.explanations.deletion import Dropped
 from portrait.features.events import Item
 from portrait.server.engine import Engine
-from portrait.server.explaining import RankingExplanation
+from portrait.server.explanation.counterfactuals import RankingExplanation
 from portrait.server.triton import EmbeddedTriton
 from portrait.training import run as runs
 from portrait.training.metrics import interval

@@ -25,7 +25,7 @@ from portrait.training.population.taxonomy import Taxonomy
 from portrait.training.run import TrainedRun
 
 _CHANCES = {
-    "next": "next event is in a category of the history (`Interest.next_probability`)",
+    "next": "next event is in a category of the history (`Interest.next_event_probability`)",
     "inferred": "next event is in a category that the history does not hold (`Interest.inferred`)",
     "due": "the category is bought again within 30 days (`PurchaseCycle.due_probability`)",
 }

@@ -18,7 +18,7 @@ from benchmarks.common.data_sets import read_events
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest
 from portrait.server.engine import Engine
-from portrait.server.ranking import RecommendRequest, recommend
+from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
 from portrait.training import corpus as corpora
 from portrait.training.choices import Split

@@ -20,7 +20,7 @@ from benchmarks.common.load.generator import OK, Answered, Call, Load, run
 from benchmarks.common.targets import Result
 from benchmarks.serving import echo
 from benchmarks.serving.parts import PARTS
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 
 RECORD = "/portrait.v1.EventService/RecordEvents"
@@ -57,8 +57,8 @@ def _single_events(count: int) -> list[Call]:
                 events=[
                     {
                         "shopper_id": f"shopper-{place % _SHOPPERS}",
-                        "event": types.Event(
-                            event_id=f"{run_id}-{place}", type=types.EVENT_TYPE_VIEW, time=now, item_id="a-lamp"
+                        "event": event_pb2.Event(
+                            event_id=f"{run_id}-{place}", type=event_pb2.EVENT_TYPE_VIEW, time=now, item_id="a-lamp"
                         ),
                     }
                 ]

@@ -29,7 +29,7 @@ from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, hi
 from benchmarks.serving.overload import NOT_AGAIN
 from benchmarks.serving.parts import PARTS
 from portrait.features.release import layout as release_layout
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 AT_ONCE = 4
 DEADLINE = 60.0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates.associations import Associations
 from portrait.features.histories.history_arrays import REMEMBERED_EVENTS, SECONDS_PER_DAY
-from portrait.features.population.interest_dynamics import Decay, decayed, event_weights, next_probability
+from portrait.features.population.interest_dynamics import Decay, decayed, event_weights, next_event_probability
 from portrait.features.population.population import Attention
 from portrait.training.corpus import Corpus
 from portrait.training.population.calibration import Foreseen, platt
@@ -131,7 +131,7 @@ def _decay(
 
     def log_likelihood(decay: Decay) -> float:
         (short, short_total), (long, long_total) = masses[decay.short], masses[decay.long]
-        return float(np.log(next_probability(short, short_total, long, long_total, usual, decay)).mean())
+        return float(np.log(next_event_probability(short, short_total, long, long_total, usual, decay)).mean())
 
     return max(
         (
@@ -158,7 +158,7 @@ def foreseen(
         weight = contexts.weight * decayed(age, half_life)
         mass[half_life] = _sums(inverse, weight, len(pair))
         total[half_life] = _sums(contexts.owner, weight, len(contexts.target_category))[owner]
-    chances = next_probability(
+    chances = next_event_probability(
         mass[decay.short], total[decay.short], mass[decay.long], total[decay.long], shares[category], decay
     )
     return Foreseen(chances, contexts.target_category[owner] == category)

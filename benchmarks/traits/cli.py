@@ -11,9 +11,9 @@ from typing import Any
 from benchmarks.common import results, steps
 from benchmarks.common.cli import existing_folder, make_parser
 from benchmarks.traits import campaigns
-from portrait.training import run as runs
 from portrait.training.prepare.sources import complete_journey
-from portrait.training.traits import learnt
+from portrait.training.run import run as runs
+from portrait.training.traits import artifacts as learnt
 
 NAME = "traits"
 

@@ -60,7 +60,7 @@ class RemoteItemChanges:
             try:
                 await _tell(self._registry, changes)
             except PortraitError as error:  # Triton is down, say: the next look tries again
-                _log.warning("item changes wait", reason=str(error))
+                _log.warning("item_sync_retry", reason=str(error))
             else:
                 self._registry.unapplied.clear()
                 self._after = last

@@ -159,13 +159,13 @@ class Rollout:
             wanted = await asyncio.to_thread(Traffic.read, self._repository)
         except (OSError, TrafficError) as error:
             self.misread = True
-            _log.error("traffic file misread", reason=str(error), release=self.registry.routes.traffic.serving)
+            _log.error("traffic_file_misread", reason=str(error), release=self.registry.routes.traffic.serving)
             return
         self.misread = False
         if wanted is None:
-            _log.warning("traffic file gone", release=self.registry.routes.traffic.serving)
+            _log.warning("traffic_file_missing", release=self.registry.routes.traffic.serving)
             return
-        _log.info("traffic wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
+        _log.info("traffic_wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
         self._wanted = wanted
         self.refused.clear()
 
@@ -183,7 +183,7 @@ class Rollout:
         registry.switch(wanted)
         self.triton.prefer(wanted.serving)
         self.switches += 1
-        _log.info("traffic switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
+        _log.info("traffic_switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
 
     def _work(self) -> None:
         """Begin the next thing that is missing or superfluous, one at a time."""
@@ -224,7 +224,7 @@ class Rollout:
         else:
             self.refused.pop(release, None)
             gc.freeze()
-            _log.info("release loaded", release=release, item_changes=len(told))
+            _log.info("release_loaded", release=release, item_changes=len(told))
 
     async def _open(self, release: int, told: Changes) -> Engine:
         """The engine of a release, its graphs loaded, told of the changed items."""
@@ -248,20 +248,20 @@ class Rollout:
         await self._close(engine)
         del engine
         _spare_what_stays()
-        _log.info("release unloaded", release=release)
+        _log.info("release_unloaded", release=release)
 
     async def _close(self, engine: Engine) -> None:
         await engine.close()
         try:
             await self.triton.unload(engine.release.number)
         except TritonError as error:
-            _log.warning("release not unloaded", release=engine.release.number, reason=str(error))
+            _log.warning("release_unload_failed", release=engine.release.number, reason=str(error))
 
     def _refuse(self, release: int, reason: str) -> None:
         before = self.refused.get(release)
         pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _LONGEST_PAUSE)
         self.refused[release] = Refusal(reason, pause, asyncio.get_running_loop().time() + pause)
-        _log.error("release refused", release=release, reason=reason, retry_in_seconds=pause)
+        _log.error("release_refused", release=release, reason=reason, retry_in_seconds=pause)
 
 
 def _spare_what_stays() -> None:

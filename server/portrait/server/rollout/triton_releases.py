@@ -107,7 +107,7 @@ class TritonReleaseManager:
     def _refuse(self, release: int, error: ReleaseError | TritonError) -> None:
         self._failed[release] = asyncio.get_running_loop().time() + _RETRY_SECONDS
         if isinstance(error, TritonError):  # a damaged release is told by the gateway processes
-            _log.error("release not loaded", release=release, reason=str(error))
+            _log.error("release_load_failed", release=release, reason=str(error))
 
     async def _let_go(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
         """Unload a release that no process holds: where they refused all that is wanted, they go on with another."""
@@ -122,4 +122,4 @@ class TritonReleaseManager:
         try:
             await self._triton.unload(release)
         except TritonError as error:
-            _log.warning("release not unloaded", release=release, reason=str(error))
+            _log.warning("release_unload_failed", release=release, reason=str(error))

@@ -154,7 +154,7 @@ class EmbeddedTriton:
         """
         if self.ready and self._process is not None:
             self.ready = False
-            _log.error("triton killed", extra={"reason": "the process of a model does not work", "model": model})
+            _log.error("triton_killed", extra={"reason": "the process of a model does not work", "model": model})
             self._process.kill()
 
     async def stop(self) -> None:
@@ -203,13 +203,13 @@ class EmbeddedTriton:
         process.kill()
         stable = time.monotonic() - self._began > _STABLE_SECONDS
         self._pause = 0.0 if stable else min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-        _log.error("triton died", extra={"exit_code": code, "restart_in_seconds": self._pause})
+        _log.error("triton_died", extra={"exit_code": code, "restart_in_seconds": self._pause})
         await asyncio.sleep(self._pause)
         self.restarts += 1
         try:
             await self._restart(process, workspace)
         except (TritonError, OSError):
-            _log.exception("triton could not be restarted")
+            _log.exception("triton_restart_failed")
         self._began = time.monotonic()
 
     async def _check_models(self, process: ServerProcess) -> None:
@@ -227,7 +227,7 @@ class EmbeddedTriton:
         self.model_process_deaths += len(died)
         self.ready = False
         for each in died:
-            _log.error("model process died", extra={"model": each.model, "release": each.release, "pid": each.pid})
+            _log.error("model_process_died", extra={"model": each.model, "release": each.release, "pid": each.pid})
         process.kill()
 
     async def _restart(self, process: ServerProcess, workspace: Workspace) -> None:
@@ -245,7 +245,7 @@ class EmbeddedTriton:
                 await self._load(self._releases)
             except TritonError:
                 # A folder that was cleared away, perhaps: the release that matters most answers.
-                _log.exception("triton is back without some of its releases")
+                _log.exception("triton_releases_missing")
             self.ready = bool(self._releases)
 
     async def _load(self, releases: list[int]) -> None:

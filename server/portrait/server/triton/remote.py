@@ -75,7 +75,7 @@ class RemoteTriton:
             except InferenceServerException as error:
                 raise TritonError(f"{model} can't be unloaded at {self.url}: {error.message()}") from error
             await self._load_again(client, model, versions)
-        _log.warning("model reloaded", model=model, releases=versions)
+        _log.warning("model_reloaded", model=model, releases=versions)
 
     async def _load_again(self, client: InferenceServerClient, model: str, versions: Sequence[int]) -> None:
         """Load a model that was unloaded: without it nobody is served, so one failure is not the end."""

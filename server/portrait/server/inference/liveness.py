@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.1
 
 
 class ModelStatus(Enum):
-    """What a look at Triton found."""
+    """Triton's status as a check found it."""
 
     READY = auto()
     SILENT = auto()
@@ -65,7 +65,7 @@ class Liveness:
 
     @property
     def is_down(self) -> bool:
-        """Whether calls are refused."""
+        """True while calls are refused."""
         return self._down
 
     async def run(self, call: Coroutine[Any, Any, R]) -> R:

@@ -24,17 +24,17 @@ from portrait.server.triton.connection import open_client
 AHEAD = 1
 """Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""
 _LOOK_SECONDS = 1.0
-"""How long Triton may take to say that it lives."""
+"""Timeout of Triton's liveness check."""
 READY_SECONDS = 5.0
-"""How long the graphs may take to say that they are ready."""
+"""Timeout of the readiness check of all graphs."""
 _PROBE_SECONDS = 2.0
 """A graph that has answered a call within this time is not probed."""
 _MAX_PROBE_SECONDS = 15.0
-"""How long a probe may go on."""
+"""Timeout of a probe."""
 _PAUSE_SECONDS = 0.1
 """Before a call is made again."""
 _MAX_TRIES = 3
-"""Of a call whose connection was closed."""
+"""Maximum attempts of a call whose connection was closed."""
 _MAX_UNHEALTHY_SECONDS = 5.0
 """For so long a call is made again while Triton says that the process behind a model is not healthy."""
 _LOG_SECONDS = 10.0

@@ -13,7 +13,7 @@ from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.storage.store import ItemChange, Store
 
 LOOK_SECONDS = 0.25
-"""How often changes of other processes are looked for."""
+"""Seconds between polls for the changes of other processes."""
 _BATCH = 512
 
 _log = structlog.get_logger(__name__)

@@ -26,11 +26,11 @@ from portrait.server.storage.store import Store
 from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
-"""How often the operator's file is looked at."""
+"""Seconds between polls of the operator's file."""
 REPAIR_SECONDS = 1.0
-"""How often unhealthy models are looked for."""
+"""Seconds between checks for unhealthy models."""
 _ANSWER_SECONDS = 60.0
-"""How long the models of a release that was just loaded may take to answer for the first time."""
+"""Timeout of the first answer of a newly loaded release."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 """Before a refused release is tried again; doubled each time. A change of the file lets it be tried at once."""
 
@@ -40,7 +40,7 @@ _Stamp = tuple[int, int, int]
 
 
 class Triton(Protocol):
-    """What holds the graphs of releases."""
+    """The model server that holds the graphs of releases."""
 
     async def load(self, release: int) -> None:
         """Load a release beside those that are loaded, unless it is; raises TritonError."""
@@ -93,9 +93,9 @@ class Rollout:
         self.refused: dict[int, Refusal] = {}
         """Releases that are wanted and could not be loaded."""
         self.misread = False
-        """Whether the file is there and is not what it may be."""
+        """True if the file exists and is invalid."""
         self.switches = 0
-        """How often requests were sent to another release, or other shares of them."""
+        """Number of changes of the routes."""
 
     async def begin(self, pinned: int | None = None) -> None:
         """Load the release that serves; if it can't be, the one that did before.
@@ -276,7 +276,7 @@ def _spare_what_stays() -> None:
 
 
 def _stamp(repository: Path) -> _Stamp | None:
-    """What tells one state of the file from the next; None if there is none."""
+    """Return a stamp that changes with the file; None without a file."""
     try:
         status = os.stat(file_of(repository))
     except OSError:

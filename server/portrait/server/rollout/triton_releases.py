@@ -13,7 +13,7 @@ from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
-"""How often the operator's file is read."""
+"""Seconds between polls of the operator's file."""
 _RETRY_SECONDS = 30.0
 """Before a release that could not be loaded is tried again. A change of the file lets it be tried at once."""
 
@@ -33,9 +33,9 @@ class TritonReleaseManager:
         self._repository, self._triton, self._grace = repository, triton, grace
         self._wanted: Traffic | None = None
         self._failed: dict[int, float] = {}
-        """When each release that could not be loaded is tried again."""
+        """Loop time of the next attempt, by release that failed to load."""
         self._wanted_at: dict[int, float] = {}
-        """When each release was last seen to be wanted, for those that may be loaded."""
+        """Loop time at which each release was last wanted, for those that may be loaded."""
 
     async def begin(self, pinned: int | None) -> int:
         """Load the release that serves, or if it can't be, the one before; returns its number.

@@ -31,7 +31,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
 _LOOK_SECONDS = 0.25
-"""How often the processes of the models are looked at. One that is dead in two looks has not been ended by Triton."""
+"""Seconds between checks of the model processes. A process that is dead in two checks was not ended by Triton."""
 _PORTS = range(20_000, 32_000)
 """Below those that Linux gives to outgoing connections: one of these could hold the port when Triton restarts."""
 
@@ -60,11 +60,11 @@ class EmbeddedTriton:
         self._changing = asyncio.Lock()
         self._metrics_port = _free_port()
         self.ready = False
-        """Whether the server runs and every release is loaded."""
+        """True while the server runs with every release loaded."""
         self.restarts = 0
-        """How often it had to be started again."""
+        """Number of restarts."""
         self.model_process_deaths = 0
-        """How many processes of models died while Triton ran; each led to a restart."""
+        """Number of model processes that died while Triton ran; each led to a restart."""
 
     @property
     def url(self) -> str:
@@ -74,7 +74,7 @@ class EmbeddedTriton:
 
     @property
     def metrics_url(self) -> str:
-        """Where it serves its own Prometheus metrics."""
+        """URL of Triton's own Prometheus metrics."""
         return f"http://127.0.0.1:{self._metrics_port}/metrics"
 
     @property

@@ -74,7 +74,7 @@ class RunningGateway:
         return str(self.line("ready")["address"])
 
     def argument(self, option: str) -> str:
-        """What an option of the command was set to."""
+        """The value of an option of the command."""
         arguments = self.process.args
         assert isinstance(arguments, list)
         return str(arguments[arguments.index(option) + 1])

@@ -1,4 +1,4 @@
-"""What those who run the gateway see of it: health, reflection, ids, deadlines, logs, metrics, drain, TLS."""
+"""The operator's view of the gateway: health, reflection, ids, deadlines, logs, metrics, drain, TLS."""
 
 import asyncio
 import shutil

@@ -24,7 +24,7 @@ from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 DEADLINE = 3.0
 FRESH = ("--answer-seconds", "0")
-"""What is answered again costs nothing, and is never refused nor degraded."""
+"""Turns the response cache off: a cached answer costs nothing and is never refused nor degraded."""
 VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]})
 ASKED = RecommendRequest(shopper=VISIT)
 ALLOWED = RecommendRequest(shopper=VISIT, allow_degraded=True)
@@ -119,7 +119,7 @@ class Crowd:
 
 
 async def admission(gateway: RunningGateway) -> dict[str, float]:
-    """What the gate of the models shows, by name and the labels beside its kind."""
+    """Metrics of the gate of the models, by name and the labels beside its workload."""
     found = {}
     for name, value in (await metrics(gateway)).items():
         if name.startswith("portrait_admission_") and 'kind="models"' in name:
@@ -151,7 +151,7 @@ async def test_more_than_can_be_done_is_refused_by_priority_and_by_caller(reposi
 
 
 async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_path: Path) -> None:
-    """Of 8 places a caller gets 4, and batch work those up to the 6th: told exactly, as no answer frees a place."""
+    """A caller gets 4 of 8 places, and batch work those up to the 6th: exact, since no answer frees a place."""
     with run_gateway(repository, tmp_path, "--max-concurrent-rpcs", "8", *FRESH) as gateway:
         greedy, modest, batch = Crowd(gateway, "search"), Crowd(gateway, "mail"), Crowd(gateway, "ads", Priority.BATCH)
         for crowd in (greedy, modest, batch):

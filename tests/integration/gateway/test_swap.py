@@ -75,7 +75,7 @@ def damaged(repository: Path, number: int, damage: Callable[[Path], object]) -> 
 
 
 def lose_hashes(folder: Path) -> None:
-    """What an editor of the manifest may do."""
+    """Drop the hashes of a manifest, as somebody who edits it may do."""
     manifest = Manifest.read(folder)
     Manifest(**{**vars(manifest), "hashes": {}}).write(folder)
 

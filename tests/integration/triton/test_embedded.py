@@ -43,7 +43,7 @@ asyncio.run(own(*map(Path, sys.argv[1:])))
 
 @dataclass(frozen=True)
 class Traces:
-    """What a running Triton could leave behind."""
+    """Traces that a running Triton could leave behind."""
 
     group: int
     folder: Path
@@ -58,7 +58,7 @@ class Traces:
         return list(Path("/dev/shm").glob(f"{self.folder.name}*"))
 
     def runs(self) -> bool:
-        """Whether a process of the group lives; one that only waits to be reaped does not."""
+        """Tell whether a process of the group lives; one that only waits to be reaped does not."""
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 state, _, group = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[:3]

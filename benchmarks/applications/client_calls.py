@@ -43,7 +43,7 @@ def profiles(portrait: Client, histories: Mapping[str, list[Event]], as_of: date
     for begin in range(0, len(names), _PER_CALL):
         part = names[begin : begin + _PER_CALL]
         answered = portrait.batch_get_profiles(
-            [histories[name] for name in part], as_of=as_of, fields=["traits", "value"]
+            [histories[name] for name in part], as_of=as_of, fields=["traits", "customer_value"]
         )
         found |= {name: each for name, each in zip(part, answered, strict=True) if isinstance(each, Profile)}
     return found

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.audiences.shopper_table import NOW, shopper_id
-from portrait.server.consents import Purpose
-from portrait.server.moments import microseconds
+from portrait.server.consent.consents import Purpose
 from portrait.server.storage.sqlite import open_store
+from portrait.server.timestamps import microseconds
 
 GRANTED = 0.7
 """Share of shoppers who granted advertising; the others refused it."""

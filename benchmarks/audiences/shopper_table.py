@@ -1,4 +1,4 @@
-"""A shopper table of generated shoppers: columns as `portrait tabulate` writes them, values drawn by a seed."""
+"""Generated audience tables, with the columns of `portrait build-audience-table` and values from a seed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from portrait.features.profiles.interests import MOST_INTERESTS
 from portrait.server.audiences.table import CHUNK, Description, key_of, layout, write_description
-from portrait.server.moments import microseconds
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
+from portrait.server.timestamps import microseconds
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 _DAYS = 365

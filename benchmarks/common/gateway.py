@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from portrait.server.direct_http import open_url
+from portrait.server.runtime.direct_http import open_url
 
 _READY_SECONDS = 120.0
 

@@ -33,7 +33,7 @@ from portrait.features.items.prices import PriceScale
 from portrait.features.population.profile_distribution import Profiles, write_profiles
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MODELS
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 _NEIGHBOURS = 20
 _NOW = datetime.now(UTC)

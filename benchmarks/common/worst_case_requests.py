@@ -8,24 +8,28 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.server.contract.bounds import Characters, Entries, Pairs
-from portrait.server.contract.limits import HISTORY_EVENTS, LIMITS
+from portrait.server.rpc.contract.bounds import Characters, Entries, Pairs
+from portrait.server.rpc.contract.limits import LIMITS
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import (
     audience_service_pb2,
     catalogue_service_pb2,
     consent_service_pb2,
+    event_pb2,
     event_service_pb2,
     explanation_service_pb2,
+    item_pb2,
+    profile_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    shopper_pb2,
     text_service_pb2,
-    types_pb2,
 )
 
 MESSAGE_BYTES = 7_900_000
 """Somewhat less than a gateway's longest message."""
 _RECORDED_PER_CALL = 1_000
-_FIELDS = [name for name in profile_service_pb2.Profile.DESCRIPTOR.fields_by_name]
+_FIELDS = [name for name in profile_pb2.Profile.DESCRIPTOR.fields_by_name]
 _WORD = 8
 """Characters of a word that is met nowhere else, and the space behind it."""
 _WORDS = ("lamp", "rug", "pan", "spade", "red", "blue", "wool", "desk", "floor", "grill")
@@ -62,14 +66,14 @@ def text(number: int, characters: int) -> str:
 def history(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEventsRequest]:
     """Records as many events of a shopper as are read, searches of their own and purchases and refunds among them."""
     now = datetime.now(UTC)
-    kinds = [types_pb2.EVENT_TYPE_VIEW, types_pb2.EVENT_TYPE_PURCHASE, types_pb2.EVENT_TYPE_REFUND]
+    kinds = [event_pb2.EVENT_TYPE_VIEW, event_pb2.EVENT_TYPE_PURCHASE, event_pb2.EVENT_TYPE_REFUND]
     events = []
-    for number in range(HISTORY_EVENTS):
+    for number in range(MAX_HISTORY_EVENTS):
         time = Timestamp()
-        time.FromDatetime(now - timedelta(minutes=HISTORY_EVENTS - number))
-        event = types_pb2.Event(event_id=f"{shopper}-{number}", time=time)
+        time.FromDatetime(now - timedelta(minutes=MAX_HISTORY_EVENTS - number))
+        event = event_pb2.Event(event_id=f"{shopper}-{number}", time=time)
         if number % 4 == 3:
-            event.type, event.query = types_pb2.EVENT_TYPE_SEARCH, text(number, 60)
+            event.type, event.query = event_pb2.EVENT_TYPE_SEARCH, text(number, 60)
         else:
             event.type, event.item_id = kinds[number % 4], world.item_ids[number % len(world.item_ids)]
             event.price = 10.0 + number % 7
@@ -78,19 +82,19 @@ def history(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEven
         yield event_service_pb2.RecordEventsRequest(events=events[begin : begin + _RECORDED_PER_CALL])
 
 
-def _ref(shopper: str) -> types_pb2.ShopperRef:
-    return types_pb2.ShopperRef(shopper_id=shopper)
+def _ref(shopper: str) -> shopper_pb2.ShopperRef:
+    return shopper_pb2.ShopperRef(shopper_id=shopper)
 
 
-def _inline(events: int) -> types_pb2.ShopperRef:
+def _inline(events: int) -> shopper_pb2.ShopperRef:
     """The shortest events that a request can bring."""
-    event = types_pb2.Event(type=types_pb2.EVENT_TYPE_VIEW, item_id="a")
-    return types_pb2.ShopperRef(history=types_pb2.History(events=[event] * events))
+    event = event_pb2.Event(type=event_pb2.EVENT_TYPE_VIEW, item_id="a")
+    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[event] * events))
 
 
-def _item(number: int, bytes_: int) -> types_pb2.Item:
+def _item(number: int, bytes_: int) -> item_pb2.Item:
     """An item with as many words as there is room for, and no two alike."""
-    item = types_pb2.Item(item_id=f"dearest-{number}", title=text(number, most("Item.title")))
+    item = item_pb2.Item(item_id=f"dearest-{number}", title=text(number, most("Item.title")))
     length, place = 500, 0
     while item.ByteSize() + length + 20 < bytes_ and place < most("Item.attributes"):
         item.attributes[f"attribute {place}"] = text(number + place, length)
@@ -114,10 +118,10 @@ def _get_profile(world: World) -> Message:
 
 
 def _get_profile_of_history(world: World) -> Message:
-    return profile_service_pb2.GetProfileRequest(shopper=_inline(HISTORY_EVENTS), fields={"paths": _FIELDS})
+    return profile_service_pb2.GetProfileRequest(shopper=_inline(MAX_HISTORY_EVENTS), fields={"paths": _FIELDS})
 
 
-def _batch(shoppers: Sequence[types_pb2.ShopperRef]) -> Message:
+def _batch(shoppers: Sequence[shopper_pb2.ShopperRef]) -> Message:
     return profile_service_pb2.BatchGetProfilesRequest(shoppers=shoppers, fields={"paths": _FIELDS})
 
 
@@ -130,19 +134,19 @@ def _batch_of_many(world: World) -> Message:
 
 
 def _batch_inline(world: World) -> Message:
-    one = _inline(HISTORY_EVENTS)
+    one = _inline(MAX_HISTORY_EVENTS)
     return _batch([one] * min(most("BatchGetProfilesRequest.shoppers"), MESSAGE_BYTES // one.ByteSize()))
 
 
-def _searches(number: int, count: int) -> types_pb2.ShopperRef:
+def _searches(number: int, count: int) -> shopper_pb2.ShopperRef:
     """A shopper who types as much as is taken, and no word twice."""
     most_words = most("Event.query") // _WORD
     words = (f"w{place:0{_WORD - 2}x} " for place in itertools.count(number << 16))
     events = [
-        types_pb2.Event(type=types_pb2.EVENT_TYPE_SEARCH, query="".join(itertools.islice(words, most_words)))
+        event_pb2.Event(type=event_pb2.EVENT_TYPE_SEARCH, query="".join(itertools.islice(words, most_words)))
         for _ in range(count)
     ]
-    return types_pb2.ShopperRef(history=types_pb2.History(events=events))
+    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=events))
 
 
 def _get_profile_of_searches(world: World) -> Message:
@@ -226,7 +230,9 @@ def _audience(world: World) -> audience_service_pb2.Audience:
     criteria = [
         audience_service_pb2.Criterion(
             interest={
-                "paths": [{"names": [*world.interest, str(n)]} for n in range(most("InterestCriterion.paths"))],
+                "categories": [
+                    {"names": [*world.interest, str(n)]} for n in range(most("InterestCriterion.categories"))
+                ],
                 "labels": [text(100 * place + n, 200) for n in range(most("InterestCriterion.labels"))],
                 "min_percentile": 0.1,
             }
@@ -255,7 +261,7 @@ def _consents(world: World) -> Message:
 
 Make = Callable[[World], Message]
 
-DEAREST: dict[str, dict[str, Make]] = {
+WORST_CASE_REQUESTS: dict[str, dict[str, Make]] = {
     "portrait.v1.ProfileService/GetProfile": {
         "examples": _get_profile, "history": _get_profile_of_history,
         "searches": _get_profile_of_searches,
@@ -285,8 +291,8 @@ DEAREST: dict[str, dict[str, Make]] = {
     "portrait.v1.ConsentService/GetConsents": {
         "": lambda world: consent_service_pb2.GetConsentsRequest(shopper_id=world.shoppers[0])
     },
-    "portrait.v1.ConsentService/DeclareDemographics": {
-        "": lambda world: consent_service_pb2.DeclareDemographicsRequest(shopper_id="dearest-consents", age=30)
+    "portrait.v1.ConsentService/SetDemographics": {
+        "": lambda world: consent_service_pb2.SetDemographicsRequest(shopper_id="dearest-consents", age=30)
     },
     "portrait.v1.ConsentService/ForgetShopper": {
         "": lambda world: consent_service_pb2.ForgetShopperRequest(shopper_id=world.shoppers[-1])

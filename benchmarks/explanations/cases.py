@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.common.data_sets import read_events
 from portrait.features.events import Event, Item
-from portrait.server.catalogues.filters import Filter
+from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import Engine
-from portrait.server.ranking import RankRequest, RecommendRequest, rank, recommend
-from portrait.training.run import TrainedRun
+from portrait.server.recommendation.ranking import RankRequest, RecommendRequest, rank, recommend
+from portrait.training.run.run import TrainedRun
 
 T = TypeVar("T")
 A = TypeVar("A")

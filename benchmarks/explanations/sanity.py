@@ -13,8 +13,8 @@ from scipy.stats import spearmanr
 from benchmarks.explanations.cases import Case
 from portrait.features.events import Item
 from portrait.server.engine import Engine
-from portrait.server.explaining import RankingExplanation, explain_recommendation
-from portrait.server.ranking import RankRequest
+from portrait.server.explanation.counterfactuals import RankingExplanation, explain_recommendation
+from portrait.server.recommendation.ranking import RankRequest
 
 CITED = 3
 """Events that are compared as a set."""

@@ -9,7 +9,7 @@ from benchmarks.common.load.generator import Call
 from portrait.features.events import Item
 from portrait.features.release import layout as release_layout
 from portrait.features.text.normalisation import item_text
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
@@ -66,10 +66,10 @@ def items_of(repository: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in lines]
 
 
-def _visit(chance: random.Random, items: list[dict[str, str]]) -> types.ShopperRef:
+def _visit(chance: random.Random, items: list[dict[str, str]]) -> shopper_pb2.ShopperRef:
     seen = chance.choices(items, k=EVENTS)
-    return types.ShopperRef(
-        history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": item["item_id"]} for item in seen]}
+    return shopper_pb2.ShopperRef(
+        history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item["item_id"]} for item in seen]}
     )
 
 

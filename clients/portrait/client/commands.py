@@ -328,7 +328,7 @@ def consent(
 
 
 @calling()
-def declare(
+def set_demographics(
     client: "Client",
     shopper_id: ShopperId,
     age: Annotated[int | None, typer.Option(help="In years; its band is kept.")] = None,
@@ -342,7 +342,7 @@ def declare(
 
     from portrait.client import outputs, tables
 
-    declared = client.declare_demographics(shopper_id, age=age, gender=gender, region=region, source=source)
+    declared = client.set_demographics(shopper_id, age=age, gender=gender, region=region, source=source)
     if as_json:
         outputs.print_json(declared)
     else:

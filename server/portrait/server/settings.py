@@ -15,9 +15,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from portrait.server.addresses import UNIX, parse_host, parse_tcp_host
-from portrait.server.consents import Purpose, Rule
-from portrait.server.environment import PREFIX, is_service_link
+from portrait.server.consent.consents import Purpose, Rule
+from portrait.server.runtime.addresses import UNIX, parse_host, parse_tcp_host
+from portrait.server.runtime.environment import PREFIX, is_service_link
 
 
 class Settings(BaseSettings):
@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         description="SQLite file of what is recorded of shoppers, and of changed items; made if missing.",
     )
     audiences: Path = Field(
-        Path("var/audiences"), description="Folder of the shopper tables that `portrait tabulate` makes."
+        Path("var/audiences"), description="Folder of the shopper tables that `portrait build-audience-table` makes."
     )
     audience_minimum: int = Field(
         50, ge=1, description="Shoppers that an audience must have to be named or counted, and a seed of look-alikes."

@@ -14,9 +14,9 @@ import torch
 from support import tiny_data
 from support.shared_builds import build_once
 
-from portrait.training import run as runs
-from portrait.training.choices import Preset
-from portrait.training.run import TrainedRun
+from portrait.training.enums import Preset
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
 

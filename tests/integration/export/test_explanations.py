@@ -17,7 +17,7 @@ from portrait.export.release import make
 from portrait.server.engine import Engine
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.metrics import interval
-from portrait.training.run import TrainedRun
+from portrait.training.run.run import TrainedRun
 
 SHOPPERS = 24
 TRAINED, SHUFFLED = 1, 2
@@ -34,7 +34,7 @@ class Found:
 
 
 @pytest.fixture(scope="module")
-def found(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+def mark_ready(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     repository = tmp_path_factory.mktemp("explanations")
     for run in (trained, shuffled(trained, Depth.ALL)):
         make(run, {}, repository, Precision.FP32, lambda _: None)

@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.message import Message
 from support.gateway import RunningGateway, Stubs, run_gateway
 
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
@@ -33,11 +33,11 @@ def gateways(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         ]
 
 
-def shopper(chance: random.Random) -> types.ShopperRef:
+def shopper(chance: random.Random) -> shopper_pb2.ShopperRef:
     if chance.random() < 0.5:
-        return types.ShopperRef(shopper_id=f"shopper-{chance.randrange(3)}")
-    events = [{"type": types.EVENT_TYPE_VIEW, "item_id": item} for item in ITEMS[: chance.choice((1, 5))]]
-    return types.ShopperRef(history={"events": events})
+        return shopper_pb2.ShopperRef(shopper_id=f"shopper-{chance.randrange(3)}")
+    events = [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item} for item in ITEMS[: chance.choice((1, 5))]]
+    return shopper_pb2.ShopperRef(history={"events": events})
 
 
 def question(chance: random.Random) -> tuple[str, Message]:
@@ -64,7 +64,7 @@ def change(chance: random.Random, place: int) -> tuple[str, Message]:
             return "upsert", UpsertItemsRequest(items=[sent])
         case 1:
             return "delete", DeleteItemsRequest(item_ids=[item])
-    event = types.Event(event_id=f"e{place}", type=types.EVENT_TYPE_VIEW, item_id=item)
+    event = event_pb2.Event(event_id=f"e{place}", type=event_pb2.EVENT_TYPE_VIEW, item_id=item)
     event.time.FromDatetime(AS_OF - timedelta(hours=chance.uniform(1, 100)))
     return "record", RecordEventsRequest(events=[{"shopper_id": f"shopper-{chance.randrange(3)}", "event": event}])
 

@@ -20,7 +20,7 @@ from benchmarks.common.contract import methods, path_of
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.settings import Settings
 from portrait.v1.audience_service_pb2 import DESCRIPTOR
-from portrait.v1.types_pb2 import EntryError
+from portrait.v1.entry_error_pb2 import EntryError
 
 ANSWERED = {
     grpc.StatusCode.OK,

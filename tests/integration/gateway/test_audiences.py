@@ -21,6 +21,7 @@ from portrait.client import (
     AudiencePage,
     Client,
     Consent,
+    CustomerValueCriterion,
     Event,
     EventType,
     FailedPreconditionError,
@@ -31,7 +32,6 @@ from portrait.client import (
     Purpose,
     RegionCriterion,
     TraitCriterion,
-    ValueCriterion,
 )
 from portrait.client.audience_commands import audience
 from portrait.client.audiences import Criterion
@@ -66,7 +66,7 @@ def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
     settings = ("--audience-minimum", str(MINIMUM), "--consent-advertising", "unless-withdrawn")
     with run_gateway(repository, folder, *settings) as served:
         with Client(served.address) as client:
-            with pytest.raises(FailedPreconditionError, match="portrait tabulate"):
+            with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
                 client.estimate_audience([EVERYBODY])
             record(client, range(SHOPPERS))
         assert tabulate(repository, folder)["shoppers"] == SHOPPERS
@@ -90,7 +90,7 @@ def test_an_audience_is_what_the_profiles_say(client: Client) -> None:
     expected = []
     for number in range(SHOPPERS):
         profile = client.get_profile(f"shopper-{number:03}", fields=["interests"])
-        weights = {tuple(each.path): each.long_weight for each in profile.interests}
+        weights = {tuple(each.category_path): each.long_term_weight for each in profile.interests}
         if weights.get(("Home", "Lamps"), 0.0) >= 0.5:
             expected.append(f"shopper-{number:03}")
     assert named(pages) == expected
@@ -115,7 +115,7 @@ def test_who_withdraws_is_found_no_more(client: Client, purpose: Purpose) -> Non
 def test_regions_need_a_consent_of_their_own(client: Client) -> None:
     for number in range(20, 27):
         client.set_consents(f"shopper-{number:03}", [Consent(Purpose.DEMOGRAPHICS, granted=True)])
-        client.declare_demographics(f"shopper-{number:03}", region="US-CA" if number % 2 else "US-NY")
+        client.set_demographics(f"shopper-{number:03}", region="US-CA" if number % 2 else "US-NY")
     there = [f"shopper-{number:03}" for number in range(20, 27)]
     asked = [RegionCriterion(["US-CA", "US-NY"])]
     assert named(list(client.find_audience(asked))) == there
@@ -151,7 +151,7 @@ async def test_the_asynchronous_client_and_a_caller_who_leaves(gateway: RunningG
     "criterion",
     [
         TraitCriterion("buys", 0.0),
-        ValueCriterion(segments=["new", "loyal", "occasional"]),
+        CustomerValueCriterion(segments=["new", "loyal", "occasional"]),
         InterestCriterion(labels=["red desk lamp"], min_percentile=0.2),
         InterestCriterion([("Garden",), ("Kitchen",)]),
     ],
@@ -216,7 +216,7 @@ def test_an_answer_outlives_one_table_and_not_two(
     with pytest.raises(FailedPreconditionError, match="begin again"):
         list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
     shutil.rmtree(folder / "audiences")
-    with pytest.raises(FailedPreconditionError, match="portrait tabulate"):
+    with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
         list(client.find_audience([EVERYBODY]))
     record(client, range(SHOPPERS))  # the module's other tests may come later
     tabulate(repository, folder)

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from support.gateway import RunningGateway, Stubs
 
-from portrait.server.contract.limits import MAX_CATALOGUES
+from portrait.server.rollout.engine_registry import MAX_CATALOGUES
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 
 ITEM = {"item_id": "a", "title": "Red desk lamp"}

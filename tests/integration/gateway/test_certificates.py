@@ -12,11 +12,11 @@ import grpc
 from support.certificates import make_authority, make_certificate
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 
-VIEW = types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
-REQUEST = GetProfileRequest(shopper=types.ShopperRef(history=VIEW))
+VIEW = shopper_pb2.History(events=[{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
+REQUEST = GetProfileRequest(shopper=shopper_pb2.ShopperRef(history=VIEW))
 
 
 class Load:

@@ -59,7 +59,7 @@ def test_every_method(client: Client, shopper: str) -> None:
 
     profile = client.get_profile(shopper, fields=["interests", "embedding", "event_count"])
     assert profile.event_count == 1200
-    assert profile.interests[0].path == ("Home",)
+    assert profile.interests[0].category_path == ("Home",)
     assert profile.embedding is not None
     assert sum(number**2 for number in profile.embedding) == pytest.approx(1.0, abs=1e-4)
     [known, unknown] = client.batch_get_profiles([shopper, "nobody"])

@@ -19,13 +19,15 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFr
 from support.gateway import RunningGateway, Stubs, run_gateway
 
 from benchmarks.common.fuzzing.http2 import HEADER_BYTES, PREFACE
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-NOBODY = types.ShopperRef(history=types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]))
+NOBODY = shopper_pb2.ShopperRef(
+    history=shopper_pb2.History(events=[{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
+)
 REFLECTION = {
     version: f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
 }
@@ -58,7 +60,7 @@ async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Pat
             assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=10)).status == SERVING
             profile = await stubs.profiles.GetProfile(GetProfileRequest(shopper=NOBODY), timeout=10)
             assert profile.profile.event_count == 1
-            event = types.Event(event_id="1", type=types.EVENT_TYPE_VIEW, item_id="x", time=datetime.now(UTC))
+            event = event_pb2.Event(event_id="1", type=event_pb2.EVENT_TYPE_VIEW, item_id="x", time=datetime.now(UTC))
             recorded = RecordEventsRequest(events=[{"shopper_id": "ann", "event": event}])
             assert (await stubs.events.RecordEvents(recorded, timeout=10)).accepted == 1
 

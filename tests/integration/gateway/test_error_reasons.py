@@ -15,7 +15,7 @@ from support.gateway import RunningGateway
 
 from benchmarks.common.contract import methods, path_of
 from portrait.client import Client, FailedPreconditionError, NotFoundError, PortraitError
-from portrait.v1 import profile_service_pb2 as profiles
+from portrait.v1 import profile_service_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
 
 METHODS = {method.name: method for method in methods()}
@@ -69,7 +69,7 @@ def wire(name: str, fields: dict[str, Any]) -> bytes:
         ("ExplainRecommendation", {"shopper": NOBODY, "itemId": "no"}, ("NOT_FOUND", "ITEM_UNKNOWN", ["item_id"])),
         ("Recommend", {"shopper": NOBODY, "k": -1}, ("INVALID_ARGUMENT", "FIELD_INVALID", ["k"])),
         (
-            "DeclareDemographics",
+            "SetDemographics",
             {"shopperId": "nobody", "age": 30},
             ("FAILED_PRECONDITION", "CONSENT_MISSING", ["shopper_id"]),
         ),
@@ -110,9 +110,9 @@ def test_entries_of_batches_say_why_too(gateway: RunningGateway, shopper: str) -
     with grpc.insecure_channel(gateway.address) as channel:
         shoppers = [{"shopper_id": shopper}, {}]
         found = channel.unary_unary(path_of(METHODS["BatchGetProfiles"]))(
-            profiles.BatchGetProfilesRequest(shoppers=shoppers).SerializeToString()
+            profile_service_pb2.BatchGetProfilesRequest(shoppers=shoppers).SerializeToString()
         )
-        results = profiles.BatchGetProfilesResponse.FromString(found).results
+        results = profile_service_pb2.BatchGetProfilesResponse.FromString(found).results
         assert [(each.error.reason, each.error.field) for each in results] == [
             ("SHOPPER_UNKNOWN", "shoppers[0].shopper_id"),
             ("FIELD_INVALID", "shoppers[1]"),
@@ -133,7 +133,7 @@ def test_the_client_shows_the_reason(gateway: RunningGateway, shopper: str) -> N
         assert getattr(unknown, "reason", None) == "SHOPPER_UNKNOWN"
         client.forget_shopper(shopper)
         with pytest.raises(FailedPreconditionError, match=r"\(CONSENT_MISSING\)"):
-            client.declare_demographics(shopper, age=30)
+            client.set_demographics(shopper, age=30)
     with Client("127.0.0.1:1", timeout=0.3) as client, pytest.raises(PortraitError) as raised:
         client.get_profile(shopper)
     assert raised.value.reason == ""

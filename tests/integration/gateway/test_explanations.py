@@ -29,7 +29,7 @@ def known(gateway: RunningGateway, shopper: str) -> str:
 def test_an_item_is_explained_by_events_and_words(gateway: RunningGateway, known: str) -> None:
     with Client(gateway.address) as client:
         explained = client.explain_recommendation(known, "desk-lamp-blue")
-        assert explained.ranked.item.title == "Blue desk lamp"
+        assert explained.ranked_item.item.title == "Blue desk lamp"
         assert explained.events[0].event_id == f"{known}-desk-lamp-red"
         assert {each.word for each in explained.words} == {"Blue", "desk", "lamp"}
         assert (explained.release, explained.event_count) == (1, 3)
@@ -49,7 +49,7 @@ async def test_a_profile_is_explained(gateway: RunningGateway, known: str) -> No
         assert 0 < lamps.weight < 1
         assert lamps.probability is None
         bought = lamps.events[0]
-        assert (bought.type, bought.about) == (EventType.PURCHASE, "Red desk lamp")
+        assert (bought.type, bought.subject) == (EventType.PURCHASE, "Red desk lamp")
         assert bought.time is not None
         assert abs(bought.time - (NOW - timedelta(hours=2))) < timedelta(milliseconds=1)
         buys = await client.explain_profile(known, trait="buys")

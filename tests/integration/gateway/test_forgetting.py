@@ -67,7 +67,7 @@ def test_they_are_unknown_to_every_process_and_nothing_is_given_again(gateway: R
     events = bought(shopper)
     assert client.record_events(events).accepted == 2
     client.set_consents(shopper, [Consent(Purpose.DEMOGRAPHICS, True)])
-    client.declare_demographics(shopper, age=30, region="US-CA")
+    client.set_demographics(shopper, age=30, region="US-CA")
     named = {"shopper": {"shopper_id": shopper}, "as_of": as_of}
     with ExitStack() as closing:
         options = [("grpc.use_local_subchannel_pool", 1)]  # else all share one connection
@@ -95,7 +95,7 @@ def test_they_are_unknown_to_every_process_and_nothing_is_given_again(gateway: R
             assert raised.value.code() is grpc.StatusCode.NOT_FOUND
     assert client.get_consents(shopper).records == ()
     with pytest.raises(FailedPreconditionError):
-        client.declare_demographics(shopper, age=30)
+        client.set_demographics(shopper, age=30)
     with pytest.raises(NotFoundError):
         client.explain_profile(shopper)
 

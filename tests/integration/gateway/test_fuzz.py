@@ -10,11 +10,13 @@ from support.gateway import RunningGateway, run_gateway
 from benchmarks.common.fuzzing.bad_input import CONNECTIONS, STREAMS
 from benchmarks.common.fuzzing.fuzzer import fuzz
 from benchmarks.common.load.generator import Call
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
-VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 5})
+VISIT = shopper_pb2.ShopperRef(
+    history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 5}
+)
 CALLS = [
     Call("/portrait.v1.ProfileService/GetProfile", GetProfileRequest(shopper=VISIT).SerializeToString()),
     Call(

@@ -18,9 +18,9 @@ from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.metric_lint import GAUGES, gauges, lint
 
 from portrait.server.audiences.table import TABLE
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.server.storage.sqlite import open_store
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, item_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
@@ -28,7 +28,7 @@ from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-NOBODY = types.ShopperRef(shopper_id="nobody")
+NOBODY = shopper_pb2.ShopperRef(shopper_id="nobody")
 
 
 async def test_health_knows_the_server_and_each_service(stubs: Stubs) -> None:
@@ -64,8 +64,8 @@ async def test_a_request_id_comes_back(stubs: Stubs) -> None:
 
 
 async def test_a_deadline_that_is_too_short_is_kept(stubs: Stubs) -> None:
-    history = types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 10_000)
-    request = BatchGetProfilesRequest(shoppers=[types.ShopperRef(history=history)] * 10)
+    history = shopper_pb2.History(events=[{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 10_000)
+    request = BatchGetProfilesRequest(shoppers=[shopper_pb2.ShopperRef(history=history)] * 10)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await stubs.profiles.BatchGetProfiles(request, timeout=0.05)
     # A gateway that knows itself to be slow, as on a busy machine, refuses at once what it would not end in time.
@@ -74,12 +74,12 @@ async def test_a_deadline_that_is_too_short_is_kept(stubs: Stubs) -> None:
 
 async def test_the_log_tells_of_calls_but_nothing_of_shoppers(gateway: RunningGateway, stubs: Stubs) -> None:
     secret = "secret-of-ann"
-    event = types.Event(
-        event_id=secret, type=types.EVENT_TYPE_SEARCH, query=secret, time=datetime.now(UTC), item_id=secret
+    event = event_pb2.Event(
+        event_id=secret, type=event_pb2.EVENT_TYPE_SEARCH, query=secret, time=datetime.now(UTC), item_id=secret
     )
     await stubs.events.RecordEvents(RecordEventsRequest(events=[{"shopper_id": secret, "event": event}]))
     metadata = (("x-request-id", "seen-in-log"),)
-    request = RecommendRequest(shopper=types.ShopperRef(shopper_id=secret), query=secret)
+    request = RecommendRequest(shopper=shopper_pb2.ShopperRef(shopper_id=secret), query=secret)
     await stubs.recommendations.Recommend(request, metadata=metadata)
     for wrong in (GetProfileRequest(shopper=NOBODY, fields={"paths": [secret]}),):
         with pytest.raises(grpc.aio.AioRpcError):
@@ -137,7 +137,7 @@ async def test_a_damaged_shopper_table_hides_no_other_metrics(
 
 async def test_a_catalogue_that_was_emptied_has_no_metrics(gateway: RunningGateway, stubs: Stubs) -> None:
     catalogue = uuid4().hex
-    item = types.Item(item_id="1", title="A lamp")
+    item = item_pb2.Item(item_id="1", title="A lamp")
     await stubs.catalogue.UpsertItems(UpsertItemsRequest(catalogue=catalogue, items=[item]))
     assert f'portrait_catalogue_items{{catalogue="{catalogue}",release="1"}} 1.0' in await scrape(gateway)
     await stubs.catalogue.DeleteItems(DeleteItemsRequest(catalogue=catalogue, item_ids=["1"]))

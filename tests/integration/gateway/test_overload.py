@@ -18,14 +18,14 @@ from grpc_status import rpc_status
 from support.gateway import RunningGateway, Stubs, run_gateway
 
 from portrait.client import AsyncClient, Event, EventType, Priority, UnavailableError
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 DEADLINE = 5.0
 FRESH = ("--answer-seconds", "0")
 """Turns the response cache off: a cached answer costs nothing and is never refused nor degraded."""
-VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]})
+VISIT = shopper_pb2.ShopperRef(history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]})
 ASKED = RecommendRequest(shopper=VISIT)
 ALLOWED = RecommendRequest(shopper=VISIT, allow_degraded=True)
 

@@ -25,11 +25,11 @@ from support.recording_proxy import Proxy, recording_proxy
 
 from portrait.client import Client, Event, EventType
 from portrait.client.channels import OPTIONS
-from portrait.server.rollout.gateways import Gateway
+from portrait.server.rollout.gateway_status import Gateway
 from portrait.server.rollout.replay import LOOK_SECONDS
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton.model_processes import find_model_processes
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
@@ -107,7 +107,7 @@ def metrics(served: RunningGateway) -> dict[str, float]:
 
 
 async def record(stubs: Stubs, shopper: str, event_id: str) -> None:
-    event = types.Event(event_id=event_id, type=types.EVENT_TYPE_VIEW, item_id="i0", time=Timestamp())
+    event = event_pb2.Event(event_id=event_id, type=event_pb2.EVENT_TYPE_VIEW, item_id="i0", time=Timestamp())
     event.time.GetCurrentTime()
     response = await stubs.events.RecordEvents(
         RecordEventsRequest(events=[{"shopper_id": shopper, "event": event}]), timeout=5
@@ -241,7 +241,7 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
     before = processes(gateway)
     async with connected(gateway.address) as all_stubs:
         for stubs in all_stubs:  # texts that no process has encoded
-            words = {"type": types.EVENT_TYPE_SEARCH, "query": f"rug {id(stubs)}"}
+            words = {"type": event_pb2.EVENT_TYPE_SEARCH, "query": f"rug {id(stubs)}"}
             await stubs.recommendations.Recommend(
                 RecommendRequest(shopper={"history": {"events": [words]}}), timeout=30
             )
@@ -282,7 +282,7 @@ async def test_a_model_process_that_hangs_is_replaced(gateway: RunningGateway) -
 async def repaired(gateway: RunningGateway, all_stubs: list[Stubs]) -> bool:
     """Tell whether every connection is answered after Triton was killed."""
     was_killed = any(line["event"] == "triton killed" for line in gateway.logged)
-    request = RecommendRequest(shopper={"history": {"events": [{"type": types.EVENT_TYPE_SEARCH, "query": "rug"}]}})
+    request = RecommendRequest(shopper={"history": {"events": [{"type": event_pb2.EVENT_TYPE_SEARCH, "query": "rug"}]}})
     calls = [stubs.recommendations.Recommend(request, timeout=10) for stubs in all_stubs]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     return was_killed and all(isinstance(answer, RecommendResponse) for answer in answers)
@@ -406,7 +406,7 @@ async def test_callers_spread_again_after_a_process_was_away(repository: Path, t
 
 
 async def count_of_nobody(stubs: Stubs) -> None:
-    history = types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
+    history = shopper_pb2.History(events=[{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
     # One that is made again waits for a connection instead of failing at once.
-    request = GetProfileRequest(shopper=types.ShopperRef(history=history))
+    request = GetProfileRequest(shopper=shopper_pb2.ShopperRef(history=history))
     await stubs.profiles.GetProfile(request, timeout=30, wait_for_ready=True)

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.gateway import RunningGateway, Stubs, run_gateway
 
 from portrait.server.triton.model_processes import ModelProcess, find_model_processes
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
@@ -39,8 +39,8 @@ class Load:
 
     async def ask(self) -> None:
         word = uuid4().hex
-        event = {"type": types.EVENT_TYPE_SEARCH, "query": f"rug {word}"}
-        shopper = types.ShopperRef(history={"events": [event]})
+        event = {"type": event_pb2.EVENT_TYPE_SEARCH, "query": f"rug {word}"}
+        shopper = shopper_pb2.ShopperRef(history={"events": [event]})
         try:
             recommend = RecommendRequest(shopper=shopper, query=f"lamp {word}")
             await self._stubs.recommendations.Recommend(recommend, timeout=AMPLE)

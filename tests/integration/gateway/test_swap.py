@@ -25,7 +25,7 @@ from portrait.features.release.manifest import Manifest
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.traffic import Traffic, file_of
 from portrait.server.triton import EmbeddedTriton
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
@@ -33,10 +33,10 @@ from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 
 DEADLINE = 30.0
 """Far more than a call takes on a busy machine, in seconds."""
-HISTORY = types.ShopperRef(
+HISTORY = shopper_pb2.ShopperRef(
     history={
         "events": [
-            {"type": types.EVENT_TYPE_VIEW, "item_id": item}
+            {"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item}
             for item in ("desk-lamp-red", "frying-pan-blue", "wool-rug-green", "garden-spade-black")
         ]
     }
@@ -209,9 +209,9 @@ async def test_requests_never_fail_nor_mix_while_releases_are_swapped(repository
 async def test_a_canary_is_seen_by_its_shoppers_only(repository: Path, tmp_path: Path) -> None:
     shoppers = [f"shopper-{number}" for number in range(40)]
     now = datetime.now(UTC)
-    view = {"type": types.EVENT_TYPE_VIEW, "item_id": "wool-rug-red", "time": now}
+    view = {"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "wool-rug-red", "time": now}
     events = [{"shopper_id": each, "event": {"event_id": each, **view}} for each in shoppers]
-    refs = [types.ShopperRef(shopper_id=each) for each in shoppers]
+    refs = [shopper_pb2.ShopperRef(shopper_id=each) for each in shoppers]
     async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
         await stubs.events.RecordEvents(RecordEventsRequest(events=events))
 
@@ -242,7 +242,7 @@ async def test_a_canary_is_seen_by_its_shoppers_only(repository: Path, tmp_path:
 
 async def test_changes_of_items_reach_every_release(repository: Path, tmp_path: Path) -> None:
     async def finds(stubs: Stubs, query: str, item: str) -> bool:
-        request = RecommendRequest(shopper=types.ShopperRef(shopper_id="nobody"), query=query, k=3)
+        request = RecommendRequest(shopper=shopper_pb2.ShopperRef(shopper_id="nobody"), query=query, k=3)
         return item in [each.item.item_id for each in (await stubs.recommendations.Recommend(request)).items]
 
     async with serving(repository, tmp_path / "gateway") as (gateway, stubs):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from benchmarks.common.virtual_time import run
-from portrait.server.background import MAX_FAILURES, Background
+from portrait.server.runtime.background import MAX_FAILURES, Background
 
 
 class Step:

@@ -88,7 +88,7 @@ def share(short: float, short_total: float, long: float, long_total: float, deca
     return (recent * short + steady * long) / own if own > 0.0 else 0.0
 
 
-def next_probability(short: N, short_total: N, long: N, long_total: N, usual: N, decay: Decay) -> N:
+def next_event_probability(short: N, short_total: N, long: N, long_total: N, usual: N, decay: Decay) -> N:
     """The chance of `Decay` that the next event falls under a node.
 
     Args:

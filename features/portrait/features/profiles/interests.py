@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portrait.features.items.prices import category_key
-from portrait.features.population.interest_dynamics import next_probability, share
+from portrait.features.population.interest_dynamics import next_event_probability, share
 from portrait.features.population.population import Attention
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence, strongest
@@ -26,13 +26,13 @@ class Interest:
     """Evidence over itself plus the prior, 0 to 1; of an inferred interest its probability."""
     evidence_event_ids: tuple[str, ...]
     """The strongest first, of equal ones the latest."""
-    short_weight: float
+    short_term_weight: float
     """Share of the evidence by the short half-life alone."""
-    long_weight: float
+    long_term_weight: float
     """Share of the evidence by the long half-life alone."""
-    next_probability: float | None
+    next_event_probability: float | None
     """Chance that the next event falls under the node; None without statistics."""
-    usual_weight: float | None
+    population_weight: float | None
     """The node's share of all shoppers' attention; None without statistics."""
     expires_at: datetime | None
     inferred: bool = False
@@ -42,13 +42,17 @@ class Interest:
     @property
     def lift(self) -> float:
         """How much likelier the shopper is to come to the node next than the average shopper; 1 if it is not known."""
-        return self.next_probability / self.usual_weight if self.next_probability and self.usual_weight else 1.0
+        return (
+            self.next_event_probability / self.population_weight
+            if self.next_event_probability and self.population_weight
+            else 1.0
+        )
 
     @property
     def trend(self) -> float:
         """-1 (fades) to 1 (new): the difference of weight and long-term weight over their sum."""
-        total = self.weight + self.long_weight
-        return (self.weight - self.long_weight) / total if total > 0.0 else 0.0
+        total = self.weight + self.long_term_weight
+        return (self.weight - self.long_term_weight) / total if total > 0.0 else 0.0
 
 
 def interests(evidence: Evidence, attention: Attention | None) -> list[Interest] | Absence:
@@ -71,17 +75,17 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
         usual = None if attention is None else attention.usual.get(category_key(path), 0.0)
         chance = None
         if usual is not None:
-            chance = next_probability(short, short_total, long, long_total, usual, decay)
+            chance = next_event_probability(short, short_total, long, long_total, usual, decay)
         return Interest(
             path=path,
             weight=weights[path],
             confidence=long / (long + decay.prior),
             evidence_event_ids=strongest(cited[path]),
             evidence_count=len(cited[path]),
-            short_weight=short / short_total if short_total > 0.0 else 0.0,
-            long_weight=long / long_total,
-            next_probability=chance,
-            usual_weight=usual,
+            short_term_weight=short / short_total if short_total > 0.0 else 0.0,
+            long_term_weight=long / long_total,
+            next_event_probability=chance,
+            population_weight=usual,
             expires_at=evidence.halves_at,
         )
 

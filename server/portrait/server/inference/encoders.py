@@ -10,14 +10,14 @@ from portrait.features.histories.history_arrays import ENCODED_EVENTS, HistoryAr
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.triton import AHEAD, TritonModels
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 HISTORIES = Shapes(
     lengths=(8, 16, 32, ENCODED_EVENTS),
     rows=tuple(range(1, 33)),
     budget=32 * ENCODED_EVENTS,
     overhead=0,
-    behind=0.0,
+    min_fill_when_busy=0.0,
 )
 """Batches of histories, by numbers of events."""
 RANKINGS = Shapes(
@@ -25,7 +25,7 @@ RANKINGS = Shapes(
     rows=tuple(range(1, 65)),
     budget=4096,
     overhead=0,
-    behind=0.0,
+    min_fill_when_busy=0.0,
 )
 """Batches of rankings, by numbers of candidates: what is retrieved and familiar fits 320, with a query 512."""
 QUEUE = 2_000

@@ -1,0 +1,193 @@
+"""A release in memory: all that the gateway needs of it beside the graphs that Triton serves."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.cold_start import LENDERS, Lenders
+from portrait.features.events import DEFAULT_CATALOGUE, Event
+from portrait.features.histories.history_arrays import EVENT_NUMBERS
+from portrait.features.histories.statistics import STATISTICS
+from portrait.features.items.item_table import ItemTable, mapped_array
+from portrait.features.items.prices import PriceScale
+from portrait.features.population.population import Population
+from portrait.features.population.profile_distribution import Profiles, read_profiles
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import Manifest, ReleaseError, read_whole
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.ivf import Approximate
+from portrait.features.search.row_bitmap import Bits
+from portrait.features.text.idf import Rarity
+from portrait.features.text.tokenizer import TextTokenizer
+from portrait.server.release.checks import (
+    check_associations,
+    check_index,
+    check_lenders,
+    check_popularity,
+    check_profiles,
+    check_vectors,
+)
+from portrait.server.release.traits import Trait, declared
+
+T = TypeVar("T")
+
+_TOLD_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Release:
+    """What `portrait export` wrote, checked and loaded."""
+
+    number: int
+    manifest: Manifest
+    tokenizer: TextTokenizer
+    items: ItemTable
+    vectors: NDArray[np.float32]
+    """`[items, dimension]`, unit length; float16 in a release with an index."""
+    index: Approximate | None
+    """Finds the nearest of the items, where they are too many to look at each."""
+    popularity: NDArray[np.float32]
+    """`[items]`, 0 to 1."""
+    lenders: Lenders
+    """Of each item."""
+    associations: Associations
+    """Which items follow which, by row."""
+    price_scale: PriceScale
+    rarity: Rarity
+    """Of the words of its items."""
+    population: Population | None = None
+    """What is usual among its shoppers; None if it is of another version."""
+    profiles: Profiles | None = None
+    """Mean and covariance of their profiles."""
+
+    @cached_property
+    def newcomer(self) -> NDArray[np.bool_]:
+        """`[items]`: whether training had no event of the item, so that others lend to it."""
+        return self.lenders.rows[:, 0] != np.arange(len(self.items))
+
+    @cached_property
+    def by_popularity(self) -> NDArray[np.int64]:
+        """`[items]`: the rows, the most popular first, equally popular ones in their order."""
+        return np.argsort(-self.popularity, kind="stable")
+
+    @cached_property
+    def _known(self) -> Bits:
+        return bits.packed(~self.newcomer)
+
+    def lenders_to(self, words: NDArray[np.float32]) -> Lenders:
+        """Who lends to newcomers.
+
+        Args:
+            words: `[newcomers, dimension]`, embeddings of their texts.
+        """
+        if self.index is None or not len(words):
+            return Lenders.nearest(words, self.vectors, ~self.newcomer)
+        share = float(1.0 - self.newcomer.mean())
+        return Lenders.near(*self.index.search(words, LENDERS, self._known, share))
+
+    @cached_property
+    def traits(self) -> list[Trait]:
+        """What it declares of shoppers."""
+        return declared(self.manifest)
+
+    def row_of(self, event: Event) -> int:
+        """Row of the item that an event was done to, -1 if the release does not hold it."""
+        if event.item_id is None or not event.is_of(DEFAULT_CATALOGUE):
+            return -1
+        return self.items.row(DEFAULT_CATALOGUE, event.item_id)
+
+    @cached_property
+    def identity(self) -> str:
+        """Tells it from every other release, also from one that was made later with the same number."""
+        content = json.dumps(self.manifest.hashes, sort_keys=True).encode()
+        return f"{self.number}-{hashlib.sha256(content).hexdigest()[:12]}"
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector of the release."""
+        return self.manifest.dimension
+
+    @classmethod
+    def load(cls, repository: Path, number: int) -> "Release":
+        """Read a release and check that it is what its manifest says.
+
+        Raises:
+            ReleaseError: it is missing or damaged, or was made for other features.
+        """
+        folder = release_layout.folder(repository, number)
+        manifest = read_whole(repository, number)
+        _check_features(manifest)
+
+        def read(name: str, reader: Callable[[Path], T]) -> T:
+            try:
+                return reader(folder / name)
+            except Exception as error:  # the readers of tokenizers and archives raise nothing narrower
+                raise ReleaseError(f"release {number} is damaged: {name} can't be read: {_told(error)}") from error
+
+        scale = read(release_layout.PRICE_SCALE, _read_scale)
+        loaded = cls(
+            number=number,
+            manifest=manifest,
+            tokenizer=read(release_layout.TOKENIZER, TextTokenizer.load),
+            items=read(release_layout.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
+            vectors=read(release_layout.ITEM_VECTORS, mapped_array),
+            index=read(release_layout.ITEM_INDEX, Approximate.open) if manifest.has_index else None,
+            popularity=read(release_layout.ITEM_POPULARITY, mapped_array),
+            lenders=read(release_layout.LENDERS, lambda path: Lenders.load(path.parent)),
+            associations=read(release_layout.ASSOCIATIONS, Associations.load),
+            price_scale=scale,
+            rarity=read(release_layout.KEYWORDS, _read_rarity),
+            population=read(release_layout.POPULATION, Population.read),
+            profiles=read(release_layout.PROFILES, read_profiles),
+        )
+        for name, check in loaded._checks():
+            read(name, check)
+        return loaded
+
+    def _checks(self) -> Iterator[tuple[str, Callable[[Path], object]]]:
+        """What has to hold of each file; a check raises ValueError, or whatever a reader does."""
+        items, index, profiles = len(self.items), self.index, self.profiles
+        yield release_layout.MANIFEST, lambda _: self.traits
+        yield release_layout.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.token_ids(["a", "\u2603", ""]))
+        yield release_layout.ITEMS, lambda _: self.items.check()
+        yield release_layout.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
+        yield release_layout.ITEM_POPULARITY, lambda _: check_popularity(self.popularity, items)
+        yield release_layout.LENDERS, lambda _: check_lenders(self.lenders, items)
+        yield release_layout.ASSOCIATIONS, lambda _: check_associations(self.associations, items)
+        if index is not None:
+            yield release_layout.ITEM_INDEX, lambda _: check_index(index, items, self.dimension)
+        if profiles is not None:
+            yield release_layout.PROFILES, lambda _: check_profiles(profiles, self.dimension)
+
+
+def _check_features(manifest: Manifest) -> None:
+    for name, wanted, made in (
+        ("event numbers", EVENT_NUMBERS, manifest.event_numbers),
+        ("candidate features", CANDIDATE_FEATURES, manifest.candidate_features),
+        ("statistics", STATISTICS if manifest.has_heads else (), manifest.statistics),
+    ):
+        if list(wanted) != list(made):
+            raise ReleaseError(f"release {manifest.release} was trained with other {name}: {', '.join(made)}")
+
+
+def _read_scale(path: Path) -> PriceScale:
+    return PriceScale.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _read_rarity(path: Path) -> Rarity:
+    words = json.loads(path.read_text(encoding="utf-8"))
+    return Rarity.of(words["documents"], words["frequencies"])
+
+
+def _told(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:_TOLD_CHARACTERS]

@@ -1,4 +1,4 @@
-"""What is stored is served, and what is not is not: a real store, and engines that only hold items."""
+"""Only stored items are served: a real store, and engines that only hold items."""
 
 import asyncio
 import sqlite3

@@ -10,7 +10,7 @@ from portrait.server.batching.shapes import Shapes
 from portrait.server.errors import DeadlineExceeded, Overloaded
 
 SECONDS = 1.0
-"""How long the model takes for a batch."""
+"""Time that the model takes for a batch."""
 
 
 class Model:

@@ -1,4 +1,4 @@
-"""What holds of the batcher whatever comes: whole workloads, simulated."""
+"""Properties of the batcher under any workload, simulated."""
 
 import math
 import random
@@ -134,7 +134,7 @@ def test_callers_who_want_more_than_there_is_get_like_shares(callers: int, each:
 @given(texts())
 @few
 def test_background_work_waits_for_all_the_rest(workload: list[Text]) -> None:
-    """What comes at once with interactive work goes after it, unless it fills up a batch of it."""
+    """Background work that arrives with interactive work runs after it, unless it fills up a batch of it."""
     at_once = [
         Text(text.number, 0.0, text.length, text.caller, text.background) for text in workload
     ]  # fmt: skip

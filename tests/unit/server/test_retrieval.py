@@ -1,4 +1,4 @@
-"""What of a catalogue is worth ranking for a shopper."""
+"""Candidate generation: the items of a catalogue that are worth ranking for a shopper."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace

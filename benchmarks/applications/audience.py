@@ -14,8 +14,8 @@ from benchmarks.applications import trait_test as moments
 from benchmarks.applications.tables import Figure, Table, of
 from docs.examples.applications import audience as example
 from portrait.client import Profile
-from portrait.training import run as runs
-from portrait.training.traits import measures
+from portrait.training.run import run as runs
+from portrait.training.traits import metrics as measures
 
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
@@ -59,7 +59,9 @@ def _tabulate(repository: Path, as_of: datetime, *files: str) -> None:
     """Make the shopper table of the recorded shoppers as of a moment."""
     program = str(Path(sys.executable).parent / "portrait")
     moment = as_of.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
-    subprocess.run([program, "tabulate", "--repository", str(repository), *files, "--as-of", moment], check=True)
+    subprocess.run(
+        [program, "build-audience-table", "--repository", str(repository), *files, "--as-of", moment], check=True
+    )
 
 
 def _fifths(profile: Profile) -> float:

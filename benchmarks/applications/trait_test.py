@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from docs.examples.applications import shop
 from portrait.client import Event
-from portrait.training.run import TrainedRun
-from portrait.training.traits import declarations, heads, samples
-from portrait.training.traits.heads import Part
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits import declarations, samples
+from portrait.training.traits import head_selection as heads
+from portrait.training.traits.cutoffs import schedule
+from portrait.training.traits.head_selection import Part
 from portrait.training.traits.labels import labeller
 from portrait.training.traits.samples import Samples
-from portrait.training.traits.schedule import schedule
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime)
         trained: a run that has learnt the trait.
         file: the declarations.
         name: of the trait.
-        complete_until: as `portrait traits` was told.
+        complete_until: as `portrait train-traits` was told.
     """
     declared = declarations.read(file)
     trait = next(each for each in declared.traits if each.name == name)

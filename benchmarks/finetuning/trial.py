@@ -1,4 +1,4 @@
-"""One way of fine-tuning, in a process of its own: `python -m benchmarks.tuning.method DATA FOLDER TUNING RATE`.
+"""One way of fine-tuning, in a process of its own: `python -m benchmarks finetuning.method DATA FOLDER TUNING RATE`.
 
 FOLDER then holds the run, the ranks of its validation targets, and `cost.json`, written last. The test is not
 ranked: validation chooses first.
@@ -20,11 +20,11 @@ from benchmarks.common.ranking import portrait_ranks as portrait
 from portrait.export import parity
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import Precision
-from portrait.training import run as runs
-from portrait.training.choices import Preset, Tuning
+from portrait.training.encoders.model import PortraitModel
+from portrait.training.enums import Preset, Tuning
 from portrait.training.errors import TrainingError
-from portrait.training.model import PortraitModel
-from portrait.training.run import TrainedRun
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
 RUN, VALIDATION, COST = "run", "validation.npy", "cost.json"

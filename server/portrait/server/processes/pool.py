@@ -118,13 +118,13 @@ class ProcessPool:
         stable = time.monotonic() - self._began[place] > _STABLE_SECONDS
         pause = 0.0 if stable else min(max(2 * self._pauses.get(place, 0.0), _FIRST_PAUSE), _LONGEST_PAUSE)
         self._pauses[place] = pause
-        _log.error("process_exited", pid=process.pid, exit_code=code, restart_in_seconds=pause)
+        _log.error("process_died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
         await asyncio.sleep(pause)
         self.restarts += 1
         try:
             await self._start(place)
         except (ProcessError, OSError) as error:
-            _log.error("process_start_failed", reason=str(error))
+            _log.error("process_not_started", reason=str(error))
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         """Have the models repaired that a process finds unhealthy, until it ends."""

@@ -8,7 +8,7 @@ from portrait.server.admission.charges import Charge, set_charge
 from portrait.server.admission.costs import Workload, cost_of
 from portrait.server.admission.gate import Gate, Priority, Work, WorkOutcome
 from portrait.server.admission.scheduler import CooperativeScheduler
-from portrait.server.batching.share import Share, set_share
+from portrait.server.batching.caller_key import CallerKey, set_caller_key
 from portrait.server.errors import DeadlineExceeded
 from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response, current_deadline
 from portrait.server.rpc.interceptors.identity import read_identity
@@ -33,7 +33,7 @@ def admit_calls(gates: Mapping[Workload, Gate], turns: CooperativeScheduler) -> 
             if cost.background:
                 priority = Priority.BATCH
             # Apart by method: what a service upserts must not hold up what it recommends.
-            set_share(Share(f"{caller} {method.name}", background=priority is Priority.BATCH))
+            set_caller_key(CallerKey(f"{caller} {method.name}", background=priority is Priority.BATCH))
             deadline = current_deadline()
             ticket = await gate.enter(
                 Work(

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.applications import client_calls as asking
 from benchmarks.applications.service import MESSAGES
-from benchmarks.applications.tables import Figure, Table, mean
+from benchmarks.applications.tables import Figure, Table, bootstrap_mean
 from docs.examples.applications import customer_service
 from portrait.client import Item, RankedItem, Ranking
 from portrait.features.text.keywords import keywords
@@ -29,8 +29,8 @@ def test_every_article_has_messages_and_few_of_them_repeat_its_words() -> None:
 
 def test_a_result_is_told_as_a_table() -> None:
     ranking = Ranking((RankedItem(Item("a"), 1.0, 0.0, 0.0), RankedItem(Item("b"), 0.5, 0.0, 0.0)), 1, 0)
-    assert asking.ranks([ranking, ranking], ["b", "c"]).tolist() == [1, MISSED]
-    figure = mean(np.array([0.0, 1.0, 1.0, 0.0]), np.arange(4))
+    assert asking.rank_wanted([ranking, ranking], ["b", "c"]).tolist() == [1, MISSED]
+    figure = bootstrap_mean(np.array([0.0, 1.0, 1.0, 0.0]), np.arange(4))
     assert figure.value == 0.5
     assert figure.interval is not None
     table = Table("Title", "Text.", ["one", "two"], {"ours": [Figure(0.5, (0.4, 0.6)), None]})

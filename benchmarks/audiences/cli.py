@@ -199,10 +199,10 @@ def format_report(figures: Figures) -> str:
             for each in figures.engines
         ),
         "",
-        f"`portrait tabulate`: {figures.tabulated_per_second:,} shoppers a second in a first run over "
+        f"`portrait build-audience-table`: {figures.tabulated_per_second:,} shoppers a second in a first run over "
         f"{figures.tabulated:,} shoppers of {built.EVENTS_PER_SHOPPER} events, "
-        f"{figures.refreshed_per_second:,} a second "
-        "in a run for a tenth of them.",
+        f"{figures.refreshed_per_second:,} a second in a run "
+        "for a tenth of them.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -87,7 +87,7 @@ def learn_traits(run: Path, declarations: Path, complete_until: str) -> Path:
         Folder of the run.
 
     Raises:
-        StepError: `portrait traits` failed.
+        StepError: `portrait train-traits` failed.
     """
     if not (run / _TRAITS).exists():
         _run_portrait("traits", run, declarations, "--complete-until", complete_until)

@@ -1,4 +1,4 @@
-"""What explanations cite matters, and they change with the model: the benchmark in small."""
+"""Explanations cite events that matter, and change with the model: the benchmark in small."""
 
 import asyncio
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ TRAINED, SHUFFLED = 1, 2
 
 @dataclass
 class Found:
-    """What was found of one shopper."""
+    """The measurements of one shopper."""
 
     lost: DeletionEffect
-    """Of the first recommendation."""
+    """The scores that the first recommendation loses."""
     with_itself: Agreement
     with_shuffled: Agreement
 

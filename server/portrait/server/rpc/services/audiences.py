@@ -112,7 +112,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         table = await asyncio.to_thread(self._snapshots.newest, release.identity)
         if table is None:
             raise FailedPrecondition(
-                f"there is no shopper table of release {release.number}; `portrait tabulate` makes one",
+                f"there is no shopper table of release {release.number}; `portrait build-audience-table` makes one",
                 ErrorReason.SHOPPER_TABLE_MISSING,
             )
         return table

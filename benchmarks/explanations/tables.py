@@ -28,8 +28,8 @@ def format_report(content: dict[str, Any]) -> str:
         "# Explanations", "",
         f"{results.format_origin(content['circumstances'])} "
         f"Test shoppers by lot, with {MIN_EVENTS} events or more; the releases run in the embedded Triton and are "
-        "asked as a gateway asks them. 95% bootstrap intervals over shoppers, paired for differences; of removals by lot "
-        f"the mean of {DRAWS} counts. One event is cited because its removal costs most, so that *one* is true by "
+        "asked as a gateway asks them. 95% bootstrap intervals over shoppers, paired for differences; of removals by "
+        f"lot the mean of {DRAWS} counts. One event is cited because its removal costs most, so that *one* is true by "
         "construction; of *three* only the single removals were tried before. Interests are the strongest that hold "
         f"at most {MAX_ATTENTION_SHARE:.0%} of the attention, titles have {MIN_WORDS} keywords or more.",
     ]  # fmt: skip

@@ -84,7 +84,7 @@ class Engine:
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:
-        """What gathers the work of each graph."""
+        """The batcher of each graph."""
         return {
             "text_encoder": self.texts.batcher,
             "profile_encoder": self.shoppers.profiles.batcher,

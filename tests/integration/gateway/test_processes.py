@@ -26,7 +26,7 @@ from support.recording_proxy import Proxy, recording_proxy
 from portrait.client import Client, Event, EventType
 from portrait.client.channels import OPTIONS
 from portrait.server.rollout.gateway_status import Gateway
-from portrait.server.rollout.replay import LOOK_SECONDS
+from portrait.server.rollout.replay import POLL_SECONDS
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton.model_processes import find_model_processes
 from portrait.v1 import event_pb2, shopper_pb2
@@ -130,7 +130,7 @@ async def test_both_serve_and_one_scrape_gives_sums(gateway: RunningGateway) -> 
     assert after[name] - before.get(name, 0.0) == CONNECTIONS
     assert after["portrait_processes"] == 2
     assert after["portrait_release"] == 1
-    served_by = {line["pid"] for line in gateway.lines("process ready", 2)}
+    served_by = {line["pid"] for line in gateway.lines("process_ready", 2)}
     assert len(served_by) == 2
 
 
@@ -167,7 +167,7 @@ async def test_an_item_reaches_every_process(gateway: RunningGateway) -> None:
             for stubs in all_stubs:
                 while not await has_item(stubs, "new"):
                     await asyncio.sleep(0.01)
-    assert LOOK_SECONDS <= 0.5, "within a second on a machine that has time"
+    assert POLL_SECONDS <= 0.5, "within a second on a machine that has time"
 
 
 async def test_item_changes_of_others_arrive_again_after_a_fault_of_the_state_file(
@@ -276,12 +276,12 @@ async def test_a_model_process_that_hangs_is_replaced(gateway: RunningGateway) -
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(hung.pid, signal.SIGCONT)
-    assert gateway.line("triton killed")["model"] == "ranker"
+    assert gateway.line("triton_killed")["model"] == "ranker"
 
 
 async def repaired(gateway: RunningGateway, all_stubs: list[Stubs]) -> bool:
     """Tell whether every connection is answered after Triton was killed."""
-    was_killed = any(line["event"] == "triton killed" for line in gateway.logged)
+    was_killed = any(line["event"] == "triton_killed" for line in gateway.logged)
     request = RecommendRequest(shopper={"history": {"events": [{"type": event_pb2.EVENT_TYPE_SEARCH, "query": "rug"}]}})
     calls = [stubs.recommendations.Recommend(request, timeout=10) for stubs in all_stubs]
     answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -392,7 +392,7 @@ async def test_callers_spread_again_after_a_process_was_away(repository: Path, t
         async with asyncio.timeout(60):
             while True:
                 assert not callers.done()
-                ready = {line["pid"] for line in gateway.logged if line["event"] == "process ready"} - {killed}
+                ready = {line["pid"] for line in gateway.logged if line["event"] == "process_ready"} - {killed}
                 if len(ready) == 2 and all(served_connections(worker, port) for worker in ready):
                     break
                 await asyncio.sleep(0.1)

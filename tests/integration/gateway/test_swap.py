@@ -125,7 +125,7 @@ async def reasons_of_refusals(gateway: RunningGateway, release: int) -> set[str]
     found: set[str] = set()
 
     async def logged() -> bool:  # a thread reads the log: a line may come after the metric has risen
-        lines = [line for line in gateway.logged if line["event"] == "release refused"]
+        lines = [line for line in gateway.logged if line["event"] == "release_refused"]
         found.update(line["reason"] for line in lines if line["release"] == release)
         return bool(found)
 

@@ -152,7 +152,7 @@ class Batcher(Generic[T, R]):
 
     @property
     def _is_busy(self) -> bool:
-        """Whether every instance has a batch."""
+        """True if every instance runs a batch."""
         return len(self._running) >= self._instances
 
     def _is_full(self, plan: Plan) -> bool:

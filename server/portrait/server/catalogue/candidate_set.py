@@ -22,7 +22,7 @@ class CandidateSet:
     """`[items, dimension]`."""
     popularity: NDArray[np.float32]
     newcomer: NDArray[np.bool_]
-    """Whether the release knows no event of it."""
+    """True for a cold item: the release has no event of it."""
     lenders: Lenders
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""

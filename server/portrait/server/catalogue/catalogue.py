@@ -74,12 +74,12 @@ class Snapshot:
 
     @property
     def items(self) -> int:
-        """How many items there are: living rows."""
+        """Number of items: live rows."""
         return bits.size(self._live_release_rows) + self.added
 
     @property
     def added(self) -> int:
-        """How many of them were added or replaced since the release; every request looks at each of these."""
+        """Number of items added or replaced since the release; every request scores all of them."""
         return int(np.count_nonzero(self._live_delta_rows))
 
     def row(self, item_id: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What was added to a catalogue since its release. Rows are only ever appended, so that no reader is disturbed."""
+"""The delta of a catalogue: items added since its release. Rows are only appended, so readers need no lock."""
 
 import math
 from bisect import bisect_left
@@ -29,7 +29,7 @@ _NUMBERS = np.dtype(
         ("earlier", np.int64),
     ]
 )
-"""What is known of an item in numbers: category path and brand as codes, lenders by row of the release, NaN for an
+"""The numeric columns of an item: category path and brand as codes, lenders by row of the release, NaN for an
 unknown price, and the place where the item stood before, -1 if it was not added before."""
 
 
@@ -79,7 +79,7 @@ class CatalogueDelta:
         self._latest.update((item.item_id, first + place) for place, item in enumerate(items))
 
     def place(self, item_id: str, count: int) -> int:
-        """Where an item stood when there were so many places; -1 if nowhere."""
+        """Return the row of an item when the delta had `count` rows; -1 if it had none."""
         place = self._latest.get(item_id, -1)
         while place >= count:
             place = int(self.numbers["earlier"][place])

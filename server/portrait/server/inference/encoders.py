@@ -73,7 +73,7 @@ class _History:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the ranker says of candidates, each `[candidates]`."""
+    """The ranker's outputs, each `[candidates]`."""
 
     score: NDArray[np.float32]
     click: NDArray[np.float32]

@@ -198,7 +198,7 @@ class _InFlight:
 
     @property
     def is_late(self) -> bool:
-        """Whether it ended because the time of the one who began it was up."""
+        """True if it failed because the deadline of its first caller passed."""
         return not self.answer.cancelled() and isinstance(self.answer.exception(), DeadlineExceeded)
 
     def leave(self) -> None:

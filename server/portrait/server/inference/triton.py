@@ -23,18 +23,18 @@ from portrait.server.triton.connection import open_client
 
 AHEAD = 1
 """Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""
-_LOOK_SECONDS = 1.0
-"""How long Triton may take to say that it lives."""
+_POLL_SECONDS = 1.0
+"""Timeout of Triton's liveness check."""
 READY_SECONDS = 5.0
-"""How long the graphs may take to say that they are ready."""
+"""Timeout of the readiness check of all graphs."""
 _PROBE_SECONDS = 2.0
 """A graph that has answered a call within this time is not probed."""
 _MAX_PROBE_SECONDS = 15.0
-"""How long a probe may go on."""
+"""Timeout of a probe."""
 _PAUSE_SECONDS = 0.1
 """Before a call is made again."""
 _MAX_TRIES = 3
-"""Of a call whose connection was closed."""
+"""Maximum attempts of a call whose connection was closed."""
 _MAX_UNHEALTHY_SECONDS = 5.0
 """For so long a call is made again while Triton says that the process behind a model is not healthy."""
 _LOG_SECONDS = 10.0
@@ -219,7 +219,7 @@ class TritonModels:
     async def _check_server(self) -> ModelStatus:
         """Tell whether Triton answers at all."""
         try:
-            is_live = await self._client.is_server_live(client_timeout=_LOOK_SECONDS)
+            is_live = await self._client.is_server_live(client_timeout=_POLL_SECONDS)
         except InferenceServerException as error:
             return ModelStatus.DEAD if classify(error) is Failure.REFUSED else ModelStatus.SILENT
         return ModelStatus.READY if is_live else ModelStatus.SILENT

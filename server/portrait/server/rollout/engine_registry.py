@@ -1,4 +1,4 @@
-"""What is loaded: the engines of all releases in memory, and the routes of requests to them."""
+"""The registry of engines: one for each loaded release, and the routes of requests to them."""
 
 import asyncio
 import threading
@@ -33,7 +33,7 @@ class EngineRegistry:
         self._counting = threading.Lock()
         """Held while an engine's counts move to `_ended`, so that a scrape finds them in one place."""
         self.routes = Routes(traffic, self._engines)
-        """Where requests go from now on."""
+        """Routes of new requests."""
         self.changing = asyncio.Lock()
         """Held while items change, so that all engines and the store see the changes in one order."""
         self.unapplied: set[tuple[str, str]] = set()
@@ -78,7 +78,7 @@ class EngineRegistry:
         return engine
 
     def counts(self) -> Counter[tuple[str, str]]:
-        """What all engines counted since the start, those that are gone among them.
+        """Sum the counters of all engines since the start, removed engines included.
 
         Keys: `("batches", model)` of models' batches, and `"rows"`, `"padded_units"`, `"units"` of what is in them;
         `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts.

@@ -47,7 +47,7 @@ class WorkOutcome(StrEnum):
     DONE = "done"
     LATE = "late"
     """Its time was up before."""
-    LOST = "lost"
+    FAILED = "failed"
     """It failed or was taken back, which says nothing of how long such work takes."""
 
 
@@ -186,7 +186,7 @@ class Gate:
             ticket: what `enter` gave.
             end: how the work ended; what it took tells how loaded the gateway is.
         """
-        if end is not WorkOutcome.LOST and ticket.work.units == 1 and not ticket.large:
+        if end is not WorkOutcome.FAILED and ticket.work.units == 1 and not ticket.large:
             self._learn(ticket, end)
         self.units[ticket.work.priority] += ticket.requested_units
         self._give_back(ticket.caller, ticket.units)

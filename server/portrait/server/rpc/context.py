@@ -13,8 +13,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Response: TypeAlias = Message | bytes | None
 """A message, or its serialised bytes; None if the method has written a stream of messages to its context."""
 Handler = Callable[[Any, Context], Awaitable[Response]]
-"""Answers a request: the unread call outside of `read_request`, a `Request` inside of it, and a message in the innermost
-handler, which is the method of a service."""
+"""Answers a request. Handlers outside of `read_request` get the unread call, those inside of it a `Request`, and the
+innermost, the method of a service, a message."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ async def _look(seconds: float) -> ModelStatus:
 
 
 async def served(health: Health) -> list[bool]:
-    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(look=_look)))
+    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(check_models=_look)))
     context: Any = None
     await health.look(loaded)
     answers: list[Any] = [await health.Check(health_pb2.HealthCheckRequest(service=name), context) for name in NAMES]

@@ -20,7 +20,7 @@ from portrait.training.traits import metrics as measures
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
     """The audience of a tenth of the shoppers, as of a past moment, beside RFM, past spending and drawing lots."""
-    trained = runs.load(run)
+    trained = runs.load_run(run)
     asked = moments.latest(trained, traits, example.TRAIT, complete_until)
     with tempfile.TemporaryDirectory() as folder:
         files = ("--state", f"{folder}/portrait.db", "--audiences", f"{folder}/audiences")
@@ -84,12 +84,12 @@ def _share(chosen: NDArray[np.bool_], label: NDArray[np.bool_], weights: NDArray
 
 
 def _precision(chosen: NDArray[np.bool_], asked: moments.Moment) -> Figure:
-    return of(measures.estimate(lambda weights: _share(chosen, asked.label, weights), asked.row))
+    return of(measures.estimate_with_interval(lambda weights: _share(chosen, asked.label, weights), asked.row))
 
 
 def _difference(ours: NDArray[np.bool_], others: NDArray[np.bool_], asked: moments.Moment) -> Figure:
     return of(
-        measures.estimate(
+        measures.estimate_with_interval(
             lambda weights: _share(ours, asked.label, weights) - _share(others, asked.label, weights), asked.row
         ),
         "+.3f",

@@ -28,7 +28,7 @@ from portrait.server.engine import Engine
 from portrait.server.explanation.counterfactuals import RankingExplanation
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.errors import TrainingError
-from portrait.training.metrics import interval
+from portrait.training.metrics import bootstrap_interval
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
 
@@ -151,7 +151,7 @@ def _alike(found: Sequence[sanity.Agreement]) -> dict[str, Any]:
 
 
 def _figure(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
-    return {"value": float(values.mean()), "interval": interval(values)}
+    return {"value": float(values.mean()), "interval": bootstrap_interval(values)}
 
 
 def _mean_length(cases: Sequence[Case]) -> float:
@@ -169,7 +169,7 @@ def main(arguments: list[str]) -> int:
     found = []
     try:
         for folder in chosen.folders:
-            trained = runs.load(folder / "run")
+            trained = runs.load_run(folder / "run")
             releases.build(trained, folder / "seed-1", folder / "repository")
             arguments_ = (trained, folder / "data", folder / "repository", chosen.shoppers, chosen.compared)
             found.append(asyncio.run(measure(*arguments_)))

@@ -18,10 +18,10 @@ from benchmarks.common import results
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.finetuning import trial as method
-from portrait.training.enums import Tuning
+from portrait.training.enums import FineTuning
 from portrait.training.metrics import ndcg
 from portrait.training.run import run as runs
-from portrait.training.settings import TEXT_LEARNING_RATES
+from portrait.training.settings import BERT_LEARNING_RATES
 
 TEST = "test.npy"
 _COLUMNS = (
@@ -31,14 +31,14 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def folders(work: Path, factors: list[float]) -> dict[Tuning, list[tuple[Path, float]]]:
+def folders(work: Path, factors: list[float]) -> dict[FineTuning, list[tuple[Path, float]]]:
     """Folder and learning rate of all that is trained; what is frozen has no rate to choose."""
-    rates = {tuning: [factor * usual for factor in factors] for tuning, usual in TEXT_LEARNING_RATES.items()}
-    rates[Tuning.FROZEN] = [TEXT_LEARNING_RATES[Tuning.FROZEN]]
-    return {tuning: [(work / f"{tuning}-{rate:g}", rate) for rate in rates[tuning]] for tuning in Tuning}
+    rates = {tuning: [factor * usual for factor in factors] for tuning, usual in BERT_LEARNING_RATES.items()}
+    rates[FineTuning.FROZEN] = [BERT_LEARNING_RATES[FineTuning.FROZEN]]
+    return {tuning: [(work / f"{tuning}-{rate:g}", rate) for rate in rates[tuning]] for tuning in FineTuning}
 
 
-def trained(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, Any]:
+def trained(data: Path, folder: Path, tuning: FineTuning, rate: float) -> dict[str, Any]:
     """Cost of a way at a rate, and its NDCG@10 on validation; trains what is not there.
 
     Raises:
@@ -51,13 +51,13 @@ def trained(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, 
     return cost | {"validation_ndcg@10": float(ndcg(np.load(folder / method.VALIDATION), 10).mean())}
 
 
-def chosen(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
+def chosen(data: Path, tuning: FineTuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
     """A way at its best rate by validation: its cost, and its ranks of validation and test targets."""
     costs = [trained(data, folder, tuning, rate) for folder, rate in tried]
     best = int(np.argmax([cost["validation_ndcg@10"] for cost in costs]))
     folder = tried[best][0]
     if not (folder / TEST).exists():
-        np.save(folder / TEST, portrait.ranks(runs.load(folder / method.RUN)))
+        np.save(folder / TEST, portrait.ranks(runs.load_run(folder / method.RUN)))
     ranks = {"validation": np.load(folder / method.VALIDATION), "test": np.load(folder / TEST)}
     rates = {f"{cost['rate']:g}": cost["validation_ndcg@10"] for cost in costs}
     kept = {name: value for name, value in costs[best].items() if name != "validation_ndcg@10"}
@@ -125,14 +125,14 @@ def main(arguments: list[str]) -> int:
         }
     except subprocess.CalledProcessError as error:
         return int(error.returncode)
-    frozen = ways[Tuning.FROZEN]["ranks"]
+    frozen = ways[FineTuning.FROZEN]["ranks"]
     for tuning, way in ways.items():
         for part, ranks in way.pop("ranks").items():
             way[part] = {"measures": ranking.measured(ranks)}
-            if tuning is not Tuning.FROZEN:
+            if tuning is not FineTuning.FROZEN:
                 way[part]["minus_frozen"] = ranking.compared(ranks, frozen[part])
     report = json.loads((given.data / "report.json").read_text(encoding="utf-8"))
-    any_run = runs.load(folders(given.work, given.factors)[Tuning.FROZEN][0][0] / method.RUN)
+    any_run = runs.load_run(folders(given.work, given.factors)[FineTuning.FROZEN][0][0] / method.RUN)
     content = {
         "data": given.name or report["source"],
         "circumstances": circumstances,

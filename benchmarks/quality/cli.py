@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     command = "python -m benchmarks.quality" + (" --no-sasrec" if chosen.no_sasrec else "")
     circumstances = results.circumstances(command)
-    corpus = corpora.load(chosen.data)
+    corpus = corpora.load_corpus(chosen.data)
     tasks = {
         protocol: Task(corpus, hold_out(corpus, Split.LOO, refit=protocol is Protocol.REFIT)) for protocol in Protocol
     }
@@ -88,7 +88,7 @@ def _run(chosen: argparse.Namespace) -> int:
     for protocol, folder in ((Protocol.TRAIN_ONLY, chosen.train_only), (Protocol.REFIT, chosen.refit)):
         if folder is None:
             continue
-        trained = runs.load(folder)
+        trained = runs.load_run(folder)
         ours = ranking.model(dataclasses.asdict(trained.settings), portrait.ranks(trained))
         for other in found[protocol].values():
             other["portrait_minus_this"] = ranking.compared(ours["ranks"], other["ranks"])

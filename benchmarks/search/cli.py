@@ -20,13 +20,13 @@ from benchmarks.common.ranking.search_baselines import bm25, popular, query_popu
 from benchmarks.common.results import circumstances, origin, write
 from benchmarks.search import windows
 from benchmarks.search.shipped_split import floor
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 from portrait.training.enums import Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.metrics import MISSED
 from portrait.training.run import folder as run_folder
 from portrait.training.run import run as runs
-from portrait.training.run.evaluation import rank
+from portrait.training.run.evaluation import rank_targets
 from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
@@ -64,9 +64,9 @@ def joined(parts: list[Measured]) -> Measured:
 def trained_on(data: Path) -> TrainedRun:
     """The run beside a window's data set, trained now if it is not there."""
     run = data / "run"
-    if not (run / runs.MODEL).exists():
-        runs.train(data, run, SETTINGS, resume=(run / run_folder.SETTINGS).exists())
-    trained = runs.load(run)
+    if not (run / runs.MODEL_FILE).exists():
+        runs.train_run(data, run, SETTINGS, resume=(run / run_folder.SETTINGS_FILE).exists())
+    trained = runs.load_run(run)
     if trained.settings != SETTINGS:
         raise TrainingError(f"{run} was trained with other settings; name another OUT")
     return trained
@@ -83,14 +83,14 @@ def measure(trained: TrainedRun) -> Measured:
     queries = spelled(corpus.texts)[corpus.event_text]
     known = (queries[learnt.searches], corpus.event_item[learnt.clicks])
     ranked = {
-        PERSONALISED: rank(trained, corpus, targets.clicks).items,
-        UNPERSONALISED: rank(trained, *without_shoppers(corpus, targets)).items,
+        PERSONALISED: rank_targets(trained, corpus, targets.clicks).items,
+        UNPERSONALISED: rank_targets(trained, *without_shoppers(corpus, targets)).items,
         "BM25": bm25(corpus, corpus.event_text[targets.searches]),
         "popularity of the exact query": query_popularity(known, queries[targets.searches], holdout.item_counts),
         "popularity": popular(holdout.item_counts, len(wanted)),
     }
     return Measured(
-        {way: ranks_of(items, wanted) for way, items in ranked.items()},
+        {way: find_ranks(items, wanted) for way, items in ranked.items()},
         np.array(corpus.shopper_ids)[corpus.event_shopper[targets.clicks]],
         targets.has_history,
     )

@@ -8,7 +8,7 @@ import polars as pl
 from benchmarks.common.ranking.search import MEASURES
 from benchmarks.common.ranking.search_baselines import query_popularity, spelled
 from portrait.training.dataset import readers
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 
 LEARNT, TESTED = "train.csv", "test.csv"
 
@@ -27,5 +27,5 @@ def floor(data: Path) -> dict[str, float] | None:
     items, queries = spelled(events["item_id"].to_list()), spelled(events["query"].fill_null("").to_list())
     popularity = np.bincount(items[learnt], minlength=items.max() + 1).astype(np.float64)
     ranked = query_popularity((queries[learnt], items[learnt]), queries[tested], popularity)
-    ranks = ranks_of(ranked, items[tested])
+    ranks = find_ranks(ranked, items[tested])
     return {name: float(measure(ranks).mean()) for name, measure in MEASURES.items()}

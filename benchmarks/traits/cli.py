@@ -105,12 +105,12 @@ def main(arguments: list[str]) -> int:
     content: dict[str, Any] = {"circumstances": results.circumstances("python -m benchmarks.traits")}
     try:
         if chosen.shop:
-            traits = learnt.load(chosen.shop)
+            traits = learnt.load_traits(chosen.shop)
             if traits is None:
                 raise TrainingError(f"{chosen.shop} has no traits; run `portrait traits {chosen.shop} FILE` first")
             content["shop"] = traits.declared
         if chosen.campaigns:
-            content["campaigns"] = campaigns.measure(runs.load(chosen.campaigns), complete_journey.installed())
+            content["campaigns"] = campaigns.measure(runs.load_run(chosen.campaigns), complete_journey.find_installed())
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -90,8 +90,8 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     where = results.circumstances("python -m benchmarks.transfer")
     try:
-        trained = runs.load(chosen.run)
-        concealed = runs.load(chosen.concealed) if chosen.concealed else None
+        trained = runs.load_run(chosen.run)
+        concealed = runs.load_run(chosen.concealed) if chosen.concealed else None
         _require_alike(trained, concealed)
         probes = privacy.measure(chosen.data, trained, concealed)
         ranked = compare_models(trained, concealed)

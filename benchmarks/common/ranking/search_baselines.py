@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.ranking.search import DEPTH
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.encoders.retrieval import top
+from portrait.training.encoders.retrieval import select_top
 
 _NO_WORD = re.compile(r"[\W_]+")
 
@@ -54,7 +54,7 @@ def query_popularity(
     for row, query in enumerate(queries.tolist()):
         for item, count in counts[query].items():
             scores[row, item] += count
-    return top(scores, DEPTH)
+    return select_top(scores, DEPTH)
 
 
 def popular(popularity: NDArray[np.float64], count: int) -> NDArray[np.int64]:

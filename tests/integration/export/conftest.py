@@ -21,5 +21,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     pl.DataFrame(declared).with_columns(age_band=pl.lit(None, pl.String), region=pl.lit("one")).write_parquet(
         data / "shoppers.parquet"
     )
-    runs.train(data, folder / "run", settings)
-    return runs.load(folder / "run")
+    runs.train_run(data, folder / "run", settings)
+    return runs.load_run(folder / "run")

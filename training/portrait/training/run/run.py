@@ -8,7 +8,7 @@
 <run>/tensorboard/      scalars
 <run>/tracking.json     where its course is told beside TensorBoard, if anywhere
 <run>/metrics-<split>.json   what `portrait evaluate` measured
-<run>/traits.json, traits.pt  what `portrait traits` learnt
+<run>/traits.json, traits.pt  what `portrait train-traits` learnt
 <run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
 """
 
@@ -49,7 +49,6 @@ from portrait.training.run.folder import SETTINGS_FILE, RunFolder
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
 from portrait.training.traits import artifacts as learnt
-from portrait.training.traits.artifacts import FittedTraits
 
 MODEL_FILE, TOKENIZER_FILE = "model.pt", "tokenizer.json"
 TRAIN_ONLY_FOLDER = "train-only"
@@ -76,7 +75,7 @@ class TrainedRun:
     data: dict[str, Any]
     """Path, content identity and report of the data set."""
     traits: FittedTraits | None
-    """What `portrait traits` learnt; None if it was not asked."""
+    """What `portrait train-traits` learnt; None if it was not asked."""
 
 
 def train_run(

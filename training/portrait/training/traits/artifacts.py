@@ -69,7 +69,7 @@ def load_traits(folder: Path) -> FittedTraits | None:
     content = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     if content["statistics"] != list(STATISTICS):
         raise TrainingError(
-            f"{folder / REPORT_FILE} was learnt from other statistics; delete it, and run `portrait traits` again"
+            f"{folder / REPORT_FILE} was learnt from other statistics; delete it, and run `portrait train-traits` again"
         )
     shapes = [
         HeadShape(entry["head"]["profile"], entry["head"]["hidden"])

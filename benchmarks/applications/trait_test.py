@@ -19,7 +19,7 @@ from portrait.training.traits.samples import Samples
 
 
 @dataclass(frozen=True)
-class Moment:
+class TraitTest:
     """Shoppers at the latest moment of a trait's test."""
 
     as_of: datetime
@@ -35,7 +35,7 @@ class Moment:
     """`[shoppers]`: the chance by a logistic regression on recency, frequency and monetary value."""
 
 
-def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime) -> Moment:
+def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime) -> TraitTest:
     """The latest moment of the test of a declared trait.
 
     Args:
@@ -59,21 +59,21 @@ def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime)
             samples.draw_samples(labels, trait, chosen)
             for chosen in (moments.train, moments.validation, moments.test[-1:])
         )
-    rfm = heads.fit_rfm_baseline(_part(trained, train), _part(trained, validation), trained.settings.seed)
+    rfm = heads.fit_rfm_baseline(_make_part(trained, train), _make_part(trained, validation), trained.settings.seed)
     as_of = datetime.fromtimestamp(float(moments.test[-1]), UTC)
     shoppers = [trained.corpus.shopper_ids[row] for row in test.shopper.tolist()]
     histories = shop.histories(data, shoppers)
-    return Moment(
+    return TraitTest(
         as_of,
         trait.horizon_days,
         shoppers,
         test.shopper,
         {each: shop.until(histories[each], as_of) for each in shoppers},
         test.label,
-        heads.predict_probabilities(rfm.head, _part(trained, test).known),
+        heads.predict_probabilities(rfm.head, _make_part(trained, test).known),
     )
 
 
-def _part(trained: TrainedRun, drawn: Samples) -> LabelledInputs:
+def _make_part(trained: TrainedRun, drawn: Samples) -> LabelledInputs:
     known = samples.compute_head_inputs(trained.model, trained.cache, trained.corpus, drawn.shopper, drawn.as_of)
     return LabelledInputs(known, drawn.label)

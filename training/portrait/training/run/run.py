@@ -49,6 +49,7 @@ from portrait.training.run.folder import SETTINGS_FILE, RunFolder
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
 from portrait.training.traits import artifacts as learnt
+from portrait.training.traits.artifacts import FittedTraits
 
 MODEL_FILE, TOKENIZER_FILE = "model.pt", "tokenizer.json"
 TRAIN_ONLY_FOLDER = "train-only"

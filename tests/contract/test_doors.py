@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from portrait.client import messages
 from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_currency, read_events
 from portrait.features.logs.timestamps import EPOCH, MICROSECOND
-from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.contract.validation import find_violations
 from portrait.training.errors import DataError
 from portrait.training.prepare import deletions as forgotten
 from portrait.training.prepare.cleanup import CleanupLimits, clean_events
@@ -128,7 +128,7 @@ def recorded(content: bytes) -> dict[int, RecordedEvent]:
     stored, ids = {}, set()
     for read in read_events(iter(lines), "log", find_currency(iter(lines), "log"), rejected.append):
         [entry] = messages.build_record_request([(read.shopper_id, read.event)]).events
-        if not list(violations(entry)) and (key := (read.shopper_id, read.event.event_id)) not in ids:
+        if not list(find_violations(entry)) and (key := (read.shopper_id, read.event.event_id)) not in ids:
             ids.add(key)
             stored[read.line] = read
     return stored

@@ -9,7 +9,7 @@ import pytest
 
 from portrait.client import messages
 from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_currency, read_events, read_items
-from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.contract.validation import find_violations
 from portrait.training.errors import DataError
 from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.report import Report
@@ -30,7 +30,7 @@ def recorded(name: str) -> list[RecordedEvent]:
     stored = {}
     for read in read_events(lines, name, find_currency(lines, name), rejected.append):
         [entry] = messages.build_record_request([(read.shopper_id, read.event)]).events
-        if not list(violations(entry)):
+        if not list(find_violations(entry)):
             stored.setdefault((read.shopper_id, read.event.event_id), read)
     return list(stored.values())
 

@@ -6,10 +6,10 @@ import subprocess
 import pytest
 
 GAUGES = {
-    "portrait_admission_limit",
-    "portrait_admission_under_way",
-    "portrait_answer_cache_bytes",
-    "portrait_catalogue_added",
+    "portrait_admission_limit_units",
+    "portrait_admission_running_units",
+    "portrait_response_cache_bytes",
+    "portrait_catalogue_unindexed_items",
     "portrait_catalogue_items",
     "portrait_processes",
     "portrait_release",
@@ -17,11 +17,11 @@ GAUGES = {
     "portrait_release_canary_percent",
     "portrait_release_loaded",
     "portrait_release_refused",
-    "portrait_shopper_table_oldest_seconds",
+    "portrait_shopper_table_oldest_timestamp_seconds",
     "portrait_shopper_table_shoppers",
     "portrait_text_cache_bytes",
-    "portrait_traffic_file_misread",
-    "portrait_unanswered",
+    "portrait_traffic_file_invalid",
+    "portrait_model_pending_rows",
     "process_max_fds",
     "process_open_fds",
     "process_resident_memory_bytes",
@@ -31,13 +31,13 @@ GAUGES = {
 """Metrics that may go down. All others only grow, and are counters or histograms."""
 
 
-def gauges(text: str) -> set[str]:
+def list_gauges(text: str) -> set[str]:
     """Names of the gauges in a text of metrics, without the times at which counters were made."""
     shown = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ") and line.endswith(" gauge")}
     return {name for name in shown if not name.endswith("_created")}
 
 
-def lint(text: str) -> str:
+def lint_metrics(text: str) -> str:
     """Return what `promtool check metrics` finds; empty if nothing. Skips the test where there is no promtool."""
     if shutil.which("promtool") is None:
         pytest.skip("there is no promtool: it comes with the package `prometheus`")

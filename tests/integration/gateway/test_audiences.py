@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.gateway import RunningGateway, run_gateway, tabulate
+from support.gateway import RunningGateway, build_audience_table, run_gateway
 from typer.testing import CliRunner
 
 from portrait.client import (
@@ -63,16 +63,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
-    settings = ("--audience-minimum", str(MINIMUM), "--consent-advertising", "unless-withdrawn")
+    settings = ("--min-audience-size", str(MINIMUM), "--consent-advertising", "unless-withdrawn")
     with run_gateway(repository, folder, *settings) as served:
         with Client(served.address) as client:
             with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
                 client.estimate_audience([EVERYBODY])
             record(client, range(SHOPPERS))
-        assert tabulate(repository, folder)["shoppers"] == SHOPPERS
+        assert build_audience_table(repository, folder)["shoppers"] == SHOPPERS
         yield served
         assert "shopper-" not in served.log_text
-        assert "fault" not in {line["event"] for line in served.logged}, served.log_text
+        assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
 
 
 @pytest.fixture
@@ -208,18 +208,18 @@ def test_an_answer_outlives_one_table_and_not_two(
     first = next(pages)
     pages.close()  # type: ignore[attr-defined]
     record(client, range(SHOPPERS, SHOPPERS + 5))
-    assert tabulate(repository, folder)["shoppers"] == SHOPPERS + 5
+    assert build_audience_table(repository, folder)["shoppers"] == SHOPPERS + 5
     assert client.estimate_audience([EVERYBODY]).estimated_size == SHOPPERS + 5
     rest = list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
     assert named([first, *rest]) == [f"shopper-{number:03}" for number in range(SHOPPERS)]
-    tabulate(repository, folder, "--full")
+    build_audience_table(repository, folder, "--full")
     with pytest.raises(FailedPreconditionError, match="begin again"):
         list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
     shutil.rmtree(folder / "audiences")
     with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
         list(client.find_audience([EVERYBODY]))
     record(client, range(SHOPPERS))  # the module's other tests may come later
-    tabulate(repository, folder)
+    build_audience_table(repository, folder)
 
 
 def test_the_command_line(gateway: RunningGateway, tmp_path: Path) -> None:
@@ -267,6 +267,6 @@ def test_the_example_of_the_documentation_works(gateway: RunningGateway, example
 def test_the_metrics_tell_of_audiences(gateway: RunningGateway, client: Client) -> None:
     client.estimate_audience([EVERYBODY])
     text = urllib.request.urlopen(str(gateway.line("ready")["metrics"])).read().decode()
-    assert re.search(r'portrait_audiences_total\{outcome="found"\} [1-9]', text)
+    assert re.search(r'portrait_audience_searches_total\{outcome="found"\} [1-9]', text)
     assert re.search(r"portrait_shopper_table_shoppers [1-9]", text)
-    assert 'kind="audiences"' in text
+    assert 'workload="audiences"' in text

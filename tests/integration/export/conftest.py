@@ -15,7 +15,7 @@ from portrait.training.settings import TrainSettings
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
-    return runs.load(build_once(tmp_path_factory, "trained", _train) / "run")
+    return runs.load_run(build_once(tmp_path_factory, "trained", _train) / "run")
 
 
 def _train(folder: Path) -> None:
@@ -27,7 +27,7 @@ def _train(folder: Path) -> None:
     pl.DataFrame(declared).with_columns(age_band=pl.lit(None, pl.String), region=pl.lit("one")).write_parquet(
         data / "shoppers.parquet"
     )
-    runs.train(data, folder / "run", settings)
+    runs.train_run(data, folder / "run", settings)
 
 
 @pytest.fixture(scope="module", autouse=True)

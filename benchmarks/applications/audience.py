@@ -69,7 +69,7 @@ def _build_table(repository: Path, as_of: datetime, *files: str) -> None:
 
 
 def _sum_scores(profile: Profile) -> float:
-    """Of recency, frequency and money; who spent more comes first among equals."""
+    """Add the scores of recency, frequency and monetary value; among equal sums, higher spending comes first."""
     if (value := profile.customer_value) is None:
         return 0.0
     return value.recency_score + value.frequency_score + (value.monetary_score or 0) + _total_spent(profile) * 1e-9

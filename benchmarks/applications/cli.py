@@ -33,7 +33,7 @@ COMPLETE_UNTIL = datetime.fromisoformat(steps.SHOP_COMPLETE_UNTIL).replace(tzinf
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What an application needs."""
+    """Data, run and release of an application."""
 
     data: Path
     """Folder of the data set."""

@@ -24,7 +24,7 @@ from portrait.training.traits import metrics as measures
 
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
-    """Who would be shown credit as of a past moment, and how many of them missed an instalment after it."""
+    """Measure who would be shown credit at a past time, and how many of them missed an instalment after it."""
     asked = moments.draw_latest(runs.load(run), traits, example.TRAIT, complete_until)
     offers = example.products()
     with asking.open_client(repository) as portrait:

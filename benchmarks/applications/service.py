@@ -23,7 +23,7 @@ from portrait.training.metrics import hit_rate, reciprocal_rank
 
 MESSAGES = example.ARTICLES.with_name("help_messages.jsonl")
 _SHOPPERS = 200
-"""Of the data set, whose histories stand beside the messages in turn."""
+"""Number of shoppers of the data set whose histories accompany the messages, in turn."""
 
 
 def measure(repository: Path, data: Path) -> Table:

@@ -1,4 +1,4 @@
-"""What an application's measure is told by: one table, of figures with their intervals."""
+"""The result of an application: one table of figures with their intervals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +30,10 @@ class Table:
 
     title: str
     text: str
-    """What was asked of whom, in sentences."""
+    """Description of the measurement, in sentences."""
     columns: list[str]
     rows: dict[str, list[Figure | None]]
-    """Of each way to do it, a figure for each column; None where there is none."""
+    """By method: a figure for each column, None where the method has none."""
 
     def lines(self) -> list[str]:
         """As Markdown."""

@@ -1,4 +1,4 @@
-"""How fast audiences are found, and in what memory: `python -m benchmarks audiences REPOSITORY [--shoppers N]`.
+"""Speed and memory of audiences: `python -m benchmarks audiences REPOSITORY [--shoppers N]`.
 
 Generates a shopper table for the newest release of a model repository, serves it by a real gateway, asks it through
 the client, and writes the figures to `benchmarks/results/`.
@@ -53,12 +53,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """How long one question takes."""
+    """Seconds that one question takes."""
 
     question: str
     shoppers: int
     first_seconds: float
-    """Of the first time that it is asked: columns that no question has read come from the disk's cache."""
+    """Seconds of the first call; it reads columns that no call has read before from the page cache."""
     estimate_seconds: float
     """Until the size is there: the median of the next ones."""
     find_seconds: float

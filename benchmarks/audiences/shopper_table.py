@@ -65,7 +65,7 @@ def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> Des
 
 
 def format_shopper_id(number: int) -> str:
-    """Of the length of a UUID."""
+    """Format the id of a shopper, as long as a UUID."""
     return f"{number:032x}"
 
 

@@ -1,4 +1,4 @@
-"""How fast `portrait build-audience-table` computes the profiles of shoppers whose events are recorded."""
+"""Speed of `portrait build-audience-table` for shoppers whose events are recorded."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 
 EVENTS_PER_SHOPPER = 20
-"""Of each shopper."""
+"""Recorded events of each shopper."""
 _TYPES = (EventType.VIEW, EventType.VIEW, EventType.VIEW, EventType.ADD_TO_CART, EventType.PURCHASE)
 _TABULATE = "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
 _BATCH = 1_000

@@ -33,7 +33,7 @@ def count_accepted_events(outcomes: Iterable[Outcome]) -> Counter[str]:
 
 
 def count_codes(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
-    """How many calls of each kind ended with each code."""
+    """Count the calls by kind and status code."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for outcome in outcomes:
         counts[outcome.kind][outcome.code] += 1

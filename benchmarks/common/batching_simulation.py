@@ -51,7 +51,7 @@ class SimulatedModel:
     per_place: float = PER_PLACE
     instances: int = INSTANCES
     batches: list[tuple[float, list[Text], int]] = field(default_factory=list)
-    """When each was sent, what it holds, and the length that it is padded to."""
+    """By batch: the time at which it was sent, its texts, and the length that it is padded to."""
 
     def __post_init__(self) -> None:
         self._idle = asyncio.Semaphore(self.instances)
@@ -65,7 +65,7 @@ class SimulatedModel:
 
 
 class Policy(Protocol):
-    """What gathers texts into batches."""
+    """A policy that gathers texts into batches."""
 
     def submit(self, item: Text, deadline: float | None) -> "asyncio.Future[int]":
         """Have a text answered."""
@@ -79,15 +79,15 @@ def make_gateway_batcher(model: SimulatedModel, shapes: Shapes = SHAPES, limit: 
 
 @dataclass
 class Outcome:
-    """What became of a workload."""
+    """The outcome of a workload."""
 
     model: SimulatedModel
     seconds: dict[int, float] = field(default_factory=dict)
-    """What each answered text took."""
+    """Seconds of each text that was answered."""
     late: dict[int, float] = field(default_factory=dict)
-    """When each was told that its time was up."""
+    """Time at which each text was refused because its deadline had passed."""
     left: dict[int, float] = field(default_factory=dict)
-    """When each caller that went away did so."""
+    """Time at which each caller left who did."""
     refused: set[int] = field(default_factory=set)
     ended: float = 0.0
 

@@ -46,7 +46,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is known of a campaign when it starts."""
+    """Facts of a campaign that are known when it starts."""
 
     number: int
     kind: str
@@ -89,7 +89,7 @@ def read_campaigns(folder: Path, corpus: Corpus) -> list[Campaign]:
 
 
 def read_pairs(folder: Path, corpus: Corpus) -> Pairs:
-    """Who received which campaign, and redeemed a coupon of it."""
+    """Read which household received which campaign, and whether it redeemed a coupon of it."""
     redeemed = (
         readers.read_parquet(folder / "coupon_redemptions.parquet").select("campaign_id", "household_id").unique()
     )

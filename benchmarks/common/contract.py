@@ -19,5 +19,5 @@ def list_unary_methods() -> Iterator[MethodDescriptor]:
 
 
 def method_path(method: MethodDescriptor) -> str:
-    """Where a method is called."""
+    """Return the HTTP/2 path of a method."""
     return f"/{method.containing_service.full_name}/{method.name}"

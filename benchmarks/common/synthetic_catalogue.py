@@ -135,7 +135,7 @@ def _vary_vectors(
 
 
 def _encode_profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Of histories in which each item is one that follows the item before."""
+    """Encode profiles of histories in which each item is associated with the item before."""
     session = onnxruntime.InferenceSession(release_layout.model_file(source, "profile_encoder", real.number))
     starts, follow = real.associations.starts, real.associations.items
     profiles = []

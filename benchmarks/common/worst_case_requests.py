@@ -37,18 +37,18 @@ _WORDS = ("lamp", "rug", "pan", "spade", "red", "blue", "wool", "desk", "floor",
 
 @dataclass(frozen=True)
 class World:
-    """What requests name; the gateway holds it before they are sent."""
+    """The shoppers and items that requests name; the gateway has them before the requests are sent."""
 
     shoppers: Sequence[str]
     """Each with as many recorded events as are read, at most."""
     item_ids: Sequence[str]
-    """Of the default catalogue."""
+    """Ids of items of the default catalogue."""
     interest: Sequence[str]
     """A node of the taxonomy that the shoppers care for."""
 
 
 def max_length(place: str) -> int:
-    """How many entries, pairs or characters a field may hold, by message and field."""
+    """Return the maximum number of entries, pairs or characters of a field, for example `Item.title`."""
     limit = LIMITS[place]
     assert isinstance(limit, Entries | Pairs | Characters)
     return limit.maximum

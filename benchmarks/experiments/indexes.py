@@ -26,7 +26,7 @@ from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
 from portrait.features.candidates.candidate_features import RETRIEVED
 
 _LINKS, _EFFORT = 32, 80
-"""Of HNSW: links of a node, and candidates while it is built."""
+"""Parameters of HNSW: links of a node, and candidates at build time."""
 
 Search = Callable[[NDArray[np.float32]], NDArray[np.int64]]
 
@@ -74,7 +74,7 @@ def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iter
 
 
 def _list_efforts(index: faiss.Index) -> list[tuple[int | None, Callable[[], None]]]:
-    """How far a search may look, and what tells the index."""
+    """List the search efforts of an index, each with a function that sets it."""
     if isinstance(index, faiss.IndexIVF):
         return [(lists, partial(setattr, index, "nprobe", lists)) for lists in (16, 32, 64, 128, 256)]
     if isinstance(index, faiss.IndexHNSW):

@@ -1,4 +1,4 @@
-"""What number formats cost the ranking and gain in speed: `python -m benchmarks precisions RUN`.
+"""Ranking quality and speed by number format of the text encoder: `python -m benchmarks precisions RUN`.
 
 The text encoder of a run is exported in each format and reads every text of the data set through ONNX Runtime. Items,
 histories and queries are made of what it says; the validation targets are ranked as `portrait evaluate` ranks, and

@@ -1,4 +1,4 @@
-"""Whether tensors should reach Triton by shared memory: `python -m benchmarks shared-memory REPOSITORY`.
+"""Tensors to Triton by shared memory or in the message: `python -m benchmarks shared-memory REPOSITORY`.
 
 One call at a time, by turns: tensors in the gRPC message, and the same ones written to a region of system shared memory
 that was registered before. Answers come in the message both ways: they are small.

@@ -1,4 +1,4 @@
-"""Whose recommendations are explained: test shoppers by lot, and what a release recommends them first."""
+"""The cases that are explained: randomly drawn test shoppers, and the first recommendation of a release for each."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 MIN_EVENTS = 8
-"""Of shorter histories three events are cited, and not three others are left to compare with."""
+"""Minimum length of a history: in a shorter one, three cited events leave fewer than three others to compare with."""
 _IN_FLIGHT = 4
 
 

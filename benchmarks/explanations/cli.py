@@ -38,7 +38,7 @@ class Figures:
     """One shopper."""
 
     item: Item
-    """What the release recommends first."""
+    """Item that the release recommends first."""
     why: RankingExplanation
     recommendation: DeletionEffect
     words: DeletionEffect | None
@@ -135,7 +135,7 @@ def _summarise_ways(drops: Sequence[deletion.Loss]) -> dict[str, Any]:
 
 
 def _correlate_joint(found: Sequence[DeletionEffect]) -> dict[str, float]:
-    """Whether the sum of single effects tells what is lost when several events go, over all random removals."""
+    """Correlate the sum of single effects with the loss when several events are removed, over all random removals."""
     sums, lost = np.array([pair for one in found for pair in one.joint]).T
     return {"removals": len(sums), "spearman": float(spearmanr(sums, lost).statistic)}
 

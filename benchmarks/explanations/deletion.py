@@ -21,7 +21,7 @@ from portrait.server.profiles.compute import profile_of
 T = TypeVar("T")
 
 SIZES = (1, 3)
-"""How many are removed."""
+"""Numbers of removed events or words."""
 DRAWS = 5
 """Random removals for each shopper, whose mean counts."""
 MIN_WORDS = 6
@@ -30,24 +30,24 @@ MAX_ATTENTION_SHARE = 0.5
 """An interest that holds more is most of the history: no few events matter to it."""
 
 Loss = dict[str, float]
-"""What is lost by each way of choosing what is removed."""
+"""Loss by method of choosing what is removed."""
 
 
 @dataclass
 class DeletionEffect:
-    """What is lost for one shopper, by how many are removed and how they are chosen."""
+    """Losses for one shopper, by number of removals and method of choosing them."""
 
     by_size: dict[int, Loss] = field(default_factory=dict)
     left_ten: dict[int, Loss] = field(default_factory=dict)
     """1 where the item is no longer among the ten best; only of recommendations."""
     joint: list[tuple[float, float]] = field(default_factory=list)
-    """Of each random removal of several: the sum of their effects, and what was lost."""
+    """By random removal of several events: the sum of their effects, and the loss."""
 
 
 async def measure_recommendation(
     engine: Engine, case: Case, item: Item, effects: Sequence[EventEffect], random: np.random.Generator
 ) -> DeletionEffect:
-    """What the first recommendation loses without some events.
+    """Measure the loss of the first recommendation without some events.
 
     Args:
         engine: serves the release.
@@ -80,7 +80,7 @@ async def measure_recommendation(
 
 
 async def measure_interest(engine: Engine, case: Case, random: np.random.Generator) -> DeletionEffect | None:
-    """What the strongest interest that is not most of the attention loses; None if there is none."""
+    """Measure the loss of the strongest interest that holds at most `MAX_ATTENTION_SHARE`; None if there is none."""
 
     async def interests(history: Sequence[Event]) -> Mapping[tuple[str, ...], tuple[float, tuple[str, ...]]]:
         profile = await profile_of(engine, history, case.as_of, fields=frozenset({"interests"}), deadline=None)
@@ -101,7 +101,7 @@ async def measure_interest(engine: Engine, case: Case, random: np.random.Generat
 
 
 async def measure_trait(engine: Engine, case: Case, name: str, random: np.random.Generator) -> DeletionEffect | None:
-    """What the probability of a trait loses; None if the shopper has none."""
+    """Measure the loss of a trait's probability; None if the shopper has no such trait."""
 
     async def value(history: Sequence[Event]) -> float | None:
         profile = await profile_of(engine, history, case.as_of, fields=frozenset({"traits"}), deadline=None)
@@ -140,7 +140,7 @@ async def _measure_profile(
 async def measure_words(
     engine: Engine, case: Case, item: Item, effects: Sequence[WordEffect], random: np.random.Generator
 ) -> DeletionEffect | None:
-    """What an item loses without some words of its title; None if the title is short."""
+    """Measure the loss of an item without some words of its title; None if the title is short."""
     if len(effects) < MIN_WORDS:
         return None
     words, whole, found = (
@@ -174,7 +174,7 @@ def _choose_removals(
 
 
 def _explained_positions(history: Sequence[Event]) -> list[int]:
-    """Of the events that explanations are about."""
+    """Return the positions of the events that explanations cover."""
     return list(range(max(0, len(history) - ENCODED_EVENTS), len(history)))
 
 

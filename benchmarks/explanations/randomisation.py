@@ -20,7 +20,7 @@ from portrait.training.run.run import TOKENIZER, TrainedRun
 
 
 class Depth(IntEnum):
-    """How far down from the output weights are shuffled."""
+    """Depth, from the output down, to which weights are shuffled."""
 
     RANKER = 1
     PROFILE = 2

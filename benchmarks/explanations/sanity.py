@@ -22,7 +22,7 @@ CITED_EVENTS = 3
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike two explanations of one item are for one shopper."""
+    """Agreement of two explanations of one item for one shopper."""
 
     events: float
     """Spearman's rank correlation of the events' effects; 0 if one tells no event from another."""
@@ -40,7 +40,7 @@ async def explain_item(engine: Engine, case: Case, item: Item) -> RankingExplana
 
 
 def measure_agreement(one: RankingExplanation, other: RankingExplanation) -> Agreement:
-    """How far two explanations of one item, for one shopper, agree."""
+    """Measure the agreement of two explanations of one item for one shopper."""
     ids = [each.event.event_id for each in one.events]
     effects = {each.event.event_id: each.effect for each in other.events}
     cited = {each.event.event_id for each in other.events[:CITED_EVENTS]}

@@ -63,7 +63,7 @@ def measure(data: Path, folder: Path, tuning: Tuning, rate: float) -> None:
 
 
 def _count_parameters(settings: TrainSettings, items: int) -> dict[str, int]:
-    """How many numbers are trained: the BERT's, and all."""
+    """Count the trained parameters: of the BERT, and of the whole model."""
     model = PortraitModel(settings, items)
 
     def trained(module: Any) -> int:

@@ -1,4 +1,4 @@
-"""Whether a release serves on GPUs, and how fast: `python -m benchmarks gpu REPOSITORY [--triton-url HOST:PORT]`.
+"""A release on GPUs, and its speed: `python -m benchmarks gpu REPOSITORY [--triton-url HOST:PORT]`.
 
 Takes the newest release, in the embedded Triton or in one that runs already, as NVIDIA's container. Asks the sessions
 for their providers and Triton for its instances, compares every graph with the same graph on the CPU, and measures
@@ -113,7 +113,7 @@ def list_gpus() -> list[str]:
 
 
 def list_faults(compared: list[GraphComparison], devices: list[str], embedded: bool) -> list[str]:
-    """What does not hold."""
+    """List what is wrong."""
     told = [
         f"{each.graph} differs by {each.difference:.1e}, over {each.bound:.0e}" for each in compared if not each.passed
     ]

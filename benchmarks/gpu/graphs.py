@@ -28,7 +28,7 @@ class GraphComparison:
 
     graph: str
     providers: list[str]
-    """Of a session in this process; CUDA first where one could be had."""
+    """Providers of a session in this process; CUDA first where it is available."""
     instances: list[dict[str, Any]]
     """Kind, number and devices, as Triton made them."""
     difference: float
@@ -37,7 +37,7 @@ class GraphComparison:
 
     @property
     def passed(self) -> bool:
-        """Whether Triton answers as this process does, within the bound."""
+        """True if Triton answers as this process does, within the bound."""
         return self.difference <= self.bound
 
 
@@ -65,7 +65,7 @@ async def compare(client: InferenceServerClient, repository: Path, release: int)
 
 
 def _list_providers(path: Path) -> list[str]:
-    """What a session in this process runs on: the session's own list, not what the wheel says is available."""
+    """List the providers of a session in this process: its own list, not those that the wheel offers."""
     if _CUDA not in onnxruntime.get_available_providers():
         wanted = ["CPUExecutionProvider"]
     else:

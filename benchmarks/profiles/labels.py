@@ -1,4 +1,4 @@
-"""How well labels tell who comes to their categories next, by words and by a few example shoppers."""
+"""AUC of labels for the shoppers who come to their categories next, by words and by a few example shoppers."""
 
 from typing import Any
 

@@ -35,7 +35,7 @@ class CallerGroup:
 
 @dataclass(frozen=True, slots=True)
 class CallerAnswer:
-    """What became of one call."""
+    """The outcome of one call."""
 
     callers: str
     call: int

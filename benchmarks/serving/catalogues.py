@@ -1,4 +1,4 @@
-"""How the cost grows with the catalogue: `python -m benchmarks serving.catalogues REPOSITORY`.
+"""Cost by size of the catalogue: `python -m benchmarks serving.catalogues REPOSITORY`.
 
 Catalogues are made of the newest release of the repository; see `synthetic`. Gateway, Triton and caller share the
 machine; calls come one by one.
@@ -33,7 +33,7 @@ from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceStu
 
 SIZES = (10_000, 100_000, 1_000_000)
 DIMENSION = 384
-"""Of the vectors whose memory is measured: that of the default base model."""
+"""Dimension of the vectors whose memory is measured: that of the default base model."""
 UPSERT_SIZES = (1, 500)
 _CALLS, _WARM = 2_000, 300
 _TRIES = 5
@@ -41,7 +41,7 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class CatalogueCost:
-    """What one size of catalogue costs."""
+    """The cost of one size of catalogue."""
 
     items: int
     retrieval: str
@@ -51,7 +51,7 @@ class CatalogueCost:
     p50_ms: float
     p99_ms: float
     rss_mib: float
-    """Of the gateway's process after the load."""
+    """Memory of the gateway's process after the load."""
     upsert_seconds: dict[int, float]
     """By number of items in the request: how long it took, median; most of it goes to the text encoder."""
     shown_seconds: dict[int, float]

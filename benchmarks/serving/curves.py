@@ -1,4 +1,4 @@
-"""How a cost grows: points that a benchmark keeps beside its rows, for the plot of them all."""
+"""Curves of costs: points that a benchmark keeps beside its results, for a plot of them all."""
 
 import json
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ class Curve:
     name: str
     """The line's own name; empty if it is alone."""
     across: str
-    """What grows, for example `items`."""
+    """Quantity of the x axis, for example `items`."""
     unit: str
-    """Of what is measured."""
+    """Unit of the y axis."""
     points: Sequence[tuple[float, float]]
-    """What grows → what was measured."""
+    """Pairs of x and y."""
 
 
 def keep_curves(curves: Sequence[Curve]) -> None:

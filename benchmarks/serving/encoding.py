@@ -56,7 +56,7 @@ class Figures:
 
 
 def open_encoder(repository: Path, places: int) -> Encode:
-    """What encodes texts in this process.
+    """Open the text encoder in this process.
 
     Args:
         repository: holds the release.

@@ -1,4 +1,4 @@
-"""What a release takes of a gateway's memory when every page of it has been read; in a process of its own."""
+"""Memory of a gateway's release when every page of it has been read, measured in a process of its own."""
 
 import re
 import subprocess

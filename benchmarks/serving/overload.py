@@ -115,7 +115,7 @@ def _make_results(
 
 
 def _find_recovery(normal: list[CallResult], after: list[CallResult]) -> float:
-    """When latency became normal and stayed so: windows whose median is at most the normal 90th percentile."""
+    """Find the time from which the median latency of each window is at most the normal 90th percentile."""
     usual = statistics.quantiles([each.seconds for each in normal if each.code == OK], n=10)[-1]
     began = min(each.sent for each in after)
     last_bad = began

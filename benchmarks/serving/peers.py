@@ -43,7 +43,7 @@ from portrait.server.triton import EmbeddedTriton
 TEXTS, TRIAL_TEXTS, ROUNDS = 3_000, 1_000, 3
 IN_FLIGHT = 64
 OPEN_LOAD_SHARE = 0.7
-"""Of a server's own rate, in the open loop."""
+"""Share of a server's own rate, in the open loop."""
 GATEWAY = "the gateway"
 BATCHES = ((16, 0), (32, 2), (64, 5))
 """Texts in a batch at most, and milliseconds that it waits for them."""
@@ -69,7 +69,7 @@ Start = Callable[[], AbstractContextManager[Target]]
 
 
 def choose_texts(repository: Path) -> list[str]:
-    """What is encoded: titles, as long as queries may be, and whole items; each text once, in random order."""
+    """Choose the texts that are encoded: titles and whole items, each text once, in random order."""
     number = release_layout.releases(repository)[-1]
     lines = (release_layout.folder(repository, number) / release_layout.ITEMS).read_text(encoding="utf-8").splitlines()
     items = [Item(**json.loads(line)) for line in lines]

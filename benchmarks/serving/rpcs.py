@@ -1,4 +1,4 @@
-"""What a call costs beside an empty one: `python -m benchmarks serving.rpcs REPOSITORY`.
+"""Cost of a call beside an empty one: `python -m benchmarks serving.rpcs REPOSITORY`.
 
 An empty echo server, the gateway, and the load generator share the machine; all are measured in one run. Warm means
 that a thousand shoppers come again and again, cold that every history is a new one.
@@ -45,7 +45,7 @@ CallFactory = Callable[[shopper_pb2.ShopperRef], Call]
 
 
 def make_profile_call(shopper: shopper_pb2.ShopperRef) -> Call:
-    """What `GetProfile` fills by default: all but the embedding."""
+    """Make a call for the default fields of `GetProfile`: all but the embedding."""
     return Call(PROFILE_PATH, GetProfileRequest(shopper=shopper).SerializeToString())
 
 
@@ -210,7 +210,7 @@ def _measure_clients(gateway: Gateway, calls: Sequence[Call], seconds: float) ->
 
 
 def _measure_drift(gateway: Gateway, shoppers: ShopperFactory) -> None:
-    """How the ten best items change in the time for which an answer may be given again."""
+    """Measure how the ten best items change in the lifetime of a cached response."""
     now = int(time.time())
     requests = [RecommendRequest(shopper=shoppers.inline(EVENTS), k=10) for _ in range(200)]
     with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:

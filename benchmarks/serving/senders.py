@@ -1,4 +1,4 @@
-"""How one text is sent to each server, and load made of it, in a process of its own."""
+"""Senders of one text to each server, and loads of texts, sent from a process of its own."""
 
 import asyncio
 import multiprocessing
@@ -32,7 +32,7 @@ Send = Callable[[str], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Target:
-    """Where texts are sent, and how."""
+    """The server that texts are sent to."""
 
     kind: str
     """`litserve`, `mosec`, `triton` or `gateway`."""
@@ -46,7 +46,7 @@ class Target:
 
 @asynccontextmanager
 async def open_sender(target: Target) -> AsyncIterator[Send]:
-    """What sends one text, over connections that stay open."""
+    """Open connections to a server and yield a function that sends one text."""
     match target.kind:
         case "triton":
             async with open_client(target.address) as client:

@@ -1,4 +1,4 @@
-"""What batches of texts cost by their shape, in process: `python -m benchmarks batch-shapes REPOSITORY`.
+"""Cost of batches of texts by shape, in process: `python -m benchmarks batch-shapes REPOSITORY`.
 
 Fits seconds = fixed + per_place * rows * length to what is measured, by least squares of the relative errors. What
 `SHAPES` of `portrait.server.inference.texts` calls the overhead is fixed / per_place.

@@ -59,7 +59,7 @@ _KILL_SECONDS = 15.0
 
 Numbers = NDArray[np.float64]
 ReleaseAnswers = dict[int, list[Numbers]]
-"""What each release says to each of the calls."""
+"""By release: its answer to each of the calls."""
 
 
 def measure(repository: Path, seconds: float = 60.0, swaps: int = 20, kills: int = 5) -> list[Result]:
@@ -129,7 +129,7 @@ def _make_results(
 
 
 def relative_distance(release: int, numbers: Numbers, said: Mapping[int, Numbers]) -> float:
-    """How far an answer is from what its release says, as a share of how far the nearest other release is from that."""
+    """Return the distance of an answer from its release's own, relative to the nearest other release's distance."""
     own = said[release]
     apart = min(_distance(own, other) for number, other in said.items() if number != release)
     return _distance(numbers, own) / apart
@@ -158,7 +158,7 @@ def _request_release(call: Call) -> Call:
 
 
 async def _collect_answers(address: str, calls: Sequence[Call], release: int) -> list[Numbers]:
-    """What a release says to each call, while it serves alone."""
+    """Collect the answer of a release to each call while it is the only one that serves."""
     said = []
     async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
         for call in calls:
@@ -228,7 +228,7 @@ def _measure_kills(repository: Path, releases: list[int], kills: int) -> list[Re
 
 
 async def _measure_start(repository: Path, release: int) -> float:
-    """How long Triton takes from nothing until it has a release loaded, with nothing else to do."""
+    """Measure the seconds that an otherwise idle Triton takes to start and load a release."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:

@@ -41,11 +41,11 @@ _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 
 @dataclass(frozen=True)
 class Figures:
-    """What four requests at once took."""
+    """The cost of four requests at once."""
 
     bytes: int
     units: float
-    """Of one of them that was let in."""
+    """Units of one admitted request."""
     slowest: float
     """Seconds until the last was answered or refused."""
     codes: Counter[str]

@@ -81,7 +81,7 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
 
 
 def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pairs) -> Known:
-    """Of each pair: the shopper's statistics, the affinities to the campaign, the campaign, and the profile."""
+    """Make the inputs of each pair: the shopper's statistics, affinities to the campaign, the campaign, the profile."""
     corpus, vectors = trained.corpus, trained.index.vectors
     by_number = {campaign.number: campaign for campaign in campaigns}
     starts = np.array([by_number[number].start for number in pairs.campaign.tolist()])
@@ -110,7 +110,7 @@ def _list_bought(corpus: Corpus, shopper: int, as_of: float) -> NDArray[np.int64
 
 
 def _select_columns(dimension: int) -> dict[str, list[int]]:
-    """What each model reads of what is told."""
+    """List the columns of the inputs that each model reads."""
     statistics = list(range(len(STATISTICS)))
     affinities = list(range(len(STATISTICS), len(STATISTICS) + len(_AFFINITIES)))
     campaign = list(range(affinities[-1] + 1, affinities[-1] + 1 + len(_CAMPAIGN)))

@@ -1,4 +1,4 @@
-"""What profiles tell of what shoppers declared, before and after concealment."""
+"""Demographics that profiles reveal, before and after concept erasure."""
 
 from pathlib import Path
 from typing import Any

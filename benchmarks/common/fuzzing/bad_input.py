@@ -23,7 +23,7 @@ from benchmarks.common.load.generator import Call
 Chance = random.Random
 
 _MAX_DATA_BYTES = 2_000
-"""Of one stream at most: all streams of a connection fit into the window that it begins with."""
+"""Maximum bytes of one stream, so that all streams of a connection fit into its initial window."""
 _METHODS = [method_path(method) for method in list_unary_methods()]
 
 

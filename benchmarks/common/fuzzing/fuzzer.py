@@ -30,7 +30,7 @@ TRANSPORT_ERRORS = (
     "Compression bit set ",
     "Decompression failed ",
 )
-"""How the statuses begin that gRPC's own transport gives, before the gateway sees a call: INTERNAL for headers that
+"""Prefixes of the status messages of gRPC's transport, before the gateway sees a call: INTERNAL for headers that
 HTTP/2 or gRPC forbid, and for a compressed message without encoding or of bytes that don't unpack, where gRPC's own
 specification asks for it (https://github.com/grpc/grpc/blob/master/doc/compression.md)."""
 
@@ -40,7 +40,7 @@ _FAULT_STATUSES = {grpc.StatusCode.INTERNAL.value[0], grpc.StatusCode.UNKNOWN.va
 
 @dataclass
 class Report:
-    """What became of the inputs."""
+    """The outcome of all inputs."""
 
     ends: Counter[str] = field(default_factory=Counter)
     """By kind of input and how it ended."""

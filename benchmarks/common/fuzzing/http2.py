@@ -19,7 +19,7 @@ Headers = Sequence[tuple[str, str]]
 
 @dataclass
 class StreamEnd:
-    """How a stream, or a connection, ended."""
+    """The end of a stream or a connection."""
 
     how: str = "hung"
     """`answered`, `reset` (RST_STREAM), `closed` (the connection went), `left` (by us), or `hung`: not in time."""
@@ -33,7 +33,7 @@ class StreamEnd:
 
 @dataclass(frozen=True, slots=True)
 class StreamInput:
-    """What goes over one stream."""
+    """The input for one stream."""
 
     headers: Headers
     data: bytes = b""
@@ -92,7 +92,7 @@ def _connect(address: str, seconds: float) -> socket.socket:
 
 
 def _send(connection: socket.socket, sent: bytes) -> bool:
-    """Whether the other side took it."""
+    """Send bytes; return whether the other side accepted them."""
     try:
         connection.sendall(sent)
     except TimeoutError:

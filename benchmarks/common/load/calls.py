@@ -21,7 +21,7 @@ PROFILE_PATH = "/portrait.v1.ProfileService/GetProfile"
 
 
 def make_mixed_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
-    """Of ten calls seven recommendations, two profiles with embedding, one search with words of its own.
+    """Make a mix of calls: 70% recommendations, 20% profiles with embedding, 10% searches with words of their own.
 
     Args:
         repository: holds the release whose items are visited.

@@ -39,7 +39,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What became of one call."""
+    """The outcome of one call."""
 
     sent: float
     """`time.monotonic()`."""
@@ -49,7 +49,7 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent.
+    """A load, and how it is sent.
 
     A load either has `in_flight`: so many calls are always under way; or `rate`: calls a second.
     """
@@ -61,7 +61,7 @@ class Load:
     in_flight: int = 0
     rate: float = 0.0
     even: bool = False
-    """Whether calls with a `rate` come at even distances, as from k6; if not, at random times."""
+    """True for calls at even intervals, as from k6; False for a Poisson process. Only for loads with a `rate`."""
     after_refusal: float = 0.0
     """Seconds that a caller of a closed loop waits after it was refused, before it calls again."""
     leaving: float = 0.0

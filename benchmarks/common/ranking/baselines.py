@@ -37,7 +37,7 @@ class Baseline:
     name: str
     grid: Callable[[], Iterator[dict[str, Any]]]
     prepare: Callable[[Task, dict[str, Any]], Any]
-    """What is costly and shared by settings that differ in `_SCORER_SETTINGS` ones only."""
+    """Costly preparation, shared by settings that differ in `_SCORER_SETTINGS` only."""
     scorer: Callable[[Task, Any, dict[str, Any]], Scorer]
 
     def tuned(self, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
@@ -94,7 +94,7 @@ def _fit_ease(task: Task, settings: dict[str, Any]) -> NDArray[np.float32]:
 
 
 def _score_by_own_history(task: Task, _: Any, settings: dict[str, Any]) -> Scorer:
-    """What the shopper had before, recent events counting more; popularity fills up."""
+    """Score by the shopper's own earlier items, recent ones more; popularity fills up."""
     share = (settings["popularity"] * task.holdout.item_counts / task.holdout.item_counts.sum()).astype(np.float32)
     return lambda targets: np.asarray(task.contexts(targets, settings["decay"]).todense()) + share
 

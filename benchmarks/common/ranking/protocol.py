@@ -22,7 +22,7 @@ Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
 
 class Protocol(StrEnum):
-    """What a model may learn from before it is asked for the test items. Two protocols never share a column."""
+    """The events that a model may learn from before the test. Results of two protocols never share a column."""
 
     TRAIN_ONLY = "train only"
     """The training events. The validation item is context when the test item is asked for, but never a target."""

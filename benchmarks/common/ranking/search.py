@@ -1,4 +1,4 @@
-"""What the search benchmark asks: clicks right after a search, ranked with and without the shopper."""
+"""The protocol of the search benchmark: clicks right after a search, ranked with and without the shopper."""
 
 import dataclasses
 from typing import Any

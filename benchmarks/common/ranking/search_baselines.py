@@ -1,4 +1,4 @@
-"""What personalised search has to beat beside the same encoder without the shopper: words and counts."""
+"""Baselines of personalised search beside the same encoder without the shopper: words and counts."""
 
 import re
 from collections import Counter, defaultdict

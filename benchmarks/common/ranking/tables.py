@@ -25,7 +25,7 @@ def compute_metrics(ranks: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def describe_model(settings: dict[str, Any], ranks: NDArray[np.int64]) -> dict[str, Any]:
-    """What stands of a model in the results: how it was set, its ranks, and every measure of them."""
+    """Describe a model for the results: its settings, its ranks, and every metric of them."""
     return {"settings": settings, "ranks": ranks, "measures": compute_metrics(ranks)}
 
 

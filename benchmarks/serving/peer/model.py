@@ -1,4 +1,4 @@
-"""What every peer serves: texts to embeddings by the same graph, runtime, tokenizer and threads.
+"""The model that every peer serves: texts to embeddings by the same graph, runtime, tokenizer and threads.
 
 Within a batch that a peer has gathered, like lengths go together within the gateway's own budget of tokens: what a
 careful team would write into its handler.

@@ -33,7 +33,7 @@ LEARNT = 600
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is known of a campaign before it is sent."""
+    """Facts of a campaign that are known before it is sent."""
 
     name: str
     kind: str

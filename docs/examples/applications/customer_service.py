@@ -34,7 +34,7 @@ def answers(
 
 
 def latest_orders(portrait: Client, history: list[Event]) -> list[tuple[Event, Item]]:
-    """What the shopper bought last, newest first: messages are mostly about it."""
+    """List the shopper's latest purchases, newest first: most messages are about one of them."""
     bought = [event for event in history if event.type is EventType.PURCHASE][: -ORDERS - 1 : -1]
     return [(event, portrait.get_item(event.item_id)) for event in bought]
 

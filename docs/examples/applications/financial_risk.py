@@ -32,7 +32,7 @@ class Product:
     """It is shown to nobody whose chance to miss an instalment is higher, or not known; None for everybody."""
 
     def may_be_shown(self, risk: float | None) -> bool:
-        """Whether the policy allows it; who is not known is not judged, but given no credit either."""
+        """Return whether the policy allows the product; a shopper without a known risk is offered no credit."""
         return self.highest_risk is None or (risk is not None and risk <= self.highest_risk)
 
 
@@ -49,7 +49,7 @@ def products() -> list[Product]:
 
 
 def allowed(portrait: Client, shopper_id: str) -> bool:
-    """Whether a shopper allows decisions on their risk: by default, only once they have granted it."""
+    """Return whether a shopper allows decisions on their risk: by default, only after granting it."""
     return portrait.get_consents(shopper_id).permissions[Purpose.RISK].allowed
 
 
@@ -61,7 +61,7 @@ def risk(traits: tuple[Trait, ...]) -> float | None:
 def offered(
     portrait: Client, history: list[Event], chance: float | None, offers: list[Product], as_of: datetime | None
 ) -> Ranking:
-    """What may be shown to a shopper, the best fit first."""
+    """Rank the products that may be shown to a shopper, the best fit first."""
     shown = [product.item for product in offers if product.may_be_shown(chance)]
     return portrait.rank(history, shown, catalogue=CATALOGUE, as_of=as_of)
 

@@ -1,4 +1,4 @@
-"""What the examples share: where the gateway is, and a shop's log as histories.
+"""Shared parts of the examples: the gateway's address, and a shop's log as histories.
 
 The log is a data set that `portrait prepare` wrote. Histories travel with each call, so nothing has to be recorded
 first; a shop in service records events once (`portrait record`) and names its shoppers by id instead.
@@ -79,5 +79,5 @@ def now(history: list[Event]) -> datetime | None:
 
 
 def until(history: list[Event], moment: datetime) -> list[Event]:
-    """What was known of a shopper at a moment."""
+    """Return the events of a history up to a time."""
     return [event for event in history if event.time is not None and event.time <= moment]

@@ -46,7 +46,7 @@ def items() -> Iterator[dict[str, object]]:
 
 
 def events(shopper: int, prices: dict[str, float]) -> Iterator[dict[str, object]]:
-    """What one shopper does: needs come, are searched for or looked for, and mostly end in a purchase."""
+    """Generate the events of one shopper: needs arise, lead to searches or views, and mostly end in a purchase."""
     random = Random(shopper)
     who, liked, brand = f"shopper-{shopper:03}", random.sample(sorted(KINDS), 2), random.randrange(len(BRANDS))
     leaves = DAYS if random.random() < 0.8 else random.randint(DAYS // 3, DAYS)

@@ -36,7 +36,7 @@ class Table:
     """By method: a figure for each column, None where the method has none."""
 
     def lines(self) -> list[str]:
-        """As Markdown."""
+        """Format the table as Markdown lines."""
         head = [f"| | {' | '.join(self.columns)} |", "|---" * (len(self.columns) + 1) + "|"]
         told = [
             f"| {name} | {' | '.join('' if each is None else str(each) for each in figures)} |"
@@ -46,11 +46,11 @@ class Table:
 
 
 def bootstrap_mean(values: NDArray[np.float64], who: NDArray[np.int64], form: str = ".3f") -> Figure:
-    """A mean, with a bootstrap interval over whom the values are of."""
+    """Return a mean with a bootstrap interval over the shoppers that the values belong to."""
     return to_figure(measures.estimate(lambda weights: float((weights * values).sum() / weights.sum()), who), form)
 
 
 def to_figure(estimate: dict[str, Any], form: str = ".3f") -> Figure:
-    """A figure as the training measures it."""
+    """Convert an estimate of the training to a figure."""
     low, high = estimate["interval"]
     return Figure(float(estimate["value"]), (float(low), float(high)), form)

@@ -20,7 +20,7 @@ _PATHS = 5_000
 
 
 def make_taxonomy(release: Release) -> list[tuple[str, ...]]:
-    """The release's own nodes, then made-up ones up to `_PATHS`."""
+    """Return the taxonomy's nodes of the release, then generated ones up to `_PATHS`."""
     own = {item.category_path[:depth] for item in release.items for depth in range(1, len(item.category_path) + 1)}
     made = ((f"Department {number % 50}", f"Category {number}") for number in range(_PATHS))
     return [*sorted(own), *made][:_PATHS]

@@ -23,7 +23,7 @@ _BATCH = 1_000
 
 
 def measure_rates(repository: Path, release: Release, shoppers: int, folder: Path) -> dict[str, int]:
-    """Shoppers a second: of a first run, and of one for a tenth of them who have new events."""
+    """Measure shoppers per second: in a first run, and in a run for the tenth of them that has new events."""
     state = folder / "portrait.db"
     asyncio.run(_record_events(state, release, range(shoppers)))
     first = _build_table(repository, folder)

@@ -28,7 +28,7 @@ def format_origin(where: dict[str, str]) -> str:
 
 
 def write_results(name: str, results: Any, text: str) -> None:
-    """Write `<name>.json` and `<name>.md` among the results, each all of it or nothing."""
+    """Write `<name>.json` and `<name>.md` into the results, each atomically."""
     for suffix, content in ((".json", json.dumps(results, indent=2) + "\n"), (".md", text)):
         temporary = RESULTS / f".{name}{suffix}.tmp"
         temporary.write_text(content, encoding="utf-8")

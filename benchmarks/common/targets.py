@@ -31,7 +31,7 @@ class Result:
         return measured is not None and bool(_COMPARISONS[comparison](measured, float(bound)))
 
     def __str__(self) -> str:
-        """Format as JSON."""
+        """Format the result as JSON."""
         return json.dumps(asdict(self) | {"passed": self.passed})
 
 

@@ -1,4 +1,4 @@
-"""The deletion test: what is explained falls further without what the explanation cites than without anything else.
+"""The deletion test: a score falls further without the cited events than without any others.
 
 Also known as comprehensiveness (DeYoung et al. 2020, "ERASER"). For one event it is true by construction: the cited one
 is the one whose removal costs most. It says something for three that are removed together, and of what explanations do
@@ -23,11 +23,11 @@ T = TypeVar("T")
 SIZES = (1, 3)
 """Numbers of removed events or words."""
 DRAWS = 5
-"""Random removals for each shopper, whose mean counts."""
+"""Number of random removals for each shopper; their mean counts."""
 MIN_WORDS = 6
-"""Shorter titles have not three cited words and three others."""
+"""Minimum words of a title: three cited ones and three others."""
 MAX_ATTENTION_SHARE = 0.5
-"""An interest that holds more is most of the history: no few events matter to it."""
+"""Maximum weight of an interest: a larger one is most of the history, and no few events matter to it."""
 
 Loss = dict[str, float]
 """Loss by method of choosing what is removed."""
@@ -39,7 +39,7 @@ class DeletionEffect:
 
     by_size: dict[int, Loss] = field(default_factory=dict)
     left_ten: dict[int, Loss] = field(default_factory=dict)
-    """1 where the item is no longer among the ten best; only of recommendations."""
+    """By number of removals: 1 if the item is no longer among the ten best; only for recommendations."""
     joint: list[tuple[float, float]] = field(default_factory=list)
     """By random removal of several events: the sum of their effects, and the loss."""
 
@@ -161,7 +161,7 @@ async def measure_words(
 def _choose_removals(
     history: Sequence[Event], cited: Sequence[str], random: np.random.Generator
 ) -> dict[str, list[list[int]]]:
-    """Places of the events that are removed, by how they are chosen: cited, other ones by lot, the latest."""
+    """Choose the positions of removed events by method: the cited ones, others at random, the latest."""
     places = _explained_positions(history)
     chosen = [place for place in places if history[place].event_id in set(cited)]
     others = [place for place in places if place not in chosen]
@@ -188,7 +188,7 @@ def _remove(history: Sequence[Event], removed: Sequence[int]) -> list[Event]:
 
 
 def _order_by_similarity(engine: Engine, history: Sequence[Event], item: Item) -> list[int]:
-    """Places of a history's events, those first whose items are most like an item: what one would cite unasked."""
+    """Order the positions of a history's events by similarity of their items to an item: a naive explanation."""
     release = engine.release
     rows = np.array([release.row_of(event) for event in history], dtype=np.int64)
     vectors = release.vectors[[*rows, release.items.row(DEFAULT_CATALOGUE, item.item_id)]].astype(np.float32)

@@ -24,7 +24,7 @@ Inputs = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class GraphComparison:
-    """One graph."""
+    """The comparison of one graph."""
 
     graph: str
     providers: list[str]
@@ -32,7 +32,7 @@ class GraphComparison:
     instances: list[dict[str, Any]]
     """Kind, number and devices, as Triton made them."""
     difference: float
-    """The largest between Triton and this process, relative to the larger of 1 and the value."""
+    """Largest difference between Triton and this process, relative to the larger of 1 and the value."""
     bound: float
 
     @property
@@ -76,7 +76,7 @@ def _list_providers(path: Path) -> list[str]:
 
 
 def _make_inputs(session: Any, rows: int, length: int, vocabulary: int, random: np.random.Generator) -> Inputs:
-    """Inputs that look like real ones, nothing padded."""
+    """Make inputs that look like real ones, without padding."""
     inputs: Inputs = {}
     for value in session.get_inputs():
         shape = (rows, *(axis if isinstance(axis, int) else length for axis in value.shape[1:]))

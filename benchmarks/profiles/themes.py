@@ -1,4 +1,4 @@
-"""Themes: labels that nobody trained for, and the categories of Open e-commerce that a person would file under them."""
+"""Themes: labels without training, and the categories of Open e-commerce that a person would file under them."""
 
 THEMES: dict[str, frozenset[str]] = {
     "things for a baby": frozenset({"baby", "diaper", "teether", "pacifier", "stroller", "infant", "breast"}),

@@ -1,4 +1,4 @@
-"""Baselines that were tuned and ranked already: a benchmark that was stopped goes on behind them."""
+"""A cache of tuned and ranked baselines, so that a benchmark that was stopped continues after them."""
 
 import hashlib
 import json

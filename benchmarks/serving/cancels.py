@@ -37,7 +37,7 @@ EARLY_SHARE = 0.1
 COMPARED_CALLS = 3_000
 """Calls whose work is counted, without and with callers who leave."""
 _FILL_CALLS = 10_000
-"""Calls until the cache is full and pools have come to their size."""
+"""Number of calls until the cache is full and pools have reached their size."""
 _TEXT_CACHE_MIB = 4
 _MAX_SECONDS = 3_600.0
 

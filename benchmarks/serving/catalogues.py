@@ -47,19 +47,19 @@ class CatalogueCost:
     retrieval: str
     recall_at_100: float
     start_seconds: float
-    """From the start of the process, Triton's with it, to the first call answered."""
+    """Seconds from the start of the process, with Triton, to the first answer."""
     p50_ms: float
     p99_ms: float
     rss_mib: float
     """Memory of the gateway's process after the load."""
     upsert_seconds: dict[int, float]
-    """By number of items in the request: how long it took, median; most of it goes to the text encoder."""
+    """By number of items in the request: median seconds; most of them go to the text encoder."""
     shown_seconds: dict[int, float]
-    """The same: from its answer until all of them were recommended."""
+    """By number of items in the request: median seconds from the answer until all of them are recommended."""
 
 
 def measure(repository: Path, sizes: Sequence[int] = SIZES) -> list[Result]:
-    """A row for each bar; the curve goes to stderr, a line of JSON each size."""
+    """Measure all sizes; the curve goes to stderr, a line of JSON for each size."""
     points = []
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".catalogues-") as name:
         for size in sizes:
@@ -99,7 +99,7 @@ def _measure_upsert(gateway: Gateway, count: int) -> tuple[float, float]:
 
 
 def _time_until_shown(channel: grpc.Channel, name: str, count: int) -> tuple[float, float]:
-    """Upsert items of words and a category of their own, and ask for the category; seconds of both."""
+    """Upsert items of a new category, and recommend in it until they are shown; return the seconds of both."""
     items = [
         item_pb2.Item(item_id=f"{name}-{place}", title=f"Novelty {name}, number {place}", category_path=[f"new {name}"])
         for place in range(count)

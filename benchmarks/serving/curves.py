@@ -14,9 +14,9 @@ class Curve:
     """One line of one panel."""
 
     panel: str
-    """Its title, for example `Recommend, warm`."""
+    """Title of the panel, for example `Recommend, warm`."""
     name: str
-    """The line's own name; empty if it is alone."""
+    """Name of the line; empty if the panel has one line."""
     across: str
     """Quantity of the x axis, for example `items`."""
     unit: str
@@ -26,13 +26,13 @@ class Curve:
 
 
 def keep_curves(curves: Sequence[Curve]) -> None:
-    """Keep curves in the place of those of the same panel and name."""
+    """Store curves, replacing those of the same panel and name."""
     kept = {(curve.panel, curve.name): curve for curve in [*read_curves(), *curves]}
     CURVES_FILE.write_text(json.dumps([asdict(curve) for curve in kept.values()], indent=2) + "\n", encoding="utf-8")
 
 
 def read_curves() -> list[Curve]:
-    """All that are kept."""
+    """Read all stored curves."""
     return (
         [Curve(**each) for each in json.loads(CURVES_FILE.read_text(encoding="utf-8"))] if CURVES_FILE.exists() else []
     )

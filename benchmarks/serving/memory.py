@@ -16,7 +16,7 @@ _BLOCK = 10_000
 
 
 def measure_resident_memory(repository: Path) -> int:
-    """Bytes of a process that holds the newest release of a repository and its catalogues, and has read all of it."""
+    """Measure the memory of a process that has loaded and read the newest release with its catalogues, in bytes."""
     command = [sys.executable, "-m", "benchmarks.serving.memory", str(repository)]
     return int(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout)
 

@@ -26,7 +26,7 @@ from portrait.training.traits.head_selection import Part
 from portrait.training.traits.samples import Known
 
 NEAREST_PRODUCTS = 50
-"""Products of a campaign that a shopper's affinity is the mean over, the nearest ones."""
+"""Number of a campaign's nearest products over which a shopper's affinity is averaged."""
 _AFFINITIES = (
     "to all products",
     "to the nearest products",
@@ -37,7 +37,7 @@ _CAMPAIGN = ("type A", "type B", "type C", "products")
 
 
 def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
-    """Redemption in the test campaigns, against popularity and RFM.
+    """Measure redemption in the test campaigns, against popularity and RFM.
 
     Args:
         trained: a run on the data set's purchases, of `--split time`.
@@ -103,7 +103,7 @@ def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pair
 
 
 def _list_bought(corpus: Corpus, shopper: int, as_of: float) -> NDArray[np.int64]:
-    """Items of the shopper's latest remembered events up to a moment."""
+    """List the items of the shopper's latest remembered events up to a time."""
     start, end = corpus.starts[shopper : shopper + 2]
     end = start + np.searchsorted(corpus.columns.time[start:end], as_of, side="right")
     return corpus.event_item[max(start, end - REMEMBERED_EVENTS) : end]

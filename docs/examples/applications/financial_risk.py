@@ -29,7 +29,7 @@ class Product:
 
     item: Item
     highest_risk: float | None
-    """Maximum probability of a missed instalment; a higher or unknown one hides the product. None shows it to everyone."""
+    """Maximum probability of a missed instalment; a higher or unknown one hides it. None shows it to everyone."""
 
     def may_be_shown(self, risk: float | None) -> bool:
         """Return whether the policy allows the product; a shopper without a known risk is offered no credit."""

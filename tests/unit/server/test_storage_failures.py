@@ -149,7 +149,7 @@ async def test_a_disk_that_became_read_only_is_told_as_that_and_is_read(tmp_path
 async def test_a_file_that_this_process_may_only_read(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "portrait.db")
     await store.record(events("ann", 0, 3))
-    await store._writer.alone(lambda connection: connection.execute("PRAGMA query_only = ON"))
+    await store._writer.run_alone(lambda connection: connection.execute("PRAGMA query_only = ON"))
     assert await failed(store) == {("UNAVAILABLE", True)}
     assert len(await store.history("ann", EVER, 9)) == 3
     await store.close()

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.audiences.shopper_table import NOW, shopper_id
 from portrait.server.consent.consents import Purpose
 from portrait.server.storage.sqlite import open_store
-from portrait.server.timestamps import microseconds
+from portrait.server.timestamps import to_microseconds
 
 GRANTED = 0.7
 """Share of shoppers who granted advertising; the others refused it."""
@@ -40,7 +40,7 @@ async def _begin(state: Path) -> None:
 
 
 def _said(shoppers: int, seed: int) -> Iterator[tuple[str, str, bool, int, int]]:
-    rng, moment = np.random.default_rng(seed), microseconds(NOW)
+    rng, moment = np.random.default_rng(seed), to_microseconds(NOW)
     advertising, personalisation = rng.random(shoppers) < GRANTED, rng.random(shoppers) >= WITHDRAWN
     for number, (may_advertise, may_personalise) in enumerate(
         zip(advertising.tolist(), personalisation.tolist(), strict=True)

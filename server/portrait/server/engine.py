@@ -17,7 +17,7 @@ from portrait.features.generators import run_at_once
 from portrait.features.release import layout as release_layout
 from portrait.features.text.normalisation import item_text
 from portrait.server.batching.batcher import Batcher
-from portrait.server.catalogue.candidate_set import CandidateSet, described
+from portrait.server.catalogue.candidate_set import CandidateSet, candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogues, Shelves
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
@@ -198,8 +198,8 @@ class Engine:
         texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_at_once(_texts(items))
         words = await self.texts.encode(texts, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
-            return described(self.release, catalogue, items, words)
-        return await asyncio.to_thread(described, self.release, catalogue, items, words)
+            return candidates_from_text(self.release, catalogue, items, words)
+        return await asyncio.to_thread(candidates_from_text, self.release, catalogue, items, words)
 
 
 def _count_learnt(release: Release) -> int:

@@ -17,13 +17,13 @@ from portrait.features.items.item_table import ItemTable, line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
 from portrait.features.text.idf import Rarity
-from portrait.server.catalogue.candidate_set import described
+from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogue, Snapshot
 from portrait.server.catalogue.filters import Filter
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import retrieve
+from portrait.server.recommendation.candidates import generate_candidates
 from portrait.server.recommendation.diversity import limit_categories
-from portrait.server.recommendation.fallback_ranking import unranked
+from portrait.server.recommendation.fallback_ranking import generate_fallback_candidates
 from portrait.server.release.release import Release
 
 PATHS = ((), ("Dairy",), ("Dairy", "Milk"), ("Dairy", "Cheese"), ("Bread",))
@@ -74,7 +74,7 @@ def test_a_limit_takes_items_out_and_changes_nothing_else(
     release = released([*paths, ("Bread",)])
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     added = [Item(f"new {n}", "New", category_path=path) for n, path in enumerate(new)]
-    catalogue.upsert(described(release, DEFAULT_CATALOGUE, added, np.ones((len(new), 2), np.float32)))
+    catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, added, np.ones((len(new), 2), np.float32)))
     order = [f"{row:04}" for row in range(len(paths) + 1)] + [item.item_id for item in added]
     path_of = {each: cast(Item, catalogue.now.item(each)).category_path for each in order}
     found = chosen(catalogue.now, order, limit, k)
@@ -87,13 +87,15 @@ def test_a_limit_takes_items_out_and_changes_nothing_else(
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-@pytest.mark.parametrize("search", [retrieve, unranked])
+@pytest.mark.parametrize("search", [generate_candidates, generate_fallback_candidates])
 @pytest.mark.parametrize("limit", [1, 3])
 def test_other_categories_fill_the_answer_however_far_they_are(search, known: bool, limit: int) -> None:  # type: ignore[no-untyped-def]
     release = released([("Dairy", "Milk")] * SIDE + [("Aisle", str(n % 10)) for n in range(30)])
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     bread = Item("new bread", "Bread", category_path=("Bread",))
-    catalogue.upsert(described(release, DEFAULT_CATALOGUE, [bread], np.array([[0.0, 1.0]], dtype=np.float32)))
+    catalogue.upsert(
+        candidates_from_text(release, DEFAULT_CATALOGUE, [bread], np.array([[0.0, 1.0]], dtype=np.float32))
+    )
     found = search(catalogue.now, shopper(release, known), 12, Filter(), (), limit)
     taken = Counter(cast(Item, catalogue.now.item(each)).category_path for each in found.item_ids)
     assert sum(min(count, limit) for count in taken.values()) >= 12
@@ -106,6 +108,6 @@ def test_other_categories_fill_the_answer_however_far_they_are(search, known: bo
 def test_without_a_limit_nothing_changes() -> None:
     release = released([("Dairy", "Milk")] * SIDE + [("Bread",)])
     now = Catalogue(DEFAULT_CATALOGUE, release).now
-    plain, none = (retrieve(now, shopper(release, True), 12, Filter(), (), *limit) for limit in ((), (0,)))
+    plain, none = (generate_candidates(now, shopper(release, True), 12, Filter(), (), *limit) for limit in ((), (0,)))
     assert plain.item_ids == none.item_ids
     assert len(plain.item_ids) == RETRIEVED

@@ -52,7 +52,9 @@ class CandidateSet:
         )
 
 
-def described(release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]) -> CandidateSet:
+def candidates_from_text(
+    release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]
+) -> CandidateSet:
     """Items by their words, and by what behaviour taught: about themselves, or else about their lenders.
 
     A known item lends to itself, so that it stays itself under new words. In other catalogues than the default one

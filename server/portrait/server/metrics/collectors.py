@@ -9,8 +9,8 @@ from prometheus_client.registry import Collector
 from portrait.features.release.layout import MODELS, TRAIT_HEADS
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
-from portrait.server.audiences.search import Finder, Outcome
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.search import AudienceOutcome, AudienceSearch
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.inference.fallback import Cause
 from portrait.server.metrics.guarded_registry import GuardedRegistry
@@ -60,7 +60,7 @@ class Metrics:
         """Show how often an answer was given again."""
         self.registry.register(_Answers(given))
 
-    def watch_audiences(self, finder: Finder, snapshots: Snapshots, loaded: Loaded) -> None:
+    def watch_audiences(self, finder: AudienceSearch, snapshots: TableSnapshots, loaded: Loaded) -> None:
         """Show what became of audiences, and the shopper table that they are found in."""
         self.registry.register(_Audiences(finder, snapshots, loaded))
 
@@ -126,16 +126,16 @@ class _Answers(Collector):
 class _Audiences(Collector):
     """Reads the finder, and looks for the newest shopper table, when it is asked."""
 
-    def __init__(self, finder: Finder, snapshots: Snapshots, loaded: Loaded) -> None:
+    def __init__(self, finder: AudienceSearch, snapshots: TableSnapshots, loaded: Loaded) -> None:
         self._finder, self._snapshots, self._loaded = finder, snapshots, loaded
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Audiences by what became of them; size and age of the serving release's shopper table, if it has one."""
         outcomes = CounterMetricFamily("portrait_audiences", "Audiences that were looked for.", labels=["outcome"])
-        for outcome in Outcome:
+        for outcome in AudienceOutcome:
             outcomes.add_metric([outcome], self._finder.outcomes[outcome])
         yield outcomes
-        table = self._snapshots.newest(self._loaded.routes.serving.release.identity)
+        table = self._snapshots.open_newest(self._loaded.routes.serving.release.identity)
         if table is None:
             return
         name, description = "portrait_shopper_table", table.description

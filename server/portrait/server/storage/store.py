@@ -159,7 +159,7 @@ class Store(Protocol):
         """The last `limit` of all that a shopper said, in the order of its arrival."""
         ...
 
-    async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+    async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who granted a purpose, or withdrew it; who said nothing of it did neither."""
         ...
 

@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 
 from docs.examples.applications import shop
 from portrait.client import Event
-from portrait.training.run import TrainedRun
-from portrait.training.traits import declarations, heads, samples
-from portrait.training.traits.heads import Part
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits import declarations, samples
+from portrait.training.traits import head_selection as heads
+from portrait.training.traits.cutoffs import schedule
+from portrait.training.traits.head_selection import Part
 from portrait.training.traits.labels import labeller
 from portrait.training.traits.samples import Samples
-from portrait.training.traits.schedule import schedule
 
 
 @dataclass(frozen=True)
-class Moment:
+class TraitTest:
     """Shoppers at the latest moment of a trait's test."""
 
     as_of: datetime
@@ -34,14 +35,14 @@ class Moment:
     """`[shoppers]`: the chance by a logistic regression on recency, frequency and monetary value."""
 
 
-def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime) -> Moment:
+def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime) -> TraitTest:
     """The latest moment of the test of a declared trait.
 
     Args:
         trained: a run that has learnt the trait.
         file: the declarations.
         name: of the trait.
-        complete_until: as `portrait traits` was told.
+        complete_until: as `portrait train-traits` was told.
     """
     declared = declarations.read(file)
     trait = next(each for each in declared.traits if each.name == name)
@@ -57,21 +58,21 @@ def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime)
         train, validation, test = (
             samples.draw(labels, trait, chosen) for chosen in (moments.train, moments.validation, moments.test[-1:])
         )
-    rfm = heads.fit_rfm(_part(trained, train), _part(trained, validation), trained.settings.seed)
+    rfm = heads.fit_rfm(_make_part(trained, train), _make_part(trained, validation), trained.settings.seed)
     as_of = datetime.fromtimestamp(float(moments.test[-1]), UTC)
     shoppers = [trained.corpus.shopper_ids[row] for row in test.shopper.tolist()]
     histories = shop.histories(data, shoppers)
-    return Moment(
+    return TraitTest(
         as_of,
         trait.horizon_days,
         shoppers,
         test.shopper,
         {each: shop.until(histories[each], as_of) for each in shoppers},
         test.label,
-        heads.probabilities(rfm.head, _part(trained, test).known),
+        heads.probabilities(rfm.head, _make_part(trained, test).known),
     )
 
 
-def _part(trained: TrainedRun, drawn: Samples) -> Part:
+def _make_part(trained: TrainedRun, drawn: Samples) -> Part:
     known = samples.known(trained.model, trained.cache, trained.corpus, drawn.shopper, drawn.as_of)
     return Part(known, drawn.label)

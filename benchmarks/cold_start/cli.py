@@ -1,13 +1,10 @@
 """Cold starts: items that training has no event of, and shoppers with few events.
 
-`python -m benchmarks.quality.cold prepare DATA OUT` writes a data set in which a tenth of the items have no event
-but as a shopper's last one. After `portrait train OUT RUN`, `python -m benchmarks.quality.cold measure OUT RUN`
-ranks the catalogue for the shoppers whose last item is one of these.
+`python -m benchmarks cold-start SOURCE` writes a data set in which a tenth of the items have no event but as a
+shopper's last one, trains a run on it, and ranks the catalogue for the shoppers whose last item is one of these.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +12,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import add_source, make_parser
+from benchmarks.common.data_sets import read_source
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
 from benchmarks.common.ranking.protocol import Scorer, Task
-from portrait.training import readers
-from portrait.training import run as runs
-from portrait.training.errors import TrainingError
-from portrait.training.retrieval import encode_targets
+from portrait.training.dataset import readers
+from portrait.training.encoders.retrieval import encode_targets
+from portrait.training.run import run as runs
 
-SHARE, SEED = 0.1, 0
+COLD_SHARE, SEED = 0.1, 0
 BOOSTS = (0.0, 1.0, 2.0, 2.5)
 """Nats added to the scores of newcomers; see the setting `newcomer_boost`."""
 _COLD_BASELINES = ("popularity", "zero-shot MiniLM")
@@ -33,12 +31,12 @@ _CONTEXTS = ((1, 4), (5, 9), (10, None))
 """Events before the target, from and to."""
 
 
-def prepare(data: Path, out: Path) -> None:
+def write_cold_data(data: Path, out: Path) -> None:
     """Write a data set whose cold items occur as last events only; leave-one-out makes those its test targets."""
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     events = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
     items = readers.read_parquet(data / "items.parquet")
-    cold = items["item_id"].sort().sample(int(SHARE * len(items)), seed=SEED)
+    cold = items["item_id"].sort().sample(int(COLD_SHARE * len(items)), seed=SEED)
     last = pl.int_range(pl.len()).over("shopper_id") == pl.len().over("shopper_id") - 1
     kept = events.filter(~pl.col("item_id").is_in(cold.implode()) | last)
     kept.write_parquet(out / "events.parquet")
@@ -56,13 +54,13 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
     test = trained.holdout.test
     cold_rows = np.flatnonzero(trained.holdout.item_counts == 0)
     is_cold = np.isin(trained.corpus.event_item[test], cold_rows)
-    scorers = {"Portrait, retrieval alone": _retrieval(trained)}
+    scorers = {"Portrait, retrieval alone": _make_retrieval_scorer(trained)}
     tuned = {}
     for baseline in BASELINES:
         if baseline.name in _COLD_BASELINES:
             tuned[baseline.name], _, scorers[baseline.name] = baseline.tuned(task)
     found: dict[str, dict[str, NDArray[np.int64]]] = {"cold items, among all items": {}, "cold items, among those": {}}
-    served = _served(trained)
+    served = _rank_with_boosts(trained)
     for name, ranks in served.items():
         found["cold items, among all items"][name] = ranks[is_cold]
     for name, scorer in scorers.items():
@@ -78,30 +76,30 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
         for baseline_name in _COLD_BASELINES:
             found[name][baseline_name] = task.ranks(scorers[baseline_name], test[inside])
     return {
-        "data": json.loads((data / "report.json").read_text(encoding="utf-8"))["source"],
-        "circumstances": results.circumstances("python -m benchmarks.quality.cold"),
+        "data": read_source(data),
+        "circumstances": results.describe_circumstances("python -m benchmarks cold-start SOURCE"),
         "cold_items": len(cold_rows),
         "settings": tuned,
         "slices": {
             name: {
                 "targets": len(next(iter(models.values()))),
-                "models": {model: ranking.measured(ranks) for model, ranks in models.items()},
+                "models": {model: ranking.compute_metrics(ranks) for model, ranks in models.items()},
             }
             for name, models in found.items()
         },
     }
 
 
-def _served(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
+def _rank_with_boosts(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
     """Ranks of all test targets, with more and more preference for newcomers."""
     found = {}
     for boost in BOOSTS:
         trained.ranker.newcomer_boost.fill_(boost)
-        found[f"Portrait, newcomer boost {boost:g}"] = portrait.ranks(trained)
+        found[f"Portrait, newcomer boost {boost:g}"] = portrait.rank_targets(trained)
     return found
 
 
-def _retrieval(trained: runs.TrainedRun) -> Scorer:
+def _make_retrieval_scorer(trained: runs.TrainedRun) -> Scorer:
     """Profile times item vector."""
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
 
@@ -111,12 +109,12 @@ def _retrieval(trained: runs.TrainedRun) -> Scorer:
     return score
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """The slices as Markdown."""
     lines = [
         f"# Cold starts: {content['data']}",
         "",
-        f"{results.origin(content['circumstances'])} "
+        f"{results.format_origin(content['circumstances'])} "
         f"{content['cold_items']:,} items have no event in training. Train only; 95% bootstrap intervals.",
         "",
         "| slice | targets | model | NDCG@10 | HR@10 | 95% interval |",
@@ -133,24 +131,16 @@ def table(content: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a step; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.quality.cold", description=__doc__)
-    parser.add_argument("step", choices=("prepare", "measure"))
-    parser.add_argument("data", type=Path)
-    parser.add_argument("other", type=Path, help="OUT of prepare, RUN of measure")
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.step == "prepare":
-            prepare(chosen.data, chosen.other)
-            return 0
-        content = measure(chosen.data, chosen.other)
-    except (TrainingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    results.write(f"cold-{content['data']}", content, table(content))
-    print(table(content))
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("cold-start", __doc__)
+    add_source(parser)
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    data = steps.prepare_source(options.source, work / "data")
+    cold = work / "cold-data"
+    if not (cold / "report.json").exists():
+        write_cold_data(data, cold)
+    content = measure(cold, steps.train_run(cold, work / "cold-run"))
+    results.write_results(f"cold-{content['data']}", content, format_report(content))
+    print(format_report(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,9 +1,8 @@
-"""Policies of batching, simulated on one workload: `python -m benchmarks.serving.simulate REPOSITORY`.
+"""Policies of batching, simulated on one workload: `python -m benchmarks batching-policies REPOSITORY`.
 
 Time is virtual: a simulation is exact, takes no time of its own, and runs the gateway's own batcher. Each instance of
-the model answers batches one after another, in `fixed + per_place * places` seconds; `benchmarks.serving.shapes`
-measures both.
-Lengths are those of the release's items.
+the model answers batches one after another, in `fixed + per_place * places` seconds, where places are the tokens of a
+batch with its padding; `python -m benchmarks batch-shapes` measures both.
 """
 
 import asyncio
@@ -15,14 +14,14 @@ from typing import Protocol
 
 from benchmarks.common import virtual_time
 from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.caller_key import CallerKey, set_caller_key
 from portrait.server.batching.shapes import Shapes
-from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, Overloaded
 from portrait.server.inference.texts import QUEUE, SHAPES
 from portrait.server.inference.triton import AHEAD
 
 FIXED, PER_PLACE, INSTANCES = 1.4e-3, 38.0e-6, 2
-"""Seconds, by `benchmarks.serving.shapes` with all-MiniLM-L6-v2 in bfloat16 on 2 cores of a Xeon with AMX."""
+"""Seconds, by `python -m benchmarks batch-shapes` with all-MiniLM-L6-v2 in bfloat16 on 2 cores of a Xeon with AMX."""
 DELAY = 2e-3
 """Seconds that a batcher of fixed delay waits for more."""
 SECONDS = 5.0
@@ -45,7 +44,7 @@ class Text:
 
 
 @dataclass
-class Model:
+class SimulatedModel:
     """Each instance runs a batch at a time, the others wait."""
 
     fixed: float = FIXED
@@ -72,7 +71,7 @@ class Policy(Protocol):
         """Have a text answered."""
 
 
-def ours(model: Model, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[Text, int]:
+def make_gateway_batcher(model: SimulatedModel, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[Text, int]:
     """The gateway's batcher."""
     running = model.instances
     return Batcher(model.run, lambda text: text.length, shapes, running + AHEAD, limit, running)
@@ -82,7 +81,7 @@ def ours(model: Model, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[T
 class Outcome:
     """What became of a workload."""
 
-    model: Model
+    model: SimulatedModel
     seconds: dict[int, float] = field(default_factory=dict)
     """What each answered text took."""
     late: dict[int, float] = field(default_factory=dict)
@@ -106,11 +105,13 @@ class Outcome:
         }
 
 
-def simulate(workload: Sequence[Text], policy: Callable[[Model], Policy], model: Model | None = None) -> Outcome:
+def simulate(
+    workload: Sequence[Text], policy: Callable[[SimulatedModel], Policy], model: SimulatedModel | None = None
+) -> Outcome:
     """Send a workload, and wait for what becomes of all of it."""
 
     async def scenario() -> Outcome:
-        outcome = Outcome(model or Model())
+        outcome = Outcome(model or SimulatedModel())
         batcher = policy(outcome.model)
         async with asyncio.TaskGroup() as group:
             for text in workload:
@@ -124,7 +125,7 @@ def simulate(workload: Sequence[Text], policy: Callable[[Model], Policy], model:
 async def _send(text: Text, batcher: Policy, outcome: Outcome) -> None:
     loop = asyncio.get_running_loop()
     await asyncio.sleep(text.arrives)
-    set_share(Share(text.caller, text.background))
+    set_caller_key(CallerKey(text.caller, text.background))
     deadline = None if math.isinf(text.patience) else loop.time() + text.patience
     try:
         async with asyncio.timeout(None if math.isinf(text.leaves_after) else text.leaves_after):
@@ -139,7 +140,7 @@ async def _send(text: Text, batcher: Policy, outcome: Outcome) -> None:
         outcome.late[text.number] = loop.time()
 
 
-def poisson(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float) -> Iterator[Text]:
+def draw_poisson_arrivals(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float) -> Iterator[Text]:
     """Texts that come one by one, at random."""
     now, number = 0.0, 0
     while (now := now + chance.expovariate(rate)) < seconds:
@@ -147,9 +148,11 @@ def poisson(chance: random.Random, lengths: Sequence[int], rate: float, seconds:
         number += 1
 
 
-def bursts(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float, size: int) -> Iterator[Text]:
+def draw_burst_arrivals(
+    chance: random.Random, lengths: Sequence[int], rate: float, seconds: float, size: int
+) -> Iterator[Text]:
     """Texts that come so many at a time, as calls of many texts do."""
-    calls = poisson(chance, lengths, rate / size, seconds)
+    calls = draw_poisson_arrivals(chance, lengths, rate / size, seconds)
     for call, first in enumerate(calls):
         for place in range(size):
             yield Text(call * size + place, first.arrives, chance.choice(lengths))

@@ -37,12 +37,12 @@ from portrait.server.release.release import Release
 
 _NEIGHBOURS = 20
 _NOW = datetime.now(UTC)
-_NEW = 0.2
+_COLD_SHARE = 0.2
 _CATEGORIES, _BRANDS = 200, 20_000
 _HISTORY = 6
 
 
-def write(source: Path, target: Path, count: int, dimension: int | None = None) -> Retrieval:
+def write_synthetic_release(source: Path, target: Path, count: int, dimension: int | None = None) -> Retrieval:
     """Write a model repository whose release 1 has so many items; returns how the nearest are found.
 
     Args:
@@ -59,26 +59,26 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
         shutil.copy(release_layout.folder(source, real.number) / name, folder)
     random = np.random.default_rng(count)
     varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
-    items = list(_items(real, varied, random))
+    items = list(_make_items(real, varied, random))
     scale = PriceScale.fit([item.category_path for item in items], np.array([item.price for item in items]))
     write_items(items, scale, folder)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
-    new = random.random(count) < _NEW
+    new = random.random(count) < _COLD_SHARE
     new[: len(real.items)] = False
     _lenders(new, random).save(folder / release_layout.LENDERS)
     np.save(
         folder / release_layout.ITEM_POPULARITY,
         popularity_scale(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))),
     )
-    _associations(real.associations, count).save(folder / release_layout.ASSOCIATIONS)
-    turned = _turned(real.dimension, dimension or real.dimension, random)
-    vectors = _vectors(real, varied, np.arange(count) >= len(real.items), random) @ turned
+    _select_associations(real.associations, count).save(folder / release_layout.ASSOCIATIONS)
+    turned = _make_rotation(real.dimension, dimension or real.dimension, random)
+    vectors = _vary_vectors(real, varied, np.arange(count) >= len(real.items), random) @ turned
 
     def profiles(count: int) -> NDArray[np.float32]:
-        return _profiles(source, real, count, random) @ turned
+        return _encode_profiles(source, real, count, random) @ turned
 
     if real.profiles is not None:
-        write_profiles(_turned_profiles(real.profiles, turned), folder / release_layout.PROFILES)
+        write_profiles(_rotate_profiles(real.profiles, turned), folder / release_layout.PROFILES)
     told = nearest.write(vectors, profiles, folder, exact=nearest.EXACT_ITEMS)
     written = release_layout.written(folder) + _link_models(source, target, real.number)
     replace(
@@ -89,19 +89,19 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
     return told
 
 
-def drawn(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def draw_vectors(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Vectors of so many items, and profiles."""
     real, random = Release.load(source, release_layout.releases(source)[-1]), np.random.default_rng(count)
-    vectors = _vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
-    return vectors, _profiles(source, real, profiles, random)
+    vectors = _vary_vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
+    return vectors, _encode_profiles(source, real, profiles, random)
 
 
-def _turned_profiles(profiles: Profiles, turned: NDArray[np.float32]) -> Profiles:
+def _rotate_profiles(profiles: Profiles, turned: NDArray[np.float32]) -> Profiles:
     """The same cloud of profiles in the larger space."""
     return Profiles(profiles.mean @ turned, turned.T @ profiles.covariance @ turned, profiles.item_mean @ turned)
 
 
-def _turned(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
+def _make_rotation(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
     """`[own, dimension]`: turns vectors into a larger space, and leaves them as they are for their own."""
     if own == dimension:
         return np.eye(own, dtype=np.float32)
@@ -109,7 +109,7 @@ def _turned(own: int, dimension: int, random: np.random.Generator) -> NDArray[np
     return np.ascontiguousarray(turned.T, dtype=np.float32)
 
 
-def _items(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> Iterator[Item]:
+def _make_items(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> Iterator[Item]:
     prices = np.round(random.lognormal(3.0, 1.0, len(varied)), 2).tolist()
     brands = random.zipf(1.2, len(varied)) % _BRANDS
     for row, (of, price, brand) in enumerate(zip(varied.tolist(), prices, brands.tolist(), strict=True)):
@@ -119,7 +119,7 @@ def _items(real: Release, varied: NDArray[np.int64], random: np.random.Generator
         yield Item(item_id, title, category_path=path, brand=f"Brand {brand}", price=price)
 
 
-def _vectors(
+def _vary_vectors(
     real: Release, varied: NDArray[np.int64], moved: NDArray[np.bool_], random: np.random.Generator
 ) -> NDArray[np.float32]:
     """The vectors of the items that are varied, moved where they are."""
@@ -134,7 +134,7 @@ def _vectors(
     return vectors
 
 
-def _profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
+def _encode_profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
     """Of histories in which each item is one that follows the item before."""
     session = onnxruntime.InferenceSession(release_layout.model_file(source, "profile_encoder", real.number))
     starts, follow = real.associations.starts, real.associations.items
@@ -156,7 +156,7 @@ def _lenders(new: NDArray[np.bool_], random: np.random.Generator) -> Lenders:
     return lenders
 
 
-def _associations(real: Associations, count: int) -> Associations:
+def _select_associations(real: Associations, count: int) -> Associations:
     """The real ones between items that are there; none of the others."""
     of = np.repeat(np.arange(len(real.starts) - 1), np.diff(real.starts))
     there = (of < count) & (real.items < count)

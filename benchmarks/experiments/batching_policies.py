@@ -3,15 +3,14 @@
 Each policy is simulated at several rates, with lengths of the release's items.
 """
 
-import argparse
 import json
 import random
-import sys
-from pathlib import Path
 
 from benchmarks.common.batching_policies import POLICIES
-from benchmarks.common.batching_simulation import bursts, poisson, simulate
-from benchmarks.common.load.calls import item_texts
+from benchmarks.common.batching_simulation import draw_burst_arrivals, draw_poisson_arrivals, simulate
+from benchmarks.common.cli import add_repository, make_parser
+from benchmarks.common.load.calls import read_item_texts
+from benchmarks.common.steps import open_repository
 from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
 
@@ -21,24 +20,20 @@ RATES = (500, 1000, 2000, 2500)
 
 def main(arguments: list[str]) -> int:
     """Simulate each policy at some rates, and print JSON lines."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.simulate", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    repository = parser.parse_args(arguments).repository
+    parser = make_parser("batching-policies", __doc__)
+    add_repository(parser)
+    repository = open_repository(parser.parse_args(arguments).repository)
     tokenizer = TextTokenizer.load(
         release_layout.folder(repository, release_layout.releases(repository)[-1]) / release_layout.TOKENIZER
     )
-    lengths = [len(row) for row in tokenizer.token_ids(item_texts(repository))]
+    lengths = [len(row) for row in tokenizer.token_ids(read_item_texts(repository))]
     for rate in RATES:
         loads = {
-            "one by one": list(poisson(random.Random(1), lengths, rate, SECONDS)),
-            "32 at a time": list(bursts(random.Random(1), lengths, rate, SECONDS, 32)),
+            "one by one": list(draw_poisson_arrivals(random.Random(1), lengths, rate, SECONDS)),
+            "32 at a time": list(draw_burst_arrivals(random.Random(1), lengths, rate, SECONDS, 32)),
         }
         for load, workload in loads.items():
             for name, policy in POLICIES.items():
                 told = {"rate": rate, "load": load, "policy": name}
                 print(json.dumps(told | simulate(workload, policy).summary()))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,39 +1,38 @@
-"""How far the chances in a profile can be believed: `python -m benchmarks.profiles DATA RUN`.
+"""Calibration of the probabilities in a profile: `python -m benchmarks profiles SOURCE`.
 
-DATA is a prepared data set, RUN was trained on it with `--split time`. Everything is estimated from what precedes the
-test, which is looked at once. Results go to `benchmarks/results/`.
+A run is trained on the source with `--split time`. Everything is estimated from what precedes the test, which is read
+once. Results go to `benchmarks/results/`.
 """
 
-import argparse
 import dataclasses
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import add_source, existing_folder, make_parser
+from benchmarks.common.data_sets import read_source
+from benchmarks.common.errors import BenchmarkError
 from benchmarks.profiles import examples, labels
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.population import Population
-from portrait.training import run as runs
-from portrait.training.choices import Split
-from portrait.training.errors import TrainingError
-from portrait.training.population import attention, cycles
-from portrait.training.population import fit as population
+from portrait.training.enums import Split
+from portrait.training.population import cycles
+from portrait.training.population import interest_dynamics as attention
+from portrait.training.population import statistics as population
 from portrait.training.population.calibration import Foreseen, reliability
 from portrait.training.population.taxonomy import Taxonomy
-from portrait.training.run import TrainedRun
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 
-_CHANCES = {
+_CHANCE_TITLES = {
     "next": "next event is in a category of the history (`Interest.next_event_probability`)",
     "inferred": "next event is in a category that the history does not hold (`Interest.inferred`)",
     "due": "the category is bought again within 30 days (`PurchaseCycle.due_probability`)",
 }
 
 
-def chances(trained: TrainedRun, known: Population) -> dict[str, Any]:
+def measure_reliability(trained: TrainedRun, known: Population) -> dict[str, Any]:
     """Reliability of each chance on the test."""
     corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.Basis.of(trained)
     test, seed = attention.sample(trained.holdout.test, trained.settings.seed), trained.settings.seed
@@ -52,10 +51,12 @@ def chances(trained: TrainedRun, known: Population) -> dict[str, Any]:
     return found
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """Everything as Markdown."""
     lines = [
-        f"# Profiles: {content['data']}", "", f"{results.origin(content['circumstances'])} Split by time; estimated "
+        f"# Profiles: {content['data']}", "",
+        f"{results.format_origin(content['circumstances'])} "
+        "Split by time; estimated "
         "from what precedes the validation period, calibrated on it, measured on the test.", "", "## Half-lives", "",
         "| ages in | short | long | weight of the short one | prior (purchases) |", "|---" * 5 + "|",
         *(
@@ -68,14 +69,15 @@ def table(content: dict[str, Any]) -> str:
     for name, row in content["chances"].items():
         area = "" if row["auc"] is None else f"{row['auc']:.3f}"
         lines.append(
-            f"| {_CHANCES[name]} | {row['pairs']:,} | {row['came_true']:,} | {row['calibration_error']:.4f} | {area} |"
+            f"| {_CHANCE_TITLES[name]} | {row['pairs']:,} | {row['came_true']:,} | {row['calibration_error']:.4f} "
+            f"| {area} |"
         )
     lines += ["", "Reliability, in tenths of the pairs from the lowest chance to the highest: said → came true.", ""]
     for name, row in content["chances"].items():
         curve = " · ".join(f"{each['chance']:.1%} → {each['rate']:.1%}" for each in row["curve"])
         lines += [f"- {name}: {curve}"]
     if content["labels"]:
-        lines += _labels(content["labels"])
+        lines += _format_labels(content["labels"])
     lines += ["", "## Three shoppers in words", "", "Drawn by lot from the thirds by length of history."]
     for shopper in content["examples"]:
         lines += ["", f"Shopper {shopper['shopper']}, {shopper['events']:,} events:", ""]
@@ -84,7 +86,7 @@ def table(content: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _labels(measured: dict[str, Any]) -> list[str]:
+def _format_labels(measured: dict[str, Any]) -> list[str]:
     tried = ", ".join(f"`{name}` {value:.3f}" for name, value in measured["templates_on_validation"].items())
     lines = [
         "", "## Labels that nobody trained for", "",
@@ -106,37 +108,31 @@ def _labels(measured: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.profiles", description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--labels", action="store_true", help="measure labels too: the data are Open e-commerce")
-    chosen = parser.parse_args(arguments)
-    where = results.circumstances("python -m benchmarks.profiles")
-    try:
-        trained = runs.load(chosen.run)
-        if trained.settings.split is not Split.TIME:
-            raise TrainingError(f"{chosen.run} must be trained with --split time")
-        known = population.fit(trained)
-        measured = chances(trained, known)
-        told = labels.measure(trained) if chosen.labels else None
-        shown = examples.told(chosen.data, trained, known)
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("profiles", __doc__)
+    add_source(parser)
+    parser.add_argument("--run", type=existing_folder, help="run trained with --split time; else one is made")
+    parser.add_argument("--no-labels", action="store_true", help="leave labels out; they are of open-ecommerce")
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    where = results.describe_circumstances("python -m benchmarks profiles SOURCE")
+    data = steps.prepare_source(options.source, work / "data")
+    trained = runs.load(options.run or steps.train_run(data, work / "quick", "--split", "time"))
+    if trained.settings.split is not Split.TIME:
+        raise BenchmarkError(f"{options.run} must be trained with --split time")
+    known = population.fit(trained)
+    measured = measure_reliability(trained, known)
+    of_labels = None if options.no_labels else labels.measure(trained)
+    shown = examples.summarise_shoppers(data, trained, known)
     decays = {"events": known.attention.by_order, "days": known.attention.by_time} if known.attention else {}
     content = {
-        "data": json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))["source"],
+        "data": read_source(data),
         "circumstances": where,
         "decays": {unit: dataclasses.asdict(decay) for unit, decay in decays.items() if decay is not None},
         "chances": measured,
-        "labels": told,
+        "labels": of_labels,
         "examples": shown,
     }
-    results.write(f"profiles-{content['data']}", content, table(content))
-    print(table(content))
+    results.write_results(f"profiles-{content['data']}", content, format_report(content))
+    print(format_report(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,11 @@
-"""A release's own figures, through Triton: `python -m benchmarks.quality.served DATA REPOSITORY`.
+"""A release's own figures, through Triton: `python -m benchmarks served-quality DATA REPOSITORY`.
 
 Every test shopper of the newest release is asked for as a gateway asks: history in, ranking out, over the release's
 graphs in the embedded Triton. What `portrait evaluate` measured of the run stands in the release's manifest; both are
 printed, and the difference.
 """
 
-import argparse
 import asyncio
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,23 +13,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common.cli import existing_folder, make_parser
 from benchmarks.common.data_sets import read_events
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest
 from portrait.server.engine import Engine
 from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
-from portrait.training import corpus as corpora
-from portrait.training.choices import Split
+from portrait.training.dataset import corpus as corpora
+from portrait.training.dataset.splits import hold_out
+from portrait.training.enums import Split
 from portrait.training.metrics import MISSED, hit_rate, ndcg
-from portrait.training.splits import hold_out
 
 IN_FLIGHT = 32
-BOUND = 1e-3
+MAX_DIFFERENCE = 1e-3
 """Largest difference of NDCG@10 and HR@10 between the release in Triton and its run."""
 
 
-async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]:
+async def rank_served(data: Path, repository: Path, split: Split) -> NDArray[np.int64]:
     """Rank of each test target within the first ten of what the engine recommends, `MISSED` beyond."""
     corpus = corpora.load(data)
     holdout = hold_out(corpus, split)
@@ -64,21 +63,17 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
 
 def main(arguments: list[str]) -> int:
     """Compare; returns 0 if the figures agree."""
-    parser = argparse.ArgumentParser(prog="benchmarks.quality.served", description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("repository", type=Path)
+    parser = make_parser("served-quality", __doc__)
+    parser.add_argument("data", type=existing_folder, help="prepared data set that the release was trained on")
+    parser.add_argument("repository", type=existing_folder, help="model repository with the release")
     chosen = parser.parse_args(arguments)
     manifest = Manifest.read(release_layout.folder(chosen.repository, release_layout.releases(chosen.repository)[-1]))
     split = Split(manifest.training["split"])
     measured = manifest.metrics[f"metrics-{split.value}"]["ranking"]["portrait"]
-    found = asyncio.run(ranks(chosen.data, chosen.repository, split))
+    found = asyncio.run(rank_served(chosen.data, chosen.repository, split))
     worst = 0.0
     for name, measure in (("NDCG@10", ndcg), ("HR@10", hit_rate)):
         served, offline = float(measure(found, 10).mean()), float(measured[name]["value"])
         worst = max(worst, abs(served - offline))
         print(f"{name}: release {manifest.release} through Triton {served:.5f}, run {offline:.5f}")
-    return 0 if worst <= BOUND else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return 0 if worst <= MAX_DIFFERENCE else 1

@@ -1,13 +1,11 @@
-"""Personalised search against the same encoder without the shopper: `python -m benchmarks.search DATA OUT`.
+"""Personalised search against the same encoder without the shopper: `python -m benchmarks search SOURCE`.
 
-DATA is a prepared data set of searches and clicks. The log is cut into consecutive windows; for each, a model is
-trained in OUT on what precedes it, and every click of the window that a search came right before is a target, for which
-the whole catalogue is ranked. What a killed call has trained is kept.
+SOURCE holds searches and clicks. The log is cut into consecutive windows. For each window a model is trained on what
+precedes it, and every click of the window right after a search is a target, for which the whole catalogue is ranked.
+Runs of a call that was stopped are kept.
 """
 
-import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +13,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.ranking.search import MEASURES, asked, asked_in_test, figure, without_shoppers
-from benchmarks.common.ranking.search_baselines import bm25, popular, query_popularity, spelled
-from benchmarks.common.results import circumstances, origin, write
+from benchmarks.common import steps
+from benchmarks.common.cli import add_source, make_parser
+from benchmarks.common.data_sets import read_source
+from benchmarks.common.errors import BenchmarkError
+from benchmarks.common.ranking.search import (
+    METRICS,
+    bootstrap_mean,
+    find_search_clicks,
+    find_test_clicks,
+    remove_shoppers,
+)
+from benchmarks.common.ranking.search_baselines import (
+    number_queries,
+    rank_by_bm25,
+    rank_by_popularity,
+    rank_by_query_popularity,
+)
+from benchmarks.common.results import describe_circumstances, format_origin, write_results
 from benchmarks.search import windows
-from benchmarks.search.shipped_split import floor
-from portrait.training import run as runs
-from portrait.training import run_folder
-from portrait.training.choices import Preset, Split
-from portrait.training.errors import TrainingError
-from portrait.training.evaluation import rank
+from benchmarks.search.shipped_split import measure_shipped_split
+from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.enums import Preset, Split
 from portrait.training.metrics import MISSED
-from portrait.training.retrieval import ranks_of
-from portrait.training.run import TrainedRun
+from portrait.training.run import folder as run_folder
+from portrait.training.run import run as runs
+from portrait.training.run.evaluation import rank
+from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
 PERSONALISED, UNPERSONALISED = "Portrait, personalised", "Portrait, without the shopper"
@@ -36,7 +48,7 @@ SETTINGS = TrainSettings.of(Preset.QUICK, split=Split.TIME, refit=True)
 
 
 @dataclass(frozen=True)
-class Measured:
+class WindowRanks:
     """Ranks of the targets of some windows."""
 
     ranks: dict[str, NDArray[np.int64]]
@@ -46,67 +58,69 @@ class Measured:
     has_history: NDArray[np.bool_]
     """`[clicks]`: whether the shopper did anything before the search."""
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Measured":
+    def where(self, chosen: NDArray[np.bool_]) -> "WindowRanks":
         """Some of the clicks."""
         ranks = {way: found[chosen] for way, found in self.ranks.items()}
-        return Measured(ranks, self.shoppers[chosen], self.has_history[chosen])
+        return WindowRanks(ranks, self.shoppers[chosen], self.has_history[chosen])
 
 
-def joined(parts: list[Measured]) -> Measured:
+def concatenate_ranks(parts: list[WindowRanks]) -> WindowRanks:
     """The clicks of several windows as one."""
-    return Measured(
+    return WindowRanks(
         {way: np.concatenate([part.ranks[way] for part in parts]) for way in parts[0].ranks},
         np.concatenate([part.shoppers for part in parts]),
         np.concatenate([part.has_history for part in parts]),
     )
 
 
-def trained_on(data: Path) -> TrainedRun:
+def train_window(data: Path) -> TrainedRun:
     """The run beside a window's data set, trained now if it is not there."""
     run = data / "run"
     if not (run / runs.MODEL).exists():
         runs.train(data, run, SETTINGS, resume=(run / run_folder.SETTINGS).exists())
     trained = runs.load(run)
     if trained.settings != SETTINGS:
-        raise TrainingError(f"{run} was trained with other settings; name another OUT")
+        raise BenchmarkError(f"{run} was trained with other settings; name another --work")
     return trained
 
 
-def measure(trained: TrainedRun) -> Measured:
+def rank_window(trained: TrainedRun) -> WindowRanks:
     """Rank the catalogue for each target of a window, in every way."""
     corpus, holdout = trained.corpus, trained.holdout
-    targets = asked_in_test(corpus, holdout)
+    targets = find_test_clicks(corpus, holdout)
     if not len(targets.clicks):
-        raise TrainingError(f"the last tenth of {trained.data['path']} holds no click right after a search")
+        raise BenchmarkError(f"the last tenth of {trained.data['path']} holds no click right after a search")
     wanted = corpus.event_item[targets.clicks]
-    learnt = asked(corpus, holdout.train)
-    queries = spelled(corpus.texts)[corpus.event_text]
+    learnt = find_search_clicks(corpus, holdout.train)
+    queries = number_queries(corpus.texts)[corpus.event_text]
     known = (queries[learnt.searches], corpus.event_item[learnt.clicks])
     ranked = {
         PERSONALISED: rank(trained, corpus, targets.clicks).items,
-        UNPERSONALISED: rank(trained, *without_shoppers(corpus, targets)).items,
-        "BM25": bm25(corpus, corpus.event_text[targets.searches]),
-        "popularity of the exact query": query_popularity(known, queries[targets.searches], holdout.item_counts),
-        "popularity": popular(holdout.item_counts, len(wanted)),
+        UNPERSONALISED: rank(trained, *remove_shoppers(corpus, targets)).items,
+        "BM25": rank_by_bm25(corpus, corpus.event_text[targets.searches]),
+        "popularity of the exact query": rank_by_query_popularity(
+            known, queries[targets.searches], holdout.item_counts
+        ),
+        "popularity": rank_by_popularity(holdout.item_counts, len(wanted)),
     }
-    return Measured(
+    return WindowRanks(
         {way: ranks_of(items, wanted) for way, items in ranked.items()},
         np.array(corpus.shopper_ids)[corpus.event_shopper[targets.clicks]],
         targets.has_history,
     )
 
 
-def slices(parts: list[Measured]) -> dict[str, dict[str, Any]]:
+def measure_slices(parts: list[WindowRanks]) -> dict[str, dict[str, Any]]:
     """All clicks, and those with and without a history; and what personalisation adds in each window."""
-    whole = joined(parts)
+    whole = concatenate_ranks(parts)
     return {
-        "with history": _slice(whole.where(whole.has_history)),
-        "without history": _slice(whole.where(~whole.has_history)),
-        "all": _slice(whole),
+        "with history": _measure_slice(whole.where(whole.has_history)),
+        "without history": _measure_slice(whole.where(~whole.has_history)),
+        "all": _measure_slice(whole),
     }
 
 
-def _slice(part: Measured) -> dict[str, Any]:
+def _measure_slice(part: WindowRanks) -> dict[str, Any]:
     if not len(part.shoppers):
         return {"clicks": 0}
     _, shoppers = np.unique(part.shoppers, return_inverse=True)
@@ -114,27 +128,28 @@ def _slice(part: Measured) -> dict[str, Any]:
         "clicks": len(shoppers),
         "shoppers": int(shoppers.max()) + 1,
         "ways": {
-            way: {name: figure(of(ranks), shoppers) for name, of in MEASURES.items()}
+            way: {name: bootstrap_mean(of(ranks), shoppers) for name, of in METRICS.items()}
             for way, ranks in part.ranks.items()
         },
         "beyond_100": {way: float((ranks == MISSED).mean()) for way, ranks in part.ranks.items()},
-        "personalised_minus_unpersonalised": _gain(part),
+        "personalised_minus_unpersonalised": _measure_gain(part),
     }
 
 
-def _gain(part: Measured) -> dict[str, Any]:
+def _measure_gain(part: WindowRanks) -> dict[str, Any]:
     """Paired differences over the same clicks."""
     _, shoppers = np.unique(part.shoppers, return_inverse=True)
     ours, other = part.ranks[PERSONALISED], part.ranks[UNPERSONALISED]
-    return {name: figure(of(ours) - of(other), shoppers) for name, of in MEASURES.items()}
+    return {name: bootstrap_mean(of(ours) - of(other), shoppers) for name, of in METRICS.items()}
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """The slices as Markdown."""
     lines = [
         f"# Search: {content['data']}",
         "",
-        f"{origin(content['circumstances'])} {len(content['windows'])} consecutive windows of the log, each ranked by "
+        f"{format_origin(content['circumstances'])} "
+        f"{len(content['windows'])} consecutive windows of the log, each ranked by "
         f"a model that was trained on what precedes it (`--preset {SETTINGS.preset}`, refit); every click that a "
         f"search came right before; all {content['items']:,} items ranked, known ones among them. 95% bootstrap "
         "intervals over shoppers; differences are paired.",
@@ -144,15 +159,15 @@ def table(content: dict[str, Any]) -> str:
         if not part["clicks"]:
             continue
         lines += ["| | MAP@5 | 95% interval | HR@5 | MRR |", "|---|---|---|---|---|"]
-        lines += [_row(way, row, "") for way, row in part["ways"].items()]
-        lines.append(_row("personalised minus without", part["personalised_minus_unpersonalised"], "+"))
+        lines += [_format_row(way, row, "") for way, row in part["ways"].items()]
+        lines.append(_format_row("personalised minus without", part["personalised_minus_unpersonalised"], "+"))
     lines += ["", "## What the shopper's history adds, window by window", ""]
     lines += [
         "| window ends at | clicks with history | MAP@5 | 95% interval | HR@5 | MRR |",
         "|---|---|---|---|---|---|",
     ]
     for name, part in content["windows"].items():
-        lines.append(_row(f"{name} | {part['clicks']:,}", part["gain"], "+"))
+        lines.append(_format_row(f"{name} | {part['clicks']:,}", part["gain"], "+"))
     if shipped := content["shipped_split"]:
         lines += [
             "",
@@ -165,7 +180,7 @@ def table(content: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(name: str, row: dict[str, Any], sign: str) -> str:
+def _format_row(name: str, row: dict[str, Any], sign: str) -> str:
     low, high = row["MAP@5"]["interval"]
     return (
         f"| {name} | {row['MAP@5']['value']:{sign}.4f} | {low:{sign}.4f} to {high:{sign}.4f} "
@@ -174,33 +189,26 @@ def _row(name: str, row: dict[str, Any], sign: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.search", description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
-    chosen = parser.parse_args(arguments)
-    where = circumstances("python -m benchmarks.search")
-    try:
-        cut = windows.cut(chosen.data, chosen.out, WINDOWS)
-        parts = {data.name: measure(trained_on(data)) for data in cut}
-        shipped = floor(chosen.data)
-    except (TrainingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    told = {name: part.where(part.has_history) for name, part in parts.items()}
-    report = json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("search", __doc__)
+    add_source(parser)
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    where = describe_circumstances("python -m benchmarks search SOURCE")
+    data = steps.prepare_source(options.source, work / "data")
+    folders = windows.cut_windows(data, work / "windows", WINDOWS)
+    parts = {folder.name: rank_window(train_window(folder)) for folder in folders}
+    with_history = {name: part.where(part.has_history) for name, part in parts.items()}
     content = {
-        "data": report["source"],
+        "data": read_source(data),
         "circumstances": where,
-        "items": report["items"],
-        "slices": slices(list(parts.values())),
-        "windows": {name: {"clicks": len(part.shoppers), "gain": _gain(part)} for name, part in told.items()},
-        "shipped_split": shipped,
+        "items": json.loads((data / "report.json").read_text(encoding="utf-8"))["items"],
+        "slices": measure_slices(list(parts.values())),
+        "windows": {
+            name: {"clicks": len(part.shoppers), "gain": _measure_gain(part)} for name, part in with_history.items()
+        },
+        "shipped_split": measure_shipped_split(data),
     }
-    write(f"search-{content['data']}", content, table(content))
-    print(table(content))
+    write_results(f"search-{content['data']}", content, format_report(content))
+    print(format_report(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

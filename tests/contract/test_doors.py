@@ -20,8 +20,8 @@ from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_cu
 from portrait.features.logs.timestamps import EPOCH, MICROSECOND
 from portrait.server.rpc.contract.validation import violations
 from portrait.training.errors import DataError
-from portrait.training.prepare import forgotten
-from portrait.training.prepare.cleaning import Limits, clean
+from portrait.training.prepare import deletions as forgotten
+from portrait.training.prepare.cleanup import Limits, clean
 from portrait.training.prepare.engine import engine
 from portrait.training.prepare.sources import events as source
 
@@ -127,7 +127,7 @@ def recorded(content: bytes) -> dict[int, RecordedEvent]:
     lines = content.splitlines(keepends=True)
     stored, ids = {}, set()
     for read in read_events(iter(lines), "log", find_currency(iter(lines), "log"), rejected.append):
-        [entry] = messages.record_request([(read.shopper_id, read.event)]).events
+        [entry] = messages.build_record_request([(read.shopper_id, read.event)]).events
         if not list(violations(entry)) and (key := (read.shopper_id, read.event.event_id)) not in ids:
             ids.add(key)
             stored[read.line] = read
@@ -148,7 +148,7 @@ def prepared(content: bytes, ending: str, folder: Path) -> dict[int, dict[str, A
 
 
 def told(read: RecordedEvent) -> dict[str, Any]:
-    """What an event says, as the columns of a data set have it."""
+    """Convert an event to the columns of a data set."""
     event = dataclasses.asdict(read.event) | {"shopper_id": read.shopper_id}
     event["catalogue"] = event["catalogue"] or "products"
     event["time"] = (event["time"] - EPOCH) // MICROSECOND
@@ -156,7 +156,7 @@ def told(read: RecordedEvent) -> dict[str, Any]:
 
 
 def is_malformed(content: bytes) -> bool:
-    """Whether record reads nothing of a log, since a value in it is none."""
+    """Tell whether `record` refuses a whole log because a value in it is malformed."""
     try:
         list(read_events(io.BytesIO(content), "log", reject=lambda row: None))
     except FileError:

@@ -11,7 +11,7 @@ from portrait.client import messages
 from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_currency, read_events, read_items
 from portrait.server.rpc.contract.validation import violations
 from portrait.training.errors import DataError
-from portrait.training.prepare.dataset import prepare
+from portrait.training.prepare.pipeline import prepare
 from portrait.training.prepare.report import Report
 from portrait.training.prepare.sources import events as source
 
@@ -29,7 +29,7 @@ def recorded(name: str) -> list[RecordedEvent]:
     rejected: list[RejectedRow] = []
     stored = {}
     for read in read_events(lines, name, find_currency(lines, name), rejected.append):
-        [entry] = messages.record_request([(read.shopper_id, read.event)]).events
+        [entry] = messages.build_record_request([(read.shopper_id, read.event)]).events
         if not list(violations(entry)):
             stored.setdefault((read.shopper_id, read.event.event_id), read)
     return list(stored.values())

@@ -32,7 +32,7 @@ _READY_SECONDS = 60.0
 _END_SECONDS = 40.0
 _LOG_SECONDS = 30.0
 _POLL_SECONDS = 0.01
-_TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
+_TABULATE = "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
 
 
 @dataclass
@@ -74,7 +74,7 @@ class RunningGateway:
         return str(self.line("ready")["address"])
 
     def argument(self, option: str) -> str:
-        """What an option of the command was set to."""
+        """The value of an option of the command."""
         arguments = self.process.args
         assert isinstance(arguments, list)
         return str(arguments[arguments.index(option) + 1])
@@ -135,7 +135,10 @@ class Stubs:
 
 
 def serve_command(repository: Path, folder: Path, *arguments: str) -> list[str]:
-    """`portrait serve` on free ports, keeping its files in a folder; it ends without a drain unless told otherwise."""
+    """`portrait serve` on free ports, keeping its files in a folder.
+
+    It ends without a drain, and calls without a deadline have time on a busy machine too, unless `arguments` say more.
+    """
     return [
         str(Path(sys.executable).parent / "portrait"),
         "serve",
@@ -143,7 +146,7 @@ def serve_command(repository: Path, folder: Path, *arguments: str) -> list[str]:
         *("--state", str(folder / "portrait.db")),
         *("--triton-log", str(folder / "triton.log")),
         *("--audiences", str(folder / "audiences")),
-        *("--port", "0", "--metrics-port", "0", "--drain-seconds", "0"),
+        *("--port", "0", "--metrics-port", "0", "--drain-seconds", "0", "--default-deadline-seconds", "60"),
         *arguments,
     ]
 
@@ -180,12 +183,12 @@ def run_gateway(
 
 
 def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:
-    """Run `portrait tabulate`; returns the last line of its log."""
+    """Run `portrait build-audience-table`; returns the last line of its log."""
     done = subprocess.run(
         [
             *(sys.executable, "-c", _TABULATE, "--repository", str(repository)),
             *("--state", str(folder / "portrait.db"), "--audiences", str(folder / "audiences")),
-            *("--triton-log", str(folder / "tabulate.log"), *arguments),
+            *("--triton-log", str(folder / "audience-table.log"), *arguments),
         ],
         stderr=subprocess.PIPE,
         encoding="utf-8",

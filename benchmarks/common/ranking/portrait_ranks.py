@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.training.evaluation import rank
+from portrait.training.encoders.retrieval import ranks_of
 from portrait.training.metrics import MISSED
-from portrait.training.retrieval import ranks_of
-from portrait.training.run import TrainedRun
+from portrait.training.run.evaluation import rank
+from portrait.training.run.run import TrainedRun
 
 
-def ranks(trained: TrainedRun, targets: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def rank_targets(trained: TrainedRun, targets: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """0-based rank of each target as serving has it; targets that nothing came before are missed.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the report says of traits, from what `portrait traits` measured."""
+"""What the report says of traits, from what `portrait train-traits` measured."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from scipy.stats import beta
 
 from portrait.reporting.estimates import Estimate, ReliabilityPoint
-from portrait.training.traits.learnt import Traits
+from portrait.training.traits.artifacts import Traits
 
 
 @dataclass(frozen=True)

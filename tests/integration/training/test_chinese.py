@@ -18,12 +18,12 @@ from portrait.client import commands as client
 from portrait.export.commands import export
 from portrait.features.text.keywords import keywords
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training import corpus as corpora
-from portrait.training import run as runs
-from portrait.training.choices import Preset
 from portrait.training.commands import prepare
-from portrait.training.evaluation import evaluate
-from portrait.training.models.base_model import base_tokenizer
+from portrait.training.dataset import corpus as corpora
+from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.enums import Preset
+from portrait.training.run import run as runs
+from portrait.training.run.evaluation import evaluate
 from portrait.training.settings import TrainSettings
 
 REAL = Path(os.environ.get("PORTRAIT_TEST_DATA", "")) / "amazon-cn-zh-ratings"
@@ -93,7 +93,7 @@ def _invoke(command: object, *arguments: object, **environment: str) -> str:
 
 @pytest.fixture(scope="module", params=["made up", "amazon-cn"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a Chinese source was prepared (`data`) and a run trained on it (`run`)."""
+    """Folder of a prepared Chinese source (`data`) and of a run trained on it (`run`)."""
     if request.param == "amazon-cn" and not REAL.is_dir():
         pytest.skip("no amazon-cn-zh-ratings in PORTRAIT_TEST_DATA")
     folder = tmp_path_factory.mktemp("chinese")

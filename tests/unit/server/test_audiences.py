@@ -54,7 +54,7 @@ EVERYBODY = ActivityCriterion(before=NOW + timedelta(1))
 
 
 def unit(numbers: Sequence[float]) -> NDArray[np.float32]:
-    """Of half precision, as the table has it."""
+    """A unit vector of half precision, as the table holds it."""
     vector = np.array(numbers, dtype=np.float64) + 1e-3
     halved: NDArray[np.float32] = (vector / np.linalg.norm(vector)).astype(np.float16).astype(np.float32)
     return halved
@@ -300,7 +300,7 @@ def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile],
             part = {shopper: each for (shopper, each), mine in zip(of.items(), parts, strict=True) if mine == number}
             dropped = {"zz": profile([interest(("Gone",), 1.0)])}  # a row that is not taken
             made = table(part | dropped, Path(folder, str(number)))
-            sources.append(MergeSource(made, made.rows_of(part)))
+            sources.append(MergeSource(made, made.find_rows(part)))
         Path(folder, "merged").mkdir()
         merge_tables(sources, DESCRIPTION, Path(folder, "merged"))
         merged = ShopperTable.open(Path(folder, "merged"))
@@ -313,9 +313,9 @@ def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile],
 def test_shoppers_are_found_by_their_ids(tmp_path: Path) -> None:
     of = table(crowd(5) | {"s0": profile(), "s\0": profile(), "é": profile()}, tmp_path)
     for shoppers in (["s003"], ["é", "s\0", "s0"], [*crowd(5)]):
-        assert sorted(of.shopper_ids(of.rows_of([*shoppers, "nobody", ""]))) == sorted(shoppers)
-    assert len(of.rows_of([])) == 0
-    assert len(table({}, tmp_path / "empty").rows_of(["s003"])) == 0
+        assert sorted(of.shopper_ids(of.find_rows([*shoppers, "nobody", ""]))) == sorted(shoppers)
+    assert len(of.find_rows([])) == 0
+    assert len(table({}, tmp_path / "empty").find_rows(["s003"])) == 0
 
 
 def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:

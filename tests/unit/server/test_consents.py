@@ -1,4 +1,4 @@
-"""What shoppers allow and declare: kept for good, counted right, seen by every process at once."""
+"""Consents and declarations of shoppers: kept for good, counted right, seen by every process at once."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ async def test_in_whatever_order_they_arrive_the_latest_counts(store: SqliteStor
 async def test_what_was_said_survives_reopening(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "portrait.db")
     await store.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True)])
-    assert await store.declare("ann", ANN)
+    assert await store.set_demographics("ann", ANN)
     await store.close()
     store = await open_store(tmp_path / "portrait.db")
     assert await store.consents("ann") == {Purpose.DEMOGRAPHICS: True}
@@ -67,24 +67,24 @@ async def test_what_was_said_survives_reopening(tmp_path: Path) -> None:
 
 async def test_a_declaration_takes_the_place_of_the_one_before(store: SqliteStore) -> None:
     assert await store.demographics("ann") is None
-    await store.declare("ann", ANN)
+    await store.set_demographics("ann", ANN)
     moved = replace(ANN, region="US-NY", gender="")
-    await store.declare("ann", moved)
+    await store.set_demographics("ann", moved)
     assert await store.demographics("ann") == moved
 
 
 async def test_withdrawing_erases_what_was_declared_and_nothing_else(store: SqliteStore, tmp_path: Path) -> None:
     for shopper in ("ann", "bob"):
-        await store.declare(shopper, ANN)
+        await store.set_demographics(shopper, ANN)
     await store.record_consents("ann", [said(Purpose.ADVERTISING, False)])
     assert await store.demographics("ann") == ANN
     await store.record_consents("ann", [said(Purpose.DEMOGRAPHICS, False, 1)])
     assert await store.demographics("ann") is None
     assert await store.demographics("bob") == ANN
-    assert not await store.declare("ann", ANN)
+    assert not await store.set_demographics("ann", ANN)
     assert await store.demographics("ann") is None
     await store.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True, 2)])
-    assert await store.declare("ann", ANN)
+    assert await store.set_demographics("ann", ANN)
 
 
 async def test_a_change_is_seen_by_every_process_at_once(tmp_path: Path) -> None:
@@ -92,11 +92,11 @@ async def test_a_change_is_seen_by_every_process_at_once(tmp_path: Path) -> None
     versions = [mine.version("ann")]
     for change in (
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True)]),
-        other.declare("ann", ANN),
-        other.declare("ann", replace(ANN, region="")),
+        other.set_demographics("ann", ANN),
+        other.set_demographics("ann", replace(ANN, region="")),
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, False, 1)]),
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True, 2)]),
-        other.declare("ann", ANN),  # its row would have the number of one that was erased, were numbers given again
+        other.set_demographics("ann", ANN),  # its row would have the number of one that was erased, were numbers given again
     ):
         await change
         versions.append(mine.version("ann"))
@@ -110,8 +110,8 @@ async def test_many_shoppers_at_once(store: SqliteStore) -> None:
     shoppers = [f"s{number}\x00灯" for number in range(12_000)]
     await store.record_consents(shoppers[0], [said(Purpose.ADVERTISING, True)])
     await store.record_consents(shoppers[-1], [said(Purpose.ADVERTISING, False), said(Purpose.RISK, True)])
-    await store.declare(shoppers[7], ANN)
-    await store.declare(shoppers[8], replace(ANN, region=""))
+    await store.set_demographics(shoppers[7], ANN)
+    await store.set_demographics(shoppers[8], replace(ANN, region=""))
     assert await store.shoppers_with_decision(Purpose.ADVERTISING, True, shoppers) == {shoppers[0]}
     assert await store.shoppers_with_decision(Purpose.ADVERTISING, False, shoppers) == {shoppers[-1]}
     assert await store.shoppers_with_decision(Purpose.RISK, True, []) == set()

@@ -11,7 +11,7 @@ import pytest
 from portrait.features.events import Item
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Overloaded
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.traffic import Traffic
 
 
@@ -29,7 +29,7 @@ class Counting:
         self.upserted: list[Item] = []
         self.encoded = 0
 
-    async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> Sequence[Item]:
+    async def encode_items(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> Sequence[Item]:
         await asyncio.sleep(0)
         self.encoded += 1
         if self.failure:
@@ -45,8 +45,8 @@ class Counting:
         return len(item_ids)
 
 
-def loaded(*engines: Any) -> Loaded:
-    held = Loaded(engines[0], Traffic(engines[0].release.number))
+def loaded(*engines: Any) -> EngineRegistry:
+    held = EngineRegistry(engines[0], Traffic(engines[0].release.number))
     for engine in engines[1:]:
         held.add(engine)
     return held

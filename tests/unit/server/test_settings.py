@@ -16,7 +16,7 @@ from portrait.server.runtime.environment import ignored_variables
 from portrait.server.settings import Settings
 
 PLAIN = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
-"""What keeps messages free of styles and of breaks within words."""
+"""Environment that keeps messages free of styles and of breaks within words."""
 
 cli = typer.Typer()
 cli.command()(serve)
@@ -140,7 +140,7 @@ SERVICE_LINKS = {
     "PORTRAIT_METRICS_SERVICE_HOST": "fd00::1",
     "PORTRAIT_TRITON_PORT": "udp://10.0.0.2:8001",
 }
-"""Of the services `portrait`, `portrait-metrics` and `portrait-triton`."""
+"""Variables that Kubernetes sets for the services `portrait`, `portrait-metrics` and `portrait-triton`."""
 
 
 def test_the_addresses_of_services_are_no_settings(chosen: list[Settings], tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_variables_that_are_not_read_are_told_with_the_reason_but_not_their_valu
     assert "enableServiceLinks" in ignored["PORTRAIT_PORT"]
 
 
-@pytest.mark.parametrize("command", ["forgotten", "tabulate"])
+@pytest.mark.parametrize("command", ["export-deletions", "build-audience-table"])
 def test_every_command_logs_the_variables_that_it_ignores(command: str, tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()
     state = ("--state", str(tmp_path / "state.db"))

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Track, Tuning
+from portrait.training.enums import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Track, Tuning
 from portrait.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ def prepare(
             help="events, amazon-5core, amazon-cn, bestbuy, open-ecommerce, complete-journey; found out if left out."
         ),
     ] = None,
-    forgotten: Annotated[
+    deletions: Annotated[
         Path | None,
-        typer.Option(help="What `portrait forgotten` printed: these shoppers are left out."),
+        typer.Option(help="CSV that `portrait export-deletions` wrote: the rows of these shoppers are left out."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Clean logs into one canonical data set."""
-    from portrait.training.prepare.dataset import prepare as write
+    from portrait.training.prepare.pipeline import prepare as write
     from portrait.training.prepare.sources import SOURCES, complete_journey, detect
 
     with _told():
@@ -73,7 +73,7 @@ def prepare(
         name = source or detect(path)
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
-        report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=forgotten)
+        report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions)
     for warning in report.warnings():
         Console(stderr=True).print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
     if as_json:
@@ -118,7 +118,7 @@ def train(
     ] = None,
 ) -> None:
     """Fine-tune a shopper-profile model."""
-    from portrait.training import run as runs
+    from portrait.training.run import run as runs
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import Tracking
 
@@ -151,8 +151,8 @@ def tune(
     track: Annotated[Track | None, typer.Option(help="Tell every trial to this as well as to TensorBoard.")] = None,
 ) -> None:
     """Search for better hyper-parameters, judged by validation alone."""
-    from portrait.training import hyperparameters
     from portrait.training.ranges import require_in_range
+    from portrait.training.run import study as hyperparameters
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import Tracking
 
@@ -182,7 +182,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Measure a run on the events it has not seen, against popularity."""
-    from portrait.training.evaluation import evaluate as measure
+    from portrait.training.run.evaluation import evaluate as measure
 
     with _told():
         measured = measure(run, split, dump)
@@ -192,7 +192,7 @@ def evaluate(
         _print_metrics(measured)
 
 
-def traits(
+def train_traits(
     run: Annotated[Path, typer.Argument(help="Folder of a run that has ended, trained with --split time.")],
     file: Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")],
     complete_until: Annotated[
@@ -205,9 +205,9 @@ def traits(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt and measured as JSON.")] = False,
 ) -> None:
     """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
-    from portrait.training.run import load
+    from portrait.training.run.run import load
+    from portrait.training.run.traits import learn
     from portrait.training.traits import declarations
-    from portrait.training.traits.learning import learn
 
     errors = Console(stderr=True)
     with _told(), errors.status("loading the run") as status:

@@ -30,7 +30,7 @@ class AudienceEligibility:
             shopper_ids: in the table.
         """
         allowing = await self._permissions.filter_allowing(_REQUIRED_PURPOSES, shopper_ids)
-        return allowing - await self._store.forgotten(last_forgotten, [*allowing])
+        return allowing - await self._store.forgotten_since(last_forgotten, [*allowing])
 
     async def filter_by_region(self, regions: Set[str], shopper_ids: Sequence[str]) -> Set[str]:
         """Those of some shoppers who declared one of some regions, and allow to go by it."""

@@ -1,7 +1,7 @@
-"""Makes the shopper table of a release: the profile of every recorded shopper, by the engine that serves profiles.
+"""Build the shopper table of a release: the profile of every recorded shopper, by the engine that serves profiles.
 
-A run writes parts of `PART_SHOPPERS` shoppers, then one table of them, which takes the place of the last at once. One that was
-cut short is gone on with by the next.
+A build writes parts of `PART_SHOPPERS` shoppers and then merges them into one table, which replaces the last table
+atomically. The next build resumes one that was cut short.
 """
 
 import asyncio
@@ -168,7 +168,9 @@ class _TableBuild:
         )
         changed = None
         if self._base is not None:
-            changed = sorted(await self._store.shoppers_of(plan.first_arrival, plan.last_arrival), key=str.encode)
+            changed = sorted(
+                await self._store.shoppers_with_arrivals(plan.first_arrival, plan.last_arrival), key=str.encode
+            )
         parts = [ShopperTable.open(part) async for part in self._write_parts(plan, changed, tell)]
         sources = [MergeSource(part, np.arange(len(part))) for part in parts]
         if self._base is not None:
@@ -250,7 +252,9 @@ class _TableBuild:
         kept = [rows[:0]]
         for begin in range(0, len(rows), CHUNK_ROWS):
             stay = await self._permitted(base.shopper_ids(rows[begin : begin + CHUNK_ROWS]))
-            kept.append(base.find_rows(stay - await self._store.forgotten(base.description.last_forgotten, [*stay])))
+            kept.append(
+                base.find_rows(stay - await self._store.forgotten_since(base.description.last_forgotten, [*stay]))
+            )
         return np.concatenate(kept)
 
     def _describe_table(self, last_arrival: int, last_forgotten: int) -> TableDescription:

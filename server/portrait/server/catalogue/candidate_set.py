@@ -22,7 +22,7 @@ class CandidateSet:
     """`[items, dimension]`."""
     popularity: NDArray[np.float32]
     newcomer: NDArray[np.bool_]
-    """Whether the release knows no event of it."""
+    """True for a cold item: the release has no event of it."""
     lenders: Lenders
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""
@@ -55,7 +55,7 @@ class CandidateSet:
 def candidates_from_text(
     release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]
 ) -> CandidateSet:
-    """Items by their words, and by what behaviour taught: about themselves, or else about their lenders.
+    """Build candidates from item texts and from behaviour: the items' own, or else that of their cold-start neighbours.
 
     A known item lends to itself, so that it stays itself under new words. In other catalogues than the default one
     nobody lends.

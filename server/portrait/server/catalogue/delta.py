@@ -1,4 +1,4 @@
-"""What was added to a catalogue since its release. Rows are only ever appended, so that no reader is disturbed."""
+"""The delta of a catalogue: items added since its release. Rows are only appended, so readers need no lock."""
 
 import math
 from bisect import bisect_left
@@ -12,7 +12,7 @@ from portrait.features.events import Item
 from portrait.features.items.prices import known_price
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
-from portrait.server.catalogue.growable_array import Growing
+from portrait.server.catalogue.growable_array import GrowableArray
 
 NO_CATEGORY = -1
 """In place of the number of a category."""
@@ -29,11 +29,11 @@ _NUMBERS = np.dtype(
         ("earlier", np.int64),
     ]
 )
-"""What is known of an item in numbers: category path and brand as codes, lenders by row of the release, NaN for an
+"""The numeric columns of an item: category path and brand as codes, lenders by row of the release, NaN for an
 unknown price, and the place where the item stood before, -1 if it was not added before."""
 
 
-class Added:
+class CatalogueDelta:
     """Items by place, in the order in which they came. An item that came again has several places.
 
     Args:
@@ -42,8 +42,8 @@ class Added:
 
     def __init__(self, dimension: int) -> None:
         self._items: list[Item] = []
-        self._vectors = Growing(np.empty((0, dimension), dtype=np.float32))
-        self._numbers = Growing(np.empty(0, dtype=_NUMBERS))
+        self._vectors = GrowableArray(np.empty((0, dimension), dtype=np.float32))
+        self._numbers = GrowableArray(np.empty(0, dtype=_NUMBERS))
         self._latest: dict[str, int] = {}
         self._paths: dict[tuple[str, ...], int] = {}
         self._brands: dict[str, int] = {}
@@ -61,25 +61,25 @@ class Added:
         """`[places]` of `_NUMBERS`."""
         return self._numbers.rows
 
-    def append(self, described: CandidateSet) -> None:
+    def append(self, candidates: CandidateSet) -> None:
         """Add items, each id once."""
-        first, items = len(self), described.items
+        first, items = len(self), candidates.items
         numbers = np.empty(len(items), dtype=_NUMBERS)
-        numbers["popularity"], numbers["newcomer"] = described.popularity, described.newcomer
-        numbers["lenders"], numbers["shares"] = described.lenders.rows, described.lenders.shares
-        numbers["percentile"] = described.percentile
+        numbers["popularity"], numbers["newcomer"] = candidates.popularity, candidates.newcomer
+        numbers["lenders"], numbers["shares"] = candidates.lenders.rows, candidates.lenders.shares
+        numbers["percentile"] = candidates.percentile
         numbers["price"] = [known_price(item.price) or math.nan for item in items]
         numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
         numbers["brand"] = [self._brands.setdefault(_folded(item.brand), len(self._brands)) for item in items]
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
-        self._vectors.append(described.vectors)
+        self._vectors.append(candidates.vectors)
         self._numbers.append(numbers)
         self._items.extend(items)
         # Readers come by way of this one: they find nothing that is not there whole.
         self._latest.update((item.item_id, first + place) for place, item in enumerate(items))
 
     def place(self, item_id: str, count: int) -> int:
-        """Where an item stood when there were so many places; -1 if nowhere."""
+        """Return the row of an item when the delta had `count` rows; -1 if it had none."""
         place = self._latest.get(item_id, -1)
         while place >= count:
             place = int(self.numbers["earlier"][place])

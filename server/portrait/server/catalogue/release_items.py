@@ -1,4 +1,4 @@
-"""Stock: what of a release a catalogue begins with. It never changes, so that what was worked out of it is kept."""
+"""The items of a release in one catalogue. They never change, so derived sets are cached."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import Bits
 from portrait.server.catalogue.filters import Filter
 from portrait.server.release.release import Release
-from portrait.server.search.exact import best
+from portrait.server.search.exact import top_k
 
 KEPT_SETS = 128
 """Sets of rows by category, brand and price that are kept: of a million items, 125 KB each."""
@@ -24,7 +24,7 @@ Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Rows, best first, and their scores."""
 
 
-class Stock:
+class ReleaseItems:
     """The items of a release that are of one catalogue, by the release's rows.
 
     Args:
@@ -67,7 +67,7 @@ class Stock:
         return [self._by_index(vector, k, among) for k, among in wants]
 
     def _of_all(self, scores: NDArray[np.float32], k: int, among: Bits) -> Found:
-        rows = best(scores, k, bits.unpacked(among, self.rows))
+        rows = top_k(scores, k, bits.unpacked(among, self.rows))
         return rows, scores[rows]
 
     def _by_index(self, vector: NDArray[np.float32], k: int, among: Bits) -> Found:
@@ -76,7 +76,7 @@ class Stock:
         if count <= max(_GATHERED, k):
             rows = np.flatnonzero(bits.unpacked(among, self.rows))
             scores = self.release.vectors[rows].astype(np.float32) @ vector
-            places = best(scores, k, np.ones(len(rows), dtype=bool))
+            places = top_k(scores, k, np.ones(len(rows), dtype=bool))
             return rows[places], scores[places]
         found, inner = self.release.index.search(vector[None], k, among, count / self.rows)
         there = found[0] >= 0

@@ -14,7 +14,7 @@ from portrait.features.histories.statistics import of_history
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence
 from portrait.features.profiles.interests import interest_weight
-from portrait.server.catalogue.catalogue import Shelves
+from portrait.server.catalogue.catalogue import CatalogueSnapshots
 from portrait.server.demographics import Demographics
 from portrait.server.engine import Engine
 from portrait.server.profiles.inferred_interests import infer_probability
@@ -74,7 +74,7 @@ async def compute_profile(
     asked = await run_models(
         engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
     )
-    work = build_profile(history, as_of, engine.shelves.item, engine.release, fields, asked, declared)
+    work = build_profile(history, as_of, engine.snapshots.item, engine.release, fields, asked, declared)
     return run_at_once(work) if _is_short(history) else await run_in_steps(work)
 
 
@@ -96,13 +96,13 @@ async def run_models(
     allow_degraded: bool = False,
 ) -> ModelOutputs:
     """What the models say of a history, without all else that a profile holds; see `compute_profile`."""
-    shelves = engine.shelves
+    snapshots = engine.snapshots
 
     async def full(deadline: float | None) -> ModelOutputs:
-        return await _run_models(engine, history, as_of, shelves, labels, "traits" in fields, deadline)
+        return await _run_models(engine, history, as_of, snapshots, labels, "traits" in fields, deadline)
 
     def spare() -> ModelOutputs:
-        shopper = engine.shoppers.remembered(history, "", as_of, shelves)
+        shopper = engine.shoppers.remembered(history, "", as_of, snapshots)
         known = shopper is not None and shopper.profile.any()
         embedding = shopper.profile if shopper is not None and known else None
         return ModelOutputs(embedding, degraded=True, traits=without_probabilities())
@@ -134,7 +134,7 @@ class InterestCounterfactual:
         self._release, self._attention = engine.release, population.attention if population else None
         self._history, self._as_of = history, as_of
         self._path, self._inferred = path, inferred
-        self._item = _cache_items(engine.shelves.item)
+        self._item = _cache_items(engine.snapshots.item)
         self._whole: Evidence | None = None
 
     async def compute_weight(self, kept: Sequence[Event], removed: Sequence[Event]) -> float:
@@ -181,13 +181,13 @@ async def _run_models(
     engine: Engine,
     history: Sequence[Event],
     as_of: datetime,
-    shelves: Shelves,
+    snapshots: CatalogueSnapshots,
     labels: LabelQueries,
     traits: bool,
     deadline: float | None,
 ) -> ModelOutputs:
     """What the models say of a shopper: the embedding, the traits, and the vectors of labels and latest events."""
-    shopper = await engine.shoppers.encode(history, "", as_of, shelves, deadline)
+    shopper = await engine.shoppers.encode(history, "", as_of, snapshots, deadline)
     told: Sequence[TraitValue] = ()
     if traits:
         probabilities = await _predict_traits(engine, history, as_of, shopper.profile, deadline)
@@ -199,7 +199,7 @@ async def _run_models(
 
     async def profile(example: tuple[Sequence[Event], datetime]) -> Vector:
         events, moment = example
-        return (await engine.shoppers.encode(events, "", moment, shelves, deadline)).profile
+        return (await engine.shoppers.encode(events, "", moment, snapshots, deadline)).profile
 
     # Labels may share examples: each is encoded once. They are told apart by where they were read.
     distinct = {id(example): example for _, examples in labels.examples for example in examples}
@@ -208,7 +208,9 @@ async def _run_models(
         alike = [profiles[id(example)] for example in examples]
         found.append(Label(name, compute_direction(alike, engine.release.profiles), True))
     latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
-    seen = EncodedEvents([event.event_id for event in latest], await engine.shoppers.vectors(latest, shelves, deadline))
+    seen = EncodedEvents(
+        [event.event_id for event in latest], await engine.shoppers.vectors(latest, snapshots, deadline)
+    )
     return ModelOutputs(shopper.profile, labels=found, encoded_events=seen, traits=told)
 
 

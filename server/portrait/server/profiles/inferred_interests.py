@@ -59,7 +59,7 @@ def infer_interests(evidence: Evidence, release: Release, attention: Attention) 
 
 
 def infer_probability(evidence: Evidence, release: Release, attention: Attention, path: Path) -> float:
-    """The chance of one category that the history does not hold, as `infer_interests` has it, however small; 0 if it has none.
+    """Compute the probability of one category that the history lacks, however small; 0 without associations.
 
     Args:
         evidence: the weighted history.

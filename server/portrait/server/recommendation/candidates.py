@@ -65,7 +65,7 @@ def _find_associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) 
     """Rows of the catalogue that the history leads to, at most `ASSOCIATED`."""
     if catalogue.name != DEFAULT_CATALOGUE:
         return np.empty(0, dtype=np.int64)
-    rows = catalogue.rows_of_release(shopper.associated.best_first())
+    rows = catalogue.current_rows(shopper.associated.best_first())
     return rows[catalogue.holds(allowed, rows)][:ASSOCIATED]
 
 

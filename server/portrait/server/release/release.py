@@ -45,7 +45,7 @@ _TOLD_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Release:
-    """What `portrait export` wrote, checked and loaded."""
+    """A release that `portrait export` wrote, checked and loaded."""
 
     number: int
     manifest: Manifest
@@ -58,14 +58,14 @@ class Release:
     popularity: NDArray[np.float32]
     """`[items]`, 0 to 1."""
     lenders: Lenders
-    """Of each item."""
+    """The cold-start neighbours of each item."""
     associations: Associations
-    """Which items follow which, by row."""
+    """Items that follow other items, by row."""
     price_scale: PriceScale
     rarity: Rarity
-    """Of the words of its items."""
+    """Rarity of the words of its items."""
     population: Population | None = None
-    """What is usual among its shoppers; None if it is of another version."""
+    """Statistics of its shoppers; None if another version wrote them."""
     profiles: Profiles | None = None
     """Mean and covariance of their profiles."""
 
@@ -84,7 +84,7 @@ class Release:
         return bits.packed(~self.newcomer)
 
     def lenders_to(self, words: NDArray[np.float32]) -> Lenders:
-        """Who lends to newcomers.
+        """Find the neighbours of cold items.
 
         Args:
             words: `[newcomers, dimension]`, embeddings of their texts.
@@ -96,7 +96,7 @@ class Release:
 
     @cached_property
     def traits(self) -> list[Trait]:
-        """What it declares of shoppers."""
+        """The traits that the release declares."""
         return declared(self.manifest)
 
     def row_of(self, event: Event) -> int:
@@ -154,7 +154,7 @@ class Release:
         return loaded
 
     def _checks(self) -> Iterator[tuple[str, Callable[[Path], object]]]:
-        """What has to hold of each file; a check raises ValueError, or whatever a reader does."""
+        """Yield the check of each file; a check raises ValueError, or the error of its reader."""
         items, index, profiles = len(self.items), self.index, self.profiles
         yield release_layout.MANIFEST, lambda _: self.traits
         yield release_layout.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.token_ids(["a", "\u2603", ""]))

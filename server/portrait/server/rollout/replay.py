@@ -9,11 +9,11 @@ import structlog
 from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound, PortraitError
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.storage.store import ItemChange, Store
 
-LOOK_SECONDS = 0.25
-"""How often changes of other processes are looked for."""
+POLL_SECONDS = 0.25
+"""Seconds between polls for the changes of other processes."""
 _BATCH = 512
 
 _log = structlog.get_logger(__name__)
@@ -22,54 +22,58 @@ Changes = dict[tuple[str, str], Item | None]
 """The last change of each item, by catalogue and item id."""
 
 
-async def replay(store: Store, engine: Engine, told: Changes) -> None:
-    """Tell the engine every stored change of an item that it was not told yet.
+async def replay(store: Store, engine: Engine, applied: Changes) -> None:
+    """Apply every stored change of an item that an engine does not have yet.
 
     Args:
         store: holds the changes.
-        engine: is told.
-        told: what it was told before; what it is told now is added.
+        engine: gets them.
+        applied: changes applied before; the new ones are added.
     """
     changes = []
     async for change in store.item_changes():
         key = (change.catalogue, change.item_id)
-        if key not in told or told[key] != change.item:
-            told[key] = change.item
+        if key not in applied or applied[key] != change.item:
+            applied[key] = change.item
             changes.append(change)
-    await _tell(engine, changes)
+    await _apply(engine, changes)
 
 
-class OtherChanges:
-    """Changes of items by other processes, of which the engines are told.
+class RemoteItemChanges:
+    """Applies item changes of other processes to the engines of this one.
 
     Args:
         store: holds the changes.
-        loaded: knows the changes of this process.
+        registry: knows the changes of this process.
         after: number of the last change that it knows.
     """
 
-    def __init__(self, store: Store, loaded: Loaded, after: int) -> None:
-        self._store, self._loaded, self._after = store, loaded, after
+    def __init__(self, store: Store, registry: EngineRegistry, after: int) -> None:
+        self._store, self._registry, self._after = store, registry, after
 
-    async def tell(self) -> None:
-        """Tell the engines what changed since the last time; raises what the store fails with."""
-        async with self._loaded.changing:
-            last, changes = await self._store.item_changes_of_others(self._after)
-            if self._loaded.unapplied:
+    async def apply(self) -> None:
+        """Apply the changes since the last call.
+
+        Raises:
+            PortraitError: the store can't be read.
+        """
+        async with self._registry.changing:
+            last, changes = await self._store.remote_item_changes(self._after)
+            if self._registry.unapplied:
                 changes = [change async for change in self._store.item_changes() if self._is_due(change)]
             try:
-                await _tell(self._loaded, changes)
-            except PortraitError as error:  # Triton is down, say: the next look tries again
-                _log.warning("item changes wait", reason=str(error))
+                await _apply(self._registry, changes)
+            except PortraitError as error:  # Triton is down, say: the next poll retries
+                _log.warning("item_sync_retry", reason=str(error))
             else:
-                self._loaded.unapplied.clear()
+                self._registry.unapplied.clear()
                 self._after = last
 
     def _is_due(self, change: ItemChange) -> bool:
-        return change.number > self._after or (change.catalogue, change.item_id) in self._loaded.unapplied
+        return change.number > self._after or (change.catalogue, change.item_id) in self._registry.unapplied
 
 
-async def _tell(engine: Engine | Loaded, changes: Iterable[ItemChange]) -> None:
+async def _apply(engine: Engine | EngineRegistry, changes: Iterable[ItemChange]) -> None:
     upserted: dict[str, list[Item]] = defaultdict(list)
     deleted: dict[str, list[str]] = defaultdict(list)
     for change in changes:

@@ -18,19 +18,19 @@ import structlog
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import Changes, replay
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
-from portrait.server.rollout.warming import TEXTS, warm
+from portrait.server.rollout.warmup import MAX_TEXTS, warm_up
 from portrait.server.storage.store import Store
 from portrait.server.triton import TritonError
 
-LOOK_SECONDS = 0.2
-"""How often the operator's file is looked at."""
+POLL_SECONDS = 0.2
+"""Seconds between polls of the operator's file."""
 REPAIR_SECONDS = 1.0
-"""How often unhealthy models are looked for."""
+"""Seconds between checks for unhealthy models."""
 _ANSWER_SECONDS = 60.0
-"""How long the models of a release that was just loaded may take to answer for the first time."""
+"""Timeout of the first answer of a newly loaded release."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 """Before a refused release is tried again; doubled each time. A change of the file lets it be tried at once."""
 
@@ -40,7 +40,7 @@ _Stamp = tuple[int, int, int]
 
 
 class Triton(Protocol):
-    """What holds the graphs of releases."""
+    """The model server that holds the graphs of releases."""
 
     async def load(self, release: int) -> None:
         """Load a release beside those that are loaded, unless it is; raises TritonError."""
@@ -87,15 +87,15 @@ class Rollout:
         self._open_engine = open_engine
         self._stamp: _Stamp | None
         self._wanted: Traffic
-        self.loaded: Loaded
+        self.registry: EngineRegistry
         """Set by `begin`."""
         self._job: asyncio.Task[None] | None = None
         self.refused: dict[int, Refusal] = {}
         """Releases that are wanted and could not be loaded."""
         self.misread = False
-        """Whether the file is there and is not what it may be."""
+        """True if the file exists and is invalid."""
         self.switches = 0
-        """How often requests were sent to another release, or other shares of them."""
+        """Number of changes of the routes."""
 
     async def begin(self, pinned: int | None = None) -> None:
         """Load the release that serves; if it can't be, the one that did before.
@@ -122,19 +122,19 @@ class Rollout:
                 engine = await self._open(wanted.previous, {})
             except (ReleaseError, TritonError, PortraitError):
                 raise error from None
-        self.loaded = Loaded(engine, traffic)
+        self.registry = EngineRegistry(engine, traffic)
         self.triton.prefer(traffic.serving)
-        _spare_what_stays()
+        _freeze_loaded_objects()
 
     async def advance(self) -> None:
         """Do the next step towards what the file says now. Called again and again."""
-        await self._look()
-        await self._switch()
-        self._work()
+        await self._read_traffic()
+        await self._switch_routes()
+        self._start_next_job()
 
     async def repair(self) -> None:
         """Have Triton repair the models whose processes are unhealthy again and again. Called again and again."""
-        unhealthy = {model for engine in tuple(self.loaded.engines.values()) for model in engine.take_unhealthy()}
+        unhealthy = {model for engine in tuple(self.registry.engines.values()) for model in engine.take_unhealthy()}
         for model in sorted(unhealthy):
             _log.error("model_unhealthy", model=model)
             try:
@@ -148,7 +148,7 @@ class Rollout:
             self._job.cancel()
             await asyncio.gather(self._job, return_exceptions=True)
 
-    async def _look(self) -> None:
+    async def _read_traffic(self) -> None:
         """Read the file if it is another one than before."""
         # Off the event loop: the repository may be on a network.
         stamp = await asyncio.to_thread(_stamp, self._repository)
@@ -159,60 +159,60 @@ class Rollout:
             wanted = await asyncio.to_thread(Traffic.read, self._repository)
         except (OSError, TrafficError) as error:
             self.misread = True
-            _log.error("traffic file misread", reason=str(error), release=self.loaded.routes.traffic.serving)
+            _log.error("traffic_file_misread", reason=str(error), release=self.registry.routes.traffic.serving)
             return
         self.misread = False
         if wanted is None:
-            _log.warning("traffic file gone", release=self.loaded.routes.traffic.serving)
+            _log.warning("traffic_file_missing", release=self.registry.routes.traffic.serving)
             return
-        _log.info("traffic wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
+        _log.info("traffic_wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
         self._wanted = wanted
         self.refused.clear()
 
-    async def _switch(self) -> None:
+    async def _switch_routes(self) -> None:
         """Send requests where they are wanted, if all is there for it; else they go on as before."""
-        loaded, wanted = self.loaded, self._wanted
-        engines = [loaded.engines.get(release) for release in wanted.routed]
-        if wanted == loaded.routes.traffic or None in engines:
+        registry, wanted = self.registry, self._wanted
+        engines = [registry.engines.get(release) for release in wanted.routed]
+        if wanted == registry.routes.traffic or None in engines:
             return
         # A Triton that was started again may still lack a release that nobody asked for.
-        if not all([await engine.ready() for engine in engines if engine is not None]):
+        if not all([await engine.is_ready() for engine in engines if engine is not None]):
             return
-        if not loaded.engines.keys() >= set(wanted.routed):
+        if not registry.engines.keys() >= set(wanted.routed):
             return  # removed meanwhile: it is loaded again
-        loaded.switch(wanted)
+        registry.switch(wanted)
         self.triton.prefer(wanted.serving)
         self.switches += 1
-        _log.info("traffic switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
+        _log.info("traffic_switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
 
-    def _work(self) -> None:
+    def _start_next_job(self) -> None:
         """Begin the next thing that is missing or superfluous, one at a time."""
         if self._job is not None:
             if not self._job.done():
                 return
             job, self._job = self._job, None
             job.result()
-        loaded, wanted = self.loaded, self._wanted
+        registry, wanted = self.registry, self._wanted
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
             refusal = self.refused.get(release)
-            if release not in loaded.engines and (refusal is None or refusal.until <= now):
-                self._job = asyncio.create_task(self._bring(release), name=f"release {release}")
+            if release not in registry.engines and (refusal is None or refusal.until <= now):
+                self._job = asyncio.create_task(self._load_release(release), name=f"release {release}")
                 return
-        for release in loaded.engines.keys() - wanted.kept - loaded.in_use:
-            self._job = asyncio.create_task(self._remove(release), name=f"release {release}")
+        for release in registry.engines.keys() - wanted.kept - registry.in_use:
+            self._job = asyncio.create_task(self._remove_release(release), name=f"release {release}")
             return
 
-    async def _bring(self, release: int) -> None:
+    async def _load_release(self, release: int) -> None:
         """Load a release, or refuse it; never fails."""
-        told: Changes = {}
+        applied: Changes = {}
         try:
-            engine = await self._open(release, told)
+            engine = await self._open(release, applied)
             try:
-                await warm(engine, self.loaded.routes.serving.texts.cache.latest(TEXTS))
-                async with self.loaded.changing:
-                    await replay(self._store, engine, told)
-                    self.loaded.add(engine)
+                await warm_up(engine, self.registry.routes.serving.texts.cache.latest(MAX_TEXTS))
+                async with self.registry.changing:
+                    await replay(self._store, engine, applied)
+                    self.registry.add(engine)
             except BaseException:
                 await self._close(engine)
                 raise
@@ -224,47 +224,47 @@ class Rollout:
         else:
             self.refused.pop(release, None)
             gc.freeze()
-            _log.info("release loaded", release=release, item_changes=len(told))
+            _log.info("release_loaded", release=release, item_changes=len(applied))
 
-    async def _open(self, release: int, told: Changes) -> Engine:
+    async def _open(self, release: int, applied: Changes) -> Engine:
         """The engine of a release, its graphs loaded, told of the changed items."""
         engine = await self._open_engine(release)
         try:
             await self.triton.load(release)
-            if not await engine.ready(_ANSWER_SECONDS):
+            if not await engine.is_ready(_ANSWER_SECONDS):
                 raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
             await engine.count_instances()
-            await replay(self._store, engine, told)
+            await replay(self._store, engine, applied)
         except BaseException:
             await self._close(engine)
             raise
         return engine
 
-    async def _remove(self, release: int) -> None:
-        async with self.loaded.changing:
-            if release in self._wanted.kept | self.loaded.in_use:
+    async def _remove_release(self, release: int) -> None:
+        async with self.registry.changing:
+            if release in self._wanted.kept | self.registry.in_use:
                 return  # wanted again while this waited
-            engine = self.loaded.remove(release)
+            engine = self.registry.remove(release)
         await self._close(engine)
         del engine
-        _spare_what_stays()
-        _log.info("release unloaded", release=release)
+        _freeze_loaded_objects()
+        _log.info("release_unloaded", release=release)
 
     async def _close(self, engine: Engine) -> None:
         await engine.close()
         try:
             await self.triton.unload(engine.release.number)
         except TritonError as error:
-            _log.warning("release not unloaded", release=engine.release.number, reason=str(error))
+            _log.warning("release_unload_failed", release=engine.release.number, reason=str(error))
 
     def _refuse(self, release: int, reason: str) -> None:
         before = self.refused.get(release)
         pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _LONGEST_PAUSE)
         self.refused[release] = Refusal(reason, pause, asyncio.get_running_loop().time() + pause)
-        _log.error("release refused", release=release, reason=reason, retry_in_seconds=pause)
+        _log.error("release_refused", release=release, reason=reason, retry_in_seconds=pause)
 
 
-def _spare_what_stays() -> None:
+def _freeze_loaded_objects() -> None:
     """Have the garbage collector look at what is loaded once, now, and not again.
 
     A release is some hundred thousand objects that live as long as it does. To walk them took 65 ms every few seconds,
@@ -276,7 +276,7 @@ def _spare_what_stays() -> None:
 
 
 def _stamp(repository: Path) -> _Stamp | None:
-    """What tells one state of the file from the next; None if there is none."""
+    """Return a stamp that changes with the file; None without a file."""
     try:
         status = os.stat(file_of(repository))
     except OSError:

@@ -12,15 +12,15 @@ from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.triton import TritonError
 
-LOOK_SECONDS = 0.2
-"""How often the operator's file is read."""
+POLL_SECONDS = 0.2
+"""Seconds between polls of the operator's file."""
 _RETRY_SECONDS = 30.0
 """Before a release that could not be loaded is tried again. A change of the file lets it be tried at once."""
 
 _log = structlog.get_logger(__name__)
 
 
-class HeldReleases:
+class TritonReleaseManager:
     """Loads releases beside those that answer, and lets go of them some time after they are wanted no more.
 
     Args:
@@ -33,9 +33,9 @@ class HeldReleases:
         self._repository, self._triton, self._grace = repository, triton, grace
         self._wanted: Traffic | None = None
         self._failed: dict[int, float] = {}
-        """When each release that could not be loaded is tried again."""
+        """Loop time of the next attempt, by release that failed to load."""
         self._wanted_at: dict[int, float] = {}
-        """When each release was last seen to be wanted, for those that may be loaded."""
+        """Loop time at which each release was last wanted, for those that may be loaded."""
 
     async def begin(self, pinned: int | None) -> int:
         """Load the release that serves, or if it can't be, the one before; returns its number.
@@ -51,14 +51,14 @@ class HeldReleases:
         wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
         release = wanted.serving
         try:
-            await self._load_whole(release)
+            await self._check_and_load(release)
         except (ReleaseError, TritonError) as error:
             if wanted.previous is None:
                 raise
             self._refuse(release, error)
             release = wanted.previous
             try:
-                await self._load_whole(release)
+                await self._check_and_load(release)
             except (ReleaseError, TritonError):
                 raise error from None
         self._wanted_at[release] = asyncio.get_running_loop().time()
@@ -78,9 +78,9 @@ class HeldReleases:
             return
         if wanted != self._wanted:
             self._wanted, self._failed = wanted, {}
-        await self._hold(wanted, loaded)
+        await self._load_wanted(wanted, loaded)
 
-    async def _hold(self, wanted: Traffic, loaded: Callable[[], frozenset[int]]) -> None:
+    async def _load_wanted(self, wanted: Traffic, loaded: Callable[[], frozenset[int]]) -> None:
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
             self._wanted_at[release] = now
@@ -91,15 +91,15 @@ class HeldReleases:
             self._wanted_at[release] = now
         for release, since in list(self._wanted_at.items()):
             if now - since > self._grace:
-                await self._let_go(release, loaded)
+                await self._unload(release, loaded)
 
     async def _load(self, release: int) -> None:
         try:
-            await self._load_whole(release)
+            await self._check_and_load(release)
         except (ReleaseError, TritonError) as error:
             self._refuse(release, error)
 
-    async def _load_whole(self, release: int) -> None:
+    async def _check_and_load(self, release: int) -> None:
         """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe."""
         await asyncio.to_thread(read_whole, self._repository, release)
         await self._triton.load(release)
@@ -107,9 +107,9 @@ class HeldReleases:
     def _refuse(self, release: int, error: ReleaseError | TritonError) -> None:
         self._failed[release] = asyncio.get_running_loop().time() + _RETRY_SECONDS
         if isinstance(error, TritonError):  # a damaged release is told by the gateway processes
-            _log.error("release not loaded", release=release, reason=str(error))
+            _log.error("release_load_failed", release=release, reason=str(error))
 
-    async def _let_go(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
+    async def _unload(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
         """Unload a release that no process holds: where they refused all that is wanted, they go on with another."""
         try:
             is_held = release in await asyncio.to_thread(loaded)
@@ -122,4 +122,4 @@ class HeldReleases:
         try:
             await self._triton.unload(release)
         except TritonError as error:
-            _log.warning("release not unloaded", release=release, reason=str(error))
+            _log.warning("release_unload_failed", release=release, reason=str(error))

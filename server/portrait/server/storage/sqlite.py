@@ -36,7 +36,7 @@ from portrait.server.storage.rows import (
 from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
-from portrait.server.storage.writer import LOCK_LOOK_SECONDS, LOCK_SECONDS, Writer
+from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
 _COLUMN_LIST = ", ".join(EVENT_COLUMNS)
@@ -52,7 +52,7 @@ _COUNT_EVENTS = (
     "(SELECT 1 FROM events WHERE shopper_id = shopper AND time <= ? LIMIT ?)) FROM asked"
 )
 _ROWS_AT_A_TIME = 500
-"""Of a long history: between two parts of it other calls go on."""
+"""Rows of a long history that are read at a time; other calls run between two parts."""
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
 _SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
 _CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
@@ -95,7 +95,7 @@ _LAST_CHANGE = "SELECT coalesce(max(number), 0) FROM item_changes"
 _CHANGES_OF_OTHERS = f"{_CHANGES} WHERE number > ? AND number <= ? AND writer != ? ORDER BY number"
 
 _MAX_VACUUM_STEPS = 64
-"""Of one call; the next one goes on."""
+"""Maximum vacuum steps of one call; the next call continues."""
 
 _log = structlog.get_logger(__name__)
 
@@ -156,7 +156,7 @@ class SqliteStore:
         [[last]] = await self._reader.rows(_LAST_FORGOTTEN)
         return int(last)
 
-    async def forgotten(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+    async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who were forgotten after a time."""
         if await self.last_forgotten() <= after:
             return set()
@@ -185,7 +185,7 @@ class SqliteStore:
         return events
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
-        """How many events `history` would give of each of some shoppers."""
+        """Count the events that `history` would return for each shopper."""
         if not shopper_ids:
             return {}
         query = _COUNT_EVENTS.format(", ".join(["(?)"] * len(shopper_ids)))
@@ -200,7 +200,7 @@ class SqliteStore:
         """The next shoppers in the order of their ids."""
         return [shopper_id for (shopper_id,) in await self._reader.rows(_SHOPPERS, (after, limit))]
 
-    async def shoppers_of(self, after: int, last: int) -> list[str]:
+    async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
         """The shoppers of some events."""
         return [shopper_id for (shopper_id,) in await self._reader.rows(_SHOPPERS_OF, (after, last))]
 
@@ -215,7 +215,7 @@ class SqliteStore:
         await self._write(_record_consents, shopper_id, rows)
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """Whether a shopper granted each purpose."""
+        """Return the decision of a shopper on each purpose."""
         rows = await self._reader.rows(_CONSENTS, (shopper_id,))
         return {Purpose(purpose): bool(granted) for purpose, granted in rows}
 
@@ -229,7 +229,7 @@ class SqliteStore:
         parts = self._of_many(_WHO_SAID, (purpose, granted), shopper_ids)
         return {shopper_id async for part in parts for (shopper_id,) in part}
 
-    async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
+    async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before."""
         declared_at = to_microseconds(demographics.declared_at)
         bands = (demographics.age_band, demographics.gender, demographics.region)
@@ -237,7 +237,7 @@ class SqliteStore:
         return await self._write(lambda connection: connection.execute(_DECLARE, values).rowcount > 0)
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
-        """What a shopper declared."""
+        """Return the demographics that a shopper declared."""
         for age_band, gender, region, declared_at, source in await self._reader.rows(_DEMOGRAPHICS, (shopper_id,)):
             return Demographics(age_band, gender, region, from_microseconds(declared_at), source)
         return None
@@ -264,7 +264,7 @@ class SqliteStore:
         [[last]] = await self._reader.rows(_LAST_CHANGE)
         return int(last)
 
-    async def item_changes_of_others(self, after: int) -> tuple[int, list[ItemChange]]:
+    async def remote_item_changes(self, after: int) -> tuple[int, list[ItemChange]]:
         """The last change of every item that another process changed last."""
         last = await self.last_item_change()
         if last <= after:
@@ -343,7 +343,7 @@ def _open(path: Path) -> list[sqlite3.Connection]:
             prepare(connections[0], path)
             tighten_files(path)  # not before it is known to be ours
             for connection in connections:
-                connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_LOOK_SECONDS)}")
+                connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_POLL_SECONDS)}")
             Reserve(path).fill()
         except OSError as error:
             raise StoreError(f"{path} can't be opened: {error.strerror}") from error

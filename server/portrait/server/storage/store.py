@@ -1,4 +1,4 @@
-"""What the gateway asks of a store. One file beside this one is one kind of store."""
+"""The interface of a store. Each other module of this folder that implements it is one kind of store."""
 
 from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class RecordedEvent:
 
 
 class Recorded(Enum):
-    """What became of an event that was to be stored."""
+    """The outcome of recording an event."""
 
     NEW = auto()
     KNOWN = auto()
@@ -38,7 +38,7 @@ class Recorded(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was removed of a shopper."""
+    """The data that a deletion removed."""
 
     events: int
     at: datetime
@@ -104,7 +104,7 @@ class Store(Protocol):
         """The number of the last time that a shopper was forgotten; 0 if none was."""
         ...
 
-    async def forgotten(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+    async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who were forgotten after a time, by the numbers of `last_forgotten`."""
         ...
 
@@ -120,7 +120,7 @@ class Store(Protocol):
         ...
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
-        """How many events `history` would give of each of some shoppers; costs little of what reading them does."""
+        """Count the events that `history` would return for each shopper; much cheaper than reading them."""
         ...
 
     def version(self, shopper_id: str) -> Hashable:
@@ -134,7 +134,7 @@ class Store(Protocol):
         """The first `limit` shoppers with events whose ids come after another, in the order of their UTF-8."""
         ...
 
-    async def shoppers_of(self, after: int, last: int) -> list[str]:
+    async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
         """All shoppers of the events that arrived after one and up to another, by the numbers of `last_arrival`."""
         ...
 
@@ -152,7 +152,7 @@ class Store(Protocol):
         ...
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """Whether a shopper granted each purpose, by what counts; one of which they said nothing is not there."""
+        """Return the decision in force on each purpose, True for a grant; purposes without a decision are left out."""
         ...
 
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
@@ -163,7 +163,7 @@ class Store(Protocol):
         """Those of any number of shoppers who granted a purpose, or withdrew it; who said nothing of it did neither."""
         ...
 
-    async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
+    async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before.
 
         Returns:
@@ -172,13 +172,13 @@ class Store(Protocol):
         ...
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
-        """What a shopper declared; None if nothing. Whether it may be shown, the caller has to ask."""
+        """Return the demographics that a shopper declared; None without any. The caller checks consent."""
         ...
 
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
         """The regions that any number of shoppers declared; one who declared none is not there.
 
-        Whether they may be used, the caller has to ask: `who_said` of `demographics`.
+        Whether they may be used, the caller has to ask: `shoppers_with_decision` of `demographics`.
         """
         ...
 
@@ -199,7 +199,7 @@ class Store(Protocol):
         """The number of the last change of all; 0 if there was none."""
         ...
 
-    async def item_changes_of_others(self, after: int) -> tuple[int, list[ItemChange]]:
+    async def remote_item_changes(self, after: int) -> tuple[int, list[ItemChange]]:
         """The last change of every item that another process changed last.
 
         Args:

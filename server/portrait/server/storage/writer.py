@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 LOCK_SECONDS = 5.0
 """A write waits so long for another process's transaction."""
-LOCK_LOOK_SECONDS = 0.05
+LOCK_POLL_SECONDS = 0.05
 """So often a wait for a lock looks whether its callers still wait."""
 _MAX_GROUP_ROWS = 4_000
 """More rows in one transaction would let other processes wait for long."""
@@ -45,7 +45,7 @@ class Writer:
     outcome: when a group fails, each of it is tried by itself, so that nobody fails by a neighbour.
 
     Args:
-        connection: this thread's from now on, in autocommit mode, with a busy timeout of `LOCK_LOOK_SECONDS`.
+        connection: this thread's from now on, in autocommit mode, with a busy timeout of `LOCK_POLL_SECONDS`.
         failures: types what goes wrong.
     """
 
@@ -170,7 +170,7 @@ class Writer:
         return group
 
     def _results(self, group: Sequence[_Job]) -> list[Any]:
-        """What each of a group is answered; neighbours who ask for the same work have it done together."""
+        """Return the result of each job of a group; consecutive jobs of the same work run together."""
         results: list[Any] = []
         for work, jobs in groupby(group, key=attrgetter("work")):
             results += work(self._connection, [job.argument for job in jobs])

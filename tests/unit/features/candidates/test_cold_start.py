@@ -1,4 +1,4 @@
-"""Who lends to newcomers, and what."""
+"""Neighbours that lend to cold items, and the weights that they lend."""
 
 from pathlib import Path
 

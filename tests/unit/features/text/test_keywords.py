@@ -87,10 +87,10 @@ def test_thousands_of_titles_take_less_than_a_request() -> None:
     titles = [f"Stainless Steel Water Bottle {number} with Straw, 飞利浦电动剃须刀" for number in range(5000)]
     for title in titles[:10]:
         keywords(title)
-    start = time.perf_counter()
+    start = time.process_time()
     for title in titles:
         keywords(title)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize(

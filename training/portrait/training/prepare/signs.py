@@ -2,7 +2,7 @@
 
 from portrait.features.events import EventType
 from portrait.features.logs.event_types import LETTERS, SEPARATORS
-from portrait.training.prepare.engine import literal
+from portrait.training.dataset.sql import literal
 
 _PURCHASE, _REFUND = literal(EventType.PURCHASE), literal(EventType.REFUND)
 

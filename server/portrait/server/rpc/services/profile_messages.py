@@ -240,7 +240,7 @@ def _rhythm(each: ActivityPattern) -> profile_pb2.ActivityPattern:
 
 
 def encode_demographics(each: Demographics) -> demographics_pb2.Demographics:
-    """What a shopper declared."""
+    """Return the demographics that a shopper declared."""
     return demographics_pb2.Demographics(
         age_band=each.age_band,
         gender=each.gender,

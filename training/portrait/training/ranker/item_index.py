@@ -1,0 +1,66 @@
+"""The item index: what a release says of each item of the catalogue, newcomers among them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from portrait.features.candidates.candidate_features import popularity_scale
+from portrait.features.candidates.cold_start import Lenders, with_lent
+from portrait.training.dataset.corpus import Corpus
+from portrait.training.encoders.model import PortraitModel, TextCache
+from portrait.training.encoders.retrieval import item_vectors, text_vectors
+
+
+@dataclass(frozen=True)
+class ItemIndex:
+    """Items by row."""
+
+    vectors: NDArray[np.float32]
+    """`[items, dimension]`, unit length."""
+    popularity: NDArray[np.float32]
+    """`[items]`, 0 to 1; of a newcomer, its lenders' mean."""
+    newcomer: NDArray[np.bool_]
+    """`[items]`: whether training had no event of it."""
+    lenders: Lenders
+    """Of each item."""
+
+
+def make(
+    model: PortraitModel,
+    cache: TextCache,
+    corpus: Corpus,
+    item_counts: NDArray[np.float64],
+    pretended: NDArray[np.int64] | None = None,
+) -> ItemIndex:
+    """The index of a trained model.
+
+    Args:
+        model: the encoders.
+        cache: the corpus' texts.
+        corpus: items.
+        item_counts: `[items]`, how often each occurs among the training events.
+        pretended: rows of known items that are to look like newcomers.
+    """
+    newcomer = item_counts == 0
+    if pretended is not None:
+        newcomer[pretended] = True
+    vectors, popularity = item_vectors(model, cache, corpus), popularity_scale(item_counts)
+    rows = np.flatnonzero(newcomer)
+    words = text_vectors(model, cache).numpy()[corpus.item_text[rows]]
+    lent = Lenders.nearest(words, vectors, ~newcomer)
+    vectors[rows] = with_lent(words, lent, vectors, model.towers)
+    popularity[rows] = lent.mean(popularity)
+    lenders = Lenders.themselves(np.arange(len(newcomer)))
+    lenders.rows[rows], lenders.shares[rows] = lent.rows, lent.shares
+    return ItemIndex(vectors, popularity, newcomer, lenders)
+
+
+def lend(model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]) -> None:
+    """Make the model's residuals of newcomers what their lenders lend, for events of newcomers in histories."""
+    index = make(model, cache, corpus, item_counts)
+    rows = np.flatnonzero(index.newcomer)
+    lent = index.lenders.take(rows).mean(index.vectors) * np.float32(model.towers**0.5)
+    with torch.no_grad():
+        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(lent)

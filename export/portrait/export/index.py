@@ -30,8 +30,8 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     trained.associations.save(folder / release_layout.ASSOCIATIONS)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False), encoding="utf-8")
     (folder / release_layout.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False), encoding="utf-8")
-    population.fit(trained).write(folder / release_layout.POPULATION)
-    write_profiles(population.profiles(trained), folder / release_layout.PROFILES)
+    population.estimate_population(trained).write(folder / release_layout.POPULATION)
+    write_profiles(population.estimate_profile_distribution(trained), folder / release_layout.PROFILES)
     return nearest.write(
         trained.index.vectors, lambda count: _profiles(trained, count), folder, exact=nearest.EXACT_ITEMS
     )

@@ -96,8 +96,9 @@ async def test_a_change_is_seen_by_every_process_at_once(tmp_path: Path) -> None
         other.set_demographics("ann", replace(ANN, region="")),
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, False, 1)]),
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True, 2)]),
-        # Its row would have the number of an erased one if numbers were reused.
-        other.set_demographics("ann", ANN),
+        other.set_demographics(
+            "ann", ANN
+        ),  # its row would have the number of one that was erased, were numbers given again
     ):
         await change
         versions.append(mine.version("ann"))

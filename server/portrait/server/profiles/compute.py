@@ -102,7 +102,7 @@ async def run_models(
         return await _run_models(engine, history, as_of, snapshots, labels, "traits" in fields, deadline)
 
     def spare() -> ModelOutputs:
-        shopper = engine.shoppers.remembered(history, "", as_of, snapshots)
+        shopper = engine.shoppers.encode_cached(history, "", as_of, snapshots)
         known = shopper is not None and shopper.profile.any()
         embedding = shopper.profile if shopper is not None and known else None
         return ModelOutputs(embedding, degraded=True, traits=without_probabilities())

@@ -10,7 +10,7 @@ from portrait.features.candidates.candidate_features import popularity_scale
 from portrait.features.candidates.cold_start import Lenders, with_lent
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.model import PortraitModel, TextCache
-from portrait.training.encoders.retrieval import item_vectors, text_vectors
+from portrait.training.encoders.retrieval import embed_texts, encode_items
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ItemIndex:
     """Of each item."""
 
 
-def make(
+def build_item_index(
     model: PortraitModel,
     cache: TextCache,
     corpus: Corpus,
@@ -46,9 +46,9 @@ def make(
     newcomer = item_counts == 0
     if pretended is not None:
         newcomer[pretended] = True
-    vectors, popularity = item_vectors(model, cache, corpus), popularity_scale(item_counts)
+    vectors, popularity = encode_items(model, cache, corpus), popularity_scale(item_counts)
     rows = np.flatnonzero(newcomer)
-    words = text_vectors(model, cache).numpy()[corpus.item_text[rows]]
+    words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
     lent = Lenders.nearest(words, vectors, ~newcomer)
     vectors[rows] = with_lent(words, lent, vectors, model.towers)
     popularity[rows] = lent.mean(popularity)
@@ -57,9 +57,11 @@ def make(
     return ItemIndex(vectors, popularity, newcomer, lenders)
 
 
-def lend(model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]) -> None:
+def fill_cold_residuals(
+    model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]
+) -> None:
     """Make the model's residuals of newcomers what their lenders lend, for events of newcomers in histories."""
-    index = make(model, cache, corpus, item_counts)
+    index = build_item_index(model, cache, corpus, item_counts)
     rows = np.flatnonzero(index.newcomer)
     lent = index.lenders.take(rows).mean(index.vectors) * np.float32(model.towers**0.5)
     with torch.no_grad():

@@ -10,8 +10,8 @@ from portrait.server.demographics import Demographics, find_age_band
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.rpc.context import Context
-from portrait.server.rpc.services.messages import datetime_of
-from portrait.server.rpc.services.profile_messages import encode_demographics
+from portrait.server.rpc.services.messages import datetime_from_message
+from portrait.server.rpc.services.profile_messages import demographics_to_message
 from portrait.server.storage.store import Store
 from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
 
@@ -75,7 +75,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
                 ErrorReason.CONSENT_MISSING,
                 "shopper_id",
             )
-        return consent_service_pb2.SetDemographicsResponse(demographics=encode_demographics(declared))
+        return consent_service_pb2.SetDemographicsResponse(demographics=demographics_to_message(declared))
 
     async def ForgetShopper(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.ForgetShopperRequest, context: Context
@@ -98,7 +98,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
 
 
 def _consent_of(message: consent_service_pb2.Consent, now: datetime) -> Consent:
-    time = datetime_of(message.time) if message.HasField("time") else now
+    time = datetime_from_message(message.time) if message.HasField("time") else now
     granted = message.decision == consent_service_pb2.CONSENT_DECISION_GRANTED
     return Consent(_NUMBERED[message.purpose], granted, time, now, message.notice, message.source)
 

@@ -22,7 +22,7 @@ from portrait.server.profiles.purchase_cycles import PurchaseCycle
 from portrait.server.profiles.recent_queries import QueryIntent, QueryOutcome
 from portrait.server.profiles.session_intent import SessionCategory, SessionIntent, SessionStage
 from portrait.server.release.traits import TraitValue
-from portrait.server.rpc.services.messages import vector_message
+from portrait.server.rpc.services.messages import vector_to_message
 from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait_pb2
 
 _ALWAYS = frozenset({"degraded", "absent"})
@@ -40,7 +40,7 @@ def select_fields(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(paths) or _BY_DEFAULT
 
 
-def encode_profile(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_pb2.Profile:
+def profile_to_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_pb2.Profile:
     """The asked fields of a profile."""
     plain: dict[str, Any] = {
         "shopper_id": shopper_id,
@@ -54,7 +54,7 @@ def encode_profile(profile: Profile, shopper_id: str, fields: frozenset[str]) ->
         "absent": [_absent(name, absence) for name, absence in profile.absent.items()],
     }
     if profile.embedding is not None:
-        plain["embedding"] = vector_message(profile.embedding)
+        plain["embedding"] = vector_to_message(profile.embedding)
     message = profile_pb2.Profile(**{name: value for name, value in plain.items() if name in fields or name in _ALWAYS})
     for name in fields & _PARTS.keys():
         part, read = getattr(profile, name), _PARTS[name]
@@ -239,7 +239,7 @@ def _rhythm(each: ActivityPattern) -> profile_pb2.ActivityPattern:
     )
 
 
-def encode_demographics(each: Demographics) -> demographics_pb2.Demographics:
+def demographics_to_message(each: Demographics) -> demographics_pb2.Demographics:
     """Return the demographics that a shopper declared."""
     return demographics_pb2.Demographics(
         age_band=each.age_band,
@@ -285,7 +285,7 @@ _PARTS: dict[str, Callable[[Any], Message]] = {
     "purchase_cycles": _cycle,
     "customer_value": _value,
     "activity_pattern": _rhythm,
-    "demographics": encode_demographics,
+    "demographics": demographics_to_message,
     "label_interests": _label,
     "summary": _sentence,
     "traits": _trait,

@@ -59,7 +59,7 @@ async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, stor
         history = await store.history(shopper, NOW, 100)
         said = await profile_of(engine_with_traits, history, NOW, fields=FIELDS, deadline=None)
         assert said.embedding is not None
-        assert said.value is not None
+        assert said.customer_value is not None
         assert table["vector"][row] == pytest.approx(said.embedding, abs=1e-3)
         assert moment(int(table["as_of"][row])) == NOW
         assert moment(int(table["last_event"][row])) == said.last_event_time

@@ -61,7 +61,7 @@ async def test_a_row_says_what_the_profile_says(
         history = await store.history(shopper, NOW, 100)
         said = await compute_profile(engine_with_traits, history, NOW, fields=FIELDS, deadline=None)
         assert said.embedding is not None
-        assert said.value is not None
+        assert said.customer_value is not None
         assert table["vector"][row] == pytest.approx(said.embedding, abs=1e-3)
         assert from_microseconds(int(table["as_of"][row])) == NOW
         assert from_microseconds(int(table["last_event"][row])) == said.last_event_time

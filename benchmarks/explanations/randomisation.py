@@ -52,7 +52,7 @@ def randomise_run(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRu
     shuffle_weights(model.text, generator)
     shuffle_weights(model.residual, generator)
     cache = TextCache(model.text, TextTokenizer.load(trained.folder / TOKENIZER_FILE), trained.corpus.texts)
-    cache.refill()
+    cache.recompute()
     return dataclasses.replace(
         trained,
         model=model,

@@ -43,7 +43,7 @@ def measure(data: Path, folder: Path, tuning: FineTuning, rate: float) -> None:
         TrainingError: data or tuning do not allow it.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    settings = TrainSettings.of(Preset.QUICK, tuning=tuning, text_learning_rate=rate)
+    settings = TrainSettings.from_preset(Preset.QUICK, finetune=tuning, bert_learning_rate=rate)
     began = time.perf_counter()
     runs.train_run(data, folder / RUN, settings)
     seconds = time.perf_counter() - began

@@ -124,6 +124,6 @@ class _TargetShoppers:
 def _encode_labels(trained: TrainedRun, texts: list[str]) -> NDArray[np.float32]:
     tokenizer = TextTokenizer.load(trained.folder / runs.TOKENIZER_FILE)
     cache = TextCache(trained.model.text, tokenizer, texts)
-    cache.refill()
+    cache.recompute()
     vectors: NDArray[np.float32] = embed_texts(trained.model, cache).numpy()
     return vectors

@@ -44,7 +44,7 @@ from portrait.training.settings import TrainSettings
 
 PERSONALISED, UNPERSONALISED = "Portrait, personalised", "Portrait, without the shopper"
 WINDOWS = 5
-SETTINGS = TrainSettings.of(Preset.QUICK, split=Split.TIME, refit=True)
+SETTINGS = TrainSettings.from_preset(Preset.QUICK, split=Split.TIME, refit=True)
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,6 @@ def _conceal_by_others(
     learnt = conceal.sample_profiles(trained.model, trained.cache, corpus, trained.holdout)
     shoppers = corpus.event_shopper[learnt.targets]
     others = ~np.isin(shoppers, corpus.event_shopper[ours.targets[half]])
-    values = conceal.read_declared_values(data, corpus, concealed.settings.conceal)
-    concealment = conceal.fit_eraser(learnt.profiles[others], values[:, shoppers[others]], trained.settings.towers)
+    values = conceal.read_declared_values(data, corpus, concealed.settings.erase)
+    concealment = conceal.fit_eraser(learnt.profiles[others], values[:, shoppers[others]], trained.settings.subspaces)
     return concealment(torch.from_numpy(ours.profiles)).numpy()

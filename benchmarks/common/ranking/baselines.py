@@ -135,7 +135,7 @@ def encode_untrained(corpus: Corpus) -> NDArray[np.float32]:
     encoder = TextEncoder(DEFAULT_BASE_MODEL, 1).eval()
     cache = TextCache(encoder, load_tokenizer(DEFAULT_BASE_MODEL), corpus.texts)
     with torch.no_grad():
-        cache.refill()
+        cache.recompute()
     return cache.pooled.numpy()
 
 

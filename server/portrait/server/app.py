@@ -12,7 +12,7 @@ import uvloop
 from portrait.features.release.manifest import ReleaseError
 from portrait.server import gateway, jobs
 from portrait.server.admission.costs import UnlistedMethod
-from portrait.server.audiences.build_table import TabulationError
+from portrait.server.audiences.table_builder import TableBuildError
 from portrait.server.backends import load_rollout, open_backends
 from portrait.server.errors import PortraitError
 from portrait.server.processes.pool import ProcessError
@@ -28,7 +28,7 @@ from portrait.server.storage.store import StoreError
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
-    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TabulationError, TlsError, TrafficError,
+    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError, TlsError, TrafficError,
     TritonError, UnlistedMethod,
 )  # fmt: skip
 """Errors that end a start with a log line, and without a traceback."""

@@ -14,9 +14,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.scheduler import CooperativeScheduler
-from portrait.server.audiences.eligibility import Reach
-from portrait.server.audiences.search import Finder
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.eligibility import AudienceEligibility
+from portrait.server.audiences.search import AudienceSearch
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.backends import Backends
 from portrait.server.consent.consents import Permissions
 from portrait.server.metrics.collectors import Metrics
@@ -78,8 +78,8 @@ class _Parts:
     open_calls: OpenCallLimits
     response_cache: ResponseCache
     permissions: Permissions
-    snapshots: Snapshots
-    finder: Finder
+    snapshots: TableSnapshots
+    audience_search: AudienceSearch
     draining: asyncio.Event
     """Set when the gateway begins to drain."""
 
@@ -138,7 +138,7 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
 
 def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
     permissions, background = Permissions(store, settings.consent_rules), Background()
-    reach = Reach(store, permissions)
+    eligibility = AudienceEligibility(store, permissions)
     return _Parts(
         settings=settings,
         store=store,
@@ -151,8 +151,10 @@ def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
         open_calls=OpenCallLimits(len(Workload) * settings.max_concurrent_rpcs),
         response_cache=ResponseCache(settings.response_cache_mib * _MIB),
         permissions=permissions,
-        snapshots=Snapshots(settings.audiences),
-        finder=Finder(settings.min_audience_size, reach.permitted, reach.living),
+        snapshots=TableSnapshots(settings.audiences),
+        audience_search=AudienceSearch(
+            settings.min_audience_size, eligibility.filter_permitted, eligibility.filter_by_region
+        ),
         draining=asyncio.Event(),
     )
 
@@ -166,13 +168,13 @@ def _register_metrics(parts: _Parts) -> None:
     metrics.register_admission(parts.gates)
     metrics.register_response_cache(parts.response_cache)
     metrics.register_consents(parts.permissions)
-    metrics.register_audiences(parts.finder, parts.snapshots, parts.registry)
+    metrics.register_audiences(parts.audience_search, parts.snapshots, parts.registry)
 
 
 def _create_server(parts: _Parts, shared: bool) -> grpc.aio.Server:
     chain = InterceptorChain(_list_interceptors(parts), endless=_list_stream_interceptors(parts))
     server = grpc.aio.server(interceptors=[chain], options=server_options(parts.settings, shared=shared))
-    servicers = create_servicers(parts.registry, parts.store, parts.permissions, parts.snapshots, parts.finder)
+    servicers = create_servicers(parts.registry, parts.store, parts.permissions, parts.snapshots, parts.audience_search)
     add_services(server, servicers)
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, server)
     health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -219,7 +221,7 @@ async def serve(
     await parts.background.stop()
     await rollout.stop()
     stop_metrics()
-    parts.finder.close()
+    parts.audience_search.close()
     _log.info("stopped")
 
 

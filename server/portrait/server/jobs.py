@@ -10,8 +10,8 @@ from functools import partial
 
 import structlog
 
-from portrait.server.audiences.build_table import Progress, tabulate
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.snapshots import TableSnapshots
+from portrait.server.audiences.table_builder import BuildProgress, build_table
 from portrait.server.backends import load_rollout, open_backends
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.runtime.signals import cancel_on_signals
@@ -36,9 +36,9 @@ async def build_audience_table(settings: Settings, full: bool, as_of: datetime |
     async with AsyncExitStack() as closing:
         backends = await open_backends(settings, closing)
         rollout = await load_rollout(settings, backends, closing)
-        engine, snapshots = rollout.registry.routes.serving, Snapshots(settings.audiences)
-        may = partial(Permissions(backends.store, settings.consent_rules).allowing, {Purpose.PERSONALISATION})
-        table = await tabulate(engine, backends.store, snapshots, may, full=full, as_of=as_of, tell=_log_progress)
+        engine, snapshots = rollout.registry.routes.serving, TableSnapshots(settings.audiences)
+        may = partial(Permissions(backends.store, settings.consent_rules).filter_allowing, {Purpose.PERSONALISATION})
+        table = await build_table(engine, backends.store, snapshots, may, full=full, as_of=as_of, tell=_log_progress)
         _log.info(
             "audience_table_built",
             release=table.description.release,
@@ -48,7 +48,7 @@ async def build_audience_table(settings: Settings, full: bool, as_of: datetime |
         )
 
 
-def _log_progress(progress: Progress) -> None:
+def _log_progress(progress: BuildProgress) -> None:
     rate = round(progress.shoppers / max(progress.seconds, 1e-9))
     _log.info("audience_table_progress", shoppers=progress.shoppers, per_second=rate)
 

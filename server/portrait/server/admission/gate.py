@@ -20,8 +20,8 @@ BATCH_SHARE = 0.8
 _MAX_WAITING_SHARE = 0.25
 """The gate is full when as many pieces of work wait as this share of the limit."""
 _MAX_CALL_SHARE = 0.5
-"""A call that costs more than this share of the limit counts as this share, or it could never be accepted. Only one such
-large call at a time goes on once its cost is known."""
+"""A call that costs more than this share of the limit counts as this share, or it could never be accepted. Only one
+such large call at a time goes on once its cost is known."""
 MAX_UNITS = 512
 """A call of more units is always refused: it would shut out all other large calls for seconds."""
 MAX_LARGE_WAIT_SECONDS = 0.25

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from portrait.features.release.layout import MODELS, TRAIT_HEADS
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
-from portrait.server.audiences.search import Finder, Outcome
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.search import AudienceOutcome, AudienceSearch
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.engine import Engine
 from portrait.server.inference.fallback import Cause
@@ -64,9 +64,9 @@ class Metrics:
         """Register the metrics of the response cache."""
         self.registry.register(_ResponseCacheCollector(cache))
 
-    def register_audiences(self, finder: Finder, snapshots: Snapshots, registry: EngineRegistry) -> None:
+    def register_audiences(self, search: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
         """Register the metrics of searches for audiences, and of the table of shoppers."""
-        self.registry.register(_AudienceCollector(finder, snapshots, registry))
+        self.registry.register(_AudienceCollector(search, snapshots, registry))
 
     def register_consents(self, permissions: Permissions) -> None:
         """Register the metrics of consents."""
@@ -130,20 +130,20 @@ class _ResponseCacheCollector(Collector):
 
 
 class _AudienceCollector(Collector):
-    """Reads the finder, and looks up the newest table of shoppers, at every scrape."""
+    """Reads the search, and looks up the newest table of shoppers, at every scrape."""
 
-    def __init__(self, finder: Finder, snapshots: Snapshots, registry: EngineRegistry) -> None:
-        self._finder, self._snapshots, self._registry = finder, snapshots, registry
+    def __init__(self, search: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
+        self._search, self._snapshots, self._registry = search, snapshots, registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Count searches by outcome, and tell size and age of the serving release's table, if it has one."""
         outcomes = CounterMetricFamily(
             "portrait_audience_searches", "Audiences that were searched for.", labels=["outcome"]
         )
-        for outcome in Outcome:
-            outcomes.add_metric([outcome], self._finder.outcomes[outcome])
+        for outcome in AudienceOutcome:
+            outcomes.add_metric([outcome], self._search.outcomes[outcome])
         yield outcomes
-        table = self._snapshots.newest(self._registry.routes.serving.release.identity)
+        table = self._snapshots.open_newest(self._registry.routes.serving.release.identity)
         if table is None:
             return
         yield GaugeMetricFamily(

@@ -11,8 +11,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 import portrait.v1
 from portrait.server.admission.costs import UnlistedMethod, cost_of
 from portrait.server.admission.request_units import require_counted
-from portrait.server.audiences.search import Finder
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.search import AudienceSearch
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.services.audiences import AudienceService
@@ -68,7 +68,7 @@ def require_served(methods: Iterable[MethodDescriptor], servicers: Iterable[type
 
 
 def create_servicers(
-    registry: EngineRegistry, store: Store, permissions: Permissions, snapshots: Snapshots, finder: Finder
+    registry: EngineRegistry, store: Store, permissions: Permissions, snapshots: TableSnapshots, search: AudienceSearch
 ) -> list[object]:
     """Create the implementation of every service; a new service is one line here.
 
@@ -77,10 +77,10 @@ def create_servicers(
         store: events, consents and changes of items.
         permissions: decide what a shopper's data may be used for.
         snapshots: the tables of shoppers.
-        finder: searches those tables.
+        search: searches those tables.
     """
     return [
-        AudienceService(registry, snapshots, finder),
+        AudienceService(registry, snapshots, search),
         CatalogueService(registry, store),
         ConsentService(store, permissions),
         EventService(store),

@@ -1,4 +1,4 @@
-"""The deletion test: what is explained falls further without what the explanation cites than without anything else.
+"""The deletion test: a score falls further without the cited events than without any others.
 
 Also known as comprehensiveness (DeYoung et al. 2020, "ERASER"). For one event it is true by construction: the cited one
 is the one whose removal costs most. It says something for three that are removed together, and of what explanations do
@@ -15,39 +15,45 @@ from benchmarks.explanations.cases import Case, recommend_items, score_item, wit
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories.history_arrays import ENCODED_EVENTS
 from portrait.server.engine import Engine
-from portrait.server.explanation.counterfactuals import EventEffect, Part, WordEffect, explain_profile, without_words
-from portrait.server.profiles.compute import profile_of
+from portrait.server.explanation.counterfactuals import (
+    EventEffect,
+    ProfilePart,
+    WordEffect,
+    explain_profile,
+    remove_words,
+)
+from portrait.server.profiles.compute import compute_profile
 
 T = TypeVar("T")
 
 SIZES = (1, 3)
-"""How many are removed."""
+"""Numbers of removed events or words."""
 DRAWS = 5
-"""Random removals for each shopper, whose mean counts."""
+"""Number of random removals for each shopper; their mean counts."""
 MIN_WORDS = 6
-"""Shorter titles have not three cited words and three others."""
+"""Minimum words of a title: three cited ones and three others."""
 MAX_ATTENTION_SHARE = 0.5
-"""An interest that holds more is most of the history: no few events matter to it."""
+"""Maximum weight of an interest: a larger one is most of the history, and no few events matter to it."""
 
 Loss = dict[str, float]
-"""What is lost by each way of choosing what is removed."""
+"""Loss by method of choosing what is removed."""
 
 
 @dataclass
 class DeletionEffect:
-    """What is lost for one shopper, by how many are removed and how they are chosen."""
+    """Losses for one shopper, by number of removals and method of choosing them."""
 
     by_size: dict[int, Loss] = field(default_factory=dict)
     left_ten: dict[int, Loss] = field(default_factory=dict)
-    """1 where the item is no longer among the ten best; only of recommendations."""
+    """By number of removals: 1 if the item is no longer among the ten best; only for recommendations."""
     joint: list[tuple[float, float]] = field(default_factory=list)
-    """Of each random removal of several: the sum of their effects, and what was lost."""
+    """By random removal of several events: the sum of their effects, and the loss."""
 
 
 async def measure_recommendation(
     engine: Engine, case: Case, item: Item, effects: Sequence[EventEffect], random: np.random.Generator
 ) -> DeletionEffect:
-    """What the first recommendation loses without some events.
+    """Measure the loss of the first recommendation without some events.
 
     Args:
         engine: serves the release.
@@ -80,10 +86,10 @@ async def measure_recommendation(
 
 
 async def measure_interest(engine: Engine, case: Case, random: np.random.Generator) -> DeletionEffect | None:
-    """What the strongest interest that is not most of the attention loses; None if there is none."""
+    """Measure the loss of the strongest interest that holds at most `MAX_ATTENTION_SHARE`; None if there is none."""
 
     async def interests(history: Sequence[Event]) -> Mapping[tuple[str, ...], tuple[float, tuple[str, ...]]]:
-        profile = await profile_of(engine, history, case.as_of, fields=frozenset({"interests"}), deadline=None)
+        profile = await compute_profile(engine, history, case.as_of, fields=frozenset({"interests"}), deadline=None)
         return {each.path: (each.weight, each.evidence_event_ids) for each in profile.interests if not each.inferred}
 
     known = await interests(case.history)
@@ -94,22 +100,22 @@ async def measure_interest(engine: Engine, case: Case, random: np.random.Generat
     async def value(history: Sequence[Event]) -> float:
         return (await interests(history)).get(path, (0.0, ()))[0]
 
-    explained = await explain_profile(engine, case.history, case.as_of, Part(path), deadline=None)
+    explained = await explain_profile(engine, case.history, case.as_of, ProfilePart(path), deadline=None)
     latest = {case.history[place].event_id for place in _explained_positions(case.history)}
     evidence = [event_id for event_id in known[path][1] if event_id in latest]
     return await _measure_profile(case, explained.events, value, random, evidence)
 
 
 async def measure_trait(engine: Engine, case: Case, name: str, random: np.random.Generator) -> DeletionEffect | None:
-    """What the probability of a trait loses; None if the shopper has none."""
+    """Measure the loss of a trait's probability; None if the shopper has no such trait."""
 
     async def value(history: Sequence[Event]) -> float | None:
-        profile = await profile_of(engine, history, case.as_of, fields=frozenset({"traits"}), deadline=None)
+        profile = await compute_profile(engine, history, case.as_of, fields=frozenset({"traits"}), deadline=None)
         return next(each.probability for each in profile.traits if each.trait.name == name)
 
     if await value(case.history) is None:
         return None
-    explained = await explain_profile(engine, case.history, case.as_of, Part(trait=name), deadline=None)
+    explained = await explain_profile(engine, case.history, case.as_of, ProfilePart(trait=name), deadline=None)
 
     async def probability(history: Sequence[Event]) -> float:
         return await value(history) or 0.0
@@ -140,7 +146,7 @@ async def _measure_profile(
 async def measure_words(
     engine: Engine, case: Case, item: Item, effects: Sequence[WordEffect], random: np.random.Generator
 ) -> DeletionEffect | None:
-    """What an item loses without some words of its title; None if the title is short."""
+    """Measure the loss of an item without some words of its title; None if the title is short."""
     if len(effects) < MIN_WORDS:
         return None
     words, whole, found = (
@@ -152,7 +158,7 @@ async def measure_words(
         ways = {"cited": [words[:size]], "random": [_draw(words[size:], size, random) for _ in range(DRAWS)]}
         drops: Loss = {}
         for way, draws in ways.items():
-            scores = [await score_item(engine, case, case.history, without_words(item, removed)) for removed in draws]
+            scores = [await score_item(engine, case, case.history, remove_words(item, removed)) for removed in draws]
             drops[way] = whole - float(np.mean(scores))
         found.by_size[size] = drops
     return found
@@ -161,7 +167,7 @@ async def measure_words(
 def _choose_removals(
     history: Sequence[Event], cited: Sequence[str], random: np.random.Generator
 ) -> dict[str, list[list[int]]]:
-    """Places of the events that are removed, by how they are chosen: cited, other ones by lot, the latest."""
+    """Choose the positions of removed events by method: the cited ones, others at random, the latest."""
     places = _explained_positions(history)
     chosen = [place for place in places if history[place].event_id in set(cited)]
     others = [place for place in places if place not in chosen]
@@ -174,7 +180,7 @@ def _choose_removals(
 
 
 def _explained_positions(history: Sequence[Event]) -> list[int]:
-    """Of the events that explanations are about."""
+    """Return the positions of the events that explanations cover."""
     return list(range(max(0, len(history) - ENCODED_EVENTS), len(history)))
 
 
@@ -188,7 +194,7 @@ def _remove(history: Sequence[Event], removed: Sequence[int]) -> list[Event]:
 
 
 def _order_by_similarity(engine: Engine, history: Sequence[Event], item: Item) -> list[int]:
-    """Places of a history's events, those first whose items are most like an item: what one would cite unasked."""
+    """Order the positions of a history's events by similarity of their items to an item: a naive explanation."""
     release = engine.release
     rows = np.array([release.row_of(event) for event in history], dtype=np.int64)
     vectors = release.vectors[[*rows, release.items.row(DEFAULT_CATALOGUE, item.item_id)]].astype(np.float32)

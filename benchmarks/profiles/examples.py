@@ -13,7 +13,7 @@ from portrait.features.generators import run_at_once
 from portrait.features.items.item_table import ItemTable, line
 from portrait.features.population.population import Population
 from portrait.features.text.idf import Rarity, document_frequencies
-from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
+from portrait.server.profiles.profile import ALL_FIELDS, ModelOutputs, build_profile
 from portrait.server.release.release import Release
 from portrait.training.dataset import readers
 from portrait.training.run.run import TrainedRun
@@ -22,7 +22,7 @@ _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
 
 
 def summarise_shoppers(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, Any]]:
-    """One shopper by lot of each third by length of history, a day after the shopper's last event."""
+    """Summarise a random shopper of each third by length of history, a day after the shopper's last event."""
     corpus = trained.corpus
     release, items = _make_release(trained, known), {item.item_id: item for item in corpus.items}
     lengths = np.diff(corpus.starts)
@@ -40,7 +40,7 @@ def summarise_shoppers(data: Path, trained: TrainedRun, known: Population) -> li
         history = [_make_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))]
         times = [event.time for event in history if event.time is not None]
         as_of = max(times, default=datetime(1970, 1, 1, tzinfo=UTC)) + timedelta(days=1)
-        made = run_at_once(build(history, as_of, item, release, ALL_FIELDS, Asked()))
+        made = run_at_once(build_profile(history, as_of, item, release, ALL_FIELDS, ModelOutputs()))
         found.append(
             {
                 "shopper": chr(ord("A") + number),
@@ -59,7 +59,7 @@ def _make_event(place: int, row: dict[str, Any]) -> Event:
 
 
 def _make_release(trained: TrainedRun, known: Population) -> Release:
-    """As far as profiles need it: without models."""
+    """Make a release with what profiles need, without models."""
     corpus = trained.corpus
     nothing: Any = None
     return Release(

@@ -22,7 +22,7 @@ from portrait.client.tables import print_events, print_profile, print_ranking
 
 SHOWN_EVENTS = 10
 SENT_EVENTS = 500
-FEWEST_EVENTS, MOST_EVENTS = 5, 400
+FEWEST_EVENTS, MAX_EVENTS = 5, 400
 READY_SECONDS = 120
 END_SECONDS = 60
 CALL_SECONDS = 60
@@ -164,7 +164,7 @@ def show(data: Path, ready: dict[str, Any]) -> None:
 def _history(data: Path) -> tuple[list[Event], dict[str, str]]:
     """The events of one shopper with a history of middling length, and the titles of their items."""
     events = pl.scan_parquet(data / "events.parquet", glob=False, hive_partitioning=False)
-    lengths = events.group_by("shopper_id").len().filter(pl.col("len").is_between(FEWEST_EVENTS, MOST_EVENTS))
+    lengths = events.group_by("shopper_id").len().filter(pl.col("len").is_between(FEWEST_EVENTS, MAX_EVENTS))
     chosen = lengths.sort("len", "shopper_id").collect()
     shopper_id = chosen["shopper_id"][int(0.8 * len(chosen))]
     rows = events.filter(pl.col("shopper_id") == shopper_id).sort("sequence").tail(SENT_EVENTS).collect()

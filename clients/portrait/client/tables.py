@@ -31,7 +31,7 @@ from portrait.client.results import (
 _BAR = 20
 _CHANGE = 0.25
 """Of a trend: below it, an interest is steady."""
-_MOST_EFFECTS = 20
+_MAX_EFFECTS = 20
 """Events of an explanation that are shown."""
 
 
@@ -248,7 +248,7 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
     timed = any(each.time for each in explanation.events)
     columns = ("time", "did", "what", adds, "event")
     table = Rows(f"{what}; release {explanation.release}", *columns[not timed :], ids={"event"})
-    weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MOST_EFFECTS]
+    weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MAX_EFFECTS]
     for each in sorted(weightiest, key=lambda each: -each.effect):
         did = each.type.value if each.type else ""
         cells = (_moment(each.time), did, each.subject, form.format(factor * each.effect), each.event_id)
@@ -259,7 +259,7 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         print_line(console, f"{count(others, 'more event')} {less} less; --json has them all", "dim")
     if explanation.items:
         items = Rows("together", "all events of one item", "events", adds)
-        for item in explanation.items[:_MOST_EFFECTS]:
+        for item in explanation.items[:_MAX_EFFECTS]:
             items.add(item.subject, str(len(item.event_ids)), form.format(factor * item.effect))
         items.print(console)
     if isinstance(explanation, RankingExplanation) and explanation.words:

@@ -26,7 +26,7 @@ _SEGMENTS = {getattr(customer_value_pb2, f"VALUE_SEGMENT_{segment.name}"): segme
 
 
 _CRITERIA, _LOOK_ALIKE = "audience.criteria", "audience.look_alike"
-"""Where they stand in a request."""
+"""The paths of the criteria in a request."""
 
 
 async def audience_of(message: audience_service_pb2.Audience, engine: Engine, deadline: float | None) -> Audience:
@@ -72,7 +72,7 @@ async def _criteria(
 
 
 def _broken(messages: Sequence[audience_service_pb2.Criterion], path: str) -> Iterator[Violation]:
-    """What no limit of a single field says."""
+    """Check the rules between several fields."""
     for place, each in enumerate(messages):
         at = f"{path}[{place}]"
         interest, trait, activity = each.interest, each.trait, each.activity

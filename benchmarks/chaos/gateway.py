@@ -45,7 +45,7 @@ class GatewayUnderTest:
 
     def workers(self) -> list[int]:
         """Process ids of the gateway processes that serve."""
-        return [pid for pid in _list_children(self.process.pid) if "processes.worker" in _read_command(pid)]
+        return [pid for pid in _list_children(self.process.pid) if "portrait.server.worker" in _read_command(pid)]
 
     def triton(self) -> int | None:
         """Process id of Triton; None while there is none."""

@@ -26,7 +26,7 @@ cli.command()(serve)
 def chosen(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that `portrait serve` would have run with."""
     runs: list[Settings] = []
-    monkeypatch.setattr(app, "run", lambda settings, check: runs.append(settings))
+    monkeypatch.setattr(app, "run_gateway", lambda settings, check: runs.append(settings))
     return runs
 
 

@@ -307,7 +307,7 @@ def test_a_large_call_is_let_in_when_there_is_room_and_counts_as_what_it_is() ->
             await gate.enter(large)
         assert refused.value.retry_after > 0
         gate.leave(first, WorkOutcome.DONE)
-        gate.leave(second, WorkOutcome.LOST)
+        gate.leave(second, WorkOutcome.FAILED)
         assert gate.under_way == 0
 
     run(scenario())

@@ -1,4 +1,4 @@
-"""Cold starts: items that training has no event of, and shoppers with few events.
+"""Cold start: items without training events, and shoppers with few events.
 
 `python -m benchmarks cold-start SOURCE` writes a data set in which a tenth of the items have no event but as a
 shopper's last one, trains a run on it, and ranks the catalogue for the shoppers whose last item is one of these.
@@ -25,7 +25,7 @@ from portrait.training.run import run as runs
 
 COLD_SHARE, SEED = 0.1, 0
 BOOSTS = (0.0, 1.0, 2.0, 2.5)
-"""Nats added to the scores of newcomers; see the setting `newcomer_boost`."""
+"""Nats added to the scores of newcomers; see the setting `cold_item_boost`."""
 _COLD_BASELINES = ("popularity", "zero-shot MiniLM")
 _CONTEXTS = ((1, 4), (5, 9), (10, None))
 """Events before the target, from and to."""
@@ -48,7 +48,7 @@ def write_cold_data(data: Path, out: Path) -> None:
 
 
 def measure(data: Path, run: Path) -> dict[str, Any]:
-    """Cold targets ranked among all items and among the cold ones; and known targets by length of context."""
+    """Rank cold targets among all items and among cold ones, and known targets by length of context."""
     trained = runs.load_run(run)
     task = Task(trained.corpus, trained.holdout)
     test = trained.holdout.test
@@ -91,16 +91,16 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
 
 
 def _rank_with_boosts(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
-    """Ranks of all test targets, with more and more preference for newcomers."""
+    """Rank all test targets with increasing boosts of cold items."""
     found = {}
     for boost in BOOSTS:
-        trained.ranker.newcomer_boost.fill_(boost)
+        trained.ranker.cold_item_boost.fill_(boost)
         found[f"Portrait, newcomer boost {boost:g}"] = portrait.rank_targets(trained)
     return found
 
 
 def _make_retrieval_scorer(trained: runs.TrainedRun) -> Scorer:
-    """Profile times item vector."""
+    """Make a scorer by the inner product of profile and item vector."""
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -110,7 +110,7 @@ def _make_retrieval_scorer(trained: runs.TrainedRun) -> Scorer:
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """The slices as Markdown."""
+    """Format the slices as Markdown."""
     lines = [
         f"# Cold starts: {content['data']}",
         "",

@@ -36,24 +36,24 @@ def counts(corpus: Corpus) -> np.ndarray:
     return counts
 
 
-def _model(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> tuple[PortraitModel, TextCache]:
+def _model(corpus: Corpus, bert: str, counts: np.ndarray, subspaces: int) -> tuple[PortraitModel, TextCache]:
     torch.manual_seed(0)
-    settings = TrainSettings.of(Preset.QUICK, base_model=bert, dimension=16, towers=towers)
+    settings = TrainSettings.from_preset(Preset.QUICK, base_model=bert, dimension=16, subspaces=subspaces)
     model = PortraitModel(settings, len(corpus.items)).eval()
-    model.forget(counts == 0)
+    model.zero_residuals(counts == 0)
     tokenizer: TextTokenizer = load_tokenizer(bert)
     cache = TextCache(model.text, tokenizer, corpus.texts)
-    cache.refill()
+    cache.recompute()
     return model, cache
 
 
-@pytest.mark.parametrize("towers", [1, 2])
-def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> None:
-    model, cache = _model(corpus, bert, counts, towers)
+@pytest.mark.parametrize("subspaces", [1, 2])
+def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: np.ndarray, subspaces: int) -> None:
+    model, cache = _model(corpus, bert, counts, subspaces)
     own = encode_items(model, cache, corpus)
     index = indexes.build_item_index(model, cache, corpus, counts)
-    known = ~index.newcomer
-    assert np.flatnonzero(index.newcomer).tolist() == NEW
+    known = ~index.is_cold
+    assert np.flatnonzero(index.is_cold).tolist() == NEW
     assert np.array_equal(index.vectors[known], own[known])
     assert not np.allclose(index.vectors[NEW], own[NEW], atol=1e-2)
     assert (index.popularity[NEW] > 0).all()
@@ -65,10 +65,10 @@ def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: 
 
 
 def test_a_pretended_newcomer_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
-    model, cache = _model(corpus, bert, counts, towers=1)
+    model, cache = _model(corpus, bert, counts, subspaces=1)
     before = counts.copy()
     index = indexes.build_item_index(model, cache, corpus, counts, pretended=np.array([3]))
-    assert index.newcomer[3]
+    assert index.is_cold[3]
     assert 3 not in index.lenders.rows
     assert np.array_equal(counts, before)
 
@@ -88,7 +88,7 @@ def test_the_boost_lifts_newcomers_and_no_chances() -> None:
     features[0, 1, 1] = 1.0  # the second candidate is a newcomer
     arguments = (torch.zeros(1, 4), torch.zeros(1, 4), torch.zeros(1, 2, 4), features)
     before = ranker(*arguments)
-    ranker.newcomer_boost.fill_(1.5)
+    ranker.cold_item_boost.fill_(1.5)
     after = ranker(*arguments)
     assert (after[0] - before[0]).tolist() == [[0.0, 1.5]]
     assert torch.equal(after[1], before[1])

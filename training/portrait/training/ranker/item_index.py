@@ -20,8 +20,8 @@ class ItemIndex:
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length."""
     popularity: NDArray[np.float32]
-    """`[items]`, 0 to 1; of a newcomer, its lenders' mean."""
-    newcomer: NDArray[np.bool_]
+    """`[items]`, 0 to 1; of a is_cold, its lenders' mean."""
+    is_cold: NDArray[np.bool_]
     """`[items]`: whether training had no event of it."""
     lenders: Lenders
     """Of each item."""
@@ -32,7 +32,7 @@ def build_item_index(
     cache: TextCache,
     corpus: Corpus,
     item_counts: NDArray[np.float64],
-    pretended: NDArray[np.int64] | None = None,
+    simulated_cold: NDArray[np.int64] | None = None,
 ) -> ItemIndex:
     """The index of a trained model.
 
@@ -41,20 +41,20 @@ def build_item_index(
         cache: the corpus' texts.
         corpus: items.
         item_counts: `[items]`, how often each occurs among the training events.
-        pretended: rows of known items that are to look like newcomers.
+        simulated_cold: rows of known items that are to look like newcomers.
     """
-    newcomer = item_counts == 0
-    if pretended is not None:
-        newcomer[pretended] = True
+    is_cold = item_counts == 0
+    if simulated_cold is not None:
+        is_cold[simulated_cold] = True
     vectors, popularity = encode_items(model, cache, corpus), popularity_scale(item_counts)
-    rows = np.flatnonzero(newcomer)
+    rows = np.flatnonzero(is_cold)
     words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
-    lent = Lenders.nearest(words, vectors, ~newcomer)
-    vectors[rows] = with_lent(words, lent, vectors, model.towers)
+    lent = Lenders.nearest(words, vectors, ~is_cold)
+    vectors[rows] = with_lent(words, lent, vectors, model.subspaces)
     popularity[rows] = lent.mean(popularity)
-    lenders = Lenders.themselves(np.arange(len(newcomer)))
+    lenders = Lenders.themselves(np.arange(len(is_cold)))
     lenders.rows[rows], lenders.shares[rows] = lent.rows, lent.shares
-    return ItemIndex(vectors, popularity, newcomer, lenders)
+    return ItemIndex(vectors, popularity, is_cold, lenders)
 
 
 def fill_cold_residuals(
@@ -62,7 +62,7 @@ def fill_cold_residuals(
 ) -> None:
     """Make the model's residuals of newcomers what their lenders lend, for events of newcomers in histories."""
     index = build_item_index(model, cache, corpus, item_counts)
-    rows = np.flatnonzero(index.newcomer)
-    lent = index.lenders.take(rows).mean(index.vectors) * np.float32(model.towers**0.5)
+    rows = np.flatnonzero(index.is_cold)
+    lent = index.lenders.take(rows).mean(index.vectors) * np.float32(model.subspaces**0.5)
     with torch.no_grad():
         model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(lent)

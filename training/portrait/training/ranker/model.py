@@ -18,7 +18,7 @@ class Ranker(nn.Module):
     `score = scale · profile·candidate + query_scale · query·candidate + association_scale · association +
     correction(features)`; where something is asked for, associations count in the correction alone. The probabilities
     are logistic in the score and the features; `training.ranking` says what they are calibrated to. They know nothing
-    of `newcomer_boost`, which is added to the scores of newcomers alone.
+    of `cold_item_boost`, which is added to the scores of newcomers alone.
 
     Args:
         scale: what the cosine of profile and candidate counts at first: the softmax scale it was trained with.
@@ -26,14 +26,14 @@ class Ranker(nn.Module):
         hidden: width of the correction.
     """
 
-    newcomer_boost: Tensor
+    cold_item_boost: Tensor
 
     def __init__(self, scale: float, prior: float, hidden: int = 32) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(float(scale)))
         self.query_scale = nn.Parameter(torch.tensor(0.0))
         self.association_scale = nn.Parameter(torch.tensor(1.0))
-        self.register_buffer("newcomer_boost", torch.tensor(0.0))
+        self.register_buffer("cold_item_boost", torch.tensor(0.0))
         # Candidate features, the two cosines, and whether there is a profile.
         inputs = len(CANDIDATE_FEATURES) + 3
         # It starts at zero: an unfitted ranker only blends.
@@ -41,9 +41,9 @@ class Ranker(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.correction = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), last)
-        self.chances = nn.Linear(inputs + 1, 2)
-        nn.init.zeros_(self.chances.weight)
-        nn.init.constant_(self.chances.bias, math.log(prior))
+        self.probability_head = nn.Linear(inputs + 1, 2)
+        nn.init.zeros_(self.probability_head.weight)
+        nn.init.constant_(self.probability_head.bias, math.log(prior))
 
     def logits(
         self,
@@ -60,8 +60,8 @@ class Ranker(nn.Module):
         association = candidate_features[..., _ASSOCIATION] * (1.0 - candidate_features[..., _HAS_QUERY])
         blended = self.scale * fit + self.query_scale * query_fit + self.association_scale * association
         score = blended + self.correction(inputs).squeeze(-1)
-        chances = self.chances(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))
-        return score + self.newcomer_boost * candidate_features[..., _NEWCOMER], chances
+        chances = self.probability_head(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))
+        return score + self.cold_item_boost * candidate_features[..., _NEWCOMER], chances
 
     def forward(
         self,

@@ -94,7 +94,7 @@ def build_candidates(
 ) -> Candidates:
     """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
     retrieved = rank_catalogue(corpus, vectors, RETRIEVED, holdout.mask_seen)
-    newest = rank_catalogue(corpus, vectors, NEWEST, holdout.mask_seen, np.flatnonzero(index.newcomer))
+    newest = rank_catalogue(corpus, vectors, NEWEST, holdout.mask_seen, np.flatnonzero(index.is_cold))
     width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED + FAMILIAR + UNIFORM_ITEMS + 1
     shape = (len(vectors.targets), width)
     items = np.full(shape, -1)
@@ -134,7 +134,7 @@ def _served_items(
     """What serving would rank, each item once: nearest, associated and familiar items."""
     # Associations know no newcomers, and are not to know those that only look like it.
     best = associated.best_first()
-    best = best[~index.newcomer[best]]
+    best = best[~index.is_cold[best]]
     known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
     familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR], dtype=np.int64)
     if holdout.mask_seen:
@@ -158,7 +158,7 @@ def _candidate_features(
     return candidate_features(
         [str(item) for item in items.tolist()],
         index.popularity[items],
-        index.newcomer[items],
+        index.is_cold[items],
         corpus.item_percentile[items],
         index.lenders.take(items).associated(associated),
         remembered,
@@ -215,10 +215,10 @@ def fit_ranker(
         # Nobody asked for anything, so nothing can be fitted: what is asked for counts as much as what is liked.
         ranker.query_scale.data.fill_(scale)
     # The chances are linear and start at a prior that is far off for popular items: they take longer steps.
-    ordering = [value for name, value in ranker.named_parameters() if not name.startswith("chances")]
+    ordering = [value for name, value in ranker.named_parameters() if not name.startswith("probability_head")]
     groups: list[dict[str, Any]] = [
         {"params": ordering},
-        {"params": ranker.chances.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
+        {"params": ranker.probability_head.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
     ]
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=_EPOCHS)

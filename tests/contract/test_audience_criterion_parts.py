@@ -27,6 +27,7 @@ from portrait.server.timestamps import to_microseconds
 from portrait.v1 import audience_service_pb2
 
 REPOSITORY = Path(__file__).parents[2]
+UNIT_TESTS = REPOSITORY / "tests/unit/server"
 OPTIONAL = FieldDescriptorProto.LABEL_OPTIONAL
 
 
@@ -37,7 +38,7 @@ def find_missing_parts(fields: typing.Iterable[FieldDescriptor]) -> list[str]:
         fields: the criteria, as fields of the oneof `Criterion.criterion`.
     """
     docs = (REPOSITORY / "docs/audiences.md").read_text(encoding="utf-8")
-    tests = (REPOSITORY / "tests/unit/server/test_audiences.py").read_text(encoding="utf-8")
+    [tests] = (path.read_text(encoding="utf-8") for path in UNIT_TESTS.rglob("test_audiences.py"))
     missing = []
     for field in fields:
         kind = field.message_type
@@ -59,7 +60,7 @@ def find_missing_parts(fields: typing.Iterable[FieldDescriptor]) -> list[str]:
         if f"`{field.name}" not in docs:
             missing.append(f"{field.name}: no row in docs/audiences.md")
         if kind.name not in tests:
-            missing.append(f"{field.name}: no test in tests/unit/server/test_audiences.py")
+            missing.append(f"{field.name}: no test in test_audiences.py")
     return missing
 
 
@@ -75,7 +76,7 @@ def test_a_criterion_that_is_only_in_the_contract_is_named_with_every_part_that_
         "freshness: no limit of FreshnessCriterion.since in LIMITS",
         "freshness: no FreshnessCriterion in Criterion in clients/portrait/client/audiences.py",
         "freshness: no row in docs/audiences.md",
-        "freshness: no test in tests/unit/server/test_audiences.py",
+        "freshness: no test in test_audiences.py",
     ]
 
 

@@ -31,7 +31,7 @@ def find_missing_parts(profile: Descriptor) -> list[str]:
         profile: descriptor of the message, that of the contract or a copy with further fields.
     """
     docs = (REPOSITORY / "docs/profile.md").read_text(encoding="utf-8")
-    files = [path for folder in FOLDERS for path in (TESTS / folder).glob("test_*.py")]
+    files = [path for folder in FOLDERS for path in (TESTS / folder).rglob("test_*.py")]
     tests = "".join(path.read_text(encoding="utf-8") for path in files)
     missing = []
     for field in profile.fields:

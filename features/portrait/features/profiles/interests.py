@@ -10,7 +10,7 @@ from portrait.features.population.population import Attention
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence, strongest
 
-MOST_INTERESTS = 20
+MAX_INTERESTS = 20
 
 Path = tuple[str, ...]
 
@@ -137,7 +137,7 @@ def _sum_masses(evidence: Evidence) -> _Observed:
 
 
 def _choose_paths(weights: Mapping[Path, float]) -> list[Path]:
-    return sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MOST_INTERESTS]
+    return sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MAX_INTERESTS]
 
 
 def _cite_events(evidence: Evidence, paths: Sequence[Path]) -> dict[Path, list[tuple[float, int, str]]]:

@@ -119,7 +119,7 @@ def meets(criterion: Criterion, each: Profile) -> bool:
     """One profile against one criterion, as the contract says it."""
     match criterion:
         case InterestCriterion():
-            weights = {one.path: one.long_term_weight for one in each.interests if not one.inferred}
+            weights = {one.category_path: one.long_term_weight for one in each.interests if not one.inferred}
             by_path = any(weights.get(path, 0.0) > 0 and weights[path] >= criterion.min_weight
                           for path in criterion.paths if path in weights)  # fmt: skip
             return by_path or any(_percentile(label, each) >= criterion.min_percentile for label in criterion.labels)

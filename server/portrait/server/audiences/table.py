@@ -210,7 +210,7 @@ def _fill_row(
         columns["monetary_score"][row] = value.monetary_score or 0
     observed = [interest for interest in profile.interests if not interest.inferred]
     for place, interest in enumerate(observed):
-        columns["interest_path"][row, place] = paths.setdefault(interest.path, len(paths) + 1)
+        columns["interest_path"][row, place] = paths.setdefault(interest.category_path, len(paths) + 1)
         columns["interest_weight"][row, place] = interest.long_term_weight
     probabilities = {value.trait.name: value.probability for value in profile.traits}
     columns["trait"][row] = [

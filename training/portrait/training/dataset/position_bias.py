@@ -21,7 +21,7 @@ _MAX_SEVERITY = 3.0
 
 
 def estimate_severity(query: NDArray[np.int64], item: NDArray[np.int64], position: NDArray[np.int64]) -> float:
-    """How fast propensities fall with the position; 0 where the clicks do not tell.
+    """Estimate how fast propensities fall with the position; 0 if the clicks do not show it.
 
     Items that were clicked at several positions of one query's results tell it, as their relevance is the same at
     each of them. This is the harvesting of interventions of Agarwal et al. (2019, "Estimating Position Bias without

@@ -39,7 +39,7 @@ SHOPPER_COLUMNS: dict[str, pl.DataType] = {
 
 
 READ_ERRORS = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
-"""What Polars raises on a file that is missing, broken or of other columns; the last is no `Exception`."""
+"""Errors of Polars for a file that is missing, broken or of other columns; the last is no `Exception`."""
 
 
 def scan_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFrame:

@@ -37,7 +37,7 @@ R = TypeVar("R")
 
 
 def find_base_model(name: str) -> str:
-    """Where Transformers finds a base model: the folder inside the default's wheel, else the name itself.
+    """Return the path or name by which Transformers finds a base model; the default lies in a wheel.
 
     Raises:
         TrainingError: the folder holds no model, or the hub has none of that name.
@@ -141,7 +141,7 @@ def _load_part(name: str, part: str, load: Callable[[str], R]) -> R:
 
 
 def _hub_options(name: str) -> dict[str, Any]:
-    """How Transformers looks for a model: where the hub's files are here already, it asks the hub nothing."""
+    """Return loading options for Transformers; it does not contact the hub for a model that is cached."""
     return {"local_files_only": True} if not Path(name).exists() and _is_cached(name) else {}
 
 

@@ -1,4 +1,4 @@
-"""Concealment: the last step of a profile encoder that shall not tell what shoppers declared about themselves."""
+"""Concept eraser: the last step of a profile encoder from which declared attributes are erased."""
 
 import torch
 from torch import Tensor, nn

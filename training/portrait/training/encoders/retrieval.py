@@ -19,7 +19,7 @@ _BATCH_EVENTS = 8192
 
 @dataclass(frozen=True)
 class TargetVectors:
-    """What the trained encoders say, in the space of one release."""
+    """Vectors of all items and of some targets' shoppers, in the space of one release."""
 
     items: NDArray[np.float32]
     """`[items, dimension]`."""

@@ -42,7 +42,7 @@ EpochCallback = Callable[[int, float], None]
 
 @dataclass
 class TrainerState:
-    """How far a run has come."""
+    """Progress of a training run."""
 
     epoch: int = 0
     batch: int = 0
@@ -135,7 +135,7 @@ class Trainer:
 
     @property
     def _trains_bert(self) -> bool:
-        """Whether the BERT takes part in the next step."""
+        """True if the BERT takes part in the next step."""
         settings = self._settings
         late = self._state.step >= settings.frozen_bert_share * self._total_steps
         return late and self._state.step % settings.bert_every_steps == 0 and settings.finetune is not FineTuning.FROZEN

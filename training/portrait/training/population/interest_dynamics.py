@@ -27,7 +27,7 @@ _MAX_INFERRED = 50
 
 @dataclass(frozen=True)
 class Contexts:
-    """What came before some targets, as flat arrays: one entry for each event with a category before a target."""
+    """Contexts of some targets as flat arrays: one entry for each event with a category before a target."""
 
     target_category: NDArray[np.int64]
     """`[targets]`."""
@@ -35,11 +35,11 @@ class Contexts:
     """`[entries]`: place of the target."""
     category: NDArray[np.int64]
     weight: NDArray[np.float64]
-    """What the event counts when it happens."""
+    """Weight of the event at its own time."""
     days: NDArray[np.float64]
     """Age at the target's time, NaN if unknown."""
     later: NDArray[np.float64]
-    """How many events of the context are later."""
+    """Number of later events in the context."""
 
     @classmethod
     def of(cls, corpus: Corpus, taxonomy: Taxonomy, targets: NDArray[np.int64]) -> "Contexts":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import duckdb
 
 from portrait.training.errors import TrainingError
-from portrait.training.prepare import deletions as forgotten
+from portrait.training.prepare import deletions
 from portrait.training.prepare.engine import fetch_one
 
 MAX_UNLISTED_SHARE = 0.95
@@ -23,7 +23,7 @@ _SPELLINGS = {
 
 @dataclass(frozen=True)
 class Joins:
-    """What does not meet, counted by ids."""
+    """Counts of ids that have no match."""
 
     items_of_events: int
     items_listed: int
@@ -42,7 +42,7 @@ class Joins:
     """Why ids do not meet that should, if it shows."""
 
     def warnings(self) -> list[str]:
-        """What its reader should look at, one sentence each."""
+        """Warnings for the reader, one sentence each."""
         told = []
         if self.items_listed and self.unlisted_items:
             told.append(
@@ -79,7 +79,7 @@ def measure_joins(connection: duckdb.DuckDBPyConnection) -> Joins:
         connection,
         "SELECT count(*), count(*) FILTER (shopper_id NOT IN (SELECT shopper_id FROM judged WHERE reason IS NULL)) "
         "FROM (SELECT DISTINCT shopper_id FROM raw_shoppers WHERE shopper_id IS NOT NULL "
-        f"AND {forgotten.SHOPPER_HASH_SQL} NOT IN (SELECT shopper_sha256 FROM forgotten))",
+        f"AND {deletions.SHOPPER_HASH_SQL} NOT IN (SELECT shopper_sha256 FROM forgotten))",
     )
     joins = Joins(
         items_of_events=_to_int(named),
@@ -146,7 +146,7 @@ def _find_likely_cause(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def _count_explained(connection: duckdb.DuckDBPyConnection, condition: str) -> tuple[int, str, str]:
-    """How many unlisted items a condition pairs with listed ones that are not met, and one such pair."""
+    """Count the unlisted items that a condition pairs with listed items without events; return one such pair too."""
     count, event, item = fetch_one(
         connection,
         f"""

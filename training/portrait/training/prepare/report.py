@@ -1,4 +1,4 @@
-"""What became of a source's rows, as counts."""
+"""Report of a preparation: counts of a source's rows."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Report:
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def warnings(self) -> list[str]:
-        """What its reader should look at, one sentence each."""
+        """Warnings for the reader, one sentence each."""
         told = [*self.joins.warnings(), *self._currency_warnings()]
         if self.unknown_types:
             named = ", ".join(f"{kind!r} {count:,}" for kind, count in self.unknown_types.items())

@@ -24,7 +24,7 @@ class ItemIndex:
     is_cold: NDArray[np.bool_]
     """`[items]`: whether training had no event of it."""
     lenders: Lenders
-    """Of each item."""
+    """Neighbours of each item; a known item is its own."""
 
 
 def build_item_index(

@@ -31,8 +31,8 @@ UNIFORM_ITEMS = 32
 RANKER_SHARE = 0.1
 MAX_RANKER_TARGETS = 4_000
 SIMULATED_COLD_SHARE = 0.1
-"""Of the known items, this share looks like newcomers while the ranker is fitted, so that it learns what those are
-worth. It then takes a newcomer to be wanted as often as a known item that its words are as near to."""
+"""Share of the known items that look like cold items while the ranker is fitted, so that it learns their worth. It
+then expects a cold item to be wanted as often as a known item with equally similar text."""
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
@@ -131,7 +131,7 @@ def build_candidates(
 def _served_items(
     corpus: Corpus, holdout: Holdout, index: ItemIndex, nearest: NDArray[np.int64], associated: Associated, target: int
 ) -> NDArray[np.int64]:
-    """What serving would rank, each item once: nearest, associated and familiar items."""
+    """Return the items that serving would rank, each once: nearest, associated and familiar ones."""
     # Associations know no newcomers, and are not to know those that only look like it.
     best = associated.best_first()
     best = best[~index.is_cold[best]]

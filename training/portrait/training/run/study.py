@@ -121,7 +121,7 @@ def _require_no_file(folder: Path) -> None:
 
 
 def _count_ended_trials(study: optuna.Study) -> int:
-    """How many trials have ended, by themselves or cut short."""
+    """Count the trials that have completed or were pruned."""
     return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
 
 

@@ -15,17 +15,11 @@ from portrait.training.errors import TrainingError
 from portrait.training.files import require_writable_folder
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits import (
-    artifacts as learnt,
-)
-from portrait.training.traits import (
+    artifacts,
     declarations,
+    head_selection,
+    metrics,
     samples,
-)
-from portrait.training.traits import (
-    head_selection as heads,
-)
-from portrait.training.traits import (
-    metrics as measures,
 )
 from portrait.training.traits.artifacts import FittedTraits
 from portrait.training.traits.cutoffs import Ineligible, place_cutoffs
@@ -79,7 +73,7 @@ def fit_traits(
             entries.append(_describe_trait(trait) | {"absent": None} | told)
             fitted_heads.append(fitted.head)
     traits = FittedTraits(entries, TraitHeads(fitted_heads).eval() if fitted_heads else None)
-    learnt.save_traits(traits, trained.folder, trained.settings.dimension)
+    artifacts.save_traits(traits, trained.folder, trained.settings.dimension)
     return traits
 
 
@@ -96,14 +90,14 @@ def _require_within_log(trained: TrainedRun, complete_until: datetime | None) ->
 
 
 class _HeadInputCache:
-    """What is known of shoppers at moments; traits of one horizon ask for the same ones."""
+    """Cache of head inputs by cutoff; traits of one horizon share their cutoffs."""
 
     def __init__(self, trained: TrainedRun) -> None:
         self._trained = trained
         self._at: dict[float, tuple[NDArray[np.int64], HeadInputs]] = {}
 
     def of(self, drawn: Samples) -> HeadInputs:
-        """Of some samples, whose moments ascend and in each of which shoppers do."""
+        """Return the inputs of samples that are sorted by cutoff, then by shopper."""
         found = [self._of(moment, drawn.shopper[drawn.as_of == moment]) for moment in np.unique(drawn.as_of).tolist()]
         return HeadInputs(
             np.concatenate([known.profile for known in found]), np.concatenate([known.statistics for known in found])
@@ -138,9 +132,9 @@ def _fit_trait(
         _require_enough(name, part.label)
     train, validation, test = (LabelledInputs(lookup.of(part), part.label) for part in drawn.values())
     seed = trained.settings.seed
-    fitted = heads.fit_heads(train, validation, trained.settings.dimension, seed)
-    baseline = heads.fit_rfm_baseline(train, validation, seed)
-    ours, others = (heads.predict_probabilities(each.head, test.known) for each in (fitted[0], baseline))
+    fitted = head_selection.fit_heads(train, validation, trained.settings.dimension, seed)
+    baseline = head_selection.fit_rfm_baseline(train, validation, seed)
+    ours, others = (head_selection.predict_probabilities(each.head, test.known) for each in (fitted[0], baseline))
     who = drawn["test"].shopper
     told = {
         "samples": {
@@ -163,10 +157,10 @@ def _fit_trait(
             dataclasses.asdict(each.head.shape) | {"regularisation": each.regularisation, "log_loss": each.log_loss}
             for each in fitted
         ],
-        "test": measures.summarise(ours, test.label, who),
-        "rfm": measures.summarise(others, test.label, who),
-        "auc_above_rfm": measures.auc_difference(ours, others, test.label, who),
-        "reliability": [dataclasses.asdict(point) for point in measures.reliability_points(ours, test.label)],
+        "test": metrics.summarise(ours, test.label, who),
+        "rfm": metrics.summarise(others, test.label, who),
+        "auc_above_rfm": metrics.auc_difference(ours, others, test.label, who),
+        "reliability": [dataclasses.asdict(point) for point in metrics.reliability_points(ours, test.label)],
     }
     return fitted[0], told
 

@@ -36,13 +36,13 @@ class Trait:
 
 @dataclass(frozen=True)
 class Declarations:
-    """What a traits file says."""
+    """Content of a traits file."""
 
     file: Path
     traits: tuple[Trait, ...]
 
     def error(self, trait: Trait, message: str) -> DeclarationError:
-        """What is wrong with a trait's label."""
+        """Make the error of a trait's label."""
         return DeclarationError(str(self.file), trait.name, "label" if trait.label else "table", message)
 
 

@@ -52,11 +52,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Limits:
-    """What the label of one trait at one moment may take."""
+    """Limits on the label of one trait at one cutoff."""
 
     seconds: float = 600.0
     memory_mib: int = 2_048
-    """Of the engine's own buffers; the process may take twice that, and is ended beyond."""
+    """Limit of the engine's own buffers; the process may take twice that, and is ended beyond."""
     spill_mib: int = 20_480
     """On disk, for what memory does not hold."""
 
@@ -215,7 +215,7 @@ def open_labeller(
 def open_evaluator(
     data: Path, shopper_ids: list[str], declarations: Declarations, limits: Limits, scratch: Path
 ) -> Iterator[Callable[[Trait, float], Labels]]:
-    """What evaluates labels, in the process that it works in."""
+    """Yield the function that evaluates labels, inside the isolated process."""
     with open_engine(scratch) as connection:
         connection.execute(f"SET memory_limit = '{limits.memory_mib}MiB'")
         try:

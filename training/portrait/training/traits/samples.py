@@ -45,7 +45,7 @@ def draw_samples(labeller: Labeller, trait: Trait, moments: NDArray[np.float64])
 
 @dataclass(frozen=True)
 class HeadInputs:
-    """What heads read."""
+    """Inputs of heads."""
 
     profile: NDArray[np.float32]
     """`[samples, dimension]`."""
@@ -56,7 +56,7 @@ class HeadInputs:
 def compute_head_inputs(
     model: PortraitModel, cache: TextCache, corpus: Corpus, shopper: NDArray[np.int64], as_of: NDArray[np.float64]
 ) -> HeadInputs:
-    """What is known of shoppers at moments: from events up to then, and no others.
+    """Compute the inputs of shoppers at cutoffs, from events up to the cutoff only.
 
     Args:
         model: the encoders.

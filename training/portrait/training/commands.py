@@ -168,8 +168,8 @@ def tune(
     from portrait.training.tracking import TrackerConfig
 
     def report(number: int, value: float | None, chosen: dict[str, Any]) -> None:
-        told = "cut short" if value is None else f"validation NDCG@10 {value:.4f}"
-        typer.echo(f"trial {number}: {told}, {json.dumps(chosen)}")
+        outcome = "pruned" if value is None else f"validation NDCG@10 {value:.4f}"
+        typer.echo(f"trial {number}: {outcome}, {json.dumps(chosen)}")
 
     with _reported_errors():
         require_in_range({"trials": trials, "minutes": minutes, "seed": seed})
@@ -223,7 +223,7 @@ def train_traits(
 
     errors = Console(stderr=True)
     with _reported_errors(), errors.status("loading the run") as status:
-        declarations.read_declarations(file)  # what is wrong with it is told before the run is loaded
+        declarations.read_declarations(file)  # report errors in the file before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
         found = fit_traits(load_run(run), file, until, lambda name: status.update(f"learning {name}"))
     if as_json:

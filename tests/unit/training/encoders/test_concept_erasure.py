@@ -134,7 +134,7 @@ def test_settings_keep_what_is_concealed(tmp_path: Path) -> None:
     chosen = TrainSettings.from_preset(Preset.QUICK, erase=(Demographic.GENDER, Demographic.AGE_BAND))
     chosen.write(tmp_path / "settings.json")
     assert TrainSettings.read(tmp_path / "settings.json") == chosen
-    assert TrainSettings.read_overrides(tmp_path / "settings.json")["conceal"] == chosen.conceal
+    assert TrainSettings.read_overrides(tmp_path / "settings.json")["erase"] == chosen.erase
 
 
 @pytest.mark.parametrize("names", ["income", "gender,", "gender age_band"])

@@ -79,7 +79,7 @@ class Corpus:
 
     @cached_property
     def has_context(self) -> NDArray[np.bool_]:
-        """`[events]`: whether its shopper did something strictly earlier, so that it may be foreseen."""
+        """`[events]`: whether its shopper did something strictly earlier, so that it may be predictions."""
         return self.context_end > self.shopper_start
 
     @cached_property

@@ -88,7 +88,7 @@ def _split_leave_one_out(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_]
 
 
 def _keep_with_context(corpus: Corpus, events: list[np.int64]) -> NDArray[np.int64]:
-    """Those that can be foreseen: what the shopper did in one moment only has nothing to be foreseen from."""
+    """Those that can be predicted: what the shopper did in one moment only has nothing to be predicted from."""
     chosen = np.array(events, dtype=np.int64)
     return chosen[corpus.has_context[chosen]]
 

@@ -7,7 +7,7 @@ from portrait.training.encoders.subspaces import normalise_subspaces
 
 
 class ConceptEraser(nn.Module):
-    """A linear map and an offset, then unit length per subspace again; `training.conceal` fits it.
+    """A linear map and an offset, then unit length per subspace again; `concept_erasure` fits it.
 
     Args:
         dimension: length of profiles.

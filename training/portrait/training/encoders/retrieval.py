@@ -26,7 +26,7 @@ class TargetVectors:
     profiles: NDArray[np.float32]
     """`[targets, dimension]`: the profile of each target's shopper at the target's time."""
     targets: NDArray[np.int64]
-    """Events to foresee, ascending."""
+    """Events to predict, ascending."""
 
 
 @torch.no_grad()
@@ -56,7 +56,7 @@ def encode_targets(
         model: the encoders.
         cache: the corpus' texts.
         corpus: events and items.
-        targets: events to foresee.
+        targets: events to predict.
         items: `[items, dimension]`, vectors of an index; None for the model's own.
     """
     model.eval()

@@ -68,7 +68,7 @@ class Trainer:
         settings: how.
         run: folder for checkpoints and scalars.
         epochs: train so many, without validation; None for as many as validation likes.
-        on_epoch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+        on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
     """
 
     def __init__(
@@ -302,9 +302,9 @@ class Trainer:
 
 
 class NegativeSampler:
-    """The items that a batch's targets are told from: all that have events, or the batch's own targets and a sample.
+    """The items that a batch's targets compete with: all items with events, or the batch's targets and a sample.
 
-    Items without events are no negatives: nothing says that they are not wanted. Half of the sample is drawn by
+    Items without events are no negatives: nothing shows that they are not wanted. Half of the sample is drawn by
     popularity, half uniformly.
     """
 

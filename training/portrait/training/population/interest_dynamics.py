@@ -1,4 +1,4 @@
-"""Half-lives of attention, and the chances of categories, by what they say of held-out events."""
+"""Half-lives of attention, and the chances of categories, chosen by the likelihood of held-out events."""
 
 import itertools
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ def fit_interest_dynamics(
         corpus: the events.
         taxonomy: their categories.
         train: `[events]`: those whose shares are what is usual.
-        validation: events to foresee.
+        validation: events to predict.
         associations: fitted without them.
         seed: of the choice of targets, if there are many.
     """

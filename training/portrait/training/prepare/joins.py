@@ -43,23 +43,23 @@ class Joins:
 
     def warnings(self) -> list[str]:
         """Warnings for the reader, one sentence each."""
-        told = []
+        warnings = []
         if self.items_listed and self.unlisted_items:
-            told.append(
+            warnings.append(
                 f"{self.unlisted_items:,} of {self.items_of_events:,} items that events name are not in the catalogue, "
                 f"so their ids stand for their titles (e.g. {', '.join(self.unlisted_examples)})"
                 + (f"; {self.likely_cause}" if self.likely_cause else "")
             )
         if self.items_listed and self.never_met_items > self.items_listed / 2:
-            told.append(
+            warnings.append(
                 f"{self.never_met_items:,} of {self.items_listed:,} listed items are in no event "
                 f"(e.g. {', '.join(self.never_met_examples)})"
             )
         if self.unseen_shoppers:
-            told.append(
+            warnings.append(
                 f"{self.unseen_shoppers:,} of {self.shoppers_declared:,} shoppers that are declared have no event"
             )
-        return told
+        return warnings
 
 
 def measure_joins(connection: duckdb.DuckDBPyConnection) -> Joins:
@@ -141,8 +141,8 @@ def _find_likely_cause(connection: duckdb.DuckDBPyConnection) -> str | None:
     elsewhere = "named.item_id = listed.item_id AND named.catalogue <> listed.catalogue"
     count, event, _ = _count_explained(connection, elsewhere)
     found.append((count, f"{event!r} is listed in another catalogue than the one that events name"))
-    count, told = max(found, key=lambda each: each[0])
-    return told if count else None
+    count, cause = max(found, key=lambda each: each[0])
+    return cause if count else None
 
 
 def _count_explained(connection: duckdb.DuckDBPyConnection, condition: str) -> tuple[int, str, str]:

@@ -167,11 +167,11 @@ def translated_errors(file: Path, columns: tuple[str, ...] = (), delimiter: str 
     try:
         yield
     except duckdb.Error as error:
-        told = str(error)
-        found = _LINE.search(told)
+        message = str(error)
+        found = _LINE.search(message)
         line = int(found.group(1)) if found else None
-        column, message = _diagnose(told, file, columns, delimiter, line)
-        raise DataError(str(file), line, column, message) from error
+        column, diagnosis = _diagnose(message, file, columns, delimiter, line)
+        raise DataError(str(file), line, column, diagnosis) from error
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _ChooseColumns) -> list[str]:
@@ -344,21 +344,21 @@ def _read_header(file: Path, delimiter: str) -> tuple[str, ...]:
 
 
 def _diagnose(
-    told: str, file: Path, columns: tuple[str, ...], delimiter: str, line: int | None
+    message: str, file: Path, columns: tuple[str, ...], delimiter: str, line: int | None
 ) -> tuple[str | None, str]:
     """The column at fault, if one is, and what is wrong in one sentence."""
-    if width := _WIDTH.search(told):
+    if width := _WIDTH.search(message):
         expected = int(width.group(1))
         found = len(_read_fields(file, line, delimiter)) or int(width.group(2))
         missing = columns[found] if found < min(expected, len(columns)) else None
         return missing, f"the row has {found} values, the header {expected}"
-    if "unterminated quote" in told:
+    if "unterminated quote" in message:
         return _last_column(file, line, columns, delimiter), "a quote is opened and not closed"
-    if "Invalid unicode" in told:
+    if "Invalid unicode" in message:
         return _last_column(file, line, columns, delimiter), "is not UTF-8"
-    if "invalid state" in told:
+    if "invalid state" in message:
         return None, "lines end in different ways, or a quoted value is followed by something else than a separator"
-    return None, told.splitlines()[0]
+    return None, message.splitlines()[0]
 
 
 def _read_fields(file: Path, line: int | None, delimiter: str) -> list[str]:

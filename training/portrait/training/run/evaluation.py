@@ -73,7 +73,7 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     Args:
         trained: the run.
         corpus: the run's own, or other histories of its items and texts.
-        targets: events of the corpus to foresee, ascending.
+        targets: events of the corpus to predict, ascending.
     """
     vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     random = np.random.default_rng(trained.settings.seed)
@@ -115,7 +115,8 @@ def compute_metrics(trained: TrainedRun, ranked: RankedTargets) -> dict[str, Any
             "popularity": _ranking_metrics(find_ranks(rank_by_popularity(trained, ranked), targets)),
         },
         "probabilities": {
-            name: _probability_metrics(foreseen) for name, foreseen in collect_predictions(trained, ranked).items()
+            name: _probability_metrics(predictions)
+            for name, predictions in collect_predictions(trained, ranked).items()
         },
     }
 
@@ -154,9 +155,9 @@ def collect_predictions(trained: TrainedRun, ranked: RankedTargets) -> dict[str,
     return {name: Predictions(chances[real], labels[real], weights) for name, (chances, labels) in kinds.items()}
 
 
-def _probability_metrics(foreseen: Predictions) -> dict[str, float | None]:
-    arguments = (foreseen.chances, foreseen.labels, foreseen.weights)
-    if not foreseen.labels.any():
+def _probability_metrics(predictions: Predictions) -> dict[str, float | None]:
+    arguments = (predictions.chances, predictions.labels, predictions.weights)
+    if not predictions.labels.any():
         return {"auc": None, "log_loss": None, "calibration_error": None}
     return {
         "auc": metrics.auc(*arguments),

@@ -6,7 +6,7 @@
 <run>/associations.npz  which items follow which
 <run>/model.pt          written last: a run without it has not ended
 <run>/tensorboard/      scalars
-<run>/tracking.json     where its course is told beside TensorBoard, if anywhere
+<run>/tracking.json     tracker beside TensorBoard, if any
 <run>/metrics-<split>.json   what `portrait evaluate` measured
 <run>/traits.json, traits.pt  what `portrait train-traits` learnt
 <run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
@@ -236,13 +236,13 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
 def run_trial(
     data: Path, folder: Path, settings: TrainSettings, on_epoch: EpochCallback, tracker: TrackerConfig | None = None
 ) -> float:
-    """Train the encoders of a new run alone, for what validation says of the settings; leaves no model.
+    """Train only the encoders of a new run, to score its settings by validation; leaves no model.
 
     Args:
         data: folder of a prepared data set.
         folder: the run's own, new folder.
         settings: how to train.
-        on_epoch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+        on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
         tracker: where to tell its course beside TensorBoard.
 
     Returns:
@@ -316,7 +316,7 @@ def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArra
     """The events that the encoders learn from.
 
     Raises:
-        TrainingError: they are too few, or say too little.
+        TrainingError: they are too few or too uniform.
     """
     learnt = holdout.train & (corpus.event_item != NO_ITEM)
     learnt[for_ranker] = False

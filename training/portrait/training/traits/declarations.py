@@ -10,7 +10,7 @@ from portrait.training.errors import DeclarationError
 
 MAX_TRAITS = 64
 MIN_WINDOW_HORIZONS = 3
-"""A trait's window is at least so many times its horizon: what comes in a month can't be told from a week."""
+"""Minimum window of a trait in horizons: a week of history can't predict a month."""
 MAX_DAYS = 3650
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")

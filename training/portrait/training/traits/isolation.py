@@ -109,7 +109,7 @@ def _serve_questions(
     except TrainingError as error:
         connection.send((None, error))
     except (EOFError, OSError, MemoryError):
-        return  # nobody asks any more, or the one who asks is told by the end of this process
+        return  # nobody asks any more, or the end of this process informs the caller
 
 
 def _evaluate(answer: Evaluate[R], question: tuple[object, ...]) -> tuple[R | None, TrainingError | None]:

@@ -72,8 +72,8 @@ def compute_head_inputs(
         [start + np.searchsorted(time[start:end], moment, side="right") for start, end, moment in histories],
         dtype=np.int64,
     )
-    told = np.zeros((len(shopper), len(STATISTICS)), dtype=np.float32)
+    features = np.zeros((len(shopper), len(STATISTICS)), dtype=np.float32)
     for row, (start, end, moment) in enumerate(zip(starts, ends, as_of.tolist(), strict=True)):
         part = slice(start, end)
-        told[row] = statistics(time[part], purchase[part], corpus.event_spent[part], moment)
-    return HeadInputs(retrieval.encode_shoppers(model, cache, corpus, ends, as_of), told)
+        features[row] = statistics(time[part], purchase[part], corpus.event_spent[part], moment)
+    return HeadInputs(retrieval.encode_shoppers(model, cache, corpus, ends, as_of), features)

@@ -23,7 +23,7 @@ from portrait.training.run.run import TrainedRun
 
 
 def compare_models(trained: TrainedRun, concealed: TrainedRun) -> dict[str, dict[str, Any]]:
-    """Test ranks of every model; settings come from validation."""
+    """Rank the test with every model; settings come from validation."""
     task = Task(trained.corpus, trained.holdout)
     train_only = Task(trained.corpus, hold_out(trained.corpus, trained.settings.split))
     found: dict[str, dict[str, Any]] = {}
@@ -43,7 +43,7 @@ def compare_models(trained: TrainedRun, concealed: TrainedRun) -> dict[str, dict
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """Ranking and probes as Markdown."""
+    """Format ranking and probes as Markdown."""
     lines = [
         f"# Transfer and privacy: {content['data']}",
         "",

@@ -1,8 +1,8 @@
 """Indexes for the nearest items: `python -m benchmarks indexes REPOSITORY [--items N]`.
 
-The vectors and the queries are the items and profiles of a synthetic catalogue; see
-`benchmarks.common.synthetic_catalogue`. One thread searches for one query at a time, as a recommendation does, which ranks
-the 200 nearest items.
+The vectors and the queries are the items and profiles of a synthetic catalogue, see
+`benchmarks.common.synthetic_catalogue`. One thread searches for one query at a time, for the 200 nearest items that a
+recommendation ranks.
 """
 
 import json

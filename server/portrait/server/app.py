@@ -112,7 +112,7 @@ def run_shared(settings: Settings, *, supervised: bool) -> int:
 
 
 def run_tabulation(settings: Settings, *, full: bool, as_of: datetime | None) -> int:
-    """Make the shopper table of the release that serves. Returns the exit code."""
+    """Make the audience table of the release that serves. Returns the exit code."""
     return _end_of(_tabulate(settings, full, as_of), settings)
 
 

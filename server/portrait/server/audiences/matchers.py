@@ -14,7 +14,7 @@ from portrait.server.audiences.criteria import (
     TableCriterion,
     TraitCriterion,
 )
-from portrait.server.audiences.table import UNKNOWN_TIME, ShopperTable
+from portrait.server.audiences.table import UNKNOWN_TIME, AudienceTable
 from portrait.server.profiles.label_interests import standardise_similarity
 from portrait.server.timestamps import to_microseconds
 
@@ -25,7 +25,7 @@ Matcher = Callable[[slice], Mask]
 _NORMAL = NormalDist()
 
 
-def make_matcher(criterion: TableCriterion, table: ShopperTable, profiles: Profiles | None) -> Matcher:
+def make_matcher(criterion: TableCriterion, table: AudienceTable, profiles: Profiles | None) -> Matcher:
     """How rows are held against a criterion.
 
     Args:
@@ -46,12 +46,12 @@ def make_matcher(criterion: TableCriterion, table: ShopperTable, profiles: Profi
             return lambda rows: _match_activity(criterion, table, rows)
 
 
-def read_embeddings(table: ShopperTable, rows: "slice | NDArray[np.int64]") -> NDArray[np.float32]:
+def read_embeddings(table: AudienceTable, rows: "slice | NDArray[np.int64]") -> NDArray[np.float32]:
     """`[rows, dimension]`: profiles; zeros for those who have none."""
     return table["vector"][rows].astype(np.float32)
 
 
-def _match_interest(criterion: InterestCriterion, table: ShopperTable, profiles: Profiles | None, rows: slice) -> Mask:
+def _match_interest(criterion: InterestCriterion, table: AudienceTable, profiles: Profiles | None, rows: slice) -> Mask:
     met = np.zeros(rows.stop - rows.start, dtype=bool)
     places = [place for path in criterion.paths if (place := table.encode_path(path)) is not None]
     if places:
@@ -77,7 +77,7 @@ def _match_range(values: NDArray[np.float32], least: np.float32, most: np.float3
     return (values >= least) & (values <= most)  # NaN is neither
 
 
-def _match_customer_value(criterion: CustomerValueCriterion, table: ShopperTable, rows: slice) -> Mask:
+def _match_customer_value(criterion: CustomerValueCriterion, table: AudienceTable, rows: slice) -> Mask:
     met: Mask = table["tier"][rows] > 0
     if criterion.tiers:
         met &= np.isin(table["tier"][rows], [tier.value for tier in criterion.tiers])
@@ -89,7 +89,7 @@ def _match_customer_value(criterion: CustomerValueCriterion, table: ShopperTable
     return met
 
 
-def _match_activity(criterion: ActivityCriterion, table: ShopperTable, rows: slice) -> Mask:
+def _match_activity(criterion: ActivityCriterion, table: AudienceTable, rows: slice) -> Mask:
     last = table["last_event"][rows]
     met: Mask = last != UNKNOWN_TIME
     if criterion.since is not None:

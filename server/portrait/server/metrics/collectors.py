@@ -61,7 +61,7 @@ class Metrics:
         self.registry.register(_Answers(given))
 
     def register_audiences(self, finder: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
-        """Show what became of audiences, and the shopper table that they are found in."""
+        """Show what became of audiences, and the audience table that they are found in."""
         self.registry.register(_Audiences(finder, snapshots, registry))
 
     def register_consents(self, permissions: Permissions) -> None:
@@ -124,13 +124,13 @@ class _Answers(Collector):
 
 
 class _Audiences(Collector):
-    """Reads the finder, and looks for the newest shopper table, when it is asked."""
+    """Reads the finder, and looks for the newest audience table, when it is asked."""
 
     def __init__(self, finder: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
         self._finder, self._snapshots, self._registry = finder, snapshots, registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Audiences by what became of them; size and age of the serving release's shopper table, if it has one."""
+        """Audiences by what became of them; size and age of the serving release's audience table, if it has one."""
         outcomes = CounterMetricFamily(
             "portrait_audience_searches", "Audiences that were looked for.", labels=["outcome"]
         )
@@ -140,8 +140,8 @@ class _Audiences(Collector):
         table = self._snapshots.open_newest(self._registry.routes.serving.release.identity)
         if table is None:
             return
-        name, description = "portrait_shopper_table", table.description
-        yield GaugeMetricFamily(f"{name}_shoppers", "Shoppers in the shopper table of the release.", len(table))
+        name, description = "portrait_audience_table", table.description
+        yield GaugeMetricFamily(f"{name}_shoppers", "Shoppers in the audience table of the release.", len(table))
         oldest = description.oldest_as_of / 1e6
         yield GaugeMetricFamily(f"{name}_oldest_seconds", "Moment of its oldest row, in seconds since 1970.", oldest)
 

@@ -77,7 +77,7 @@ async def test_a_row_says_what_the_profile_says(
             if place
         }
         assert interests == pytest.approx(
-            {each.path: each.long_term_weight for each in said.interests if not each.inferred}
+            {each.category_path: each.long_term_weight for each in said.interests if not each.inferred}
         )
 
 

@@ -47,13 +47,13 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
     Args:
         registry: the engines, which encode labels.
         snapshots: the audience tables.
-        finder: looks through them.
+        search: searches the tables.
     """
 
-    def __init__(self, registry: EngineRegistry, snapshots: TableSnapshots, finder: AudienceSearch) -> None:
+    def __init__(self, registry: EngineRegistry, snapshots: TableSnapshots, search: AudienceSearch) -> None:
         self._registry = registry
         self._snapshots = snapshots
-        self._finder = finder
+        self._search = search
 
     async def FindAudience(  # type: ignore[override] # noqa: N802 - writes its answers, as `Chain` wants it
         self, request: audience_service_pb2.FindAudienceRequest, context: Context
@@ -84,9 +84,9 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
             engine = routes.serving if token is None else self._engine(token)
             table = await self._table(engine, token)
             audience = await audience_of(message, engine, current_deadline())
-            found = await self._finder.find(audience, table, engine.release.profiles)
+            found = await self._search.find(audience, table, engine.release.profiles)
         structlog.contextvars.bind_contextvars(release=engine.release.number, outcome=found.outcome.value)
-        return _Answer(found, table, _summary(found, table, self._finder.min_size))
+        return _Answer(found, table, _summary(found, table, self._search.min_size))
 
     def _engine(self, token: PageToken) -> Engine:
         engine = self._registry.engines.get(token.release)

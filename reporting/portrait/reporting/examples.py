@@ -245,7 +245,7 @@ def _statements(
         *(
             statement(
                 "interest" if certainty(each.confidence) >= Certainty.LIKELY else "faint interest",
-                " › ".join(each.path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
+                " › ".join(each.category_path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
                 each.evidence_event_ids, each.evidence_count,
             )
             for each in _claimed(interests(seen, usual.attention))[: _MOST["interest"]]

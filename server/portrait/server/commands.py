@@ -101,9 +101,9 @@ def serve(
     """
     _in_environment()
     # Imported here, so that `portrait --help` does not load all of the gateway.
-    from portrait.server.app import run
+    from portrait.server.app import run_gateway
 
-    sys.exit(run(settings, check=check))
+    sys.exit(run_gateway(settings, check=check))
 
 
 @_with_settings(
@@ -136,9 +136,9 @@ def build_audience_table(
     Writes JSON lines to stderr; the last has "event": "audience_table_built".
     """
     _in_environment()
-    from portrait.server.app import run_tabulation
+    from portrait.server.app import run_audience_table_build
 
-    sys.exit(run_tabulation(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
+    sys.exit(run_audience_table_build(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
 
 
 @_with_settings(("settings_file", "state"))
@@ -147,9 +147,9 @@ def export_deletions(settings: Settings) -> None:
 
     Writes CSV: the SHA-256 of each shopper's id, and the time. A gateway may use the state file meanwhile.
     """
-    from portrait.server.app import run_forgotten
+    from portrait.server.app import run_deletion_export
 
-    sys.exit(run_forgotten(settings))
+    sys.exit(run_deletion_export(settings))
 
 
 _ENVIRONMENT = {

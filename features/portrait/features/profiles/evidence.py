@@ -22,7 +22,7 @@ DEFAULT_DECAY_BY_TIME = Decay(short=30.0, long=30.0, short_share=0.0, prior=3.0)
 """Of a release without statistics: an event counts half after a month."""
 DEFAULT_DECAY_BY_ORDER = Decay(short=20.0, long=20.0, short_share=0.0, prior=3.0)
 """The same where events have no times: after this many later events."""
-MOST_EVIDENCE = 10
+MAX_EVIDENCE = 10
 """Event ids named for one statement."""
 
 
@@ -182,7 +182,7 @@ def strongest(weighted: Iterable[tuple[float, int, str]]) -> tuple[str, ...]:
     Args:
         weighted: weight, place in the history and id of each.
     """
-    return tuple(event_id for _, _, event_id in heapq.nlargest(MOST_EVIDENCE, weighted))
+    return tuple(event_id for _, _, event_id in heapq.nlargest(MAX_EVIDENCE, weighted))
 
 
 def latest(event_ids: Sequence[str]) -> tuple[str, ...]:
@@ -191,7 +191,7 @@ def latest(event_ids: Sequence[str]) -> tuple[str, ...]:
     Args:
         event_ids: oldest first.
     """
-    return tuple(event_ids[: -MOST_EVIDENCE - 1 : -1])
+    return tuple(event_ids[: -MAX_EVIDENCE - 1 : -1])
 
 
 def _decay(in_days: bool, attention: Attention | None) -> Decay:

@@ -10,7 +10,7 @@ from portrait.features.population.population import Attention
 from portrait.features.profiles.absence import Absence, Reason
 from portrait.features.profiles.evidence import Evidence, strongest
 
-MOST_INTERESTS = 20
+MAX_INTERESTS = 20
 
 Path = tuple[str, ...]
 
@@ -19,7 +19,7 @@ Path = tuple[str, ...]
 class Interest:
     """An interest in one node of the taxonomy."""
 
-    path: Path
+    category_path: Path
     weight: float
     """Share of the attention: of late, as far as there is evidence of late, else in the long run; 0 to 1."""
     confidence: float
@@ -77,7 +77,7 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
         if usual is not None:
             chance = next_event_probability(short, short_total, long, long_total, usual, decay)
         return Interest(
-            path=path,
+            category_path=path,
             weight=weights[path],
             confidence=long / (long + decay.prior),
             evidence_event_ids=strongest(cited[path]),
@@ -137,7 +137,7 @@ def _sum_masses(evidence: Evidence) -> _Observed:
 
 
 def _choose_paths(weights: Mapping[Path, float]) -> list[Path]:
-    return sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MOST_INTERESTS]
+    return sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MAX_INTERESTS]
 
 
 def _cite_events(evidence: Evidence, paths: Sequence[Path]) -> dict[Path, list[tuple[float, int, str]]]:

@@ -13,10 +13,10 @@ from portrait.features.profiles.evidence import Evidence, Weighted, latest
 from portrait.features.text.idf import Rarity
 from portrait.features.text.salient_words import words_of_note
 
-MOST_KEYWORDS = 20
+MAX_KEYWORDS = 20
 READ_EVENTS = 512
 """Words are read from this many of the latest events."""
-_LEAST_WEIGHT = 0.01
+_MIN_WEIGHT = 0.01
 _REMEMBERED_CHARACTERS = 300
 """Words of longer texts are not remembered: many of them would take hundreds of MiB."""
 """A word that says less of the shopper than this share of the strongest one has faded."""
@@ -65,9 +65,9 @@ def read_keywords(evidence: Evidence, rarity: Rarity) -> Generator[None, None, l
         for stem in found:
             mass[stem] += each.long
     weighted = {stem: value * rarity.known.get(stem, rarity.unknown) for stem, value in mass.items()}
-    least = _LEAST_WEIGHT * max(weighted.values(), default=0.0)
+    least = _MIN_WEIGHT * max(weighted.values(), default=0.0)
     strongest = heapq.nsmallest(
-        MOST_KEYWORDS,
+        MAX_KEYWORDS,
         (stem for stem, weight in weighted.items() if weight > 0.0 and weight >= least),
         key=lambda stem: (-weighted[stem], stem),
     )

@@ -11,7 +11,7 @@ from portrait.features.items.prices import PriceScale, known_price
 from portrait.features.profiles.absence import Absence, Reason, too_few
 from portrait.features.profiles.evidence import Evidence, latest
 
-MOST_BANDS = 10
+MAX_BANDS = 10
 MINIMUM_PRICES = 3
 """Fewer prices in a category say nothing."""
 _HALF_WIDTH = 0.98
@@ -70,7 +70,7 @@ def price_bands(evidence: Evidence, paid: PriceScale | None, asked: PriceScale) 
             evidence_event_ids=latest(cited[path]),
             expires_at=evidence.fades_at,
         )
-        for path in most[:MOST_BANDS]
+        for path in most[:MAX_BANDS]
     ]
     comparable = [band for band in bands if not math.isnan(band.percentile)]
     return comparable or Absence(Reason.NOT_RECORDED, "the release has no prices of these categories to compare with")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
-from portrait.features.profiles.evidence import MOST_EVIDENCE
+from portrait.features.profiles.evidence import MAX_EVIDENCE
 
 NAMED = 3
 """Categories, brands or queries that a sentence names."""
@@ -52,7 +52,7 @@ def sentence(field: str, english: str, chinese: str, said: Sequence[Any]) -> Sen
     cited = [each.evidence_event_ids for each in said]
     longest = max(map(len, cited), default=0)
     turns = (ids[turn] for turn in range(longest) for ids in cited if turn < len(ids))
-    return Sentence(field, english, chinese, tuple(dict.fromkeys(turns))[:MOST_EVIDENCE])
+    return Sentence(field, english, chinese, tuple(dict.fromkeys(turns))[:MAX_EVIDENCE])
 
 
 def short_name(path: Sequence[str]) -> str:

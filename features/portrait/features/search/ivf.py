@@ -16,7 +16,7 @@ from portrait.features.files.path_names import utf8_name
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import Bits
 
-_SPARE, _MOST_FETCHED = 2.0, 1_000
+_SPARE, _MAX_FETCHED = 2.0, 1_000
 """Of rows that are thrown away where they may not be found: so many times as many are fetched, but no more than this.
 """
 
@@ -71,7 +71,7 @@ class Approximate:
         rows = np.full((len(vectors), k), -1, dtype=np.int64)
         scores = np.zeros((len(vectors), k), dtype=np.float32)
         fetched = k if share >= 1.0 else math.ceil(_SPARE * k / max(share, 1e-9))
-        if fetched <= _MOST_FETCHED:
+        if fetched <= _MAX_FETCHED:
             rows, scores = _kept(*self._look(vectors, fetched, None, self.looked_at), k, among)
         for lists in (math.ceil(self.looked_at / max(share, 1.0 / len(self))), self.lists):
             wanting = np.flatnonzero(rows[:, -1] < 0)

@@ -1,4 +1,4 @@
-"""The shopper table: what a release says of every shopper, one row each, column by column on the disk.
+"""The audience table: what a release says of every shopper, one row each, column by column on the disk.
 
 <audiences>/<identity of the release>/<snapshot>/
     shopper.npy            bytes [shoppers]: the ids in UTF-8, each followed by a full stop (NumPy drops trailing NULs);
@@ -7,8 +7,8 @@
     last_event.npy         int64 [shoppers]: microseconds since 1970; `UNKNOWN_TIME` if the events carry no times
     tier.npy, segment.npy  uint8 [shoppers]: as in `value`; 0 if there is no value
     recency_score.npy, frequency_score.npy, monetary_score.npy    uint8 [shoppers]: 1 to 5; 0 if unknown
-    interest_path.npy      uint32 [shoppers, MOST_INTERESTS]: places in `paths`, from 1; 0 for none
-    interest_weight.npy    float32 [shoppers, MOST_INTERESTS]: the interest's long-term weight
+    interest_path.npy      uint32 [shoppers, MAX_INTERESTS]: places in `paths`, from 1; 0 for none
+    interest_weight.npy    float32 [shoppers, MAX_INTERESTS]: the interest's long-term weight
     trait.npy              float32 [shoppers, traits]: probabilities; NaN if absent
     vector.npy             float16 [shoppers, dimension]: the profile; zeros if there is none
     table.json             written last: what the columns are of
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.files.atomic_write import replacing
-from portrait.features.profiles.interests import MOST_INTERESTS
+from portrait.features.profiles.interests import MAX_INTERESTS
 from portrait.server.profiles.profile import Profile
 from portrait.server.timestamps import to_microseconds
 
@@ -64,7 +64,7 @@ class TableDescription:
     """The last time that a shopper was forgotten before the table was begun: who was later may still stand in it."""
 
 
-class ShopperTable:
+class AudienceTable:
     """A table on the disk, mapped into memory: nothing is read before it is asked for.
 
     Args:
@@ -78,7 +78,7 @@ class ShopperTable:
         self._paths = {tuple(path): place for place, path in enumerate(description.paths, start=1)}
 
     @classmethod
-    def open(cls, folder: Path) -> "ShopperTable":
+    def open(cls, folder: Path) -> "AudienceTable":
         """Map a table.
 
         Raises:
@@ -143,8 +143,8 @@ def list_columns(description: TableDescription, width: int) -> dict[str, tuple[s
         "as_of": ("<i8", single),
         "last_event": ("<i8", single),
         **dict.fromkeys(("tier", "segment", "recency_score", "frequency_score", "monetary_score"), ("u1", single)),
-        "interest_path": ("<u4", (MOST_INTERESTS,)),
-        "interest_weight": ("<f4", (MOST_INTERESTS,)),
+        "interest_path": ("<u4", (MAX_INTERESTS,)),
+        "interest_weight": ("<f4", (MAX_INTERESTS,)),
         "trait": ("<f4", (len(description.traits),)),
         "vector": ("<f2", (description.dimension,)),
     }
@@ -210,7 +210,7 @@ def _fill_row(
         columns["monetary_score"][row] = value.monetary_score or 0
     observed = [interest for interest in profile.interests if not interest.inferred]
     for place, interest in enumerate(observed):
-        columns["interest_path"][row, place] = paths.setdefault(interest.path, len(paths) + 1)
+        columns["interest_path"][row, place] = paths.setdefault(interest.category_path, len(paths) + 1)
         columns["interest_weight"][row, place] = interest.long_term_weight
     probabilities = {value.trait.name: value.probability for value in profile.traits}
     columns["trait"][row] = [

@@ -12,7 +12,7 @@ import numpy as np
 
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.profiles.absence import Absence, Reason, too_few
-from portrait.features.profiles.evidence import MOST_EVIDENCE, Evidence, latest
+from portrait.features.profiles.evidence import MAX_EVIDENCE, Evidence, latest
 
 MIN_DAYS = 8
 """Days with events that there must be: with fewer, every week looks like a habit."""
@@ -122,4 +122,4 @@ def _cite_events(evidence: Evidence, hours: Sequence[int], weekdays: Sequence[in
         and (not hours or each.event.time.hour in hours)
         and (not weekdays or each.event.time.isoweekday() in weekdays)
     )
-    return tuple(itertools.islice(at_peaks, MOST_EVIDENCE)) or latest([each.event.event_id for each in evidence.events])
+    return tuple(itertools.islice(at_peaks, MAX_EVIDENCE)) or latest([each.event.event_id for each in evidence.events])

@@ -52,7 +52,7 @@ def describe_interests(interests: Sequence[Interest]) -> Iterator[Sentence]:
     yield from _describe_largest(_drop_redundant(observed))
     yield from _describe_trends([each for each in _select_narrowest(observed) if not _is_ubiquitous(each)])
     if named := [each for each in interests if each.inferred and each.confidence >= _MIN_INFERRED_PROBABILITY][:NAMED]:
-        lifts = [f"{short_name(each.path)} ({each.lift:.0f}×)" for each in named]
+        lifts = [f"{short_name(each.category_path)} ({each.lift:.0f}×)" for each in named]
         yield sentence(
             "interests",
             f"Has not met, but is likelier than others to want next: {', '.join(lifts)}.",
@@ -80,10 +80,10 @@ def _describe_largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
             f"Like nearly all shoppers, {english[0].lower()}{english[1:]}",
             f"与几乎所有顾客一样，{chinese}",
         )
-    parts = [f"{short_name(each.path[len(first.path) :])} {each.weight:.0%}" for each in below]
+    parts = [f"{short_name(each.category_path[len(first.category_path) :])} {each.weight:.0%}" for each in below]
     within = f"; above all {join_english(parts)}" if parts else ""
     within_chinese = f"；其中以{join_chinese(parts)}为主" if parts else ""
-    shares = [f"{short_name(each.path)} ({each.weight:.0%})" for each in told]
+    shares = [f"{short_name(each.category_path)} ({each.weight:.0%})" for each in told]
     yield sentence(
         "interests",
         f"{english} {join_english([f'{shares[0][:-1]}{within})', *shares[1:]])}.",
@@ -97,7 +97,7 @@ def _describe_trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
     for (sure, direction), (english, chinese) in _TRENDS.items():
         moved = [each for each in changed if each.trend * direction >= _MIN_TREND]
         if named := [each for each in moved if certainty(each.confidence) is sure][:NAMED]:
-            names = [short_name(each.path) for each in named]
+            names = [short_name(each.category_path) for each in named]
             yield sentence("interests", f"{english} {join_english(names)}.", f"{chinese}{join_chinese(names)}。", named)
 
 
@@ -121,12 +121,15 @@ def _select_disjoint(shown: Sequence[Interest]) -> list[Interest]:
 
 def _select_narrowest(observed: Sequence[Interest]) -> list[Interest]:
     """Those with none of the others below them."""
-    above = {each.path[:depth] for each in observed for depth in range(1, len(each.path))}
-    return [each for each in observed if each.path not in above]
+    above = {each.category_path[:depth] for each in observed for depth in range(1, len(each.category_path))}
+    return [each for each in observed if each.category_path not in above]
 
 
 def _is_below(narrow: Interest, wide: Interest) -> bool:
-    return len(narrow.path) > len(wide.path) and narrow.path[: len(wide.path)] == wide.path
+    return (
+        len(narrow.category_path) > len(wide.category_path)
+        and narrow.category_path[: len(wide.category_path)] == wide.category_path
+    )
 
 
 def _is_mentionable(each: Interest, least: Certainty) -> bool:

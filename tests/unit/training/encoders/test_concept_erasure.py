@@ -21,6 +21,8 @@ from portrait.training.enums import Demographic, Preset
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
 
+pytestmark = pytest.mark.slow
+
 
 def _profiles(
     shoppers: int, dimension: int, subspaces: int, kinds: list[int], seed: int

@@ -25,6 +25,8 @@ from portrait.training.enums import FineTuning, Preset
 from portrait.training.errors import TrainingError
 from portrait.training.settings import BERT_LEARNING_RATES, TrainSettings
 
+pytestmark = pytest.mark.slow
+
 DIMENSION = 16
 TRAINED = {
     FineTuning.FULL: r".*",

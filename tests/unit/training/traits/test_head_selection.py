@@ -13,6 +13,8 @@ from portrait.training.traits.head_selection import LabelledInputs
 from portrait.training.traits.heads import HeadShape, TraitHead, TraitHeads
 from portrait.training.traits.samples import HeadInputs
 
+pytestmark = pytest.mark.slow
+
 DIMENSION = 8
 
 

@@ -168,10 +168,10 @@ def is_malformed(content: bytes) -> bool:
     max_examples=3, phases=(Phase.explicit, Phase.generate), deadline=None, suppress_health_check=list(HealthCheck)
 )
 @given(pools, st.integers(0, 2**32), st.sampled_from([("csv", ","), ("csv", ";"), ("jsonl", ""), ("csv", "\t")]))
-def test_both_doors_accept_the_same_rows_and_read_the_same_values(
+def test_prepare_and_record_accept_the_same_rows_and_read_the_same_values(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, list[str]], seed: int, form: tuple[str, str]
 ) -> None:
-    folder, (ending, separator) = tmp_path_factory.mktemp("doors"), form
+    folder, (ending, separator) = tmp_path_factory.mktemp("logs"), form
     write = partial(csv_of, separator=separator) if separator else json_of
     rows = rows_of(values, seed)
     refused = [is_malformed(write([row])) for row in rows]

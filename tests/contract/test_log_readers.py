@@ -20,7 +20,7 @@ from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_cu
 from portrait.features.logs.timestamps import EPOCH, MICROSECOND
 from portrait.server.rpc.contract.validation import find_violations
 from portrait.training.errors import DataError
-from portrait.training.prepare import deletions as forgotten
+from portrait.training.prepare import deletions
 from portrait.training.prepare.cleanup import CleanupLimits, clean_events
 from portrait.training.prepare.engine import open_engine
 from portrait.training.prepare.sources import events as source
@@ -140,7 +140,7 @@ def prepared(content: bytes, ending: str, folder: Path) -> dict[int, dict[str, A
     log.write_bytes(content)
     with open_engine(folder) as connection:
         source.load(connection, log)
-        forgotten.load_deletions(connection, None)
+        deletions.load_deletions(connection, None)
         clean_events(connection, LIMITS)
         rows = connection.execute("SELECT * REPLACE (epoch_us(time) AS time) FROM judged WHERE reason IS NULL")
         names = [column[0] for column in rows.description or ()]

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         description="SQLite file of recorded events, consents and changed items; created if missing.",
     )
     audiences: Path = Field(
-        Path("var/audiences"), description="Folder of the shopper tables that `portrait build-audience-table` makes."
+        Path("var/audiences"), description="Folder of the audience tables that `portrait build-audience-table` makes."
     )
     min_audience_size: int = Field(
         50,

@@ -17,8 +17,7 @@ from benchmarks.profiles import examples, labels
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.population import Population
 from portrait.training.enums import Split
-from portrait.training.population import cycles
-from portrait.training.population import interest_dynamics as attention
+from portrait.training.population import cycles, interest_dynamics
 from portrait.training.population import statistics as population
 from portrait.training.population.calibration import Predictions, summarise_reliability
 from portrait.training.population.taxonomy import Taxonomy
@@ -35,15 +34,15 @@ _CHANCE_TITLES = {
 def measure_reliability(trained: TrainedRun, known: Population) -> dict[str, Any]:
     """Measure the reliability of each probability on the test."""
     corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.EstimationBasis.of(trained)
-    test, seed = attention.sample_targets(trained.holdout.test, trained.settings.seed), trained.settings.seed
+    test, seed = interest_dynamics.sample_targets(trained.holdout.test, trained.settings.seed), trained.settings.seed
     found = {}
     if known.attention is not None:
-        shares = attention.category_shares(corpus, taxonomy, basis.holdout.train)
+        shares = interest_dynamics.category_shares(corpus, taxonomy, basis.holdout.train)
         found["next"] = summarise_reliability(
-            attention.predict_categories(corpus, taxonomy, test, shares, known.attention)
+            interest_dynamics.predict_categories(corpus, taxonomy, test, shares, known.attention)
         )
         if known.attention.inferred is not None:
-            scores, came = attention.score_inferred(corpus, taxonomy, test, basis.associations)
+            scores, came = interest_dynamics.score_inferred(corpus, taxonomy, test, basis.associations)
             a, b = known.attention.inferred
             found["inferred"] = summarise_reliability(
                 Predictions(1.0 / (1.0 + np.exp(-(a + b * np.log(scores)))), came)

@@ -20,7 +20,7 @@ from portrait.client import audiences as client_audiences
 from portrait.server.audiences import criteria, matchers
 from portrait.server.audiences.criteria import Audience
 from portrait.server.audiences.search import AudienceSearch
-from portrait.server.audiences.table import ShopperTable
+from portrait.server.audiences.table import AudienceTable
 from portrait.server.rpc.contract.limits import LIMITS
 from portrait.server.rpc.services import audience_criteria
 from portrait.server.timestamps import to_microseconds
@@ -87,7 +87,7 @@ class FreshnessCriterion:
     since: datetime
 
 
-def match_freshness(criterion: FreshnessCriterion, table: ShopperTable, _: object, rows: slice) -> NDArray[np.bool_]:
+def match_freshness(criterion: FreshnessCriterion, table: AudienceTable, _: object, rows: slice) -> NDArray[np.bool_]:
     fresh: NDArray[np.bool_] = table["as_of"][rows] >= to_microseconds(criterion.since)
     return fresh
 

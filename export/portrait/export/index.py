@@ -26,7 +26,7 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     items, scale = trained.corpus.items, trained.corpus.price_scale
     write_items(items, scale, folder)
     np.save(folder / release_layout.ITEM_POPULARITY, trained.index.popularity)
-    trained.index.lenders.save(folder / release_layout.LENDERS)
+    trained.index.neighbours.save(folder / release_layout.LENDERS)
     trained.associations.save(folder / release_layout.ASSOCIATIONS)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False), encoding="utf-8")
     (folder / release_layout.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False), encoding="utf-8")

@@ -147,10 +147,10 @@ class _AudienceCollector(Collector):
         if table is None:
             return
         yield GaugeMetricFamily(
-            "portrait_shopper_table_shoppers", "Shoppers in the shopper table of the serving release.", len(table)
+            "portrait_audience_table_shoppers", "Shoppers in the audience table of the serving release.", len(table)
         )
         yield GaugeMetricFamily(
-            "portrait_shopper_table_oldest_timestamp_seconds",
+            "portrait_audience_table_oldest_timestamp_seconds",
             "Time of the oldest row of that table, in seconds since 1970.",
             table.description.oldest_as_of / 1e6,
         )

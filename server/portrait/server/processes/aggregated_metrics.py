@@ -17,7 +17,7 @@ from portrait.server.runtime.direct_http import open_url
 
 _MERGED_BY_MAX = {
     LOADED, REFUSED, "portrait_traffic_file_invalid", "portrait_catalogue_items", "portrait_catalogue_unindexed_items",
-    "portrait_shopper_table_shoppers", "portrait_shopper_table_oldest_timestamp_seconds",
+    "portrait_audience_table_shoppers", "portrait_audience_table_oldest_timestamp_seconds",
     "process_start_time_seconds", "process_max_fds",
 }  # fmt: skip
 """Gauges whose sum means nothing: the largest value is shown."""

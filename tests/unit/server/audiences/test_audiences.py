@@ -45,7 +45,7 @@ from portrait.server.audiences.search import (
     round_size,
 )
 from portrait.server.audiences.snapshots import TableSnapshots
-from portrait.server.audiences.table import ShopperTable
+from portrait.server.audiences.table import AudienceTable
 from portrait.server.audiences.table_merge import MergeSource, merge_tables
 from portrait.server.errors import InvalidRequest
 from portrait.server.profiles.customer_value import ValueSegment, ValueTier
@@ -288,7 +288,7 @@ def test_a_size_is_told_in_two_digits_and_steps_of_the_minimum(size: int, minimu
         assert told > 0
 
 
-def rows(of: ShopperTable) -> dict[str, tuple[object, ...]]:
+def rows(of: AudienceTable) -> dict[str, tuple[object, ...]]:
     """All that a table says of each shopper."""
     told = {}
     for row, shopper in enumerate(of.shopper_ids(slice(0, len(of)))):
@@ -318,7 +318,7 @@ def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile],
             sources.append(MergeSource(made, made.find_rows(part)))
         Path(folder, "merged").mkdir()
         merge_tables(sources, DESCRIPTION, Path(folder, "merged"))
-        merged = ShopperTable.open(Path(folder, "merged"))
+        merged = AudienceTable.open(Path(folder, "merged"))
         assert rows(merged) == rows(whole)
         assert merged.shopper_ids(slice(0, len(merged))) == whole.shopper_ids(slice(0, len(whole)))
         described, expected = merged.description, whole.description

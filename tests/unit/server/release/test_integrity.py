@@ -421,7 +421,7 @@ def test_a_file_of_traffic_that_can_not_be_replaced_leaves_nothing_behind(reposi
     assert [each.name for each in path.parent.iterdir() if each.name.startswith(".")] == []
 
 
-def test_other_folders_are_no_shopper_tables(tmp_path: Path) -> None:
+def test_other_folders_are_no_audience_tables(tmp_path: Path) -> None:
     for name in ("7", "²", "01", "-1", "9" * 30):
         (tmp_path / "one" / name).mkdir(parents=True)
         (tmp_path / "one" / name / DESCRIPTION_FILE).touch()

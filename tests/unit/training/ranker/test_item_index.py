@@ -69,7 +69,7 @@ def test_a_pretended_newcomer_looks_like_one(corpus: Corpus, bert: str, counts: 
     before = counts.copy()
     index = indexes.build_item_index(model, cache, corpus, counts, simulated_cold=np.array([3]))
     assert index.is_cold[3]
-    assert 3 not in index.lenders.rows
+    assert 3 not in index.neighbours.rows
     assert np.array_equal(counts, before)
 
 

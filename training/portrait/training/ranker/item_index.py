@@ -1,4 +1,4 @@
-"""The item index: what a release says of each item of the catalogue, newcomers among them."""
+"""The item index: vectors, popularity and neighbours of every item of a release, cold items included."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ class ItemIndex:
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length."""
     popularity: NDArray[np.float32]
-    """`[items]`, 0 to 1; of a is_cold, its lenders' mean."""
+    """`[items]`, 0 to 1; of a cold item, the mean of its neighbours."""
     is_cold: NDArray[np.bool_]
     """`[items]`: whether training had no event of it."""
-    lenders: Lenders
-    """Of each item."""
+    neighbours: Lenders
+    """Neighbours of each item; a known item is its own."""
 
 
 def build_item_index(
@@ -41,7 +41,7 @@ def build_item_index(
         cache: the corpus' texts.
         corpus: items.
         item_counts: `[items]`, how often each occurs among the training events.
-        simulated_cold: rows of known items that are to look like newcomers.
+        simulated_cold: rows of known items that are to look like cold items.
     """
     is_cold = item_counts == 0
     if simulated_cold is not None:
@@ -49,20 +49,20 @@ def build_item_index(
     vectors, popularity = encode_items(model, cache, corpus), popularity_scale(item_counts)
     rows = np.flatnonzero(is_cold)
     words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
-    lent = Lenders.nearest(words, vectors, ~is_cold)
-    vectors[rows] = with_lent(words, lent, vectors, model.subspaces)
-    popularity[rows] = lent.mean(popularity)
-    lenders = Lenders.themselves(np.arange(len(is_cold)))
-    lenders.rows[rows], lenders.shares[rows] = lent.rows, lent.shares
-    return ItemIndex(vectors, popularity, is_cold, lenders)
+    neighbours = Lenders.nearest(words, vectors, ~is_cold)
+    vectors[rows] = with_lent(words, neighbours, vectors, model.subspaces)
+    popularity[rows] = neighbours.mean(popularity)
+    blended = Lenders.themselves(np.arange(len(is_cold)))
+    blended.rows[rows], blended.shares[rows] = neighbours.rows, neighbours.shares
+    return ItemIndex(vectors, popularity, is_cold, blended)
 
 
 def fill_cold_residuals(
     model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]
 ) -> None:
-    """Make the model's residuals of newcomers what their lenders lend, for events of newcomers in histories."""
+    """Set the residuals of cold items to their neighbours' mean, for events of cold items in histories."""
     index = build_item_index(model, cache, corpus, item_counts)
     rows = np.flatnonzero(index.is_cold)
-    lent = index.lenders.take(rows).mean(index.vectors) * np.float32(model.subspaces**0.5)
+    neighbours = index.neighbours.take(rows).mean(index.vectors) * np.float32(model.subspaces**0.5)
     with torch.no_grad():
-        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(lent)
+        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(neighbours)

@@ -31,8 +31,8 @@ UNIFORM_ITEMS = 32
 RANKER_SHARE = 0.1
 MAX_RANKER_TARGETS = 4_000
 SIMULATED_COLD_SHARE = 0.1
-"""Of the known items, this share looks like newcomers while the ranker is fitted, so that it learns what those are
-worth. It then takes a newcomer to be wanted as often as a known item that its words are as near to."""
+"""Share of the known items that look like cold items while the ranker is fitted, so that it learns their worth. It
+then expects a cold item to be wanted as often as a known item with equally similar text."""
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
@@ -41,7 +41,7 @@ _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 def choose_ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
     """The last tenth of the training events, one at least, of a tenth of the shoppers who came back.
 
-    Each can be foreseen: its shopper did something strictly earlier. They are kept from the encoders, so that the
+    Each can be predicted: its shopper did something strictly earlier. They are kept from the encoders, so that the
     ranker learns how far these can be trusted with what they have not seen.
     """
     random = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ class Candidates:
     """The ranker's input for some targets. Rows are padded with item -1, whose weight is 0."""
 
     items: NDArray[np.int64]
-    """`[targets, candidates]`: retrieved, newcomers, associated, familiar, then uniformly drawn ones."""
+    """`[targets, candidates]`: retrieved, cold items, associated, familiar, then uniformly drawn ones."""
     features: NDArray[np.float32]
     """`[targets, candidates, len(CANDIDATE_FEATURES)]`."""
     shown: NDArray[np.bool_]
@@ -79,7 +79,7 @@ class Candidates:
 
 
 def choose_simulated_cold(item_counts: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """Rows of the known items that look like newcomers while a ranker is fitted."""
+    """Rows of the known items that look like cold items while a ranker is fitted."""
     known = np.flatnonzero(item_counts)
     return np.random.default_rng(seed).choice(known, int(SIMULATED_COLD_SHARE * len(known)), replace=False)
 
@@ -131,8 +131,8 @@ def build_candidates(
 def _served_items(
     corpus: Corpus, holdout: Holdout, index: ItemIndex, nearest: NDArray[np.int64], associated: Associated, target: int
 ) -> NDArray[np.int64]:
-    """What serving would rank, each item once: nearest, associated and familiar items."""
-    # Associations know no newcomers, and are not to know those that only look like it.
+    """Return the items that serving would rank, each once: nearest, associated and familiar ones."""
+    # Associations know no cold items, and are not to know those that only look like it.
     best = associated.best_first()
     best = best[~index.is_cold[best]]
     known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
@@ -160,7 +160,7 @@ def _candidate_features(
         index.popularity[items],
         index.is_cold[items],
         corpus.item_percentile[items],
-        index.lenders.take(items).associated(associated),
+        index.neighbours.take(items).associated(associated),
         remembered,
         float(corpus.columns.time[target]),
         has_query,

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.server.audiences.search import AudienceOutcome, AudienceResult, AudienceSearch, round_size
 from portrait.server.audiences.snapshots import TableSnapshots
-from portrait.server.audiences.table import ShopperTable
+from portrait.server.audiences.table import AudienceTable
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
@@ -37,7 +37,7 @@ class _Answer:
     """What was found where."""
 
     found: AudienceResult
-    table: ShopperTable
+    table: AudienceTable
     summary: AudienceSummary
 
 
@@ -46,7 +46,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
 
     Args:
         registry: the engines, which encode labels.
-        snapshots: the shopper tables.
+        snapshots: the audience tables.
         search: searches the tables.
     """
 
@@ -98,13 +98,13 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
             )
         return engine
 
-    async def _table(self, engine: Engine, token: PageToken | None) -> ShopperTable:
+    async def _table(self, engine: Engine, token: PageToken | None) -> AudienceTable:
         release = engine.release
         if token is not None:
             table = await asyncio.to_thread(self._snapshots.open, release.identity, token.snapshot)
             if table is None:
                 raise FailedPrecondition(
-                    "the page token is of a shopper table that is gone; begin again",
+                    "the page token is of a audience table that is gone; begin again",
                     ErrorReason.PAGE_TOKEN_EXPIRED,
                     "page_token",
                 )
@@ -112,8 +112,8 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         table = await asyncio.to_thread(self._snapshots.open_newest, release.identity)
         if table is None:
             raise FailedPrecondition(
-                f"there is no shopper table of release {release.number}; `portrait build-audience-table` makes one",
-                ErrorReason.SHOPPER_TABLE_MISSING,
+                f"there is no audience table of release {release.number}; `portrait build-audience-table` makes one",
+                ErrorReason.AUDIENCE_TABLE_MISSING,
             )
         return table
 
@@ -151,7 +151,7 @@ def _members(answer: _Answer, page: slice) -> list[AudienceMember]:
     ]
 
 
-def _summary(found: AudienceResult, table: ShopperTable, minimum: int) -> AudienceSummary:
+def _summary(found: AudienceResult, table: AudienceTable, minimum: int) -> AudienceSummary:
     description = table.description
     return AudienceSummary(
         estimated_size=round_size(len(found.rows), minimum),

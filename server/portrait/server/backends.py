@@ -1,4 +1,4 @@
-"""What a gateway and its jobs stand on: the state file, a Triton that answers, and the releases loaded into memory."""
+"""The backends of a gateway and its jobs: the state file, a Triton that answers, and the releases in memory."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from portrait.server.triton import (
 )
 
 _TRITON_SECONDS = 5.0
-"""How long a start waits for the version of Triton."""
+"""Seconds that a start waits for the version of Triton."""
 
 _MIB = 1024 * 1024
 

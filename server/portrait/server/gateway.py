@@ -56,7 +56,7 @@ from portrait.server.storage.store import Store
 from portrait.server.triton import EmbeddedTriton
 
 _ANNOUNCE_SECONDS = 1.0
-"""How long new calls are still accepted after health says NOT_SERVING; this is part of the drain."""
+"""Seconds in which new calls are still accepted after health says NOT_SERVING; they are part of the drain."""
 
 _MIB = 1024 * 1024
 

@@ -5,7 +5,7 @@ from collections import OrderedDict
 MAX_CALLERS = 1_000
 """Number of callers that are counted separately; all further callers count as one."""
 ACTIVE_SECONDS = 1.0
-"""How long a caller counts as active after its last request."""
+"""Seconds that a caller counts as active after its last request."""
 
 _OTHERS = ""
 """The name that all further callers are counted under."""

@@ -29,7 +29,7 @@ class Cost:
     base_units: int = 1
     """Units of the smallest request."""
     background: bool = False
-    """Whether calls always have the priority `batch`, whatever their metadata say."""
+    """True if calls always have the priority `batch`, whatever their metadata say."""
 
     def units(self, size: int) -> int:
         """Return the units of a request, by its size in bytes."""
@@ -64,11 +64,11 @@ _PACKAGE = "portrait.v1."
 LISTED_METHODS = frozenset(f"{_PACKAGE}{method}" for method in _COSTS)
 """Full names of the methods that have a cost."""
 EXEMPT_PREFIXES = ("grpc.health.", "grpc.reflection.")
-"""What the names of methods begin with whose calls are never refused."""
+"""Prefixes of the names of methods whose calls are never refused."""
 
 
 def cost_of(method: str) -> Cost | None:
-    """Look up what calls of a method cost; None for those that are never refused, as health and reflection.
+    """Look up the cost of a method; None for methods whose calls are never refused: health and reflection.
 
     Args:
         method: for example `portrait.v1.ProfileService/GetProfile`.

@@ -13,7 +13,7 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, Overloaded
 
 MAX_WAIT_SECONDS = 0.05
-"""How long interactive work may wait for units that batch work or a burst has taken."""
+"""Seconds that interactive work may wait for units that batch work or a burst has taken."""
 BATCH_SHARE = 0.8
 """Batch work is accepted up to this share of the limit; the rest is kept for interactive work."""
 
@@ -25,7 +25,7 @@ such large call at a time goes on once its cost is known."""
 MAX_UNITS = 512
 """A call of more units is always refused: it would shut out all other large calls for seconds."""
 MAX_LARGE_WAIT_SECONDS = 0.25
-"""How long a large call may wait for the one before it."""
+"""Seconds that a large call may wait for the one before it."""
 _BUSY_SHARE = 0.9
 """Share of the limit from which on calls are expected to take as long as the slow ones do."""
 _FULL = "as much as can be done at one time is under way"
@@ -94,9 +94,9 @@ class Ticket:
     """The name that it is counted under."""
     since: float
     unloaded: bool
-    """Whether almost nothing else was running when it was accepted."""
+    """True if almost nothing else was running when it was accepted."""
     large: bool = False
-    """Whether it holds the slot of large calls."""
+    """True if it holds the slot of large calls."""
 
 
 class Gate:
@@ -130,7 +130,7 @@ class Gate:
 
     @property
     def is_full(self) -> bool:
-        """Whether the queue is full, so that no work would be accepted now."""
+        """True if the queue is full, so that no work would be accepted now."""
         return len(self._waiting) >= max(1.0, _MAX_WAITING_SHARE * self.limit)
 
     def shed(self, priority: Priority, caller: str) -> Overloaded:

@@ -45,7 +45,7 @@ class CooperativeScheduler:
         self._quiet_iterations = 0
         """Iterations of the event loop since the last arrival of a call."""
         self._busy = False
-        """Whether a step runs in this iteration, or the scheduler pauses."""
+        """True while a step runs in this iteration, or the scheduler pauses."""
 
     @coroutine
     def run(self, work: Awaitable[R]) -> Generator[Any, Any, R]:

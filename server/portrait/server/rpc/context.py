@@ -26,9 +26,9 @@ class Method:
     parse: Callable[[bytes], Message]
     """Deserialises a request."""
     takes_stream: bool = False
-    """Whether its handler reads the messages of the call by itself."""
+    """True if its handler reads the messages of the call by itself."""
     is_endless: bool = False
-    """Whether it responds with a stream that has no end of its own: health watches, and reflection."""
+    """True if it responds with a stream that has no end of its own: health watches, and reflection."""
 
 
 class Request:

@@ -28,7 +28,7 @@ _SEGMENTS = {getattr(customer_value_pb2, f"VALUE_SEGMENT_{segment.name}"): segme
 _Reader = Callable[[audience_service_pb2.Criterion, Engine, float | None, str], Awaitable[Criterion]]
 """Converts a criterion, given its message, the engine, the deadline and the path of the criterion in the request."""
 _CRITERIA, _LOOK_ALIKE = "audience.criteria", "audience.look_alike"
-"""Where they stand in a request."""
+"""The paths of the criteria in a request."""
 
 
 async def audience_of(message: audience_service_pb2.Audience, engine: Engine, deadline: float | None) -> Audience:
@@ -64,7 +64,7 @@ async def _read_criteria(
 
 
 def _find_violations(messages: Sequence[audience_service_pb2.Criterion], path: str) -> Iterator[Violation]:
-    """What no limit of a single field says."""
+    """Check the rules between several fields."""
     for place, each in enumerate(messages):
         at = f"{path}[{place}]"
         interest, trait, activity = each.interest, each.trait, each.activity

@@ -33,8 +33,8 @@ _SHORTFALLS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What was found where."""
+class _AudienceResult:
+    """The result of a search, and the table that it was found in."""
 
     found: AudienceResult
     table: AudienceTable
@@ -79,14 +79,14 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         answer = await self._answer(request.audience, None)
         return audience_service_pb2.EstimateAudienceResponse(summary=answer.summary)
 
-    async def _answer(self, message: audience_service_pb2.Audience, token: PageToken | None) -> _Answer:
+    async def _answer(self, message: audience_service_pb2.Audience, token: PageToken | None) -> _AudienceResult:
         with self._registry.routes as routes:
             engine = routes.serving if token is None else self._engine(token)
             table = await self._table(engine, token)
             audience = await audience_of(message, engine, current_deadline())
             found = await self._search.find(audience, table, engine.release.profiles)
         structlog.contextvars.bind_contextvars(release=engine.release.number, outcome=found.outcome.value)
-        return _Answer(found, table, _summary(found, table, self._search.min_size))
+        return _AudienceResult(found, table, _summary(found, table, self._search.min_size))
 
     def _engine(self, token: PageToken) -> Engine:
         engine = self._registry.engines.get(token.release)
@@ -118,7 +118,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         return table
 
 
-def _pages(answer: _Answer, size: int, question: bytes, first: int) -> Iterator[FindAudienceResponse]:
+def _pages(answer: _AudienceResult, size: int, question: bytes, first: int) -> Iterator[FindAudienceResponse]:
     """The pages from a row on, at least one."""
     rows, table = answer.found.rows, answer.table
     begin = int(np.searchsorted(rows, first))
@@ -137,7 +137,7 @@ def _pages(answer: _Answer, size: int, question: bytes, first: int) -> Iterator[
             return
 
 
-def _members(answer: _Answer, page: slice) -> list[AudienceMember]:
+def _members(answer: _AudienceResult, page: slice) -> list[AudienceMember]:
     rows, similarity = answer.found.rows[page], answer.found.similarity
     told = zip(
         answer.table.shopper_ids(rows),

@@ -29,7 +29,7 @@ from portrait.client import (
     ValueCriterion,
 )
 from portrait.client.audiences import Criterion
-from portrait.features.release.layout import releases
+from portrait.features.release.layout import list_releases
 from portrait.server.releases import Release
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -120,7 +120,7 @@ def ask(client: Client, question: Question) -> Answer:
 
 def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: Path) -> Figures:
     """Everything, in a folder for what is generated."""
-    number = releases(repository)[-1]
+    number = list_releases(repository)[-1]
     release = Release.load(repository, number)
     table = folder / "audiences" / release.identity / "1"
     table.mkdir(parents=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.profiles.interests import MOST_INTERESTS
+from portrait.features.profiles.interests import MAX_INTERESTS
 from portrait.server.audiences.table import CHUNK, Description, key_of, layout, write_description
 from portrait.server.moments import microseconds
 from portrait.server.releases import Release
@@ -73,8 +73,8 @@ def _chunk(
     rng: np.random.Generator, rows: slice, description: Description, release: Release
 ) -> dict[str, NDArray[Any] | Sequence[bytes]]:
     count = rows.stop - rows.start
-    places = rng.zipf(1.2, size=(count, MOST_INTERESTS)) % len(description.paths) + 1
-    had = np.arange(MOST_INTERESTS) < rng.integers(1, MOST_INTERESTS + 1, size=(count, 1))
+    places = rng.zipf(1.2, size=(count, MAX_INTERESTS)) % len(description.paths) + 1
+    had = np.arange(MAX_INTERESTS) < rng.integers(1, MAX_INTERESTS + 1, size=(count, 1))
     valued = rng.random(count) < 0.8
     vector = rng.normal(size=(count, description.dimension)).astype(np.float32) * 0.05
     if release.profiles is not None:
@@ -91,7 +91,7 @@ def _chunk(
             for name in ("recency", "frequency", "monetary")
         },
         "interest_path": np.where(had, places, 0),
-        "interest_weight": np.where(had, rng.random((count, MOST_INTERESTS)), 0.0),
+        "interest_weight": np.where(had, rng.random((count, MAX_INTERESTS)), 0.0),
         "trait": np.where(
             rng.random((count, len(description.traits))) < 0.9, rng.random((count, len(description.traits))), np.nan
         ),

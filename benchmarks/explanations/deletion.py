@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.explanations.shoppers import Case, held, recommended, score
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.histories.history_arrays import ENCODED_EVENTS
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.server.engine import Engine
 from portrait.server.explaining import EventEffect, Part, WordEffect, explain_profile, without_words
 from portrait.server.profiling import profile_of
@@ -169,7 +169,7 @@ def _ways(history: Sequence[Event], cited: Sequence[str], random: np.random.Gene
 
 def _places(history: Sequence[Event]) -> list[int]:
     """Of the events that explanations are about."""
-    return list(range(max(0, len(history) - ENCODED_EVENTS), len(history)))
+    return list(range(max(0, len(history) - MAX_ENCODED_EVENTS), len(history)))
 
 
 def _draw(things: Sequence[T], size: int, random: np.random.Generator) -> list[T]:

@@ -135,8 +135,8 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     url = f" --triton-url {chosen.triton_url}" if chosen.triton_url else ""
     told = results.circumstances(f"python -m benchmarks.gpu REPOSITORY --seconds {chosen.seconds:g}{url}")
-    release, devices = release_layout.releases(chosen.repository)[-1], gpus()
-    manifest = Manifest.read(release_layout.folder(chosen.repository, release))
+    release, devices = release_layout.list_releases(chosen.repository)[-1], gpus()
+    manifest = Manifest.read(release_layout.release_folder(chosen.repository, release))
     compared, version = asyncio.run(graphs(chosen.repository, release, chosen.triton_url))
     size = release_layout.model_file(chosen.repository, "text_encoder", release).stat().st_size
     wrong = faults(compared, devices, chosen.triton_url is None)

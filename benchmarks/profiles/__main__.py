@@ -38,17 +38,17 @@ def chances(trained: TrainedRun, known: Population) -> dict[str, Any]:
     corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.Basis.of(trained)
     test, seed = attention.sample(trained.holdout.test, trained.settings.seed), trained.settings.seed
     found = {}
-    if known.attention is not None:
+    if known.interest_dynamics is not None:
         shares = attention.usual_shares(corpus, taxonomy, basis.holdout.train)
-        found["next"] = reliability(attention.foreseen(corpus, taxonomy, test, shares, known.attention))
-        if known.attention.inferred is not None:
+        found["next"] = reliability(attention.foreseen(corpus, taxonomy, test, shares, known.interest_dynamics))
+        if known.interest_dynamics.inferred_calibration is not None:
             scores, came = attention.inferred_scores(corpus, taxonomy, test, basis.associations)
-            a, b = known.attention.inferred
+            a, b = known.interest_dynamics.inferred_calibration
             found["inferred"] = reliability(Foreseen(1.0 / (1.0 + np.exp(-(a + b * np.log(scores)))), came))
-    if known.cycles is not None:
+    if known.purchase_cycles is not None:
         bought = cycles.Bought.of(corpus, taxonomy, np.ones(len(corpus.event_item), dtype=bool))
         end = float(np.floor(corpus.columns.time[basis.holdout.train].max() / SECONDS_PER_DAY))
-        found["due"] = reliability(cycles.foresee(bought, taxonomy, known.cycles, end, seed))
+        found["due"] = reliability(cycles.foresee(bought, taxonomy, known.purchase_cycles, end, seed))
     return found
 
 
@@ -124,7 +124,11 @@ def main(arguments: list[str]) -> int:
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    decays = {"events": known.attention.by_order, "days": known.attention.by_time} if known.attention else {}
+    decays = (
+        {"events": known.interest_dynamics.by_order, "days": known.interest_dynamics.by_time}
+        if known.interest_dynamics
+        else {}
+    )
     content = {
         "data": json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))["source"],
         "circumstances": where,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.profiles.themes import TEMPLATES, THEMES, is_of
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import run as runs
 from portrait.training.corpus import NO_ITEM
@@ -53,7 +53,7 @@ def measure(trained: TrainedRun) -> dict[str, Any]:
 
 
 def _by_examples(
-    theme: str, validation: "_Moments", test: "_Moments", shoppers: Profiles, random: np.random.Generator
+    theme: str, validation: "_Moments", test: "_Moments", shoppers: ProfileDistribution, random: np.random.Generator
 ) -> float:
     """Mean over draws of example shoppers, of whom none is asked about; the label is their mean less that of all."""
     buyers = np.flatnonzero(validation.buys(theme))
@@ -99,7 +99,7 @@ class _Moments:
         self,
         theme: str,
         vector: NDArray[np.float32],
-        shoppers: Profiles,
+        shoppers: ProfileDistribution,
         *,
         newcomers: bool = False,
         among: NDArray[np.bool_] | None = None,

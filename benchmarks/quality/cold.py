@@ -25,7 +25,7 @@ from portrait.training.retrieval import encode_targets
 
 SHARE, SEED = 0.1, 0
 BOOSTS = (0.0, 1.0, 2.0, 2.5)
-"""Nats added to the scores of newcomers; see the setting `newcomer_boost`."""
+"""Nats added to the scores of cold items; see the setting `cold_item_boost`."""
 _COLD_BASELINES = ("popularity", "zero-shot MiniLM")
 _CONTEXTS = ((1, 4), (5, 9), (10, None))
 """Events before the target, from and to."""
@@ -91,11 +91,11 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
 
 
 def _served(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
-    """Ranks of all test targets, with more and more preference for newcomers."""
+    """Ranks of all test targets, with more and more preference for cold items."""
     found = {}
     for boost in BOOSTS:
-        trained.ranker.newcomer_boost.fill_(boost)
-        found[f"Portrait, newcomer boost {boost:g}"] = portrait.ranks(trained)
+        trained.ranker.cold_item_boost.fill_(boost)
+        found[f"Portrait, cold item boost {boost:g}"] = portrait.ranks(trained)
     return found
 
 

@@ -38,7 +38,7 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
     holdout = hold_out(corpus, split)
     events = events_of(data)
     found = np.full(len(holdout.test), MISSED)
-    release = release_layout.releases(repository)[-1]
+    release = release_layout.list_releases(repository)[-1]
     gate = asyncio.Semaphore(IN_FLIGHT)
 
     async def ask(engine: Engine, row: int) -> None:
@@ -79,7 +79,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("repository", type=Path)
     chosen = parser.parse_args(arguments)
-    manifest = Manifest.read(release_layout.folder(chosen.repository, release_layout.releases(chosen.repository)[-1]))
+    manifest = Manifest.read(
+        release_layout.release_folder(chosen.repository, release_layout.list_releases(chosen.repository)[-1])
+    )
     split = Split(manifest.training["split"])
     measured = manifest.metrics[f"metrics-{split.value}"]["ranking"]["portrait"]
     found = asyncio.run(ranks(chosen.data, chosen.repository, split))

@@ -62,7 +62,7 @@ class Measured:
 def measure(repository: Path) -> list[Row]:
     """Measure all requests, one after the other, on one gateway."""
     rows: list[Row] = []
-    release = Release.load(repository, release_layout.releases(repository)[-1])
+    release = Release.load(repository, release_layout.list_releases(repository)[-1])
     with serve(repository, *NOT_AGAIN) as gateway, grpc.insecure_channel(gateway.address, _OPTIONS) as channel:
         world = _world(release)
         for shopper in world.shoppers:

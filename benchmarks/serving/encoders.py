@@ -39,7 +39,7 @@ def in_openvino(path: Path, threads: int) -> Encoder:
 
 def encode_all(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> Array:
     """`[texts, dimension]`, in the order of the texts: like lengths together, within the gateway's budget of tokens."""
-    rows = tokenizer.token_ids(texts)
+    rows = tokenizer.encode(texts)
     order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
     parts, place = [], 0
     while place < len(order):

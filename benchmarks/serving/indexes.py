@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import machine
 from benchmarks.serving import synthetic
 from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
-from portrait.features.candidates.candidate_features import RETRIEVED
+from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
 
 _LINKS, _EFFORT = 32, 80
 """Of HNSW: links of a node, and candidates while it is built."""
@@ -78,7 +78,7 @@ def _efforts(index: faiss.Index) -> list[tuple[int | None, Callable[[], None]]]:
 
 
 def _search(index: faiss.Index, wish: NDArray[np.float32]) -> NDArray[np.int64]:
-    _, rows = index.search(wish, RETRIEVED)
+    _, rows = index.search(wish, NEAREST_CANDIDATES)
     return rows
 
 

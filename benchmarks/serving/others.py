@@ -28,11 +28,11 @@ def copy_beside(repository: Path, folder: Path, count: int) -> list[int]:
     Returns:
         their numbers, the copied one first.
     """
-    first = release_layout.releases(repository)[-1]
-    for model in release_layout.models(repository, first):
+    first = release_layout.list_releases(repository)[-1]
+    for model in release_layout.list_models(repository, first):
         _copy(repository / model / str(first), folder / model / str(first))
         shutil.copy(repository / model / "config.pbtxt", folder / model)
-    _copy(release_layout.folder(repository, first), release_layout.folder(folder, first))
+    _copy(release_layout.release_folder(repository, first), release_layout.release_folder(folder, first))
     numbers = [first + place for place in range(count)]
     for place, number in enumerate(numbers[1:], start=1):
         _make(folder, first, number, _GAIN**place)
@@ -41,10 +41,10 @@ def copy_beside(repository: Path, folder: Path, count: int) -> list[int]:
 
 def _make(repository: Path, first: int, number: int, gain: float) -> None:
     """Every graph has other weights, and the items' vectors point elsewhere."""
-    source, target = release_layout.folder(repository, first), release_layout.folder(repository, number)
+    source, target = release_layout.release_folder(repository, first), release_layout.release_folder(repository, number)
     _copy(source, target)
     (target / release_layout.MANIFEST).unlink()
-    models = release_layout.models(repository, first)
+    models = release_layout.list_models(repository, first)
     for model in models:
         path = release_layout.model_file(repository, model, number)
         path.parent.mkdir()

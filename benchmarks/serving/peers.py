@@ -68,8 +68,12 @@ Start = Callable[[], AbstractContextManager[Target]]
 
 def texts_of(repository: Path) -> list[str]:
     """What is encoded: titles, as long as queries may be, and whole items; each text once, in random order."""
-    number = release_layout.releases(repository)[-1]
-    lines = (release_layout.folder(repository, number) / release_layout.ITEMS).read_text(encoding="utf-8").splitlines()
+    number = release_layout.list_releases(repository)[-1]
+    lines = (
+        (release_layout.release_folder(repository, number) / release_layout.ITEMS)
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     items = [Item(**json.loads(line)) for line in lines]
     together = [*(item.title for item in items), *(item_text(item) for item in items)]
     texts = list(dict.fromkeys(together))
@@ -80,8 +84,8 @@ def texts_of(repository: Path) -> list[str]:
 @contextmanager
 def _http(kind: str, repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
     """A peer in processes of its own, from the moment it answers."""
-    number = release_layout.releases(repository)[-1]
-    tokenizer = release_layout.folder(repository, number) / release_layout.TOKENIZER
+    number = release_layout.list_releases(repository)[-1]
+    tokenizer = release_layout.release_folder(repository, number) / release_layout.TOKENIZER
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     told = {
@@ -124,7 +128,7 @@ def _wait(target: Target) -> None:
 @contextmanager
 def _triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
     """The embedded Triton, with its own batching."""
-    number = release_layout.releases(repository)[-1]
+    number = release_layout.list_releases(repository)[-1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for each in release_layout.MODELS:
@@ -134,7 +138,7 @@ def _triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[T
         batching = f"dynamic_batching {{ preferred_batch_size: {batch} max_queue_delay_microseconds: {1000 * wait} }}"
         of_threads = f'parameters {{ key: "intra_op_thread_count" value {{ string_value: "{threads}" }} }}'
         config.write_text(f"{config.read_text(encoding='utf-8')}\n{batching}\n{of_threads}\n", encoding="utf-8")
-        tokenizer = release_layout.folder(repository, number) / release_layout.TOKENIZER
+        tokenizer = release_layout.release_folder(repository, number) / release_layout.TOKENIZER
         with _running(folder, number) as url:
             yield Target("triton", url, tokenizer, number)
 
@@ -163,10 +167,13 @@ def _running(repository: Path, number: int) -> Iterator[str]:
 
 @contextmanager
 def _gateway(repository: Path) -> Iterator[Target]:
-    number = release_layout.releases(repository)[-1]
+    number = release_layout.list_releases(repository)[-1]
     with gateway.serve(repository, "--text-cache-mib", "0") as served:
         yield Target(
-            "gateway", served.address, release_layout.folder(repository, number) / release_layout.TOKENIZER, number
+            "gateway",
+            served.address,
+            release_layout.release_folder(repository, number) / release_layout.TOKENIZER,
+            number,
         )
 
 
@@ -233,9 +240,9 @@ def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Row]:
         threads: of every runtime.
     """
     texts = texts_of(repository)
-    number = release_layout.releases(repository)[-1]
+    number = release_layout.list_releases(repository)[-1]
     path = release_layout.model_file(repository, _MODEL, number)
-    tokenizer = TextTokenizer.load(release_layout.folder(repository, number) / release_layout.TOKENIZER)
+    tokenizer = TextTokenizer.load(release_layout.release_folder(repository, number) / release_layout.TOKENIZER)
     runtimes = {
         "ONNX Runtime in process": in_onnxruntime(path, threads),
         "OpenVINO in process": in_openvino(path, threads),

@@ -167,7 +167,7 @@ async def _ask(address: str, calls: Sequence[Call], release: int) -> list[Number
 
 def _writes(repository: Path, events_each: int = 5) -> list[Call]:
     """Events of some shoppers, each with an id of its own, and now and then an item of another catalogue."""
-    path = release_layout.folder(repository, release_layout.releases(repository)[0]) / release_layout.ITEMS
+    path = release_layout.release_folder(repository, release_layout.list_releases(repository)[0]) / release_layout.ITEMS
     items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     chance, now, calls = random.Random(2), datetime.now(UTC), []
     for place in range(5_000):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.histories.statistics import RFM, STATISTICS
 from portrait.training import readers
 from portrait.training.corpus import Corpus
@@ -183,7 +183,7 @@ def _bought(corpus: Corpus, shopper: int, as_of: float) -> NDArray[np.int64]:
     """Items of the shopper's latest remembered events up to a moment."""
     start, end = corpus.starts[shopper : shopper + 2]
     end = start + np.searchsorted(corpus.columns.time[start:end], as_of, side="right")
-    return corpus.event_item[max(start, end - REMEMBERED_EVENTS) : end]
+    return corpus.event_item[max(start, end - MAX_REMEMBERED_EVENTS) : end]
 
 
 def _columns(dimension: int) -> dict[str, list[int]]:

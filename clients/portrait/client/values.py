@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from portrait.features.logs import descriptions, identifiers, timestamps
-from portrait.features.logs.identifiers import require_whole
+from portrait.features.logs.identifiers import require_whole_characters
 from portrait.features.logs.json_lines import parse_json
 
 _LARGEST_INTEGER = 2**31 - 1
@@ -31,7 +31,7 @@ def identifier(value: Any) -> str | None:
 
 def words(value: Any) -> str | None:
     """Words about an item, HTML entities decoded."""
-    return descriptions.read_words(written(value))
+    return descriptions.read_description(written(value))
 
 
 def brand(value: Any) -> str | None:
@@ -71,7 +71,7 @@ def attributes(value: Any) -> dict[str, str]:
 def written(value: Any) -> str:
     """What stands in a log, as text."""
     if isinstance(value, str):
-        return require_whole(value)
+        return require_whole_characters(value)
     if isinstance(value, dict | list):
         raise ValueError(f"{json.dumps(value)[:80]} is not text")
     return _write_out(value) if isinstance(value, float) else json.dumps(value)

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.generators import run_at_once
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server.catalogues.catalogue import Snapshot
 from portrait.server.catalogues.described import CandidateSet
 from portrait.server.catalogues.filters import Filter
@@ -155,7 +155,7 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
     catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
     work = _group_alike(request.candidates)
-    copies, distinct = run_at_once(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
+    copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _described(engine, catalogue, list(distinct.values()), deadline)
     # A candidate with words is still the same object, one that the catalogue holds has got words from there.
     by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
@@ -233,4 +233,4 @@ async def _ordered(
 
 
 def _ranking(engine: Engine, items: list[RankedItem], request: Request, *, degraded: bool = False) -> Ranking:
-    return Ranking(items, engine.release.number, min(len(request.history), REMEMBERED_EVENTS), degraded)
+    return Ranking(items, engine.release.number, min(len(request.history), MAX_REMEMBERED_EVENTS), degraded)

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.server.audiences.finding import Chosen
 from portrait.server.audiences.merging import Source, merge
 from portrait.server.audiences.snapshots import Snapshots
@@ -75,7 +75,7 @@ class _Plan:
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
 
     @classmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.server.consents import Consent, Permissions, Purpose, Rule
 from portrait.server.profiles.demographics import AGE_BANDS, Demographics, age_band, declared_by
 from portrait.server.storage.sqlite import SqliteStore, open_store
@@ -174,4 +174,4 @@ def test_what_is_declared_later_is_not_seen() -> None:
     assert declared_by(ANN, NOON) == ANN
     for unknown in (declared_by(ANN, NOON - timedelta(days=1)), declared_by(None, NOON)):
         assert isinstance(unknown, Absence)
-        assert unknown.reason is Reason.NOT_RECORDED
+        assert unknown.reason is AbsenceReason.NOT_RECORDED

@@ -11,8 +11,8 @@ import pytest
 from support.example_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, did, item, release
 
 from portrait.features.events import EventType
-from portrait.features.generators import run_at_once
-from portrait.features.profiles.absence import Reason
+from portrait.features.generators import run_to_completion
+from portrait.features.profiles.absence import AbsenceReason
 from portrait.server.profiles.profile import Asked, Profile, build
 from portrait.server.profiles.queries import Outcome
 from portrait.server.profiles.sessions import Stage
@@ -47,7 +47,7 @@ def near(value: float) -> object:
 
 @pytest.fixture(scope="module")
 def profile() -> Profile:
-    return run_at_once(build(HISTORY, NOW, item, release(), FIELDS, Asked()))
+    return run_to_completion(build(HISTORY, NOW, item, release(), FIELDS, Asked()))
 
 
 def test_interests(profile: Profile) -> None:
@@ -63,7 +63,7 @@ def test_interests(profile: Profile) -> None:
     assert lamps.trend == near((0.742093 - 0.663677) / (0.742093 + 0.663677))
     assert (lamps.confidence, coffee.confidence) == (near(1.85 / 3.85), near(0.9375 / 2.9375))
     # 0.5 (1.6625 + 2 · 0.3) / 3.99453 + 0.5 (1.85 + 2 · 0.3) / 4.7875
-    assert (lamps.next_probability, lamps.usual_weight) == (near(0.539075), 0.3)
+    assert (lamps.next_probability, lamps.population_weight) == (near(0.539075), 0.3)
     assert lamps.evidence_event_ids == ("e12", "e10", "e09", "e08", "e06")
     assert (lamps.evidence_count, coffee.evidence_count) == (5, 4)
     assert lamps.expires_at == NOW + timedelta(days=5)
@@ -174,8 +174,8 @@ def test_value(profile: Profile) -> None:
 
 def test_what_is_absent_says_why(profile: Profile) -> None:
     assert {name: absence.reason for name, absence in profile.absent.items()} == {
-        "rhythm": Reason.TOO_LITTLE_EVIDENCE,
-        "demographics": Reason.NO_CONSENT,
+        "rhythm": AbsenceReason.TOO_LITTLE_EVIDENCE,
+        "demographics": AbsenceReason.NO_CONSENT,
     }
     assert profile.absent["rhythm"].explanation == "too few days with events: 5, and at least 8 are needed"
 

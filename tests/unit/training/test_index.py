@@ -1,4 +1,4 @@
-"""The item index: newcomers borrow, in the index as in the model's own vectors, and known items stay themselves."""
+"""The item index: cold items borrow, in the index as in the model's own vectors, and known items stay themselves."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from portrait.training.corpus import Corpus, load
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.models.base_model import base_tokenizer
 from portrait.training.models.ranker import Ranker
-from portrait.training.ranking import pretended
+from portrait.training.ranking import choose_simulated_cold
 from portrait.training.retrieval import item_vectors
 from portrait.training.settings import TrainSettings
 
@@ -52,43 +52,43 @@ def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: 
     model, cache = _model(corpus, bert, counts, towers)
     own = item_vectors(model, cache, corpus)
     index = indexes.make(model, cache, corpus, counts)
-    known = ~index.newcomer
-    assert np.flatnonzero(index.newcomer).tolist() == NEW
+    known = ~index.is_cold
+    assert np.flatnonzero(index.is_cold).tolist() == NEW
     assert np.array_equal(index.vectors[known], own[known])
     assert not np.allclose(index.vectors[NEW], own[NEW], atol=1e-2)
     assert (index.popularity[NEW] > 0).all()
-    indexes.lend(model, cache, corpus, counts)
+    indexes.set_cold_residuals(model, cache, corpus, counts)
     assert np.allclose(item_vectors(model, cache, corpus), index.vectors, atol=1e-6)
-    # What is lent already is lent once.
+    # A residual that is set already does not change.
     again = indexes.make(model, cache, corpus, counts)
     assert np.allclose(again.vectors, index.vectors, atol=1e-6)
 
 
-def test_a_pretended_newcomer_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
+def test_a_simulated_cold_item_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
     model, cache = _model(corpus, bert, counts, towers=1)
     before = counts.copy()
-    index = indexes.make(model, cache, corpus, counts, pretended=np.array([3]))
-    assert index.newcomer[3]
-    assert 3 not in index.lenders.rows
+    index = indexes.make(model, cache, corpus, counts, simulated_cold=np.array([3]))
+    assert index.is_cold[3]
+    assert 3 not in index.neighbours.rows
     assert np.array_equal(counts, before)
 
 
-def test_only_known_items_are_pretended_newcomers() -> None:
+def test_only_known_items_are_simulated_cold_items() -> None:
     counts = np.ones(200)
     counts[:50] = 0.0
-    chosen = pretended(counts, seed=0)
+    chosen = choose_simulated_cold(counts, seed=0)
     assert len(np.unique(chosen)) == 15
     assert (counts[chosen] > 0).all()
 
 
-def test_the_boost_lifts_newcomers_and_no_chances() -> None:
+def test_the_boost_lifts_cold_items_and_no_chances() -> None:
     torch.manual_seed(0)
     ranker = Ranker(20.0, 0.01)
     features = torch.zeros(1, 2, ranker.correction[0].in_features - 3)
-    features[0, 1, 1] = 1.0  # the second candidate is a newcomer
+    features[0, 1, 1] = 1.0  # the second candidate is a cold item
     arguments = (torch.zeros(1, 4), torch.zeros(1, 4), torch.zeros(1, 2, 4), features)
     before = ranker(*arguments)
-    ranker.newcomer_boost.fill_(1.5)
+    ranker.cold_item_boost.fill_(1.5)
     after = ranker(*arguments)
     assert (after[0] - before[0]).tolist() == [[0.0, 1.5]]
     assert torch.equal(after[1], before[1])

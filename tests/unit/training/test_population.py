@@ -227,10 +227,10 @@ def test_a_population_comes_back_from_its_file(tmp_path: Path) -> None:
     POPULATION.write(tmp_path / "population.json")
     read = Population.read(tmp_path / "population.json")
     assert read is not None
-    assert (read.attention, read.brands) == (POPULATION.attention, POPULATION.brands)
-    assert read.cycles is not None
-    assert read.cycles.categories["Kitchen > Coffee"].log_days == pytest.approx(math.log(20.0), rel=1e-5)
-    assert read.paid is not None
-    assert read.paid.quantiles.keys() == {"Kitchen > Coffee"}
+    assert (read.interest_dynamics, read.brand_shares) == (POPULATION.interest_dynamics, POPULATION.brand_shares)
+    assert read.purchase_cycles is not None
+    assert read.purchase_cycles.categories["Kitchen > Coffee"].log_days == pytest.approx(math.log(20.0), rel=1e-5)
+    assert read.paid_prices is not None
+    assert read.paid_prices.quantiles.keys() == {"Kitchen > Coffee"}
     (tmp_path / "later.json").write_text('{"version": 99}', encoding="utf-8")
     assert Population.read(tmp_path / "later.json") is None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.training.errors import TrainingError
 from portrait.training.identity import read_identity
 from portrait.training.prepare.report import FILE as REPORT
@@ -33,7 +33,7 @@ class DataSet:
             part.parent for part in run.glob(f"*/{RECORD}") if read_record(part.parent)["identity"] == self.identity
         ]
         for folder in (run, *parts):
-            with replacing(folder / RECORD) as temporary:
+            with atomic_write(folder / RECORD) as temporary:
                 temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def require_trained(self, run: Path) -> None:

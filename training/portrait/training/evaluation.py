@@ -11,8 +11,8 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.files.atomic_write import replacing
-from portrait.features.files.path_names import utf8_name
+from portrait.features.files.atomic_write import atomic_write
+from portrait.features.files.path_names import utf8_path
 from portrait.training import metrics, ranking, tracking
 from portrait.training import run as runs
 from portrait.training.choices import Split
@@ -183,8 +183,8 @@ def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
             "score": ranked.scores[row, place],
         }
     )
-    with replacing(path) as temporary:
-        table.write_parquet(utf8_name(temporary))
+    with atomic_write(path) as temporary:
+        table.write_parquet(utf8_path(temporary))
 
 
 def metrics_file(folder: Path, split: Split) -> Path:
@@ -194,7 +194,7 @@ def metrics_file(folder: Path, split: Split) -> Path:
 
 def keep(measured: dict[str, Any], folder: Path) -> None:
     """Write what `measure` found into the run's folder."""
-    with replacing(metrics_file(folder, Split(measured["split"]))) as temporary:
+    with atomic_write(metrics_file(folder, Split(measured["split"]))) as temporary:
         temporary.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Tuning
 from portrait.training.datasets import open_data_set
@@ -167,5 +167,5 @@ def _retry_interrupted(study: optuna.Study, folder: Path) -> None:
 
 
 def _write(path: Path, settings: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

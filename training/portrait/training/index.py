@@ -1,4 +1,4 @@
-"""The item index: what a release says of each item of the catalogue, newcomers among them."""
+"""The item index: what a release says of each item of the catalogue, cold items among them."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.candidates.candidate_features import popularity_scale
-from portrait.features.candidates.cold_start import Lenders, with_lent
+from portrait.features.candidates.candidate_features import scale_popularity
+from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
 from portrait.training.corpus import Corpus
 from portrait.training.model import PortraitModel, TextCache
 from portrait.training.retrieval import item_vectors, text_vectors
@@ -20,10 +20,10 @@ class ItemIndex:
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length."""
     popularity: NDArray[np.float32]
-    """`[items]`, 0 to 1; of a newcomer, its lenders' mean."""
-    newcomer: NDArray[np.bool_]
+    """`[items]`, 0 to 1; of a cold item, its neighbours' mean."""
+    is_cold: NDArray[np.bool_]
     """`[items]`: whether training had no event of it."""
-    lenders: Lenders
+    neighbours: ColdStartNeighbours
     """Of each item."""
 
 
@@ -32,7 +32,7 @@ def make(
     cache: TextCache,
     corpus: Corpus,
     item_counts: NDArray[np.float64],
-    pretended: NDArray[np.int64] | None = None,
+    simulated_cold: NDArray[np.int64] | None = None,
 ) -> ItemIndex:
     """The index of a trained model.
 
@@ -41,26 +41,28 @@ def make(
         cache: the corpus' texts.
         corpus: items.
         item_counts: `[items]`, how often each occurs among the training events.
-        pretended: rows of known items that are to look like newcomers.
+        simulated_cold: rows of known items that are to look like cold items.
     """
-    newcomer = item_counts == 0
-    if pretended is not None:
-        newcomer[pretended] = True
-    vectors, popularity = item_vectors(model, cache, corpus), popularity_scale(item_counts)
-    rows = np.flatnonzero(newcomer)
+    is_cold = item_counts == 0
+    if simulated_cold is not None:
+        is_cold[simulated_cold] = True
+    vectors, popularity = item_vectors(model, cache, corpus), scale_popularity(item_counts)
+    rows = np.flatnonzero(is_cold)
     words = text_vectors(model, cache).numpy()[corpus.item_text[rows]]
-    lent = Lenders.nearest(words, vectors, ~newcomer)
-    vectors[rows] = with_lent(words, lent, vectors, model.towers)
-    popularity[rows] = lent.mean(popularity)
-    lenders = Lenders.themselves(np.arange(len(newcomer)))
-    lenders.rows[rows], lenders.shares[rows] = lent.rows, lent.shares
-    return ItemIndex(vectors, popularity, newcomer, lenders)
+    nearest = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
+    vectors[rows] = blend_neighbours(words, nearest, vectors, model.towers)
+    popularity[rows] = nearest.average(popularity)
+    neighbours = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
+    neighbours.rows[rows], neighbours.weights[rows] = nearest.rows, nearest.weights
+    return ItemIndex(vectors, popularity, is_cold, neighbours)
 
 
-def lend(model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]) -> None:
-    """Make the model's residuals of newcomers what their lenders lend, for events of newcomers in histories."""
+def set_cold_residuals(
+    model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]
+) -> None:
+    """Set the model's residuals of cold items from their neighbours, for events of cold items in histories."""
     index = make(model, cache, corpus, item_counts)
-    rows = np.flatnonzero(index.newcomer)
-    lent = index.lenders.take(rows).mean(index.vectors) * np.float32(model.towers**0.5)
+    rows = np.flatnonzero(index.is_cold)
+    averaged = index.neighbours.select(rows).average(index.vectors) * np.float32(model.towers**0.5)
     with torch.no_grad():
-        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(lent)
+        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(averaged)

@@ -49,7 +49,7 @@ RANGES = {
     "association_decay": Range(0, 1),
     "association_target_decay": Range(0, 1),
     "association_ridge": Range(1e-6, 1e12),
-    "newcomer_boost": Range(-1000, 1000),
+    "cold_item_boost": Range(-1000, 1000),
     # Of `portrait tune`.
     "trials": Range(1, 100_000),
     "minutes": Range(0, 10_000_000),

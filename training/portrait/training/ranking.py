@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from portrait.features.candidates.associations import Associated, Associations
+from portrait.features.candidates.associations import AssociatedItems, Associations
 from portrait.features.candidates.candidate_features import (
-    ASSOCIATED,
+    ASSOCIATED_CANDIDATES,
     CANDIDATE_FEATURES,
-    FAMILIAR,
-    NEWEST,
-    RETRIEVED,
-    candidate_features,
-    memory,
+    COLD_CANDIDATES,
+    FAMILIAR_CANDIDATES,
+    NEAREST_CANDIDATES,
+    compute_candidate_features,
+    summarise_interactions,
 )
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.training.corpus import NO_ITEM, Corpus
@@ -31,8 +31,8 @@ UNIFORM = 32
 RANKER_SHARE = 0.1
 MOST_RANKER_TARGETS = 4_000
 PRETENDED_SHARE = 0.1
-"""Of the known items, this share looks like newcomers while the ranker is fitted, so that it learns what those are
-worth. It then takes a newcomer to be wanted as often as a known item that its words are as near to."""
+"""Of the known items, this share looks like cold items while the ranker is fitted, so that it learns what those are
+worth. It then takes a cold item to be wanted as often as a known item that its words are as near to."""
 
 _EPOCHS, _BATCH, _RATE, _CHANCE_RATE, _DECAY = 20, 64, 3e-3, 3e-2, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
@@ -63,7 +63,7 @@ class Candidates:
     """The ranker's input for some targets. Rows are padded with item -1, whose weight is 0."""
 
     items: NDArray[np.int64]
-    """`[targets, candidates]`: retrieved, newcomers, associated, familiar, then uniformly drawn ones."""
+    """`[targets, candidates]`: retrieved, cold items, associated, familiar, then uniformly drawn ones."""
     features: NDArray[np.float32]
     """`[targets, candidates, len(CANDIDATE_FEATURES)]`."""
     shown: NDArray[np.bool_]
@@ -78,8 +78,8 @@ class Candidates:
     """`[targets]`: text of the search that the target followed at once, -1 if none."""
 
 
-def pretended(item_counts: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """Rows of the known items that look like newcomers while a ranker is fitted."""
+def choose_simulated_cold(item_counts: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
+    """Rows of the known items that look like cold items while a ranker is fitted."""
     known = np.flatnonzero(item_counts)
     return np.random.default_rng(seed).choice(known, int(PRETENDED_SHARE * len(known)), replace=False)
 
@@ -93,9 +93,9 @@ def candidates(
     random: np.random.Generator,
 ) -> Candidates:
     """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
-    retrieved = rank_all(corpus, vectors, RETRIEVED, holdout.mask_seen)
-    newest = rank_all(corpus, vectors, NEWEST, holdout.mask_seen, np.flatnonzero(index.newcomer))
-    width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED + FAMILIAR + UNIFORM + 1
+    retrieved = rank_all(corpus, vectors, NEAREST_CANDIDATES, holdout.mask_seen)
+    newest = rank_all(corpus, vectors, COLD_CANDIDATES, holdout.mask_seen, np.flatnonzero(index.is_cold))
+    width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED_CANDIDATES + FAMILIAR_CANDIDATES + UNIFORM + 1
     shape = (len(vectors.targets), width)
     items = np.full(shape, -1)
     features = np.zeros((*shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
@@ -103,7 +103,7 @@ def candidates(
     query = np.full(len(vectors.targets), -1)
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
-        associated = associations.of_history(corpus.event_item[start:end], corpus.columns.time[start:end])
+        associated = associations.score_history(corpus.event_item[start:end], corpus.columns.time[start:end])
         asked = corpus.event_item[end - 1] == NO_ITEM
         ranked = _shown(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)
@@ -127,38 +127,43 @@ def candidates(
 
 
 def _shown(
-    corpus: Corpus, holdout: Holdout, index: ItemIndex, nearest: NDArray[np.int64], associated: Associated, target: int
+    corpus: Corpus,
+    holdout: Holdout,
+    index: ItemIndex,
+    nearest: NDArray[np.int64],
+    associated: AssociatedItems,
+    target: int,
 ) -> NDArray[np.int64]:
     """What serving would rank, each item once: nearest, associated and familiar items."""
-    # Associations know no newcomers, and are not to know those that only look like it.
-    best = associated.best_first()
-    best = best[~index.newcomer[best]]
+    # Associations know no cold items, and are not to know those that only look like it.
+    best = associated.rows_by_score()
+    best = best[~index.is_cold[best]]
     known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
-    familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR], dtype=np.int64)
+    familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR_CANDIDATES], dtype=np.int64)
     if holdout.mask_seen:
         masked = masked_items(corpus, target)
         nearest, best, familiar = (rows[~np.isin(rows, masked)] for rows in (nearest, best, familiar))
-    together = np.concatenate([nearest, best[:ASSOCIATED], familiar])
+    together = np.concatenate([nearest, best[:ASSOCIATED_CANDIDATES], familiar])
     _, first = np.unique(together, return_index=True)
     return together[np.sort(first)]
 
 
 def _features(
-    corpus: Corpus, index: ItemIndex, items: NDArray[np.int64], associated: Associated,
+    corpus: Corpus, index: ItemIndex, items: NDArray[np.int64], associated: AssociatedItems,
     start: int, end: int, target: int, has_query: bool,
 ) -> NDArray[np.float32]:  # fmt: skip
     known = corpus.event_item[start:end].tolist()
-    remembered = memory(
+    remembered = summarise_interactions(
         [None if item == NO_ITEM else str(item) for item in known],
         corpus.columns.time[start:end].tolist(),
         corpus.columns.price_percentile[start:end],
     )
-    return candidate_features(
+    return compute_candidate_features(
         [str(item) for item in items.tolist()],
         index.popularity[items],
-        index.newcomer[items],
+        index.is_cold[items],
         corpus.item_percentile[items],
-        index.lenders.take(items).associated(associated),
+        index.neighbours.select(items).average_associations(associated),
         remembered,
         float(corpus.columns.time[target]),
         has_query,

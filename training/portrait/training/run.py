@@ -122,14 +122,14 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     if declared is not None:
         conceal.conceal(model, cache, corpus, holdout, declared)
     linked = associations.fit(corpus, targets, settings)
-    unlike = ranking.pretended(holdout.item_counts, settings.seed)
+    unlike = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
     index = indexes.make(model, cache, corpus, holdout.item_counts, unlike)
     vectors = retrieval.encode_targets(model, cache, corpus, for_ranker, index.vectors)
     texts = retrieval.text_vectors(model, cache)
     weights = position_bias.event_weights(corpus, holdout.train, settings)[for_ranker]
     scale = float(model.scale.detach())
     ranker = ranking.fit(corpus, holdout, vectors, index, linked, texts, weights, scale, settings.seed)
-    ranker.newcomer_boost.fill_(settings.newcomer_boost)
+    ranker.cold_item_boost.fill_(settings.cold_item_boost)
     _save(run.path, model, cache, ranker, linked, epochs)
 
 
@@ -162,7 +162,7 @@ Trainee = tuple[PortraitModel, TextCache, TextTokenizer]
 def _trainee(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> Trainee:
     torch.manual_seed(settings.seed)
     tokenizer = base_tokenizer(settings.base_model)
-    _require_known(tokenizer.unknown_share(corpus.texts), settings.base_model)
+    _require_known(tokenizer.unknown_token_share(corpus.texts), settings.base_model)
     model = PortraitModel(settings, len(corpus.items))
     model.text.require_vocabulary(tokenizer)
     model.forget(holdout.item_counts == 0)
@@ -180,7 +180,7 @@ def _train_encoders(
     epochs = loop.train(run.resume)
     model.text.bert = merge(model.text.bert)
     model.eval()
-    indexes.lend(model, cache, corpus, holdout.item_counts)
+    indexes.set_cold_residuals(model, cache, corpus, holdout.item_counts)
     return model, cache, epochs
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
 from portrait.training.errors import TrainingError
 from portrait.training.ranges import require_in_range
@@ -78,7 +78,7 @@ class TrainSettings:
     association_ridge: float = 10.0
     """λ of the linear fit."""
 
-    newcomer_boost: float = 1.0
+    cold_item_boost: float = 1.0
     """Nats added to the score of items without events. They have no better way to get any: 0 shows them as seldom as
     they were asked for among known items."""
 
@@ -140,7 +140,7 @@ class TrainSettings:
 
     def write(self, path: Path) -> None:
         """Write the settings as JSON."""
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portrait.features.items.prices import category_key
-from portrait.features.population.interest_dynamics import next_probability, share
-from portrait.features.population.population import Attention
-from portrait.features.profiles.absence import Absence, Reason
-from portrait.features.profiles.evidence import Evidence, strongest
+from portrait.features.population.interest_dynamics import compute_interest_share, compute_next_probability
+from portrait.features.population.population import InterestDynamics
+from portrait.features.profiles.absence import Absence, AbsenceReason
+from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
-MOST_INTERESTS = 20
+MAX_INTERESTS = 20
 
 Path = tuple[str, ...]
 
@@ -32,7 +32,7 @@ class Interest:
     """Share of the evidence by the long half-life alone."""
     next_probability: float | None
     """Chance that the next event falls under the node; None without statistics."""
-    usual_weight: float | None
+    population_weight: float | None
     """The node's share of all shoppers' attention; None without statistics."""
     expires_at: datetime | None
     inferred: bool = False
@@ -42,7 +42,9 @@ class Interest:
     @property
     def lift(self) -> float:
         """How much likelier the shopper is to come to the node next than the average shopper; 1 if it is not known."""
-        return self.next_probability / self.usual_weight if self.next_probability and self.usual_weight else 1.0
+        return (
+            self.next_probability / self.population_weight if self.next_probability and self.population_weight else 1.0
+        )
 
     @property
     def trend(self) -> float:
@@ -51,7 +53,7 @@ class Interest:
         return (self.weight - self.long_weight) / total if total > 0.0 else 0.0
 
 
-def interests(evidence: Evidence, attention: Attention | None) -> list[Interest] | Absence:
+def compute_interests(evidence: Evidence, attention: InterestDynamics | None) -> list[Interest] | Absence:
     """Observed interests, the strongest first; of equal ones the wider first.
 
     Args:
@@ -60,7 +62,7 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
     """
     observed = _sum_masses(evidence)
     if not observed.masses:
-        return Absence(Reason.NOT_RECORDED, "no event is of an item with a category")
+        return Absence(AbsenceReason.NOT_RECORDED, "no event is of an item with a category")
     decay, weights, masses = evidence.decay, observed.weights, observed.masses
     short_total, long_total = observed.short_total, observed.long_total
     chosen = _choose_paths(weights)
@@ -68,28 +70,28 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
 
     def interest(path: Path) -> Interest:
         short, long = masses[path]
-        usual = None if attention is None else attention.usual.get(category_key(path), 0.0)
+        usual = None if attention is None else attention.population_weights.get(category_key(path), 0.0)
         chance = None
         if usual is not None:
-            chance = next_probability(short, short_total, long, long_total, usual, decay)
+            chance = compute_next_probability(short, short_total, long, long_total, usual, decay)
         return Interest(
             path=path,
             weight=weights[path],
             confidence=long / (long + decay.prior),
-            evidence_event_ids=strongest(cited[path]),
+            evidence_event_ids=strongest_event_ids(cited[path]),
             evidence_count=len(cited[path]),
             short_weight=short / short_total if short_total > 0.0 else 0.0,
             long_weight=long / long_total,
             next_probability=chance,
-            usual_weight=usual,
-            expires_at=evidence.halves_at,
+            population_weight=usual,
+            expires_at=evidence.short_term_expires_at,
         )
 
     return [interest(path) for path in chosen]
 
 
-def interest_weight(evidence: Evidence, path: Path) -> float:
-    """The weight of one interest as `interests` has it; 0 if it is not among them.
+def compute_interest_weight(evidence: Evidence, path: Path) -> float:
+    """The weight of one interest as `compute_interests` has it; 0 if it is not among them.
 
     Args:
         evidence: the weighted history.
@@ -100,7 +102,7 @@ def interest_weight(evidence: Evidence, path: Path) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Observed:
+class _ObservedMasses:
     """Sums of a history, by node of the taxonomy."""
 
     masses: dict[Path, tuple[float, float]]
@@ -110,7 +112,7 @@ class _Observed:
     weights: dict[Path, float]
 
 
-def _sum_masses(evidence: Evidence) -> _Observed:
+def _sum_masses(evidence: Evidence) -> _ObservedMasses:
     sums: dict[Path, list[float]] = {}
     sums_above: dict[Path, list[list[float]]] = {}
     """Of each category those of its nodes, the widest first."""
@@ -127,13 +129,14 @@ def _sum_masses(evidence: Evidence) -> _Observed:
             of_node[1] += long
     masses = {path: (short, long) for path, (short, long) in sums.items()}
     weights = {
-        path: share(short, short_total, long, long_total, evidence.decay) for path, (short, long) in masses.items()
+        path: compute_interest_share(short, short_total, long, long_total, evidence.decay)
+        for path, (short, long) in masses.items()
     }
-    return _Observed(masses, short_total, long_total, weights)
+    return _ObservedMasses(masses, short_total, long_total, weights)
 
 
 def _choose_paths(weights: Mapping[Path, float]) -> list[Path]:
-    return sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MOST_INTERESTS]
+    return sorted(weights, key=lambda path: (-weights[path], len(path), path))[:MAX_INTERESTS]
 
 
 def _cite_events(evidence: Evidence, paths: Sequence[Path]) -> dict[Path, list[tuple[float, int, str]]]:

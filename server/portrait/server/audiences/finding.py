@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.server.audiences.criteria import Audience, Criterion, LookAlikes, RegionCriterion, SeedCriteria
 from portrait.server.audiences.lookalikes import Centre, similarities
 from portrait.server.audiences.matching import Mask, Test, test, vectors
@@ -70,7 +70,7 @@ class Finder:
         """Let the thread end."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def find(self, audience: Audience, table: ShopperTable, profiles: Profiles | None) -> Found:
+    async def find(self, audience: Audience, table: ShopperTable, profiles: ProfileDistribution | None) -> Found:
         """Find an audience. Work that is cancelled ends with the chunk of rows that it is at.
 
         Args:
@@ -82,7 +82,7 @@ class Finder:
         self.outcomes[found.outcome] += 1
         return found
 
-    async def _find(self, audience: Audience, table: ShopperTable, profiles: Profiles | None) -> Found:
+    async def _find(self, audience: Audience, table: ShopperTable, profiles: ProfileDistribution | None) -> Found:
         rows = await self._meeting(audience.criteria, table, profiles)
         similarity = None
         if audience.look_alikes is not None:
@@ -97,7 +97,9 @@ class Finder:
             return Found(Outcome.TOO_FEW, _NOBODY)
         return Found(Outcome.FOUND, rows, None if similarity is None else similarity[may])
 
-    async def _meeting(self, criteria: Sequence[Criterion], table: ShopperTable, profiles: Profiles | None) -> Rows:
+    async def _meeting(
+        self, criteria: Sequence[Criterion], table: ShopperTable, profiles: ProfileDistribution | None
+    ) -> Rows:
         """Rows that meet all of some criteria."""
         tests = [test(each, table, profiles) for each in criteria if not isinstance(each, RegionCriterion)]
         found = [await self._meeting_all(tests, chunk) for chunk in table.chunks()]
@@ -116,7 +118,7 @@ class Finder:
                 break
         return rows.start + np.flatnonzero(met)
 
-    async def _seed(self, wanted: LookAlikes, table: ShopperTable, profiles: Profiles | None) -> Rows:
+    async def _seed(self, wanted: LookAlikes, table: ShopperTable, profiles: ProfileDistribution | None) -> Rows:
         """Rows of a seed."""
         if isinstance(wanted.seed, SeedCriteria):
             rows = await self._meeting(wanted.seed.criteria, table, profiles)
@@ -125,7 +127,7 @@ class Finder:
         return rows[await self._permitted_among(table, rows)]
 
     async def _alike(
-        self, wanted: LookAlikes, rows: Rows, seed: Rows, table: ShopperTable, profiles: Profiles | None
+        self, wanted: LookAlikes, rows: Rows, seed: Rows, table: ShopperTable, profiles: ProfileDistribution | None
     ) -> tuple[Rows, NDArray[np.float32]]:
         """Those of some rows that are like a seed, and how like."""
         centre = Centre(table, seed)

@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.server.audiences.criteria import (
     ActivityCriterion,
     InterestCriterion,
@@ -25,7 +25,7 @@ Test = Callable[[slice], Mask]
 _NORMAL = NormalDist()
 
 
-def test(criterion: TableCriterion, table: ShopperTable, profiles: Profiles | None) -> Test:
+def test(criterion: TableCriterion, table: ShopperTable, profiles: ProfileDistribution | None) -> Test:
     """How rows are held against a criterion.
 
     Args:
@@ -51,7 +51,9 @@ def vectors(table: ShopperTable, rows: "slice | NDArray[np.int64]") -> NDArray[n
     return table["vector"][rows].astype(np.float32)
 
 
-def _interested(criterion: InterestCriterion, table: ShopperTable, profiles: Profiles | None, rows: slice) -> Mask:
+def _interested(
+    criterion: InterestCriterion, table: ShopperTable, profiles: ProfileDistribution | None, rows: slice
+) -> Mask:
     met = np.zeros(rows.stop - rows.start, dtype=bool)
     places = [place for path in criterion.paths if (place := table.place_of(path)) is not None]
     if places:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from portrait.features.files.numbered_folders import list_numbered
+from portrait.features.files.numbered_folders import list_numbered_folders
 from portrait.server.audiences.table import TABLE, ShopperTable
 
 KEPT = 2
@@ -39,7 +39,7 @@ class Snapshots:
 
     def numbers(self, release: str) -> list[int]:
         """The snapshots of a release, oldest first: only folders that hold a whole table."""
-        return list_numbered(self.of(release), TABLE, _MAX_SNAPSHOT)
+        return list_numbered_folders(self.of(release), TABLE, _MAX_SNAPSHOT)
 
     def newest(self, release: str) -> ShopperTable | None:
         """The newest table of a release that can be read; None if there is none."""

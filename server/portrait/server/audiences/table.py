@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.files.atomic_write import replacing
-from portrait.features.profiles.interests import MOST_INTERESTS
+from portrait.features.files.atomic_write import atomic_write
+from portrait.features.profiles.interests import MAX_INTERESTS
 from portrait.server.moments import microseconds
 from portrait.server.profiles.profile import Profile
 
@@ -143,8 +143,8 @@ def layout(description: Description, width: int) -> dict[str, tuple[str, tuple[i
         "as_of": ("<i8", single),
         "last_event": ("<i8", single),
         **dict.fromkeys(("tier", "segment", "recency_score", "frequency_score", "monetary_score"), ("u1", single)),
-        "interest_path": ("<u4", (MOST_INTERESTS,)),
-        "interest_weight": ("<f4", (MOST_INTERESTS,)),
+        "interest_path": ("<u4", (MAX_INTERESTS,)),
+        "interest_weight": ("<f4", (MAX_INTERESTS,)),
         "trait": ("<f4", (len(description.traits),)),
         "vector": ("<f2", (description.dimension,)),
     }
@@ -157,7 +157,7 @@ def key_of(shopper_id: str) -> bytes:
 
 def write_description(description: Description, folder: Path) -> None:
     """Say what the columns in a folder are of: from now on, the folder holds a table."""
-    with replacing(folder / TABLE) as temporary:
+    with atomic_write(folder / TABLE) as temporary:
         temporary.write_text(json.dumps(dataclasses.asdict(description), ensure_ascii=False), encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 
-from portrait.features.generators import run_at_once
+from portrait.features.generators import run_to_completion
 from portrait.server.admission.charges import recount
 from portrait.server.admission.request_units import units_of
 from portrait.server.contract.limits import MAX_REQUEST_ENTRIES
@@ -42,7 +42,7 @@ def requests(method: Method, proceed: Behaviour) -> Behaviour:
             raise InvalidRequest([Violation("", _UNREADABLE)], ErrorReason.REQUEST_UNREADABLE) from None
         short = len(request) <= _LONG_BYTES
         if short:  # what breaks a limit is told so, not that it asks for too much
-            _refuse_broken(run_at_once(check(message)))
+            _refuse_broken(run_to_completion(check(message)))
         if (units := units_of(message, len(request))) is not None:
             await recount(units)
         if not short:

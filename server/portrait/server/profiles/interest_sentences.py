@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from portrait.features.profiles.interests import Interest
 from portrait.features.profiles.sentences import (
-    NAMED,
+    MAX_NAMES,
     Certainty,
     Sentence,
-    certainty,
+    build_sentence,
     join_chinese,
     join_english,
-    sentence,
+    rate_certainty,
     short_name,
 )
 
@@ -51,9 +51,9 @@ def interest_sentences(interests: Sequence[Interest]) -> Iterator[Sentence]:
     observed = [each for each in interests if not each.inferred]
     yield from _largest(_shown(observed))
     yield from _trends([each for each in _narrowest(observed) if not _is_of_everybody(each)])
-    if named := [each for each in interests if each.inferred and each.confidence >= _MIN_CHANCE][:NAMED]:
+    if named := [each for each in interests if each.inferred and each.confidence >= _MIN_CHANCE][:MAX_NAMES]:
         lifts = [f"{short_name(each.path)} ({each.lift:.0f}×)" for each in named]
-        yield sentence(
+        yield build_sentence(
             "interests",
             f"Has not met, but is likelier than others to want next: {', '.join(lifts)}.",
             f"尚未接触、但比其他顾客更可能需要：{join_chinese(lifts)}。",
@@ -64,14 +64,14 @@ def interest_sentences(interests: Sequence[Interest]) -> Iterator[Sentence]:
 def _largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
     """The largest interest with what it is made of, and those beside it."""
     named = _beside_each_other(shown)
-    sure = certainty(named[0].confidence) if named and named[0].weight >= MIN_SHARE else Certainty.NONE
+    sure = rate_certainty(named[0].confidence) if named and named[0].weight >= MIN_SHARE else Certainty.NONE
     if sure is Certainty.NONE:
         return
     first, least = named[0], min(sure, Certainty.LIKELY)
-    below = [each for each in _narrowest(shown) if _is_below(each, first) and _is_told(each, least)][: NAMED - 1]
+    below = [each for each in _narrowest(shown) if _is_below(each, first) and _is_told(each, least)][: MAX_NAMES - 1]
     if _is_of_everybody(first) and not below:
         return
-    told = [first, *(each for each in named[1:] if _is_told(each, least) and not _is_of_everybody(each))][:NAMED]
+    told = [first, *(each for each in named[1:] if _is_told(each, least) and not _is_of_everybody(each))][:MAX_NAMES]
     english, chinese = (_FOCUSED if first.weight >= _MOST else _DIFFUSE)[sure]
     if _is_of_everybody(first):
         english, chinese = (
@@ -82,7 +82,7 @@ def _largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
     within = f"; above all {join_english(parts)}" if parts else ""
     within_chinese = f"；其中以{join_chinese(parts)}为主" if parts else ""
     shares = [f"{short_name(each.path)} ({each.weight:.0%})" for each in told]
-    yield sentence(
+    yield build_sentence(
         "interests",
         f"{english} {join_english([f'{shares[0][:-1]}{within})', *shares[1:]])}.",
         f"{chinese}{join_chinese([f'{shares[0][:-1]}{within_chinese})', *shares[1:]])}。",
@@ -94,9 +94,11 @@ def _trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
     changed = [each for each in narrowest if max(each.short_weight, each.long_weight) >= _STEADY]
     for (sure, direction), (english, chinese) in _TRENDS.items():
         moved = [each for each in changed if each.trend * direction >= _TREND]
-        if named := [each for each in moved if certainty(each.confidence) is sure][:NAMED]:
+        if named := [each for each in moved if rate_certainty(each.confidence) is sure][:MAX_NAMES]:
             names = [short_name(each.path) for each in named]
-            yield sentence("interests", f"{english} {join_english(names)}.", f"{chinese}{join_chinese(names)}。", named)
+            yield build_sentence(
+                "interests", f"{english} {join_english(names)}.", f"{chinese}{join_chinese(names)}。", named
+            )
 
 
 def _shown(observed: Sequence[Interest]) -> list[Interest]:
@@ -128,8 +130,8 @@ def _is_below(narrow: Interest, wide: Interest) -> bool:
 
 
 def _is_told(each: Interest, least: Certainty) -> bool:
-    return each.weight >= MIN_SHARE and certainty(each.confidence) >= least
+    return each.weight >= MIN_SHARE and rate_certainty(each.confidence) >= least
 
 
 def _is_of_everybody(each: Interest) -> bool:
-    return (each.usual_weight or 0.0) >= _EVERYBODY
+    return (each.population_weight or 0.0) >= _EVERYBODY

@@ -8,9 +8,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population.profile_distribution import Profiles
-from portrait.features.profiles.absence import NO_STATISTICS, Absence, too_few
-from portrait.features.profiles.evidence import strongest
+from portrait.features.population.profile_distribution import ProfileDistribution
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, explain_too_few
+from portrait.features.profiles.evidence import strongest_event_ids
 
 _NORMAL = NormalDist()
 
@@ -58,7 +58,7 @@ def label_interests(
     labels: Sequence[Label],
     profile: NDArray[np.float32] | None,
     seen: Seen,
-    profiles: Profiles | None,
+    profiles: ProfileDistribution | None,
     expires_at: datetime | None,
 ) -> list[LabelInterest] | Absence:
     """How near a profile is to labels, in their order.
@@ -76,11 +76,11 @@ def label_interests(
     if profiles is None:
         return NO_STATISTICS
     if profile is None:
-        return too_few(len(seen.event_ids), 1, "events")
+        return explain_too_few(len(seen.event_ids), 1, "events")
     return [_interest(label, profile, seen, profiles, expires_at) for label in labels]
 
 
-def direction(examples: Sequence[NDArray[np.float32]], shoppers: Profiles | None) -> NDArray[np.float32]:
+def direction(examples: Sequence[NDArray[np.float32]], shoppers: ProfileDistribution | None) -> NDArray[np.float32]:
     """`[dimension]`, unit length: what sets example shoppers apart from the others.
 
     It is their prototype (Snell et al. 2017) less the mean of the release's shoppers: `python -m benchmarks.profiles`
@@ -95,7 +95,9 @@ def direction(examples: Sequence[NDArray[np.float32]], shoppers: Profiles | None
     return unit
 
 
-def standardised(profiles: NDArray[np.float32], label: NDArray[np.float32], shoppers: Profiles) -> NDArray[np.float32]:
+def standardised(
+    profiles: NDArray[np.float32], label: NDArray[np.float32], shoppers: ProfileDistribution
+) -> NDArray[np.float32]:
     """`[profiles]`: how near each profile is to a label, in standard deviations of the release's shoppers.
 
     Args:
@@ -108,7 +110,7 @@ def standardised(profiles: NDArray[np.float32], label: NDArray[np.float32], shop
 
 
 def _interest(
-    label: Label, profile: NDArray[np.float32], seen: Seen, profiles: Profiles, expires_at: datetime | None
+    label: Label, profile: NDArray[np.float32], seen: Seen, profiles: ProfileDistribution, expires_at: datetime | None
 ) -> LabelInterest:
     score = float(standardised(profile[np.newaxis], label.vector, profiles)[0])
     known = seen.vectors.any(axis=1)
@@ -119,7 +121,7 @@ def _interest(
         score=score,
         percentile=_NORMAL.cdf(score),
         confidence=len(near) / max(1, int(known.sum())),
-        evidence_event_ids=strongest(near),
+        evidence_event_ids=strongest_event_ids(near),
         evidence_count=len(near),
         from_examples=label.from_examples,
         expires_at=expires_at,

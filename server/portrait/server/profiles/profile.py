@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, Item
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import Evidence
-from portrait.features.profiles.interests import Interest, interests
-from portrait.features.profiles.keywords import WeightedKeyword, read_keywords
-from portrait.features.profiles.price_bands import PriceBand, price_bands
+from portrait.features.profiles.interests import Interest, compute_interests
+from portrait.features.profiles.keywords import WeightedKeyword, compute_keywords_in_steps
+from portrait.features.profiles.price_bands import PriceBand, compute_price_bands
 from portrait.features.profiles.sentences import Sentence
 from portrait.server.consents import Purpose
 from portrait.server.profiles.aversions import Aversion, aversions
@@ -83,7 +83,7 @@ class Asked:
 
 def _no_consent(purpose: Purpose) -> Absence:
     """The shopper does not allow a purpose."""
-    return Absence(Reason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
+    return Absence(AbsenceReason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
 
 
 NOT_SHOWN = _no_consent(Purpose.DEMOGRAPHICS)
@@ -111,7 +111,7 @@ def build(
         declared: what the shopper declared, or why it is not shown. Nothing else is made of it.
     """
     population = release.population
-    evidence = Evidence.of(history, as_of, item, population.attention if population else None)
+    evidence = Evidence.from_history(history, as_of, item, population.interest_dynamics if population else None)
     needed = fields | set(SOURCES) if "summary" in fields else fields
     parts: dict[str, Any] = {}
     for name, say in _PARTS.items():
@@ -121,7 +121,7 @@ def build(
             parts[name] = (yield from said) if isinstance(said, Generator) else said
     yield
     if asked.labels:
-        arguments = (asked.labels, asked.embedding, asked.seen, release.profiles, evidence.halves_at)
+        arguments = (asked.labels, asked.embedding, asked.seen, release.profiles, evidence.short_term_expires_at)
         parts["label_interests"] = label_interests(*arguments)
     if "summary" in fields:
         parts["summary"] = summary(parts)
@@ -172,8 +172,8 @@ def withheld(release: int, as_of: datetime, fields: frozenset[str], declared: De
 
 
 def _interests(evidence: Evidence, release: Release) -> list[Interest] | Absence:
-    attention = release.population.attention if release.population else None
-    observed = interests(evidence, attention)
+    attention = release.population.interest_dynamics if release.population else None
+    observed = compute_interests(evidence, attention)
     if attention is None or isinstance(observed, Absence):
         return observed
     return [*observed, *inferred(evidence, release, attention)]
@@ -181,9 +181,9 @@ def _interests(evidence: Evidence, release: Release) -> list[Interest] | Absence
 
 _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
     "interests": _interests,
-    "keywords": lambda evidence, release: read_keywords(evidence, release.rarity),
-    "price_bands": lambda evidence, release: price_bands(
-        evidence, release.population.paid if release.population else None, release.price_scale
+    "keywords": lambda evidence, release: compute_keywords_in_steps(evidence, release.rarity),
+    "price_bands": lambda evidence, release: compute_price_bands(
+        evidence, release.population.paid_prices if release.population else None, release.price_scale
     ),
     "aversions": lambda evidence, _: aversions(evidence),
     "brands": lambda evidence, release: brand_affinities(evidence, release.population),

@@ -11,8 +11,8 @@ from statistics import NormalDist
 import numpy as np
 
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
-from portrait.features.profiles.absence import Absence, Reason, too_few
-from portrait.features.profiles.evidence import MOST_EVIDENCE, Evidence, latest
+from portrait.features.profiles.absence import Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import MAX_EVIDENCE, Evidence, latest_event_ids
 
 LEAST_DAYS = 8
 """Days with events that there must be: with fewer, every week looks like a habit."""
@@ -54,12 +54,12 @@ def rhythm(evidence: Evidence, times_are_days: bool) -> Rhythm | Absence:
         evidence: the weighted history.
         times_are_days: whether the log tells no hours.
     """
-    if not evidence.timed:
-        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+    if not evidence.has_times:
+        return Absence(AbsenceReason.NOT_RECORDED, "the events carry no times")
     moments = np.unique(evidence.seconds)
     days = np.unique(moments // SECONDS_PER_DAY)
     if len(days) < LEAST_DAYS:
-        return too_few(len(days), LEAST_DAYS, "days with events")
+        return explain_too_few(len(days), LEAST_DAYS, "days with events")
     weekdays = Counter(((days + _FIRST_WEEKDAY - 1) % _WEEKDAYS + 1).astype(int).tolist())
     hours = Counter([] if times_are_days else (moments % SECONDS_PER_DAY // _SECONDS_PER_HOUR).astype(int).tolist())
     peak_weekdays = _peaks(weekdays, range(1, _WEEKDAYS + 1))
@@ -72,7 +72,7 @@ def rhythm(evidence: Evidence, times_are_days: bool) -> Rhythm | Absence:
         days_between=float(np.median(np.diff(days))),
         confidence=_unlike([weekdays[day] for day in range(1, _WEEKDAYS + 1)]),
         evidence_event_ids=_at_peaks(evidence, peak_hours, peak_weekdays),
-        expires_at=evidence.fades_at,
+        expires_at=evidence.long_term_expires_at,
     )
 
 
@@ -121,4 +121,6 @@ def _at_peaks(evidence: Evidence, hours: Sequence[int], weekdays: Sequence[int])
         and (not hours or each.event.time.hour in hours)
         and (not weekdays or each.event.time.isoweekday() in weekdays)
     )
-    return tuple(itertools.islice(at_peaks, MOST_EVIDENCE)) or latest([each.event.event_id for each in evidence.events])
+    return tuple(itertools.islice(at_peaks, MAX_EVIDENCE)) or latest_event_ids(
+        [each.event.event_id for each in evidence.events]
+    )

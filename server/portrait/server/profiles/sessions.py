@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from portrait.features.events import EventType
-from portrait.features.population.interest_dynamics import TYPE_WEIGHTS
-from portrait.features.profiles.absence import Absence, Reason, too_few
-from portrait.features.profiles.evidence import Evidence, Weighted, latest
+from portrait.features.population.interest_dynamics import EVENT_TYPE_WEIGHTS
+from portrait.features.profiles.absence import Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import Evidence, WeightedEvent, latest_event_ids
 from portrait.features.text.normalisation import normalise_text
 
 DEFAULT_GAP_MINUTES = 30.0
@@ -66,9 +66,9 @@ def session_intent(evidence: Evidence, gap_minutes: float | None) -> SessionInte
         gap_minutes: the release's session gap; None for half an hour.
     """
     if not evidence.events:
-        return too_few(0, 1, "events")
-    if not evidence.timed:
-        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+        return explain_too_few(0, 1, "events")
+    if not evidence.has_times:
+        return Absence(AbsenceReason.NOT_RECORDED, "the events carry no times")
     gap = timedelta(minutes=DEFAULT_GAP_MINUTES if gap_minutes is None else gap_minutes)
     times = [each.event.time for each in evidence.events if each.event.time is not None]
     first = len(times) - 1
@@ -84,12 +84,12 @@ def session_intent(evidence: Evidence, gap_minutes: float | None) -> SessionInte
         started_at=times[first],
         event_count=len(events),
         confidence=_concentration(events, focus),
-        evidence_event_ids=latest([each.event.event_id for each in events]),
+        evidence_event_ids=latest_event_ids([each.event.event_id for each in events]),
         expires_at=times[-1] + gap,
     )
 
 
-def _focus(events: Sequence[Weighted]) -> tuple[Focus, ...]:
+def _focus(events: Sequence[WeightedEvent]) -> tuple[Focus, ...]:
     """Categories by what was done in them; recency counts for nothing within one session."""
     mass: dict[tuple[str, ...], float] = defaultdict(float)
     for path, weight in _turns(events):
@@ -98,14 +98,14 @@ def _focus(events: Sequence[Weighted]) -> tuple[Focus, ...]:
     return tuple(Focus(path, mass[path] / total) for path in sorted(mass, key=lambda path: (-mass[path], path)))
 
 
-def _turns(events: Sequence[Weighted]) -> Iterator[tuple[tuple[str, ...], float]]:
+def _turns(events: Sequence[WeightedEvent]) -> Iterator[tuple[tuple[str, ...], float]]:
     """Category and weight of each event that turns to one."""
     for each in events:
-        if each.item is not None and each.item.category_path and each.event.type in TYPE_WEIGHTS:
-            yield each.item.category_path, TYPE_WEIGHTS[each.event.type]
+        if each.item is not None and each.item.category_path and each.event.type in EVENT_TYPE_WEIGHTS:
+            yield each.item.category_path, EVENT_TYPE_WEIGHTS[each.event.type]
 
 
-def _concentration(events: Sequence[Weighted], focus: Sequence[Focus]) -> float:
+def _concentration(events: Sequence[WeightedEvent], focus: Sequence[Focus]) -> float:
     """0 if every event is of a category of its own, 1 if all are of one; one event alone says nothing."""
     count = sum(1 for _ in _turns(events))
     if count < 2:
@@ -114,12 +114,12 @@ def _concentration(events: Sequence[Weighted], focus: Sequence[Focus]) -> float:
     return max(0.0, 1.0 - entropy / math.log(count))
 
 
-def _queries(events: Sequence[Weighted]) -> tuple[str, ...]:
+def _queries(events: Sequence[WeightedEvent]) -> tuple[str, ...]:
     typed = (normalise_text(each.event.query) for each in reversed(events) if each.event.query)
     return tuple({query.casefold(): query for query in typed if query}.values())[:MOST_QUERIES]
 
 
-def _stage(events: Sequence[Weighted]) -> Stage:
+def _stage(events: Sequence[WeightedEvent]) -> Stage:
     kinds = {each.event.type for each in events}
     looked = {
         (each.item.category_path, each.item.item_id) for each in events if each.item and each.event.type in _LOOKS

@@ -9,9 +9,9 @@ from enum import Enum, auto
 from portrait.features.events import EventType
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.items.prices import known_price
-from portrait.features.population.population import Population, Spending
-from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.features.profiles.evidence import Evidence, Weighted, strongest
+from portrait.features.population.population import Population, SpendingFifths
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import Evidence, WeightedEvent, strongest_event_ids
 from portrait.features.profiles.sentences import days_between
 
 _FIFTHS = 5
@@ -74,17 +74,19 @@ def value(evidence: Evidence, population: Population | None) -> Value | Absence:
     """
     if population is None:
         return NO_STATISTICS
-    if not evidence.timed:
-        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+    if not evidence.has_times:
+        return Absence(AbsenceReason.NOT_RECORDED, "the events carry no times")
     if population.spending is None:
-        return Absence(Reason.NO_STATISTICS, "too few of the release's shoppers have bought, or its times are unknown")
+        return Absence(
+            AbsenceReason.NO_STATISTICS, "too few of the release's shoppers have bought, or its times are unknown"
+        )
     purchases = [each for each in evidence.events if each.event.type is EventType.PURCHASE]
     if not purchases:
-        return too_few(0, 1, "purchases")
+        return explain_too_few(0, 1, "purchases")
     return _value(purchases, evidence, population.spending)
 
 
-def _value(purchases: Sequence[Weighted], evidence: Evidence, spending: Spending) -> Value:
+def _value(purchases: Sequence[WeightedEvent], evidence: Evidence, spending: SpendingFifths) -> Value:
     ages = [_age(each, evidence.as_of) for each in purchases]
     recency = min(ages)
     last = max(each.event.time for each in purchases if each.event.time)
@@ -110,16 +112,16 @@ def _value(purchases: Sequence[Weighted], evidence: Evidence, spending: Spending
         monetary_score=scores[2],
         window_days=spending.window_days,
         confidence=min(1.0, known),
-        evidence_event_ids=strongest(spent),
+        evidence_event_ids=strongest_event_ids(spent),
         expires_at=_falls_at(recency, evidence.as_of, spending),
     )
 
 
-def _age(each: Weighted, as_of: datetime) -> float:
+def _age(each: WeightedEvent, as_of: datetime) -> float:
     return (as_of - each.event.time).total_seconds() / SECONDS_PER_DAY if each.event.time else 0.0
 
 
-def _price(each: Weighted) -> float:
+def _price(each: WeightedEvent) -> float:
     quantity = 1.0 if each.event.quantity is None else each.event.quantity
     return (each.event.price or 0.0) * quantity
 
@@ -130,7 +132,7 @@ def _given_back(evidence: Evidence, window_days: float) -> float:
     return sum(_price(each) for each in refunds if _age(each, evidence.as_of) < window_days)
 
 
-def _spent(purchases: Sequence[Weighted], given_back: float) -> float | None:
+def _spent(purchases: Sequence[WeightedEvent], given_back: float) -> float | None:
     """What was spent and not given back; None if too few purchases carry a price to say."""
     priced = [each for each in purchases if known_price(each.event.price) is not None]
     if len(priced) < _LEAST_PRICED * len(purchases):
@@ -144,7 +146,7 @@ def _tier(frequency: int, monetary: int | None) -> Tier:
     return next((tier for least, tier in tiers if mean >= least), Tier.LOW)
 
 
-def _segment(recency: int, frequency: int, known: float, spending: Spending) -> Segment:
+def _segment(recency: int, frequency: int, known: float, spending: SpendingFifths) -> Segment:
     if known * spending.window_days <= spending.recency_days[-1]:
         return Segment.NEW
     if recency >= _LATELY:
@@ -152,7 +154,7 @@ def _segment(recency: int, frequency: int, known: float, spending: Spending) -> 
     return Segment.AT_RISK if frequency >= _OFTEN else Segment.DORMANT
 
 
-def _falls_at(recency: float, as_of: datetime, spending: Spending) -> datetime:
+def _falls_at(recency: float, as_of: datetime, spending: SpendingFifths) -> datetime:
     """When the next cut of recency is reached."""
     cut = next((cut for cut in spending.recency_days if cut > recency), recency + spending.window_days)
     return as_of + timedelta(days=cut - recency)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.candidate_features import RETRIEVED
+from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
 from portrait.features.events import Event
 from portrait.server.catalogues.catalogue import Snapshot
 from portrait.server.catalogues.described import CandidateSet
@@ -41,7 +41,7 @@ def unranked(
     allowed = catalogue.select(wanted, unwanted)
     found = [np.array([row for row in held if row is not None], dtype=np.int64)]
     liked = list(liked_categories(catalogue, shopper.events))
-    count = max(RETRIEVED, k)
+    count = max(NEAREST_CANDIDATES, k)
     found.append(catalogue.popular(count, allowed))
     if liked:
         within = allowed.within(catalogue.select(Filter(categories=liked), unwanted))
@@ -56,7 +56,9 @@ def scores(chosen: CandidateSet, catalogue: Snapshot, shopper: Shopper) -> NDArr
     """
     liked = liked_categories(catalogue, shopper.events)
     share = np.array([liked.get(item.category_path, 0.0) for item in chosen.items], dtype=np.float32)
-    score = chosen.lenders.associated(shopper.associated) + _POPULARITY * chosen.popularity * (1 + _LIKED * share)
+    score = chosen.neighbours.average_associations(shopper.associated) + _POPULARITY * chosen.popularity * (
+        1 + _LIKED * share
+    )
     score += _NEARNESS * (chosen.vectors @ shopper.profile)
     if shopper.query.any():
         score += chosen.vectors @ shopper.query

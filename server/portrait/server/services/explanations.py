@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from portrait.features.histories.history_arrays import ENCODED_EVENTS, REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, MAX_REMEMBERED_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import TEXTS_PER_UNIT, history_units
 from portrait.server.consents import Permissions
@@ -52,7 +52,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             request.shopper,
             request.as_of if request.HasField("as_of") else None,
             # Of the latest, as many as models remember are left when some are left out.
-            REMEMBERED_EVENTS + ENCODED_EVENTS,
+            MAX_REMEMBERED_EVENTS + MAX_ENCODED_EVENTS,
         )
         await charge_searches(behaviour.history)
         await add_units(histories_of(behaviour.history) + MOST_WORDS // TEXTS_PER_UNIT)

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.interests import Interest
 from portrait.features.profiles.keywords import WeightedKeyword
 from portrait.features.profiles.price_bands import PriceBand
@@ -32,7 +32,7 @@ _STAGES = {stage: f"SESSION_STAGE_{stage.name}" for stage in Stage}
 _OUTCOMES = {outcome: f"QUERY_OUTCOME_{outcome.name}" for outcome in Outcome}
 _TIERS = {tier: f"VALUE_TIER_{tier.name}" for tier in Tier}
 _SEGMENTS = {segment: f"VALUE_SEGMENT_{segment.name}" for segment in Segment}
-_REASONS = {reason: f"ABSENCE_REASON_{reason.name}" for reason in Reason}
+_REASONS = {reason: f"ABSENCE_REASON_{reason.name}" for reason in AbsenceReason}
 
 
 def profile_fields(paths: Iterable[str]) -> frozenset[str]:
@@ -97,7 +97,7 @@ def _interest(each: Interest) -> profile_service_pb2.Interest:
         long_weight=each.long_weight,
         trend=each.trend,
         next_probability=each.next_probability,
-        usual_weight=each.usual_weight,
+        usual_weight=each.population_weight,
         inferred=each.inferred,
         expires_at=each.expires_at,
     )

@@ -7,8 +7,8 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
-from portrait.features.generators import run_at_once
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.profiles.absence import Absence
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, shopper_key
@@ -92,7 +92,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         try:
             checking = check(entry.shopper, entry.path)
             short = len(entry.shopper.history.events) <= SHORT_EVENTS
-            if broken := run_at_once(checking) if short else await run_in_steps(checking):
+            if broken := run_to_completion(checking) if short else await run_in_steps(checking):
                 raise InvalidRequest(broken)
             profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
         except PortraitError as error:
@@ -114,7 +114,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
                 if key not in read:
                     path = f"label_examples[{place}].shoppers[{nth}]"
                     behaviour = await known_behaviour_of(
-                        self._store, self._permissions, shopper, as_of, path, REMEMBERED_EVENTS
+                        self._store, self._permissions, shopper, as_of, path, MAX_REMEMBERED_EVENTS
                     )
                     await charge_searches(behaviour.history)
                     read[key] = behaviour.history, behaviour.as_of

@@ -2,7 +2,7 @@
 
 import structlog
 
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server import ranking
 from portrait.server.consents import Permissions
 from portrait.server.contract.limits import HISTORY_EVENTS
@@ -39,7 +39,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             as_of = request.as_of if request.HasField("as_of") else None
             if request.exclude_seen:  # all events are read, not only those that models remember
                 await charge_history(self._store, request.shopper, as_of)
-            limit = HISTORY_EVENTS if request.exclude_seen else REMEMBERED_EVENTS
+            limit = HISTORY_EVENTS if request.exclude_seen else MAX_REMEMBERED_EVENTS
             behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of, limit)
             await charge_searches(behaviour.history)
             ranked = await ranking.recommend(
@@ -71,7 +71,9 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         """The caller's candidates in order."""
         with self._loaded.routes as routes:
             as_of = request.as_of if request.HasField("as_of") else None
-            behaviour = await behaviour_of(self._store, self._permissions, request.shopper, as_of, REMEMBERED_EVENTS)
+            behaviour = await behaviour_of(
+                self._store, self._permissions, request.shopper, as_of, MAX_REMEMBERED_EVENTS
+            )
             await charge_searches(behaviour.history)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(

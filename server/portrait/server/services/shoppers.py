@@ -8,8 +8,8 @@ from operator import attrgetter
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.features.events import Event
-from portrait.features.generators import run_at_once
-from portrait.features.profiles.keywords import READ_EVENTS
+from portrait.features.generators import run_to_completion
+from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consents import Permissions, Purpose
@@ -55,7 +55,7 @@ async def behaviour_of(
     if shopper.WhichOneof("shopper") == "history":
         reading = _inline(shopper.history, _latest(as_of))
         short = len(shopper.history.events) <= SHORT_EVENTS
-        return _behaviour(run_at_once(reading) if short else await run_in_steps(reading), as_of)
+        return _behaviour(run_to_completion(reading) if short else await run_in_steps(reading), as_of)
     if await permissions.allows(shopper.shopper_id, Purpose.PERSONALISATION):
         return await recorded_behaviour_of(store, shopper.shopper_id, as_of, limit)
     return _behaviour((), as_of)
@@ -93,7 +93,7 @@ async def charge_searches(history: Sequence[Event]) -> None:
         FailedPrecondition: no call may be so much work.
         Overloaded: there is no place for so much now.
     """
-    await add_units(search_units(sum(len(event.query or "") for event in history[-READ_EVENTS:])))
+    await add_units(search_units(sum(len(event.query or "") for event in history[-MAX_KEYWORD_EVENTS:])))
 
 
 async def known_behaviour_of(

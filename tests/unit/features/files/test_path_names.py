@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from portrait.features.files.path_names import utf8_name
+from portrait.features.files.path_names import utf8_path
 
 
 def test_a_name_is_that_of_the_disk_whatever_the_locale(tmp_path: Path) -> None:
@@ -21,9 +21,9 @@ def test_a_name_is_that_of_the_disk_whatever_the_locale(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path], env=environment, stdout=subprocess.PIPE, check=True
     )
-    assert done.stdout.decode() == str(folder) == utf8_name(folder)
+    assert done.stdout.decode() == str(folder) == utf8_path(folder)
 
 
 def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="is not UTF-8"):
-        utf8_name(tmp_path / "\udcff")
+        utf8_path(tmp_path / "\udcff")

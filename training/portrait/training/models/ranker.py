@@ -9,7 +9,7 @@ from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 
 _ASSOCIATION = CANDIDATE_FEATURES.index("association")
 _HAS_QUERY = CANDIDATE_FEATURES.index("has_query")
-_NEWCOMER = CANDIDATE_FEATURES.index("newcomer")
+_COLD_ITEM = CANDIDATE_FEATURES.index("cold_item")
 
 
 class Ranker(nn.Module):
@@ -18,7 +18,7 @@ class Ranker(nn.Module):
     `score = scale · profile·candidate + query_scale · query·candidate + association_scale · association +
     correction(features)`; where something is asked for, associations count in the correction alone. The probabilities
     are logistic in the score and the features; `training.ranking` says what they are calibrated to. They know nothing
-    of `newcomer_boost`, which is added to the scores of newcomers alone.
+    of `cold_item_boost`, which is added to the scores of cold items alone.
 
     Args:
         scale: what the cosine of profile and candidate counts at first: the softmax scale it was trained with.
@@ -26,14 +26,14 @@ class Ranker(nn.Module):
         hidden: width of the correction.
     """
 
-    newcomer_boost: Tensor
+    cold_item_boost: Tensor
 
     def __init__(self, scale: float, prior: float, hidden: int = 32) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(float(scale)))
         self.query_scale = nn.Parameter(torch.tensor(0.0))
         self.association_scale = nn.Parameter(torch.tensor(1.0))
-        self.register_buffer("newcomer_boost", torch.tensor(0.0))
+        self.register_buffer("cold_item_boost", torch.tensor(0.0))
         # Candidate features, the two cosines, and whether there is a profile.
         inputs = len(CANDIDATE_FEATURES) + 3
         # It starts at zero: an unfitted ranker only blends.
@@ -61,7 +61,7 @@ class Ranker(nn.Module):
         blended = self.scale * fit + self.query_scale * query_fit + self.association_scale * association
         score = blended + self.correction(inputs).squeeze(-1)
         chances = self.chances(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))
-        return score + self.newcomer_boost * candidate_features[..., _NEWCOMER], chances
+        return score + self.cold_item_boost * candidate_features[..., _COLD_ITEM], chances
 
     def forward(
         self,

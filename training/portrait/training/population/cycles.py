@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.items.prices import category_key
-from portrait.features.population.population import Cycles
+from portrait.features.population.population import PurchaseCycles
 from portrait.features.population.purchase_cycles import (
     CategoryCycle,
     CycleScale,
-    cycle,
-    due_probability,
+    compute_due_probability,
+    compute_raw_due_probability,
+    estimate_cycle,
     logit,
-    raw_probability,
 )
 from portrait.training.corpus import Corpus
 from portrait.training.population.calibration import Foreseen, platt
@@ -68,7 +68,7 @@ class Bought:
         return follows
 
 
-def fit(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_], seed: int) -> Cycles | None:
+def fit(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_], seed: int) -> PurchaseCycles | None:
     """Cycles of the categories that are bought again; None if the window is too short or nothing is.
 
     The calibration is fitted to the last horizon of the training window, by what was known at its beginning.
@@ -85,7 +85,7 @@ def fit(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_], seed: int)
     return estimate(bought, taxonomy, calibration)
 
 
-def estimate(bought: Bought, taxonomy: Taxonomy, calibration: tuple[float, float]) -> Cycles | None:
+def estimate(bought: Bought, taxonomy: Taxonomy, calibration: tuple[float, float]) -> PurchaseCycles | None:
     """Cycles by moments: within and between shoppers as in a one-way analysis of variance."""
     followed = bought.followed
     begins = np.flatnonzero(followed)
@@ -108,7 +108,7 @@ def estimate(bought: Bought, taxonomy: Taxonomy, calibration: tuple[float, float
     returns = _return_rates(bought, followed, log_days)
     scale = CycleScale(max(within, 1e-4) ** 0.5, max(between, 1e-4) ** 0.5, calibration, HORIZON_DAYS)
     known = np.flatnonzero(intervals >= LEAST_INTERVALS).tolist()
-    return Cycles(
+    return PurchaseCycles(
         scale,
         {
             category_key(taxonomy.paths[code]): CategoryCycle(
@@ -130,7 +130,7 @@ def _return_rates(bought: Bought, followed: NDArray[np.bool_], log_days: NDArray
 
 
 def foresee(
-    bought: Bought, taxonomy: Taxonomy, cycles: Cycles, as_of: float, seed: int, *, calibrate: bool = True
+    bought: Bought, taxonomy: Taxonomy, cycles: PurchaseCycles, as_of: float, seed: int, *, calibrate: bool = True
 ) -> Foreseen:
     """The chance of each shopper's repeated categories to be bought within the horizon, and whether they were.
 
@@ -159,11 +159,11 @@ def foresee(
     chances, labels = [], []
     for begin, end in chosen:
         days, code = before.day[begin:end], int(before.category[begin])
-        known = cycle(np.diff(days).tolist(), cycles.categories[keys[code]], cycles.scale)
+        known = estimate_cycle(np.diff(days).tolist(), cycles.categories[keys[code]], cycles.scale)
         elapsed = as_of - float(days[-1])
         if calibrate:
-            chances.append(due_probability(known, elapsed, cycles.scale))
+            chances.append(compute_due_probability(known, elapsed, cycles.scale))
         else:
-            chances.append(raw_probability(known, elapsed, cycles.scale.horizon_days))
+            chances.append(compute_raw_due_probability(known, elapsed, cycles.scale.horizon_days))
         labels.append((int(before.shopper[begin]), code) in came)
     return Foreseen(np.array(chances), np.array(labels, dtype=bool))

@@ -7,7 +7,7 @@ import numpy as np
 from portrait.features.candidates.associations import Associations
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.population import Population
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.features.release import layout as release_layout
 from portrait.training.population import attention, cycles, sessions, spending
 from portrait.training.population.taxonomy import Taxonomy
@@ -44,20 +44,20 @@ def fit(trained: TrainedRun) -> Population:
     timed = bool(len(time)) and not np.isnan(time).any()
     return Population(
         window_days=float(np.ptp(time)) / SECONDS_PER_DAY if timed else 0.0,
-        attention=attention.fit(corpus, taxonomy, train, basis.holdout.validation, basis.associations, seed),
-        brands=spending.brands(corpus, train),
+        interest_dynamics=attention.fit(corpus, taxonomy, train, basis.holdout.validation, basis.associations, seed),
+        brand_shares=spending.brands(corpus, train),
         session_gap_minutes=sessions.gap_minutes(corpus, train, seed),
         times_are_days=sessions.times_are_days(corpus),
-        cycles=cycles.fit(corpus, taxonomy, train, seed) if timed else None,
+        purchase_cycles=cycles.fit(corpus, taxonomy, train, seed) if timed else None,
         spending=spending.fit(corpus, train),
-        paid=spending.paid(corpus, train),
+        paid_prices=spending.paid(corpus, train),
         discounted_shares=spending.discounted_shares(corpus, train),
     )
 
 
-def profiles(trained: TrainedRun) -> Profiles:
+def profiles(trained: TrainedRun) -> ProfileDistribution:
     """Mean and covariance of the shoppers' profiles at the time of the validation."""
     targets = attention.sample(Basis.of(trained).holdout.validation, trained.settings.seed)[:MOST_PROFILES]
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, targets, trained.index.vectors)
     covariance = np.cov(vectors.profiles.astype(np.float64), rowvar=False)
-    return Profiles(vectors.profiles.mean(0), covariance.astype(np.float32), vectors.items.mean(0))
+    return ProfileDistribution(vectors.profiles.mean(0), covariance.astype(np.float32), vectors.items.mean(0))

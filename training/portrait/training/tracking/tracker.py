@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.features.installation import explain_install
 from portrait.training.choices import Track
 from portrait.training.datasets import read_object
@@ -138,5 +138,5 @@ def _backend(track: Track) -> Callable[[Path, str, str, Mapping[str, object]], T
 
 
 def _write(run: Path, chosen: dict[str, str]) -> None:
-    with replacing(run / TRACKING) as temporary:
+    with atomic_write(run / TRACKING) as temporary:
         temporary.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")

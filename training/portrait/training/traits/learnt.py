@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.features.histories.statistics import STATISTICS
 from portrait.training import checkpoints
 from portrait.training.errors import TrainingError
@@ -45,7 +45,7 @@ def keep(traits: Traits, folder: Path, dimension: int) -> None:
     if traits.heads is not None:
         checkpoints.save(traits.heads.state_dict(), folder / HEADS)
     content = {"dimension": dimension, "statistics": list(STATISTICS), "traits": traits.declared}
-    with replacing(folder / REPORT) as temporary:
+    with atomic_write(folder / REPORT) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

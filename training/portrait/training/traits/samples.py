@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import EVENT_TYPE_CODES, EventType
-from portrait.features.histories.statistics import STATISTICS, statistics
+from portrait.features.histories.statistics import STATISTICS, compute_statistics
 from portrait.training import retrieval
 from portrait.training.corpus import Corpus
 from portrait.training.model import PortraitModel, TextCache
@@ -75,5 +75,5 @@ def known(
     told = np.zeros((len(shopper), len(STATISTICS)), dtype=np.float32)
     for row, (start, end, moment) in enumerate(zip(starts, ends, as_of.tolist(), strict=True)):
         part = slice(start, end)
-        told[row] = statistics(time[part], purchase[part], corpus.event_spent[part], moment)
+        told[row] = compute_statistics(time[part], purchase[part], corpus.event_spent[part], moment)
     return Known(retrieval.encode_moments(model, cache, corpus, ends, as_of), told)

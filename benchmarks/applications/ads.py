@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking
+from benchmarks.applications import client_calls as asking
 from benchmarks.applications.tables import Figure, Table, of
-from benchmarks.traits import campaigns as protocol
+from benchmarks.common import campaigns as protocol
 from docs.examples.applications import ads as example
 from docs.examples.applications import shop
 from portrait.client import Client

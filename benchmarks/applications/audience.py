@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking, moments
+from benchmarks.applications import client_calls as asking
+from benchmarks.applications import trait_test as moments
 from benchmarks.applications.tables import Figure, Table, of
 from docs.examples.applications import audience as example
 from portrait.client import Profile
@@ -63,13 +64,13 @@ def _tabulate(repository: Path, as_of: datetime, *files: str) -> None:
 
 def _fifths(profile: Profile) -> float:
     """Of recency, frequency and money; who spent more comes first among equals."""
-    if (value := profile.value) is None:
+    if (value := profile.customer_value) is None:
         return 0.0
     return value.recency_score + value.frequency_score + (value.monetary_score or 0) + _spent(profile) * 1e-9
 
 
 def _spent(profile: Profile) -> float:
-    return 0.0 if profile.value is None else profile.value.monetary or 0.0
+    return 0.0 if profile.customer_value is None else profile.customer_value.monetary or 0.0
 
 
 def _highest(scores: NDArray[np.float64], count: int) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking
+from benchmarks.applications import client_calls as asking
 from benchmarks.applications.tables import Table, mean
 from docs.examples.applications import product_recommendation as example
 from docs.examples.applications import shop

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking, moments
+from benchmarks.applications import client_calls as asking
+from benchmarks.applications import trait_test as moments
 from benchmarks.applications.tables import Figure, Table, mean, of
 from docs.examples.applications import financial_risk as example
 from portrait.client import Consent, Purpose, Ranking

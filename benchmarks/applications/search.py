@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking
+from benchmarks.applications import client_calls as asking
 from benchmarks.applications.tables import Figure, Table, mean
-from benchmarks.search.baselines import bm25
-from benchmarks.search.protocol import DEPTH, MEASURES, asked_in_test
+from benchmarks.common.ranking.search import DEPTH, MEASURES, asked_in_test
+from benchmarks.common.ranking.search_baselines import bm25
 from docs.examples.applications import personalised_search as example
 from docs.examples.applications import shop
 from portrait.client import Event

@@ -9,7 +9,7 @@ import snowballstemmer
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.applications import asking
+from benchmarks.applications import client_calls as asking
 from benchmarks.applications.tables import Figure, Table, mean
 from docs.examples.applications import customer_service as example
 from docs.examples.applications import shop

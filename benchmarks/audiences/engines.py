@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.serving.gateway import peak_memory
+from benchmarks.common.gateway import peak_memory
 from portrait.server.audiences.table import CHUNK, ShopperTable
 
 ENGINES = ("numpy", "duckdb", "polars")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.chaos.certificates import Certificates
-from benchmarks.serving.gateway import read_ready
+from benchmarks.common.gateway import read_ready
 
 PROCESSES = 2
 _END_SECONDS = 60

@@ -14,9 +14,8 @@ import grpc
 import uvloop
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from benchmarks.serving.load import Call
-from portrait.v1 import consent_service_pb2 as consents
-from portrait.v1 import types_pb2 as types
+from benchmarks.common.load.generator import Call
+from portrait.v1 import consent_service_pb2, event_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
 
@@ -143,9 +142,9 @@ class _Caller:
         events = [
             {
                 "shopper_id": shopper,
-                "event": types.Event(
+                "event": event_pb2.Event(
                     event_id=event_id,
-                    type=types.EVENT_TYPE_VIEW,
+                    type=event_pb2.EVENT_TYPE_VIEW,
                     item_id=self._chance.choice(item_ids),
                     time=datetime.now(UTC),
                 ),
@@ -165,14 +164,18 @@ class _Caller:
     async def _withdraw(self, place: int) -> None:
         """Grant and withdraw in turn; once a withdrawal is answered, it must count."""
         shopper, withdrawn = f"asked-{place % _SHOPPERS}", place // _SHOPPERS % 2 == 1
-        decision = consents.CONSENT_DECISION_WITHDRAWN if withdrawn else consents.CONSENT_DECISION_GRANTED
-        said = consents.Consent(purpose=consents.PURPOSE_ADVERTISING, decision=decision)
-        request = consents.SetConsentsRequest(shopper_id=shopper, consents=[said])
+        decision = (
+            consent_service_pb2.CONSENT_DECISION_WITHDRAWN
+            if withdrawn
+            else consent_service_pb2.CONSENT_DECISION_GRANTED
+        )
+        said = consent_service_pb2.Consent(purpose=consent_service_pb2.PURPOSE_ADVERTISING, decision=decision)
+        request = consent_service_pb2.SetConsentsRequest(shopper_id=shopper, consents=[said])
         sent, code, _ = await self._call(_SET_PATH, request.SerializeToString())
         if code == OK and withdrawn:
-            asked = consents.GetConsentsRequest(shopper_id=shopper).SerializeToString()
+            asked = consent_service_pb2.GetConsentsRequest(shopper_id=shopper).SerializeToString()
             _, answered, answer = await self._call(_GET_PATH, asked)
-            if answered == OK and _is_allowed(consents.GetConsentsResponse.FromString(answer)):
+            if answered == OK and _is_allowed(consent_service_pb2.GetConsentsResponse.FromString(answer)):
                 code = WITHDRAWAL_LOST
         self._note(CONSENT, sent, code)
 
@@ -189,5 +192,5 @@ class _Caller:
         self._outcomes.append(Outcome(self._connection, kind, sent, seconds, code, shopper, accepted))
 
 
-def _is_allowed(answer: consents.GetConsentsResponse) -> bool:
-    return any(each.allowed for each in answer.permissions if each.purpose == consents.PURPOSE_ADVERTISING)
+def _is_allowed(answer: consent_service_pb2.GetConsentsResponse) -> bool:
+    return any(each.allowed for each in answer.permissions if each.purpose == consent_service_pb2.PURPOSE_ADVERTISING)

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.explanations.shoppers import Case, held, recommended, score
+from benchmarks.explanations.cases import Case, held, recommended, score
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.server.engine import Engine
-from portrait.server.explaining import EventEffect, Part, WordEffect, explain_profile, without_words
-from portrait.server.profiling import profile_of
+from portrait.server.explanation.counterfactuals import EventEffect, Part, WordEffect, explain_profile, without_words
+from portrait.server.profiles.compute import profile_of
 
 T = TypeVar("T")
 

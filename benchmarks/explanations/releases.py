@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.explanations.shuffled import Depth, shuffled
+from benchmarks.explanations.randomisation import Depth, shuffled
 from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.features.release import layout as release_layout

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.explanations.shoppers import Case
+from benchmarks.explanations.cases import Case
 from portrait.features.events import Item
 from portrait.server.engine import Engine
-from portrait.server.explaining import RankingExplanation, explain_recommendation
-from portrait.server.ranking import RankRequest
+from portrait.server.explanation.counterfactuals import RankingExplanation, explain_recommendation
+from portrait.server.recommendation.ranking import RankRequest
 
 CITED = 3
 """Events that are compared as a set."""

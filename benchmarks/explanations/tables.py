@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import results
+from benchmarks.explanations.cases import LEAST_EVENTS
 from benchmarks.explanations.deletion import DRAWS, LEAST_WORDS, MOST_OF_ATTENTION
-from benchmarks.explanations.shoppers import LEAST_EVENTS
-from benchmarks.quality import results
 
 WAYS = {
     "cited": "what the explanation cites",

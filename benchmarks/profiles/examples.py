@@ -14,7 +14,7 @@ from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.population.population import Population
 from portrait.features.text.idf import InverseDocumentFrequency, count_document_frequencies
 from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.training import readers
 from portrait.training.run import TrainedRun
 

@@ -15,7 +15,7 @@ from rectools.models import SASRecModel
 from rectools.models.nn.transformers.lightning import TransformerLightningModule
 from torch.nn import functional
 
-from benchmarks.quality.protocol import Scorer, Task
+from benchmarks.common.ranking.protocol import Scorer, Task
 
 NAME = "SASRec, softmax"
 EPOCHS_A_LOOK, MOST_EPOCHS, PATIENCE = 3, 24, 2

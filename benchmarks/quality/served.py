@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import Event, EventType
+from benchmarks.common.data_sets import read_events
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest
 from portrait.server.engine import Engine
-from portrait.server.ranking import RecommendRequest, recommend
+from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
 from portrait.training import corpus as corpora
-from portrait.training import readers
 from portrait.training.choices import Split
 from portrait.training.metrics import MISSED, hit_rate, ndcg
 from portrait.training.splits import hold_out
@@ -36,7 +35,7 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
     """Rank of each test target within the first ten of what the engine recommends, `MISSED` beyond."""
     corpus = corpora.load(data)
     holdout = hold_out(corpus, split)
-    events = events_of(data)
+    events = read_events(data)
     found = np.full(len(holdout.test), MISSED)
     release = release_layout.list_releases(repository)[-1]
     gate = asyncio.Semaphore(IN_FLIGHT)
@@ -61,16 +60,6 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
             await asyncio.gather(*(ask(engine, row) for row in range(len(found))))
             await engine.close()
     return found
-
-
-def events_of(data: Path) -> list[Event]:
-    """All events, in the order of the corpus."""
-    table = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
-    names = ("event_id", "time", "item_id", "catalogue", "query", "price", "quantity", "rating", "dwell_seconds")
-    return [
-        Event(type=EventType(row["type"]), position=row["position"], **{name: row[name] for name in names})
-        for row in table.iter_rows(named=True)
-    ]
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import grpc
 import uvloop
 
-from benchmarks.serving.load import Call
+from benchmarks.common.load.generator import Call
 from portrait.client.channels import proxy_options
 
 OK = "OK"

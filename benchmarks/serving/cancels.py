@@ -13,12 +13,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.serving.alone import alone
-from benchmarks.serving.calls import searches
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import LATE, LEFT, OK, REFUSED, Answered, Call, Load, run
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import searches
+from benchmarks.common.load.generator import LATE, LEFT, OK, REFUSED, Answered, Call, Load, run
+from benchmarks.common.targets import Row
 from benchmarks.serving.overload import NOT_AGAIN
-from benchmarks.serving.rows import Row
 
 DEADLINE = 5.0
 IN_FLIGHT = 16

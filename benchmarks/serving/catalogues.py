@@ -15,16 +15,16 @@ from pathlib import Path
 
 import grpc
 
-from benchmarks.serving import synthetic
-from benchmarks.serving.alone import alone
-from benchmarks.serving.calls import recommendations
+from benchmarks.common import synthetic_catalogue as synthetic
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import recommendations
+from benchmarks.common.load.generator import OK, Load, run
+from benchmarks.common.targets import Row
 from benchmarks.serving.curves import Curve, keep
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import OK, Load, run
 from benchmarks.serving.memory import resident
-from benchmarks.serving.rows import Row
 from portrait.client.channels import proxy_options
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import item_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
@@ -98,10 +98,10 @@ def _upsert(gateway: Gateway, count: int) -> tuple[float, float]:
 def _until_shown(channel: grpc.Channel, name: str, count: int) -> tuple[float, float]:
     """Upsert items of words and a category of their own, and ask for the category; seconds of both."""
     items = [
-        types.Item(item_id=f"{name}-{place}", title=f"Novelty {name}, number {place}", category_path=[f"new {name}"])
+        item_pb2.Item(item_id=f"{name}-{place}", title=f"Novelty {name}, number {place}", category_path=[f"new {name}"])
         for place in range(count)
     ]
-    request = RecommendRequest(shopper=types.ShopperRef(history={}), k=count)
+    request = RecommendRequest(shopper=shopper_pb2.ShopperRef(history={}), k=count)
     request.filter.categories.add(names=[f"new {name}"])
     began = time.monotonic()
     CatalogueServiceStub(channel).UpsertItems(UpsertItemsRequest(items=items), timeout=60)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import grpc
 import uvloop
 
-from benchmarks.serving.load import Call
+from benchmarks.common.load.generator import Call
 
 PATH = "/benchmarks.Echo/Echo"
 CALL = Call(PATH, b"")

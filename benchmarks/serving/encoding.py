@@ -19,11 +19,11 @@ from pathlib import Path
 
 import openvino  # type: ignore[import-untyped]
 
-from benchmarks.serving.alone import alone
-from benchmarks.serving.calls import encodings, item_texts
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import OK, Call, Load, run
-from benchmarks.serving.rows import Row
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import encodings, item_texts
+from benchmarks.common.load.generator import OK, Call, Load, run
+from benchmarks.common.targets import Row
 from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.inference.texts import SHAPES

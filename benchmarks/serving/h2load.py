@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 
-from benchmarks.serving.load import Call
+from benchmarks.common.load.generator import Call
 
 _CONNECTIONS = 4
 

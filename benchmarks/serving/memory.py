@@ -9,8 +9,8 @@ import numpy as np
 
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
-from portrait.server.catalogues.catalogue import Catalogues
-from portrait.server.releases import Release
+from portrait.server.catalogue.catalogue import Catalogues
+from portrait.server.release.release import Release
 
 _BLOCK = 10_000
 

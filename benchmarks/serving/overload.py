@@ -13,11 +13,11 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.serving.alone import alone
-from benchmarks.serving.calls import mixed
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import LATE, OK, REFUSED, Answered, Call, Load, run, start_series
-from benchmarks.serving.rows import Row
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import mixed
+from benchmarks.common.load.generator import LATE, OK, REFUSED, Answered, Call, Load, run, start_series
+from benchmarks.common.targets import Row
 
 DEADLINE = 1.0
 NOT_AGAIN = ("--answer-cache-mib", "0")

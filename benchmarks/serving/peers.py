@@ -25,12 +25,13 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.serving import gateway, senders
-from benchmarks.serving.alone import alone
-from benchmarks.serving.encoders import Encoder, encode_all, in_onnxruntime, in_openvino
-from benchmarks.serving.load import OK, Answered
+from benchmarks.common import gateway
+from benchmarks.common.cli import alone
+from benchmarks.common.encoders import Encoder, encode_all, in_onnxruntime, in_openvino
+from benchmarks.common.load.generator import OK, Answered
+from benchmarks.common.targets import Row
+from benchmarks.serving import senders
 from benchmarks.serving.peer import model
-from benchmarks.serving.rows import Row
 from benchmarks.serving.senders import Target
 from portrait.features.events import Item
 from portrait.features.release import layout as release_layout

@@ -15,15 +15,15 @@ from pathlib import Path
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import PROFILE, RECOMMEND, items_of
+from benchmarks.common.load.generator import OK, Answered, Call, Load, run
+from benchmarks.common.targets import Row
 from benchmarks.serving import echo, h2load
-from benchmarks.serving.alone import alone
-from benchmarks.serving.calls import PROFILE, RECOMMEND, items_of
 from benchmarks.serving.curves import Curve, keep
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import OK, Answered, Call, Load, run
-from benchmarks.serving.rows import Row
 from portrait.client.channels import proxy_options
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.event_service_pb2_grpc import EventServiceStub
 from portrait.v1.profile_service_pb2 import GetProfileRequest
@@ -40,21 +40,21 @@ _LATER = 60.0
 """Seconds for which the gateway's default lets an answer be given again."""
 _HITS, _MISSES = "portrait_answer_cache_hits_total", "portrait_answer_cache_misses_total"
 
-Maker = Callable[[types.ShopperRef], Call]
+Maker = Callable[[shopper_pb2.ShopperRef], Call]
 
 
-def profile(shopper: types.ShopperRef) -> Call:
+def profile(shopper: shopper_pb2.ShopperRef) -> Call:
     """What `GetProfile` fills by default: all but the embedding."""
     return Call(PROFILE, GetProfileRequest(shopper=shopper).SerializeToString())
 
 
-def embedding(shopper: types.ShopperRef) -> Call:
+def embedding(shopper: shopper_pb2.ShopperRef) -> Call:
     """A profile with its embedding: the profile encoder runs."""
     fields = {"paths": ["interests", "keywords", "price_bands", "embedding"]}
     return Call(PROFILE, GetProfileRequest(shopper=shopper, fields=fields).SerializeToString())
 
 
-def recommend(shopper: types.ShopperRef) -> Call:
+def recommend(shopper: shopper_pb2.ShopperRef) -> Call:
     """The ten best items: profile encoder and ranker run."""
     return Call(RECOMMEND, RecommendRequest(shopper=shopper, k=10).SerializeToString())
 
@@ -70,22 +70,22 @@ class Shoppers:
     def __init__(self, repository: Path, seed: int) -> None:
         self._items, self._chance, self._now = items_of(repository), random.Random(seed), time.time()
 
-    def events(self, count: int) -> list[types.Event]:
+    def events(self, count: int) -> list[event_pb2.Event]:
         """A history of views, oldest first."""
         ages = sorted((60.0 * 500_000 ** self._chance.random() for _ in range(count)), reverse=True)
         return [
-            types.Event(
+            event_pb2.Event(
                 event_id=f"{self._chance.getrandbits(64):016x}",
-                type=types.EVENT_TYPE_VIEW,
+                type=event_pb2.EVENT_TYPE_VIEW,
                 time=Timestamp(seconds=int(self._now - age)),
                 item_id=item["item_id"],
             )
             for age, item in zip(ages, self._chance.choices(self._items, k=count), strict=True)
         ]
 
-    def inline(self, count: int) -> types.ShopperRef:
+    def inline(self, count: int) -> shopper_pb2.ShopperRef:
         """A shopper whose history the request brings."""
-        return types.ShopperRef(history={"events": self.events(count)})
+        return shopper_pb2.ShopperRef(history={"events": self.events(count)})
 
 
 def measure(repository: Path, seconds: float) -> list[Row]:
@@ -153,7 +153,7 @@ def _tail(gateway: Gateway, empty: str, calls: Sequence[Call], warm: Row, second
     return Row(what, 1000 * p99, "ms", beside, p99 / p50, "ratio <= 4")
 
 
-def _stored(gateway: Gateway, shoppers: Shoppers) -> list[types.ShopperRef]:
+def _stored(gateway: Gateway, shoppers: Shoppers) -> list[shopper_pb2.ShopperRef]:
     """Shoppers whose events the gateway has."""
     names = [f"shopper-{place}" for place in range(SHOPPERS)]
     with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
@@ -161,7 +161,7 @@ def _stored(gateway: Gateway, shoppers: Shoppers) -> list[types.ShopperRef]:
         for name in names:
             events = [{"shopper_id": name, "event": event} for event in shoppers.events(EVENTS)]
             stub.RecordEvents(RecordEventsRequest(events=events))
-    return [types.ShopperRef(shopper_id=name) for name in names]
+    return [shopper_pb2.ShopperRef(shopper_id=name) for name in names]
 
 
 def _cold(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> None:

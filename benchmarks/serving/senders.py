@@ -17,7 +17,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from tritonclient.grpc.aio import InferenceServerClient, InferInput
 
-from benchmarks.serving.load import OK, Answered
+from benchmarks.common.load.generator import OK, Answered
 from portrait.client.channels import proxy_options
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.inference.texts import SHAPES

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import machine
-from benchmarks.serving.encoders import Encoder, in_openvino
+from benchmarks.common.encoders import Encoder, in_openvino
+from benchmarks.common.machine import machine
 from portrait.features.release import layout as release_layout
 from portrait.server.triton.configuration import instances
 

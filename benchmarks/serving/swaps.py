@@ -24,19 +24,19 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.serving.alone import alone
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.load.calls import PROFILE, mixed, searches
+from benchmarks.common.load.generator import Call
+from benchmarks.common.load.lost_events import count_lost_events
+from benchmarks.common.targets import Row
 from benchmarks.serving.callers import OK, Answer, Callers, start
-from benchmarks.serving.calls import PROFILE, mixed, searches
-from benchmarks.serving.gateway import Gateway, serve
-from benchmarks.serving.load import Call
-from benchmarks.serving.others import copy_beside
-from benchmarks.serving.recorded import count_lost_events
-from benchmarks.serving.rows import Row
+from benchmarks.serving.variants import copy_beside
 from portrait.client.channels import proxy_options
 from portrait.features.release import layout as release_layout
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton import EmbeddedTriton
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
 from portrait.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
@@ -172,7 +172,7 @@ def _writes(repository: Path, events_each: int = 5) -> list[Call]:
     chance, now, calls = random.Random(2), datetime.now(UTC), []
     for place in range(5_000):
         shopper = f"shopper-{place % SHOPPERS}"
-        view = {"type": types.EVENT_TYPE_VIEW, "time": now}
+        view = {"type": event_pb2.EVENT_TYPE_VIEW, "time": now}
         views = [
             {"event_id": f"{place}-{nth}", "item_id": item["item_id"], **view}
             for nth, item in enumerate(chance.choices(items, k=events_each))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.quality.protocol import Task
+from benchmarks.common.ranking.protocol import Task
 from benchmarks.transfer import probes
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.training import conceal

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from portrait.client import messages
 from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_currency, read_events
 from portrait.features.logs.timestamps import EPOCH, MICROSECOND
-from portrait.server.contract.validation import violations
+from portrait.server.rpc.contract.validation import violations
 from portrait.training.errors import DataError
 from portrait.training.prepare import forgotten
 from portrait.training.prepare.cleaning import Limits, clean

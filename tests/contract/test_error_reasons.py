@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from portrait.server.contract.statuses import status_of
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import (
     AlreadyExists,
@@ -20,6 +19,7 @@ from portrait.server.errors import (
     StateDamaged,
     Unavailable,
 )
+from portrait.server.rpc.contract.statuses import status_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations" / "gateway.md"

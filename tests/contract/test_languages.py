@@ -13,10 +13,10 @@ from google.protobuf.json_format import MessageToDict
 
 from portrait.client.messages import read_embeddings, vector
 from portrait.features.release.layout import MAX_RELEASE
-from portrait.server.services import translation
-from portrait.v1 import profile_service_pb2, text_service_pb2, types_pb2
+from portrait.server.rpc.services import messages as translation
+from portrait.v1 import profile_pb2, text_service_pb2
 
-STUBS = Path(types_pb2.__file__).parent
+STUBS = Path(profile_pb2.__file__).parent
 FILES = [import_module(f"portrait.v1.{path.stem}").DESCRIPTOR for path in sorted(STUBS.glob("*_pb2.py"))]
 VECTORS = {"portrait.v1.Vector.values", "portrait.v1.EncodeTextsResponse.values"}
 _64_BITS = {"INT64", "UINT64", "SINT64", "FIXED64", "SFIXED64"}
@@ -36,7 +36,7 @@ def type_name(field: FieldDescriptor) -> str:
 
 def test_no_number_is_a_text_in_json() -> None:
     assert [field.full_name for field in fields() if type_name(field) in _64_BITS] == []
-    profile = profile_service_pb2.Profile(release=MAX_RELEASE)
+    profile = profile_pb2.Profile(release=MAX_RELEASE)
     assert MessageToDict(profile) == {"release": MAX_RELEASE}
 
 
@@ -62,9 +62,9 @@ def test_every_file_says_where_each_language_puts_it(file: FileDescriptor) -> No
 def test_a_vector_comes_back_as_it_was(count: int) -> None:
     numbers = np.random.default_rng(count).normal(size=count).astype(np.float32)
     message = translation.vector_message(numbers)
-    assert message == types_pb2.Vector(values=numbers.tolist())
+    assert message == profile_pb2.Vector(values=numbers.tolist())
     assert vector(message) == array("f", numbers.tolist())
-    assert types_pb2.Vector.FromString(message.SerializeToString()) == message
+    assert profile_pb2.Vector.FromString(message.SerializeToString()) == message
 
 
 def test_a_vector_of_any_layout_and_precision_is_read_in_its_order() -> None:

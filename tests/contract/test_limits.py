@@ -3,37 +3,19 @@
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
-from portrait.server.contract.limits import LIMITS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_REQUEST_ENTRIES, REQUIRED
-from portrait.v1 import (
-    audience_service_pb2,
-    catalogue_service_pb2,
-    consent_service_pb2,
-    event_service_pb2,
-    explanation_service_pb2,
-    profile_pb2,
-    profile_service_pb2,
-    recommendation_service_pb2,
-    text_service_pb2,
-    types_pb2,
-)
+from portrait.server.rpc.contract.limits import LIMITS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_REQUEST_ENTRIES, REQUIRED
+from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait_pb2
 
-CONTRACT = (
-    audience_service_pb2,
-    catalogue_service_pb2,
-    consent_service_pb2,
-    event_service_pb2,
-    explanation_service_pb2,
-    profile_pb2,
-    profile_service_pb2,
-    recommendation_service_pb2,
-    text_service_pb2,
-    types_pb2,
-)
+STUBS = Path(profile_pb2.__file__).parent
+CONTRACT = [import_module(f"portrait.v1.{path.stem}") for path in sorted(STUBS.glob("*_pb2.py"))]
+PARTS_OF_PROFILES = (profile_pb2, customer_value_pb2, demographics_pb2, trait_pb2)
+"""Modules whose messages occur in responses only."""
 
 PROTOS = Path(__file__).parents[2] / "protos"
 
@@ -88,7 +70,9 @@ def test_every_text_and_list_of_a_request_has_a_limit() -> None:
     answers = re.compile(
         r"Response|Result|Error|AudienceMember|AudienceSummary|^Profile\.|Interest|Keyword|PriceBand|Vector|Effect"
     )
-    parts_of_profiles = {message.name for message in profile_pb2.DESCRIPTOR.message_types_by_name.values()}
+    parts_of_profiles = {
+        message.name for module in PARTS_OF_PROFILES for message in module.DESCRIPTOR.message_types_by_name.values()
+    }
     unlimited = [
         f"{message.name}.{field.name}"
         for module in CONTRACT

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from portrait.features.profiles.interests import Interest
 from portrait.server.audiences.table import Description, ShopperTable, key_of, write
 from portrait.server.profiles.profile import Profile
-from portrait.server.profiles.traits import Trait, TraitValue
 from portrait.server.profiles.value import Segment, Tier, Value
+from portrait.server.release.traits import Trait, TraitValue
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TRAITS = ("buys", "lapses")
@@ -40,7 +40,9 @@ def profile(
         TraitValue(Trait(name, "", timedelta(30), timedelta(90), None, None, ""), chance, "")
         for name, chance in (traits or {}).items()
     ]
-    return Profile(vector, 1, last, last, 7, as_of, NOW, False, {}, interests=interests, value=worth, traits=told)
+    return Profile(
+        vector, 1, last, last, 7, as_of, NOW, False, {}, interests=interests, customer_value=worth, traits=told
+    )
 
 
 def table(

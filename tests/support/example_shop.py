@@ -18,7 +18,7 @@ from portrait.features.population.purchase_cycles import CategoryCycle, CycleSca
 from portrait.features.release.manifest import Manifest
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 COFFEE, PANS = ("Kitchen", "Coffee"), ("Kitchen", "Pans")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,20 +30,43 @@ if TYPE_CHECKING:
 
 _READY_SECONDS = 60.0
 _END_SECONDS = 40.0
+_LOG_SECONDS = 30.0
+_POLL_SECONDS = 0.01
 _TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
 
 
 @dataclass
-class Served:
-    """A running gateway and what it logged."""
+class RunningGateway:
+    """A running gateway and the log that it has written so far."""
 
     process: subprocess.Popen[str]
     logged: list[dict[str, Any]] = field(default_factory=list)
+    """The log lines that a thread has read: one that was just written may be missing."""
     ready: threading.Event = field(default_factory=threading.Event)
+    has_ended: threading.Event = field(default_factory=threading.Event)
+    """Set once the whole log is read."""
 
-    def line(self, event: str) -> dict[str, Any]:
-        """The last log line of an event."""
-        return next(line for line in reversed(self.logged) if line["event"] == event)
+    def lines(self, event: str, count: int = 1, **fields: object) -> list[dict[str, Any]]:
+        """Log lines of an event, once there are at least `count`: the log comes through a pipe.
+
+        Args:
+            event: their event.
+            count: how many to wait for.
+            fields: values of further fields, for example of the request id.
+        """
+        wanted = {"event": event, **fields}
+        until = time.monotonic() + _LOG_SECONDS
+        while True:
+            is_last_look = self.has_ended.is_set() or time.monotonic() > until
+            found = [line for line in self.logged if wanted.items() <= line.items()]
+            if len(found) >= count:
+                return found
+            assert not is_last_look, f"{len(found)} lines of {wanted} in:\n{self.log_text}"
+            time.sleep(_POLL_SECONDS)
+
+    def line(self, event: str, **fields: object) -> dict[str, Any]:
+        """The last log line of an event; waits for the first."""
+        return self.lines(event, **fields)[-1]
 
     @property
     def address(self) -> str:
@@ -83,6 +107,7 @@ class Served:
             self.logged.append(line)
             if line["event"] == "ready":
                 self.ready.set()
+        self.has_ended.set()
         self.ready.set()
 
 
@@ -109,8 +134,8 @@ class Stubs:
         )
 
 
-def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
-    """`portrait serve` on free ports, keeping its files in a folder."""
+def serve_command(repository: Path, folder: Path, *arguments: str) -> list[str]:
+    """`portrait serve` on free ports, keeping its files in a folder; it ends without a drain unless told otherwise."""
     return [
         str(Path(sys.executable).parent / "portrait"),
         "serve",
@@ -118,13 +143,15 @@ def command(repository: Path, folder: Path, *arguments: str) -> list[str]:
         *("--state", str(folder / "portrait.db")),
         *("--triton-log", str(folder / "triton.log")),
         *("--audiences", str(folder / "audiences")),
-        *("--port", "0", "--metrics-port", "0"),
+        *("--port", "0", "--metrics-port", "0", "--drain-seconds", "0"),
         *arguments,
     ]
 
 
 @contextmanager
-def serve(repository: Path, folder: Path, *arguments: str, within: Sequence[str] = ()) -> Iterator[Served]:
+def run_gateway(
+    repository: Path, folder: Path, *arguments: str, within: Sequence[str] = ()
+) -> Iterator[RunningGateway]:
     """Run a gateway until the end of the block, if it does not end before.
 
     Args:
@@ -134,9 +161,12 @@ def serve(repository: Path, folder: Path, *arguments: str, within: Sequence[str]
         within: a command that runs it, for example in namespaces of its own.
     """
     process = subprocess.Popen(
-        [*within, *command(repository, folder, *arguments)], stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+        [*within, *serve_command(repository, folder, *arguments)],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
     )
-    served = Served(process)
+    served = RunningGateway(process)
     reader = threading.Thread(target=served.read)
     reader.start()
     try:

@@ -7,8 +7,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
-from portrait.server.contract.bounds import Characters, Entries, FieldNames, Finite, Pairs, Whole
-from portrait.server.contract.limits import LIMITS, REQUIRED
+from portrait.server.rpc.contract.bounds import Characters, Entries, FieldNames, Finite, Pairs, Whole
+from portrait.server.rpc.contract.limits import LIMITS, REQUIRED
 
 _INT32, _INT64 = (-(2**31), 2**31 - 1), (-(2**63), 2**63 - 1)
 _COMMON = 1_700_000_000

@@ -4,7 +4,7 @@ import base64
 
 import litserve
 
-from benchmarks.serving.encoders import Array
+from benchmarks.common.encoders import Array
 from benchmarks.serving.peer import model
 
 

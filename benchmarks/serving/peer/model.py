@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.serving.encoders import Array, encode_all, in_openvino
+from benchmarks.common.encoders import Array, encode_all, in_openvino
 from portrait.features.text.tokenizer import TextTokenizer
 
 MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (

@@ -5,7 +5,7 @@ import { BadRequest, ErrorInfo, errorDetailsClientMiddleware, RichClientError } 
 import { EventServiceDefinition } from './generated/portrait/v1/event_service';
 import { ProfileServiceDefinition } from './generated/portrait/v1/profile_service';
 import { RecommendationServiceDefinition } from './generated/portrait/v1/recommendation_service';
-import { EventType } from './generated/portrait/v1/types';
+import { EventType } from './generated/portrait/v1/event';
 
 async function main(address: string, shopperId: string): Promise<void> {
   const channel = createChannel(address); // TLS: a second argument, ChannelCredentials.createSsl()

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
         AudienceMember,
         AudiencePage,
         AudienceSummary,
+        CustomerValueCriterion,
         InterestCriterion,
         LookAlike,
         RegionCriterion,
         TraitCriterion,
-        ValueCriterion,
     )
     from portrait.client.channels import Tls
     from portrait.client.enums import EventType, Priority, Purpose
@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from portrait.client.options import CallOptions, Metadata
     from portrait.client.profiles import (
         AbsentField,
+        ActivityPattern,
         Aversion,
         BrandAffinity,
+        CustomerValue,
         Demographics,
         DiscountSensitivity,
         Interest,
@@ -52,12 +54,10 @@ if TYPE_CHECKING:
         ProfileError,
         PurchaseCycle,
         QueryIntent,
-        Rhythm,
-        SessionFocus,
+        SessionCategory,
         SessionIntent,
         SummarySentence,
         Trait,
-        Value,
     )
     from portrait.client.results import (
         Consent,
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AbsentField",
     "ActivityCriterion",
+    "ActivityPattern",
     "AsyncClient",
     "AudienceMember",
     "AudiencePage",
@@ -96,6 +97,8 @@ __all__ = [
     "Consent",
     "ConsentRecord",
     "Consents",
+    "CustomerValue",
+    "CustomerValueCriterion",
     "DeadlineExceededError",
     "Demographics",
     "DiscountSensitivity",
@@ -133,9 +136,8 @@ __all__ = [
     "RecordSummary",
     "RegionCriterion",
     "Rejection",
-    "Rhythm",
     "ServerError",
-    "SessionFocus",
+    "SessionCategory",
     "SessionIntent",
     "SummarySentence",
     "Tls",
@@ -143,8 +145,6 @@ __all__ = [
     "TraitCriterion",
     "UnavailableError",
     "UpsertSummary",
-    "Value",
-    "ValueCriterion",
     "WordEffect",
 ]
 

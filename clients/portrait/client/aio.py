@@ -363,7 +363,7 @@ class AsyncClient:
         """What a shopper allows, and all that they said; for any id, known or not."""
         return await self._run(calls.get_consents(shopper_id), options)
 
-    async def declare_demographics(
+    async def set_demographics(
         self,
         shopper_id: str,
         *,
@@ -378,7 +378,7 @@ class AsyncClient:
         Raises:
             FailedPreconditionError: the shopper does not allow the purpose `demographics`.
         """
-        return await self._run(calls.declare_demographics(shopper_id, age, gender, region, source), options)
+        return await self._run(calls.set_demographics(shopper_id, age, gender, region, source), options)
 
     async def forget_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> Forgotten:
         """Remove all that is recorded of a shopper, for good: events, what they declared and what they allowed.

@@ -55,17 +55,17 @@ def _criteria(
     min_similarity: Annotated[float | None, typer.Option(help="Of --like: all so similar, -1 to 1.")] = None,
 ) -> "tuple[list[Criterion], LookAlike | None]":
     """Read what the options ask for."""
-    from portrait.client.audiences import ActivityCriterion, InterestCriterion, RegionCriterion, ValueCriterion
+    from portrait.client.audiences import ActivityCriterion, CustomerValueCriterion, InterestCriterion, RegionCriterion
 
     criteria: list[Criterion] = []
     if interest:
         paths = [[part.strip() for part in path.split(">")] for path in interest]
-        criteria.append(InterestCriterion(paths=paths, min_weight=min_weight))
+        criteria.append(InterestCriterion(categories=paths, min_weight=min_weight))
     if label:
         criteria.append(InterestCriterion(labels=label, min_percentile=min_percentile))
     criteria += [_trait(each) for each in trait or ()]
     if tier or segment:
-        criteria.append(ValueCriterion(tier or (), segment or ()))
+        criteria.append(CustomerValueCriterion(tier or (), segment or ()))
     if since or before:
         criteria.append(ActivityCriterion(since, before))
     if region:

@@ -8,14 +8,14 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.client.messages import timestamp
-from portrait.v1 import audience_service_pb2, profile_pb2, recommendation_service_pb2
+from portrait.v1 import audience_service_pb2, customer_value_pb2, item_pb2
 
 
 @dataclass(frozen=True, slots=True)
 class InterestCriterion:
     """Met by who has one of the interests, by path of the taxonomy or by words."""
 
-    paths: Sequence[Sequence[str]] = ()
+    categories: Sequence[Sequence[str]] = ()
     min_weight: float = 0.0
     labels: Sequence[str] = ()
     min_percentile: float = 0.0
@@ -31,7 +31,7 @@ class TraitCriterion:
 
 
 @dataclass(frozen=True, slots=True)
-class ValueCriterion:
+class CustomerValueCriterion:
     """Met by who is worth all that is asked for. Tiers and segments are called as in `Value`: "top", "at_risk"."""
 
     tiers: Sequence[str] = ()
@@ -56,7 +56,7 @@ class RegionCriterion:
     regions: Sequence[str]
 
 
-Criterion = InterestCriterion | TraitCriterion | ValueCriterion | ActivityCriterion | RegionCriterion
+Criterion = InterestCriterion | TraitCriterion | CustomerValueCriterion | ActivityCriterion | RegionCriterion
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _criterion(value: Criterion) -> audience_service_pb2.Criterion:
         case InterestCriterion():
             return kind(
                 interest=audience_service_pb2.InterestCriterion(
-                    paths=[recommendation_service_pb2.CategoryPath(names=path) for path in value.paths],
+                    categories=[item_pb2.CategoryPath(names=path) for path in value.categories],
                     min_weight=value.min_weight,
                     labels=value.labels,
                     min_percentile=value.min_percentile,
@@ -136,11 +136,11 @@ def _criterion(value: Criterion) -> audience_service_pb2.Criterion:
                     name=value.name, min_probability=value.min_probability, max_probability=value.max_probability
                 )
             )
-        case ValueCriterion():
+        case CustomerValueCriterion():
             return kind(
-                value=audience_service_pb2.ValueCriterion(
-                    tiers=[_number(profile_pb2.ValueTier, "tiers", tier) for tier in value.tiers],
-                    segments=[_number(profile_pb2.ValueSegment, "segments", each) for each in value.segments],
+                customer_value=audience_service_pb2.CustomerValueCriterion(
+                    tiers=[_number(customer_value_pb2.ValueTier, "tiers", tier) for tier in value.tiers],
+                    segments=[_number(customer_value_pb2.ValueSegment, "segments", each) for each in value.segments],
                     min_recency_score=value.min_recency_score,
                     min_frequency_score=value.min_frequency_score,
                     min_monetary_score=value.min_monetary_score,

@@ -58,6 +58,7 @@ from portrait.v1 import (
     event_service_pb2_grpc,
     explanation_service_pb2,
     explanation_service_pb2_grpc,
+    item_pb2,
     profile_service_pb2,
     profile_service_pb2_grpc,
     recommendation_service_pb2,
@@ -123,7 +124,7 @@ class Stubs:
             "EstimateAudience": audiences.EstimateAudience,
             "SetConsents": consents.SetConsents,
             "GetConsents": consents.GetConsents,
-            "DeclareDemographics": consents.DeclareDemographics,
+            "SetDemographics": consents.SetDemographics,
             "ForgetShopper": consents.ForgetShopper,
         }
 
@@ -275,7 +276,7 @@ def explain_profile(
     request = explanation_service_pb2.ExplainProfileRequest(
         shopper=messages.shopper(shopper),
         as_of=messages.timestamp(as_of),
-        interest=recommendation_service_pb2.CategoryPath(names=interest) if interest else None,
+        interest=item_pb2.CategoryPath(names=interest) if interest else None,
         trait=trait or None,
     )
     return Call("ExplainProfile", request, messages.read_profile_explanation)
@@ -336,12 +337,12 @@ def get_consents(shopper_id: str) -> Call[Consents]:
 
 
 @_checked
-def declare_demographics(shopper_id: str, age: int | None, gender: str, region: str, source: str) -> Call[Demographics]:
+def set_demographics(shopper_id: str, age: int | None, gender: str, region: str, source: str) -> Call[Demographics]:
     """Keep what a shopper declares."""
-    request = consent_service_pb2.DeclareDemographicsRequest(
+    request = consent_service_pb2.SetDemographicsRequest(
         shopper_id=shopper_id, age=age, gender=gender, region=region, source=source
     )
-    return Call("DeclareDemographics", request, lambda response: read_demographics(response.demographics))
+    return Call("SetDemographics", request, lambda response: read_demographics(response.demographics))
 
 
 @_checked

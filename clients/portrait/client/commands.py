@@ -342,7 +342,7 @@ def declare(
 
     from portrait.client import outputs, tables
 
-    declared = client.declare_demographics(shopper_id, age=age, gender=gender, region=region, source=source)
+    declared = client.set_demographics(shopper_id, age=age, gender=gender, region=region, source=source)
     if as_json:
         outputs.print_json(declared)
     else:

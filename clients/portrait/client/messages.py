@@ -37,15 +37,19 @@ from portrait.client.results import (
 from portrait.v1 import (
     catalogue_service_pb2,
     consent_service_pb2,
+    entry_error_pb2,
+    event_pb2,
     event_service_pb2,
     explanation_service_pb2,
+    item_pb2,
+    profile_pb2,
     recommendation_service_pb2,
+    shopper_pb2,
     text_service_pb2,
-    types_pb2,
 )
 
 _TYPES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
-_KINDS = {types_pb2.EventType.Value(name): kind for kind, name in _TYPES.items()}
+_KINDS = {event_pb2.EventType.Value(name): kind for kind, name in _TYPES.items()}
 _PURPOSES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
 _NUMBERED: dict[int, Purpose] = {
     consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSES.items()
@@ -69,9 +73,9 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     return message
 
 
-def event(value: Event) -> types_pb2.Event:
+def event(value: Event) -> event_pb2.Event:
     """An event as a message."""
-    message = types_pb2.Event(
+    message = event_pb2.Event(
         event_id=value.event_id,
         type=_TYPES[EventType(value.type)],
         time=timestamp(value.time),
@@ -85,16 +89,16 @@ def event(value: Event) -> types_pb2.Event:
     return message
 
 
-def shopper(value: Shopper) -> types_pb2.ShopperRef:
+def shopper(value: Shopper) -> shopper_pb2.ShopperRef:
     """A shopper's id, or a history, as a message."""
     if isinstance(value, str):
-        return types_pb2.ShopperRef(shopper_id=value)
-    return types_pb2.ShopperRef(history=types_pb2.History(events=[event(each) for each in value]))
+        return shopper_pb2.ShopperRef(shopper_id=value)
+    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[event(each) for each in value]))
 
 
-def item(value: Item) -> types_pb2.Item:
+def item(value: Item) -> item_pb2.Item:
     """An item as a message."""
-    return types_pb2.Item(
+    return item_pb2.Item(
         item_id=value.item_id,
         title=value.title,
         category_path=value.category_path,
@@ -104,10 +108,10 @@ def item(value: Item) -> types_pb2.Item:
     )
 
 
-def filter_(value: Filter) -> recommendation_service_pb2.ItemFilter:
+def filter_(value: Filter) -> item_pb2.ItemFilter:
     """A filter as a message."""
-    return recommendation_service_pb2.ItemFilter(
-        categories=[recommendation_service_pb2.CategoryPath(names=path) for path in value.categories],
+    return item_pb2.ItemFilter(
+        categories=[item_pb2.CategoryPath(names=path) for path in value.categories],
         brands=value.brands,
         min_price=value.min_price,
         max_price=value.max_price,
@@ -190,12 +194,12 @@ def read_upserted(response: catalogue_service_pb2.UpsertItemsResponse) -> Upsert
     return UpsertSummary(response.stored, tuple(_rejection(each.index, each.error) for each in response.errors))
 
 
-def _rejection(index: int, error: types_pb2.EntryError) -> Rejection:
+def _rejection(index: int, error: entry_error_pb2.EntryError) -> Rejection:
     message = error.message.removeprefix(f"{error.field}: ")
     return Rejection(index, _ENTRY.sub("", error.field, count=1), message, error.reason)
 
 
-def read_item(message: types_pb2.Item) -> Item:
+def read_item(message: item_pb2.Item) -> Item:
     """An item of a response."""
     return Item(
         item_id=message.item_id,
@@ -219,14 +223,14 @@ def read_ranking(
     )
 
 
-def _ranked(message: recommendation_service_pb2.RankedItem) -> RankedItem:
+def _ranked(message: item_pb2.RankedItem) -> RankedItem:
     return RankedItem(read_item(message.item), message.score, message.click_probability, message.purchase_probability)
 
 
 def read_ranking_explanation(message: explanation_service_pb2.ExplainRecommendationResponse) -> RankingExplanation:
     """Why an item has its score."""
     return RankingExplanation(
-        _ranked(message.ranked),
+        _ranked(message.ranked_item),
         _effects(message.events),
         tuple(WordEffect(each.word, each.effect) for each in message.words),
         message.release,
@@ -254,14 +258,14 @@ def _effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[E
             each.effect,
             _KINDS.get(each.type),
             each.time.ToDatetime(tzinfo=UTC) if each.HasField("time") else None,
-            each.about,
+            each.subject,
         )
         for each in messages
     )
 
 
 def _item_effects(messages: Iterable[explanation_service_pb2.ItemEffect]) -> tuple[ItemEffect, ...]:
-    return tuple(ItemEffect(each.about, tuple(each.event_ids), each.effect) for each in messages)
+    return tuple(ItemEffect(each.subject, tuple(each.event_ids), each.effect) for each in messages)
 
 
 def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:
@@ -273,7 +277,7 @@ def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings
     return Embeddings(rows, message.release)
 
 
-def vector(message: types_pb2.Vector) -> "array[float]":
+def vector(message: profile_pb2.Vector) -> "array[float]":
     """Read a vector's numbers."""
     return _numbers(message)
 

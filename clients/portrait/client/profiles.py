@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.client.messages import vector
-from portrait.v1 import profile_pb2, profile_service_pb2, types_pb2
+from portrait.v1 import demographics_pb2, profile_pb2, profile_service_pb2
 
 Path = tuple[str, ...]
 Ids = tuple[str, ...]
@@ -23,15 +23,15 @@ Ids = tuple[str, ...]
 class Interest:
     """An interest in one node of the taxonomy."""
 
-    path: Path
+    category_path: Path
     weight: float
     confidence: float
     evidence_event_ids: Ids
-    short_weight: float = 0.0
-    long_weight: float = 0.0
+    short_term_weight: float = 0.0
+    long_term_weight: float = 0.0
     trend: float = 0.0
-    next_probability: float | None = None
-    usual_weight: float | None = None
+    next_event_probability: float | None = None
+    population_weight: float | None = None
     inferred: bool = False
     expires_at: datetime | None = None
     evidence_count: int = 0
@@ -70,7 +70,7 @@ class PriceBand:
 class Aversion:
     """A node of the taxonomy that the shopper turns away from."""
 
-    path: Path
+    category_path: Path
     weight: float
     confidence: float
     evidence_event_ids: Ids
@@ -107,10 +107,10 @@ class DiscountSensitivity:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionFocus:
+class SessionCategory:
     """A share of a session that one category has."""
 
-    path: Path
+    category_path: Path
     share: float
 
 
@@ -119,9 +119,9 @@ class SessionIntent:
     """What the shopper's latest session is about."""
 
     stage: str
-    """`browsing`, `searching`, `comparing`, `cart` or `bought`."""
+    """`browsing`, `searching`, `comparing`, `cart` or `purchased`."""
     active: bool
-    focus: tuple[SessionFocus, ...]
+    categories: tuple[SessionCategory, ...]
     queries: tuple[str, ...]
     started_at: datetime
     event_count: int
@@ -138,8 +138,8 @@ class QueryIntent:
     count: int
     last_time: datetime | None
     outcome: str
-    """`none`, `looked` or `bought`."""
-    path: Path
+    """`none`, `viewed` or `purchased`."""
+    category_path: Path
     confidence: float
     evidence_event_ids: Ids
     expires_at: datetime | None
@@ -149,13 +149,13 @@ class QueryIntent:
 class PurchaseCycle:
     """When a category that the shopper buys again and again is due."""
 
-    path: Path
+    category_path: Path
     interval_days: float
     purchase_count: int
     last_time: datetime
     due_at: datetime
-    earliest: datetime
-    latest: datetime
+    earliest_due_at: datetime
+    latest_due_at: datetime
     due_probability: float
     horizon_days: float
     evidence_event_ids: Ids
@@ -165,7 +165,7 @@ class PurchaseCycle:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class CustomerValue:
     """Recency, frequency and spending."""
 
     tier: str
@@ -185,14 +185,14 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class ActivityPattern:
     """When a shopper is active."""
 
     hour_shares: tuple[float, ...]
     weekday_shares: tuple[float, ...]
     peak_hours: tuple[int, ...]
     peak_weekdays: tuple[int, ...]
-    days_between: float
+    median_gap_days: float
     confidence: float
     evidence_event_ids: Ids
     expires_at: datetime | None
@@ -285,8 +285,8 @@ class Profile:
     session: SessionIntent | None = None
     recent_queries: tuple[QueryIntent, ...] = ()
     purchase_cycles: tuple[PurchaseCycle, ...] = ()
-    value: Value | None = None
-    rhythm: Rhythm | None = None
+    customer_value: CustomerValue | None = None
+    activity_pattern: ActivityPattern | None = None
     demographics: Demographics | None = None
     label_interests: tuple[LabelInterest, ...] = ()
     summary: tuple[SummarySentence, ...] = ()
@@ -310,21 +310,21 @@ class ProfileError:
 _KINDS: dict[str, Callable[..., Any]] = {
     kind.__name__: kind
     for kind in (
-        Interest, Keyword, PriceBand, Aversion, BrandAffinity, DiscountSensitivity, SessionFocus, SessionIntent,
-        QueryIntent, PurchaseCycle, Value, Rhythm, Demographics, LabelInterest, SummarySentence, AbsentField, Trait,
-        Profile,
+        Interest, Keyword, PriceBand, Aversion, BrandAffinity, DiscountSensitivity, SessionCategory, SessionIntent,
+        QueryIntent, PurchaseCycle, CustomerValue, ActivityPattern, Demographics, LabelInterest, SummarySentence,
+        AbsentField, Trait, Profile,
     )
 }  # fmt: skip
 """What each message is read as, by its name."""
 
 
-def read_profile(message: profile_service_pb2.Profile) -> Profile:
+def read_profile(message: profile_pb2.Profile) -> Profile:
     """A profile of a response."""
     profile: Profile = _read(message)
     return profile
 
 
-def read_demographics(message: profile_pb2.Demographics) -> Demographics:
+def read_demographics(message: demographics_pb2.Demographics) -> Demographics:
     """What a shopper declared."""
     demographics: Demographics = _read(message)
     return demographics
@@ -365,7 +365,7 @@ def _value(message: Message, field: Any) -> Any:
         return value.ToDatetime(tzinfo=UTC)
     if isinstance(value, Duration):
         return value.ToTimedelta()
-    if isinstance(value, types_pb2.Vector):
+    if isinstance(value, profile_pb2.Vector):
         return vector(value)
     if field.message_type:
         return _read(value)

@@ -162,7 +162,7 @@ class EventEffect:
     type: EventType | None = None
     """None if this client does not know it."""
     time: datetime | None = None
-    about: str = ""
+    subject: str = ""
     """Title of its item, or its id where no catalogue holds it; the query of a search."""
 
 
@@ -170,7 +170,7 @@ class EventEffect:
 class ItemEffect:
     """What two or more events of one item add together: more than each alone, as they stand in for each other."""
 
-    about: str
+    subject: str
     event_ids: tuple[str, ...]
     effect: float
 
@@ -187,7 +187,7 @@ class WordEffect:
 class RankingExplanation:
     """Why an item has its score: of each event and word, the score with it minus the score without it."""
 
-    ranked: RankedItem
+    ranked_item: RankedItem
     events: tuple[EventEffect, ...]
     words: tuple[WordEffect, ...]
     release: int

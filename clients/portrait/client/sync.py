@@ -359,7 +359,7 @@ class Client:
         """What a shopper allows, and all that they said; for any id, known or not."""
         return self._run(calls.get_consents(shopper_id), options)
 
-    def declare_demographics(
+    def set_demographics(
         self,
         shopper_id: str,
         *,
@@ -374,7 +374,7 @@ class Client:
         Raises:
             FailedPreconditionError: the shopper does not allow the purpose `demographics`.
         """
-        return self._run(calls.declare_demographics(shopper_id, age, gender, region, source), options)
+        return self._run(calls.set_demographics(shopper_id, age, gender, region, source), options)
 
     def forget_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> Forgotten:
         """Remove all that is recorded of a shopper, for good: events, what they declared and what they allowed.

@@ -92,12 +92,12 @@ def _print_interests(console: Console, profile: Profile) -> None:
         weight, bar = f"{each.weight:.0%}", "█" * round(each.weight * _BAR)
         if each.inferred:
             weight, bar = "", "inferred"
-        chance = "" if each.next_probability is None else _chance(each.next_probability)
+        chance = "" if each.next_event_probability is None else _chance(each.next_event_probability)
         numbers = (weight, bar, _trend(each), chance, f"{each.confidence:.2f}")
-        interests.add(path(each.path), *numbers, _evidence_text(each))
+        interests.add(path(each.category_path), *numbers, _evidence_text(each))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        interests.add(path(turned.path), *numbers, _evidence_text(turned))
+        interests.add(path(turned.category_path), *numbers, _evidence_text(turned))
     if profile.interests or profile.aversions:
         interests.print(console)
 
@@ -105,8 +105,11 @@ def _print_interests(console: Console, profile: Profile) -> None:
 def _telling(interests: Sequence[Interest]) -> Iterator[Interest]:
     """Without those whose whole weight is that of one below them."""
     for each in interests:
-        below = (other for other in interests if len(other.path) > len(each.path))
-        if not any(other.path[: len(each.path)] == each.path and other.weight == each.weight for other in below):
+        below = (other for other in interests if len(other.category_path) > len(each.category_path))
+        if not any(
+            other.category_path[: len(each.category_path)] == each.category_path and other.weight == each.weight
+            for other in below
+        ):
             yield each
 
 
@@ -152,7 +155,7 @@ def _print_cycles(console: Console, profile: Profile) -> None:
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
         days = max(1, round(each.interval_days))
         every = "day" if days == 1 else f"{days} days"
-        cycles.add(path(each.path), every, *dates, *chance, _evidence_text(each))
+        cycles.add(path(each.category_path), every, *dates, *chance, _evidence_text(each))
     if profile.purchase_cycles:
         cycles.print(console)
 
@@ -218,8 +221,8 @@ def print_profiles(console: Console, found: Sequence[tuple[str, Profile | Profil
             rows.add(shopper_id, *[""] * (len(columns) - 2), each.message)
             continue
         first = next(_telling(each.interests), None)
-        mostly = (path(first.path), f"{first.weight:.0%}") if first else ("", "")
-        value = (each.value.tier, each.value.segment) if each.value else ("", "")
+        mostly = (path(first.category_path), f"{first.weight:.0%}") if first else ("", "")
+        value = (each.customer_value.tier, each.customer_value.segment) if each.customer_value else ("", "")
         rows.add(shopper_id, str(each.event_count), _moment(each.last_event_time), *mostly, *value, "")
     rows.print(console)
 
@@ -234,7 +237,7 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
     """
     adds, form, factor = "adds, in points", "{:+.2f}", 100.0
     if isinstance(explanation, RankingExplanation):
-        what = f"{explanation.ranked.item.title}: score {explanation.ranked.score:.2f}"
+        what = f"{explanation.ranked_item.item.title}: score {explanation.ranked_item.score:.2f}"
         adds, form, factor = "adds", "{:+.3f}", 1.0
     elif not part:
         what, adds, form, factor = "the profile as a whole", "moves it by", "{:.3f}", 1.0
@@ -248,7 +251,7 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
     weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MOST_EFFECTS]
     for each in sorted(weightiest, key=lambda each: -each.effect):
         did = each.type.value if each.type else ""
-        cells = (_moment(each.time), did, each.about, form.format(factor * each.effect), each.event_id)
+        cells = (_moment(each.time), did, each.subject, form.format(factor * each.effect), each.event_id)
         table.add(*cells[not timed :])
     table.print(console)
     if others := len(explanation.events) - len(weightiest):
@@ -257,7 +260,7 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
     if explanation.items:
         items = Rows("together", "all events of one item", "events", adds)
         for item in explanation.items[:_MOST_EFFECTS]:
-            items.add(item.about, str(len(item.event_ids)), form.format(factor * item.effect))
+            items.add(item.subject, str(len(item.event_ids)), form.format(factor * item.effect))
         items.print(console)
     if isinstance(explanation, RankingExplanation) and explanation.words:
         words = Rows("words", "of the title", adds)

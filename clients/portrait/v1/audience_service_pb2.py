@@ -23,11 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from portrait.v1 import profile_pb2 as portrait_dot_v1_dot_profile__pb2
-from portrait.v1 import recommendation_service_pb2 as portrait_dot_v1_dot_recommendation__service__pb2
+from portrait.v1 import customer_value_pb2 as portrait_dot_v1_dot_customer__value__pb2
+from portrait.v1 import item_pb2 as portrait_dot_v1_dot_item__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"portrait/v1/audience_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19portrait/v1/profile.proto\x1a(portrait/v1/recommendation_service.proto\"e\n\x13\x46indAudienceRequest\x12\'\n\x08\x61udience\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Audience\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x8c\x01\n\x14\x46indAudienceResponse\x12,\n\x07members\x18\x01 \x03(\x0b\x32\x1b.portrait.v1.AudienceMember\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\x07summary\x18\x03 \x01(\x0b\x32\x1c.portrait.v1.AudienceSummary\"B\n\x17\x45stimateAudienceRequest\x12\'\n\x08\x61udience\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Audience\"I\n\x18\x45stimateAudienceResponse\x12-\n\x07summary\x18\x01 \x01(\x0b\x32\x1c.portrait.v1.AudienceSummary\"\x8d\x02\n\x0f\x41udienceSummary\x12\x16\n\x0e\x65stimated_size\x18\x01 \x01(\x05\x12\x31\n\tshortfall\x18\x02 \x01(\x0e\x32\x1e.portrait.v1.AudienceShortfall\x12\x14\n\x0cminimum_size\x18\x03 \x01(\x05\x12\x0f\n\x07release\x18\x04 \x01(\x05\x12\x10\n\x08snapshot\x18\x05 \x01(\t\x12\x12\n\ntable_size\x18\x06 \x01(\x05\x12\x30\n\x0coldest_as_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cnewest_as_of\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x0e\x41udienceMember\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nsimilarity\x18\x03 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_similarity\"`\n\x08\x41udience\x12(\n\x08\x63riteria\x18\x01 \x03(\x0b\x32\x16.portrait.v1.Criterion\x12*\n\nlook_alike\x18\x02 \x01(\x0b\x32\x16.portrait.v1.LookAlike\"\x8c\x02\n\tCriterion\x12\x32\n\x08interest\x18\x01 \x01(\x0b\x32\x1e.portrait.v1.InterestCriterionH\x00\x12,\n\x05trait\x18\x02 \x01(\x0b\x32\x1b.portrait.v1.TraitCriterionH\x00\x12,\n\x05value\x18\x03 \x01(\x0b\x32\x1b.portrait.v1.ValueCriterionH\x00\x12\x32\n\x08\x61\x63tivity\x18\x04 \x01(\x0b\x32\x1e.portrait.v1.ActivityCriterionH\x00\x12.\n\x06region\x18\x05 \x01(\x0b\x32\x1c.portrait.v1.RegionCriterionH\x00\x42\x0b\n\tcriterion\"y\n\x11InterestCriterion\x12(\n\x05paths\x18\x01 \x03(\x0b\x32\x19.portrait.v1.CategoryPath\x12\x12\n\nmin_weight\x18\x02 \x01(\x01\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x16\n\x0emin_percentile\x18\x04 \x01(\x01\"i\n\x0eTraitCriterion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fmin_probability\x18\x02 \x01(\x01\x12\x1c\n\x0fmax_probability\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x12\n\x10_max_probability\"\xb8\x01\n\x0eValueCriterion\x12%\n\x05tiers\x18\x01 \x03(\x0e\x32\x16.portrait.v1.ValueTier\x12+\n\x08segments\x18\x02 \x03(\x0e\x32\x19.portrait.v1.ValueSegment\x12\x19\n\x11min_recency_score\x18\x03 \x01(\x05\x12\x1b\n\x13min_frequency_score\x18\x04 \x01(\x05\x12\x1a\n\x12min_monetary_score\x18\x05 \x01(\x05\"j\n\x11\x41\x63tivityCriterion\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\"\n\x0fRegionCriterion\x12\x0f\n\x07regions\x18\x01 \x03(\t\"\xa4\x01\n\tLookAlike\x12-\n\x08shoppers\x18\x01 \x01(\x0b\x32\x19.portrait.v1.SeedShoppersH\x00\x12-\n\x08\x63riteria\x18\x02 \x01(\x0b\x32\x19.portrait.v1.SeedCriteriaH\x00\x12\r\n\x03top\x18\x03 \x01(\x05H\x01\x12\x18\n\x0emin_similarity\x18\x04 \x01(\x01H\x01\x42\x06\n\x04seedB\x08\n\x06\x65xtent\"8\n\x0cSeedCriteria\x12(\n\x08\x63riteria\x18\x01 \x03(\x0b\x32\x16.portrait.v1.Criterion\"#\n\x0cSeedShoppers\x12\x13\n\x0bshopper_ids\x18\x01 \x03(\t*u\n\x11\x41udienceShortfall\x12\"\n\x1e\x41UDIENCE_SHORTFALL_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41UDIENCE_SHORTFALL_AUDIENCE\x10\x01\x12\x1b\n\x17\x41UDIENCE_SHORTFALL_SEED\x10\x02\x32\xc9\x01\n\x0f\x41udienceService\x12U\n\x0c\x46indAudience\x12 .portrait.v1.FindAudienceRequest\x1a!.portrait.v1.FindAudienceResponse0\x01\x12_\n\x10\x45stimateAudience\x12$.portrait.v1.EstimateAudienceRequest\x1a%.portrait.v1.EstimateAudienceResponseBK\n\x0bportrait.v1B\x14\x41udienceServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"portrait/v1/audience_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a portrait/v1/customer_value.proto\x1a\x16portrait/v1/item.proto\"e\n\x13\x46indAudienceRequest\x12\'\n\x08\x61udience\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Audience\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x8c\x01\n\x14\x46indAudienceResponse\x12,\n\x07members\x18\x01 \x03(\x0b\x32\x1b.portrait.v1.AudienceMember\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\x07summary\x18\x03 \x01(\x0b\x32\x1c.portrait.v1.AudienceSummary\"B\n\x17\x45stimateAudienceRequest\x12\'\n\x08\x61udience\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Audience\"I\n\x18\x45stimateAudienceResponse\x12-\n\x07summary\x18\x01 \x01(\x0b\x32\x1c.portrait.v1.AudienceSummary\"\x8d\x02\n\x0f\x41udienceSummary\x12\x16\n\x0e\x65stimated_size\x18\x01 \x01(\x05\x12\x31\n\tshortfall\x18\x02 \x01(\x0e\x32\x1e.portrait.v1.AudienceShortfall\x12\x14\n\x0cminimum_size\x18\x03 \x01(\x05\x12\x0f\n\x07release\x18\x04 \x01(\x05\x12\x10\n\x08snapshot\x18\x05 \x01(\t\x12\x12\n\ntable_size\x18\x06 \x01(\x05\x12\x30\n\x0coldest_as_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cnewest_as_of\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x0e\x41udienceMember\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nsimilarity\x18\x03 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_similarity\"`\n\x08\x41udience\x12(\n\x08\x63riteria\x18\x01 \x03(\x0b\x32\x16.portrait.v1.Criterion\x12*\n\nlook_alike\x18\x02 \x01(\x0b\x32\x16.portrait.v1.LookAlike\"\x9d\x02\n\tCriterion\x12\x32\n\x08interest\x18\x01 \x01(\x0b\x32\x1e.portrait.v1.InterestCriterionH\x00\x12,\n\x05trait\x18\x02 \x01(\x0b\x32\x1b.portrait.v1.TraitCriterionH\x00\x12=\n\x0e\x63ustomer_value\x18\x03 \x01(\x0b\x32#.portrait.v1.CustomerValueCriterionH\x00\x12\x32\n\x08\x61\x63tivity\x18\x04 \x01(\x0b\x32\x1e.portrait.v1.ActivityCriterionH\x00\x12.\n\x06region\x18\x05 \x01(\x0b\x32\x1c.portrait.v1.RegionCriterionH\x00\x42\x0b\n\tcriterion\"~\n\x11InterestCriterion\x12-\n\ncategories\x18\x01 \x03(\x0b\x32\x19.portrait.v1.CategoryPath\x12\x12\n\nmin_weight\x18\x02 \x01(\x01\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x16\n\x0emin_percentile\x18\x04 \x01(\x01\"i\n\x0eTraitCriterion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fmin_probability\x18\x02 \x01(\x01\x12\x1c\n\x0fmax_probability\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x12\n\x10_max_probability\"\xc0\x01\n\x16\x43ustomerValueCriterion\x12%\n\x05tiers\x18\x01 \x03(\x0e\x32\x16.portrait.v1.ValueTier\x12+\n\x08segments\x18\x02 \x03(\x0e\x32\x19.portrait.v1.ValueSegment\x12\x19\n\x11min_recency_score\x18\x03 \x01(\x05\x12\x1b\n\x13min_frequency_score\x18\x04 \x01(\x05\x12\x1a\n\x12min_monetary_score\x18\x05 \x01(\x05\"j\n\x11\x41\x63tivityCriterion\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\"\n\x0fRegionCriterion\x12\x0f\n\x07regions\x18\x01 \x03(\t\"\xa4\x01\n\tLookAlike\x12-\n\x08shoppers\x18\x01 \x01(\x0b\x32\x19.portrait.v1.SeedShoppersH\x00\x12-\n\x08\x63riteria\x18\x02 \x01(\x0b\x32\x19.portrait.v1.SeedCriteriaH\x00\x12\r\n\x03top\x18\x03 \x01(\x05H\x01\x12\x18\n\x0emin_similarity\x18\x04 \x01(\x01H\x01\x42\x06\n\x04seedB\x08\n\x06\x65xtent\"8\n\x0cSeedCriteria\x12(\n\x08\x63riteria\x18\x01 \x03(\x0b\x32\x16.portrait.v1.Criterion\"#\n\x0cSeedShoppers\x12\x13\n\x0bshopper_ids\x18\x01 \x03(\t*u\n\x11\x41udienceShortfall\x12\"\n\x1e\x41UDIENCE_SHORTFALL_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41UDIENCE_SHORTFALL_AUDIENCE\x10\x01\x12\x1b\n\x17\x41UDIENCE_SHORTFALL_SEED\x10\x02\x32\xc9\x01\n\x0f\x41udienceService\x12U\n\x0c\x46indAudience\x12 .portrait.v1.FindAudienceRequest\x1a!.portrait.v1.FindAudienceResponse0\x01\x12_\n\x10\x45stimateAudience\x12$.portrait.v1.EstimateAudienceRequest\x1a%.portrait.v1.EstimateAudienceResponseBK\n\x0bportrait.v1B\x14\x41udienceServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,40 +35,40 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.audience_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\024AudienceServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
-  _globals['_AUDIENCESHORTFALL']._serialized_start=2127
-  _globals['_AUDIENCESHORTFALL']._serialized_end=2244
-  _globals['_FINDAUDIENCEREQUEST']._serialized_start=153
-  _globals['_FINDAUDIENCEREQUEST']._serialized_end=254
-  _globals['_FINDAUDIENCERESPONSE']._serialized_start=257
-  _globals['_FINDAUDIENCERESPONSE']._serialized_end=397
-  _globals['_ESTIMATEAUDIENCEREQUEST']._serialized_start=399
-  _globals['_ESTIMATEAUDIENCEREQUEST']._serialized_end=465
-  _globals['_ESTIMATEAUDIENCERESPONSE']._serialized_start=467
-  _globals['_ESTIMATEAUDIENCERESPONSE']._serialized_end=540
-  _globals['_AUDIENCESUMMARY']._serialized_start=543
-  _globals['_AUDIENCESUMMARY']._serialized_end=812
-  _globals['_AUDIENCEMEMBER']._serialized_start=814
-  _globals['_AUDIENCEMEMBER']._serialized_end=933
-  _globals['_AUDIENCE']._serialized_start=935
-  _globals['_AUDIENCE']._serialized_end=1031
-  _globals['_CRITERION']._serialized_start=1034
-  _globals['_CRITERION']._serialized_end=1302
-  _globals['_INTERESTCRITERION']._serialized_start=1304
-  _globals['_INTERESTCRITERION']._serialized_end=1425
-  _globals['_TRAITCRITERION']._serialized_start=1427
-  _globals['_TRAITCRITERION']._serialized_end=1532
-  _globals['_VALUECRITERION']._serialized_start=1535
-  _globals['_VALUECRITERION']._serialized_end=1719
-  _globals['_ACTIVITYCRITERION']._serialized_start=1721
-  _globals['_ACTIVITYCRITERION']._serialized_end=1827
-  _globals['_REGIONCRITERION']._serialized_start=1829
-  _globals['_REGIONCRITERION']._serialized_end=1863
-  _globals['_LOOKALIKE']._serialized_start=1866
-  _globals['_LOOKALIKE']._serialized_end=2030
-  _globals['_SEEDCRITERIA']._serialized_start=2032
-  _globals['_SEEDCRITERIA']._serialized_end=2088
-  _globals['_SEEDSHOPPERS']._serialized_start=2090
-  _globals['_SEEDSHOPPERS']._serialized_end=2125
-  _globals['_AUDIENCESERVICE']._serialized_start=2247
-  _globals['_AUDIENCESERVICE']._serialized_end=2448
+  _globals['_AUDIENCESHORTFALL']._serialized_start=2146
+  _globals['_AUDIENCESHORTFALL']._serialized_end=2263
+  _globals['_FINDAUDIENCEREQUEST']._serialized_start=142
+  _globals['_FINDAUDIENCEREQUEST']._serialized_end=243
+  _globals['_FINDAUDIENCERESPONSE']._serialized_start=246
+  _globals['_FINDAUDIENCERESPONSE']._serialized_end=386
+  _globals['_ESTIMATEAUDIENCEREQUEST']._serialized_start=388
+  _globals['_ESTIMATEAUDIENCEREQUEST']._serialized_end=454
+  _globals['_ESTIMATEAUDIENCERESPONSE']._serialized_start=456
+  _globals['_ESTIMATEAUDIENCERESPONSE']._serialized_end=529
+  _globals['_AUDIENCESUMMARY']._serialized_start=532
+  _globals['_AUDIENCESUMMARY']._serialized_end=801
+  _globals['_AUDIENCEMEMBER']._serialized_start=803
+  _globals['_AUDIENCEMEMBER']._serialized_end=922
+  _globals['_AUDIENCE']._serialized_start=924
+  _globals['_AUDIENCE']._serialized_end=1020
+  _globals['_CRITERION']._serialized_start=1023
+  _globals['_CRITERION']._serialized_end=1308
+  _globals['_INTERESTCRITERION']._serialized_start=1310
+  _globals['_INTERESTCRITERION']._serialized_end=1436
+  _globals['_TRAITCRITERION']._serialized_start=1438
+  _globals['_TRAITCRITERION']._serialized_end=1543
+  _globals['_CUSTOMERVALUECRITERION']._serialized_start=1546
+  _globals['_CUSTOMERVALUECRITERION']._serialized_end=1738
+  _globals['_ACTIVITYCRITERION']._serialized_start=1740
+  _globals['_ACTIVITYCRITERION']._serialized_end=1846
+  _globals['_REGIONCRITERION']._serialized_start=1848
+  _globals['_REGIONCRITERION']._serialized_end=1882
+  _globals['_LOOKALIKE']._serialized_start=1885
+  _globals['_LOOKALIKE']._serialized_end=2049
+  _globals['_SEEDCRITERIA']._serialized_start=2051
+  _globals['_SEEDCRITERIA']._serialized_end=2107
+  _globals['_SEEDSHOPPERS']._serialized_start=2109
+  _globals['_SEEDSHOPPERS']._serialized_end=2144
+  _globals['_AUDIENCESERVICE']._serialized_start=2266
+  _globals['_AUDIENCESERVICE']._serialized_end=2467
 # @@protoc_insertion_point(module_scope)

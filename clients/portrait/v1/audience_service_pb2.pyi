@@ -1,8 +1,8 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from portrait.v1 import profile_pb2 as _profile_pb2
-from portrait.v1 import recommendation_service_pb2 as _recommendation_service_pb2
+from portrait.v1 import customer_value_pb2 as _customer_value_pb2
+from portrait.v1 import item_pb2 as _item_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -92,30 +92,30 @@ class Audience(_message.Message):
     def __init__(self, criteria: _Optional[_Iterable[_Union[Criterion, _Mapping]]] = ..., look_alike: _Optional[_Union[LookAlike, _Mapping]] = ...) -> None: ...
 
 class Criterion(_message.Message):
-    __slots__ = ("interest", "trait", "value", "activity", "region")
+    __slots__ = ("interest", "trait", "customer_value", "activity", "region")
     INTEREST_FIELD_NUMBER: _ClassVar[int]
     TRAIT_FIELD_NUMBER: _ClassVar[int]
-    VALUE_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_VALUE_FIELD_NUMBER: _ClassVar[int]
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     interest: InterestCriterion
     trait: TraitCriterion
-    value: ValueCriterion
+    customer_value: CustomerValueCriterion
     activity: ActivityCriterion
     region: RegionCriterion
-    def __init__(self, interest: _Optional[_Union[InterestCriterion, _Mapping]] = ..., trait: _Optional[_Union[TraitCriterion, _Mapping]] = ..., value: _Optional[_Union[ValueCriterion, _Mapping]] = ..., activity: _Optional[_Union[ActivityCriterion, _Mapping]] = ..., region: _Optional[_Union[RegionCriterion, _Mapping]] = ...) -> None: ...
+    def __init__(self, interest: _Optional[_Union[InterestCriterion, _Mapping]] = ..., trait: _Optional[_Union[TraitCriterion, _Mapping]] = ..., customer_value: _Optional[_Union[CustomerValueCriterion, _Mapping]] = ..., activity: _Optional[_Union[ActivityCriterion, _Mapping]] = ..., region: _Optional[_Union[RegionCriterion, _Mapping]] = ...) -> None: ...
 
 class InterestCriterion(_message.Message):
-    __slots__ = ("paths", "min_weight", "labels", "min_percentile")
-    PATHS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("categories", "min_weight", "labels", "min_percentile")
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
     MIN_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     MIN_PERCENTILE_FIELD_NUMBER: _ClassVar[int]
-    paths: _containers.RepeatedCompositeFieldContainer[_recommendation_service_pb2.CategoryPath]
+    categories: _containers.RepeatedCompositeFieldContainer[_item_pb2.CategoryPath]
     min_weight: float
     labels: _containers.RepeatedScalarFieldContainer[str]
     min_percentile: float
-    def __init__(self, paths: _Optional[_Iterable[_Union[_recommendation_service_pb2.CategoryPath, _Mapping]]] = ..., min_weight: _Optional[float] = ..., labels: _Optional[_Iterable[str]] = ..., min_percentile: _Optional[float] = ...) -> None: ...
+    def __init__(self, categories: _Optional[_Iterable[_Union[_item_pb2.CategoryPath, _Mapping]]] = ..., min_weight: _Optional[float] = ..., labels: _Optional[_Iterable[str]] = ..., min_percentile: _Optional[float] = ...) -> None: ...
 
 class TraitCriterion(_message.Message):
     __slots__ = ("name", "min_probability", "max_probability")
@@ -127,19 +127,19 @@ class TraitCriterion(_message.Message):
     max_probability: float
     def __init__(self, name: _Optional[str] = ..., min_probability: _Optional[float] = ..., max_probability: _Optional[float] = ...) -> None: ...
 
-class ValueCriterion(_message.Message):
+class CustomerValueCriterion(_message.Message):
     __slots__ = ("tiers", "segments", "min_recency_score", "min_frequency_score", "min_monetary_score")
     TIERS_FIELD_NUMBER: _ClassVar[int]
     SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     MIN_RECENCY_SCORE_FIELD_NUMBER: _ClassVar[int]
     MIN_FREQUENCY_SCORE_FIELD_NUMBER: _ClassVar[int]
     MIN_MONETARY_SCORE_FIELD_NUMBER: _ClassVar[int]
-    tiers: _containers.RepeatedScalarFieldContainer[_profile_pb2.ValueTier]
-    segments: _containers.RepeatedScalarFieldContainer[_profile_pb2.ValueSegment]
+    tiers: _containers.RepeatedScalarFieldContainer[_customer_value_pb2.ValueTier]
+    segments: _containers.RepeatedScalarFieldContainer[_customer_value_pb2.ValueSegment]
     min_recency_score: int
     min_frequency_score: int
     min_monetary_score: int
-    def __init__(self, tiers: _Optional[_Iterable[_Union[_profile_pb2.ValueTier, str]]] = ..., segments: _Optional[_Iterable[_Union[_profile_pb2.ValueSegment, str]]] = ..., min_recency_score: _Optional[int] = ..., min_frequency_score: _Optional[int] = ..., min_monetary_score: _Optional[int] = ...) -> None: ...
+    def __init__(self, tiers: _Optional[_Iterable[_Union[_customer_value_pb2.ValueTier, str]]] = ..., segments: _Optional[_Iterable[_Union[_customer_value_pb2.ValueSegment, str]]] = ..., min_recency_score: _Optional[int] = ..., min_frequency_score: _Optional[int] = ..., min_monetary_score: _Optional[int] = ...) -> None: ...
 
 class ActivityCriterion(_message.Message):
     __slots__ = ("since", "before")

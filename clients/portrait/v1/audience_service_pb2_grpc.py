@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AudienceServiceStub:
-    """Finds shoppers in the shopper table of the release that serves, which `portrait tabulate` makes of their profiles.
-    FAILED_PRECONDITION if there is no such table. Calls are batch work, whatever `x-priority` says.
+    """Finds shoppers in the audience table of the serving release, which `portrait build-audience-table` computes from
+    profiles. FAILED_PRECONDITION if there is no such table. Calls run with batch priority, whatever `x-priority` says.
     """
 
     def __init__(self, channel):
@@ -49,21 +49,22 @@ class AudienceServiceStub:
 
 
 class AudienceServiceServicer:
-    """Finds shoppers in the shopper table of the release that serves, which `portrait tabulate` makes of their profiles.
-    FAILED_PRECONDITION if there is no such table. Calls are batch work, whatever `x-priority` says.
+    """Finds shoppers in the audience table of the serving release, which `portrait build-audience-table` computes from
+    profiles. FAILED_PRECONDITION if there is no such table. Calls run with batch priority, whatever `x-priority` says.
     """
 
     def FindAudience(self, request, context):
-        """The shoppers of an audience, in pages. A stream that breaks is gone on with by the last `next_page_token` that came:
-        no shopper is named twice or left out, except those who meanwhile withdrew or were forgotten. FAILED_PRECONDITION if
-        the table that it was begun on is gone, INVALID_ARGUMENT if the token is of another audience.
+        """Streams the shoppers of an audience in pages. A broken stream is resumed with the last received `next_page_token`:
+        no shopper is repeated or left out, except shoppers who have meanwhile withdrawn consent or were forgotten.
+        FAILED_PRECONDITION if the table that the stream began on no longer exists, INVALID_ARGUMENT if the token belongs
+        to another audience.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EstimateAudience(self, request, context):
-        """How many they are, about, without naming any.
+        """Returns the approximate size of an audience, without naming its shoppers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,8 +92,8 @@ def add_AudienceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AudienceService:
-    """Finds shoppers in the shopper table of the release that serves, which `portrait tabulate` makes of their profiles.
-    FAILED_PRECONDITION if there is no such table. Calls are batch work, whatever `x-priority` says.
+    """Finds shoppers in the audience table of the serving release, which `portrait build-audience-table` computes from
+    profiles. FAILED_PRECONDITION if there is no such table. Calls run with batch priority, whatever `x-priority` says.
     """
 
     @staticmethod

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from portrait.v1 import types_pb2 as portrait_dot_v1_dot_types__pb2
+from portrait.v1 import entry_error_pb2 as portrait_dot_v1_dot_entry__error__pb2
+from portrait.v1 import item_pb2 as portrait_dot_v1_dot_item__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portrait/v1/catalogue_service.proto\x12\x0bportrait.v1\x1a\x17portrait/v1/types.proto\"I\n\x12UpsertItemsRequest\x12\x11\n\tcatalogue\x18\x01 \x01(\t\x12 \n\x05items\x18\x02 \x03(\x0b\x32\x11.portrait.v1.Item\"I\n\x10UpsertItemsError\x12\r\n\x05index\x18\x01 \x01(\x05\x12&\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.portrait.v1.EntryError\"T\n\x13UpsertItemsResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x05\x12-\n\x06\x65rrors\x18\x02 \x03(\x0b\x32\x1d.portrait.v1.UpsertItemsError\"9\n\x12\x44\x65leteItemsRequest\x12\x11\n\tcatalogue\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\"&\n\x13\x44\x65leteItemsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x05\"4\n\x0eGetItemRequest\x12\x11\n\tcatalogue\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"2\n\x0fGetItemResponse\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item2\xfc\x01\n\x10\x43\x61talogueService\x12P\n\x0bUpsertItems\x12\x1f.portrait.v1.UpsertItemsRequest\x1a .portrait.v1.UpsertItemsResponse\x12P\n\x0b\x44\x65leteItems\x12\x1f.portrait.v1.DeleteItemsRequest\x1a .portrait.v1.DeleteItemsResponse\x12\x44\n\x07GetItem\x12\x1b.portrait.v1.GetItemRequest\x1a\x1c.portrait.v1.GetItemResponseBL\n\x0bportrait.v1B\x15\x43\x61talogueServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portrait/v1/catalogue_service.proto\x12\x0bportrait.v1\x1a\x1dportrait/v1/entry_error.proto\x1a\x16portrait/v1/item.proto\"I\n\x12UpsertItemsRequest\x12\x11\n\tcatalogue\x18\x01 \x01(\t\x12 \n\x05items\x18\x02 \x03(\x0b\x32\x11.portrait.v1.Item\"I\n\x10UpsertItemsError\x12\r\n\x05index\x18\x01 \x01(\x05\x12&\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.portrait.v1.EntryError\"T\n\x13UpsertItemsResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x05\x12-\n\x06\x65rrors\x18\x02 \x03(\x0b\x32\x1d.portrait.v1.UpsertItemsError\"9\n\x12\x44\x65leteItemsRequest\x12\x11\n\tcatalogue\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\"&\n\x13\x44\x65leteItemsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x05\"4\n\x0eGetItemRequest\x12\x11\n\tcatalogue\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"2\n\x0fGetItemResponse\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item2\xfc\x01\n\x10\x43\x61talogueService\x12P\n\x0bUpsertItems\x12\x1f.portrait.v1.UpsertItemsRequest\x1a .portrait.v1.UpsertItemsResponse\x12P\n\x0b\x44\x65leteItems\x12\x1f.portrait.v1.DeleteItemsRequest\x1a .portrait.v1.DeleteItemsResponse\x12\x44\n\x07GetItem\x12\x1b.portrait.v1.GetItemRequest\x1a\x1c.portrait.v1.GetItemResponseBL\n\x0bportrait.v1B\x15\x43\x61talogueServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +34,20 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.catalogue_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\025CatalogueServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
-  _globals['_UPSERTITEMSREQUEST']._serialized_start=77
-  _globals['_UPSERTITEMSREQUEST']._serialized_end=150
-  _globals['_UPSERTITEMSERROR']._serialized_start=152
-  _globals['_UPSERTITEMSERROR']._serialized_end=225
-  _globals['_UPSERTITEMSRESPONSE']._serialized_start=227
-  _globals['_UPSERTITEMSRESPONSE']._serialized_end=311
-  _globals['_DELETEITEMSREQUEST']._serialized_start=313
-  _globals['_DELETEITEMSREQUEST']._serialized_end=370
-  _globals['_DELETEITEMSRESPONSE']._serialized_start=372
-  _globals['_DELETEITEMSRESPONSE']._serialized_end=410
-  _globals['_GETITEMREQUEST']._serialized_start=412
-  _globals['_GETITEMREQUEST']._serialized_end=464
-  _globals['_GETITEMRESPONSE']._serialized_start=466
-  _globals['_GETITEMRESPONSE']._serialized_end=516
-  _globals['_CATALOGUESERVICE']._serialized_start=519
-  _globals['_CATALOGUESERVICE']._serialized_end=771
+  _globals['_UPSERTITEMSREQUEST']._serialized_start=107
+  _globals['_UPSERTITEMSREQUEST']._serialized_end=180
+  _globals['_UPSERTITEMSERROR']._serialized_start=182
+  _globals['_UPSERTITEMSERROR']._serialized_end=255
+  _globals['_UPSERTITEMSRESPONSE']._serialized_start=257
+  _globals['_UPSERTITEMSRESPONSE']._serialized_end=341
+  _globals['_DELETEITEMSREQUEST']._serialized_start=343
+  _globals['_DELETEITEMSREQUEST']._serialized_end=400
+  _globals['_DELETEITEMSRESPONSE']._serialized_start=402
+  _globals['_DELETEITEMSRESPONSE']._serialized_end=440
+  _globals['_GETITEMREQUEST']._serialized_start=442
+  _globals['_GETITEMREQUEST']._serialized_end=494
+  _globals['_GETITEMRESPONSE']._serialized_start=496
+  _globals['_GETITEMRESPONSE']._serialized_end=546
+  _globals['_CATALOGUESERVICE']._serialized_start=549
+  _globals['_CATALOGUESERVICE']._serialized_end=801
 # @@protoc_insertion_point(module_scope)

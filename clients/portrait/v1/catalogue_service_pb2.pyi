@@ -1,4 +1,5 @@
-from portrait.v1 import types_pb2 as _types_pb2
+from portrait.v1 import entry_error_pb2 as _entry_error_pb2
+from portrait.v1 import item_pb2 as _item_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -12,16 +13,16 @@ class UpsertItemsRequest(_message.Message):
     CATALOGUE_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     catalogue: str
-    items: _containers.RepeatedCompositeFieldContainer[_types_pb2.Item]
-    def __init__(self, catalogue: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_types_pb2.Item, _Mapping]]] = ...) -> None: ...
+    items: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
+    def __init__(self, catalogue: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ...) -> None: ...
 
 class UpsertItemsError(_message.Message):
     __slots__ = ("index", "error")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     index: int
-    error: _types_pb2.EntryError
-    def __init__(self, index: _Optional[int] = ..., error: _Optional[_Union[_types_pb2.EntryError, _Mapping]] = ...) -> None: ...
+    error: _entry_error_pb2.EntryError
+    def __init__(self, index: _Optional[int] = ..., error: _Optional[_Union[_entry_error_pb2.EntryError, _Mapping]] = ...) -> None: ...
 
 class UpsertItemsResponse(_message.Message):
     __slots__ = ("stored", "errors")
@@ -56,5 +57,5 @@ class GetItemRequest(_message.Message):
 class GetItemResponse(_message.Message):
     __slots__ = ("item",)
     ITEM_FIELD_NUMBER: _ClassVar[int]
-    item: _types_pb2.Item
-    def __init__(self, item: _Optional[_Union[_types_pb2.Item, _Mapping]] = ...) -> None: ...
+    item: _item_pb2.Item
+    def __init__(self, item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CatalogueServiceStub:
-    """Keeps catalogues between releases. A new item is recommendable at once, with no retraining.
+    """Updates catalogues between releases. A new item can be recommended at once, without retraining.
     """
 
     def __init__(self, channel):
@@ -53,28 +53,28 @@ class CatalogueServiceStub:
 
 
 class CatalogueServiceServicer:
-    """Keeps catalogues between releases. A new item is recommendable at once, with no retraining.
+    """Updates catalogues between releases. A new item can be recommended at once, without retraining.
     """
 
     def UpsertItems(self, request, context):
-        """Adds items or replaces them. Each is stored or rejected by itself; a stored item is recommendable when
-        the answer is sent. A catalogue exists from its first item to its last. At most 100 exist at a time, the release's
-        among them: FAILED_PRECONDITION for the first item of one more, and nothing is stored.
+        """Adds or replaces items. Each item is stored or rejected on its own; a stored item can be recommended once the call
+        returns. A catalogue exists from its first item to its last. At most 100 catalogues exist at a time, those of the
+        release included: the first item of another one is FAILED_PRECONDITION, and nothing is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteItems(self, request, context):
-        """Removes items: they are no longer recommended. A catalogue that the release does not bring goes with its last item.
-        Safe to repeat.
+        """Removes items: they are no longer recommended. A catalogue that is not part of the release ends with its last item.
+        Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetItem(self, request, context):
-        """One item. NOT_FOUND if the catalogue does not hold it.
+        """Returns one item. NOT_FOUND if the catalogue does not hold it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +107,7 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogueService:
-    """Keeps catalogues between releases. A new item is recommendable at once, with no retraining.
+    """Updates catalogues between releases. A new item can be recommended at once, without retraining.
     """
 
     @staticmethod

@@ -1,7 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from portrait.v1 import profile_pb2 as _profile_pb2
+from portrait.v1 import demographics_pb2 as _demographics_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -93,7 +93,7 @@ class GetConsentsResponse(_message.Message):
     records: _containers.RepeatedCompositeFieldContainer[ConsentRecord]
     def __init__(self, permissions: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[ConsentRecord, _Mapping]]] = ...) -> None: ...
 
-class DeclareDemographicsRequest(_message.Message):
+class SetDemographicsRequest(_message.Message):
     __slots__ = ("shopper_id", "age", "gender", "region", "source")
     SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
     AGE_FIELD_NUMBER: _ClassVar[int]
@@ -107,11 +107,11 @@ class DeclareDemographicsRequest(_message.Message):
     source: str
     def __init__(self, shopper_id: _Optional[str] = ..., age: _Optional[int] = ..., gender: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
 
-class DeclareDemographicsResponse(_message.Message):
+class SetDemographicsResponse(_message.Message):
     __slots__ = ("demographics",)
     DEMOGRAPHICS_FIELD_NUMBER: _ClassVar[int]
-    demographics: _profile_pb2.Demographics
-    def __init__(self, demographics: _Optional[_Union[_profile_pb2.Demographics, _Mapping]] = ...) -> None: ...
+    demographics: _demographics_pb2.Demographics
+    def __init__(self, demographics: _Optional[_Union[_demographics_pb2.Demographics, _Mapping]] = ...) -> None: ...
 
 class ForgetShopperRequest(_message.Message):
     __slots__ = ("shopper_id",)

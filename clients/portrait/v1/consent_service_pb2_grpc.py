@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ConsentServiceStub:
-    """Keeps what shoppers say of themselves. Every call of every other service asks it anew, so that a withdrawal counts
-    from the moment it is answered.
+    """Stores what shoppers consent to and what they declare. Every call of every other service reads the consents again, so
+    a withdrawal is effective from the moment that its call returns.
     """
 
     def __init__(self, channel):
@@ -46,10 +46,10 @@ class ConsentServiceStub:
                 request_serializer=portrait_dot_v1_dot_consent__service__pb2.GetConsentsRequest.SerializeToString,
                 response_deserializer=portrait_dot_v1_dot_consent__service__pb2.GetConsentsResponse.FromString,
                 _registered_method=True)
-        self.DeclareDemographics = channel.unary_unary(
-                '/portrait.v1.ConsentService/DeclareDemographics',
-                request_serializer=portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsRequest.SerializeToString,
-                response_deserializer=portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsResponse.FromString,
+        self.SetDemographics = channel.unary_unary(
+                '/portrait.v1.ConsentService/SetDemographics',
+                request_serializer=portrait_dot_v1_dot_consent__service__pb2.SetDemographicsRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_consent__service__pb2.SetDemographicsResponse.FromString,
                 _registered_method=True)
         self.ForgetShopper = channel.unary_unary(
                 '/portrait.v1.ConsentService/ForgetShopper',
@@ -59,38 +59,38 @@ class ConsentServiceStub:
 
 
 class ConsentServiceServicer:
-    """Keeps what shoppers say of themselves. Every call of every other service asks it anew, so that a withdrawal counts
-    from the moment it is answered.
+    """Stores what shoppers consent to and what they declare. Every call of every other service reads the consents again, so
+    a withdrawal is effective from the moment that its call returns.
     """
 
     def SetConsents(self, request, context):
-        """Records what a shopper allows. Nothing that was recorded before is changed or removed. Recording the same again
-        adds a record, and changes nothing that is allowed.
+        """Records consent decisions of a shopper. Earlier records are never changed or removed. Recording the same decision
+        again adds a record and does not change what is allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetConsents(self, request, context):
-        """What a shopper allows now, and all that they said before. Answered for every id, known or not.
+        """Returns what a shopper allows now, and all of their recorded decisions. Answers for every id, known or not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DeclareDemographics(self, request, context):
-        """Keeps what a shopper declares, in place of what they declared before. FAILED_PRECONDITION unless the shopper allows
-        the purpose DEMOGRAPHICS.
+    def SetDemographics(self, request, context):
+        """Replaces the declared demographics of a shopper. FAILED_PRECONDITION unless the shopper has consented to the
+        purpose DEMOGRAPHICS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForgetShopper(self, request, context):
-        """Removes all that is recorded of a shopper: events, what they declared, and what they allowed. From its answer on
-        they are somebody unknown: no answer that was kept is given again, and no audience finds them by a shopper table
-        that was begun before. Events up to `forgotten_at` are not taken in again; later ones are, as of somebody new. It
-        can't be undone. Answered for every id, known or not; safe to repeat.
+        """Deletes everything that is recorded of a shopper: events, demographics and consents. Once the call returns, the
+        shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
+        was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
+        new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,10 +109,10 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     request_deserializer=portrait_dot_v1_dot_consent__service__pb2.GetConsentsRequest.FromString,
                     response_serializer=portrait_dot_v1_dot_consent__service__pb2.GetConsentsResponse.SerializeToString,
             ),
-            'DeclareDemographics': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeclareDemographics,
-                    request_deserializer=portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsRequest.FromString,
-                    response_serializer=portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsResponse.SerializeToString,
+            'SetDemographics': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDemographics,
+                    request_deserializer=portrait_dot_v1_dot_consent__service__pb2.SetDemographicsRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_consent__service__pb2.SetDemographicsResponse.SerializeToString,
             ),
             'ForgetShopper': grpc.unary_unary_rpc_method_handler(
                     servicer.ForgetShopper,
@@ -128,8 +128,8 @@ def add_ConsentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConsentService:
-    """Keeps what shoppers say of themselves. Every call of every other service asks it anew, so that a withdrawal counts
-    from the moment it is answered.
+    """Stores what shoppers consent to and what they declare. Every call of every other service reads the consents again, so
+    a withdrawal is effective from the moment that its call returns.
     """
 
     @staticmethod
@@ -187,7 +187,7 @@ class ConsentService:
             _registered_method=True)
 
     @staticmethod
-    def DeclareDemographics(request,
+    def SetDemographics(request,
             target,
             options=(),
             channel_credentials=None,
@@ -200,9 +200,9 @@ class ConsentService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/portrait.v1.ConsentService/DeclareDemographics',
-            portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsRequest.SerializeToString,
-            portrait_dot_v1_dot_consent__service__pb2.DeclareDemographicsResponse.FromString,
+            '/portrait.v1.ConsentService/SetDemographics',
+            portrait_dot_v1_dot_consent__service__pb2.SetDemographicsRequest.SerializeToString,
+            portrait_dot_v1_dot_consent__service__pb2.SetDemographicsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,4 +1,5 @@
-from portrait.v1 import types_pb2 as _types_pb2
+from portrait.v1 import entry_error_pb2 as _entry_error_pb2
+from portrait.v1 import event_pb2 as _event_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -24,8 +25,8 @@ class ShopperEvent(_message.Message):
     SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
     shopper_id: str
-    event: _types_pb2.Event
-    def __init__(self, shopper_id: _Optional[str] = ..., event: _Optional[_Union[_types_pb2.Event, _Mapping]] = ...) -> None: ...
+    event: _event_pb2.Event
+    def __init__(self, shopper_id: _Optional[str] = ..., event: _Optional[_Union[_event_pb2.Event, _Mapping]] = ...) -> None: ...
 
 class RecordEventsRequest(_message.Message):
     __slots__ = ("events",)
@@ -40,8 +41,8 @@ class RecordResult(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     status: RecordStatus
-    error: _types_pb2.EntryError
-    def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[RecordStatus, str]] = ..., error: _Optional[_Union[_types_pb2.EntryError, _Mapping]] = ...) -> None: ...
+    error: _entry_error_pb2.EntryError
+    def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[RecordStatus, str]] = ..., error: _Optional[_Union[_entry_error_pb2.EntryError, _Mapping]] = ...) -> None: ...
 
 class RecordEventsResponse(_message.Message):
     __slots__ = ("results", "accepted", "duplicates", "rejected")

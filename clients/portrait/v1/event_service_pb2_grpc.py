@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Takes behaviour in, as it happens or in bulk.
+    """Records shopper events, one at a time or in bulk.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,12 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """Takes behaviour in, as it happens or in bulk.
+    """Records shopper events, one at a time or in bulk.
     """
 
     def RecordEvents(self, request, context):
-        """Stores events. An event counts from the moment the answer is sent: the shopper's next profile sees it.
-        One bad event does not refuse the others. Safe to retry: an event id is stored once for each shopper.
+        """Stores events. An event is effective once the call returns: the shopper's next profile includes it.
+        An invalid event does not fail the others. Safe to retry: the server stores an event id once per shopper.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +71,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Takes behaviour in, as it happens or in bulk.
+    """Records shopper events, one at a time or in bulk.
     """
 
     @staticmethod

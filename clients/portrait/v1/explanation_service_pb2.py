@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from portrait.v1 import recommendation_service_pb2 as portrait_dot_v1_dot_recommendation__service__pb2
-from portrait.v1 import types_pb2 as portrait_dot_v1_dot_types__pb2
+from portrait.v1 import event_pb2 as portrait_dot_v1_dot_event__pb2
+from portrait.v1 import item_pb2 as portrait_dot_v1_dot_item__pb2
+from portrait.v1 import shopper_pb2 as portrait_dot_v1_dot_shopper__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%portrait/v1/explanation_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(portrait/v1/recommendation_service.proto\x1a\x17portrait/v1/types.proto\"\xa6\x01\n\x1c\x45xplainRecommendationRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8e\x01\n\x0b\x45ventEffect\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x01\x12$\n\x04type\x18\x03 \x01(\x0e\x32\x16.portrait.v1.EventType\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x62out\x18\x05 \x01(\t\">\n\nItemEffect\x12\r\n\x05\x61\x62out\x18\x01 \x01(\t\x12\x11\n\tevent_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x01\"*\n\nWordEffect\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x01\"\xe8\x01\n\x1d\x45xplainRecommendationResponse\x12\'\n\x06ranked\x18\x01 \x01(\x0b\x32\x17.portrait.v1.RankedItem\x12(\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x18.portrait.v1.EventEffect\x12&\n\x05words\x18\x03 \x03(\x0b\x32\x17.portrait.v1.WordEffect\x12\x0f\n\x07release\x18\x04 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x05 \x01(\x05\x12&\n\x05items\x18\x06 \x03(\x0b\x32\x17.portrait.v1.ItemEffect\"\xb4\x01\n\x15\x45xplainProfileRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x08interest\x18\x03 \x01(\x0b\x32\x19.portrait.v1.CategoryPathH\x00\x12\x0f\n\x05trait\x18\x04 \x01(\tH\x00\x42\x06\n\x04part\"\xca\x01\n\x16\x45xplainProfileResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.portrait.v1.EventEffect\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x0f\n\x07release\x18\x03 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x04 \x01(\x05\x12\x18\n\x0bprobability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12&\n\x05items\x18\x06 \x03(\x0b\x32\x17.portrait.v1.ItemEffectB\x0e\n\x0c_probability2\xdf\x01\n\x12\x45xplanationService\x12n\n\x15\x45xplainRecommendation\x12).portrait.v1.ExplainRecommendationRequest\x1a*.portrait.v1.ExplainRecommendationResponse\x12Y\n\x0e\x45xplainProfile\x12\".portrait.v1.ExplainProfileRequest\x1a#.portrait.v1.ExplainProfileResponseBN\n\x0bportrait.v1B\x17\x45xplanationServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%portrait/v1/explanation_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17portrait/v1/event.proto\x1a\x16portrait/v1/item.proto\x1a\x19portrait/v1/shopper.proto\"\xa6\x01\n\x1c\x45xplainRecommendationRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x90\x01\n\x0b\x45ventEffect\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x01\x12$\n\x04type\x18\x03 \x01(\x0e\x32\x16.portrait.v1.EventType\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07subject\x18\x05 \x01(\t\"@\n\nItemEffect\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\tevent_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x01\"*\n\nWordEffect\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x01\"\xed\x01\n\x1d\x45xplainRecommendationResponse\x12,\n\x0branked_item\x18\x01 \x01(\x0b\x32\x17.portrait.v1.RankedItem\x12(\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x18.portrait.v1.EventEffect\x12&\n\x05words\x18\x03 \x03(\x0b\x32\x17.portrait.v1.WordEffect\x12\x0f\n\x07release\x18\x04 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x05 \x01(\x05\x12&\n\x05items\x18\x06 \x03(\x0b\x32\x17.portrait.v1.ItemEffect\"\xb4\x01\n\x15\x45xplainProfileRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x08interest\x18\x03 \x01(\x0b\x32\x19.portrait.v1.CategoryPathH\x00\x12\x0f\n\x05trait\x18\x04 \x01(\tH\x00\x42\x06\n\x04part\"\xca\x01\n\x16\x45xplainProfileResponse\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.portrait.v1.EventEffect\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x0f\n\x07release\x18\x03 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x04 \x01(\x05\x12\x18\n\x0bprobability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12&\n\x05items\x18\x06 \x03(\x0b\x32\x17.portrait.v1.ItemEffectB\x0e\n\x0c_probability2\xdf\x01\n\x12\x45xplanationService\x12n\n\x15\x45xplainRecommendation\x12).portrait.v1.ExplainRecommendationRequest\x1a*.portrait.v1.ExplainRecommendationResponse\x12Y\n\x0e\x45xplainProfile\x12\".portrait.v1.ExplainProfileRequest\x1a#.portrait.v1.ExplainProfileResponseBN\n\x0bportrait.v1B\x17\x45xplanationServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,20 +36,20 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.explanation_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\027ExplanationServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
-  _globals['_EXPLAINRECOMMENDATIONREQUEST']._serialized_start=155
-  _globals['_EXPLAINRECOMMENDATIONREQUEST']._serialized_end=321
-  _globals['_EVENTEFFECT']._serialized_start=324
-  _globals['_EVENTEFFECT']._serialized_end=466
-  _globals['_ITEMEFFECT']._serialized_start=468
-  _globals['_ITEMEFFECT']._serialized_end=530
-  _globals['_WORDEFFECT']._serialized_start=532
-  _globals['_WORDEFFECT']._serialized_end=574
-  _globals['_EXPLAINRECOMMENDATIONRESPONSE']._serialized_start=577
-  _globals['_EXPLAINRECOMMENDATIONRESPONSE']._serialized_end=809
-  _globals['_EXPLAINPROFILEREQUEST']._serialized_start=812
-  _globals['_EXPLAINPROFILEREQUEST']._serialized_end=992
-  _globals['_EXPLAINPROFILERESPONSE']._serialized_start=995
-  _globals['_EXPLAINPROFILERESPONSE']._serialized_end=1197
-  _globals['_EXPLANATIONSERVICE']._serialized_start=1200
-  _globals['_EXPLANATIONSERVICE']._serialized_end=1423
+  _globals['_EXPLAINRECOMMENDATIONREQUEST']._serialized_start=164
+  _globals['_EXPLAINRECOMMENDATIONREQUEST']._serialized_end=330
+  _globals['_EVENTEFFECT']._serialized_start=333
+  _globals['_EVENTEFFECT']._serialized_end=477
+  _globals['_ITEMEFFECT']._serialized_start=479
+  _globals['_ITEMEFFECT']._serialized_end=543
+  _globals['_WORDEFFECT']._serialized_start=545
+  _globals['_WORDEFFECT']._serialized_end=587
+  _globals['_EXPLAINRECOMMENDATIONRESPONSE']._serialized_start=590
+  _globals['_EXPLAINRECOMMENDATIONRESPONSE']._serialized_end=827
+  _globals['_EXPLAINPROFILEREQUEST']._serialized_start=830
+  _globals['_EXPLAINPROFILEREQUEST']._serialized_end=1010
+  _globals['_EXPLAINPROFILERESPONSE']._serialized_start=1013
+  _globals['_EXPLAINPROFILERESPONSE']._serialized_end=1215
+  _globals['_EXPLANATIONSERVICE']._serialized_start=1218
+  _globals['_EXPLANATIONSERVICE']._serialized_end=1441
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ExplanationServiceStub:
-    """Explains by counterfactuals, computed by the models that answer: everything is asked again without each event.
+    """Explains results by counterfactuals: the serving models compute the result again without each event.
     """
 
     def __init__(self, channel):
@@ -48,20 +48,20 @@ class ExplanationServiceStub:
 
 
 class ExplanationServiceServicer:
-    """Explains by counterfactuals, computed by the models that answer: everything is asked again without each event.
+    """Explains results by counterfactuals: the serving models compute the result again without each event.
     """
 
     def ExplainRecommendation(self, request, context):
-        """Why an item has its score: what of it goes without each event, and without each word of its title.
+        """Explains an item's score: how much the score drops when an event, or a word of the item's title, is removed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExplainProfile(self, request, context):
-        """What a profile rests on: how far it moves without each event. NOT_FOUND if no event of the shopper was recorded,
-        FAILED_PRECONDITION if the shopper does not allow PERSONALISATION, and where an interest of so long a history is
-        explained that it is too much work for one call; one of 1000 events never is.
+        """Explains a profile: how much it changes when an event is removed. NOT_FOUND if no event of the shopper was
+        recorded. FAILED_PRECONDITION if the shopper has not consented to PERSONALISATION, or if explaining an interest of
+        a very long history exceeds the work limit of one call; a history of 1000 events never does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +89,7 @@ def add_ExplanationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExplanationService:
-    """Explains by counterfactuals, computed by the models that answer: everything is asked again without each event.
+    """Explains results by counterfactuals: the serving models compute the result again without each event.
     """
 
     @staticmethod

@@ -24,12 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from portrait.v1 import entry_error_pb2 as portrait_dot_v1_dot_entry__error__pb2
 from portrait.v1 import profile_pb2 as portrait_dot_v1_dot_profile__pb2
-from portrait.v1 import traits_pb2 as portrait_dot_v1_dot_traits__pb2
-from portrait.v1 import types_pb2 as portrait_dot_v1_dot_types__pb2
+from portrait.v1 import shopper_pb2 as portrait_dot_v1_dot_shopper__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!portrait/v1/profile_service.proto\x12\x0bportrait.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19portrait/v1/profile.proto\x1a\x18portrait/v1/traits.proto\x1a\x17portrait/v1/types.proto\"\xf0\x01\n\x11GetProfileRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x16\n\x0e\x61llow_degraded\x18\x04 \x01(\x08\x12\x0e\n\x06labels\x18\x05 \x03(\t\x12\x32\n\x0elabel_examples\x18\x06 \x03(\x0b\x32\x1a.portrait.v1.LabelExamples\"I\n\rLabelExamples\x12\r\n\x05label\x18\x01 \x01(\t\x12)\n\x08shoppers\x18\x02 \x03(\x0b\x32\x17.portrait.v1.ShopperRef\";\n\x12GetProfileResponse\x12%\n\x07profile\x18\x01 \x01(\x0b\x32\x14.portrait.v1.Profile\"\xb3\x01\n\x17\x42\x61tchGetProfilesRequest\x12)\n\x08shoppers\x18\x01 \x03(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x16\n\x0e\x61llow_degraded\x18\x04 \x01(\x08\"u\n\x16\x42\x61tchGetProfilesResult\x12\'\n\x07profile\x18\x01 \x01(\x0b\x32\x14.portrait.v1.ProfileH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.portrait.v1.EntryErrorH\x00\x42\x08\n\x06result\"P\n\x18\x42\x61tchGetProfilesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.portrait.v1.BatchGetProfilesResult\"\x98\x08\n\x07Profile\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12(\n\tinterests\x18\x02 \x03(\x0b\x32\x15.portrait.v1.Interest\x12&\n\x08keywords\x18\x03 \x03(\x0b\x32\x14.portrait.v1.Keyword\x12+\n\x0bprice_bands\x18\x04 \x03(\x0b\x32\x16.portrait.v1.PriceBand\x12&\n\tembedding\x18\x05 \x01(\x0b\x32\x13.portrait.v1.Vector\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x05\x12\x34\n\x10\x66irst_event_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_event_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07release\x18\t \x01(\x05\x12)\n\x05\x61s_of\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63omputed_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\x12(\n\taversions\x18\r \x03(\x0b\x32\x15.portrait.v1.Aversion\x12*\n\x06\x62rands\x18\x0e \x03(\x0b\x32\x1a.portrait.v1.BrandAffinity\x12>\n\x14\x64iscount_sensitivity\x18\x0f \x01(\x0b\x32 .portrait.v1.DiscountSensitivity\x12+\n\x07session\x18\x10 \x01(\x0b\x32\x1a.portrait.v1.SessionIntent\x12\x30\n\x0erecent_queries\x18\x11 \x03(\x0b\x32\x18.portrait.v1.QueryIntent\x12\x33\n\x0fpurchase_cycles\x18\x12 \x03(\x0b\x32\x1a.portrait.v1.PurchaseCycle\x12!\n\x05value\x18\x13 \x01(\x0b\x32\x12.portrait.v1.Value\x12#\n\x06rhythm\x18\x14 \x01(\x0b\x32\x13.portrait.v1.Rhythm\x12/\n\x0c\x64\x65mographics\x18\x15 \x01(\x0b\x32\x19.portrait.v1.Demographics\x12\x33\n\x0flabel_interests\x18\x16 \x03(\x0b\x32\x1a.portrait.v1.LabelInterest\x12-\n\x07summary\x18\x17 \x03(\x0b\x32\x1c.portrait.v1.SummarySentence\x12(\n\x06\x61\x62sent\x18\x18 \x03(\x0b\x32\x18.portrait.v1.AbsentField\x12\"\n\x06traits\x18\x1e \x03(\x0b\x32\x12.portrait.v1.Trait\"\xcc\x02\n\x08Interest\x12\x0c\n\x04path\x18\x01 \x03(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x04 \x03(\t\x12\x14\n\x0cshort_weight\x18\x05 \x01(\x01\x12\x13\n\x0blong_weight\x18\x06 \x01(\x01\x12\r\n\x05trend\x18\x07 \x01(\x01\x12\x1d\n\x10next_probability\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cusual_weight\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08inferred\x18\n \x01(\x08\x12.\n\nexpires_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vidence_count\x18\x0c \x01(\x05\x42\x13\n\x11_next_probabilityB\x0f\n\r_usual_weight\"\x9f\x01\n\x07Keyword\x12\x0c\n\x04word\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x1a\n\x12\x65vidence_event_ids\x18\x03 \x03(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65vidence_count\x18\x06 \x01(\x05\"\xd6\x01\n\tPriceBand\x12\x15\n\rcategory_path\x18\x01 \x03(\t\x12\x12\n\npercentile\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0e\n\x06median\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x05\x12\x1a\n\x12\x65vidence_event_ids\x18\x07 \x03(\t\x12\x12\n\nconfidence\x18\x08 \x01(\x01\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc0\x01\n\x0eProfileService\x12M\n\nGetProfile\x12\x1e.portrait.v1.GetProfileRequest\x1a\x1f.portrait.v1.GetProfileResponse\x12_\n\x10\x42\x61tchGetProfiles\x12$.portrait.v1.BatchGetProfilesRequest\x1a%.portrait.v1.BatchGetProfilesResponseBJ\n\x0bportrait.v1B\x13ProfileServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!portrait/v1/profile_service.proto\x12\x0bportrait.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dportrait/v1/entry_error.proto\x1a\x19portrait/v1/profile.proto\x1a\x19portrait/v1/shopper.proto\"\xf0\x01\n\x11GetProfileRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x16\n\x0e\x61llow_degraded\x18\x04 \x01(\x08\x12\x0e\n\x06labels\x18\x05 \x03(\t\x12\x32\n\x0elabel_examples\x18\x06 \x03(\x0b\x32\x1a.portrait.v1.LabelExamples\"I\n\rLabelExamples\x12\r\n\x05label\x18\x01 \x01(\t\x12)\n\x08shoppers\x18\x02 \x03(\x0b\x32\x17.portrait.v1.ShopperRef\";\n\x12GetProfileResponse\x12%\n\x07profile\x18\x01 \x01(\x0b\x32\x14.portrait.v1.Profile\"\xb3\x01\n\x17\x42\x61tchGetProfilesRequest\x12)\n\x08shoppers\x18\x01 \x03(\x0b\x32\x17.portrait.v1.ShopperRef\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x16\n\x0e\x61llow_degraded\x18\x04 \x01(\x08\"u\n\x16\x42\x61tchGetProfilesResult\x12\'\n\x07profile\x18\x01 \x01(\x0b\x32\x14.portrait.v1.ProfileH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.portrait.v1.EntryErrorH\x00\x42\x08\n\x06result\"P\n\x18\x42\x61tchGetProfilesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.portrait.v1.BatchGetProfilesResult2\xc0\x01\n\x0eProfileService\x12M\n\nGetProfile\x12\x1e.portrait.v1.GetProfileRequest\x1a\x1f.portrait.v1.GetProfileResponse\x12_\n\x10\x42\x61tchGetProfiles\x12$.portrait.v1.BatchGetProfilesRequest\x1a%.portrait.v1.BatchGetProfilesResponseBJ\n\x0bportrait.v1B\x13ProfileServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +37,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.profile_service
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\023ProfileServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
-  _globals['_GETPROFILEREQUEST']._serialized_start=196
-  _globals['_GETPROFILEREQUEST']._serialized_end=436
-  _globals['_LABELEXAMPLES']._serialized_start=438
-  _globals['_LABELEXAMPLES']._serialized_end=511
-  _globals['_GETPROFILERESPONSE']._serialized_start=513
-  _globals['_GETPROFILERESPONSE']._serialized_end=572
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=575
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=754
-  _globals['_BATCHGETPROFILESRESULT']._serialized_start=756
-  _globals['_BATCHGETPROFILESRESULT']._serialized_end=873
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=875
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=955
-  _globals['_PROFILE']._serialized_start=958
-  _globals['_PROFILE']._serialized_end=2006
-  _globals['_INTEREST']._serialized_start=2009
-  _globals['_INTEREST']._serialized_end=2341
-  _globals['_KEYWORD']._serialized_start=2344
-  _globals['_KEYWORD']._serialized_end=2503
-  _globals['_PRICEBAND']._serialized_start=2506
-  _globals['_PRICEBAND']._serialized_end=2720
-  _globals['_PROFILESERVICE']._serialized_start=2723
-  _globals['_PROFILESERVICE']._serialized_end=2915
+  _globals['_GETPROFILEREQUEST']._serialized_start=203
+  _globals['_GETPROFILEREQUEST']._serialized_end=443
+  _globals['_LABELEXAMPLES']._serialized_start=445
+  _globals['_LABELEXAMPLES']._serialized_end=518
+  _globals['_GETPROFILERESPONSE']._serialized_start=520
+  _globals['_GETPROFILERESPONSE']._serialized_end=579
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=582
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=761
+  _globals['_BATCHGETPROFILESRESULT']._serialized_start=763
+  _globals['_BATCHGETPROFILESRESULT']._serialized_end=880
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=882
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=962
+  _globals['_PROFILESERVICE']._serialized_start=965
+  _globals['_PROFILESERVICE']._serialized_end=1157
 # @@protoc_insertion_point(module_scope)

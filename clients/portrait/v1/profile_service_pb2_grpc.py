@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ProfileServiceStub:
-    """Serves profiles. A profile is a function of history, release and `as_of`, and is never stored stale.
+    """Computes profiles. A profile depends only on the history, the release and `as_of`. It is never stored, so never
+    stale.
     """
 
     def __init__(self, channel):
@@ -48,20 +49,21 @@ class ProfileServiceStub:
 
 
 class ProfileServiceServicer:
-    """Serves profiles. A profile is a function of history, release and `as_of`, and is never stored stale.
+    """Computes profiles. A profile depends only on the history, the release and `as_of`. It is never stored, so never
+    stale.
     """
 
     def GetProfile(self, request, context):
-        """The profile of one shopper. NOT_FOUND if no event of the shopper was recorded. Of a shopper who does not allow
-        PERSONALISATION no event is looked at: all fields but `demographics` are absent.
+        """Returns the profile of one shopper. NOT_FOUND if no event of the shopper was recorded. Without the shopper's
+        consent for PERSONALISATION no event is read: all fields but `demographics` are absent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetProfiles(self, request, context):
-        """The profiles of many shoppers. Each is served or fails by itself, so one unknown shopper does not
-        fail the batch (unlike AIP-231).
+        """Returns the profiles of many shoppers. Each succeeds or fails on its own, so one unknown shopper does not fail the
+        batch (unlike AIP-231).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +91,8 @@ def add_ProfileServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProfileService:
-    """Serves profiles. A profile is a function of history, release and `as_of`, and is never stored stale.
+    """Computes profiles. A profile depends only on the history, the release and `as_of`. It is never stored, so never
+    stale.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RecommendationServiceStub:
-    """Profile + candidates (+ query) → ranked candidates: products, search results, ads, help articles.
+    """Ranks items for a shopper, optionally for a query: products, search results, ads, help articles.
     """
 
     def __init__(self, channel):
@@ -48,21 +48,21 @@ class RecommendationServiceStub:
 
 
 class RecommendationServiceServicer:
-    """Profile + candidates (+ query) → ranked candidates: products, search results, ads, help articles.
+    """Ranks items for a shopper, optionally for a query: products, search results, ads, help articles.
     """
 
     def Recommend(self, request, context):
-        """The best items of a catalogue for a shopper, optionally for a query.
-        A shopper without history, or an unknown one, gets what is popular, or what fits the query; so does one who does
-        not allow PERSONALISATION: no event of theirs is looked at.
+        """Returns the best items of a catalogue for a shopper, optionally for a query.
+        An unknown shopper, or one without history, gets popular items, or items that match the query. So does a shopper
+        who has not consented to PERSONALISATION: no event of theirs is read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Rank(self, request, context):
-        """The caller's own candidates, put in order for a shopper, optionally for a query. Of a shopper who does not allow
-        PERSONALISATION no event is looked at.
+        """Ranks the caller's own candidates for a shopper, optionally for a query. Without the shopper's consent for
+        PERSONALISATION no event of theirs is read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +90,7 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RecommendationService:
-    """Profile + candidates (+ query) → ranked candidates: products, search results, ads, help articles.
+    """Ranks items for a shopper, optionally for a query: products, search results, ads, help articles.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TextServiceStub:
-    """Encodes texts with the text encoder that queries and items are encoded with.
+    """Encodes texts with the text encoder that also encodes queries and items.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,11 @@ class TextServiceStub:
 
 
 class TextServiceServicer:
-    """Encodes texts with the text encoder that queries and items are encoded with.
+    """Encodes texts with the text encoder that also encodes queries and items.
     """
 
     def EncodeTexts(self, request, context):
-        """Embeddings of texts. Texts that were encoded of late, or that others ask for at the same time, are not computed
-        again.
+        """Returns embeddings of texts. Cached embeddings, and those that a concurrent call requests too, are computed once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +70,7 @@ def add_TextServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TextService:
-    """Encodes texts with the text encoder that queries and items are encoded with.
+    """Encodes texts with the text encoder that also encodes queries and items.
     """
 
     @staticmethod

@@ -47,7 +47,7 @@ def told(portrait: Client, history: list[Event], campaigns: Sequence[Campaign], 
     How probable it is that a product of the campaign is what the shopper buys next, as Portrait says; how much of what
     the shopper does is about its products; what the shopper is worth; and the campaign's size and kind.
     """
-    value = portrait.get_profile(history, as_of=as_of, fields=["value"]).value if history else None
+    value = portrait.get_profile(history, as_of=as_of, fields=["customer_value"]).customer_value if history else None
     worth = (0.0, 0.0) if value is None else (log1p(value.frequency), log1p(value.monetary or 0.0))
     rows = []
     for campaign in campaigns:

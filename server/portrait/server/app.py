@@ -19,57 +19,57 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release.manifest import ReleaseError
-from portrait.server import addresses, logs
 from portrait.server.admission.costs import Kind, UnlistedMethod
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.turns import Turns
-from portrait.server.answers import Answers
-from portrait.server.audiences.finding import Finder
+from portrait.server.audiences.build_table import Progress, TabulationError, tabulate
+from portrait.server.audiences.eligibility import Reach
+from portrait.server.audiences.search import Finder
 from portrait.server.audiences.snapshots import Snapshots
-from portrait.server.background import Background
-from portrait.server.consents import Permissions, Purpose
+from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.engine import Engine
-from portrait.server.environment import ignored_variables
 from portrait.server.errors import PortraitError
-from portrait.server.health import LOOK_SECONDS as HEALTH_LOOK_SECONDS
-from portrait.server.health import Health
-from portrait.server.interceptors.access_log import access_log
-from portrait.server.interceptors.admission import admission
-from portrait.server.interceptors.answers import answers
-from portrait.server.interceptors.chain import Chain
-from portrait.server.interceptors.deadlines import deadlines
-from portrait.server.interceptors.ending import ending
-from portrait.server.interceptors.errors import errors
-from portrait.server.interceptors.measuring import measuring
-from portrait.server.interceptors.open_calls import Rooms, open_calls
-from portrait.server.interceptors.reading import reading
-from portrait.server.interceptors.request_ids import request_ids
-from portrait.server.interceptors.requests import requests
-from portrait.server.interceptors.shedding import shedding
-from portrait.server.metrics import Metrics
-from portrait.server.orphans import run_reaping_orphans
-from portrait.server.processes.group import ProcessError
+from portrait.server.metrics.collectors import Metrics
+from portrait.server.processes.pool import ProcessError
 from portrait.server.processes.supervisor import supervise
-from portrait.server.reach import Reach
-from portrait.server.reflection import Reflection
-from portrait.server.refusals import LOOK_SECONDS as REFUSALS_LOOK_SECONDS
-from portrait.server.refusals import RefusalLog, count_refusals
-from portrait.server.rollout.loaded import Loaded
+from portrait.server.response_cache import Answers
+from portrait.server.rollout.engine_registry import Loaded
 from portrait.server.rollout.replay import LOOK_SECONDS as CHANGES_LOOK_SECONDS
 from portrait.server.rollout.replay import OtherChanges
 from portrait.server.rollout.rollout import LOOK_SECONDS as ROLLOUT_LOOK_SECONDS
 from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
-from portrait.server.services.audiences import AudienceService
-from portrait.server.services.registry import SERVICE_NAMES, add_services
+from portrait.server.rpc.health import LOOK_SECONDS as HEALTH_LOOK_SECONDS
+from portrait.server.rpc.health import Health
+from portrait.server.rpc.interceptors.access_log import access_log
+from portrait.server.rpc.interceptors.admission import admission
+from portrait.server.rpc.interceptors.chain import Chain
+from portrait.server.rpc.interceptors.deadlines import deadlines
+from portrait.server.rpc.interceptors.drain import ending
+from portrait.server.rpc.interceptors.errors import errors
+from portrait.server.rpc.interceptors.load_shedding import shedding
+from portrait.server.rpc.interceptors.metrics import measuring
+from portrait.server.rpc.interceptors.open_calls import Rooms, open_calls
+from portrait.server.rpc.interceptors.reader import reading
+from portrait.server.rpc.interceptors.request_ids import request_ids
+from portrait.server.rpc.interceptors.requests import requests
+from portrait.server.rpc.interceptors.response_cache import answers
+from portrait.server.rpc.reflection import Reflection
+from portrait.server.rpc.refusal_log import LOOK_SECONDS as REFUSALS_LOOK_SECONDS
+from portrait.server.rpc.refusal_log import RefusalLog, count_refusals
+from portrait.server.rpc.services.audiences import AudienceService
+from portrait.server.rpc.services.registry import SERVICE_NAMES, add_services
+from portrait.server.rpc.tls import Certificates, TlsError, load_certificates
+from portrait.server.rpc.transport import listen, server_options, stop_server, warn_of_plain_text
+from portrait.server.runtime import addresses, logs
+from portrait.server.runtime.background import Background
+from portrait.server.runtime.environment import ignored_variables
+from portrait.server.runtime.orphans import run_reaping_orphans
+from portrait.server.runtime.signals import end_on_signals, ignore_hangups, on_signals
 from portrait.server.settings import Settings
-from portrait.server.signals import end_on_signals, ignore_hangups, on_signals
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
 from portrait.server.storage.tombstones import Tombstone
-from portrait.server.tabulating import Progress, TabulationError, tabulate
-from portrait.server.tls import Certificates, TlsError, load_certificates
-from portrait.server.transport import listen, server_options, stop_server, warn_of_plain_text
 from portrait.server.triton import (
     EmbeddedTriton,
     RemoteTriton,

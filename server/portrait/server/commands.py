@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic import ValidationError
 
-from portrait.server.setting_errors import SettingSources
+from portrait.server.runtime.setting_errors import SettingSources
 from portrait.server.settings import Settings
 
 

@@ -17,20 +17,20 @@ from portrait.features.generators import run_to_completion
 from portrait.features.release import layout as release_layout
 from portrait.features.text.normalisation import item_text
 from portrait.server.batching.batcher import Batcher
-from portrait.server.catalogues.catalogue import Catalogues, Shelves
-from portrait.server.catalogues.described import CandidateSet, described
+from portrait.server.catalogue.candidate_set import CandidateSet, described
+from portrait.server.catalogue.catalogue import Catalogues, Shelves
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
-from portrait.server.fallback import Fallback
 from portrait.server.inference.encoders import Ranker
+from portrait.server.inference.fallback import Fallback
 from portrait.server.inference.liveness import Look
 from portrait.server.inference.probes import probes
 from portrait.server.inference.shoppers import ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import READY_SECONDS, TritonModels
-from portrait.server.releases import Release
-from portrait.server.stepwise import run_in_steps
+from portrait.server.release.release import Release
+from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.triton.configuration import instances
 
 SHORT_ROWS = 20_000

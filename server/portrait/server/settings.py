@@ -15,9 +15,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from portrait.server.addresses import UNIX, parse_host, parse_tcp_host
-from portrait.server.consents import Purpose, Rule
-from portrait.server.environment import PREFIX, is_service_link
+from portrait.server.consent.consents import Purpose, Rule
+from portrait.server.runtime.addresses import UNIX, parse_host, parse_tcp_host
+from portrait.server.runtime.environment import PREFIX, is_service_link
 
 
 class Settings(BaseSettings):

@@ -11,13 +11,13 @@ import pytest
 from support.tiny_release import ITEMS
 
 from portrait.features.events import Event, EventType, Item
-from portrait.server.catalogues.filters import Filter
+from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Unavailable
+from portrait.server.profiles.compute import profile_of
 from portrait.server.profiles.profile import ALL_FIELDS
-from portrait.server.profiling import profile_of
-from portrait.server.ranking import RankRequest, RecommendRequest, rank, recommend
+from portrait.server.recommendation.ranking import RankRequest, RecommendRequest, rank, recommend
 from portrait.server.triton import EmbeddedTriton
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -15,12 +15,12 @@ from support.tiny_release import ITEMS
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.text.normalisation import item_text
-from portrait.server.catalogues.filters import Filter
+from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import Engine
 from portrait.server.errors import DeadlineExceeded, NotFound, Unavailable
+from portrait.server.profiles.compute import profile_of
 from portrait.server.profiles.profile import ALL_FIELDS
-from portrait.server.profiling import profile_of
-from portrait.server.ranking import Ranking, RankRequest, RecommendRequest, rank, recommend
+from portrait.server.recommendation.ranking import Ranking, RankRequest, RecommendRequest, rank, recommend
 from portrait.server.triton import EmbeddedTriton
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -11,9 +11,9 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
-from portrait.server.explaining import Part, explain_profile, explain_recommendation
-from portrait.server.profiling import profile_of
-from portrait.server.ranking import RankRequest, rank
+from portrait.server.explanation.counterfactuals import Part, explain_profile, explain_recommendation
+from portrait.server.profiles.compute import profile_of
+from portrait.server.recommendation.ranking import RankRequest, rank
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LAMPS = ("Home", "Lamps")
@@ -104,7 +104,7 @@ async def test_an_inferred_interest_rests_on_what_leads_to_it(engine: Engine) ->
     # tell of 2.5 / 3.5, less than three times what is usual; the effect is the difference all the same.
     assert [effects[rug.event_id] for rug in rugs] == pytest.approx([3 / 4 - 2.5 / 3.5] * len(rugs))
     assert effects[history[0].event_id] == pytest.approx(0.0)
-    assert (explained.probability, explained.weight) == (inferred.next_probability, 0.0)
+    assert (explained.probability, explained.weight) == (inferred.next_event_probability, 0.0)
 
 
 async def test_a_trait_rests_on_the_events_that_move_its_probability(engine_with_traits: Engine) -> None:

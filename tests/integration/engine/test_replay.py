@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from portrait.features.events import Item
-from portrait.server.contract.limits import MAX_CATALOGUES
 from portrait.server.engine import Engine
 from portrait.server.errors import FailedPrecondition
-from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.engine_registry import MAX_CATALOGUES, Loaded
 from portrait.server.rollout.replay import replay
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.storage.sqlite import open_store

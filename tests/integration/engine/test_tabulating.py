@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from portrait.features.events import Event, EventType
-from portrait.server import tabulating
+from portrait.server.audiences import build_table as tabulating
+from portrait.server.audiences.build_table import TabulationError, tabulate
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import ShopperTable
 from portrait.server.engine import Engine
-from portrait.server.moments import moment
-from portrait.server.profiling import profile_of
+from portrait.server.profiles.compute import profile_of
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent, Store
-from portrait.server.tabulating import TabulationError, tabulate
+from portrait.server.timestamps import moment
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ITEMS = ("desk-lamp-red", "wool-rug-blue", "frying-pan-black")
-FIELDS = frozenset({"interests", "value", "embedding", "traits"})
+FIELDS = frozenset({"interests", "customer_value", "embedding", "traits"})
 
 
 async def everybody(shopper_ids: Sequence[str]) -> Set[str]:
@@ -63,7 +63,10 @@ async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, stor
         assert table["vector"][row] == pytest.approx(said.embedding, abs=1e-3)
         assert moment(int(table["as_of"][row])) == NOW
         assert moment(int(table["last_event"][row])) == said.last_event_time
-        assert (table["tier"][row], table["segment"][row]) == (said.value.tier.value, said.value.segment.value)
+        assert (table["tier"][row], table["segment"][row]) == (
+            said.customer_value.tier.value,
+            said.customer_value.segment.value,
+        )
         learnt = [each.probability for each in said.traits if not each.trait.absent]
         assert table["trait"][row] == pytest.approx(learnt, abs=1e-5)
         interests = {
@@ -71,7 +74,9 @@ async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, stor
             for place, weight in zip(table["interest_path"][row], table["interest_weight"][row], strict=True)
             if place
         }
-        assert interests == pytest.approx({each.path: each.long_weight for each in said.interests if not each.inferred})
+        assert interests == pytest.approx(
+            {each.path: each.long_term_weight for each in said.interests if not each.inferred}
+        )
 
 
 async def test_a_run_brings_the_last_table_up_to_date(engine: Engine, store: Store, snapshots: Snapshots) -> None:
@@ -196,7 +201,7 @@ async def test_a_full_run_is_the_newest_though_the_clock_was_set_back_and_nobody
     engine: Engine, store: Store, snapshots: Snapshots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
-    monkeypatch.setattr("portrait.server.tabulating.time.time_ns", lambda: 0)
+    monkeypatch.setattr("portrait.server.audiences.build_table.time.time_ns", lambda: 0)
     after = await tabulate(engine, store, snapshots, everybody, full=True, as_of=NOW)
     newest = snapshots.newest(engine.release.identity)
     assert newest is not None

@@ -9,7 +9,7 @@ from support.tiny_release import TRAITS
 
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
-from portrait.server.profiling import profile_of
+from portrait.server.profiles.compute import profile_of
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 

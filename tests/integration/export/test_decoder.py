@@ -12,7 +12,7 @@ from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
-from portrait.server.ranking import RecommendRequest, recommend
+from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
 from portrait.training import run as runs
 from portrait.training.choices import Preset, Tuning

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.explanations import deletion, sanity
+from benchmarks.explanations.cases import Case, by_lot, each, recommended
 from benchmarks.explanations.deletion import Dropped
+from benchmarks.explanations.randomisation import Depth, shuffled
 from benchmarks.explanations.sanity import Agreement
-from benchmarks.explanations.shoppers import Case, by_lot, each, recommended
-from benchmarks.explanations.shuffled import Depth, shuffled
 from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.server.engine import Engine

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.serving.encoders import encode_all, in_onnxruntime
-from benchmarks.serving.precisions import measure, ranks, table
+from benchmarks.common.encoders import encode_all, in_onnxruntime
+from benchmarks.experiments.precisions import measure, ranks, table
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
 from portrait.features.text.tokenizer import TextTokenizer

@@ -24,7 +24,7 @@ from portrait.export.release import make
 from portrait.features.histories.statistics import STATISTICS
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.training.models.trait_heads import Shape, TraitHead, TraitHeads
 from portrait.training.retrieval import item_vectors
 from portrait.training.run import TrainedRun

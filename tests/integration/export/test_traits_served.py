@@ -14,7 +14,7 @@ from portrait.export.release import make
 from portrait.features.events import Event, EventType
 from portrait.features.histories.statistics import STATISTICS
 from portrait.server.engine import Engine
-from portrait.server.profiling import profile_of
+from portrait.server.profiles.compute import profile_of
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.models.trait_heads import Shape, TraitHead, TraitHeads
 from portrait.training.run import TrainedRun

@@ -5,7 +5,7 @@ from uuid import uuid4
 import grpc
 import pytest
 from support import tiny_release
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 
 from portrait.features.release.layout import MODELS
 
@@ -20,14 +20,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """One gateway for all tests that leave it as it was: each uses shoppers and catalogues of its own."""
-    with serve(repository, tmp_path_factory.mktemp("gateway")) as served:
+    with run_gateway(repository, tmp_path_factory.mktemp("gateway")) as served:
         yield served
 
 
 @pytest.fixture
-async def stubs(gateway: Served) -> AsyncIterator[Stubs]:
+async def stubs(gateway: RunningGateway) -> AsyncIterator[Stubs]:
     async with grpc.aio.insecure_channel(gateway.address) as channel:
         yield Stubs.over(channel)
 

@@ -6,7 +6,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from support.gateway import Served, command, serve
+from support.gateway import RunningGateway, run_gateway, serve_command
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -15,7 +15,7 @@ from portrait.client import Client, Event, EventType, commands
 VIEW = [Event(EventType.VIEW, item_id="desk-lamp-red")]
 
 
-def check(gateway: Served) -> None:
+def check(gateway: RunningGateway) -> None:
     """Call the addresses that were printed."""
     with Client(gateway.address, timeout=30) as client:
         assert client.get_profile(VIEW).event_count == 1
@@ -27,12 +27,12 @@ def check(gateway: Served) -> None:
         assert b"portrait_rpcs_total" in answer.read()
 
 
-def warnings(gateway: Served) -> list[str]:
+def warnings(gateway: RunningGateway) -> list[str]:
     return [line["host"] for line in gateway.logged if line["event"] == "plain_text"]
 
 
 def test_all_addresses_of_the_machine(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path, "--host", "[::]", "--metrics-host", "::") as gateway:
+    with run_gateway(repository, tmp_path, "--host", "[::]", "--metrics-host", "::") as gateway:
         assert gateway.address.startswith("[::1]:")
         check(gateway)
         assert warnings(gateway) == ["::"]
@@ -41,13 +41,13 @@ def test_all_addresses_of_the_machine(repository: Path, tmp_path: Path) -> None:
 def test_a_unix_socket(repository: Path, tmp_path: Path) -> None:
     path = tmp_path / "portrait.sock"
     where = ("--host", f"unix:{path}", "--metrics-host", "[::1]")
-    with serve(repository, tmp_path, *where) as gateway:
+    with run_gateway(repository, tmp_path, *where) as gateway:
         assert gateway.address == f"unix:{path}"
         check(gateway)
         assert oct(path.stat().st_mode & 0o777) == "0o660"
         assert warnings(gateway) == []
         second = subprocess.run(
-            command(repository, tmp_path, *where), capture_output=True, encoding="utf-8", timeout=60, check=False
+            serve_command(repository, tmp_path, *where), capture_output=True, encoding="utf-8", timeout=60, check=False
         )
         assert second.returncode == 1
         assert "another process listens there" in second.stderr
@@ -59,7 +59,7 @@ def test_a_unix_socket(repository: Path, tmp_path: Path) -> None:
 def test_another_form_is_told(repository: Path, tmp_path: Path) -> None:
     for option in ("--host", "--metrics-host"):
         done = subprocess.run(
-            command(repository, tmp_path, option, "[::1]:50051"),
+            serve_command(repository, tmp_path, option, "[::1]:50051"),
             capture_output=True,
             encoding="utf-8",
             timeout=60,
@@ -81,7 +81,7 @@ def test_an_address_that_is_not_ours_is_told_before_anything_starts(
     repository: Path, tmp_path: Path, setting: str, host: str, processes: str
 ) -> None:
     option = f"--{setting.replace('_', '-')}"
-    arguments = command(repository, tmp_path, option, host, "--processes", processes)
+    arguments = serve_command(repository, tmp_path, option, host, "--processes", processes)
     done = subprocess.run(arguments, capture_output=True, encoding="utf-8", timeout=60, check=False)
     assert done.returncode == 1
     [line] = [json.loads(text) for text in done.stderr.splitlines()]

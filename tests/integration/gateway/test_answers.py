@@ -11,9 +11,9 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
@@ -25,19 +25,19 @@ STEPS = 150
 
 
 @pytest.fixture(scope="module")
-def gateways(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Served]]:
+def gateways(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningGateway]]:
     with ExitStack() as closing:
         yield [
-            closing.enter_context(serve(repository, tmp_path_factory.mktemp("answers"), *arguments))
+            closing.enter_context(run_gateway(repository, tmp_path_factory.mktemp("answers"), *arguments))
             for arguments in ((), ("--answer-cache-mib", "0"))
         ]
 
 
-def shopper(chance: random.Random) -> types.ShopperRef:
+def shopper(chance: random.Random) -> shopper_pb2.ShopperRef:
     if chance.random() < 0.5:
-        return types.ShopperRef(shopper_id=f"shopper-{chance.randrange(3)}")
-    events = [{"type": types.EVENT_TYPE_VIEW, "item_id": item} for item in ITEMS[: chance.choice((1, 5))]]
-    return types.ShopperRef(history={"events": events})
+        return shopper_pb2.ShopperRef(shopper_id=f"shopper-{chance.randrange(3)}")
+    events = [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item} for item in ITEMS[: chance.choice((1, 5))]]
+    return shopper_pb2.ShopperRef(history={"events": events})
 
 
 def question(chance: random.Random) -> tuple[str, Message]:
@@ -64,7 +64,7 @@ def change(chance: random.Random, place: int) -> tuple[str, Message]:
             return "upsert", UpsertItemsRequest(items=[sent])
         case 1:
             return "delete", DeleteItemsRequest(item_ids=[item])
-    event = types.Event(event_id=f"e{place}", type=types.EVENT_TYPE_VIEW, item_id=item)
+    event = event_pb2.Event(event_id=f"e{place}", type=event_pb2.EVENT_TYPE_VIEW, item_id=item)
     event.time.FromDatetime(AS_OF - timedelta(hours=chance.uniform(1, 100)))
     return "record", RecordEventsRequest(events=[{"shopper_id": f"shopper-{chance.randrange(3)}", "event": event}])
 
@@ -87,7 +87,7 @@ async def ask(stubs: Stubs, name: str, request: Message) -> Any:
     return answer
 
 
-async def test_both_say_the_same_whatever_happens(gateways: list[Served]) -> None:
+async def test_both_say_the_same_whatever_happens(gateways: list[RunningGateway]) -> None:
     chance = random.Random(1)
     channels = [grpc.aio.insecure_channel(gateway.address) for gateway in gateways]
     both = [Stubs.over(channel) for channel in channels]
@@ -102,7 +102,7 @@ async def test_both_say_the_same_whatever_happens(gateways: list[Served]) -> Non
     assert given_again[1] == 0
 
 
-def hits(gateway: Served) -> float:
+def hits(gateway: RunningGateway) -> float:
     text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
     [line] = [line for line in text.splitlines() if line.startswith("portrait_answer_cache_hits_total ")]
     return float(line.split()[1])

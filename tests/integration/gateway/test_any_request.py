@@ -14,13 +14,13 @@ from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import request_strategies
-from support.gateway import Served, serve
+from support.gateway import RunningGateway, run_gateway
 
-from benchmarks.serving.contract import methods, path_of
+from benchmarks.common.contract import methods, path_of
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.settings import Settings
 from portrait.v1.audience_service_pb2 import DESCRIPTOR
-from portrait.v1.types_pb2 import EntryError
+from portrait.v1.entry_error_pb2 import EntryError
 
 ANSWERED = {
     grpc.StatusCode.OK,
@@ -54,9 +54,9 @@ _STEP = re.compile(r"(\w+)(?:\[\d+\])?")
 
 
 @pytest.fixture(scope="module")
-def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway whose catalogues and shoppers these tests may change; at the end it has logged no fault."""
-    with serve(repository, tmp_path_factory.mktemp("any_request")) as served:
+    with run_gateway(repository, tmp_path_factory.mktemp("any_request")) as served:
         yield served
         assert served.process.poll() is None
     assert "fault" not in {line["event"] for line in served.logged}, served.log_text
@@ -64,7 +64,7 @@ def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def channel(gateway: Served) -> Iterator[grpc.Channel]:
+def channel(gateway: RunningGateway) -> Iterator[grpc.Channel]:
     # gRPC itself would refuse answers of more than 4 MiB, which long requests may get.
     with grpc.insecure_channel(gateway.address, [("grpc.max_receive_message_length", -1)]) as channel:
         yield channel

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.gateway import Served, serve, tabulate
+from support.gateway import RunningGateway, run_gateway, tabulate
 from typer.testing import CliRunner
 
 from portrait.client import (
@@ -21,6 +21,7 @@ from portrait.client import (
     AudiencePage,
     Client,
     Consent,
+    CustomerValueCriterion,
     Event,
     EventType,
     FailedPreconditionError,
@@ -31,7 +32,6 @@ from portrait.client import (
     Purpose,
     RegionCriterion,
     TraitCriterion,
-    ValueCriterion,
 )
 from portrait.client.audience_commands import audience
 from portrait.client.audiences import Criterion
@@ -62,9 +62,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gateway(repository: Path, folder: Path) -> Iterator[Served]:
+def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
     settings = ("--audience-minimum", str(MINIMUM), "--consent-advertising", "unless-withdrawn")
-    with serve(repository, folder, *settings) as served:
+    with run_gateway(repository, folder, *settings) as served:
         with Client(served.address) as client:
             with pytest.raises(FailedPreconditionError, match="portrait tabulate"):
                 client.estimate_audience([EVERYBODY])
@@ -76,7 +76,7 @@ def gateway(repository: Path, folder: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def client(gateway: Served) -> Iterator[Client]:
+def client(gateway: RunningGateway) -> Iterator[Client]:
     with Client(gateway.address) as client:
         yield client
 
@@ -90,7 +90,7 @@ def test_an_audience_is_what_the_profiles_say(client: Client) -> None:
     expected = []
     for number in range(SHOPPERS):
         profile = client.get_profile(f"shopper-{number:03}", fields=["interests"])
-        weights = {tuple(each.path): each.long_weight for each in profile.interests}
+        weights = {tuple(each.category_path): each.long_term_weight for each in profile.interests}
         if weights.get(("Home", "Lamps"), 0.0) >= 0.5:
             expected.append(f"shopper-{number:03}")
     assert named(pages) == expected
@@ -115,7 +115,7 @@ def test_who_withdraws_is_found_no_more(client: Client, purpose: Purpose) -> Non
 def test_regions_need_a_consent_of_their_own(client: Client) -> None:
     for number in range(20, 27):
         client.set_consents(f"shopper-{number:03}", [Consent(Purpose.DEMOGRAPHICS, granted=True)])
-        client.declare_demographics(f"shopper-{number:03}", region="US-CA" if number % 2 else "US-NY")
+        client.set_demographics(f"shopper-{number:03}", region="US-CA" if number % 2 else "US-NY")
     there = [f"shopper-{number:03}" for number in range(20, 27)]
     asked = [RegionCriterion(["US-CA", "US-NY"])]
     assert named(list(client.find_audience(asked))) == there
@@ -137,7 +137,7 @@ def test_pages_are_the_whole_and_can_be_gone_on_with_from_each(client: Client, s
         assert named(pages[: place + 1]) + named(list(rest)) == whole
 
 
-async def test_the_asynchronous_client_and_a_caller_who_leaves(gateway: Served) -> None:
+async def test_the_asynchronous_client_and_a_caller_who_leaves(gateway: RunningGateway) -> None:
     async with AsyncClient(gateway.address) as client:
         pages = client.find_audience([EVERYBODY], page_size=10)
         first = await anext(pages)
@@ -151,7 +151,7 @@ async def test_the_asynchronous_client_and_a_caller_who_leaves(gateway: Served) 
     "criterion",
     [
         TraitCriterion("buys", 0.0),
-        ValueCriterion(segments=["new", "loyal", "occasional"]),
+        CustomerValueCriterion(segments=["new", "loyal", "occasional"]),
         InterestCriterion(labels=["red desk lamp"], min_percentile=0.2),
         InterestCriterion([("Garden",), ("Kitchen",)]),
     ],
@@ -202,7 +202,7 @@ def test_what_can_not_be_asked_is_refused_with_the_field(client: Client) -> None
 
 
 def test_an_answer_outlives_one_table_and_not_two(
-    client: Client, repository: Path, folder: Path, gateway: Served
+    client: Client, repository: Path, folder: Path, gateway: RunningGateway
 ) -> None:
     pages = client.find_audience([EVERYBODY], page_size=20)
     first = next(pages)
@@ -222,7 +222,7 @@ def test_an_answer_outlives_one_table_and_not_two(
     tabulate(repository, folder)
 
 
-def test_the_command_line(gateway: Served, tmp_path: Path) -> None:
+def test_the_command_line(gateway: RunningGateway, tmp_path: Path) -> None:
     environment = {"PORTRAIT_ADDRESS": gateway.address, "COLUMNS": "200"}
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -256,7 +256,7 @@ def test_the_command_line(gateway: Served, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "example", re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
 )
-def test_the_example_of_the_documentation_works(gateway: Served, example: str) -> None:
+def test_the_example_of_the_documentation_works(gateway: RunningGateway, example: str) -> None:
     assert "localhost:50051" in example
     program = example.replace("localhost:50051", gateway.address).replace("0.6", "0.0")
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
@@ -264,7 +264,7 @@ def test_the_example_of_the_documentation_works(gateway: Served, example: str) -
     assert "shopper-" in ended.stdout
 
 
-def test_the_metrics_tell_of_audiences(gateway: Served, client: Client) -> None:
+def test_the_metrics_tell_of_audiences(gateway: RunningGateway, client: Client) -> None:
     client.estimate_audience([EVERYBODY])
     text = urllib.request.urlopen(str(gateway.line("ready")["metrics"])).read().decode()
     assert re.search(r'portrait_audiences_total\{outcome="found"\} [1-9]', text)

@@ -5,15 +5,15 @@ import urllib.request
 
 import grpc
 import pytest
-from support.gateway import Served, Stubs
+from support.gateway import RunningGateway, Stubs
 
-from portrait.server.contract.limits import MAX_CATALOGUES
+from portrait.server.rollout.engine_registry import MAX_CATALOGUES
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 
 ITEM = {"item_id": "a", "title": "Red desk lamp"}
 
 
-async def catalogues_in(gateway: Served) -> set[str]:
+async def catalogues_in(gateway: RunningGateway) -> set[str]:
     """The catalogues that have a series of metrics."""
     url = str(gateway.line("ready")["metrics"])
     text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
@@ -21,7 +21,7 @@ async def catalogues_in(gateway: Served) -> set[str]:
     return {line.split('catalogue="')[1].split('"')[0] for line in lines}
 
 
-async def test_ever_new_catalogues_are_refused_at_the_limit(gateway: Served, stubs: Stubs) -> None:
+async def test_ever_new_catalogues_are_refused_at_the_limit(gateway: RunningGateway, stubs: Stubs) -> None:
     before = await catalogues_in(gateway)
     names = [f"bounded-{number}" for number in range(2 * MAX_CATALOGUES)]
     made: list[str] = []

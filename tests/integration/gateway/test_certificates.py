@@ -10,13 +10,13 @@ from pathlib import Path
 
 import grpc
 from support.certificates import make_authority, make_certificate
-from support.gateway import Served, Stubs, command, serve
+from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 
-VIEW = types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
-REQUEST = GetProfileRequest(shopper=types.ShopperRef(history=VIEW))
+VIEW = shopper_pb2.History(events=[{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
+REQUEST = GetProfileRequest(shopper=shopper_pb2.ShopperRef(history=VIEW))
 
 
 class Load:
@@ -45,7 +45,7 @@ class Load:
                         break
 
 
-def shown(gateway: Served, folder: Path) -> str:
+def shown(gateway: RunningGateway, folder: Path) -> str:
     """Name of the certificate that a new connection sees."""
     host, _, port = gateway.address.rpartition(":")
     context = ssl.create_default_context(cafile=folder / "ca.pem")
@@ -70,7 +70,7 @@ async def test_certificates_are_swapped_under_load(repository: Path, tmp_path: P
         put(tmp_path, "first", kind)
     tls = ("--tls-certificate", f"{tmp_path}/live.pem", "--tls-key", f"{tmp_path}/live.key")
     credentials = grpc.ssl_channel_credentials((tmp_path / "ca.pem").read_bytes())
-    with serve(repository, tmp_path, *tls) as gateway:
+    with run_gateway(repository, tmp_path, *tls) as gateway:
         load = Load(gateway.address, credentials)
         running = asyncio.create_task(load.run())
 
@@ -98,9 +98,8 @@ async def test_certificates_are_swapped_under_load(repository: Path, tmp_path: P
         load.stop()
         await running
         assert gateway.process.poll() is None
-        events = [line["event"] for line in gateway.logged if line["event"].startswith("certificate_")]
-        assert events.count("certificate_loaded") == 2
-        assert 2 <= events.count("certificate_refused") <= 4  # once for each state of the files
+        assert len(gateway.lines("certificate_loaded", 2)) == 2
+        assert 2 <= len(gateway.lines("certificate_refused", 2)) <= 4  # once for each state of the files
 
 
 def test_a_wrong_key_is_told_before_anything_is_started(repository: Path, tmp_path: Path) -> None:
@@ -110,7 +109,11 @@ def test_a_wrong_key_is_told_before_anything_is_started(repository: Path, tmp_pa
     tls = ("--tls-certificate", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/other.key")
     for how in (("--check",), (), ("--processes", "2")):
         done = subprocess.run(
-            command(repository, tmp_path, *tls, *how), capture_output=True, encoding="utf-8", timeout=60, check=False
+            serve_command(repository, tmp_path, *tls, *how),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 1
         assert (

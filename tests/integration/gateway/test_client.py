@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.gateway import Served
+from support.gateway import RunningGateway
 
 from portrait.client import (
     AsyncClient,
@@ -46,7 +46,7 @@ def _events(count: int) -> list[Event]:
 
 
 @pytest.fixture
-def client(gateway: Served) -> Iterator[Client]:
+def client(gateway: RunningGateway) -> Iterator[Client]:
     with Client(gateway.address) as client:
         yield client
 
@@ -59,7 +59,7 @@ def test_every_method(client: Client, shopper: str) -> None:
 
     profile = client.get_profile(shopper, fields=["interests", "embedding", "event_count"])
     assert profile.event_count == 1200
-    assert profile.interests[0].path == ("Home",)
+    assert profile.interests[0].category_path == ("Home",)
     assert profile.embedding is not None
     assert sum(number**2 for number in profile.embedding) == pytest.approx(1.0, abs=1e-4)
     [known, unknown] = client.batch_get_profiles([shopper, "nobody"])
@@ -123,7 +123,7 @@ def test_texts_become_vectors_in_their_order(client: Client) -> None:
     assert all(math.isclose(math.hypot(*vector), 1.0, abs_tol=1e-3) for vector in encoded.vectors)
 
 
-def test_an_own_request_id_goes_to_the_log_and_comes_back(gateway: Served, client: Client) -> None:
+def test_an_own_request_id_goes_to_the_log_and_comes_back(gateway: RunningGateway, client: Client) -> None:
     name = f"checkout-{uuid4().hex}"
     with pytest.raises(NotFoundError) as caught:
         client.get_profile("nobody", request_id=name)
@@ -139,7 +139,7 @@ def test_a_gateway_that_is_not_there() -> None:
         client.get_profile("nobody")
 
 
-async def test_the_asynchronous_client_does_the_same(gateway: Served, shopper: str) -> None:
+async def test_the_asynchronous_client_does_the_same(gateway: RunningGateway, shopper: str) -> None:
     async with AsyncClient(gateway.address) as client:
         await client.record_events([(shopper, event) for event in _events(3)])
         assert (await client.get_profile(shopper)).event_count == 3
@@ -153,7 +153,7 @@ async def test_the_asynchronous_client_does_the_same(gateway: Served, shopper: s
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_examples_of_the_documentation_work(gateway: Served, example: str) -> None:
+def test_the_examples_of_the_documentation_work(gateway: RunningGateway, example: str) -> None:
     assert "portrait.client" in example
     program = example.replace("localhost:50051", gateway.address)
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)

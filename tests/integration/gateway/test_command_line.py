@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.gateway import Served
+from support.gateway import RunningGateway
 from typer import Typer
 from typer.testing import CliRunner, Result
 
@@ -49,7 +49,7 @@ class Cli:
 
 
 @pytest.fixture
-def cli(gateway: Served) -> Cli:
+def cli(gateway: RunningGateway) -> Cli:
     return Cli(gateway.address)
 
 
@@ -90,7 +90,7 @@ def test_an_item_is_got_and_deleted(cli: Cli) -> None:
     assert json.loads(cli("item", "delete", "a=b", "--catalogue", catalogue, "--json").stdout) == {"deleted": 0}
 
 
-def test_brands_and_left_out_items(cli: Cli, gateway: Served, shopper: str) -> None:
+def test_brands_and_left_out_items(cli: Cli, gateway: RunningGateway, shopper: str) -> None:
     everything = json.loads(cli("recommend", shopper, "--json", "-k", "1000").stdout)["items"]
     first, second = everything[0]["item"]["item_id"], everything[1]["item"]["item_id"]
     left = json.loads(cli("recommend", shopper, "--json", "--exclude", first, "--exclude", second).stdout)["items"]
@@ -105,7 +105,7 @@ def test_brands_and_left_out_items(cli: Cli, gateway: Served, shopper: str) -> N
             client.delete_items([shopper])
 
 
-def test_profiles_of_many_shoppers(cli: Cli, gateway: Served, shopper: str) -> None:
+def test_profiles_of_many_shoppers(cli: Cli, gateway: RunningGateway, shopper: str) -> None:
     with Client(gateway.address) as client:
         client.record_events([(shopper, Event(EventType.VIEW, uuid4().hex, NOW, "desk-lamp-red"))])
     asked = f"{shopper}\n\n台灯 nobody\n" + f"{shopper}\n" * 300
@@ -194,7 +194,7 @@ def environment(address: str, **more: str) -> Mapping[str, str]:
     return os.environ | {"PORTRAIT_ADDRESS": address} | more
 
 
-def test_a_reader_that_leaves_ends_the_command_in_silence(gateway: Served) -> None:
+def test_a_reader_that_leaves_ends_the_command_in_silence(gateway: RunningGateway) -> None:
     command = [*MAIN, "encode", "-"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(gateway.address)
@@ -213,7 +213,7 @@ def test_a_reader_that_leaves_ends_the_command_in_silence(gateway: Served) -> No
 @pytest.mark.parametrize(
     "command", [["recommend", "nobody"], ["recommend", "nobody", "--json"], ["--help"]], ids=" ".join
 )
-def test_a_reader_that_was_never_there_is_no_traceback(gateway: Served, command: list[str]) -> None:
+def test_a_reader_that_was_never_there_is_no_traceback(gateway: RunningGateway, command: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     ended = subprocess.run(
@@ -231,7 +231,7 @@ def test_a_reader_that_was_never_there_is_no_traceback(gateway: Served, command:
 
 
 @pytest.mark.parametrize(("more", "coloured"), [({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)])
-def test_no_colour_where_none_is_wanted(gateway: Served, more: dict[str, str], coloured: bool) -> None:
+def test_no_colour_where_none_is_wanted(gateway: RunningGateway, more: dict[str, str], coloured: bool) -> None:
     terminal, program = pty.openpty()
     wanted = environment(gateway.address, TERM="xterm-256color", **more)
     subprocess.run([*MAIN, "profile", "nobody"], stderr=program, stdout=program, env=wanted, check=False)

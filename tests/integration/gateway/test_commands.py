@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from support import tiny_release
-from support.gateway import Served
+from support.gateway import RunningGateway
 from typer import Typer
 from typer.testing import CliRunner, Result
 
@@ -32,7 +32,7 @@ class Cli:
 
 
 @pytest.fixture
-def cli(gateway: Served) -> Cli:
+def cli(gateway: RunningGateway) -> Cli:
     return Cli(gateway.address)
 
 
@@ -137,7 +137,7 @@ def test_prices_in_another_currency_are_left_out_with_a_warning(cli: Cli, shoppe
     assert result.stderr.startswith(f"warning: {log}: 1 prices in USD are left out")
 
 
-def test_items_go_to_the_catalogue_that_their_line_names(cli: Cli, gateway: Served) -> None:
+def test_items_go_to_the_catalogue_that_their_line_names(cli: Cli, gateway: RunningGateway) -> None:
     one, other = uuid4().hex, uuid4().hex
     rows = [{"item_id": "1", "title": "A", "colour": "red"}, {"item_id": "2", "title": "B", "catalogue": other}]
     listed = "\n".join(map(json.dumps, [*rows, {"item_id": "3", "catalogue": other}]))
@@ -162,7 +162,11 @@ def test_the_embedding_is_printed_where_it_is_asked_for(cli: Cli, shopper: str) 
     plain = json.loads(cli("profile", shopper, "--json").output)
     assert plain.pop("embedding") is None
     assert plain.keys() == asked.keys() - {"embedding"}
-    assert [each["path"] for each in plain["interests"]] == [each["path"] for each in asked["interests"]] != []
+    assert (
+        [each["category_path"] for each in plain["interests"]]
+        == [each["category_path"] for each in asked["interests"]]
+        != []
+    )
 
 
 def test_a_gateway_that_is_not_there_is_named(cli: Cli) -> None:
@@ -182,7 +186,7 @@ def test_arguments_that_are_not_utf_8(cli: Cli) -> None:
     assert (result.exit_code, result.stderr) == (2, "error: an argument is not UTF-8\n")
 
 
-def test_traits_are_printed_where_they_are_asked_for(gateway: Served, cli: Cli, shopper: str) -> None:
+def test_traits_are_printed_where_they_are_asked_for(gateway: RunningGateway, cli: Cli, shopper: str) -> None:
     with Client(gateway.address) as client:
         client.record_events([(shopper, Event(EventType.PURCHASE, "1", NOW, "desk-lamp-red"))])
         assert client.get_profile(shopper, fields=["traits"]).traits[1].absent_reason == "too few"

@@ -16,16 +16,18 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from hpack import Encoder
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 
-from benchmarks.serving.http2 import HEADER_BYTES, PREFACE
-from portrait.v1 import types_pb2 as types
+from benchmarks.common.fuzzing.http2 import HEADER_BYTES, PREFACE
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-NOBODY = types.ShopperRef(history=types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]))
+NOBODY = shopper_pb2.ShopperRef(
+    history=shopper_pb2.History(events=[{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
+)
 REFLECTION = {
     version: f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
 }
@@ -40,13 +42,13 @@ async def nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-def metrics(gateway: Served) -> str:
+def metrics(gateway: RunningGateway) -> str:
     with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=10) as answer:
         return str(answer.read().decode())
 
 
 async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path, "--max-concurrent-rpcs", "4") as gateway:
+    with run_gateway(repository, tmp_path, "--max-concurrent-rpcs", "4") as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             health, stubs = health_pb2_grpc.HealthStub(channel), Stubs.over(channel)
             watchers = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(2 * ROOM)]
@@ -58,7 +60,7 @@ async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Pat
             assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=10)).status == SERVING
             profile = await stubs.profiles.GetProfile(GetProfileRequest(shopper=NOBODY), timeout=10)
             assert profile.profile.event_count == 1
-            event = types.Event(event_id="1", type=types.EVENT_TYPE_VIEW, item_id="x", time=datetime.now(UTC))
+            event = event_pb2.Event(event_id="1", type=event_pb2.EVENT_TYPE_VIEW, item_id="x", time=datetime.now(UTC))
             recorded = RecordEventsRequest(events=[{"shopper_id": "ann", "event": event}])
             assert (await stubs.events.RecordEvents(recorded, timeout=10)).accepted == 1
 
@@ -78,13 +80,13 @@ async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Pat
                     await asyncio.sleep(0.05)
 
 
-def lines(gateway: Served) -> list[dict[str, int]]:
+def lines(gateway: RunningGateway) -> list[dict[str, int]]:
     """What was logged of refusals."""
     return [line for line in gateway.logged if line["event"] == "calls_refused"]
 
 
 async def test_a_drain_waits_for_no_stream_that_its_caller_keeps_open(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path, "--drain-seconds", "120") as gateway:
+    with run_gateway(repository, tmp_path, "--drain-seconds", "120") as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
             assert (await watch.read()).status == SERVING
@@ -131,7 +133,7 @@ def buf_curl(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("version", REFLECTION)
-async def test_a_tool_of_another_make_calls_by_reflection(gateway: Served, version: str) -> None:
+async def test_a_tool_of_another_make_calls_by_reflection(gateway: RunningGateway, version: str) -> None:
     how = ("--protocol", "grpc", "--reflect", "--reflect-protocol", f"grpc-{version}")
     listed = await asyncio.to_thread(buf_curl, *how, "--list-methods", f"http://{gateway.address}")
     assert "portrait.v1.ProfileService/GetProfile" in listed
@@ -159,7 +161,7 @@ def frames(connection: socket.socket, unread: bytearray) -> list[Frame]:
 
 
 @pytest.mark.parametrize("with_stream", [True, False])
-def test_pings_of_every_second_are_welcome(gateway: Served, with_stream: bool) -> None:
+def test_pings_of_every_second_are_welcome(gateway: RunningGateway, with_stream: bool) -> None:
     """gRPC's default takes two early pings and closes the connection at the third."""
     host, _, port = gateway.address.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=0.2) as connection:

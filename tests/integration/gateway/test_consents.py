@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 from support import tiny_release
-from support.gateway import Served, serve
+from support.gateway import RunningGateway, run_gateway
 
 from docs.examples.applications import financial_risk
 from portrait.client import (
@@ -36,7 +36,7 @@ CONNECTIONS = 12
 
 
 @pytest.fixture
-def client(gateway: Served) -> Iterator[Client]:
+def client(gateway: RunningGateway) -> Iterator[Client]:
     with Client(gateway.address) as client:
         yield client
 
@@ -93,11 +93,11 @@ def test_demographics_are_shown_only_while_they_are_allowed(client: Client, shop
     record_lamps(client, shopper)
     assert reasons(client.get_profile(shopper))["demographics"] == "no_consent"
     with pytest.raises(FailedPreconditionError, match="demographics"):
-        client.declare_demographics(shopper, age=30)
+        client.set_demographics(shopper, age=30)
 
     say(client, shopper, Purpose.DEMOGRAPHICS, True)
     assert reasons(client.get_profile(shopper))["demographics"] == "not_recorded"
-    declared = client.declare_demographics(shopper, age=30, gender="female", region="US-CA", source="account form")
+    declared = client.set_demographics(shopper, age=30, gender="female", region="US-CA", source="account form")
     assert (declared.age_band, declared.gender, declared.region) == ("25-34", "female", "US-CA")
     profile = client.get_profile(shopper)
     assert profile.demographics == declared
@@ -133,7 +133,7 @@ def test_what_is_declared_changes_nothing_but_itself(client: Client, shopper: st
 
     before = answers()
     say(client, shopper, Purpose.DEMOGRAPHICS, True)
-    client.declare_demographics(shopper, age=70, gender="male", region="US-NY")
+    client.set_demographics(shopper, age=70, gender="male", region="US-NY")
     after = answers()
     assert [getattr(before[0], name) for name in fields] == [getattr(after[0], name) for name in fields]
     assert before[1:] == after[1:]
@@ -175,7 +175,7 @@ def test_without_personalisation_nothing_is_made_of_what_the_shopper_did(client:
 def test_what_is_declared_is_shown_without_personalisation(client: Client, shopper: str) -> None:
     said = [Consent(Purpose.PERSONALISATION, False), Consent(Purpose.DEMOGRAPHICS, True)]
     client.set_consents(shopper, said)
-    declared = client.declare_demographics(shopper, region="US-CA")
+    declared = client.set_demographics(shopper, region="US-CA")
     assert client.get_profile(shopper).demographics == declared
 
 
@@ -200,7 +200,7 @@ def test_an_answer_about_others_forgets_who_withdraws(client: Client, shopper: s
         ({"consents": [{"purpose": 1, "decision": 1, "notice": "x" * 201}]}, "consents[0].notice"),
     ],
 )
-def test_what_is_no_consent_is_refused(gateway: Served, request_: dict[str, object], field: str) -> None:
+def test_what_is_no_consent_is_refused(gateway: RunningGateway, request_: dict[str, object], field: str) -> None:
     with grpc.insecure_channel(gateway.address) as channel, pytest.raises(grpc.RpcError) as raised:
         ConsentServiceStub(channel).SetConsents(SetConsentsRequest(shopper_id="ann", **request_))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -210,15 +210,15 @@ def test_what_is_no_consent_is_refused(gateway: Served, request_: dict[str, obje
 @pytest.mark.parametrize("age", [-1, 131, 1990])
 def test_an_age_that_nobody_has_is_refused(client: Client, shopper: str, age: int) -> None:
     with pytest.raises(InvalidRequestError) as raised:
-        client.declare_demographics(shopper, age=age)
+        client.set_demographics(shopper, age=age)
     assert [each.field for each in raised.value.violations] == ["age"]
 
 
-def test_refusals_are_counted_and_nothing_is_logged(gateway: Served, client: Client, shopper: str) -> None:
+def test_refusals_are_counted_and_nothing_is_logged(gateway: RunningGateway, client: Client, shopper: str) -> None:
     record_lamps(client, shopper)
     said = [Consent(Purpose.PERSONALISATION, False, notice="a-notice"), Consent(Purpose.DEMOGRAPHICS, True)]
     client.set_consents(shopper, said)
-    client.declare_demographics(shopper, age=41, gender="a-gender", region="a-region", source="a-source")
+    client.set_demographics(shopper, age=41, gender="a-gender", region="a-region", source="a-source")
     client.recommend(shopper)
     text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
     [count] = [line for line in text.splitlines() if line.startswith('portrait_not_allowed_total{purpose="pers')]
@@ -227,7 +227,7 @@ def test_refusals_are_counted_and_nothing_is_logged(gateway: Served, client: Cli
 
 
 def test_no_process_shows_what_was_withdrawn(repository: Path, tmp_path: Path, shopper: str) -> None:
-    with serve(repository, tmp_path, "--processes", "2") as served, ExitStack() as closing:
+    with run_gateway(repository, tmp_path, "--processes", "2") as served, ExitStack() as closing:
         options = [("grpc.use_local_subchannel_pool", 1)]  # else all share one connection
         channels = [closing.enter_context(grpc.insecure_channel(served.address, options)) for _ in range(CONNECTIONS)]
         request = GetProfileRequest(shopper={"shopper_id": shopper}, fields={"paths": ["demographics"]})
@@ -240,7 +240,7 @@ def test_no_process_shows_what_was_withdrawn(repository: Path, tmp_path: Path, s
             record_lamps(client, shopper)
             for age, band in ((20, "18-24"), (30, "25-34"), (40, "35-44"), (50, "45-54")):
                 say(client, shopper, Purpose.DEMOGRAPHICS, True)
-                client.declare_demographics(shopper, age=age)
+                client.set_demographics(shopper, age=age)
                 # Twice, so that every process has answered from what it keeps.
                 assert [shown(), shown()] == [{band}, {band}]
                 say(client, shopper, Purpose.DEMOGRAPHICS, False)
@@ -249,9 +249,9 @@ def test_no_process_shows_what_was_withdrawn(repository: Path, tmp_path: Path, s
 
 def test_rules_can_be_set(repository: Path, tmp_path: Path, shopper: str) -> None:
     rules = ("--consent-personalisation", "granted", "--consent-demographics", "unless-withdrawn")
-    with serve(repository, tmp_path, *rules) as served, Client(served.address) as client:
+    with run_gateway(repository, tmp_path, *rules) as served, Client(served.address) as client:
         record_lamps(client, shopper)
-        client.declare_demographics(shopper, age=30)
+        client.set_demographics(shopper, age=30)
         profile = client.get_profile(shopper)
         assert (profile.event_count, profile.demographics is not None) == (0, True)
         assert client.get_profile([Event(EventType.VIEW, item_id="wool-rug-red")]).event_count == 1

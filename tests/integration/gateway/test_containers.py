@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.gateway import serve
+from support.gateway import run_gateway
 
 from portrait.client import Client
 
@@ -23,7 +23,7 @@ def _allowed() -> bool:
 
 @pytest.mark.skipif(not _allowed(), reason="this user may not make a namespace of processes")
 def test_the_first_process_reaps_orphans(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path, within=_NAMESPACE) as served:
+    with run_gateway(repository, tmp_path, within=_NAMESPACE) as served:
         [gateway] = psutil.Process(served.process.pid).children()
         try:
             [triton] = gateway.children()

@@ -12,17 +12,18 @@ import pytest
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from support import tiny_release
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 
-from benchmarks.serving.dearest_requests import DEAREST, World, history
+from benchmarks.common.worst_case_requests import DEAREST, World, history
 from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
 from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of
-from portrait.server.contract.limits import HISTORY_EVENTS, MAX_BATCH_EVENTS
-from portrait.server.contract.validation import violations
-from portrait.server.services.registry import SERVICE_NAMES
-from portrait.v1 import types_pb2 as types
+from portrait.server.rpc.contract.limits import MAX_BATCH_EVENTS
+from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.services.registry import SERVICE_NAMES
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
 from portrait.v1.explanation_service_pb2 import ExplainProfileRequest
 from portrait.v1.explanation_service_pb2_grpc import ExplanationServiceStub
@@ -30,7 +31,7 @@ from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileR
 from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
-UNITS = HISTORY_EVENTS // EVENTS_PER_UNIT
+UNITS = MAX_HISTORY_EVENTS // EVENTS_PER_UNIT
 TYPED = search_units(MAX_KEYWORD_EVENTS // 4 * 60)
 """Every fourth event of the world's histories is a search of 60 characters."""
 WORLD = World(["heavy-0", "heavy-1", "heavy-2"], [item.item_id for item in tiny_release.ITEMS], ["Home", "Lamps"])
@@ -42,9 +43,9 @@ ENDED = {
 
 
 @pytest.fixture(scope="module")
-def heavy(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def heavy(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway that holds the world."""
-    with serve(repository, tmp_path_factory.mktemp("heavy"), "--answer-seconds", "0") as served:
+    with run_gateway(repository, tmp_path_factory.mktemp("heavy"), "--answer-seconds", "0") as served:
         with grpc.insecure_channel(served.address) as channel:
             record = channel.unary_unary("/portrait.v1.EventService/RecordEvents")
             for shopper in WORLD.shoppers:
@@ -54,25 +55,25 @@ def heavy(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-async def stubs(heavy: Served) -> AsyncIterator[Stubs]:
+async def stubs(heavy: RunningGateway) -> AsyncIterator[Stubs]:
     async with grpc.aio.insecure_channel(heavy.address) as channel:
         yield Stubs.over(channel)
 
 
-async def metrics(gateway: Served) -> dict[str, float]:
+async def metrics(gateway: RunningGateway) -> dict[str, float]:
     url = gateway.line("ready")["metrics"]
     text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, value in pairs}
 
 
-async def units(gateway: Served) -> float:
+async def units(gateway: RunningGateway) -> float:
     """What all calls so far were counted as."""
     shown = (await metrics(gateway)).items()
     return sum(value for name, value in shown if name.startswith("portrait_admission_units_total"))
 
 
-async def rows(gateway: Served) -> float:
+async def rows(gateway: RunningGateway) -> float:
     """Rows that the models ran so far."""
     return sum(value for name, value in (await metrics(gateway)).items() if name.startswith("portrait_model_rows"))
 
@@ -103,7 +104,7 @@ def test_dearest_requests_keep_the_contract(method: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("method", "kind"), requests())
 async def test_the_dearest_request_is_answered_or_refused_clearly_and_leaves_nothing(
-    heavy: Served, stubs: Stubs, method: str, kind: str
+    heavy: RunningGateway, stubs: Stubs, method: str, kind: str
 ) -> None:
     world = replace(WORLD, shoppers=["forgotten"]) if method.endswith("ForgetShopper") else WORLD
     request = DEAREST[method][kind](world)
@@ -117,7 +118,7 @@ async def test_the_dearest_request_is_answered_or_refused_clearly_and_leaves_not
     assert await under_way(heavy) == 0
 
 
-async def under_way(gateway: Served) -> float:
+async def under_way(gateway: RunningGateway) -> float:
     """Units under way when nothing more changes."""
     async with asyncio.timeout(10):
         while True:
@@ -128,7 +129,7 @@ async def under_way(gateway: Served) -> float:
             await asyncio.sleep(0.05)
 
 
-async def counted(gateway: Served, call: "grpc.aio.Call") -> float:
+async def counted(gateway: RunningGateway, call: "grpc.aio.Call") -> float:
     """Units of a call that is answered."""
     before = await units(gateway)
     await call  # type: ignore[misc]
@@ -136,26 +137,27 @@ async def counted(gateway: Served, call: "grpc.aio.Call") -> float:
     return await units(gateway) - before
 
 
-def ref(shopper: str) -> types.ShopperRef:
-    return types.ShopperRef(shopper_id=shopper)
+def ref(shopper: str) -> shopper_pb2.ShopperRef:
+    return shopper_pb2.ShopperRef(shopper_id=shopper)
 
 
-async def test_profiles_are_counted_by_the_events_that_are_read(heavy: Served, stubs: Stubs) -> None:
+async def test_profiles_are_counted_by_the_events_that_are_read(heavy: RunningGateway, stubs: Stubs) -> None:
     one = stubs.profiles.GetProfile(GetProfileRequest(shopper=ref("heavy-0")))
     assert await counted(heavy, one) == 1 + UNITS + int(TYPED)
     twice = BatchGetProfilesRequest(shoppers=[ref("heavy-0"), ref("heavy-1")] * 100)
     assert await counted(heavy, stubs.profiles.BatchGetProfiles(twice)) == 2 * (1 + UNITS) + int(2 * TYPED)
 
 
-def typing(searches: int, characters: int = 1_000) -> types.ShopperRef:
+def typing(searches: int, characters: int = 1_000) -> shopper_pb2.ShopperRef:
     """A shopper who typed so much."""
     events = [
-        types.Event(type=types.EVENT_TYPE_SEARCH, query=f"{n} {'lamp ' * 200}"[:characters]) for n in range(searches)
+        event_pb2.Event(type=event_pb2.EVENT_TYPE_SEARCH, query=f"{n} {'lamp ' * 200}"[:characters])
+        for n in range(searches)
     ]
-    return types.ShopperRef(history=types.History(events=events))
+    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=events))
 
 
-async def test_calls_are_counted_by_what_the_shopper_typed(heavy: Served, stubs: Stubs) -> None:
+async def test_calls_are_counted_by_what_the_shopper_typed(heavy: RunningGateway, stubs: Stubs) -> None:
     recommend = stubs.recommendations.Recommend(RecommendRequest(shopper=typing(50)))
     assert await counted(heavy, recommend) == 1 + int(search_units(50_000))
     profile = stubs.profiles.GetProfile(GetProfileRequest(shopper=typing(200)))
@@ -164,7 +166,9 @@ async def test_calls_are_counted_by_what_the_shopper_typed(heavy: Served, stubs:
     assert await counted(heavy, short) == 9 + int(search_units(20 * sum(30 + n for n in range(9))))
 
 
-async def test_of_a_batch_that_typed_too_much_each_is_served_or_fails_by_itself(heavy: Served, stubs: Stubs) -> None:
+async def test_of_a_batch_that_typed_too_much_each_is_served_or_fails_by_itself(
+    heavy: RunningGateway, stubs: Stubs
+) -> None:
     batch = BatchGetProfilesRequest(shoppers=[typing(30, 1_000 - n) for n in range(64)], fields={"paths": ["keywords"]})
     answer = await stubs.profiles.BatchGetProfiles(batch)
     served = [result for result in answer.results if result.HasField("profile")]
@@ -176,13 +180,13 @@ async def test_of_a_batch_that_typed_too_much_each_is_served_or_fails_by_itself(
     assert await under_way(heavy) == 0
 
 
-async def test_a_shopper_who_stands_often_in_a_batch_is_computed_once(heavy: Served, stubs: Stubs) -> None:
+async def test_a_shopper_who_stands_often_in_a_batch_is_computed_once(heavy: RunningGateway, stubs: Stubs) -> None:
     before = await rows(heavy)
     batch = BatchGetProfilesRequest(shoppers=[ref("heavy-0")] * 256, fields={"paths": ["embedding", "event_count"]})
     answer = await stubs.profiles.BatchGetProfiles(batch)
     assert len(answer.results) == 256
     assert len({result.SerializeToString(deterministic=True) for result in answer.results}) == 1
-    assert answer.results[0].profile.event_count == HISTORY_EVENTS
+    assert answer.results[0].profile.event_count == MAX_HISTORY_EVENTS
     profiles = (await metrics(heavy))['portrait_model_rows_total{model="profile_encoder"}']
     await stubs.profiles.BatchGetProfiles(batch)
     assert (await metrics(heavy))['portrait_model_rows_total{model="profile_encoder"}'] - profiles == 1
@@ -198,7 +202,7 @@ async def test_a_batch_goes_as_far_as_its_events_allow(stubs: Stubs) -> None:
     assert answer.results[3].error.code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-async def test_candidates_and_texts_that_are_alike_are_computed_once(heavy: Served, stubs: Stubs) -> None:
+async def test_candidates_and_texts_that_are_alike_are_computed_once(heavy: RunningGateway, stubs: Stubs) -> None:
     before = await metrics(heavy)
     candidates = [
         {"item": {"item_id": "new", "title": "Unheard of lamp"}},
@@ -218,7 +222,7 @@ async def test_candidates_and_texts_that_are_alike_are_computed_once(heavy: Serv
     assert after[texts] - before[texts] <= 3 + 64  # of the shopper, each search
 
 
-async def test_what_can_never_be_let_in_is_refused_for_good_and_at_once(heavy: Served, stubs: Stubs) -> None:
+async def test_what_can_never_be_let_in_is_refused_for_good_and_at_once(heavy: RunningGateway, stubs: Stubs) -> None:
     explain = ExplanationServiceStub(stubs.channel).ExplainProfile
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await explain(ExplainProfileRequest(shopper=ref("heavy-0"), interest={"names": ["Home", "Lamps"]}))
@@ -227,11 +231,11 @@ async def test_what_can_never_be_let_in_is_refused_for_good_and_at_once(heavy: S
     assert await under_way(heavy) == 0
 
 
-async def test_an_interest_of_thousands_of_events_is_explained(heavy: Served, stubs: Stubs) -> None:
+async def test_an_interest_of_thousands_of_events_is_explained(heavy: RunningGateway, stubs: Stubs) -> None:
     now = int(time.time())
     events = [
-        types.Event(
-            event_id=f"e{n}", type=types.EVENT_TYPE_VIEW, item_id="desk-lamp-red", time={"seconds": now - 60 * n}
+        event_pb2.Event(
+            event_id=f"e{n}", type=event_pb2.EVENT_TYPE_VIEW, item_id="desk-lamp-red", time={"seconds": now - 60 * n}
         )
         for n in range(6_000)
     ]
@@ -243,7 +247,7 @@ async def test_an_interest_of_thousands_of_events_is_explained(heavy: Served, st
     assert await under_way(heavy) == 0
 
 
-async def test_a_cancelled_call_stops_working(heavy: Served, stubs: Stubs) -> None:
+async def test_a_cancelled_call_stops_working(heavy: RunningGateway, stubs: Stubs) -> None:
     explain = ExplanationServiceStub(stubs.channel).ExplainProfile
     before = await rows(heavy)
     call = explain(ExplainProfileRequest(shopper=ref("heavy-0")))
@@ -253,7 +257,7 @@ async def test_a_cancelled_call_stops_working(heavy: Served, stubs: Stubs) -> No
     call.cancel()
     assert await under_way(heavy) == 0
     ran = await rows(heavy)
-    await stubs.recommendations.Recommend(RecommendRequest(shopper=types.ShopperRef(history={})))
+    await stubs.recommendations.Recommend(RecommendRequest(shopper=shopper_pb2.ShopperRef(history={})))
     assert await rows(heavy) - ran <= 1  # the ranker's row of the recommendation
 
 

@@ -11,11 +11,11 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from support.gateway import Served
+from support.gateway import RunningGateway
 
-from benchmarks.serving.contract import methods, path_of
+from benchmarks.common.contract import methods, path_of
 from portrait.client import Client, FailedPreconditionError, NotFoundError, PortraitError
-from portrait.v1 import profile_service_pb2 as profiles
+from portrait.v1 import profile_service_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
 
 METHODS = {method.name: method for method in methods()}
@@ -69,7 +69,7 @@ def wire(name: str, fields: dict[str, Any]) -> bytes:
         ("ExplainRecommendation", {"shopper": NOBODY, "itemId": "no"}, ("NOT_FOUND", "ITEM_UNKNOWN", ["item_id"])),
         ("Recommend", {"shopper": NOBODY, "k": -1}, ("INVALID_ARGUMENT", "FIELD_INVALID", ["k"])),
         (
-            "DeclareDemographics",
+            "SetDemographics",
             {"shopperId": "nobody", "age": 30},
             ("FAILED_PRECONDITION", "CONSENT_MISSING", ["shopper_id"]),
         ),
@@ -77,7 +77,7 @@ def wire(name: str, fields: dict[str, Any]) -> bytes:
     ],
 )
 def test_a_refusal_names_its_cause_and_its_field(
-    gateway: Served, name: str, fields: dict[str, Any], told: tuple[str, str, list[str]]
+    gateway: RunningGateway, name: str, fields: dict[str, Any], told: tuple[str, str, list[str]]
 ) -> None:
     assert refusal(gateway.address, name, wire(name, fields)) == told
 
@@ -92,13 +92,13 @@ def test_a_refusal_names_its_cause_and_its_field(
     ],
 )
 def test_a_call_that_is_no_request_says_so(
-    gateway: Served, request_: bytes, metadata: tuple[tuple[str, str], ...], reason: str
+    gateway: RunningGateway, request_: bytes, metadata: tuple[tuple[str, str], ...], reason: str
 ) -> None:
     code, told, _ = refusal(gateway.address, "EncodeTexts", request_, metadata=metadata)
     assert (code, told) == ("INVALID_ARGUMENT", reason)
 
 
-def test_health_of_a_service_that_there_is_not(gateway: Served) -> None:
+def test_health_of_a_service_that_there_is_not(gateway: RunningGateway) -> None:
     with grpc.insecure_channel(gateway.address) as channel, pytest.raises(grpc.RpcError) as raised:
         health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="none"))
     status = rpc_status.from_call(raised.value)
@@ -106,13 +106,13 @@ def test_health_of_a_service_that_there_is_not(gateway: Served) -> None:
     assert json.dumps(MessageToDict(status)).count("SERVICE_UNKNOWN") == 1
 
 
-def test_entries_of_batches_say_why_too(gateway: Served, shopper: str) -> None:
+def test_entries_of_batches_say_why_too(gateway: RunningGateway, shopper: str) -> None:
     with grpc.insecure_channel(gateway.address) as channel:
         shoppers = [{"shopper_id": shopper}, {}]
         found = channel.unary_unary(path_of(METHODS["BatchGetProfiles"]))(
-            profiles.BatchGetProfilesRequest(shoppers=shoppers).SerializeToString()
+            profile_service_pb2.BatchGetProfilesRequest(shoppers=shoppers).SerializeToString()
         )
-        results = profiles.BatchGetProfilesResponse.FromString(found).results
+        results = profile_service_pb2.BatchGetProfilesResponse.FromString(found).results
         assert [(each.error.reason, each.error.field) for each in results] == [
             ("SHOPPER_UNKNOWN", "shoppers[0].shopper_id"),
             ("FIELD_INVALID", "shoppers[1]"),
@@ -124,7 +124,7 @@ def test_entries_of_batches_say_why_too(gateway: Served, shopper: str) -> None:
         assert result.error.reason == "FIELD_INVALID"
 
 
-def test_the_client_shows_the_reason(gateway: Served, shopper: str) -> None:
+def test_the_client_shows_the_reason(gateway: RunningGateway, shopper: str) -> None:
     with Client(gateway.address) as client:
         with pytest.raises(NotFoundError, match=r"^NOT_FOUND \(SHOPPER_UNKNOWN\): shopper\.shopper_id: ") as raised:
             client.get_profile(shopper)
@@ -133,7 +133,7 @@ def test_the_client_shows_the_reason(gateway: Served, shopper: str) -> None:
         assert getattr(unknown, "reason", None) == "SHOPPER_UNKNOWN"
         client.forget_shopper(shopper)
         with pytest.raises(FailedPreconditionError, match=r"\(CONSENT_MISSING\)"):
-            client.declare_demographics(shopper, age=30)
+            client.set_demographics(shopper, age=30)
     with Client("127.0.0.1:1", timeout=0.3) as client, pytest.raises(PortraitError) as raised:
         client.get_profile(shopper)
     assert raised.value.reason == ""

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.gateway import Served
+from support.gateway import RunningGateway
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -15,7 +15,7 @@ ITEMS = ("frying-pan-red", "desk-lamp-red", "hedge-shears-black")
 
 
 @pytest.fixture
-def known(gateway: Served, shopper: str) -> str:
+def known(gateway: RunningGateway, shopper: str) -> str:
     """A shopper with three purchases."""
     with Client(gateway.address) as client:
         events = [
@@ -26,10 +26,10 @@ def known(gateway: Served, shopper: str) -> str:
     return shopper
 
 
-def test_an_item_is_explained_by_events_and_words(gateway: Served, known: str) -> None:
+def test_an_item_is_explained_by_events_and_words(gateway: RunningGateway, known: str) -> None:
     with Client(gateway.address) as client:
         explained = client.explain_recommendation(known, "desk-lamp-blue")
-        assert explained.ranked.item.title == "Blue desk lamp"
+        assert explained.ranked_item.item.title == "Blue desk lamp"
         assert explained.events[0].event_id == f"{known}-desk-lamp-red"
         assert {each.word for each in explained.words} == {"Blue", "desk", "lamp"}
         assert (explained.release, explained.event_count) == (1, 3)
@@ -40,7 +40,7 @@ def test_an_item_is_explained_by_events_and_words(gateway: Served, known: str) -
         assert [each.field for each in error.value.violations] == ["item_id"]
 
 
-async def test_a_profile_is_explained(gateway: Served, known: str) -> None:
+async def test_a_profile_is_explained(gateway: RunningGateway, known: str) -> None:
     async with AsyncClient(gateway.address) as client:
         whole = await client.explain_profile(known)
         assert {each.event_id for each in whole.events} == {f"{known}-{item}" for item in ITEMS}
@@ -49,7 +49,7 @@ async def test_a_profile_is_explained(gateway: Served, known: str) -> None:
         assert 0 < lamps.weight < 1
         assert lamps.probability is None
         bought = lamps.events[0]
-        assert (bought.type, bought.about) == (EventType.PURCHASE, "Red desk lamp")
+        assert (bought.type, bought.subject) == (EventType.PURCHASE, "Red desk lamp")
         assert bought.time is not None
         assert abs(bought.time - (NOW - timedelta(hours=2))) < timedelta(milliseconds=1)
         buys = await client.explain_profile(known, trait="buys")
@@ -65,7 +65,7 @@ async def test_a_profile_is_explained(gateway: Served, known: str) -> None:
             await client.explain_profile(f"{known}-unheard-of")
 
 
-def test_the_command_line_explains(gateway: Served, known: str) -> None:
+def test_the_command_line_explains(gateway: RunningGateway, known: str) -> None:
     app = Typer()
     app.command()(commands.explain)
 

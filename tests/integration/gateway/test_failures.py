@@ -12,21 +12,21 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from support.gateway import Stubs, serve
+from support.gateway import Stubs, run_gateway
 
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 DEADLINE = 2.0
-ANN = types.ShopperRef(shopper_id="ann")
+ANN = shopper_pb2.ShopperRef(shopper_id="ann")
 
 
 def events(first: int, count: int) -> RecordEventsRequest:
     now = datetime.now(UTC)
-    view = {"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red", "time": now}
+    view = {"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red", "time": now}
     sent = [{"shopper_id": "ann", "event": {"event_id": f"e{n}", **view}} for n in range(first, first + count)]
     return RecordEventsRequest(events=sent)
 
@@ -97,7 +97,7 @@ def _gone(pid: int) -> None:
 
 
 async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path) as gateway:
+    with run_gateway(repository, tmp_path) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             load = Load(stubs)
@@ -125,7 +125,7 @@ async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> Non
 async def test_a_killed_gateway_keeps_what_it_accepted(repository: Path, tmp_path: Path) -> None:
     new: dict[str, Any] = {"item_id": "new", "title": "Purple desk lamp", "category_path": ["Home"]}
     sent = events(0, 21)
-    with serve(repository, tmp_path) as gateway:
+    with run_gateway(repository, tmp_path) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             assert (await stubs.events.RecordEvents(RecordEventsRequest(events=sent.events[:20]))).accepted == 20
@@ -139,14 +139,16 @@ async def test_a_killed_gateway_keeps_what_it_accepted(repository: Path, tmp_pat
         gateway.process.wait()
     await asyncio.to_thread(_gone, triton)
 
-    with serve(repository, tmp_path) as gateway:
+    with run_gateway(repository, tmp_path) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             assert (await stubs.events.RecordEvents(sent)).duplicates == 20
             profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ANN))).profile
             assert profile.event_count == 21
             assert (await stubs.catalogue.GetItem(GetItemRequest(catalogue="help", item_id="h1"))).item.title
-            asked = RecommendRequest(shopper=types.ShopperRef(shopper_id="nobody"), query="purple desk lamp", k=50)
+            asked = RecommendRequest(
+                shopper=shopper_pb2.ShopperRef(shopper_id="nobody"), query="purple desk lamp", k=50
+            )
             found = [ranked.item.item_id for ranked in (await stubs.recommendations.Recommend(asked)).items]
             assert "new" in found
             assert "desk-lamp-blue" not in found

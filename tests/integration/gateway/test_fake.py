@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from support.gateway import Served
+from support.gateway import RunningGateway
 
 from portrait.client import (
     Client,
@@ -49,9 +49,9 @@ SCENARIO: list[Callable[[Client, str], Any]] = [
     lambda c, who: c.explain_recommendation(who, "nothing"),
     lambda c, who: c.explain_profile(who, trait="no such trait"),
     lambda c, who: c.explain_profile(f"{who}-2"),
-    lambda c, who: c.declare_demographics(who, age=30),
+    lambda c, who: c.set_demographics(who, age=30),
     lambda c, who: c.set_consents(who, [Consent(Purpose.DEMOGRAPHICS, True)]),
-    lambda c, who: c.declare_demographics(who, age=30, region="US-CA").age_band,
+    lambda c, who: c.set_demographics(who, age=30, region="US-CA").age_band,
     lambda c, who: c.get_profile(who).demographics is not None,
     lambda c, who: [(each.consent.purpose, each.consent.granted) for each in c.get_consents(who).records],
     lambda c, who: c.get_consents(f"{who}-2").permissions,
@@ -69,7 +69,7 @@ def outcome(step: Callable[[Client, str], Any], client: Client, shopper: str) ->
         return type(error), [each.field for each in error.violations], error.message.partition(":")[0]
 
 
-def test_a_fake_answers_as_a_gateway_does(gateway: Served) -> None:
+def test_a_fake_answers_as_a_gateway_does(gateway: RunningGateway) -> None:
     shopper = f"shopper-{uuid4().hex}"
     with Client(gateway.address) as real, FakeClient() as fake:
         for place, step in enumerate(SCENARIO):
@@ -85,7 +85,9 @@ def test_a_fake_answers_as_a_gateway_does(gateway: Served) -> None:
         ("get_consents", {"shopper_id": "nobody"}),
     ],
 )
-def test_what_a_gateway_answers_can_be_given_to_a_fake(gateway: Served, method: str, arguments: dict[str, Any]) -> None:
+def test_what_a_gateway_answers_can_be_given_to_a_fake(
+    gateway: RunningGateway, method: str, arguments: dict[str, Any]
+) -> None:
     with Client(gateway.address) as real, FakeClient() as fake:
         answer = getattr(real, method)(**arguments)
         fake.gateway.set_answer(method, answer)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from support.gateway import Served, serve, tabulate
+from support.gateway import RunningGateway, run_gateway, tabulate
 
 from portrait.client import (
     ActivityCriterion,
@@ -41,16 +41,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gateway(repository: Path, folder: Path) -> Iterator[Served]:
+def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
     settings = ("--processes", "2", "--audience-minimum", "3", "--consent-advertising", "unless-withdrawn")
-    with serve(repository, folder, *settings) as served:
+    with run_gateway(repository, folder, *settings) as served:
         yield served
         assert "shopper-" not in served.log_text
         assert "fault" not in {line["event"] for line in served.logged}, served.log_text
 
 
 @pytest.fixture
-def client(gateway: Served) -> Iterator[Client]:
+def client(gateway: RunningGateway) -> Iterator[Client]:
     with Client(gateway.address) as client:
         yield client
 
@@ -62,12 +62,12 @@ def bought(shopper: str, time: datetime = NOW - timedelta(days=1)) -> list[tuple
     ]
 
 
-def test_they_are_unknown_to_every_process_and_nothing_is_given_again(gateway: Served, client: Client) -> None:
+def test_they_are_unknown_to_every_process_and_nothing_is_given_again(gateway: RunningGateway, client: Client) -> None:
     shopper, as_of = f"shopper-{uuid4().hex}", NOW
     events = bought(shopper)
     assert client.record_events(events).accepted == 2
     client.set_consents(shopper, [Consent(Purpose.DEMOGRAPHICS, True)])
-    client.declare_demographics(shopper, age=30, region="US-CA")
+    client.set_demographics(shopper, age=30, region="US-CA")
     named = {"shopper": {"shopper_id": shopper}, "as_of": as_of}
     with ExitStack() as closing:
         options = [("grpc.use_local_subchannel_pool", 1)]  # else all share one connection
@@ -95,7 +95,7 @@ def test_they_are_unknown_to_every_process_and_nothing_is_given_again(gateway: S
             assert raised.value.code() is grpc.StatusCode.NOT_FOUND
     assert client.get_consents(shopper).records == ()
     with pytest.raises(FailedPreconditionError):
-        client.declare_demographics(shopper, age=30)
+        client.set_demographics(shopper, age=30)
     with pytest.raises(NotFoundError):
         client.explain_profile(shopper)
 
@@ -130,7 +130,7 @@ def test_a_table_that_still_names_them_does_not_give_them_out(repository: Path, 
     assert not {gone, back} & {*audience(token)}
 
 
-async def test_anybody_can_be_forgotten_again(gateway: Served) -> None:
+async def test_anybody_can_be_forgotten_again(gateway: RunningGateway) -> None:
     async with AsyncClient(gateway.address) as client:
         once = await client.forget_shopper("shopper-nobody")
         again = await client.forget_shopper("shopper-nobody")
@@ -140,7 +140,7 @@ async def test_anybody_can_be_forgotten_again(gateway: Served) -> None:
             await client.forget_shopper("")
 
 
-def test_it_is_counted(gateway: Served, client: Client) -> None:
+def test_it_is_counted(gateway: RunningGateway, client: Client) -> None:
     client.forget_shopper("shopper-nobody")
     text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
     assert 'portrait_rpcs_total{code="OK",method="portrait.v1.ConsentService/ForgetShopper"}' in text

@@ -1,20 +1,22 @@
-"""Bad input on the port itself, in short; `python -m benchmarks.serving.fuzz` is the long run."""
+"""Bad input on the port itself, in short; `python -m benchmarks serving.fuzz` is the long run."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
-from support.gateway import Served, serve
+from support.gateway import RunningGateway, run_gateway
 
-from benchmarks.serving.bad_input import CONNECTIONS, STREAMS
-from benchmarks.serving.fuzz import fuzz
-from benchmarks.serving.load import Call
-from portrait.v1 import types_pb2 as types
+from benchmarks.common.fuzzing.bad_input import CONNECTIONS, STREAMS
+from benchmarks.common.fuzzing.fuzzer import fuzz
+from benchmarks.common.load.generator import Call
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
-VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 5})
+VISIT = shopper_pb2.ShopperRef(
+    history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 5}
+)
 CALLS = [
     Call("/portrait.v1.ProfileService/GetProfile", GetProfileRequest(shopper=VISIT).SerializeToString()),
     Call(
@@ -25,12 +27,12 @@ CALLS = [
 
 
 @pytest.fixture(scope="module")
-def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve(repository, tmp_path_factory.mktemp("fuzz")) as served:
+def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    with run_gateway(repository, tmp_path_factory.mktemp("fuzz")) as served:
         yield served
 
 
-def test_bad_input_of_every_kind(gateway: Served) -> None:
+def test_bad_input_of_every_kind(gateway: RunningGateway) -> None:
     report = fuzz(gateway.address, CALLS, 3_000, seed=1)
     kinds = {end.partition(":")[0] for end in report.ends}
     assert kinds == {make.__name__ for make in (*STREAMS, *CONNECTIONS)}
@@ -41,7 +43,7 @@ def test_bad_input_of_every_kind(gateway: Served) -> None:
     assert "fault" not in {line["event"] for line in gateway.logged}, gateway.log_text
 
 
-def test_a_call_that_ends_without_a_message_is_answered(gateway: Served) -> None:
+def test_a_call_that_ends_without_a_message_is_answered(gateway: RunningGateway) -> None:
     with grpc.insecure_channel(gateway.address) as channel:
         call = channel.stream_unary("/portrait.v1.ProfileService/GetProfile").future(iter(()), timeout=20)
         assert call.exception() is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from google.rpc import status_pb2
 from support import tiny_release
-from support.gateway import Served
+from support.gateway import RunningGateway
 
 from portrait.client import Client
 
@@ -118,7 +118,7 @@ def build_typescript(folder: Path) -> Command:
 
 @pytest.mark.parametrize("build", [build_python, build_go, build_java, build_typescript])
 def test_an_example_calls_the_gateway(
-    gateway: Served, shopper: str, tmp_path: Path, build: Callable[[Path], Command]
+    gateway: RunningGateway, shopper: str, tmp_path: Path, build: Callable[[Path], Command]
 ) -> None:
     program = build(tmp_path)
     told = run([*program, gateway.address, shopper], tmp_path).splitlines()

@@ -21,7 +21,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.certificates import make_authority, make_certificate
-from support.gateway import Served, serve
+from support.gateway import RunningGateway, run_gateway
 
 from portrait.client import Client, Event, EventType, Tls
 
@@ -69,7 +69,7 @@ def summary(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-def test_shoppers_of_a_release_are_answered_in_time(gateway: Served, repository: Path, tmp_path: Path) -> None:
+def test_shoppers_of_a_release_are_answered_in_time(gateway: RunningGateway, repository: Path, tmp_path: Path) -> None:
     ended = loadtest(tmp_path, gateway.address, repository, "--rate", "30", "--duration", "3s", *PATIENT)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     checks = summary(tmp_path)["checks"]
@@ -77,7 +77,7 @@ def test_shoppers_of_a_release_are_answered_in_time(gateway: Served, repository:
     assert checks["passes"] >= 80
 
 
-def test_a_teams_own_traffic_is_answered_in_stages(gateway: Served, own: list[str], tmp_path: Path) -> None:
+def test_a_teams_own_traffic_is_answered_in_stages(gateway: RunningGateway, own: list[str], tmp_path: Path) -> None:
     make_known(gateway.address)
     stages = ("--rate", "10", "--stage", "40:2s", "--stage", "40:1s")
     ended = loadtest(tmp_path, gateway.address, *own, *stages, *PATIENT)
@@ -96,7 +96,7 @@ def test_nobody_listens(own: list[str], tmp_path: Path) -> None:
     assert f"no load: the gateway at {address} can't be reached" in ended.stderr
 
 
-def test_too_few_answers_are_no_success(gateway: Served, own: list[str], tmp_path: Path) -> None:
+def test_too_few_answers_are_no_success(gateway: RunningGateway, own: list[str], tmp_path: Path) -> None:
     make_known(gateway.address)
     ended = loadtest(tmp_path, gateway.address, *own, "--rate", "5", "--duration", "2s", *PATIENT)
     assert ended.returncode == CROSSED
@@ -104,7 +104,7 @@ def test_too_few_answers_are_no_success(gateway: Served, own: list[str], tmp_pat
     assert summary(tmp_path)["checks"]["fails"] == 0
 
 
-def test_failures_are_told_apart_by_status(gateway: Served, own: list[str], tmp_path: Path) -> None:
+def test_failures_are_told_apart_by_status(gateway: RunningGateway, own: list[str], tmp_path: Path) -> None:
     slow = ("--deadline", "1ms", "--rate", "30", "--duration", "3s")
     ended = loadtest(tmp_path, gateway.address, *own, *slow)
     assert ended.returncode == CROSSED
@@ -139,7 +139,7 @@ def relay(address: str) -> Iterator[str]:
     thread.join()
 
 
-def test_connections_that_fail_are_failed_calls(gateway: Served, own: list[str], tmp_path: Path) -> None:
+def test_connections_that_fail_are_failed_calls(gateway: RunningGateway, own: list[str], tmp_path: Path) -> None:
     with relay(gateway.address) as address:
         ended = loadtest(tmp_path, address, *own, "--rate", "30", "--duration", "2s")
     assert ended.returncode == CROSSED
@@ -149,17 +149,17 @@ def test_connections_that_fail_are_failed_calls(gateway: Served, own: list[str],
 
 
 @pytest.fixture(scope="module")
-def secured(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Path]]:
+def secured(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningGateway, Path]]:
     """A gateway with TLS, and its authority."""
     folder = tmp_path_factory.mktemp("tls")
     make_authority(folder)
     make_certificate(folder, "server")
     tls = ("--tls-certificate", f"{folder}/server.pem", "--tls-key", f"{folder}/server.key")
-    with serve(repository, folder, *tls) as served:
+    with run_gateway(repository, folder, *tls) as served:
         yield served, folder / "ca.pem"
 
 
-def test_tls(secured: tuple[Served, Path], own: list[str], tmp_path: Path) -> None:
+def test_tls(secured: tuple[RunningGateway, Path], own: list[str], tmp_path: Path) -> None:
     served, authority = secured
     make_known(served.address, Tls(authority))
     short = ("--rate", "30", "--duration", "2s", *PATIENT)
@@ -170,7 +170,7 @@ def test_tls(secured: tuple[Served, Path], own: list[str], tmp_path: Path) -> No
     assert f"no load: the gateway at {served.address} can't be reached; is it running, and without TLS?" in ended.stderr
 
 
-def test_a_gateway_whose_models_are_down(secured: tuple[Served, Path], own: list[str], tmp_path: Path) -> None:
+def test_a_gateway_whose_models_are_down(secured: tuple[RunningGateway, Path], own: list[str], tmp_path: Path) -> None:
     served, authority = secured
     triton = served.triton_pid()
     os.kill(triton, signal.SIGSTOP)

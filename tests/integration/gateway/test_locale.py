@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import tiny_release
-from support.gateway import serve
+from support.gateway import run_gateway
 
 from portrait.features.release.layout import MODELS
 
@@ -111,7 +111,7 @@ def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, mo
     for name in ("LC_ALL", "LOCPATH", "PYTHONUTF8", "PYTHONCOERCECLOCALE"):
         monkeypatch.setenv(name, shell.environment[name])
     rules = [f"--consent-{purpose}=unless-withdrawn" for purpose in ("advertising", "demographics")]
-    with serve(repository, shell.folder, "--audience-minimum", "1", *rules) as served:
+    with run_gateway(repository, shell.folder, "--audience-minimum", "1", *rules) as served:
         monkeypatch.undo()
         shell.environment["PORTRAIT_ADDRESS"] = served.address
 
@@ -131,7 +131,7 @@ def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, mo
             assert set(found) == set(_SHOPPERS)
             assert "Île-de-France 上海" in ask("declare", _SHOPPERS[0], "--region", "Île-de-France 上海")
             profile = json.loads(ask("profile", _SHOPPERS[0], "--traits", "--json"))
-            assert ["Décoration", "台灯"] in [each["path"] for each in profile["interests"]]
+            assert ["Décoration", "台灯"] in [each["category_path"] for each in profile["interests"]]
             assert profile["traits"][0]["description"] == "不再回来"
             told = json.loads(ask("recommend", _SHOPPERS[0], "--query", "台灯", "--json"))
             assert "红色台灯 d'été" in [each["item"]["title"] for each in told["items"]]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import grpc
-from support.gateway import Stubs, command
+from support.gateway import Stubs, serve_command
 
 from portrait.v1.consent_service_pb2 import GetConsentsRequest
 from portrait.v1.consent_service_pb2_grpc import ConsentServiceStub
@@ -34,7 +34,7 @@ def free_port() -> int:
 @contextmanager
 def gateway(repository: Path, folder: Path, stderr: int, port: int, metrics: int) -> Iterator[subprocess.Popen[bytes]]:
     ports = ("--port", str(port), "--metrics-port", str(metrics))
-    process = subprocess.Popen(command(repository, folder, *ports), stderr=stderr)
+    process = subprocess.Popen(serve_command(repository, folder, *ports), stderr=stderr)
     try:
         yield process
     finally:

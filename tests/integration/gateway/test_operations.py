@@ -14,13 +14,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from support.certificates import make_authority, make_certificate
-from support.gateway import Served, Stubs, command, serve
+from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.metric_lint import GAUGES, gauges, lint
 
 from portrait.server.audiences.table import TABLE
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.server.storage.sqlite import open_store
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, item_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
@@ -28,7 +28,7 @@ from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-NOBODY = types.ShopperRef(shopper_id="nobody")
+NOBODY = shopper_pb2.ShopperRef(shopper_id="nobody")
 
 
 async def test_health_knows_the_server_and_each_service(stubs: Stubs) -> None:
@@ -64,34 +64,33 @@ async def test_a_request_id_comes_back(stubs: Stubs) -> None:
 
 
 async def test_a_deadline_that_is_too_short_is_kept(stubs: Stubs) -> None:
-    history = types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 10_000)
-    request = BatchGetProfilesRequest(shoppers=[types.ShopperRef(history=history)] * 10)
+    history = shopper_pb2.History(events=[{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}] * 10_000)
+    request = BatchGetProfilesRequest(shoppers=[shopper_pb2.ShopperRef(history=history)] * 10)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await stubs.profiles.BatchGetProfiles(request, timeout=0.05)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-async def test_the_log_tells_of_calls_but_nothing_of_shoppers(gateway: Served, stubs: Stubs) -> None:
+async def test_the_log_tells_of_calls_but_nothing_of_shoppers(gateway: RunningGateway, stubs: Stubs) -> None:
     secret = "secret-of-ann"
-    event = types.Event(
-        event_id=secret, type=types.EVENT_TYPE_SEARCH, query=secret, time=datetime.now(UTC), item_id=secret
+    event = event_pb2.Event(
+        event_id=secret, type=event_pb2.EVENT_TYPE_SEARCH, query=secret, time=datetime.now(UTC), item_id=secret
     )
     await stubs.events.RecordEvents(RecordEventsRequest(events=[{"shopper_id": secret, "event": event}]))
     metadata = (("x-request-id", "seen-in-log"),)
-    request = RecommendRequest(shopper=types.ShopperRef(shopper_id=secret), query=secret)
+    request = RecommendRequest(shopper=shopper_pb2.ShopperRef(shopper_id=secret), query=secret)
     await stubs.recommendations.Recommend(request, metadata=metadata)
     for wrong in (GetProfileRequest(shopper=NOBODY, fields={"paths": [secret]}),):
         with pytest.raises(grpc.aio.AioRpcError):
             await stubs.profiles.GetProfile(wrong)
-    await asyncio.sleep(0.1)
-    [line] = [line for line in gateway.logged if line.get("request_id") == "seen-in-log"]
+    [line] = gateway.lines("rpc", request_id="seen-in-log")
     assert line["method"] == "portrait.v1.RecommendationService/Recommend"
     assert (line["code"], line["items"], line["events"], line["release"]) == ("OK", 10, 1, 1)
     assert line["milliseconds"] > 0
     assert secret not in gateway.log_text
 
 
-async def test_metrics_count_calls(gateway: Served, stubs: Stubs) -> None:
+async def test_metrics_count_calls(gateway: RunningGateway, stubs: Stubs) -> None:
     await stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY))
     url = gateway.line("ready")["metrics"]
     text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
@@ -102,13 +101,13 @@ async def test_metrics_count_calls(gateway: Served, stubs: Stubs) -> None:
     assert 'portrait_catalogue_added{catalogue="products",release="1"}' in text
 
 
-async def scrape(gateway: Served) -> str:
+async def scrape(gateway: RunningGateway) -> str:
     """The metrics of a gateway; an HTTP error raises."""
     url = gateway.line("ready")["metrics"]
     return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
 
 
-async def test_prometheus_finds_no_fault_with_the_metrics(gateway: Served, stubs: Stubs) -> None:
+async def test_prometheus_finds_no_fault_with_the_metrics(gateway: RunningGateway, stubs: Stubs) -> None:
     await stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY))
     text = await scrape(gateway)
     assert gauges(text) <= GAUGES
@@ -120,7 +119,7 @@ async def test_prometheus_finds_no_fault_with_the_metrics(gateway: Served, stubs
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"shoppers": 3}', "\x00"])
 async def test_a_damaged_shopper_table_hides_no_other_metrics(
-    gateway: Served, repository: Path, tmp_path: Path, content: str
+    gateway: RunningGateway, repository: Path, tmp_path: Path, content: str
 ) -> None:
     audiences = Path(gateway.argument("--audiences"))
     damaged = audiences / Release.load(repository, 1).identity / f"{10**15}" / TABLE  # the newest
@@ -135,9 +134,9 @@ async def test_a_damaged_shopper_table_hides_no_other_metrics(
     assert 'portrait_log_lines_dropped_total{reason="queue_full"} 0.0' in text
 
 
-async def test_a_catalogue_that_was_emptied_has_no_metrics(gateway: Served, stubs: Stubs) -> None:
+async def test_a_catalogue_that_was_emptied_has_no_metrics(gateway: RunningGateway, stubs: Stubs) -> None:
     catalogue = uuid4().hex
-    item = types.Item(item_id="1", title="A lamp")
+    item = item_pb2.Item(item_id="1", title="A lamp")
     await stubs.catalogue.UpsertItems(UpsertItemsRequest(catalogue=catalogue, items=[item]))
     assert f'portrait_catalogue_items{{catalogue="{catalogue}",release="1"}} 1.0' in await scrape(gateway)
     await stubs.catalogue.DeleteItems(DeleteItemsRequest(catalogue=catalogue, item_ids=["1"]))
@@ -145,7 +144,7 @@ async def test_a_catalogue_that_was_emptied_has_no_metrics(gateway: Served, stub
 
 
 async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path) as gateway:
+    with run_gateway(repository, tmp_path, "--drain-seconds", "20") as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
@@ -163,10 +162,16 @@ async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: 
         assert gateway.line("stopped")
 
 
-async def test_a_second_gateway_on_the_same_port_is_refused(gateway: Served, repository: Path, tmp_path: Path) -> None:
+async def test_a_second_gateway_on_the_same_port_is_refused(
+    gateway: RunningGateway, repository: Path, tmp_path: Path
+) -> None:
     port = gateway.address.rpartition(":")[2]
     second = await asyncio.to_thread(
-        subprocess.run, command(repository, tmp_path, "--port", port), capture_output=True, encoding="utf-8", timeout=60
+        subprocess.run,
+        serve_command(repository, tmp_path, "--port", port),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
     )
     assert second.returncode == 1
     assert f"can't listen on 127.0.0.1:{port}" in second.stderr
@@ -174,11 +179,16 @@ async def test_a_second_gateway_on_the_same_port_is_refused(gateway: Served, rep
 
 
 def test_check_loads_everything_and_serves_nothing(repository: Path, tmp_path: Path) -> None:
-    done = subprocess.run(command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=60)
+    done = subprocess.run(
+        serve_command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=60
+    )
     assert done.returncode == 0
     assert '"event": "ready"' not in done.stderr
     done = subprocess.run(
-        command(repository, tmp_path, "--check", "--release", "7"), capture_output=True, encoding="utf-8", timeout=60
+        serve_command(repository, tmp_path, "--check", "--release", "7"),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -196,7 +206,9 @@ def test_check_finds_damage_that_a_start_does_not(repository: Path, tmp_path: Pa
     with state.open("r+b") as file:
         file.seek(state.stat().st_size // 8192 * 4096)
         file.write(b"\xa5" * 4096)
-    done = subprocess.run(command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=60)
+    done = subprocess.run(
+        serve_command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=60
+    )
     assert done.returncode == 1
     assert "portrait.db is damaged" in done.stderr
     assert "Traceback" not in done.stderr
@@ -215,7 +227,7 @@ async def test_only_callers_of_the_authority_are_served(repository: Path, tmp_pa
     authority, key, certificate = (file.read_bytes() for file in files)
     tls = ("--tls-certificate", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/server.key")
     request = RecommendRequest(shopper=NOBODY)
-    with serve(repository, tmp_path, *tls, "--tls-client-ca", f"{tmp_path}/ca.pem") as gateway:
+    with run_gateway(repository, tmp_path, *tls, "--tls-client-ca", f"{tmp_path}/ca.pem") as gateway:
         known = grpc.ssl_channel_credentials(authority, key, certificate)
         async with grpc.aio.secure_channel(gateway.address, known) as channel:
             assert len((await Stubs.over(channel).recommendations.Recommend(request)).items) == 10

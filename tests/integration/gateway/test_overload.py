@@ -15,22 +15,22 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 
 from portrait.client import AsyncClient, Event, EventType, Priority, UnavailableError
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 DEADLINE = 3.0
 FRESH = ("--answer-seconds", "0")
 """What is answered again costs nothing, and is never refused nor degraded."""
-VISIT = types.ShopperRef(history={"events": [{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]})
+VISIT = shopper_pb2.ShopperRef(history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]})
 ASKED = RecommendRequest(shopper=VISIT)
 ALLOWED = RecommendRequest(shopper=VISIT, allow_degraded=True)
 
 
-async def metrics(gateway: Served) -> dict[str, float]:
+async def metrics(gateway: RunningGateway) -> dict[str, float]:
     url = gateway.line("ready")["metrics"]
     text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
@@ -63,7 +63,7 @@ async def serving(stubs: Stubs) -> None:
 async def test_without_triton_answers_are_degraded_where_that_is_allowed(
     repository: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
-    with serve(repository, tmp_path, *FRESH) as gateway:
+    with run_gateway(repository, tmp_path, *FRESH) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             embedding = GetProfileRequest(shopper=VISIT, fields={"paths": ["embedding"]}, allow_degraded=True)
@@ -101,7 +101,7 @@ async def test_without_triton_answers_are_degraded_where_that_is_allowed(
 class Crowd:
     """Calls of one caller, and what became of them."""
 
-    def __init__(self, gateway: Served, caller: str, priority: Priority = Priority.INTERACTIVE) -> None:
+    def __init__(self, gateway: RunningGateway, caller: str, priority: Priority = Priority.INTERACTIVE) -> None:
         self.client = AsyncClient(gateway.address, caller=caller, priority=priority)
         self.outcomes: Counter[str] = Counter()
 
@@ -118,7 +118,7 @@ class Crowd:
             self.outcomes["refused" if refused else "failed"] += 1
 
 
-async def admission(gateway: Served) -> dict[str, float]:
+async def admission(gateway: RunningGateway) -> dict[str, float]:
     """What the gate of the models shows, by name and the labels beside its kind."""
     found = {}
     for name, value in (await metrics(gateway)).items():
@@ -128,7 +128,7 @@ async def admission(gateway: Served) -> dict[str, float]:
 
 
 async def test_more_than_can_be_done_is_refused_by_priority_and_by_caller(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path, "--max-concurrent-rpcs", "8", *FRESH) as gateway:
+    with run_gateway(repository, tmp_path, "--max-concurrent-rpcs", "8", *FRESH) as gateway:
         greedy, modest, batch = Crowd(gateway, "search"), Crowd(gateway, "mail"), Crowd(gateway, "ads", Priority.BATCH)
         crowds = (greedy, modest, batch)
         for crowd in crowds:
@@ -152,7 +152,7 @@ async def test_more_than_can_be_done_is_refused_by_priority_and_by_caller(reposi
 
 async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_path: Path) -> None:
     """Of 8 places a caller gets 4, and batch work those up to the 6th: told exactly, as no answer frees a place."""
-    with serve(repository, tmp_path, "--max-concurrent-rpcs", "8", *FRESH) as gateway:
+    with run_gateway(repository, tmp_path, "--max-concurrent-rpcs", "8", *FRESH) as gateway:
         greedy, modest, batch = Crowd(gateway, "search"), Crowd(gateway, "mail"), Crowd(gateway, "ads", Priority.BATCH)
         for crowd in (greedy, modest, batch):
             await crowd.ask(1)
@@ -188,7 +188,7 @@ async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_p
 
 async def test_a_storm_of_callers_who_leave_costs_little_and_leaves_nothing(repository: Path, tmp_path: Path) -> None:
     chance = random.Random(1)
-    with serve(repository, tmp_path, *FRESH) as gateway:
+    with run_gateway(repository, tmp_path, *FRESH) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
 

@@ -20,16 +20,16 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from support.gateway import Served, Stubs, command, serve
+from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.metric_lint import GAUGES, gauges, lint
 from support.recording_proxy import Proxy, recording_proxy
 
 from portrait.client import Client, Event, EventType
 from portrait.client.channels import OPTIONS
-from portrait.server.rollout.gateways import Gateway
+from portrait.server.rollout.gateway_status import Gateway
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton.model_processes import find_model_processes
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
@@ -51,13 +51,13 @@ def proxy() -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="module")
-def gateway(repository: Path, folder: Path, proxy: Proxy) -> Iterator[Served]:
+def gateway(repository: Path, folder: Path, proxy: Proxy) -> Iterator[RunningGateway]:
     """One gateway for all tests, in an environment that names a proxy: nothing here may ask it."""
     with ExitStack() as closing:
         with pytest.MonkeyPatch.context() as patch:
             set_variables(patch, proxy)
             patch.delenv("ORT_DISABLE_TELEMETRY")  # what runs here says so for itself
-            served = closing.enter_context(serve(repository, folder, "--processes", "2"))
+            served = closing.enter_context(run_gateway(repository, folder, "--processes", "2"))
         yield served
 
 
@@ -85,7 +85,7 @@ async def connected(address: str, count: int = CONNECTIONS) -> AsyncIterator[lis
         await channel.close()
 
 
-def processes(served: Served) -> list[int]:
+def processes(served: RunningGateway) -> list[int]:
     """Ids of the gateway processes."""
     pid = served.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
@@ -95,19 +95,19 @@ def processes(served: Served) -> list[int]:
     return [int(worker) for worker in workers]
 
 
-def scrape(served: Served) -> str:
+def scrape(served: RunningGateway) -> str:
     with urllib.request.urlopen(served.line("ready")["metrics"], timeout=5) as answer:
         return str(answer.read().decode())
 
 
-def metrics(served: Served) -> dict[str, float]:
+def metrics(served: RunningGateway) -> dict[str, float]:
     text = scrape(served)
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, value in pairs}
 
 
 async def record(stubs: Stubs, shopper: str, event_id: str) -> None:
-    event = types.Event(event_id=event_id, type=types.EVENT_TYPE_VIEW, item_id="i0", time=Timestamp())
+    event = event_pb2.Event(event_id=event_id, type=event_pb2.EVENT_TYPE_VIEW, item_id="i0", time=Timestamp())
     event.time.GetCurrentTime()
     response = await stubs.events.RecordEvents(
         RecordEventsRequest(events=[{"shopper_id": shopper, "event": event}]), timeout=5
@@ -120,7 +120,7 @@ async def count(stubs: Stubs, shopper: str) -> int:
     return response.profile.event_count
 
 
-async def test_both_serve_and_one_scrape_gives_sums(gateway: Served) -> None:
+async def test_both_serve_and_one_scrape_gives_sums(gateway: RunningGateway) -> None:
     async with connected(gateway.address) as all_stubs:
         before = metrics(gateway)
         for stubs in all_stubs:
@@ -130,18 +130,18 @@ async def test_both_serve_and_one_scrape_gives_sums(gateway: Served) -> None:
     assert after[name] - before.get(name, 0.0) == CONNECTIONS
     assert after["portrait_processes"] == 2
     assert after["portrait_release"] == 1
-    served_by = {line["pid"] for line in gateway.logged if line["event"] == "process ready"}
+    served_by = {line["pid"] for line in gateway.lines("process ready", 2)}
     assert len(served_by) == 2
 
 
-def test_prometheus_finds_no_fault_with_the_sums(gateway: Served) -> None:
+def test_prometheus_finds_no_fault_with_the_sums(gateway: RunningGateway) -> None:
     text = scrape(gateway)
     assert gauges(text) <= GAUGES
     assert lint(text) == ""
 
 
 def test_loopback_ignores_the_proxies_of_the_environment(
-    gateway: Served, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    gateway: RunningGateway, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_variables(monkeypatch, proxy)
     event = Event(EventType.VIEW, item_id="i0", time=datetime.now(UTC))
@@ -152,14 +152,14 @@ def test_loopback_ignores_the_proxies_of_the_environment(
     assert proxy.requests == []
 
 
-async def test_an_event_counts_for_every_process_at_once(gateway: Served, shopper: str) -> None:
+async def test_an_event_counts_for_every_process_at_once(gateway: RunningGateway, shopper: str) -> None:
     async with connected(gateway.address) as all_stubs:
         for place, stubs in enumerate(all_stubs):
             await record(stubs, shopper, f"{shopper}-{place}")
             assert [await count(each, shopper) for each in all_stubs] == [place + 1] * CONNECTIONS
 
 
-async def test_an_item_reaches_every_process_within_a_second(gateway: Served) -> None:
+async def test_an_item_reaches_every_process_within_a_second(gateway: RunningGateway) -> None:
     request = UpsertItemsRequest(catalogue="ads", items=[{"item_id": "new", "title": "A new lamp"}])
     async with connected(gateway.address) as all_stubs:
         await all_stubs[0].catalogue.UpsertItems(request, timeout=5)
@@ -173,7 +173,7 @@ async def test_an_item_reaches_every_process_within_a_second(gateway: Served) ->
 
 
 async def test_item_changes_of_others_arrive_again_after_a_fault_of_the_state_file(
-    gateway: Served, state: Path
+    gateway: RunningGateway, state: Path
 ) -> None:
     async with connected(gateway.address) as all_stubs:
         await until_health(all_stubs, health_pb2.HealthCheckResponse.SERVING)
@@ -191,7 +191,7 @@ async def test_item_changes_of_others_arrive_again_after_a_fault_of_the_state_fi
             for stubs in all_stubs:
                 while not await has_item(stubs, "later"):
                     await asyncio.sleep(0.05)
-    failed = [line for line in gateway.logged if line["event"] == "background_task_failed"]
+    failed = gateway.lines("background_task_failed")
     assert {(line["task"], line["exception"]) for line in failed} == {("item changes", "OperationalError")}
     assert "item_changes" not in json.dumps(failed)
 
@@ -212,7 +212,7 @@ async def until_health(all_stubs: list[Stubs], status: int) -> None:
                 await asyncio.sleep(0.05)
 
 
-def counters(served: Served) -> dict[str, float]:
+def counters(served: RunningGateway) -> dict[str, float]:
     """All that is counted."""
     names = ("_total", "_count", "_sum", "_bucket")
     return {name: value for name, value in metrics(served).items() if name.partition("{")[0].endswith(names)}
@@ -223,7 +223,7 @@ def fallen(before: dict[str, float], after: dict[str, float]) -> list[str]:
     return [name for name, value in before.items() if after.get(name, -1.0) < value]
 
 
-async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: Served, shopper: str) -> None:
+async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: RunningGateway, shopper: str) -> None:
     accepted: list[str] = []
     failed: list[grpc.StatusCode] = []
     stop = asyncio.Event()
@@ -243,7 +243,7 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
     before = processes(gateway)
     async with connected(gateway.address) as all_stubs:
         for stubs in all_stubs:  # texts that no process has encoded
-            words = {"type": types.EVENT_TYPE_SEARCH, "query": f"rug {id(stubs)}"}
+            words = {"type": event_pb2.EVENT_TYPE_SEARCH, "query": f"rug {id(stubs)}"}
             await stubs.recommendations.Recommend(RecommendRequest(shopper={"history": {"events": [words]}}), timeout=5)
         counted = counters(gateway)
         assert counted["portrait_text_cache_misses_total"] >= CONNECTIONS
@@ -265,7 +265,7 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
     assert metrics(gateway)["portrait_process_restarts_total"] == 1
 
 
-async def test_a_model_process_that_hangs_is_replaced(gateway: Served) -> None:
+async def test_a_model_process_that_hangs_is_replaced(gateway: RunningGateway) -> None:
     hung = next(each for each in find_model_processes(gateway.triton_pid()) if each.model == "ranker")
     os.kill(hung.pid, signal.SIGSTOP)
     try:
@@ -278,10 +278,10 @@ async def test_a_model_process_that_hangs_is_replaced(gateway: Served) -> None:
     assert gateway.line("triton killed")["model"] == "ranker"
 
 
-async def repaired(gateway: Served, all_stubs: list[Stubs]) -> bool:
+async def repaired(gateway: RunningGateway, all_stubs: list[Stubs]) -> bool:
     """Tell whether every connection is answered after Triton was killed."""
     was_killed = any(line["event"] == "triton killed" for line in gateway.logged)
-    request = RecommendRequest(shopper={"history": {"events": [{"type": types.EVENT_TYPE_SEARCH, "query": "rug"}]}})
+    request = RecommendRequest(shopper={"history": {"events": [{"type": event_pb2.EVENT_TYPE_SEARCH, "query": "rug"}]}})
     calls = [stubs.recommendations.Recommend(request, timeout=10) for stubs in all_stubs]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     return was_killed and all(isinstance(answer, RecommendResponse) for answer in answers)
@@ -292,7 +292,7 @@ async def test_all_switch_to_a_promoted_release_and_keep_it_when_triton_dies(
 ) -> None:
     repository = Path(shutil.copytree(two_releases, tmp_path / "repository"))
     Traffic(1).write(repository)
-    with serve(repository, tmp_path, "--processes", "2") as served:
+    with run_gateway(repository, tmp_path, "--processes", "2") as served:
         Traffic(1).promoted(2).write(repository)
         await until(served, "portrait_release", 2)
         request = RecommendRequest(shopper={"history": {"events": [{"type": 2, "item_id": "wool-rug-red"}]}})
@@ -304,7 +304,7 @@ async def test_all_switch_to_a_promoted_release_and_keep_it_when_triton_dies(
                 assert (await patient(stubs, request)).release == 2
 
 
-async def until(served: Served, metric: str, value: float) -> None:
+async def until(served: RunningGateway, metric: str, value: float) -> None:
     async with asyncio.timeout(60):
         while metrics(served).get(metric) != value:
             await asyncio.sleep(0.2)
@@ -321,7 +321,7 @@ async def patient(stubs: Stubs, request: RecommendRequest) -> RecommendResponse:
 
 
 def test_all_end_on_sigterm_and_nothing_is_left(repository: Path, tmp_path: Path) -> None:
-    with serve(repository, tmp_path, "--processes", "2", "--drain-seconds", "2") as served:
+    with run_gateway(repository, tmp_path, "--processes", "2", "--drain-seconds", "2") as served:
         children = processes(served)
         port = int(served.address.rsplit(":", 1)[1])
         assert served.terminate() == 0
@@ -337,9 +337,11 @@ def test_a_port_that_somebody_listens_on_is_refused(repository: Path, tmp_path: 
         taken.listen()
         port = str(taken.getsockname()[1])
         process = subprocess.Popen(
-            command(repository, tmp_path, "--processes", "2", "--port", port), stderr=subprocess.PIPE, encoding="utf-8"
+            serve_command(repository, tmp_path, "--processes", "2", "--port", port),
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
         )
-        served = Served(process)
+        served = RunningGateway(process)
         served.read()
     assert served.process.wait(10) == 1
     assert "in use" in served.line("failed")["reason"]
@@ -358,7 +360,7 @@ def served_connections(pid: int, port: int) -> int:
 
 async def test_callers_spread_again_after_a_process_was_away(repository: Path, tmp_path: Path) -> None:
     how = ("--processes", "2", "--host", "::1", "--metrics-host", "[::1]", "--connection-age-seconds", "1")
-    with serve(repository, tmp_path, *how) as gateway:
+    with run_gateway(repository, tmp_path, *how) as gateway:
         assert gateway.address.startswith("[::1]:")
         port = int(gateway.address.rpartition(":")[2])
         stop = asyncio.Event()
@@ -403,7 +405,7 @@ async def test_callers_spread_again_after_a_process_was_away(repository: Path, t
 
 
 async def count_of_nobody(stubs: Stubs) -> None:
-    history = types.History(events=[{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
+    history = shopper_pb2.History(events=[{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}])
     # One that is made again waits for a connection instead of failing at once.
-    request = GetProfileRequest(shopper=types.ShopperRef(history=history))
+    request = GetProfileRequest(shopper=shopper_pb2.ShopperRef(history=history))
     await stubs.profiles.GetProfile(request, timeout=30, wait_for_ready=True)

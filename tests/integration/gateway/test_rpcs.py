@@ -10,7 +10,7 @@ import pytest
 from support import tiny_release
 from support.gateway import Stubs
 
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, item_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import (
     RECORD_STATUS_ACCEPTED,
@@ -26,14 +26,14 @@ from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 LAMPS = ("desk-lamp-red", "floor-lamp-red", "desk-lamp-blue")
 
 
-def viewed(event_id: str, item_id: str, hours_ago: float = 1, **fields: Any) -> types.Event:
+def viewed(event_id: str, item_id: str, hours_ago: float = 1, **fields: Any) -> event_pb2.Event:
     time = datetime.now(UTC) - timedelta(hours=hours_ago)
-    return types.Event(
-        **{"event_id": event_id, "type": types.EVENT_TYPE_VIEW, "item_id": item_id, "time": time} | fields
+    return event_pb2.Event(
+        **{"event_id": event_id, "type": event_pb2.EVENT_TYPE_VIEW, "item_id": item_id, "time": time} | fields
     )
 
 
-async def record(stubs: Stubs, shopper: str, *events: types.Event) -> RecordEventsResponse:
+async def record(stubs: Stubs, shopper: str, *events: event_pb2.Event) -> RecordEventsResponse:
     sent = [{"shopper_id": shopper, "event": event} for event in events]
     return await stubs.events.RecordEvents(RecordEventsRequest(events=sent))
 
@@ -43,8 +43,8 @@ async def record_lamps(stubs: Stubs, shopper: str) -> None:
     assert (await record(stubs, shopper, *events)).accepted == len(LAMPS)
 
 
-def ref(shopper: str) -> types.ShopperRef:
-    return types.ShopperRef(shopper_id=shopper)
+def ref(shopper: str) -> shopper_pb2.ShopperRef:
+    return shopper_pb2.ShopperRef(shopper_id=shopper)
 
 
 async def test_each_event_is_accepted_known_or_rejected_by_itself(stubs: Stubs, shopper: str) -> None:
@@ -66,7 +66,7 @@ async def test_an_event_id_is_of_its_shopper_and_of_one_event(stubs: Stubs, shop
     assert (await record(stubs, shopper, seen)).accepted == 1
     assert (await record(stubs, other_shopper, seen)).accepted == 1
     assert (await record(stubs, shopper, seen)).duplicates == 1
-    cheaper = types.Event()
+    cheaper = event_pb2.Event()
     cheaper.CopyFrom(seen)
     cheaper.price = 25.0
     answer = await record(stubs, shopper, viewed("another", "wool-rug-red"), cheaper)
@@ -86,7 +86,7 @@ async def test_a_profile_says_what_the_events_say(stubs: Stubs, shopper: str) ->
     assert profile.shopper_id == shopper
     assert profile.event_count == len(LAMPS)
     assert profile.release == 1
-    deepest = [interest for interest in profile.interests if list(interest.path) == ["Home", "Lamps"]]
+    deepest = [interest for interest in profile.interests if list(interest.category_path) == ["Home", "Lamps"]]
     assert set(deepest[0].evidence_event_ids) == {f"{shopper}-{n}" for n in range(3)}
     assert "lamp" in {keyword.word.lower() for keyword in profile.keywords}
     assert profile.first_event_time.seconds < profile.last_event_time.seconds <= profile.computed_at.seconds
@@ -105,31 +105,33 @@ async def test_a_field_mask_picks_fields(stubs: Stubs, shopper: str) -> None:
 
 async def test_every_part_of_a_profile_is_there_or_says_why_not(stubs: Stubs, shopper: str) -> None:
     bought = [
-        viewed(f"{shopper}-{n}", LAMPS[n % 3], 24 * (60 - 6 * n), type=types.EVENT_TYPE_PURCHASE, price=13.0)
+        viewed(f"{shopper}-{n}", LAMPS[n % 3], 24 * (60 - 6 * n), type=event_pb2.EVENT_TYPE_PURCHASE, price=13.0)
         for n in range(10)
     ]
-    search = viewed(f"{shopper}-s", "", 0.2, type=types.EVENT_TYPE_SEARCH, query="green lamp")
+    search = viewed(f"{shopper}-s", "", 0.2, type=event_pb2.EVENT_TYPE_SEARCH, query="green lamp")
     await record(stubs, shopper, *bought, search, viewed(f"{shopper}-v", "bedside-lamp-green", 0.1))
     profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=ref(shopper)))).profile
     said = {field.name for field, _ in profile.ListFields()}
     assert {each.field for each in profile.absent} == {"aversions", "demographics"}
     assert said >= {
         *("interests", "keywords", "price_bands", "brands", "discount_sensitivity", "session", "recent_queries"),
-        *("purchase_cycles", "value", "rhythm", "summary", "absent"),
+        *("purchase_cycles", "customer_value", "activity_pattern", "summary", "absent"),
     }
     assert (profile.session.stage, profile.session.active) == (SESSION_STAGE_SEARCHING, True)
     assert [query.query for query in profile.recent_queries] == ["green lamp"]
-    assert list(profile.purchase_cycles[0].path) == ["Home", "Lamps"]
+    assert list(profile.purchase_cycles[0].category_path) == ["Home", "Lamps"]
     assert 0.5 < profile.purchase_cycles[0].due_probability < 1.0
     assert all(sentence.english and sentence.chinese for sentence in profile.summary)
 
 
 async def test_a_refund_speaks_against_an_item_and_the_models_do_not_see_it(stubs: Stubs, shopper: str) -> None:
-    bought = viewed(f"{shopper}-1", "wool-rug-red", 3, type=types.EVENT_TYPE_PURCHASE, price=30.0)
+    bought = viewed(f"{shopper}-1", "wool-rug-red", 3, type=event_pb2.EVENT_TYPE_PURCHASE, price=30.0)
     await record(stubs, shopper, bought)
     request = GetProfileRequest(shopper=ref(shopper), fields={"paths": ["embedding", "interests", "aversions"]})
     before = (await stubs.profiles.GetProfile(request)).profile
-    await record(stubs, shopper, viewed(f"{shopper}-2", "wool-rug-red", 1, type=types.EVENT_TYPE_REFUND, price=30.0))
+    await record(
+        stubs, shopper, viewed(f"{shopper}-2", "wool-rug-red", 1, type=event_pb2.EVENT_TYPE_REFUND, price=30.0)
+    )
     after = (await stubs.profiles.GetProfile(request)).profile
     observed = [[each for each in profile.interests if not each.inferred] for profile in (before, after)]
     assert [bool(each) for each in observed] == [True, False]
@@ -190,7 +192,7 @@ async def test_an_event_of_a_clock_that_runs_ahead_counts_at_once(stubs: Stubs, 
 async def test_an_inline_history_is_ordered_by_time_and_stored_nowhere(stubs: Stubs) -> None:
     events = [
         viewed("", "wool-rug-red", 1),
-        types.Event(type=types.EVENT_TYPE_SEARCH, query="台灯 🛋"),
+        event_pb2.Event(type=event_pb2.EVENT_TYPE_SEARCH, query="台灯 🛋"),
         viewed("", "desk-lamp-red", 2),
     ]
     request = GetProfileRequest(shopper={"history": {"events": events}})
@@ -202,7 +204,7 @@ async def test_an_inline_history_is_ordered_by_time_and_stored_nowhere(stubs: St
 
 async def test_a_batch_serves_each_shopper_or_says_why_not(stubs: Stubs, shopper: str) -> None:
     await record_lamps(stubs, shopper)
-    request = BatchGetProfilesRequest(shoppers=[ref(shopper), ref("nobody"), types.ShopperRef(), ref(shopper)])
+    request = BatchGetProfilesRequest(shoppers=[ref(shopper), ref("nobody"), shopper_pb2.ShopperRef(), ref(shopper)])
     results = (await stubs.profiles.BatchGetProfiles(request)).results
     assert [result.WhichOneof("result") for result in results] == ["profile", "error", "error", "profile"]
     assert results[0].profile.event_count == len(LAMPS)
@@ -224,7 +226,7 @@ async def test_recommendations_are_personal(stubs: Stubs, shopper: str) -> None:
 
 
 async def test_nobody_in_particular_gets_what_is_popular_or_fits_the_query(stubs: Stubs) -> None:
-    for unknown in (ref("nobody"), types.ShopperRef(history=types.History())):
+    for unknown in (ref("nobody"), shopper_pb2.ShopperRef(history=shopper_pb2.History())):
         popular = await stubs.recommendations.Recommend(RecommendRequest(shopper=unknown, k=5))
         assert (len(popular.items), popular.event_count) == (5, 0)
         assert popular.items[0].item.item_id == tiny_release.ITEMS[0].item_id
@@ -272,8 +274,8 @@ async def test_candidates_come_back_in_order_and_all_of_them(stubs: Stubs, shopp
 
 
 async def test_items_come_are_replaced_and_go(stubs: Stubs) -> None:
-    item = types.Item(item_id="h1", title="How do I return a lamp?", attributes={"语言": "English"}, price=0)
-    bad = types.Item(item_id="h2", title="x" * 50_000)
+    item = item_pb2.Item(item_id="h1", title="How do I return a lamp?", attributes={"语言": "English"}, price=0)
+    bad = item_pb2.Item(item_id="h2", title="x" * 50_000)
     answer = await stubs.catalogue.UpsertItems(UpsertItemsRequest(catalogue="help", items=[item, bad]))
     assert answer.stored == 1
     [error] = answer.errors

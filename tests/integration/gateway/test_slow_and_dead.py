@@ -15,10 +15,10 @@ from uuid import uuid4
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 
 from portrait.server.triton.model_processes import ModelProcess, find_model_processes
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
@@ -39,8 +39,8 @@ class Load:
 
     async def ask(self) -> None:
         word = uuid4().hex
-        event = {"type": types.EVENT_TYPE_SEARCH, "query": f"rug {word}"}
-        shopper = types.ShopperRef(history={"events": [event]})
+        event = {"type": event_pb2.EVENT_TYPE_SEARCH, "query": f"rug {word}"}
+        shopper = shopper_pb2.ShopperRef(history={"events": [event]})
         try:
             recommend = RecommendRequest(shopper=shopper, query=f"lamp {word}")
             await self._stubs.recommendations.Recommend(recommend, timeout=AMPLE)
@@ -64,7 +64,7 @@ class Load:
 
 
 @asynccontextmanager
-async def loaded(gateway: Served, callers: int = 8) -> AsyncIterator[Load]:
+async def loaded(gateway: RunningGateway, callers: int = 8) -> AsyncIterator[Load]:
     """A gateway under load."""
     async with grpc.aio.insecure_channel(gateway.address, [("grpc.enable_retries", 0)]) as channel:
         load = Load(Stubs.over(channel))
@@ -97,7 +97,7 @@ def _spin() -> None:
         pass
 
 
-async def test_a_triton_that_stands_still_for_a_while_fails_no_call_that_has_time(gateway: Served) -> None:
+async def test_a_triton_that_stands_still_for_a_while_fails_no_call_that_has_time(gateway: RunningGateway) -> None:
     async with loaded(gateway, callers=16) as load:
         triton = gateway.triton_pid()
         os.kill(triton, signal.SIGSTOP)
@@ -112,7 +112,7 @@ async def test_a_triton_that_stands_still_for_a_while_fails_no_call_that_has_tim
     assert gateway.triton_pid() == triton
 
 
-async def test_busy_cores_fail_no_call_that_has_time(gateway: Served) -> None:
+async def test_busy_cores_fail_no_call_that_has_time(gateway: RunningGateway) -> None:
     triton = gateway.triton_pid()
     with saturated(4 * (os.cpu_count() or 2)):
         async with loaded(gateway) as load:
@@ -123,7 +123,7 @@ async def test_busy_cores_fail_no_call_that_has_time(gateway: Served) -> None:
 
 
 @pytest.mark.parametrize("model", ["text_encoder", "profile_encoder", "ranker", "trait_heads"])
-async def test_a_killed_model_process_is_replaced(gateway: Served, model: str) -> None:
+async def test_a_killed_model_process_is_replaced(gateway: RunningGateway, model: str) -> None:
     """The shipped configuration has two text encoders, of which one is killed."""
     async with loaded(gateway, callers=2) as load:
         said: list[int] = []
@@ -150,11 +150,11 @@ async def _note_health(load: Load, said: list[int]) -> None:
         said.append(answer.status)
 
 
-def _lines_of(gateway: Served, process: ModelProcess) -> list[dict[str, object]]:
+def _lines_of(gateway: RunningGateway, process: ModelProcess) -> list[dict[str, object]]:
     return [line for line in gateway.logged if line.get("pid") == process.pid]
 
 
-def _living(gateway: Served, before: int) -> list[ModelProcess]:
+def _living(gateway: RunningGateway, before: int) -> list[ModelProcess]:
     """The living model processes of a server that runs in place of another one."""
     try:
         server = gateway.triton_pid()
@@ -203,7 +203,7 @@ async def test_a_remote_triton_is_told_to_load_a_model_again_whose_process_died(
 ) -> None:
     with (
         nobodys_triton(repository, tmp_path) as (triton, url),
-        serve(repository, tmp_path, "--triton-url", url) as gateway,
+        run_gateway(repository, tmp_path, "--triton-url", url) as gateway,
     ):
         async with loaded(gateway, callers=2) as load:
             said: list[int] = []

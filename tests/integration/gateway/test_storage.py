@@ -12,10 +12,10 @@ from uuid import uuid4
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 from support.small_disk import fill, make_room, small_disk
 
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 from portrait.v1.consent_service_pb2 import ForgetShopperRequest, SetConsentsRequest
 from portrait.v1.consent_service_pb2_grpc import ConsentServiceStub
@@ -26,7 +26,7 @@ ITEM: dict[str, Any] = {"item_id": "new", "title": "Purple desk lamp"}
 
 
 def events(shopper: str, first: int, count: int) -> RecordEventsRequest:
-    view = {"type": types.EVENT_TYPE_SEARCH, "query": "x" * 900, "time": datetime.now(UTC)}
+    view = {"type": event_pb2.EVENT_TYPE_SEARCH, "query": "x" * 900, "time": datetime.now(UTC)}
     sent = [
         {"shopper_id": shopper, "event": {"event_id": f"{shopper}-{n}", **view}} for n in range(first, first + count)
     ]
@@ -54,7 +54,7 @@ def locked(path: str) -> Iterator[None]:
         other.close()
 
 
-async def test_what_could_not_be_stored_changes_nothing(gateway: Served, stubs: Stubs, shopper: str) -> None:
+async def test_what_could_not_be_stored_changes_nothing(gateway: RunningGateway, stubs: Stubs, shopper: str) -> None:
     catalogue = f"catalogue-{uuid4().hex}"
     consents = ConsentServiceStub(stubs.channel)
     await stubs.catalogue.UpsertItems(UpsertItemsRequest(catalogue=catalogue, items=[ITEM | {"item_id": "old"}]))
@@ -94,7 +94,7 @@ async def _record_until_killed(stubs: Stubs, shopper: str, acknowledged: list[st
 async def test_a_full_disk_and_then_a_kill(repository: Path, tmp_path: Path) -> None:
     acknowledged: list[str] = []
     with small_disk(tmp_path / "disk", 48) as disk:
-        with serve(repository, disk) as gateway:
+        with run_gateway(repository, disk) as gateway:
             async with grpc.aio.insecure_channel(gateway.address) as channel:
                 stubs = Stubs.over(channel)
                 for shopper in ("ann", "bob"):
@@ -106,7 +106,7 @@ async def test_a_full_disk_and_then_a_kill(repository: Path, tmp_path: Path) -> 
                 assert await status(upsert) == ("RESOURCE_EXHAUSTED", True)
                 item = stubs.catalogue.GetItem(GetItemRequest(catalogue="ads", item_id="i1"))
                 assert (await status(item))[0] == "NOT_FOUND"
-                asked = GetProfileRequest(shopper=types.ShopperRef(shopper_id="bob"))
+                asked = GetProfileRequest(shopper=shopper_pb2.ShopperRef(shopper_id="bob"))
                 assert (await stubs.profiles.GetProfile(asked)).profile.event_count == 500
                 forget = ForgetShopperRequest(shopper_id="ann")
                 assert (await ConsentServiceStub(channel).ForgetShopper(forget)).event_count == 500

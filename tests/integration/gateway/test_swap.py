@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from support.gateway import Served, Stubs, serve
+from support.gateway import RunningGateway, Stubs, run_gateway
 from tritonclient.grpc.aio import InferenceServerClient
 from typer.testing import CliRunner, Result
 
@@ -25,17 +25,17 @@ from portrait.features.release.manifest import Manifest
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.traffic import Traffic, file_of
 from portrait.server.triton import EmbeddedTriton
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 
 DEADLINE = 5.0
-HISTORY = types.ShopperRef(
+HISTORY = shopper_pb2.ShopperRef(
     history={
         "events": [
-            {"type": types.EVENT_TYPE_VIEW, "item_id": item}
+            {"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item}
             for item in ("desk-lamp-red", "frying-pan-blue", "wool-rug-green", "garden-spade-black")
         ]
     }
@@ -88,25 +88,25 @@ def block(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def serving(repository: Path, folder: Path, *arguments: str) -> AsyncIterator[tuple[Served, Stubs]]:
+async def serving(repository: Path, folder: Path, *arguments: str) -> AsyncIterator[tuple[RunningGateway, Stubs]]:
     folder.mkdir(exist_ok=True)
-    with serve(repository, folder, *arguments) as gateway:
+    with run_gateway(repository, folder, *arguments) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             yield gateway, Stubs.over(channel)
 
 
-async def command(repository: Path, *arguments: str, gateways: tuple[Served, ...] = ()) -> Result:
+async def command(repository: Path, *arguments: str, gateways: tuple[RunningGateway, ...] = ()) -> Result:
     urls = [word for each in gateways for word in ("--gateway", str(each.line("ready")["metrics"]))]
     words = [*arguments, "--repository", str(repository), *urls]
     return await asyncio.to_thread(CliRunner().invoke, release, words, env={"COLUMNS": "300"})
 
 
-async def swap(repository: Path, *arguments: str, gateways: tuple[Served, ...]) -> None:
+async def swap(repository: Path, *arguments: str, gateways: tuple[RunningGateway, ...]) -> None:
     done = await command(repository, *arguments, gateways=gateways)
     assert done.exit_code == 0, done.output
 
 
-async def metric(gateway: Served, name: str) -> float | None:
+async def metric(gateway: RunningGateway, name: str) -> float | None:
     url = str(gateway.line("ready")["metrics"])
     text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
@@ -119,7 +119,7 @@ async def until(seen: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> N
             await asyncio.sleep(0.05)
 
 
-async def reasons_of_refusals(gateway: Served, release: int) -> set[str]:
+async def reasons_of_refusals(gateway: RunningGateway, release: int) -> set[str]:
     """The different reasons that the log gives for refusing a release, once it gives one."""
     found: set[str] = set()
 
@@ -208,9 +208,9 @@ async def test_requests_never_fail_nor_mix_while_releases_are_swapped(repository
 async def test_a_canary_is_seen_by_its_shoppers_only(repository: Path, tmp_path: Path) -> None:
     shoppers = [f"shopper-{number}" for number in range(40)]
     now = datetime.now(UTC)
-    view = {"type": types.EVENT_TYPE_VIEW, "item_id": "wool-rug-red", "time": now}
+    view = {"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "wool-rug-red", "time": now}
     events = [{"shopper_id": each, "event": {"event_id": each, **view}} for each in shoppers]
-    refs = [types.ShopperRef(shopper_id=each) for each in shoppers]
+    refs = [shopper_pb2.ShopperRef(shopper_id=each) for each in shoppers]
     async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
         await stubs.events.RecordEvents(RecordEventsRequest(events=events))
 
@@ -241,7 +241,7 @@ async def test_a_canary_is_seen_by_its_shoppers_only(repository: Path, tmp_path:
 
 async def test_changes_of_items_reach_every_release(repository: Path, tmp_path: Path) -> None:
     async def finds(stubs: Stubs, query: str, item: str) -> bool:
-        request = RecommendRequest(shopper=types.ShopperRef(shopper_id="nobody"), query=query, k=3)
+        request = RecommendRequest(shopper=shopper_pb2.ShopperRef(shopper_id="nobody"), query=query, k=3)
         return item in [each.item.item_id for each in (await stubs.recommendations.Recommend(request)).items]
 
     async with serving(repository, tmp_path / "gateway") as (gateway, stubs):

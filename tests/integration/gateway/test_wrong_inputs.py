@@ -8,17 +8,17 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from support.gateway import Served, Stubs
+from support.gateway import RunningGateway, Stubs
 
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
-from portrait.v1 import types_pb2 as types
+from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
-NOBODY = types.ShopperRef(shopper_id="nobody")
+NOBODY = shopper_pb2.ShopperRef(shopper_id="nobody")
 LAMP = {"item": {"item_id": "desk-lamp-red"}}
 
 
@@ -51,12 +51,12 @@ async def fields_refused(call: Awaitable[Any]) -> list[str]:
     return [each.field for each in details(error, error_details_pb2.BadRequest).field_violations]
 
 
-def viewed(**fields: Any) -> types.Event:
-    return types.Event(**{"type": types.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"} | fields)
+def viewed(**fields: Any) -> event_pb2.Event:
+    return event_pb2.Event(**{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"} | fields)
 
 
-def with_history(*events: types.Event) -> types.ShopperRef:
-    return types.ShopperRef(history={"events": events})
+def with_history(*events: event_pb2.Event) -> shopper_pb2.ShopperRef:
+    return shopper_pb2.ShopperRef(history={"events": events})
 
 
 async def test_an_unknown_shopper_has_no_profile(stubs: Stubs) -> None:
@@ -72,7 +72,7 @@ async def test_an_empty_history_has_an_empty_profile(stubs: Stubs) -> None:
 
 async def test_nobody_named_at_all(stubs: Stubs) -> None:
     assert await fields_refused(stubs.profiles.GetProfile(GetProfileRequest())) == ["shopper"]
-    request = RecommendRequest(shopper=types.ShopperRef())
+    request = RecommendRequest(shopper=shopper_pb2.ShopperRef())
     assert await fields_refused(stubs.recommendations.Recommend(request)) == ["shopper"]
 
 
@@ -155,7 +155,7 @@ async def test_bytes_that_are_no_request(stubs: Stubs, sent: bytes) -> None:
     assert "no message of this method" in str(error.details())
 
 
-async def test_a_request_that_is_too_long(gateway: Served) -> None:
+async def test_a_request_that_is_too_long(gateway: RunningGateway) -> None:
     async with grpc.aio.insecure_channel(gateway.address) as channel:
         call = channel.unary_unary("/portrait.v1.ProfileService/GetProfile")(b"\x00" * (8 * 1024 * 1024 + 1))
         await refused(call, grpc.StatusCode.RESOURCE_EXHAUSTED)

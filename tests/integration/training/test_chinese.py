@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from support.gateway import Served, serve
+from support.gateway import RunningGateway, run_gateway
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -114,10 +114,10 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def gateway(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def gateway(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     repository = tmp_path_factory.mktemp("model_repository")
     _invoke(export, folder / "run", "--repository", repository)
-    with serve(repository, tmp_path_factory.mktemp("gateway")) as served:
+    with run_gateway(repository, tmp_path_factory.mktemp("gateway")) as served:
         yield served
 
 
@@ -139,7 +139,7 @@ def test_it_is_evaluated(folder: Path) -> None:
     assert 0.0 < measured["ranking"]["portrait"]["HR@10"]["value"] <= 1.0
 
 
-def test_it_is_served(folder: Path, gateway: Served, tmp_path: Path) -> None:
+def test_it_is_served(folder: Path, gateway: RunningGateway, tmp_path: Path) -> None:
     items = pl.read_parquet(folder / "data" / "items.parquet")
     bought = items.row(0, named=True)
     log = tmp_path / "events.csv"

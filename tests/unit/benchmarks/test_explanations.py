@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.explanations import shuffled
+from benchmarks.explanations import randomisation as shuffled
 from benchmarks.explanations.sanity import agreement
 from portrait.features.candidates.associations import Associations
 from portrait.features.events import Event, EventType, Item
-from portrait.server.explaining import EventEffect, RankingExplanation, WordEffect
-from portrait.server.ranking import RankedItem
+from portrait.server.explanation.counterfactuals import EventEffect, RankingExplanation, WordEffect
+from portrait.server.recommendation.ranking import RankedItem
 
 
 def explanation(events: Sequence[float], words: Sequence[float] = ()) -> RankingExplanation:

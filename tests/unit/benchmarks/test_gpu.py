@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.gpu.__main__ import faults
+from benchmarks.common.results import RESULTS
+from benchmarks.gpu.cli import faults
 from benchmarks.gpu.graphs import Compared
-from benchmarks.quality.results import RESULTS
 
 ON_GPU = Compared("ranker", ["CUDAExecutionProvider", "CPUExecutionProvider"], [{"kind": "KIND_GPU"}], 1e-4, 1e-2)
 ON_CPU = replace(ON_GPU, providers=["CPUExecutionProvider"], instances=[{"kind": "KIND_CPU"}])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from benchmarks.quality.protocol import Task
+from benchmarks.common.ranking.protocol import Task
 from portrait.training.choices import Split
 from portrait.training.corpus import NO_ITEM, Corpus, load
 from portrait.training.retrieval import masked_items

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from support import tiny_data
 
+from benchmarks.common.ranking.search import asked, asked_in_test, figure, without_shoppers
+from benchmarks.common.ranking.search_baselines import bm25, query_popularity, spelled
 from benchmarks.search import windows
-from benchmarks.search.baselines import bm25, query_popularity, spelled
-from benchmarks.search.protocol import asked, asked_in_test, figure, without_shoppers
-from benchmarks.search.shipped import floor
+from benchmarks.search.shipped_split import floor
 from portrait.training.choices import Split
 from portrait.training.corpus import NO_ITEM, Corpus, load
 from portrait.training.metrics import interval

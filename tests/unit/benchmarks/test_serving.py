@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.quality import results
-from benchmarks.serving import __main__ as serving
+from benchmarks.common import results
+from benchmarks.common.targets import Row
+from benchmarks.serving import cli as serving
 from benchmarks.serving import curves
 from benchmarks.serving.curves import Curve
-from benchmarks.serving.rows import Row
 
 WHERE = {"command": "c", "machine": "m", "date": "2026-01-01", "commit": "abc"}
 

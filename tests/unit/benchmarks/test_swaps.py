@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from support import tiny_release
 
-from benchmarks.serving.others import copy_beside
 from benchmarks.serving.swaps import MIXED, strangeness
+from benchmarks.serving.variants import copy_beside
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MODELS
 from portrait.features.release.manifest import read_verified_manifest
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 ONE, TWO = np.array([1.0, 0.0, 0.5]), np.array([0.0, 1.0, 0.0])
 

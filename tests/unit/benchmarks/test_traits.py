@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from benchmarks.traits import campaigns
-from benchmarks.traits.campaigns import VALIDATION_FROM, Campaign, Pairs
+from benchmarks.common import campaigns
+from benchmarks.common.campaigns import VALIDATION_FROM, Campaign, Pairs
 
 DAY = 86_400.0
 BEGIN = VALIDATION_FROM.timestamp()

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.tuning import __main__ as tuning
-from benchmarks.tuning import method
+from benchmarks.finetuning import cli as tuning
+from benchmarks.finetuning import trial as method
 from portrait.training.choices import Tuning
 from portrait.training.metrics import MISSED
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from benchmarks.serving import wire
-from benchmarks.serving.load import Call, Load, run
+from benchmarks.common.load import wire
+from benchmarks.common.load.generator import Call, Load, run
 
 Context = grpc.aio.ServicerContext
 

@@ -10,16 +10,16 @@ from portrait.client import Event, EventType, Rejection, calls
 from portrait.client.results import RecordSummary
 
 PUBLIC = [
-    *("AbsentField", "ActivityCriterion", "AsyncClient", "AudienceMember", "AudiencePage"),
-    *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord", "Consents"),
-    *("DeadlineExceededError", "Demographics", "DiscountSensitivity", "Embeddings", "Event", "EventEffect"),
-    *("EventType", "FailedPreconditionError", "FieldViolation", "Filter", "Forgotten", "Interest", "InterestCriterion"),
-    *("InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest", "LookAlike", "Metadata"),
-    *("NotFoundError", "Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
-    *("ProfileExplanation", "PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
-    *("RankingExplanation", "RecordSummary", "RegionCriterion", "Rejection", "Rhythm", "ServerError"),
-    *("SessionFocus", "SessionIntent", "SummarySentence", "Tls", "Trait", "TraitCriterion"),
-    *("UnavailableError", "UpsertSummary", "Value", "ValueCriterion", "WordEffect"),
+    *("AbsentField", "ActivityCriterion", "ActivityPattern", "AsyncClient", "AudienceMember", "AudiencePage"),
+    *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord"),
+    *("Consents", "CustomerValue", "CustomerValueCriterion", "DeadlineExceededError", "Demographics"),
+    *("DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType", "FailedPreconditionError"),
+    *("FieldViolation", "Filter", "Forgotten", "Interest", "InterestCriterion", "InvalidRequestError", "Item"),
+    *("ItemEffect", "Keyword", "LabelInterest", "LookAlike", "Metadata", "NotFoundError", "Permission"),
+    *("PortraitError", "PriceBand", "Priority", "Profile", "ProfileError", "ProfileExplanation"),
+    *("PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking", "RankingExplanation"),
+    *("RecordSummary", "RegionCriterion", "Rejection", "ServerError", "SessionCategory", "SessionIntent"),
+    *("SummarySentence", "Tls", "Trait", "TraitCriterion", "UnavailableError", "UpsertSummary", "WordEffect"),
 ]
 
 

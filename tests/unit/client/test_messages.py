@@ -13,11 +13,15 @@ import portrait.client
 from portrait.client import Embeddings, Event, EventType, Filter, Item, Profile, ProfileError, messages, profiles
 from portrait.v1 import (
     catalogue_service_pb2,
+    customer_value_pb2,
+    demographics_pb2,
+    event_pb2,
     event_service_pb2,
+    item_pb2,
     profile_pb2,
     profile_service_pb2,
     text_service_pb2,
-    types_pb2,
+    trait_pb2,
 )
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -46,8 +50,8 @@ def test_an_item_comes_back_as_it_was(item: Item) -> None:
 
 @given(events)
 def test_an_event_keeps_every_field_and_what_is_not_set(event: Event) -> None:
-    message = types_pb2.Event.FromString(messages.event(event).SerializeToString())
-    assert types_pb2.EventType.Name(message.type) == f"EVENT_TYPE_{event.type.name}"
+    message = event_pb2.Event.FromString(messages.event(event).SerializeToString())
+    assert event_pb2.EventType.Name(message.type) == f"EVENT_TYPE_{event.type.name}"
     for name in ("event_id", "item_id", "query"):
         assert getattr(message, name) == getattr(event, name)
     for name in ("price", "quantity", "rating", "dwell_seconds", "position"):
@@ -59,13 +63,15 @@ def test_every_field_of_the_contract_has_one_in_the_client() -> None:
     def names(descriptor: Any) -> set[str]:
         return {field.name for field in descriptor.fields}
 
-    assert names(types_pb2.Event.DESCRIPTOR) == set(Event.__slots__)
-    assert names(types_pb2.Item.DESCRIPTOR) == set(Item.__slots__)
-    assert names(profile_service_pb2.Profile.DESCRIPTOR) == set(Profile.__slots__)
-    for part in (*profile_pb2.DESCRIPTOR.message_types_by_name.values(), profile_service_pb2.Interest.DESCRIPTOR):
-        assert names(part) == set(getattr(portrait.client, part.name).__slots__)
+    assert names(event_pb2.Event.DESCRIPTOR) == set(Event.__slots__)
+    assert names(item_pb2.Item.DESCRIPTOR) == set(Item.__slots__)
+    assert names(profile_pb2.Profile.DESCRIPTOR) == set(Profile.__slots__)
+    for file in (profile_pb2, customer_value_pb2, demographics_pb2, trait_pb2):
+        for part in file.DESCRIPTOR.message_types_by_name.values():
+            if part.name != "Vector":  # an array in the client
+                assert names(part) == set(getattr(portrait.client, part.name).__slots__)
     assert names(messages.filter_(Filter()).DESCRIPTOR) == set(Filter.__slots__)
-    assert {f"EVENT_TYPE_{kind.name}" for kind in EventType} == set(types_pb2.EventType.keys()[1:])
+    assert {f"EVENT_TYPE_{kind.name}" for kind in EventType} == set(event_pb2.EventType.keys()[1:])
 
 
 def test_times_are_utc_whatever_their_zone() -> None:
@@ -83,26 +89,30 @@ def test_a_shopper_is_an_id_or_a_history() -> None:
 
 
 def test_a_profile_is_read_whole() -> None:
-    message = profile_service_pb2.Profile(shopper_id="a", event_count=2, release=3)
+    message = profile_pb2.Profile(shopper_id="a", event_count=2, release=3)
     message.embedding.values.extend([0.6, 0.8])
     message.as_of.FromDatetime(datetime(2026, 1, 1, tzinfo=UTC))
-    message.interests.add(path=["Home", "Lamps"], weight=0.5, confidence=0.25, evidence_event_ids=["1"])
+    message.interests.add(category_path=["Home", "Lamps"], weight=0.5, confidence=0.25, evidence_event_ids=["1"])
     message.session.stage = profile_pb2.SESSION_STAGE_COMPARING
-    message.session.focus.add(path=["Home"], share=0.75)
-    message.value.monetary = 7.0
-    message.value.tier = 99  # of a later contract
-    message.absent.add(field="rhythm", reason=profile_pb2.ABSENCE_REASON_NO_CONSENT, explanation="none")
+    message.session.categories.add(category_path=["Home"], share=0.75)
+    message.customer_value.monetary = 7.0
+    message.customer_value.tier = 99  # of a later contract
+    message.absent.add(field="activity_pattern", reason=profile_pb2.ABSENCE_REASON_NO_CONSENT, explanation="none")
     profile = profiles.read_profile(message)
     assert profile.embedding is not None
     assert math.hypot(*profile.embedding) == pytest.approx(1.0)
-    assert profile.interests[0].path == ("Home", "Lamps")
+    assert profile.interests[0].category_path == ("Home", "Lamps")
     assert profile.as_of == datetime(2026, 1, 1, tzinfo=UTC)
     assert profile.first_event_time is None
-    assert (profile.interests[0].next_probability, profile.rhythm, profile.brands) == (None, None, ())
+    assert (profile.interests[0].next_event_probability, profile.activity_pattern, profile.brands) == (None, None, ())
     assert profile.session is not None
-    assert (profile.session.stage, profile.session.focus[0].share) == ("comparing", 0.75)
-    assert profile.value is not None
-    assert (profile.value.monetary, profile.value.monetary_score, profile.value.tier) == (7.0, None, "99")
+    assert (profile.session.stage, profile.session.categories[0].share) == ("comparing", 0.75)
+    assert profile.customer_value is not None
+    assert (profile.customer_value.monetary, profile.customer_value.monetary_score, profile.customer_value.tier) == (
+        7.0,
+        None,
+        "99",
+    )
     assert profile.absent[0].reason == "no_consent"
 
 

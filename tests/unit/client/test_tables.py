@@ -145,7 +145,7 @@ def test_a_profile_of_nothing_and_one_in_chinese() -> None:
 def test_a_profile_for_a_merchandiser() -> None:
     day = datetime(2026, 5, 1, tzinfo=UTC)
     lamps = Interest(("Home", "Lamps"), 0.7, 0.6, ("1", "2"), 0.9, 0.4, 0.3, 0.42, 0.1)
-    tools = Interest(("Garden",), 0.0, 0.05, ("1",), next_probability=0.05, usual_weight=0.01, inferred=True)
+    tools = Interest(("Garden",), 0.0, 0.05, ("1",), next_event_probability=0.05, population_weight=0.01, inferred=True)
     cycle = PurchaseCycle(("Kitchen", "Coffee"), 11.9, 4, day, day, day, day, 0.86, 30.0, ("3",), day)
     profile = Profile(
         "s1", (lamps, tools), (), (), None, 12, day, day, 3, day, day,
@@ -154,13 +154,13 @@ def test_a_profile_for_a_merchandiser() -> None:
         purchase_cycles=(cycle,),
         label_interests=(LabelInterest("gifts", 1.5, 0.93, 0.5, ("1",), False, None),),
         summary=(SummarySentence("interests", "Cares most for Lamps.", "最关注Lamps。", ("1",)),),
-        absent=(AbsentField("rhythm", "too_little_evidence", "5 days with events; at least 8 are needed"),),
+        absent=(AbsentField("activity_pattern", "too_little_evidence", "5 days with events; at least 8 are needed"),),
     )  # fmt: skip
     console = shown()
     tables.print_profile(console, profile)
     for part in (
         "- Cares most for Lamps.", "Home › Lamps", "42%", "↑", "inferred", "turns away", "Acme", "1.9×", "86%",
-        "12 days", "93% of shoppers", "no rhythm: 5 days with events",
+        "12 days", "93% of shoppers", "no activity pattern: 5 days with events",
     ):  # fmt: skip
         assert part in text(console), part
     console = shown()
@@ -213,7 +213,7 @@ def test_what_is_due_is_told_from_what_is_overdue_and_nothing_twice() -> None:
     day, later = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 9, tzinfo=UTC)
     weights = ((("Fuel",), 0.3), (("Fuel", "Unleaded"), 0.3), (("Home",), 0.7), (("Home", "Lamps"), 0.5))
     cycles = (PurchaseCycle(("Tea",), 9.0, 4, day, due, due, due, 0.8, 30.0, ("3",), day) for due in (day, later))
-    interests = tuple(Interest(path, weight, 0.6, ("1",), next_probability=1.0) for path, weight in weights)
+    interests = tuple(Interest(path, weight, 0.6, ("1",), next_event_probability=1.0) for path, weight in weights)
     console = shown()
     profile = Profile("s1", interests, (), (), None, 12, day, day, 3, later, later, purchase_cycles=tuple(cycles))
     tables.print_profile(console, profile)

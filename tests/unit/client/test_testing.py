@@ -62,7 +62,7 @@ def test_what_is_told_is_known(fake: FakeClient) -> None:
     again = fake.record_events([("ann", Event(EventType.VIEW, "1", DAY, "lamp"))])
     assert (again.accepted, again.duplicates) == (0, 1)
     profile = fake.get_profile("ann")
-    assert (profile.event_count, profile.interests[0].path, profile.embedding) == (2, ("Home",), None)
+    assert (profile.event_count, profile.interests[0].category_path, profile.embedding) == (2, ("Home",), None)
     assert len(fake.get_profile("ann", fields=["embedding"]).embedding or ()) == 8
     known, unknown = fake.batch_get_profiles(["ann", "bob"])
     assert known == profile
@@ -102,10 +102,10 @@ def test_every_other_method_answers(fake: FakeClient) -> None:
     assert [page.next_page_token for page in pages] == ["ann", ""]
     assert fake.estimate_audience([TraitCriterion("buys")]).estimated_size == 2
     with pytest.raises(FailedPreconditionError):
-        fake.declare_demographics("ann", age=30)
+        fake.set_demographics("ann", age=30)
     assert fake.set_consents("ann", [Consent(Purpose.DEMOGRAPHICS, True)])[Purpose.DEMOGRAPHICS].allowed
-    assert fake.declare_demographics("ann", age=30).age_band == "25-34"
-    assert fake.get_profile("ann").demographics == fake.declare_demographics("ann", age=34)
+    assert fake.set_demographics("ann", age=30).age_band == "25-34"
+    assert fake.get_profile("ann").demographics == fake.set_demographics("ann", age=34)
     assert len(fake.get_consents("ann").records) == 1
 
 

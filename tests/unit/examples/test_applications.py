@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.applications import asking
+from benchmarks.applications import client_calls as asking
 from benchmarks.applications.service import MESSAGES
 from benchmarks.applications.tables import Figure, Table, mean
 from docs.examples.applications import ads, customer_service, draw_missed_instalments, financial_risk, shop

@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from portrait.server import addresses
-from portrait.server.metrics import show
-from portrait.server.processes.group import hold
+from portrait.server.metrics.collectors import show
+from portrait.server.processes.pool import hold
+from portrait.server.runtime import addresses
 from portrait.server.settings import Settings
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.serving.virtual_time import run
+from benchmarks.common.virtual_time import run
 from portrait.server.admission.gate import End, Gate, Priority, Refusal, Ticket, Work
 from portrait.server.admission.limit import MINIMUM, START
 from portrait.server.errors import Overloaded

@@ -12,16 +12,17 @@ from grpc_status import rpc_status
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate, Priority, Refusal
 from portrait.server.admission.turns import Turns
-from portrait.server.answers import Answers
 from portrait.server.batching.share import Share, current_share
-from portrait.server.interceptors.admission import admission
-from portrait.server.interceptors.chain import Chain, Context
-from portrait.server.interceptors.deadlines import deadlines
-from portrait.server.interceptors.errors import errors
-from portrait.server.interceptors.reading import reading
-from portrait.server.interceptors.requests import requests
-from portrait.server.interceptors.shedding import shedding
-from portrait.server.metrics import Metrics
+from portrait.server.metrics.collectors import Metrics
+from portrait.server.response_cache import Answers
+from portrait.server.rpc.context import Context
+from portrait.server.rpc.interceptors.admission import admission
+from portrait.server.rpc.interceptors.chain import Chain
+from portrait.server.rpc.interceptors.deadlines import deadlines
+from portrait.server.rpc.interceptors.errors import errors
+from portrait.server.rpc.interceptors.load_shedding import shedding
+from portrait.server.rpc.interceptors.reader import reading
+from portrait.server.rpc.interceptors.requests import requests
 
 RECOMMEND = "portrait.v1.RecommendationService/Recommend"
 RECORD = "portrait.v1.EventService/RecordEvents"

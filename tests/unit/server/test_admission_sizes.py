@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from benchmarks.serving.virtual_time import run
+from benchmarks.common.virtual_time import run
 from portrait.server.admission.charges import Charge
 from portrait.server.admission.gate import LARGE_WAIT_SECONDS, MAX_UNITS, End, Gate, Priority, Refusal, Work
 from portrait.server.admission.limit import START

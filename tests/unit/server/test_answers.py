@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portrait.features.events import Event, EventType
-from portrait.server.answers import Answers
-from portrait.server.interceptors.answers import answers
-from portrait.server.interceptors.chain import Behaviour, Context, Method
+from portrait.server.response_cache import Answers
+from portrait.server.rpc.context import Behaviour, Context, Method
+from portrait.server.rpc.interceptors.response_cache import answers
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import RecordedEvent
 from portrait.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse

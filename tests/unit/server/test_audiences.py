@@ -28,14 +28,14 @@ from portrait.server.audiences.criteria import (
     TraitCriterion,
     ValueCriterion,
 )
-from portrait.server.audiences.finding import Finder, Found, Outcome, Permitted, rounded
-from portrait.server.audiences.merging import Source, merge
+from portrait.server.audiences.external_sort import Source, merge
+from portrait.server.audiences.search import Finder, Found, Outcome, Permitted, rounded
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import ShopperTable
 from portrait.server.errors import InvalidRequest
 from portrait.server.profiles.profile import Profile
 from portrait.server.profiles.value import Segment, Tier
-from portrait.server.services.page_tokens import PageToken, fingerprint
+from portrait.server.rpc.services.page_tokens import PageToken, fingerprint
 from portrait.v1 import audience_service_pb2
 
 PATHS = [("Home",), ("Home", "Lamps"), ("Garden",), ("Kitchen", "Pans")]
@@ -104,7 +104,7 @@ def meets(criterion: Criterion, each: Profile) -> bool:
     """One profile against one criterion, as the contract says it."""
     match criterion:
         case InterestCriterion():
-            weights = {one.path: one.long_weight for one in each.interests if not one.inferred}
+            weights = {one.path: one.long_term_weight for one in each.interests if not one.inferred}
             by_path = any(weights.get(path, 0.0) > 0 and weights[path] >= criterion.min_weight
                           for path in criterion.paths if path in weights)  # fmt: skip
             return by_path or any(_percentile(label, each) >= criterion.min_percentile for label in criterion.labels)
@@ -112,7 +112,7 @@ def meets(criterion: Criterion, each: Profile) -> bool:
             chance = {one.trait.name: one.probability for one in each.traits}[criterion.name]
             return chance is not None and criterion.min_probability <= chance <= criterion.max_probability
         case ValueCriterion():
-            worth = each.value
+            worth = each.customer_value
             return (
                 worth is not None
                 and (not criterion.tiers or worth.tier in criterion.tiers)

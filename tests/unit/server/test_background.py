@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from benchmarks.serving.virtual_time import run
-from portrait.server.background import MAX_FAILURES, Background
+from benchmarks.common.virtual_time import run
+from portrait.server.runtime.background import MAX_FAILURES, Background
 
 
 class Step:

@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from benchmarks.serving.virtual_time import run
+from benchmarks.common.virtual_time import run
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.batching.share import Share, set_share

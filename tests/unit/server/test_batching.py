@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.serving.simulate import (
+from benchmarks.common.batching_policies import POLICIES
+from benchmarks.common.batching_simulation import (
     FIXED,
     PER_PLACE,
-    POLICIES,
     Model,
     Outcome,
     Text,

@@ -15,11 +15,11 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.search.ivf import IvfIndex
-from portrait.server.catalogues.catalogue import Catalogue, Catalogues, Snapshot
-from portrait.server.catalogues.described import CandidateSet
-from portrait.server.catalogues.filters import Filter
+from portrait.server.catalogue.candidate_set import CandidateSet
+from portrait.server.catalogue.catalogue import Catalogue, Catalogues, Snapshot
+from portrait.server.catalogue.filters import Filter
 from portrait.server.errors import NotFound
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 ITEMS = [
     Item("desk", "Desk lamp", category_path=("Home", "Lamps"), brand="Acme", price=20.0),
@@ -209,7 +209,7 @@ def test_after_any_changes_it_holds_what_a_dictionary_would(
 ) -> None:
     """And so does every snapshot of an earlier moment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portrait.server.catalogues.catalogue._TOLERATED_DEAD_ROWS", 2)
+        patch.setattr("portrait.server.catalogue.catalogue._TOLERATED_DEAD_ROWS", 2)
         catalogue, reference = Catalogue("products", release_of(ITEMS)), Reference()
         seen = [(catalogue.now, Reference())]
         for number, change in enumerate(changes, start=10):
@@ -260,7 +260,7 @@ def test_an_index_finds_what_looking_at_each_finds(
 ) -> None:
     # Else nothing is looked up in the index.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portrait.server.catalogues.stock._GATHERED", 50)
+        patch.setattr("portrait.server.catalogue.release_items._GATHERED", 50)
         left_out = np.arange(400, 450)
         wish, found = np.ones(DIMENSION, dtype=np.float32), []
         for catalogue in both:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portrait.server.consents import Consent, Purpose
-from portrait.server.profiles.demographics import Demographics
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
 from portrait.server.storage.sqlite import SqliteStore, open_store
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from portrait.features.profiles.absence import Absence, AbsenceReason
-from portrait.server.consents import Consent, Permissions, Purpose, Rule
-from portrait.server.profiles.demographics import AGE_BANDS, Demographics, age_band, declared_by
+from portrait.server.consent.consents import Consent, Permissions, Purpose, Rule
+from portrait.server.demographics import AGE_BANDS, Demographics, age_band, declared_by
 from portrait.server.storage.sqlite import SqliteStore, open_store
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

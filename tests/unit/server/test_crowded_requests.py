@@ -5,12 +5,13 @@ from typing import Any, cast
 import pytest
 from google.protobuf.message import Message
 
-from portrait.server.contract.limits import MAX_REQUEST_ENTRIES
 from portrait.server.errors import InvalidRequest
-from portrait.server.interceptors.chain import Context, Method
-from portrait.server.interceptors.requests import requests
+from portrait.server.rpc.context import Context, Method
+from portrait.server.rpc.contract.limits import MAX_REQUEST_ENTRIES
+from portrait.server.rpc.interceptors.requests import requests
+from portrait.v1.event_pb2 import EVENT_TYPE_VIEW, Event
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest
-from portrait.v1.types_pb2 import EVENT_TYPE_VIEW, Event, History, ShopperRef
+from portrait.v1.shopper_pb2 import History, ShopperRef
 
 NOBODY = cast("Context", None)
 

@@ -17,14 +17,14 @@ from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
 from portrait.features.text.idf import InverseDocumentFrequency
-from portrait.server.catalogues.catalogue import Catalogue, Snapshot
-from portrait.server.catalogues.described import described
-from portrait.server.catalogues.filters import Filter
+from portrait.server.catalogue.candidate_set import described
+from portrait.server.catalogue.catalogue import Catalogue, Snapshot
+from portrait.server.catalogue.filters import Filter
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.releases import Release
-from portrait.server.retrieval.candidates import retrieve
-from portrait.server.retrieval.diversity import limit_categories
-from portrait.server.retrieval.unranked import unranked
+from portrait.server.recommendation.candidates import retrieve
+from portrait.server.recommendation.diversity import limit_categories
+from portrait.server.recommendation.fallback_ranking import unranked
+from portrait.server.release.release import Release
 
 PATHS = ((), ("Dairy",), ("Dairy", "Milk"), ("Dairy", "Cheese"), ("Bread",))
 SIDE = NEAREST_CANDIDATES + 50

@@ -12,9 +12,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 import portrait.v1
 from portrait.server.admission import costs, request_units
 from portrait.server.admission.costs import UnlistedMethod, cost_of
-from portrait.server.health import WRITING
-from portrait.server.interceptors.answers import ANSWERED_AGAIN
-from portrait.server.services.registry import METHODS, SERVICE_NAMES, require_costs
+from portrait.server.rpc.health import WRITING
+from portrait.server.rpc.interceptors.response_cache import ANSWERED_AGAIN
+from portrait.server.rpc.services.registry import METHODS, SERVICE_NAMES, require_costs
 
 
 def services() -> Iterator[ServiceDescriptor]:

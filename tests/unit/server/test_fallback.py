@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.serving.virtual_time import run
+from benchmarks.common.virtual_time import run
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, NotFound, Overloaded, PortraitError, Unavailable
-from portrait.server.fallback import Cause, Fallback
+from portrait.server.inference.fallback import Cause, Fallback
 
 
 def answer(

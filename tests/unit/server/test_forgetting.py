@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from portrait.features.events import Event, EventType
-from portrait.server.consents import Consent, Permissions, Purpose, Rule
-from portrait.server.profiles.demographics import Demographics
-from portrait.server.reach import Reach
+from portrait.server.audiences.eligibility import Reach
+from portrait.server.consent.consents import Consent, Permissions, Purpose, Rule
+from portrait.server.demographics import Demographics
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import Forgotten, Recorded, RecordedEvent
 

@@ -11,8 +11,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from structlog.testing import capture_logs
 
-from portrait.server.guarded_registry import GuardedRegistry
-from portrait.server.metrics import show
+from portrait.server.metrics.collectors import show
+from portrait.server.metrics.guarded_registry import GuardedRegistry
 
 
 class Broken(Collector):

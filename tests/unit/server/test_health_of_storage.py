@@ -10,8 +10,8 @@ from grpc_health.v1 import health_pb2
 
 from portrait.features.events import Event, EventType
 from portrait.server.errors import PortraitError
-from portrait.server.health import Health
 from portrait.server.inference.liveness import Look
+from portrait.server.rpc.health import Health
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 

@@ -12,10 +12,10 @@ from support import tiny_release
 
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
-from portrait.server.background import Background
-from portrait.server.rollout.gateways import GatewayError
-from portrait.server.rollout.held import LOOK_SECONDS, HeldReleases
+from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.triton_releases import LOOK_SECONDS, HeldReleases
+from portrait.server.runtime.background import Background
 
 
 class Noting:

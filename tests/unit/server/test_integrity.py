@@ -18,7 +18,7 @@ from portrait.features.release.layout import MAX_RELEASE
 from portrait.features.release.manifest import MAX_MANIFEST_BYTES, Manifest, ReleaseError
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.audiences.table import TABLE
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
 

@@ -11,7 +11,6 @@ from google.protobuf.wrappers_pb2 import StringValue
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from portrait.server import logs
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import (
     DeadlineExceeded,
@@ -26,15 +25,17 @@ from portrait.server.errors import (
     Unavailable,
     Violation,
 )
-from portrait.server.interceptors.access_log import access_log
-from portrait.server.interceptors.chain import Chain, Context
-from portrait.server.interceptors.deadlines import current_deadline, deadlines
-from portrait.server.interceptors.errors import errors
-from portrait.server.interceptors.measuring import measuring
-from portrait.server.interceptors.reading import reading
-from portrait.server.interceptors.request_ids import request_ids
-from portrait.server.interceptors.requests import requests
-from portrait.server.metrics import Metrics
+from portrait.server.metrics.collectors import Metrics
+from portrait.server.rpc.context import Context, current_deadline
+from portrait.server.rpc.interceptors.access_log import access_log
+from portrait.server.rpc.interceptors.chain import Chain
+from portrait.server.rpc.interceptors.deadlines import deadlines
+from portrait.server.rpc.interceptors.errors import errors
+from portrait.server.rpc.interceptors.metrics import measuring
+from portrait.server.rpc.interceptors.reader import reading
+from portrait.server.rpc.interceptors.request_ids import request_ids
+from portrait.server.rpc.interceptors.requests import requests
+from portrait.server.runtime import logs
 
 METHOD = "portrait.test/Do"
 STREAMING = "portrait.v1.Test/Do"

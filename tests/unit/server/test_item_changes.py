@@ -13,8 +13,8 @@ import pytest
 from portrait.features.events import Item
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Overloaded, Unavailable
+from portrait.server.rollout.engine_registry import Loaded
 from portrait.server.rollout.item_changes import ItemChanges
-from portrait.server.rollout.loaded import Loaded
 from portrait.server.rollout.replay import OtherChanges
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.storage.sqlite import SqliteStore, open_store

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from benchmarks.serving.virtual_time import run
+from benchmarks.common.virtual_time import run
 from portrait.server.errors import Unavailable
 from portrait.server.inference.liveness import MAX_SILENT_SECONDS, SILENT_SECONDS, Liveness, Look
 

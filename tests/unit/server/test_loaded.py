@@ -11,7 +11,7 @@ import pytest
 from portrait.features.events import Item
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Overloaded
-from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.engine_registry import Loaded
 from portrait.server.rollout.traffic import Traffic
 
 

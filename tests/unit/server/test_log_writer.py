@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from portrait.server.log_writer import DROPPED_LINES, LogWriter
+from portrait.server.runtime.log_writer import DROPPED_LINES, LogWriter
 
 
 class Pipe:

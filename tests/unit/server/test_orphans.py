@@ -7,7 +7,7 @@ _PROGRAM = """
 import asyncio, os, time
 from pathlib import Path
 import uvloop
-from portrait.server.orphans import run_reaping_orphans
+from portrait.server.runtime.orphans import run_reaping_orphans
 
 def children():
     me = os.getpid()

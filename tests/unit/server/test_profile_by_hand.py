@@ -36,7 +36,7 @@ HISTORY = [
 FIELDS = frozenset(
     {
         "interests", "keywords", "price_bands", "aversions", "brands", "discount_sensitivity", "session",
-        "recent_queries", "purchase_cycles", "value", "rhythm", "demographics", "summary",
+        "recent_queries", "purchase_cycles", "customer_value", "activity_pattern", "demographics", "summary",
     }
 )  # fmt: skip
 
@@ -59,11 +59,11 @@ def test_interests(profile: Profile) -> None:
     home, lamps, kitchen, coffee = (each for each in profile.interests if not each.inferred)
     assert [each.path for each in (home, lamps, kitchen, coffee)] == [("Home",), LAMPS, ("Kitchen",), COFFEE]
     assert (home.weight, lamps.weight, coffee.weight) == (near(0.742093), near(0.742093), near(0.257907))
-    assert (lamps.short_weight, lamps.long_weight) == (near(1.6625 / 1.99453), near(1.85 / 2.7875))
+    assert (lamps.short_term_weight, lamps.long_term_weight) == (near(1.6625 / 1.99453), near(1.85 / 2.7875))
     assert lamps.trend == near((0.742093 - 0.663677) / (0.742093 + 0.663677))
     assert (lamps.confidence, coffee.confidence) == (near(1.85 / 3.85), near(0.9375 / 2.9375))
     # 0.5 (1.6625 + 2 · 0.3) / 3.99453 + 0.5 (1.85 + 2 · 0.3) / 4.7875
-    assert (lamps.next_probability, lamps.population_weight) == (near(0.539075), 0.3)
+    assert (lamps.next_event_probability, lamps.population_weight) == (near(0.539075), 0.3)
     assert lamps.evidence_event_ids == ("e12", "e10", "e09", "e08", "e06")
     assert (lamps.evidence_count, coffee.evidence_count) == (5, 4)
     assert lamps.expires_at == NOW + timedelta(days=5)
@@ -74,7 +74,7 @@ def test_inferred_interests(profile: Profile) -> None:
     s = 0.2 * (2**-6 + 2**-4) + 0.1 * (2**-8 + 2**-7 + 2**-6 + 2**-5)
     [tools] = [each for each in profile.interests if each.inferred]
     assert (tools.path, tools.weight) == (TOOLS, 0.0)
-    assert tools.next_probability == tools.confidence == pytest.approx(s / (1 + s))
+    assert tools.next_event_probability == tools.confidence == pytest.approx(s / (1 + s))
     assert tools.lift == pytest.approx(s / (1 + s) / 0.005)
     assert tools.evidence_event_ids == ("e08", "e04", "e06", "e03", "e02", "e01")
 
@@ -142,7 +142,7 @@ def test_session(profile: Profile) -> None:
 
 def test_recent_queries(profile: Profile) -> None:
     [asked] = profile.recent_queries
-    assert (asked.query, asked.count, asked.outcome, asked.path) == ("Red lamp", 1, Outcome.LOOKED, LAMPS)
+    assert (asked.query, asked.count, asked.outcome, asked.path) == ("Red lamp", 1, Outcome.VIEWED, LAMPS)
     assert asked.confidence == near(1.0)
     assert asked.evidence_event_ids == ("e08", "e07")
 
@@ -162,7 +162,7 @@ def test_purchase_cycles(profile: Profile) -> None:
 
 def test_value(profile: Profile) -> None:
     # Bought on 4 days, 10 + 8 + 20 + 40 + 9 = 87 spent, the last 10 days ago.
-    found = profile.value
+    found = profile.customer_value
     assert found is not None
     assert (found.recency_days, found.frequency, found.monetary) == (10.0, 4, 87.0)
     assert (found.recency_score, found.frequency_score, found.monetary_score) == (4, 4, 3)
@@ -174,17 +174,17 @@ def test_value(profile: Profile) -> None:
 
 def test_what_is_absent_says_why(profile: Profile) -> None:
     assert {name: absence.reason for name, absence in profile.absent.items()} == {
-        "rhythm": AbsenceReason.TOO_LITTLE_EVIDENCE,
+        "activity_pattern": AbsenceReason.TOO_LITTLE_EVIDENCE,
         "demographics": AbsenceReason.NO_CONSENT,
     }
-    assert profile.absent["rhythm"].explanation == "too few days with events: 5, and at least 8 are needed"
+    assert profile.absent["activity_pattern"].explanation == "too few days with events: 5, and at least 8 are needed"
 
 
 def test_the_summary_says_what_the_fields_say(profile: Profile) -> None:
     english = {each.field: each.english for each in profile.summary}
     about = "Home › Lamps and Home › Rugs, after “red lamp” (1 May 2026)."
     assert english["session"] == f"Is in a session and has filled the cart; the visit is to {about}"
-    assert english["value"] == (
+    assert english["customer_value"] == (
         "Of high value, loyal: bought on 4 days of the last 90, 87.00 spent; the last purchase was 10 days ago."
     )
     assert (

@@ -13,7 +13,7 @@ from portrait.server.profiles.profile import Asked, Profile, build
 
 PARTS = (
     "interests", "keywords", "price_bands", "aversions", "brands", "discount_sensitivity", "session",
-    "recent_queries", "purchase_cycles", "value", "rhythm", "summary",
+    "recent_queries", "purchase_cycles", "customer_value", "activity_pattern", "summary",
 )  # fmt: skip
 RELEASE = release()
 
@@ -94,7 +94,11 @@ def test_evidence_is_of_the_history_and_shares_are_shares(history: list[Event], 
             assert len(each.evidence_event_ids) == min(10, each.evidence_count) <= len(history)
     for depth in (1, 2):
         level = [each for each in made.interests if len(each.path) == depth]
-        for weights in ([e.weight for e in level], [e.short_weight for e in level], [e.long_weight for e in level]):
+        for weights in (
+            [e.weight for e in level],
+            [e.short_term_weight for e in level],
+            [e.long_term_weight for e in level],
+        ):
             assert sum(weights) <= 1.0 + 1e-9
     shares = [made.session.confidence] if made.session else []
     shares += [

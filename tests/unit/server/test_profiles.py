@@ -60,7 +60,7 @@ def test_interests_share_the_weight_of_what_was_seen() -> None:
     ]
     assert [each.weight for each in found] == pytest.approx([1.3 / 1.8, 1.0 / 1.8, 0.5 / 1.8, 0.3 / 1.8])
     assert [each.confidence for each in found] == pytest.approx([m / (m + 3.0) for m in (1.3, 1.0, 0.5, 0.3)])
-    assert {(each.next_probability, each.population_weight) for each in found} == {(None, None)}  # no statistics
+    assert {(each.next_event_probability, each.population_weight) for each in found} == {(None, None)}  # no statistics
 
 
 def test_more_of_the_same_is_surer_and_names_ten_events() -> None:
@@ -141,14 +141,14 @@ def test_a_log_without_purchases_says_nothing_of_their_lack_nor_of_what_everybod
     found = compute_interests(read(HISTORY), None)
     assert not isinstance(found, Absence)
     usual = [replace(each, population_weight=1.0 if "Kitchen" in each.path else 0.3) for each in found]
-    asked = [QueryIntent("lamp", 1, NOW, Outcome.LOOKED, (), 0.5, ("asked",), None)]
+    asked = [QueryIntent("lamp", 1, NOW, Outcome.VIEWED, (), 0.5, ("asked",), None)]
     parts = {"interests": usual, "recent_queries": asked}
     said = {each.field: each.english for each in summary(parts)}
     assert said == {
         "interests": "Seems to care most for Home (72%; above all Lamps 56%).",
         "recent_queries": "Asked for “lamp” without buying.",
     }
-    clicks_only = parts | {"value": Absence(AbsenceReason.NO_STATISTICS, "nobody bought")}
+    clicks_only = parts | {"customer_value": Absence(AbsenceReason.NO_STATISTICS, "nobody bought")}
     assert {each.field: each.english for each in summary(clicks_only)}["recent_queries"] == "Asked for “lamp”."
 
 
@@ -165,11 +165,11 @@ def test_a_query_led_to_what_follows_it_in_the_session_where_only_searches_carry
     found = recent_queries(read(history), None)
     assert not isinstance(found, Absence)
     told = [(each.query, each.outcome, each.evidence_event_ids) for each in found]
-    assert told == [("lamp", Outcome.BOUGHT, ("b2", "v2", "s2")), ("pan", Outcome.LOOKED, ("v1", "s1"))]
+    assert told == [("lamp", Outcome.PURCHASED, ("b2", "v2", "s2")), ("pan", Outcome.VIEWED, ("v1", "s1"))]
     carried = [*history[:4], history[4]._replace(query="lamp"), history[5]]
     found = recent_queries(read(carried), None)
     assert not isinstance(found, Absence)
-    assert [each.outcome for each in found] == [Outcome.LOOKED, Outcome.NONE]
+    assert [each.outcome for each in found] == [Outcome.VIEWED, Outcome.NONE]
 
 
 def test_a_disliked_item_gives_no_keyword() -> None:

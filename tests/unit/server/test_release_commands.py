@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from portrait.features.release import layout as release_layout
 from portrait.server.rollout.commands import release
-from portrait.server.rollout.gateways import CANARY, PERCENT, SERVING
+from portrait.server.rollout.gateway_status import CANARY, PERCENT, SERVING
 from portrait.server.rollout.traffic import Traffic, file_of
 
 

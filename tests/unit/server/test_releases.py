@@ -16,10 +16,10 @@ from portrait.features.events import Item
 from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
-from portrait.server.catalogues.catalogue import Catalogues
-from portrait.server.catalogues.described import described
-from portrait.server.catalogues.filters import Filter
-from portrait.server.releases import Release
+from portrait.server.catalogue.candidate_set import described
+from portrait.server.catalogue.catalogue import Catalogues
+from portrait.server.catalogue.filters import Filter
+from portrait.server.release.release import Release
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 
 from portrait.features.events import Event, EventType
-from portrait.server.inference.remembered import RememberedProfiles
+from portrait.server.inference.embedding_cache import RememberedProfiles
 
 VECTOR = np.array([1.0, 0.0], dtype=np.float32)
 

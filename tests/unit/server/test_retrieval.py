@@ -17,13 +17,13 @@ from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
 from portrait.features.text.idf import InverseDocumentFrequency
-from portrait.server.catalogues.catalogue import Catalogue
-from portrait.server.catalogues.described import described
-from portrait.server.catalogues.filters import Filter
+from portrait.server.catalogue.candidate_set import described
+from portrait.server.catalogue.catalogue import Catalogue
+from portrait.server.catalogue.filters import Filter
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.releases import Release
-from portrait.server.retrieval.candidates import features, retrieve
-from portrait.server.retrieval.exact import best
+from portrait.server.recommendation.candidates import features, retrieve
+from portrait.server.release.release import Release
+from portrait.server.search.exact import best
 
 # Few different scores, so that ties are common.
 rows = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0]), st.booleans()), max_size=60)

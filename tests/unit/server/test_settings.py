@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from portrait.server import app
 from portrait.server.commands import serve
-from portrait.server.environment import ignored_variables
+from portrait.server.runtime.environment import ignored_variables
 from portrait.server.settings import Settings
 
 PLAIN = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from portrait.features.generators import run_to_completion
-from portrait.server.stepwise import run_in_groups, run_in_steps
+from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 
 
 def counting(count: int) -> Generator[None, None, int]:

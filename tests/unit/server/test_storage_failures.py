@@ -15,10 +15,10 @@ from structlog.testing import capture_logs
 from support.small_disk import fill, make_room, small_disk
 
 from portrait.features.events import Event, EventType, Item
-from portrait.server.consents import Consent, Purpose
-from portrait.server.contract.statuses import status_of
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
 from portrait.server.errors import PortraitError
-from portrait.server.profiles.demographics import Demographics
+from portrait.server.rpc.contract.statuses import status_of
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, StoreError
 

@@ -19,7 +19,7 @@ from portrait.server.profiles.rhythm import Rhythm
 from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
 from portrait.server.profiles.summary import summary
 
-FIELDS = frozenset({"value", "summary", "price_bands", "keywords", "discount_sensitivity"})
+FIELDS = frozenset({"customer_value", "summary", "price_bands", "keywords", "discount_sensitivity"})
 
 
 def interest(path: tuple[str, ...], weight: float, confidence: float = 0.6, usual: float = 0.1) -> Interest:
@@ -87,7 +87,7 @@ def test_nothing_is_claimed_below_a_floor_nor_of_what_everybody_wants(interests:
     ],
 )
 def test_a_trend_is_told_as_surely_as_it_is_known(confidence: float, expected: list[str]) -> None:
-    turned = replace(interest(DRUG, 0.9, confidence), long_weight=0.1)
+    turned = replace(interest(DRUG, 0.9, confidence), long_term_weight=0.1)
     assert said("interests", [turned])[1:] == expected
 
 
@@ -107,9 +107,9 @@ def test_a_price_band_is_told_as_surely_as_it_is_known(count: int, pays: str) ->
 
 def test_weekdays_that_are_about_alike_are_no_rhythm() -> None:
     found = Rhythm((), (), (9,), (1,), 2.0, 0.3, ("e",), None)
-    assert said("rhythm", found) == ["Is active mostly around 9:00."]
-    assert said("rhythm", replace(found, peak_hours=())) == []
-    assert said("rhythm", replace(found, confidence=0.99)) == ["Is active mostly on Mondays, around 9:00."]
+    assert said("activity_pattern", found) == ["Is active mostly around 9:00."]
+    assert said("activity_pattern", replace(found, peak_hours=())) == []
+    assert said("activity_pattern", replace(found, confidence=0.99)) == ["Is active mostly on Mondays, around 9:00."]
 
 
 @pytest.mark.parametrize(
@@ -125,18 +125,24 @@ def test_weekdays_that_are_about_alike_are_no_rhythm() -> None:
 )
 def test_today_is_the_calendar_day_of_the_profile(as_of: datetime, hours: float, day: str, chinese: str) -> None:
     bought = Event("e", EventType.PURCHASE, as_of - timedelta(hours=hours), "coffee", price=10.0)
-    [value] = [each for each in profile([bought], as_of).summary if each.field == "value"]
+    [value] = [each for each in profile([bought], as_of).summary if each.field == "customer_value"]
     assert value.english.endswith(f"; the last purchase was {day}.")
     assert value.chinese.endswith(f"上次购买{chinese}。")
 
 
 def test_who_bought_long_ago_bought_nothing_of_late() -> None:
-    [value] = [each for each in profile([did("e", EventType.PURCHASE, "coffee", 100)]).summary if each.field == "value"]
+    [value] = [
+        each
+        for each in profile([did("e", EventType.PURCHASE, "coffee", 100)]).summary
+        if each.field == "customer_value"
+    ]
     assert "bought nothing in the last 90 days; the last purchase was 100 days ago." in value.english
 
 
 def test_little_of_the_window_is_no_tier() -> None:
-    [value] = [each for each in profile([did("e", EventType.PURCHASE, "coffee", 2)]).summary if each.field == "value"]
+    [value] = [
+        each for each in profile([did("e", EventType.PURCHASE, "coffee", 2)]).summary if each.field == "customer_value"
+    ]
     assert value.english == "New: bought on 1 day of the last 90; the last purchase was 2 days ago."
 
 
@@ -145,8 +151,8 @@ def test_a_price_of_nothing_is_no_price() -> None:
     free = profile(gifts)
     assert not free.price_bands
     assert not free.discount_sensitivity
-    assert free.value is not None
-    assert free.value.monetary is None
+    assert free.customer_value is not None
+    assert free.customer_value.monetary is None
     paid = [did(f"paid {n}", EventType.PURCHASE, "coffee", n, price=10.0) for n in range(5)]
     found = profile([*gifts, *paid])
     [coffee] = found.price_bands
@@ -169,9 +175,9 @@ def test_what_says_how_much_is_no_word_of_note() -> None:
 @pytest.mark.parametrize(
     ("stage", "paths", "expected"),
     [
-        (Stage.BOUGHT, [COFFEE], "In the last session bought: Kitchen › Coffee (1 May 2026)."),
+        (Stage.PURCHASED, [COFFEE], "In the last session bought: Kitchen › Coffee (1 May 2026)."),
         (
-            Stage.BOUGHT,
+            Stage.PURCHASED,
             [COFFEE, RUGS],
             "In the last session bought; the visit was to Kitchen › Coffee and Home › Rugs (1 May 2026).",
         ),

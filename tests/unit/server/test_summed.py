@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from portrait.server.guarded_registry import GuardedRegistry
-from portrait.server.metrics import show
-from portrait.server.processes.summed import Summed
+from portrait.server.metrics.collectors import show
+from portrait.server.metrics.guarded_registry import GuardedRegistry
+from portrait.server.processes.aggregated_metrics import Summed
 
 
 class Process:

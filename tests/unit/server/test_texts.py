@@ -15,9 +15,9 @@ from portrait.server.batching.share import Share, set_share
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, Unavailable
 from portrait.server.inference.texts import SHAPES, TextCache, TextEncoder
-from portrait.server.inference.tokenising import Tokeniser
+from portrait.server.inference.tokeniser import Tokeniser
 from portrait.server.inference.triton import TritonModels
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 CACHE_BYTES = 1 << 20
 

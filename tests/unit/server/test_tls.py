@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from support.certificates import make_authority, make_certificate, make_expired_certificate, openssl
 
-from portrait.server import logs
+from portrait.server.rpc.tls import Certificates, TlsError, load_certificates
+from portrait.server.runtime import logs
 from portrait.server.settings import Settings
-from portrait.server.tls import Certificates, TlsError, load_certificates
 
 STREAM = io.StringIO()
 

@@ -7,7 +7,7 @@ from support import tiny_release
 
 from portrait.features.events import Event, EventType
 from portrait.features.release.manifest import Manifest
-from portrait.server.profiles.traits import MODELS_AWAY, declared, values
+from portrait.server.release.traits import MODELS_AWAY, declared, values
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 HISTORY = [Event("e", EventType.VIEW, NOW - timedelta(days=1), "i")]

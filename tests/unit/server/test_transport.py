@@ -7,13 +7,14 @@ import grpc
 from google.protobuf.wrappers_pb2 import StringValue
 from hyperframe.frame import SettingsFrame
 
-from benchmarks.serving.http2 import PREFACE
-from portrait.server.interceptors.chain import Chain, Context
-from portrait.server.interceptors.open_calls import Excess, Room, Rooms, open_calls
-from portrait.server.interceptors.reading import reading
-from portrait.server.interceptors.requests import requests
-from portrait.server.metrics import Metrics
-from portrait.server.transport import stop_server
+from benchmarks.common.fuzzing.http2 import PREFACE
+from portrait.server.metrics.collectors import Metrics
+from portrait.server.rpc.context import Context
+from portrait.server.rpc.interceptors.chain import Chain
+from portrait.server.rpc.interceptors.open_calls import Excess, Room, Rooms, open_calls
+from portrait.server.rpc.interceptors.reader import reading
+from portrait.server.rpc.interceptors.requests import requests
+from portrait.server.rpc.transport import stop_server
 
 METHOD = "portrait.v1.Test/Do"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.serving.virtual_time import run
+from benchmarks.common.virtual_time import run
 from portrait.server.admission.turns import QUIET_TURNS, ROOM_SHARE, WORKED_SECONDS, Turns
 
 R = TypeVar("R")

@@ -13,40 +13,45 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.server.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
-from portrait.server.contract.limits import HISTORY_EVENTS, LIMITS, REQUIRED
-from portrait.server.contract.validation import violations
-from portrait.v1 import audience_service_pb2 as audience
-from portrait.v1 import catalogue_service_pb2 as catalogue
-from portrait.v1 import consent_service_pb2 as consent
-from portrait.v1 import event_service_pb2 as event
-from portrait.v1 import explanation_service_pb2 as explanation
-from portrait.v1 import profile_service_pb2 as profile
-from portrait.v1 import recommendation_service_pb2 as recommendation
-from portrait.v1 import text_service_pb2 as text
-from portrait.v1 import types_pb2 as types
+from portrait.server.rpc.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
+from portrait.server.rpc.contract.limits import LIMITS, REQUIRED
+from portrait.server.rpc.contract.validation import violations
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
+from portrait.v1 import (
+    audience_service_pb2,
+    catalogue_service_pb2,
+    consent_service_pb2,
+    event_pb2,
+    event_service_pb2,
+    explanation_service_pb2,
+    item_pb2,
+    profile_service_pb2,
+    recommendation_service_pb2,
+    shopper_pb2,
+    text_service_pb2,
+)
 
 REQUESTS: list[type[Message]] = [
-    audience.FindAudienceRequest,
-    audience.EstimateAudienceRequest,
-    catalogue.UpsertItemsRequest,
-    catalogue.DeleteItemsRequest,
-    catalogue.GetItemRequest,
-    consent.SetConsentsRequest,
-    consent.GetConsentsRequest,
-    consent.DeclareDemographicsRequest,
-    consent.ForgetShopperRequest,
-    event.RecordEventsRequest,
-    explanation.ExplainRecommendationRequest,
-    explanation.ExplainProfileRequest,
-    profile.GetProfileRequest,
-    profile.BatchGetProfilesRequest,
-    recommendation.RecommendRequest,
-    recommendation.RankRequest,
-    text.EncodeTextsRequest,
-    event.ShopperEvent,
-    types.Item,
-    types.ShopperRef,
+    audience_service_pb2.FindAudienceRequest,
+    audience_service_pb2.EstimateAudienceRequest,
+    catalogue_service_pb2.UpsertItemsRequest,
+    catalogue_service_pb2.DeleteItemsRequest,
+    catalogue_service_pb2.GetItemRequest,
+    consent_service_pb2.SetConsentsRequest,
+    consent_service_pb2.GetConsentsRequest,
+    consent_service_pb2.SetDemographicsRequest,
+    consent_service_pb2.ForgetShopperRequest,
+    event_service_pb2.RecordEventsRequest,
+    explanation_service_pb2.ExplainRecommendationRequest,
+    explanation_service_pb2.ExplainProfileRequest,
+    profile_service_pb2.GetProfileRequest,
+    profile_service_pb2.BatchGetProfilesRequest,
+    recommendation_service_pb2.RecommendRequest,
+    recommendation_service_pb2.RankRequest,
+    text_service_pb2.EncodeTextsRequest,
+    event_service_pb2.ShopperEvent,
+    item_pb2.Item,
+    shopper_pb2.ShopperRef,
 ]
 """Every request, and every entry that its service holds against the table by itself."""
 
@@ -57,53 +62,57 @@ def now() -> Timestamp:
     return Timestamp(seconds=int(time.time()))
 
 
-def viewed(**fields: Any) -> types.Event:
-    return types.Event(**{"event_id": "e1", "type": types.EVENT_TYPE_VIEW, "item_id": "lamp", "time": now()} | fields)
+def viewed(**fields: Any) -> event_pb2.Event:
+    return event_pb2.Event(
+        **{"event_id": "e1", "type": event_pb2.EVENT_TYPE_VIEW, "item_id": "lamp", "time": now()} | fields
+    )
 
 
-ANN = types.ShopperRef(shopper_id="ann")
-LAMP = types.Item(item_id="lamp", title="Lamp")
-LOYAL = audience.Criterion(value={"segments": [1]})
-EVERYBODY = audience.Audience(criteria=[LOYAL])
-ADS = consent.Consent(purpose=consent.PURPOSE_ADVERTISING, decision=consent.CONSENT_DECISION_GRANTED)
+ANN = shopper_pb2.ShopperRef(shopper_id="ann")
+LAMP = item_pb2.Item(item_id="lamp", title="Lamp")
+LOYAL = audience_service_pb2.Criterion(customer_value={"segments": [1]})
+EVERYBODY = audience_service_pb2.Audience(criteria=[LOYAL])
+ADS = consent_service_pb2.Consent(
+    purpose=consent_service_pb2.PURPOSE_ADVERTISING, decision=consent_service_pb2.CONSENT_DECISION_GRANTED
+)
 MINIMAL: dict[str, Message] = {
-    "ActivityCriterion": audience.ActivityCriterion(),
+    "ActivityCriterion": audience_service_pb2.ActivityCriterion(),
     "Audience": EVERYBODY,
     "Criterion": LOYAL,
-    "EstimateAudienceRequest": audience.EstimateAudienceRequest(audience=EVERYBODY),
-    "FindAudienceRequest": audience.FindAudienceRequest(audience=EVERYBODY),
-    "InterestCriterion": audience.InterestCriterion(),
-    "LookAlike": audience.LookAlike(shoppers={"shopper_ids": ["ann"]}, top=1),
-    "RegionCriterion": audience.RegionCriterion(regions=["US-CA"]),
-    "SeedCriteria": audience.SeedCriteria(criteria=[LOYAL]),
-    "SeedShoppers": audience.SeedShoppers(shopper_ids=["ann"]),
-    "TraitCriterion": audience.TraitCriterion(name="buys"),
-    "ValueCriterion": audience.ValueCriterion(),
-    "BatchGetProfilesRequest": profile.BatchGetProfilesRequest(shoppers=[ANN]),
-    "CategoryPath": recommendation.CategoryPath(names=["Home"]),
+    "EstimateAudienceRequest": audience_service_pb2.EstimateAudienceRequest(audience=EVERYBODY),
+    "FindAudienceRequest": audience_service_pb2.FindAudienceRequest(audience=EVERYBODY),
+    "InterestCriterion": audience_service_pb2.InterestCriterion(),
+    "LookAlike": audience_service_pb2.LookAlike(shoppers={"shopper_ids": ["ann"]}, top=1),
+    "RegionCriterion": audience_service_pb2.RegionCriterion(regions=["US-CA"]),
+    "SeedCriteria": audience_service_pb2.SeedCriteria(criteria=[LOYAL]),
+    "SeedShoppers": audience_service_pb2.SeedShoppers(shopper_ids=["ann"]),
+    "TraitCriterion": audience_service_pb2.TraitCriterion(name="buys"),
+    "CustomerValueCriterion": audience_service_pb2.CustomerValueCriterion(),
+    "BatchGetProfilesRequest": profile_service_pb2.BatchGetProfilesRequest(shoppers=[ANN]),
+    "CategoryPath": item_pb2.CategoryPath(names=["Home"]),
     "Consent": ADS,
-    "DeclareDemographicsRequest": consent.DeclareDemographicsRequest(shopper_id="ann"),
-    "DeleteItemsRequest": catalogue.DeleteItemsRequest(item_ids=["lamp"]),
-    "EncodeTextsRequest": text.EncodeTextsRequest(texts=["lamp"]),
+    "SetDemographicsRequest": consent_service_pb2.SetDemographicsRequest(shopper_id="ann"),
+    "DeleteItemsRequest": catalogue_service_pb2.DeleteItemsRequest(item_ids=["lamp"]),
+    "EncodeTextsRequest": text_service_pb2.EncodeTextsRequest(texts=["lamp"]),
     "Event": viewed(),
-    "ExplainProfileRequest": explanation.ExplainProfileRequest(shopper=ANN),
-    "ExplainRecommendationRequest": explanation.ExplainRecommendationRequest(shopper=ANN, item_id="lamp"),
-    "ForgetShopperRequest": consent.ForgetShopperRequest(shopper_id="ann"),
-    "GetConsentsRequest": consent.GetConsentsRequest(shopper_id="ann"),
-    "GetItemRequest": catalogue.GetItemRequest(item_id="lamp"),
-    "GetProfileRequest": profile.GetProfileRequest(shopper=ANN),
-    "History": types.History(),
-    "LabelExamples": profile.LabelExamples(label="gardeners", shoppers=[ANN]),
+    "ExplainProfileRequest": explanation_service_pb2.ExplainProfileRequest(shopper=ANN),
+    "ExplainRecommendationRequest": explanation_service_pb2.ExplainRecommendationRequest(shopper=ANN, item_id="lamp"),
+    "ForgetShopperRequest": consent_service_pb2.ForgetShopperRequest(shopper_id="ann"),
+    "GetConsentsRequest": consent_service_pb2.GetConsentsRequest(shopper_id="ann"),
+    "GetItemRequest": catalogue_service_pb2.GetItemRequest(item_id="lamp"),
+    "GetProfileRequest": profile_service_pb2.GetProfileRequest(shopper=ANN),
+    "History": shopper_pb2.History(),
+    "LabelExamples": profile_service_pb2.LabelExamples(label="gardeners", shoppers=[ANN]),
     "Item": LAMP,
-    "ItemFilter": recommendation.ItemFilter(),
-    "RankCandidate": recommendation.RankCandidate(item=LAMP),
-    "RankRequest": recommendation.RankRequest(shopper=ANN, candidates=[{"item": LAMP}]),
-    "RecommendRequest": recommendation.RecommendRequest(shopper=ANN),
-    "RecordEventsRequest": event.RecordEventsRequest(events=[{"shopper_id": "ann", "event": viewed()}]),
-    "SetConsentsRequest": consent.SetConsentsRequest(shopper_id="ann", consents=[ADS]),
-    "ShopperEvent": event.ShopperEvent(shopper_id="ann", event=viewed()),
+    "ItemFilter": item_pb2.ItemFilter(),
+    "RankCandidate": recommendation_service_pb2.RankCandidate(item=LAMP),
+    "RankRequest": recommendation_service_pb2.RankRequest(shopper=ANN, candidates=[{"item": LAMP}]),
+    "RecommendRequest": recommendation_service_pb2.RecommendRequest(shopper=ANN),
+    "RecordEventsRequest": event_service_pb2.RecordEventsRequest(events=[{"shopper_id": "ann", "event": viewed()}]),
+    "SetConsentsRequest": consent_service_pb2.SetConsentsRequest(shopper_id="ann", consents=[ADS]),
+    "ShopperEvent": event_service_pb2.ShopperEvent(shopper_id="ann", event=viewed()),
     "ShopperRef": ANN,
-    "UpsertItemsRequest": catalogue.UpsertItemsRequest(items=[LAMP]),
+    "UpsertItemsRequest": catalogue_service_pb2.UpsertItemsRequest(items=[LAMP]),
 }
 
 
@@ -216,39 +225,44 @@ def fields_at_fault(message: Message) -> list[str]:
 
 
 def test_what_an_event_needs_depends_on_where_it_stands_and_on_its_type() -> None:
-    bare = types.Event(type=types.EVENT_TYPE_VIEW, item_id="lamp")
-    assert fields_at_fault(types.ShopperRef(history=types.History(events=[bare]))) == []
-    assert fields_at_fault(event.ShopperEvent(shopper_id="ann", event=bare)) == ["event.event_id", "event.time"]
-    search = types.Event(type=types.EVENT_TYPE_SEARCH)
+    bare = event_pb2.Event(type=event_pb2.EVENT_TYPE_VIEW, item_id="lamp")
+    assert fields_at_fault(shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[bare]))) == []
+    assert fields_at_fault(event_service_pb2.ShopperEvent(shopper_id="ann", event=bare)) == [
+        "event.event_id",
+        "event.time",
+    ]
+    search = event_pb2.Event(type=event_pb2.EVENT_TYPE_SEARCH)
     assert fields_at_fault(search) == ["query"]
-    assert fields_at_fault(types.Event(type=types.EVENT_TYPE_RATE)) == ["item_id"]
-    assert fields_at_fault(types.Event(item_id="lamp", type=99)) == ["type"]
+    assert fields_at_fault(event_pb2.Event(type=event_pb2.EVENT_TYPE_RATE)) == ["item_id"]
+    assert fields_at_fault(event_pb2.Event(item_id="lamp", type=99)) == ["type"]
 
 
 def test_only_a_candidate_to_rank_needs_no_title() -> None:
-    item = types.Item(item_id="lamp")
+    item = item_pb2.Item(item_id="lamp")
     assert fields_at_fault(item) == ["title"]
-    assert fields_at_fault(recommendation.RankCandidate(item=item)) == []
+    assert fields_at_fault(recommendation_service_pb2.RankCandidate(item=item)) == []
 
 
 def test_a_shopper_ref_that_refers_to_nobody_is_named() -> None:
-    assert fields_at_fault(profile.GetProfileRequest()) == ["shopper"]
-    assert fields_at_fault(profile.GetProfileRequest(shopper=types.ShopperRef())) == ["shopper"]
-    assert fields_at_fault(profile.GetProfileRequest(shopper=types.ShopperRef(shopper_id=""))) == ["shopper.shopper_id"]
+    assert fields_at_fault(profile_service_pb2.GetProfileRequest()) == ["shopper"]
+    assert fields_at_fault(profile_service_pb2.GetProfileRequest(shopper=shopper_pb2.ShopperRef())) == ["shopper"]
+    assert fields_at_fault(profile_service_pb2.GetProfileRequest(shopper=shopper_pb2.ShopperRef(shopper_id=""))) == [
+        "shopper.shopper_id"
+    ]
 
 
 def test_paths_lead_to_the_field_at_fault() -> None:
-    history = types.History(events=[viewed(), viewed(price=math.nan)])
-    request = recommendation.RecommendRequest(shopper=types.ShopperRef(history=history), k=10**6)
+    history = shopper_pb2.History(events=[viewed(), viewed(price=math.nan)])
+    request = recommendation_service_pb2.RecommendRequest(shopper=shopper_pb2.ShopperRef(history=history), k=10**6)
     request.filter.categories.add(names=["Home", ""])
     assert fields_at_fault(request) == ["shopper.history.events[1].price", "k", "filter.categories[0].names[1]"]
 
 
 def test_the_longest_history_passes_and_a_longer_one_is_not_walked() -> None:
-    history = types.History(events=[viewed()] * HISTORY_EVENTS)
-    assert fields_at_fault(types.ShopperRef(history=history)) == []
+    history = shopper_pb2.History(events=[viewed()] * MAX_HISTORY_EVENTS)
+    assert fields_at_fault(shopper_pb2.ShopperRef(history=history)) == []
     history.events.add(price=math.nan)
-    assert fields_at_fault(types.ShopperRef(history=history)) == ["history.events"]
+    assert fields_at_fault(shopper_pb2.ShopperRef(history=history)) == ["history.events"]
 
 
 def type_of(descriptor: Descriptor) -> type[Message]:
@@ -302,4 +316,4 @@ def test_whatever_is_sent_gets_violations_that_lead_to_fields(message: Message) 
 @given(st.text(min_size=1, max_size=1000), st.floats(0, 1e9), st.integers(1, 100_000))
 def test_any_text_is_fine_within_its_length(text: str, price: float, position: int) -> None:
     sent = viewed(query=text, item_id=text[:256], price=price, position=position)
-    assert list(violations(event.ShopperEvent(shopper_id=text[:128], event=sent))) == []
+    assert list(violations(event_service_pb2.ShopperEvent(shopper_id=text[:128], event=sent))) == []

@@ -213,7 +213,7 @@ class FakeGateway:
 
     def _explain_profile(self, shopper: Any, interest: Sequence[str], trait: str, as_of: Any) -> ProfileExplanation:
         profile = self._get_profile(shopper, None, as_of)
-        weights = {each.path: each.weight for each in profile.interests}
+        weights = {each.category_path: each.weight for each in profile.interests}
         if trait or (interest and tuple(interest) not in weights):
             part = "trait" if trait else "interest"
             _refuse_missing(part, "the profile has none of this name", f"{part.upper()}_UNKNOWN")
@@ -270,7 +270,7 @@ class FakeGateway:
     def _get_consents(self, shopper_id: str) -> Consents:
         return Consents(self._permissions(shopper_id), tuple(self._records.get(shopper_id, ())))
 
-    def _declare_demographics(
+    def _set_demographics(
         self, shopper_id: str, age: int | None, gender: str, region: str, source: str
     ) -> Demographics:
         if not self._permissions(shopper_id)[Purpose.DEMOGRAPHICS].allowed:

@@ -64,7 +64,7 @@ def _interests(events: Sequence[Event], items: Mapping[str, Item]) -> tuple[Inte
         for depth in range(1, len(path) + 1):
             evidence.setdefault(path[:depth], []).append(event.event_id)
     found = [Interest(path, len(ids) / len(events), 1.0, tuple(ids)) for path, ids in evidence.items()]
-    return tuple(sorted(found, key=lambda each: (-each.weight, each.path)))
+    return tuple(sorted(found, key=lambda each: (-each.weight, each.category_path)))
 
 
 def rank(

@@ -90,7 +90,9 @@ def compute_interest_share(
     return (recent * short + steady * long) / own if own > 0.0 else 0.0
 
 
-def compute_next_probability(short: N, short_total: N, long: N, long_total: N, usual: N, decay: InterestDecay) -> N:
+def compute_next_event_probability(
+    short: N, short_total: N, long: N, long_total: N, usual: N, decay: InterestDecay
+) -> N:
     """The chance of `InterestDecay` that the next event falls under a node.
 
     Args:

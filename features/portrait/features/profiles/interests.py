@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portrait.features.items.prices import category_key
-from portrait.features.population.interest_dynamics import compute_interest_share, compute_next_probability
+from portrait.features.population.interest_dynamics import compute_interest_share, compute_next_event_probability
 from portrait.features.population.population import InterestDynamics
 from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import Evidence, strongest_event_ids
@@ -26,11 +26,11 @@ class Interest:
     """Evidence over itself plus the prior, 0 to 1; of an inferred interest its probability."""
     evidence_event_ids: tuple[str, ...]
     """The strongest first, of equal ones the latest."""
-    short_weight: float
+    short_term_weight: float
     """Share of the evidence by the short half-life alone."""
-    long_weight: float
+    long_term_weight: float
     """Share of the evidence by the long half-life alone."""
-    next_probability: float | None
+    next_event_probability: float | None
     """Chance that the next event falls under the node; None without statistics."""
     population_weight: float | None
     """The node's share of all shoppers' attention; None without statistics."""
@@ -43,14 +43,16 @@ class Interest:
     def lift(self) -> float:
         """How much likelier the shopper is to come to the node next than the average shopper; 1 if it is not known."""
         return (
-            self.next_probability / self.population_weight if self.next_probability and self.population_weight else 1.0
+            self.next_event_probability / self.population_weight
+            if self.next_event_probability and self.population_weight
+            else 1.0
         )
 
     @property
     def trend(self) -> float:
         """-1 (fades) to 1 (new): the difference of weight and long-term weight over their sum."""
-        total = self.weight + self.long_weight
-        return (self.weight - self.long_weight) / total if total > 0.0 else 0.0
+        total = self.weight + self.long_term_weight
+        return (self.weight - self.long_term_weight) / total if total > 0.0 else 0.0
 
 
 def compute_interests(evidence: Evidence, attention: InterestDynamics | None) -> list[Interest] | Absence:
@@ -73,16 +75,16 @@ def compute_interests(evidence: Evidence, attention: InterestDynamics | None) ->
         usual = None if attention is None else attention.population_weights.get(category_key(path), 0.0)
         chance = None
         if usual is not None:
-            chance = compute_next_probability(short, short_total, long, long_total, usual, decay)
+            chance = compute_next_event_probability(short, short_total, long, long_total, usual, decay)
         return Interest(
             path=path,
             weight=weights[path],
             confidence=long / (long + decay.prior),
             evidence_event_ids=strongest_event_ids(cited[path]),
             evidence_count=len(cited[path]),
-            short_weight=short / short_total if short_total > 0.0 else 0.0,
-            long_weight=long / long_total,
-            next_probability=chance,
+            short_term_weight=short / short_total if short_total > 0.0 else 0.0,
+            long_term_weight=long / long_total,
+            next_event_probability=chance,
             population_weight=usual,
             expires_at=evidence.short_term_expires_at,
         )

@@ -9,13 +9,13 @@
     item_vectors.npy                          float32 [items, dimension], unit length; float16 beside an index
     item_index.faiss                          finds the nearest of many items; only of catalogues too large to look at
                                               every item
-    item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its lenders' mean
+    item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its neighbours' mean
     cold_start_neighbours.npy                 known items that stand in for each cold item; see `cold_start`
     associations.npz                          which items follow which; see `associations`
     price_scale.json                          quantiles of prices by category
-    keywords.json                             document frequencies of the catalogues' words
+    document_frequencies.json                 document frequencies of the catalogues' words
     population.json                           half-lives, cycles, fifths: what is usual among shoppers; see `population`
-    profiles.npz                              mean and covariance of the shoppers' profiles
+    profile_distribution.npz                  mean and covariance of the shoppers' profiles
     report.html                               for people; only if `portrait report` wrote one of the run before
 
 All of these but index and report are mandatory, and nothing else may stand there: `integrity` checks it.

@@ -57,7 +57,7 @@ _COSTS = {
     "EventService/RecordEvents": Cost(Kind.STORE, 16_384),
     "ConsentService/SetConsents": Cost(Kind.STORE, 16_384),
     "ConsentService/GetConsents": Cost(Kind.STORE, 16_384),
-    "ConsentService/DeclareDemographics": Cost(Kind.STORE, 16_384),
+    "ConsentService/SetDemographics": Cost(Kind.STORE, 16_384),
     "ConsentService/ForgetShopper": Cost(Kind.STORE, 16_384),
 }
 _PACKAGE = "portrait.v1."

@@ -137,7 +137,7 @@ _COUNTED_BY_SIZE = {
     "portrait.v1.GetItemRequest",
     "portrait.v1.SetConsentsRequest",
     "portrait.v1.GetConsentsRequest",
-    "portrait.v1.DeclareDemographicsRequest",
+    "portrait.v1.SetDemographicsRequest",
     "portrait.v1.ForgetShopperRequest",
 }
 """Requests whose size says all that they ask for."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.population.profile_distribution import ProfileDistribution
-from portrait.server.audiences.matching import vectors
+from portrait.server.audiences.matcher import vectors
 from portrait.server.audiences.table import CHUNK, Rows, ShopperTable
 
 

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.profiles.interests import MAX_INTERESTS
-from portrait.server.moments import microseconds
 from portrait.server.profiles.profile import Profile
+from portrait.server.timestamps import microseconds
 
 TABLE = "table.json"
 UNKNOWN_TIME = np.iinfo(np.int64).min
@@ -199,7 +199,7 @@ def _fill(
     columns["as_of"][row] = microseconds(profile.as_of)
     last = profile.last_event_time
     columns["last_event"][row] = UNKNOWN_TIME if last is None else microseconds(last)
-    value = profile.value
+    value = profile.customer_value
     if value is not None:
         columns["tier"][row], columns["segment"][row] = value.tier.value, value.segment.value
         columns["recency_score"][row], columns["frequency_score"][row] = value.recency_score, value.frequency_score
@@ -207,7 +207,7 @@ def _fill(
     observed = [interest for interest in profile.interests if not interest.inferred]
     for place, interest in enumerate(observed):
         columns["interest_path"][row, place] = paths.setdefault(interest.path, len(paths) + 1)
-        columns["interest_weight"][row, place] = interest.long_weight
+        columns["interest_weight"][row, place] = interest.long_term_weight
     probabilities = {value.trait.name: value.probability for value in profile.traits}
     columns["trait"][row] = [
         np.nan if (chance := probabilities.get(name)) is None else chance for name in description.traits

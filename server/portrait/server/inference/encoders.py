@@ -10,7 +10,7 @@ from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, Histo
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.triton import AHEAD, TritonModels
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 HISTORIES = Shapes(
     lengths=(8, 16, 32, MAX_ENCODED_EVENTS),

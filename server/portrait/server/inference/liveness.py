@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from portrait.server.background import Background
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
+from portrait.server.runtime.background import Background
 
 R = TypeVar("R")
 

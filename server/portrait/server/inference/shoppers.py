@@ -13,12 +13,12 @@ from portrait.features.candidates.associations import AssociatedItems
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.histories import history_arrays as histories
 from portrait.features.text.normalisation import normalise_text, query_text
-from portrait.server.catalogues.catalogue import Shelves
+from portrait.server.catalogue.catalogue import Shelves
+from portrait.server.inference.embedding_cache import RememberedProfiles
 from portrait.server.inference.encoders import ProfileEncoder
-from portrait.server.inference.remembered import RememberedProfiles
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.triton import TritonModels
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 
 @dataclass(frozen=True)

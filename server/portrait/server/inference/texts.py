@@ -15,9 +15,9 @@ from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.batching.share import current_share
 from portrait.server.errors import DeadlineExceeded
-from portrait.server.inference.tokenising import Tokeniser
+from portrait.server.inference.tokeniser import Tokeniser
 from portrait.server.inference.triton import AHEAD, TritonModels
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 SHAPES = Shapes(
     lengths=(8, 12, 14, 16, 18, 20, 22, 24, 28, 32, 40, 48, MAX_TOKENS),

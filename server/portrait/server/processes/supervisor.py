@@ -6,17 +6,18 @@ from functools import partial
 
 import structlog
 
-from portrait.server import addresses
-from portrait.server.background import Background
-from portrait.server.metrics import of_processes, show
-from portrait.server.processes.group import Processes, hold
-from portrait.server.rollout.held import LOOK_SECONDS, HeldReleases
+from portrait.server.metrics.collectors import show
+from portrait.server.processes.collectors import of_processes
+from portrait.server.processes.pool import Processes, hold
 from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.triton_releases import LOOK_SECONDS, HeldReleases
+from portrait.server.rpc.tls import load_certificates
+from portrait.server.rpc.transport import warn_of_plain_text
+from portrait.server.runtime import addresses
+from portrait.server.runtime.background import Background
+from portrait.server.runtime.signals import end_on_signals, on_signals
 from portrait.server.settings import Settings
-from portrait.server.signals import end_on_signals, on_signals
 from portrait.server.storage.sqlite import open_store
-from portrait.server.tls import load_certificates
-from portrait.server.transport import warn_of_plain_text
 from portrait.server.triton import EmbeddedTriton
 
 _GRACE_SECONDS = 5.0

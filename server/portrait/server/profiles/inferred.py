@@ -11,7 +11,7 @@ from portrait.features.items.prices import category_key
 from portrait.features.population.population import InterestDynamics
 from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 from portrait.features.profiles.interests import Interest, Path
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
 
 MOST_INFERRED = 5
 LEAST_LIFT = 3.0

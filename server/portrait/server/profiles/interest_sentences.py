@@ -91,7 +91,7 @@ def _largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
 
 
 def _trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
-    changed = [each for each in narrowest if max(each.short_weight, each.long_weight) >= _STEADY]
+    changed = [each for each in narrowest if max(each.short_term_weight, each.long_term_weight) >= _STEADY]
     for (sure, direction), (english, chinese) in _TRENDS.items():
         moved = [each for each in changed if each.trend * direction >= _TREND]
         if named := [each for each in moved if rate_certainty(each.confidence) is sure][:MAX_NAMES]:

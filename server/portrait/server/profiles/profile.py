@@ -15,11 +15,11 @@ from portrait.features.profiles.interests import Interest, compute_interests
 from portrait.features.profiles.keywords import WeightedKeyword, compute_keywords_in_steps
 from portrait.features.profiles.price_bands import PriceBand, compute_price_bands
 from portrait.features.profiles.sentences import Sentence
-from portrait.server.consents import Purpose
+from portrait.server.consent.consents import Purpose
+from portrait.server.demographics import Demographics
 from portrait.server.profiles.aversions import Aversion, aversions
 from portrait.server.profiles.brands import BrandAffinity, brand_affinities
 from portrait.server.profiles.cycles import PurchaseCycle, purchase_cycles
-from portrait.server.profiles.demographics import Demographics
 from portrait.server.profiles.discounts import DiscountSensitivity, discount_sensitivity
 from portrait.server.profiles.inferred import inferred
 from portrait.server.profiles.labels import Label, LabelInterest, Seen, label_interests
@@ -27,9 +27,9 @@ from portrait.server.profiles.queries import QueryIntent, recent_queries
 from portrait.server.profiles.rhythm import Rhythm, rhythm
 from portrait.server.profiles.sessions import SessionIntent, session_intent
 from portrait.server.profiles.summary import SOURCES, summary
-from portrait.server.profiles.traits import TraitValue
 from portrait.server.profiles.value import Value, value
-from portrait.server.releases import Release
+from portrait.server.release.release import Release
+from portrait.server.release.traits import TraitValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Profile:
     session: SessionIntent | None = None
     recent_queries: Sequence[QueryIntent] = ()
     purchase_cycles: Sequence[PurchaseCycle] = ()
-    value: Value | None = None
-    rhythm: Rhythm | None = None
+    customer_value: Value | None = None
+    activity_pattern: Rhythm | None = None
     demographics: Demographics | None = None
     label_interests: Sequence[LabelInterest] = ()
     summary: Sequence[Sentence] = field(default=())
@@ -195,8 +195,8 @@ _PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
         evidence, release.population.session_gap_minutes if release.population else None
     ),
     "purchase_cycles": lambda evidence, release: purchase_cycles(evidence, release.population),
-    "value": lambda evidence, release: value(evidence, release.population),
-    "rhythm": lambda evidence, release: rhythm(
+    "customer_value": lambda evidence, release: value(evidence, release.population),
+    "activity_pattern": lambda evidence, release: rhythm(
         evidence, release.population.times_are_days if release.population else False
     ),
 }

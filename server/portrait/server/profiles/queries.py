@@ -19,11 +19,11 @@ class Outcome(IntEnum):
     """What became of a query, from nothing to a purchase."""
 
     NONE = 0
-    LOOKED = 1
-    BOUGHT = 2
+    VIEWED = 1
+    PURCHASED = 2
 
 
-_OUTCOMES = {EventType.SEARCH: Outcome.NONE, EventType.PURCHASE: Outcome.BOUGHT}
+_OUTCOMES = {EventType.SEARCH: Outcome.NONE, EventType.PURCHASE: Outcome.PURCHASED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def recent_queries(evidence: Evidence, gap_minutes: float | None) -> list[QueryI
 
 def _intent(evidence: Evidence, places: Sequence[int]) -> QueryIntent:
     events = [evidence.events[place] for place in places]
-    outcome = max(_OUTCOMES.get(each.event.type, Outcome.LOOKED) for each in events)
+    outcome = max(_OUTCOMES.get(each.event.type, Outcome.VIEWED) for each in events)
     searches = sum(each.event.type is EventType.SEARCH for each in events)
     last = next(each for each in reversed(events) if each.event.query)
     left = _left(last, evidence)
@@ -85,7 +85,7 @@ def _intent(evidence: Evidence, places: Sequence[int]) -> QueryIntent:
         last_time=last.event.time,
         outcome=outcome,
         path=_led_to(events),
-        confidence=left / 2.0 if outcome is Outcome.BOUGHT else left,
+        confidence=left / 2.0 if outcome is Outcome.PURCHASED else left,
         evidence_event_ids=latest_event_ids([each.event.event_id for each in events]),
         expires_at=evidence.short_term_expires_at,
     )

@@ -28,7 +28,7 @@ class Stage(Enum):
     SEARCHING = auto()
     COMPARING = auto()
     CART = auto()
-    BOUGHT = auto()
+    PURCHASED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _stage(events: Sequence[WeightedEvent]) -> Stage:
         (each.item.category_path, each.item.item_id) for each in events if each.item and each.event.type in _LOOKS
     }
     if EventType.PURCHASE in kinds:
-        return Stage.BOUGHT
+        return Stage.PURCHASED
     if EventType.ADD_TO_CART in kinds:
         return Stage.CART
     if max(Counter(path for path, _ in looked).values(), default=0) >= _COMPARED:

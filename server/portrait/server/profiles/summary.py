@@ -48,7 +48,7 @@ _STAGES = {
     Stage.SEARCHING: ("searched", "搜索"),
     Stage.COMPARING: ("compared items", "比较商品"),
     Stage.CART: ("filled the cart", "加购"),
-    Stage.BOUGHT: ("bought", "购买"),
+    Stage.PURCHASED: ("bought", "购买"),
 }
 _TIERS = {
     Tier.TOP: ("Among the most valuable shoppers", "属于最有价值的顾客"),
@@ -71,7 +71,7 @@ def summary(parts: Mapping[str, Any]) -> list[Sentence]:
     Args:
         parts: values of a profile by field; an absent field is missing, or an `Absence`.
     """
-    says = _SAYS if _sells(parts.get("value")) else _SAYS | {"recent_queries": (list, _asked)}
+    says = _SAYS if _sells(parts.get("customer_value")) else _SAYS | {"recent_queries": (list, _asked)}
     said = [
         sentence
         for field, (kind, say) in says.items()
@@ -162,7 +162,7 @@ def _session(session: SessionIntent) -> Iterator[Sentence]:
     english, chinese = _STAGES[session.stage]
     names = [short_name(each.path) for each in session.focus[:MAX_NAMES]]
     about, about_zh = (f": {join_english(names)}", f"：{join_chinese(names)}") if names else ("", "")
-    if len(session.focus) > 1 and session.stage in {Stage.CART, Stage.BOUGHT}:  # not all of it was put there
+    if len(session.focus) > 1 and session.stage in {Stage.CART, Stage.PURCHASED}:  # not all of it was put there
         about = f"; the visit {'is' if session.active else 'was'} to {join_english(names)}"
         about_zh = f"，浏览涉及{join_chinese(names)}"
     when = ("Is in a session and has", "正在访问，已") if session.active else ("In the last session", "最近一次访问中")
@@ -191,7 +191,7 @@ def _asked(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
 
 
 def _queries(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
-    if open_ := [each for each in queries if each.outcome is not Outcome.BOUGHT][:MAX_NAMES]:
+    if open_ := [each for each in queries if each.outcome is not Outcome.PURCHASED][:MAX_NAMES]:
         typed = [each.query for each in open_]
         yield build_sentence(
             "recent_queries",
@@ -236,7 +236,7 @@ def _value(value: Value) -> Iterator[Sentence]:
     if not value.frequency:
         bought, bought_zh = f"bought nothing in the last {window} days", "没有购买"
     yield Sentence(
-        "value",
+        "customer_value",
         f"{who}: {bought}; the last purchase was {format_ago_english(value.days_since_purchase)}.",
         f"{who_zh}：最近{round(value.window_days)}天内{bought_zh}；上次购买{format_ago_chinese(value.days_since_purchase)}。",
         value.evidence_event_ids,
@@ -256,7 +256,7 @@ def _rhythm(rhythm: Rhythm) -> Iterator[Sentence]:
     english += [f"around {join_english([f'{hour}:00' for hour in hours])}"] if hours else []
     chinese = "、".join([*(f"星期{_DAYS_ZH[day - 1]}" for day in days), *(f"{hour}点" for hour in hours)])
     yield Sentence(
-        "rhythm",
+        "activity_pattern",
         f"Is active mostly {', '.join(english)}.",
         f"主要活跃时间：{chinese}。",
         rhythm.evidence_event_ids,
@@ -265,7 +265,7 @@ def _rhythm(rhythm: Rhythm) -> Iterator[Sentence]:
 
 _SAYS: dict[str, tuple[type, Callable[[Any], Iterator[Sentence]]]] = {
     "interests": (list, interest_sentences),
-    "value": (Value, _value),
+    "customer_value": (Value, _value),
     "session": (SessionIntent, _session),
     "recent_queries": (list, _queries),
     "purchase_cycles": (list, _cycles),
@@ -273,7 +273,7 @@ _SAYS: dict[str, tuple[type, Callable[[Any], Iterator[Sentence]]]] = {
     "price_bands": (list, _prices),
     "discount_sensitivity": (DiscountSensitivity, _discount),
     "aversions": (list, _aversions),
-    "rhythm": (Rhythm, _rhythm),
+    "activity_pattern": (Rhythm, _rhythm),
 }
 """In the order of the summary; the keywords come last."""
 SOURCES = (*_SAYS, "keywords")

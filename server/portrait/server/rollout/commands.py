@@ -9,7 +9,7 @@ import typer
 
 from portrait.features.release.layout import list_releases
 from portrait.features.release.manifest import ReleaseError, read_verified_manifest
-from portrait.server.rollout.gateways import Gateway, GatewayError
+from portrait.server.rollout.gateway_status import Gateway, GatewayError
 from portrait.server.rollout.traffic import Traffic, TrafficError
 
 _POLL_SECONDS = 0.2

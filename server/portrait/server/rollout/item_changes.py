@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from portrait.features.events import Item
-from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.engine_registry import Loaded
 from portrait.server.storage.store import ItemChange, Store
 
 T = TypeVar("T")

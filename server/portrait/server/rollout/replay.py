@@ -9,7 +9,7 @@ import structlog
 from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound, PortraitError
-from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.engine_registry import Loaded
 from portrait.server.storage.store import ItemChange, Store
 
 LOOK_SECONDS = 0.25

@@ -18,7 +18,7 @@ import structlog
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
-from portrait.server.rollout.loaded import Loaded
+from portrait.server.rollout.engine_registry import Loaded
 from portrait.server.rollout.replay import Changes, replay
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
 from portrait.server.rollout.warming import TEXTS, warm

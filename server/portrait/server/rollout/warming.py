@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
 from portrait.server.inference.encoders import HISTORIES, RANKINGS
+from portrait.server.profiles.compute import profile_of
 from portrait.server.profiles.profile import ALL_FIELDS
-from portrait.server.profiling import profile_of
-from portrait.server.ranking import RankRequest, RecommendRequest, rank, recommend
+from portrait.server.recommendation.ranking import RankRequest, RecommendRequest, rank, recommend
 
 TEXTS = 512
 """Texts that a new release encodes before it serves; at 200 a second it takes about as long as to load it."""

@@ -4,12 +4,12 @@ import contextlib
 import sqlite3
 from datetime import datetime
 
-from portrait.server.moments import microseconds, moment
 from portrait.server.storage.queries import transaction
 from portrait.server.storage.recording import LAST_ARRIVAL
 from portrait.server.storage.reserve import Reserve
 from portrait.server.storage.store import Forgotten
 from portrait.server.storage.tombstones import shopper_sha256
+from portrait.server.timestamps import microseconds, moment
 
 _LATEST_EVENT = "SELECT max(time) FROM events WHERE shopper_id = ?"
 _TOMBSTONE = "SELECT max(forgotten_at) FROM tombstones WHERE shopper_sha256 = ?"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from portrait.features.events import Event, EventType, Item
-from portrait.server.consents import Consent, Purpose
-from portrait.server.moments import microseconds, moment
+from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.storage.store import ItemChange, RecordedEvent
+from portrait.server.timestamps import microseconds, moment
 
 EVENT_COLUMNS = Event._fields
 CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "source")

@@ -13,14 +13,13 @@ from typing import Any, TypeVar
 import structlog
 
 from portrait.features.events import Event
-from portrait.server.consents import Consent, Purpose
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError
-from portrait.server.moments import microseconds, moment
-from portrait.server.private_files import make_private_file, tighten_files
-from portrait.server.profiles.demographics import Demographics
 from portrait.server.storage import forgetting
 from portrait.server.storage.arrivals import Arrivals
 from portrait.server.storage.failures import Failures, describe
+from portrait.server.storage.private_files import make_private_file, tighten_files
 from portrait.server.storage.queries import listed, parts
 from portrait.server.storage.reader import Reader
 from portrait.server.storage.recording import LAST_ARRIVAL, event_rows, record
@@ -38,6 +37,7 @@ from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.storage.writer import LOCK_LOOK_SECONDS, LOCK_SECONDS, Writer
+from portrait.server.timestamps import microseconds, moment
 
 _COLUMN_LIST = ", ".join(EVENT_COLUMNS)
 _TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"

@@ -7,8 +7,8 @@ from enum import Enum, auto
 from typing import Protocol
 
 from portrait.features.events import Event, Item
-from portrait.server.consents import Consent, Purpose
-from portrait.server.profiles.demographics import Demographics
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
 from portrait.server.storage.tombstones import Tombstone
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from portrait.features.release.layout import MODELS, TRAIT_HEADS, list_models
-from portrait.server.background import Background
+from portrait.server.runtime.background import Background
 from portrait.server.triton.configuration import adapt_to_this_machine, load_model
 from portrait.server.triton.errors import TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find

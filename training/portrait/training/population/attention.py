@@ -11,7 +11,7 @@ from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS, SE
 from portrait.features.population.interest_dynamics import (
     InterestDecay,
     compute_event_weights,
-    compute_next_probability,
+    compute_next_event_probability,
     decay_by_age,
 )
 from portrait.features.population.population import InterestDynamics
@@ -136,7 +136,7 @@ def _decay(
 
     def log_likelihood(decay: InterestDecay) -> float:
         (short, short_total), (long, long_total) = masses[decay.short], masses[decay.long]
-        return float(np.log(compute_next_probability(short, short_total, long, long_total, usual, decay)).mean())
+        return float(np.log(compute_next_event_probability(short, short_total, long, long_total, usual, decay)).mean())
 
     return max(
         (
@@ -167,7 +167,7 @@ def foreseen(
         weight = contexts.weight * decay_by_age(age, half_life)
         mass[half_life] = _sums(inverse, weight, len(pair))
         total[half_life] = _sums(contexts.owner, weight, len(contexts.target_category))[owner]
-    chances = compute_next_probability(
+    chances = compute_next_event_probability(
         mass[decay.short], total[decay.short], mass[decay.long], total[decay.long], shares[category], decay
     )
     return Foreseen(chances, contexts.target_category[owner] == category)

@@ -1,0 +1,59 @@
+"""Asking a gateway many things at once, each by one call of an example."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common.gateway import serve
+from portrait.client import Client, Event, Profile, Ranking
+from portrait.training.metrics import MISSED
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_IN_FLIGHT = 4
+_SECONDS = 60.0
+_PER_CALL = 64
+"""A call takes 256 shoppers by id; histories that travel with it make it larger."""
+
+
+@contextmanager
+def gateway(repository: Path, *arguments: str) -> Iterator[Client]:
+    """A client of a gateway with real Triton that serves the newest release of a repository."""
+    with serve(repository, *arguments) as served, Client(served.address, timeout=_SECONDS) as portrait:
+        yield portrait
+
+
+def answers(ask: Callable[[T], A], questions: Sequence[T]) -> list[A]:
+    """The answers to all questions, in their order."""
+    with ThreadPoolExecutor(_IN_FLIGHT) as threads:
+        return list(threads.map(ask, questions))
+
+
+def profiles(portrait: Client, histories: Mapping[str, list[Event]], as_of: datetime) -> dict[str, Profile]:
+    """Trait and value of each shopper; who can't be answered for is left out."""
+    names = list(histories)
+    found: dict[str, Profile] = {}
+    for begin in range(0, len(names), _PER_CALL):
+        part = names[begin : begin + _PER_CALL]
+        answered = portrait.batch_get_profiles(
+            [histories[name] for name in part], as_of=as_of, fields=["traits", "customer_value"]
+        )
+        found |= {name: each for name, each in zip(part, answered, strict=True) if isinstance(each, Profile)}
+    return found
+
+
+def ranks(rankings: Sequence[Ranking], wanted: Sequence[str]) -> NDArray[np.int64]:
+    """`[rankings]`: where the wanted item stands in each, from 0; `MISSED` where it does not."""
+    found = np.full(len(rankings), MISSED)
+    for row, (ranking, item_id) in enumerate(zip(rankings, wanted, strict=True)):
+        ids = [ranked.item.item_id for ranked in ranking.items]
+        if item_id in ids:
+            found[row] = ids.index(item_id)
+    return found

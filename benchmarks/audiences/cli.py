@@ -1,0 +1,224 @@
+"""How fast audiences are found, and in what memory: `python -m benchmarks.audiences REPOSITORY [--shoppers N]`.
+
+Generates a shopper table for the newest release of a model repository, serves it by a real gateway, asks it through
+the client, and writes the figures to `benchmarks/results/`.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.audiences import consent_table as consented
+from benchmarks.audiences import engines
+from benchmarks.audiences import shopper_table as generated
+from benchmarks.audiences import table_rates as built
+from benchmarks.common.gateway import peak_memory, serve
+from benchmarks.common.machine import machine
+from portrait.client import (
+    ActivityCriterion,
+    Client,
+    CustomerValueCriterion,
+    InterestCriterion,
+    LookAlike,
+    TraitCriterion,
+)
+from portrait.client.audiences import Criterion
+from portrait.features.release.layout import list_releases
+from portrait.server.release.release import Release
+
+RESULTS = Path(__file__).parents[1] / "results"
+SECONDS_BOUND, MEMORY_BOUND_GIB = 5.0, 2.0
+_RUNS = 5
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Question:
+    """An audience that is asked for."""
+
+    name: str
+    criteria: Sequence[Criterion] = ()
+    look_alike: LookAlike | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How long one question takes."""
+
+    question: str
+    shoppers: int
+    first_seconds: float
+    """Of the first time that it is asked: columns that no question has read come from the disk's cache."""
+    estimate_seconds: float
+    """Until the size is there: the median of the next ones."""
+    find_seconds: float
+    """Until the last of all pages is there, once."""
+
+
+@dataclass
+class Figures:
+    """One run."""
+
+    shoppers: int
+    dimension: int
+    table_mib: int
+    machine: str
+    date: str
+    answers: list[Answer] = field(default_factory=list)
+    gateway_gib: float = 0.0
+    """Resident memory of the gateway before the first question; the mapped table counts, Triton does not."""
+    peak_gib: float = 0.0
+    """The same at its highest."""
+    engines: list[dict[str, object]] = field(default_factory=list)
+    tabulated: int = 0
+    tabulated_per_second: int = 0
+    refreshed_per_second: int = 0
+
+
+def questions(release: Release) -> list[Question]:
+    """One of each kind, and all kinds at once."""
+    paths = generated.taxonomy(release)
+    interest = InterestCriterion([paths[0], paths[7], paths[40]], 0.2)
+    value = CustomerValueCriterion(tiers=["high", "top"], segments=["loyal", "at_risk"])
+    recent = ActivityCriterion(since=generated.NOW - timedelta(days=30))
+    traits = [TraitCriterion(trait.name, 0.5) for trait in release.traits if not trait.absent][:1]
+    label = InterestCriterion(labels=["gifts for a gardener"], min_percentile=0.9)
+    buyers: list[Criterion] = [interest, value]
+    seed = [generated.shopper_id(number) for number in range(0, 50_000, 50)]
+    found = [
+        Question("interest (three nodes of the taxonomy)", [interest]),
+        *(Question("trait", [each]) for each in traits),
+        Question("value tier and segment", [value]),
+        Question("last event", [recent]),
+        Question("label (words nobody trained for)", [label]),
+        Question("interest, trait, value, last event together", [interest, *traits, value, recent]),
+        Question("look-alikes of 1,000 shoppers, the 10,000 most similar", look_alike=LookAlike(seed, top=10_000)),
+        Question("look-alikes of an audience, among recent ones", [recent], LookAlike(buyers, top=10_000)),
+    ]
+    return found if release.profiles is not None else [each for each in found if each.name[:5] != "label"]
+
+
+def ask(client: Client, question: Question) -> Answer:
+    """Ask one question again and again."""
+    taken = []
+    for _ in range(1 + _RUNS):
+        begun = time.perf_counter()
+        client.estimate_audience(question.criteria, look_alike=question.look_alike)
+        taken.append(time.perf_counter() - begun)
+    begun, named = time.perf_counter(), 0
+    for page in client.find_audience(question.criteria, look_alike=question.look_alike, page_size=5_000):
+        named += len(page.members)
+    seconds = time.perf_counter() - begun
+    return Answer(question.name, named, round(taken[0], 3), round(statistics.median(taken[1:]), 3), round(seconds, 3))
+
+
+def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: Path) -> Figures:
+    """Everything, in a folder for what is generated."""
+    number = list_releases(repository)[-1]
+    release = Release.load(repository, number)
+    table = folder / "audiences" / release.identity / "1"
+    table.mkdir(parents=True)
+    description = generated.write(release, shoppers, seed, table)
+    size = sum(path.stat().st_size for path in table.iterdir())
+    state = folder / "consents.db"
+    consented.write(state, shoppers, seed)
+    figures = Figures(
+        shoppers, description.dimension, round(size / _MIB), machine(), datetime.now(UTC).date().isoformat()
+    )
+    with (
+        serve(
+            repository,
+            *("--release", str(number), "--audiences", str(folder / "audiences")),
+            *("--state", str(state), "--consent-advertising", "granted"),
+        ) as gateway,
+        Client(gateway.address, timeout=60.0) as client,
+    ):
+        figures.gateway_gib = _gib(gateway.rss)
+        figures.answers = [ask(client, question) for question in questions(release)]
+        figures.peak_gib = _gib(peak_memory(gateway.process.pid))
+    work = folder / "parquet"
+    work.mkdir()
+    engines.export(table, work)
+    for engine in engines.ENGINES:
+        command = [sys.executable, "-m", "benchmarks.audiences.engines", engine, str(table), str(work)]
+        figures.engines.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+    shutil.rmtree(work)
+    rates = built.rates(repository, release, tabulated, folder)
+    figures.tabulated, figures.tabulated_per_second = tabulated, rates["first_per_second"]
+    figures.refreshed_per_second = rates["refresh_per_second"]
+    return figures
+
+
+def _gib(size: int) -> float:
+    return round(size / 2**30, 2)
+
+
+def tables(figures: Figures) -> str:
+    """The figures as Markdown."""
+    slowest = max(max(each.first_seconds, each.estimate_seconds) for each in figures.answers)
+    said = "holds" if slowest <= SECONDS_BOUND and figures.peak_gib <= MEMORY_BOUND_GIB else "does not hold"
+    lines = [
+        f"{figures.shoppers:,} generated shoppers, {figures.dimension} numbers a profile, "
+        f"{figures.table_mib:,} MiB on the disk; {figures.machine}, {figures.date}; `make benchmark-audiences`.",
+        "",
+        f"All of them have said what they allow, and are asked at every question: {consented.GRANTED:.0%} granted "
+        f"advertising, the others refused it; {consented.WITHDRAWN:.0%} withdrew personalisation, "
+        "the others granted it.",
+        "",
+        f"Bar: at most {SECONDS_BOUND:g} s and {MEMORY_BOUND_GIB:g} GiB: **{said}**, {slowest:.2f} s the slowest and "
+        f"{figures.peak_gib} GiB resident memory of the gateway at its highest ({figures.gateway_gib} GiB before the "
+        "first question).",
+        "",
+        "| audience | shoppers | size, first time | size, median | all ids, s |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {each.question} | {each.shoppers:,} | {each.first_seconds:.2f} s | {each.estimate_seconds:.2f} s "
+            f"| {each.find_seconds:.2f} |"
+            for each in figures.answers
+        ),
+        "",
+        "The same table in three embedded engines, each in a process of its own, without a gateway: a filter by "
+        "interest, tier and recency, and the 10,000 most similar profiles.",
+        "",
+        "| engine | filter | look-alikes | peak memory |",
+        "|---|---|---|---|",
+        *(
+            f"| {each['engine']} | {each['filter_seconds']} s | {each['look_alike_seconds']} s "
+            f"| {each['peak_gib']} GiB |"
+            for each in figures.engines
+        ),
+        "",
+        f"`portrait tabulate`: {figures.tabulated_per_second:,} shoppers a second in a first run over "
+        f"{figures.tabulated:,} shoppers of {built.EVENTS} events, {figures.refreshed_per_second:,} a second in a run "
+        "for a tenth of them.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("repository", type=Path, help="a model repository")
+    parser.add_argument("--shoppers", type=int, default=1_000_000)
+    parser.add_argument("--tabulated", type=int, default=5_000, help="shoppers whose profiles are computed")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(given.repository, given.shoppers, given.tabulated, given.seed, Path(folder))
+    (given.results / "audiences.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
+    (given.results / "audiences.md").write_text(tables(figures), encoding="utf-8")
+    print(tables(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""How fast `portrait tabulate` computes the profiles of shoppers whose events are recorded."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from portrait.features.events import Event, EventType
+from portrait.server.release.release import Release
+from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.store import RecordedEvent
+
+EVENTS = 20
+"""Of each shopper."""
+_TYPES = (EventType.VIEW, EventType.VIEW, EventType.VIEW, EventType.ADD_TO_CART, EventType.PURCHASE)
+_TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
+_BATCH = 1_000
+
+
+def rates(repository: Path, release: Release, shoppers: int, folder: Path) -> dict[str, int]:
+    """Shoppers a second: of a first run, and of one for a tenth of them who have new events."""
+    state = folder / "portrait.db"
+    asyncio.run(_record(state, release, range(shoppers)))
+    first = _run(repository, folder)
+    asyncio.run(_record(state, release, range(0, shoppers, 10)))
+    return {"first_per_second": first, "refresh_per_second": _run(repository, folder)}
+
+
+async def _record(state: Path, release: Release, shoppers: range) -> None:
+    rng, now = np.random.default_rng(len(shoppers)), datetime.now(UTC)
+    store = await open_store(state)
+    events: list[RecordedEvent] = []
+    for number in shoppers:
+        for nth in range(EVENTS):
+            item = release.items[int(rng.integers(len(release.items)))]
+            time = now - timedelta(days=float(rng.random() * 90))
+            kind = _TYPES[int(rng.integers(len(_TYPES)))]
+            event_id = f"{len(shoppers)}-{number}-{nth}"
+            events.append(RecordedEvent(f"{number:032x}", Event(event_id, kind, time, item.item_id, price=item.price)))
+        if len(events) >= _BATCH:
+            await store.record(events)
+            events = []
+    await store.record(events)
+    await store.close()
+
+
+def _run(repository: Path, folder: Path) -> int:
+    files = ("--state", folder / "portrait.db", "--audiences", folder / "built", "--triton-log", folder / "triton.log")
+    done = subprocess.run(
+        [sys.executable, "-c", _TABULATE, "--repository", str(repository), *map(str, files)],
+        check=False,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=os.environ | {"GRPC_VERBOSITY": "NONE"},
+    )
+    if done.returncode:
+        raise RuntimeError(f"portrait tabulate ended with {done.returncode}: {done.stderr[-2000:]}")
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    return int([line for line in lines if line["event"] == "tabulating"][-1]["per_second"])

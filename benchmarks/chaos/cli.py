@@ -1,0 +1,117 @@
+"""Faults at random under mixed load: `python -m benchmarks.chaos REPOSITORY [--seconds 600] [--seed 1]`.
+
+Kills model processes, Triton, gateway processes and the reader of the log, stops Triton, locks the state file, steps
+the clock (by a library that is built with `cc`) and swaps certificates, while four TLS connections read, write and ask
+for health. Writes `results/chaos.json` and a table beside it; returns 0 if every bar holds.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from benchmarks.chaos import load, verdict
+from benchmarks.chaos.faults import FAULTS, MAX_LOCK_SECONDS
+from benchmarks.chaos.gateway import Harmed, lines_of, serve
+from benchmarks.common import results
+from benchmarks.common.load.calls import items_of, searches
+from benchmarks.common.load.lost_events import count_lost_events
+from benchmarks.common.targets import Row, markdown
+
+NAME = "chaos"
+_READS = 50_000
+_PAUSES = (6.0, 14.0)
+"""Seconds from one fault to the next."""
+_SETTLING = 15.0
+"""Seconds without faults, at the beginning and at the end."""
+_MAX_UNNOTICED = 5
+
+
+def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Row], dict[str, Any]]:
+    """Run; returns the bars and what was done and seen."""
+    chance = random.Random(seed)
+    item_ids = [str(item["item_id"]) for item in items_of(repository)]
+    reads = searches(repository, _READS)  # each of words that nobody used before: none is answered without the models
+    with tempfile.TemporaryDirectory() as name, serve(repository, Path(name)) as harmed:
+        authority = harmed.certificates.authority.read_bytes()
+        running = load.start(harmed.address, authority, reads, item_ids, seconds)
+        done = _harm(harmed, chance, time.monotonic() + seconds)
+        outcomes = running.get()
+        harmed.set_clock(0.0)
+        alive = harmed.process.poll() is None
+        lost = asyncio.run(_lost_events(harmed.address, authority, verdict.accepted_events(outcomes)))
+        logged = Counter(str(line.get("event")) for line in lines_of(Path(name)))
+    seen = {"faults": dict(done), "codes": verdict.codes(outcomes), "log_lines": dict(logged.most_common(20))}
+    of = f"{len(outcomes):,} calls, {done.total()} faults"
+    accepted = verdict.accepted_events(outcomes).total()
+    rows = [
+        Row("accepted events that are lost", lost, "events", f"{accepted:,} accepted", None, "value <= 0"),
+        Row("calls past their deadline", verdict.late_calls(outcomes), "calls", of, None, "value <= 0"),
+        Row("withdrawals that did not count", verdict.lost_withdrawals(outcomes), "calls", of, None, "value <= 0"),
+        Row("longest time that health was SERVING while calls failed", verdict.longest_unnoticed(outcomes), "s", of,
+            None, f"value <= {_MAX_UNNOTICED}"),
+        Row("the gateway's first process is alive", float(alive), "", of, None, "value >= 1"),
+        Row("kinds of faults", float(len(done)), "kinds", ", ".join(FAULTS), None, f"value >= {len(FAULTS)}"),
+    ]  # fmt: skip
+    return rows, seen
+
+
+def _harm(harmed: Harmed, chance: random.Random, end: float) -> Counter[str]:
+    """Do each fault once, in an order by chance, and again, until shortly before the end."""
+    done = Counter[str]()
+    time.sleep(_SETTLING)
+    waiting: list[str] = []
+    while time.monotonic() < end - _SETTLING - MAX_LOCK_SECONDS:
+        if not waiting:
+            waiting = chance.sample(list(FAULTS), len(FAULTS))
+        name = waiting.pop()
+        told = FAULTS[name](harmed, chance)
+        done[name] += told is not None
+        sys.stderr.write(json.dumps({"fault": name, "done": told, "left_s": round(end - time.monotonic())}) + "\n")
+        time.sleep(chance.uniform(*_PAUSES))
+    return done
+
+
+async def _lost_events(address: str, root_certificates: bytes, accepted: Counter[str]) -> int:
+    """Number of events that were accepted and that the profiles do not count."""
+    credentials = grpc.ssl_channel_credentials(root_certificates)
+    async with grpc.aio.secure_channel(address, credentials) as channel:
+        return await count_lost_events(channel, accepted)
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and write; returns 0 if all bars hold."""
+    parser = argparse.ArgumentParser(prog="benchmarks.chaos", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository with a release")
+    parser.add_argument("--seconds", type=float, default=600.0, help="how long calls are made")
+    parser.add_argument("--seed", type=int, default=1, help="another order of faults for another one")
+    chosen = parser.parse_args(arguments)
+    command = f"python -m benchmarks.chaos REPOSITORY --seconds {chosen.seconds:.0f} --seed {chosen.seed}"
+    where = results.circumstances(command)
+    rows, seen = measure(chosen.repository, chosen.seconds, chosen.seed)
+    kept = {"circumstances": where, "rows": [json.loads(str(row)) for row in rows], **seen}
+    lines = ["# Chaos", "", results.origin(where), "", *markdown(kept["rows"]), "", *_said(seen), ""]
+    results.write(NAME, kept, "\n".join(lines))
+    print("\n".join(map(str, rows)), flush=True)
+    return 0 if all(row.holds for row in rows) else 1
+
+
+def _said(seen: dict[str, Any]) -> list[str]:
+    faults = ", ".join(f"{name} {count}" for name, count in seen["faults"].items())
+    calls = [
+        f"| {kind} | {', '.join(f'{code} {count:,}' for code, count in found.items())} |"
+        for kind, found in seen["codes"].items()
+    ]
+    return [f"Faults: {faults}.", "", "| calls | ended |", "|---|---|", *calls]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Ranking quality for items and shoppers with few events or none."""

@@ -1,0 +1,156 @@
+"""Cold starts: items that training has no event of, and shoppers with few events.
+
+`python -m benchmarks.quality.cold prepare DATA OUT` writes a data set in which a tenth of the items have no event
+but as a shopper's last one. After `portrait train OUT RUN`, `python -m benchmarks.quality.cold measure OUT RUN`
+ranks the catalogue for the shoppers whose last item is one of these.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from benchmarks.common import results
+from benchmarks.common.ranking import portrait_ranks as portrait
+from benchmarks.common.ranking import tables as ranking
+from benchmarks.common.ranking.baselines import BASELINES
+from benchmarks.common.ranking.protocol import Scorer, Task
+from portrait.training import readers
+from portrait.training import run as runs
+from portrait.training.errors import TrainingError
+from portrait.training.retrieval import encode_targets
+
+SHARE, SEED = 0.1, 0
+BOOSTS = (0.0, 1.0, 2.0, 2.5)
+"""Nats added to the scores of cold items; see the setting `cold_item_boost`."""
+_COLD_BASELINES = ("popularity", "zero-shot MiniLM")
+_CONTEXTS = ((1, 4), (5, 9), (10, None))
+"""Events before the target, from and to."""
+
+
+def prepare(data: Path, out: Path) -> None:
+    """Write a data set whose cold items occur as last events only; leave-one-out makes those its test targets."""
+    out.mkdir(parents=True)
+    events = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
+    items = readers.read_parquet(data / "items.parquet")
+    cold = items["item_id"].sort().sample(int(SHARE * len(items)), seed=SEED)
+    last = pl.int_range(pl.len()).over("shopper_id") == pl.len().over("shopper_id") - 1
+    kept = events.filter(~pl.col("item_id").is_in(cold.implode()) | last)
+    kept.write_parquet(out / "events.parquet")
+    items.write_parquet(out / "items.parquet")
+    report = json.loads((data / "report.json").read_text(encoding="utf-8"))
+    (out / "report.json").write_text(
+        json.dumps(report | {"kept": len(kept), "cold_items": len(cold)}) + "\n", encoding="utf-8"
+    )
+
+
+def measure(data: Path, run: Path) -> dict[str, Any]:
+    """Cold targets ranked among all items and among the cold ones; and known targets by length of context."""
+    trained = runs.load(run)
+    task = Task(trained.corpus, trained.holdout)
+    test = trained.holdout.test
+    cold_rows = np.flatnonzero(trained.holdout.item_counts == 0)
+    is_cold = np.isin(trained.corpus.event_item[test], cold_rows)
+    scorers = {"Portrait, retrieval alone": _retrieval(trained)}
+    tuned = {}
+    for baseline in BASELINES:
+        if baseline.name in _COLD_BASELINES:
+            tuned[baseline.name], _, scorers[baseline.name] = baseline.tuned(task)
+    found: dict[str, dict[str, NDArray[np.int64]]] = {"cold items, among all items": {}, "cold items, among those": {}}
+    served = _served(trained)
+    for name, ranks in served.items():
+        found["cold items, among all items"][name] = ranks[is_cold]
+    for name, scorer in scorers.items():
+        found["cold items, among all items"][name] = task.ranks(scorer, test[is_cold])
+        found["cold items, among those"][name] = task.ranks(scorer, test[is_cold], cold_rows)
+    lengths = np.array([len(items) for items in task.histories(test)])
+    for least, most in _CONTEXTS:
+        inside = (lengths >= least) & (lengths <= (most or lengths.max())) & ~is_cold
+        name = (
+            f"known items, {least} to {most} events before" if most else f"known items, {least} events or more before"
+        )
+        found[name] = {model: ranks[inside] for model, ranks in served.items()}
+        for baseline_name in _COLD_BASELINES:
+            found[name][baseline_name] = task.ranks(scorers[baseline_name], test[inside])
+    return {
+        "data": json.loads((data / "report.json").read_text(encoding="utf-8"))["source"],
+        "circumstances": results.circumstances("python -m benchmarks.quality.cold"),
+        "cold_items": len(cold_rows),
+        "settings": tuned,
+        "slices": {
+            name: {
+                "targets": len(next(iter(models.values()))),
+                "models": {model: ranking.measured(ranks) for model, ranks in models.items()},
+            }
+            for name, models in found.items()
+        },
+    }
+
+
+def _served(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
+    """Ranks of all test targets, with more and more preference for cold items."""
+    found = {}
+    for boost in BOOSTS:
+        trained.ranker.cold_item_boost.fill_(boost)
+        found[f"Portrait, cold item boost {boost:g}"] = portrait.ranks(trained)
+    return found
+
+
+def _retrieval(trained: runs.TrainedRun) -> Scorer:
+    """Profile times item vector."""
+    vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
+
+    def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        return vectors.profiles[np.searchsorted(vectors.targets, targets)] @ vectors.items.T
+
+    return score
+
+
+def table(content: dict[str, Any]) -> str:
+    """The slices as Markdown."""
+    lines = [
+        f"# Cold starts: {content['data']}",
+        "",
+        f"{results.origin(content['circumstances'])} "
+        f"{content['cold_items']:,} items have no event in training. Train only; 95% bootstrap intervals.",
+        "",
+        "| slice | targets | model | NDCG@10 | HR@10 | 95% interval |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, part in content["slices"].items():
+        for model, values in part["models"].items():
+            low, high = values["HR@10"]["interval"]
+            lines.append(
+                f"| {name} | {part['targets']:,} | {model} | {values['NDCG@10']['value']:.4f} "
+                f"| {values['HR@10']['value']:.4f} | {low:.4f} to {high:.4f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Run a step; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="benchmarks.quality.cold", description=__doc__)
+    parser.add_argument("step", choices=("prepare", "measure"))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("other", type=Path, help="OUT of prepare, RUN of measure")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.step == "prepare":
+            prepare(chosen.data, chosen.other)
+            return 0
+        content = measure(chosen.data, chosen.other)
+    except (TrainingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    results.write(f"cold-{content['data']}", content, table(content))
+    print(table(content))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

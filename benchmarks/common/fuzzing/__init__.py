@@ -1,0 +1,1 @@
+"""Requests that break the protocol, and what sends them."""

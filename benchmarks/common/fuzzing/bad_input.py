@@ -1,0 +1,256 @@
+"""Inputs that no good client sends, for `fuzz`: what goes over one stream, or over a connection of its own."""
+
+import random
+import struct
+from collections.abc import Callable, Sequence
+
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from benchmarks.common.contract import methods, path_of
+from benchmarks.common.fuzzing.http2 import PREFACE, Headers, Sent
+from benchmarks.common.load.generator import Call
+
+Chance = random.Random
+
+_DATA_BYTES = 2_000
+"""Of one stream at most: all streams of a connection fit into the window that it begins with."""
+_METHODS = [path_of(method) for method in methods()]
+
+
+def _headers(path: str, *more: tuple[str, str], content_type: str = "application/grpc") -> Headers:
+    return [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "localhost"),
+        ("te", "trailers"),
+        ("content-type", content_type),
+        *more,
+    ]
+
+
+def _framed(message: bytes, flag: int = 0, length: int | None = None) -> bytes:
+    """A message with gRPC's prefix: whether it is compressed, and its length."""
+    return struct.pack(">BI", flag, len(message) if length is None else length) + message
+
+
+def _some_bytes(chance: Chance) -> bytes:
+    return chance.randbytes(chance.choice((0, 1, 2, 5, 30, 300, _DATA_BYTES - 5)))
+
+
+def random_message(chance: Chance, call: Call) -> Sent:
+    """Bytes that are no message."""
+    return Sent(_headers(call.path), _framed(_some_bytes(chance)))
+
+
+def random_fields(chance: Chance, call: Call) -> Sent:
+    """Fields of any number and wire type, each well formed."""
+    message = b""
+    while len(message) < chance.randrange(1, 200):
+        kind = chance.choice((0, 1, 2, 5))
+        message += bytes([chance.randrange(1, 16) << 3 | kind])
+        match kind:
+            case 0:
+                message += bytes(chance.randrange(128, 256) for _ in range(chance.randrange(9))) + b"\x01"
+            case 2:
+                value = chance.randbytes(chance.randrange(30))
+                message += bytes([len(value)]) + value
+            case _:
+                message += chance.randbytes(8 if kind == 1 else 4)
+    return Sent(_headers(call.path), _framed(message[: _DATA_BYTES - 5]))
+
+
+def damaged_message(chance: Chance, call: Call) -> Sent:
+    """A good request with some bytes changed, taken out, or doubled."""
+    message = bytearray(call.request[: _DATA_BYTES - 100])
+    for _ in range(chance.randrange(1, 5)):
+        place = chance.randrange(len(message) + 1)
+        match chance.randrange(3):
+            case 0:
+                message[place : place + 1] = chance.randbytes(1)
+            case 1:
+                del message[place : place + chance.randrange(20)]
+            case _:
+                message[place:place] = message[place : place + chance.randrange(20)]
+    return Sent(_headers(call.path), _framed(bytes(message)))
+
+
+def other_message(chance: Chance, call: Call) -> Sent:
+    """A request of one method sent to another."""
+    return Sent(_headers(chance.choice(_METHODS)), _framed(call.request[: _DATA_BYTES - 5]))
+
+
+def wrong_length(chance: Chance, call: Call) -> Sent:
+    """A message that is shorter or longer than its prefix says."""
+    message = call.request[: _DATA_BYTES - 5]
+    return Sent(_headers(call.path), _framed(message, length=chance.randrange(2 * len(message) + 1)))
+
+
+def oversized(chance: Chance, call: Call) -> Sent:
+    """A message that says that it is longer than any may be."""
+    return Sent(_headers(call.path), _framed(_some_bytes(chance), length=chance.randrange(2**23 + 1, 2**32)))
+
+
+def cut_prefix(chance: Chance, call: Call) -> Sent:
+    """Less than a message's prefix, or nothing at all."""
+    return Sent(_headers(call.path), _framed(b"")[: chance.randrange(5)])
+
+
+def several_messages(chance: Chance, call: Call) -> Sent:
+    """More than one message to a method that takes one."""
+    return Sent(_headers(call.path), _framed(call.request[:300]) * chance.randrange(2, 5))
+
+
+def compressed(chance: Chance, call: Call) -> Sent:
+    """Flags of compression without it, encodings that there are not, bytes that don't unpack."""
+    encodings = ("gzip", "deflate", "identity", "snappy", "")
+    more = [("grpc-encoding", chance.choice(encodings))] if chance.random() < 0.7 else []
+    return Sent(_headers(call.path, *more), _framed(_some_bytes(chance), flag=chance.choice((1, 2, 255))))
+
+
+def wrong_content_type(chance: Chance, call: Call) -> Sent:
+    """Not gRPC's."""
+    kinds = ("application/json", "text/html", "application/grpc+json", "application/grpc-web", "", "\x7f" * 100)
+    return Sent(_headers(call.path, content_type=chance.choice(kinds)), _framed(call.request[:300]))
+
+
+def unknown_method(chance: Chance, call: Call) -> Sent:
+    """A path that there is not."""
+    parts = (call.path, "/", "//", "*", "", "/portrait.v1.ProfileService/", "?a=b", "/../../etc/passwd", "%00", "\x01")
+    return Sent(_headers(chance.choice(parts) + chance.choice(parts)), _framed(call.request[:300]))
+
+
+def wrong_method(chance: Chance, call: Call) -> Sent:
+    """Another HTTP method than POST."""
+    headers = [(":method", chance.choice(("GET", "PUT", "DELETE", "TRACE", ""))), *_headers(call.path)[1:]]
+    return Sent(headers, _framed(call.request[:300]))
+
+
+def strange_metadata(chance: Chance, call: Call) -> Sent:
+    """Deadlines that are none, ids of any bytes, binary values that are not base64, long values."""
+    values = ("", "abc", "0n", "-1S", "99999999999H", "1S1S", "\x00", "x" * 1000, "é", "batch", "=")
+    keys = ("grpc-timeout", "x-request-id", "x-priority", "x-caller", "x-any-bin", "grpc-trace-bin", "Upper-Case", "")
+    more = [(chance.choice(keys), chance.choice(values)) for _ in range(chance.randrange(1, 4))]
+    return Sent(_headers(call.path, *more), _framed(call.request[: _DATA_BYTES // 2]))
+
+
+def missing_headers(chance: Chance, call: Call) -> Sent:
+    """Without some of what every request has."""
+    headers = [each for each in _headers(call.path) if chance.random() < 0.7]
+    return Sent(headers or [(":path", call.path)], _framed(call.request[:300]))
+
+
+def left_midway(chance: Chance, call: Call) -> Sent:
+    """A stream that is reset before its message is whole, or right after."""
+    message = _framed(call.request[: _DATA_BYTES - 5])
+    return Sent(_headers(call.path), message[: chance.randrange(len(message) + 1)], reset=True)
+
+
+STREAMS: Sequence[Callable[[Chance, Call], Sent]] = (
+    random_message,
+    random_fields,
+    damaged_message,
+    other_message,
+    wrong_length,
+    oversized,
+    cut_prefix,
+    several_messages,
+    compressed,
+    wrong_content_type,
+    unknown_method,
+    wrong_method,
+    strange_metadata,
+    missing_headers,
+    left_midway,
+)
+
+
+def no_http2(chance: Chance, calls: Sequence[Call]) -> bytes:
+    """Other protocols, or none."""
+    others = (
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"",
+        PREFACE[:10],
+        b"SSH-2.0-x\r\n",
+    )
+    return chance.choice((*others, chance.randbytes(chance.randrange(200))))
+
+
+def random_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
+    """Frames of any type, flags and stream, with any content."""
+    frames = PREFACE + SettingsFrame(0).serialize()
+    for _ in range(chance.randrange(1, 6)):
+        body = chance.randbytes(chance.randrange(40))
+        kind, flags, stream = chance.randrange(12), chance.randrange(256), chance.randrange(8)
+        frames += len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+    return bytes(frames)
+
+
+def cut_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
+    """A good request that ends anywhere, in the middle of a frame too."""
+    call = chance.choice(calls)
+    # Headers as literals, so that no encoder is needed: RFC 7541, 6.2.2.
+    block = b"".join(
+        b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+        for name, value in _headers(call.path)
+    )
+    whole = PREFACE + SettingsFrame(0).serialize() + HeadersFrame(1, block, flags=["END_HEADERS"]).serialize()
+    whole += DataFrame(1, _framed(call.request[:_DATA_BYTES]), flags=["END_STREAM"]).serialize()
+    return bytes(whole[: chance.randrange(len(whole))])
+
+
+def forbidden_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
+    """Frames where they may not be, or with what they may not hold."""
+    block = b"\x82\x86"  # :method GET, :scheme http
+    choices: tuple[Sequence[Frame | bytes], ...] = (
+        [DataFrame(1, b"x")],
+        [HeadersFrame(2, block, flags=["END_HEADERS"])],
+        [HeadersFrame(1, b"\xff\xff\xff\xff\xff\xff", flags=["END_HEADERS"])],
+        [HeadersFrame(1, block), DataFrame(1, b"x")],
+        [ContinuationFrame(1, block, flags=["END_HEADERS"])],
+        [HeadersFrame(1, block), *(ContinuationFrame(1, block) for _ in range(200))],
+        [WindowUpdateFrame(0, window_increment=2**31 - 1)] * 2,
+        [PriorityFrame(1, depends_on=1)],
+        [RstStreamFrame(1)],
+        [PingFrame(0, opaque_data=b"12345678")] * 300,
+        [SettingsFrame(0, settings={4: 2**32 - 1})],
+        [SettingsFrame(0, settings={5: 1})],
+        [SettingsFrame(0, settings={1: 0, 3: 0, 6: 1})] * 100,
+        [b"\x00\x00\x05\x04\x00\x00\x00\x00\x00abcde"],  # SETTINGS of five bytes
+        [b"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00"],  # WINDOW_UPDATE by nothing
+        [b"\xff\xff\xff\x00\x00\x00\x00\x00\x01"],  # DATA of 16 MiB
+    )
+    parts = chance.choice(choices)
+    sent = b"".join(bytes(part if isinstance(part, bytes) else part.serialize()) for part in parts)
+    return PREFACE + SettingsFrame(0).serialize() + sent
+
+
+def many_resets(chance: Chance, calls: Sequence[Call]) -> bytes:
+    """Streams that are opened and reset at once (CVE-2023-44487)."""
+    block = b"\x83\x86\x84"  # :method POST, :scheme http, :path /
+    pairs = (
+        HeadersFrame(number, block, flags=["END_HEADERS"]).serialize()
+        + RstStreamFrame(number, error_code=8).serialize()
+        for number in range(1, 2 * chance.randrange(1, 200), 2)
+    )
+    return PREFACE + SettingsFrame(0).serialize() + b"".join(pairs)
+
+
+CONNECTIONS: Sequence[Callable[[Chance, Sequence[Call]], bytes]] = (
+    no_http2,
+    random_frames,
+    cut_frames,
+    forbidden_frames,
+    many_resets,
+)

@@ -1,0 +1,119 @@
+"""Bad inputs, sent to the port of a gateway, and how each of them ended."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import grpc
+
+from benchmarks.common.fuzzing.bad_input import CONNECTIONS, STREAMS, Chance
+from benchmarks.common.fuzzing.http2 import End, Sent, exchange, throw
+from benchmarks.common.load.generator import Call
+from portrait.client.channels import proxy_options
+
+BLOCK = 1_000
+CONNECTED = 32
+"""Connections at a time. gRPC keeps a peer that breaks the protocol waiting for up to a second."""
+TOGETHER = 20
+"""Streams of one connection."""
+WHOLE_CONNECTIONS = 0.6
+"""Share of the connections that are one input: about a fifteenth of the inputs."""
+SECONDS = 10.0
+"""In which everything ends; else it hangs."""
+
+TRANSPORT = (
+    "Error parsing ",
+    "Illegal header ",
+    "Metadata keys cannot",
+    "Compression bit set ",
+    "Decompression failed ",
+)
+"""How the statuses begin that gRPC's own transport gives, before the gateway sees a call: INTERNAL for headers that
+HTTP/2 or gRPC forbid, and for a compressed message without encoding or of bytes that don't unpack, where gRPC's own
+specification asks for it (https://github.com/grpc/grpc/blob/master/doc/compression.md)."""
+
+_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+_FAULTS = {grpc.StatusCode.INTERNAL.value[0], grpc.StatusCode.UNKNOWN.value[0]}
+
+
+@dataclass
+class Report:
+    """What became of the inputs."""
+
+    ends: Counter[str] = field(default_factory=Counter)
+    """By kind of input and how it ended."""
+    faults: list[str] = field(default_factory=list)
+    """Inputs that hung or were answered with a fault of the gateway, in words."""
+    good_calls: int = 0
+    failed_calls: int = 0
+
+
+def fuzz(
+    address: str, calls: Sequence[Call], inputs: int, seed: int, *, between: Callable[[], None] = lambda: None
+) -> Report:
+    """Send bad inputs to a gateway.
+
+    Args:
+        address: host:port.
+        calls: good ones; some inputs are made of them.
+        inputs: how many.
+        seed: other inputs for another one.
+        between: called after each block.
+    """
+    chance, report = Chance(seed), Report()
+    with grpc.insecure_channel(address, proxy_options(address)) as channel, ThreadPoolExecutor(CONNECTED) as pool:
+        for start in range(0, inputs, BLOCK):
+            block = list(_block(chance, calls, min(BLOCK, inputs - start)))
+            for ends in pool.map(lambda send: send(address), block):
+                for kind, end in ends:
+                    _count(kind, end, report)
+            _good_call(channel, chance.choice(calls), report)
+            between()
+    return report
+
+
+Ends = list[tuple[str, End]]
+"""Kind of input and how it ended."""
+
+
+def _block(chance: Chance, calls: Sequence[Call], inputs: int) -> Iterator[Callable[[str], Ends]]:
+    """Connections that together bring so many inputs; each is to be called with the address."""
+    while inputs > 0:
+        if chance.random() < WHOLE_CONNECTIONS:
+            make = chance.choice(CONNECTIONS)
+            yield partial(_throw, make.__name__, make(chance, calls))
+            inputs -= 1
+        else:
+            kinds = [chance.choice(STREAMS) for _ in range(min(inputs, TOGETHER))]
+            yield partial(
+                _exchange, [kind.__name__ for kind in kinds], [kind(chance, chance.choice(calls)) for kind in kinds]
+            )
+            inputs -= len(kinds)
+
+
+def _throw(kind: str, sent: bytes, address: str) -> Ends:
+    return [(kind, throw(address, sent, SECONDS))]
+
+
+def _exchange(kinds: list[str], sent: list[Sent], address: str) -> Ends:
+    return list(zip(kinds, exchange(address, sent, SECONDS), strict=True))
+
+
+def _count(kind: str, end: End, report: Report) -> None:
+    told = end.how if end.status is None else _NAMES.get(end.status, str(end.status))
+    if end.message.startswith(TRANSPORT):
+        report.ends[f"{kind}: {told} from gRPC's transport"] += 1
+        return
+    report.ends[f"{kind}: {told}"] += 1
+    if end.how == "hung" or end.status in _FAULTS or "Traceback" in end.message:
+        report.faults.append(f"{kind}: {told} {end.message[:200]}")
+
+
+def _good_call(channel: grpc.Channel, call: Call, report: Report) -> None:
+    report.good_calls += 1
+    try:
+        channel.unary_unary(call.path, None, None)(call.request, timeout=SECONDS, wait_for_ready=True)
+    except grpc.RpcError:
+        report.failed_calls += 1

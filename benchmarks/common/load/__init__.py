@@ -1,0 +1,1 @@
+"""A load generator for gateways, and the calls that it sends."""

@@ -1,0 +1,94 @@
+"""Calls as shops make them: visits over a release's items, some with a query that nobody asked before."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.common.load.generator import Call
+from portrait.features.events import Item
+from portrait.features.release import layout as release_layout
+from portrait.features.text.normalisation import item_text
+from portrait.v1 import event_pb2, shopper_pb2
+from portrait.v1.profile_service_pb2 import GetProfileRequest
+from portrait.v1.recommendation_service_pb2 import RecommendRequest
+from portrait.v1.text_service_pb2 import EncodeTextsRequest
+
+EVENTS = 20
+RECOMMEND = "/portrait.v1.RecommendationService/Recommend"
+ENCODE = "/portrait.v1.TextService/EncodeTexts"
+PROFILE = "/portrait.v1.ProfileService/GetProfile"
+
+
+def mixed(repository: Path, count: int, seed: int = 1) -> list[Call]:
+    """Of ten calls seven recommendations, two profiles with embedding, one search with words of its own.
+
+    Args:
+        repository: holds the release whose items are visited.
+        count: how many calls.
+        seed: other calls for another one.
+    """
+    chance, items = random.Random(seed), items_of(repository)
+    makers = (*(7 * (_recommend,)), *(2 * (_profile,)), _search)
+    return [makers[place % len(makers)](chance, items) for place in range(count)]
+
+
+def recommendations(repository: Path, count: int, seed: int = 1) -> list[Call]:
+    """The ten best items for a visit each."""
+    chance, items = random.Random(seed), items_of(repository)
+    return [_recommend(chance, items) for _ in range(count)]
+
+
+def searches(repository: Path, count: int, seed: int = 1) -> list[Call]:
+    """Recommendations for queries, each of its own words: all of them cost the text encoder something."""
+    chance, items = random.Random(seed), items_of(repository)
+    return [_search(chance, items) for _ in range(count)]
+
+
+def item_texts(repository: Path) -> list[str]:
+    """The texts of a release's items, as the text encoder reads them, each once."""
+    told = [item_text(Item(**item)) for item in items_of(repository)]  # type: ignore[arg-type]
+    return list(dict.fromkeys(told))
+
+
+def encodings(texts: Sequence[str], texts_per_call: int) -> list[Call]:
+    """Calls that encode texts, in their order."""
+    return [
+        Call(ENCODE, EncodeTextsRequest(texts=texts[begin : begin + texts_per_call]).SerializeToString())
+        for begin in range(0, len(texts), texts_per_call)
+    ]
+
+
+def items_of(repository: Path) -> list[dict[str, str]]:
+    """A release's items, as its file has them."""
+    number = release_layout.list_releases(repository)[-1]
+    lines = (
+        (release_layout.release_folder(repository, number) / release_layout.ITEMS)
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
+    return [json.loads(line) for line in lines]
+
+
+def _visit(chance: random.Random, items: list[dict[str, str]]) -> shopper_pb2.ShopperRef:
+    seen = chance.choices(items, k=EVENTS)
+    return shopper_pb2.ShopperRef(
+        history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item["item_id"]} for item in seen]}
+    )
+
+
+def _recommend(chance: random.Random, items: list[dict[str, str]]) -> Call:
+    request = RecommendRequest(shopper=_visit(chance, items), k=10)
+    return Call(RECOMMEND, request.SerializeToString())
+
+
+def _profile(chance: random.Random, items: list[dict[str, str]]) -> Call:
+    request = GetProfileRequest(shopper=_visit(chance, items), fields={"paths": ["embedding", "interests"]})
+    return Call(PROFILE, request.SerializeToString())
+
+
+def _search(chance: random.Random, items: list[dict[str, str]]) -> Call:
+    words = " ".join(item["title"] for item in chance.choices(items, k=2)).split()
+    query = " ".join(chance.sample(words, min(len(words), 5))) + f" {chance.randrange(10**6)}"
+    request = RecommendRequest(shopper=_visit(chance, items), query=query[:1000], k=10)
+    return Call(RECOMMEND, request.SerializeToString())

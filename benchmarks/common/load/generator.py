@@ -1,0 +1,166 @@
+"""Load from a process of its own: in a closed loop, or in an open one that does not wait for answers."""
+
+import asyncio
+import gc
+import multiprocessing
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import uvloop
+
+from benchmarks.common.load import wire
+from benchmarks.common.load.wire import LATE, LEFT, OK, REFUSED
+
+__all__ = ["LATE", "LEFT", "OK", "REFUSED", "Answered", "Call", "Load", "run", "start"]
+
+_CONNECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, as it goes over the wire."""
+
+    path: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of one call."""
+
+    sent: float
+    """`time.monotonic()`."""
+    seconds: float
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent.
+
+    A load either has `in_flight`: so many calls are always under way; or `rate`: calls a second.
+    """
+
+    address: str
+    calls: Sequence[Call]
+    seconds: float
+    deadline: float
+    in_flight: int = 0
+    rate: float = 0.0
+    even: bool = False
+    """Whether calls with a `rate` come at even distances, as from k6; if not, at random times."""
+    after_refusal: float = 0.0
+    """Seconds that a caller of a closed loop waits after it was refused, before it calls again."""
+    leaving: float = 0.0
+    """Share of the callers that leave before the answer, at a random time within `leave_seconds`."""
+    leave_seconds: float = 0.0
+    count: int = 0
+    """Ends after so many calls, if it is not 0."""
+    metadata: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+
+
+def run(load: Load) -> list[Answered]:
+    """Send a load from another process and wait for what becomes of it."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_run, (load,))
+
+
+def start(load: Load) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[Answered]]]":
+    """The same, without waiting."""
+    pool = multiprocessing.get_context("spawn").Pool(1)
+    return pool, pool.apply_async(_run, (load,))
+
+
+def start_series(
+    loads: Sequence[Load],
+) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[list[Answered]]]]":
+    """Loads with a `rate`, each from the moment at which the one before sends no more; answers may be on their way."""
+    pool = multiprocessing.get_context("spawn").Pool(1)
+    return pool, pool.apply_async(_run_series, (loads,))
+
+
+def _run(load: Load) -> list[Answered]:
+    return _run_series([load])[0]
+
+
+def _run_series(loads: Sequence[Load]) -> list[list[Answered]]:
+    async def send() -> list[list[Answered]]:
+        senders = [_Sender(load) for load in loads]
+        for sender in senders:
+            await sender.begin()
+        return [await sender.end() for sender in senders]
+
+    gc.disable()  # of a process that ends with the load: its pauses would look like the server's
+    return uvloop.run(send())
+
+
+class _Sender:
+    """Sends a load by callbacks alone: a task a call would take more than the call."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._chance = random.Random(1)
+        self._answered: list[Answered] = []
+        self._sent = self._under_way = 0
+        self._ended = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Send all of it, or with `in_flight` the first of it."""
+        load = self._load
+        self._connections = [await wire.connect(load.address) for _ in range(_CONNECTIONS)]
+        paths = {call.path for call in load.calls}
+        self._heads = {path: wire.head(load.address, path, load.deadline, load.metadata) for path in paths}
+        self._end = time.monotonic() + load.seconds
+        if load.in_flight:
+            for _ in range(load.in_flight):
+                self._call()
+        else:
+            await self._arrive()
+
+    async def end(self) -> list[Answered]:
+        """Wait for what is under way."""
+        while self._under_way:
+            self._ended.clear()
+            await self._ended.wait()
+        for connection in self._connections:
+            connection.close()
+        return self._answered
+
+    def _more(self) -> bool:
+        return time.monotonic() < self._end and not (self._load.count and self._sent >= self._load.count)
+
+    async def _arrive(self) -> None:
+        """Arrivals of a Poisson process, or even ones; one that comes late is caught up with."""
+        due = time.monotonic()
+        while self._more():
+            due += 1.0 / self._load.rate if self._load.even else self._chance.expovariate(self._load.rate)
+            if (early := due - time.monotonic()) > 0:
+                await asyncio.sleep(early)
+            self._call()
+
+    def _call(self) -> None:
+        load, chance = self._load, self._chance
+        made = load.calls[self._sent % len(load.calls)]
+        connection = self._connections[self._sent % _CONNECTIONS]
+        self._sent += 1
+        self._under_way += 1
+        sent = time.monotonic()
+        ended = partial(self._note, sent)
+        stream = connection.call(self._heads[made.path], made.request, load.deadline, ended)
+        if load.leaving and chance.random() < load.leaving:
+            asyncio.get_running_loop().call_later(chance.uniform(0.0, load.leave_seconds), connection.cancel, stream)
+
+    def _note(self, sent: float, code: str) -> None:
+        self._answered.append(Answered(sent, time.monotonic() - sent, code))
+        pause = self._load.after_refusal if code == REFUSED else 0.0
+        asyncio.get_running_loop().call_later(pause, self._end_call)
+
+    def _end_call(self) -> None:
+        self._under_way -= 1
+        if self._load.in_flight and self._more():
+            self._call()
+        else:
+            self._ended.set()

@@ -1,0 +1,26 @@
+"""Recorded events, counted through the gateway after a run that harmed it."""
+
+from collections.abc import Mapping
+
+import grpc
+
+from benchmarks.common.load.calls import PROFILE
+from portrait.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
+
+_DEADLINE = 10.0
+
+
+async def count_lost_events(channel: grpc.aio.Channel, accepted: Mapping[str, int]) -> int:
+    """Count the events that were accepted and that the profiles of their shoppers do not count.
+
+    Args:
+        channel: to the gateway.
+        accepted: events that callers were told to be stored, by shopper.
+    """
+    ask = channel.unary_unary(PROFILE, bytes, bytes)
+    lost = 0
+    for shopper, count in accepted.items():
+        request = GetProfileRequest(shopper={"shopper_id": shopper}, fields={"paths": ["event_count"]})
+        answered = GetProfileResponse.FromString(await ask(request.SerializeToString(), timeout=_DEADLINE))
+        lost += max(0, count - answered.profile.event_count)
+    return lost

@@ -1,0 +1,185 @@
+"""The baselines: each is tuned on validation, then fitted for its protocol.
+
+Linear models come from RecTools; their item-to-item matrices are applied here to histories that count recent events
+more, which the library can't do and which decides their quality.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from implicit.nearest_neighbours import BM25Recommender
+from numpy.typing import NDArray
+from rectools import Columns
+from rectools.dataset import Dataset
+from rectools.models import EASEModel, ImplicitItemKNNWrapperModel
+from scipy import sparse
+
+from benchmarks.common.ranking.protocol import Scorer, Task
+from portrait.training.choices import DEFAULT_BASE_MODEL
+from portrait.training.corpus import Corpus
+from portrait.training.model import TextCache
+from portrait.training.models.base_model import base_tokenizer
+from portrait.training.models.text_encoder import TextEncoder
+
+_CHEAP = {"decay", "own", "popularity"}
+"""Settings that what is prepared does not depend on."""
+DECAYS = (0.5, 0.6, 0.7, 0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A model, and the settings that it is tuned over."""
+
+    name: str
+    grid: Callable[[], Iterator[dict[str, Any]]]
+    prepare: Callable[[Task, dict[str, Any]], Any]
+    """What is costly and shared by settings that differ in `_CHEAP` ones only."""
+    scorer: Callable[[Task, Any, dict[str, Any]], Scorer]
+
+    def tuned(self, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
+        """The settings with the best validation NDCG@10, all that were tried, and the model that the best make."""
+        tried = []
+        best: tuple[float, dict[str, Any], Scorer] | None = None
+        prepared_for, prepared = None, None
+        for settings in self.grid():
+            costly = {name: value for name, value in settings.items() if name not in _CHEAP}
+            if prepared is None or costly != prepared_for:
+                prepared_for, prepared = costly, self.prepare(task, costly)
+            scorer = self.scorer(task, prepared, settings)
+            value = task.validate(scorer)
+            tried.append(settings | {"validation NDCG@10": round(value, 4)})
+            if best is None or value > best[0]:
+                best = value, tried[-1], scorer
+        assert best is not None
+        return best[1], tried, best[2]
+
+    def fitted(self, task: Task, settings: dict[str, Any]) -> Scorer:
+        """The model of given settings."""
+        return self.scorer(task, self.prepare(task, settings), settings)
+
+
+def _popularity(task: Task, _: Any, __: dict[str, Any]) -> Scorer:
+    counts = task.holdout.item_counts.astype(np.float32)
+    return lambda targets: np.repeat(counts[None], len(targets), 0)
+
+
+def _linear(task: Task, weights: Any, settings: dict[str, Any]) -> Scorer:
+    """Item-to-item weights applied to histories that count recent events more."""
+
+    def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        scores = task.contexts(targets, settings["decay"]) @ weights
+        return np.asarray(scores.todense() if sparse.issparse(scores) else scores, dtype=np.float32)
+
+    return score
+
+
+def _knn(task: Task, settings: dict[str, Any]) -> sparse.csr_matrix:
+    """Similarity of items by BM25-weighted shoppers: cosine, the usual one, trusts items that met once too much."""
+    neighbours = BM25Recommender(K=settings["neighbours"], K1=settings["k1"], B=settings["b"], num_threads=2)
+    model = ImplicitItemKNNWrapperModel(neighbours)
+    model.fit(_dataset(task))
+    similarity = model.model.similarity.tocsr()
+    similarity.setdiag(0.0)
+    return similarity
+
+
+def _ease(task: Task, settings: dict[str, Any]) -> NDArray[np.float32]:
+    model = EASEModel(regularization=settings["ridge"])
+    model.fit(_dataset(task))
+    return np.asarray(model.weight, dtype=np.float32)
+
+
+def _own_history(task: Task, _: Any, settings: dict[str, Any]) -> Scorer:
+    """What the shopper had before, recent events counting more; popularity fills up."""
+    share = (settings["popularity"] * task.holdout.item_counts / task.holdout.item_counts.sum()).astype(np.float32)
+    return lambda targets: np.asarray(task.contexts(targets, settings["decay"]).todense()) + share
+
+
+def _linear_and_own(task: Task, weights: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
+    """Item-to-item weights, and one weight from each item to itself."""
+    return _linear(task, weights + settings["own"] * np.eye(len(weights), dtype=np.float32), settings)
+
+
+def _dataset(task: Task) -> Dataset:
+    """The learnt events as RecTools reads them; every item is there, so that rows keep their numbers."""
+    matrix = task.interactions().tocoo()
+    items = len(task.corpus.items)
+    # One made-up shopper touches every item with weight 0: RecTools numbers only what occurs.
+    frame = pd.DataFrame(
+        {
+            Columns.User: np.concatenate([np.full(items, -1), matrix.row]),
+            Columns.Item: np.concatenate([np.arange(items), matrix.col]),
+            Columns.Weight: np.concatenate([np.zeros(items, dtype=np.float32), matrix.data]),
+            Columns.Datetime: pd.Timestamp("2000-01-01"),
+        }
+    )
+    return Dataset.construct(frame)
+
+
+def _zero_shot(task: Task, vectors: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
+    return lambda targets: (task.contexts(targets, settings["decay"]) @ vectors) @ vectors.T
+
+
+def _title_vectors(task: Task, _: dict[str, Any]) -> NDArray[np.float32]:
+    """`[items, hidden]`: what the base model says of each item's words before any training."""
+    pooled = untrained_texts(task.corpus)[task.corpus.item_text]
+    return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+
+
+def untrained_texts(corpus: Corpus) -> NDArray[np.float32]:
+    """`[texts, hidden]`: the base model's mean token of each text."""
+    encoder = TextEncoder(DEFAULT_BASE_MODEL, 1).eval()
+    cache = TextCache(encoder, base_tokenizer(DEFAULT_BASE_MODEL), corpus.texts)
+    with torch.no_grad():
+        cache.refill()
+    return cache.pooled.numpy()
+
+
+def _over(**values: tuple[Any, ...]) -> Callable[[], Iterator[dict[str, Any]]]:
+    """Every combination, the last name varying fastest."""
+    names = list(values)
+
+    def grid() -> Iterator[dict[str, Any]]:
+        shape = [len(values[name]) for name in names]
+        for index in np.ndindex(*shape):
+            yield {name: values[name][place] for name, place in zip(names, index, strict=True)}
+
+    return grid
+
+
+BASELINES = (
+    Baseline("popularity", _over(), lambda task, settings: None, _popularity),
+    Baseline("zero-shot MiniLM", _over(decay=DECAYS), _title_vectors, _zero_shot),
+    Baseline(
+        "ItemKNN, recency",
+        _over(neighbours=(100, 1000), k1=(0.3, 1.2), b=(0.25, 0.5), decay=(0.6, 0.7, 0.8)),
+        _knn,
+        _linear,
+    ),
+    Baseline("EASE, recency", _over(ridge=(50.0, 100.0, 250.0), decay=(0.6, 0.7, 0.8)), _ease, _linear),
+)
+
+_LONG = (0.95, 0.97, 0.98, 0.99)
+"""Decays for shoppers who come back: what they had a hundred events ago still counts."""
+
+RETURNING = (
+    BASELINES[0],
+    Baseline(
+        "own history, recency",
+        _over(popularity=(0.3, 3.0, 30.0, 100.0), decay=(0.9, *_LONG, 0.995)),
+        lambda task, settings: None,
+        _own_history,
+    ),
+    Baseline("EASE, recency", _over(ridge=(50.0, 250.0, 1000.0), decay=(0.8, *_LONG)), _ease, _linear),
+    Baseline(
+        "EASE, recency, and own history",
+        _over(ridge=(250.0, 1000.0, 4000.0), own=(0.2, 0.4, 0.8, 1.6), decay=_LONG),
+        _ease,
+        _linear_and_own,
+    ),
+)
+"""For logs in which shoppers come back to what they know, and known items are ranked."""

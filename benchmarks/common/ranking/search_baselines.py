@@ -1,0 +1,62 @@
+"""What personalised search has to beat beside the same encoder without the shopper: words and counts."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import bm25s
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common.ranking.search import DEPTH
+from portrait.training.corpus import Corpus
+from portrait.training.retrieval import top
+
+_NO_WORD = re.compile(r"[\W_]+")
+
+
+def bm25(corpus: Corpus, queries: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`[queries, DEPTH]` items by BM25 over their texts.
+
+    Args:
+        corpus: items and texts.
+        queries: rows of texts.
+    """
+    index = bm25s.BM25()
+    index.index(
+        bm25s.tokenize([corpus.texts[row] for row in corpus.item_text], show_progress=False), show_progress=False
+    )
+    words = bm25s.tokenize([corpus.texts[row] for row in queries], show_progress=False)
+    return np.asarray(index.retrieve(words, k=min(DEPTH, len(corpus.items)), show_progress=False)[0], dtype=np.int64)
+
+
+def spelled(queries: Sequence[str]) -> NDArray[np.int64]:
+    """`[queries]`: a number for each query, the same for those of the same letters and digits in the same words."""
+    codes: dict[str, int] = {}
+    words = (_NO_WORD.sub(" ", query.lower()).strip() for query in queries)
+    return np.array([codes.setdefault(each, len(codes)) for each in words], dtype=np.int64)
+
+
+def query_popularity(
+    learnt: tuple[NDArray[np.int64], NDArray[np.int64]], queries: NDArray[np.int64], popularity: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """`[queries, DEPTH]` items by how often they were clicked after exactly the same query, then by popularity.
+
+    Args:
+        learnt: query, as `spelled` numbers it, and item of each click to count.
+        queries: what is asked for, numbered alike.
+        popularity: `[items]`, how often each item occurs.
+    """
+    counts: dict[int, Counter[int]] = defaultdict(Counter)
+    for query, item in zip(*learnt, strict=True):
+        counts[int(query)][int(item)] += 1
+    scores = np.tile((popularity / (popularity.max() + 1.0)).astype(np.float32), (len(queries), 1))
+    for row, query in enumerate(queries.tolist()):
+        for item, count in counts[query].items():
+            scores[row, item] += count
+    return top(scores, DEPTH)
+
+
+def popular(popularity: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """`[count, DEPTH]` items by how often they occur, the same for everyone."""
+    return np.tile(np.argsort(-popularity, kind="stable")[:DEPTH], (count, 1))

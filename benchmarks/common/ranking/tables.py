@@ -1,0 +1,65 @@
+"""Measures of ranks with their intervals, and the tables that compare models."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common.ranking.protocol import CUTS, MEASURES
+from portrait.training.metrics import interval
+
+PORTRAIT = "Portrait"
+_COLUMNS = (
+    "model", "NDCG@5", "NDCG@10", "95% interval", "HR@10", "95% interval", "MRR@20", "Portrait's NDCG@10 minus this",
+)  # fmt: skip
+
+
+def measured(ranks: NDArray[np.int64]) -> dict[str, Any]:
+    """Every measure at every cut with its 95% bootstrap interval."""
+    rows = {}
+    for name, measure in MEASURES.items():
+        for cut in CUTS:
+            values = measure(ranks, cut)
+            rows[f"{name}@{cut}"] = {"value": float(values.mean()), "interval": interval(values)}
+    return rows
+
+
+def model(settings: dict[str, Any], ranks: NDArray[np.int64]) -> dict[str, Any]:
+    """What stands of a model in the results: how it was set, its ranks, and every measure of them."""
+    return {"settings": settings, "ranks": ranks, "measures": measured(ranks)}
+
+
+def compared(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, Any]:
+    """Differences of NDCG@10 and HR@10 over the same shoppers, with paired 95% bootstrap intervals."""
+    rows = {}
+    for name in ("NDCG", "HR"):
+        mine, other = MEASURES[name](ours, 10), MEASURES[name](theirs, 10)
+        rows[f"{name}@10"] = {
+            "difference": float((mine - other).mean()),
+            "interval": interval(mine - other),
+            "relative": float(mine.mean() / other.mean() - 1.0) if other.any() else None,
+        }
+    return rows
+
+
+def ranking_rows(models: dict[str, dict[str, Any]]) -> list[str]:
+    """One table: a row for each model by name, with its `measures` and, of other models, `portrait_minus_this`."""
+    head = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
+    return head + [_row(name, model) for name, model in models.items()]
+
+
+def _row(name: str, model: dict[str, Any]) -> str:
+    values = model["measures"]
+    cells = [name, f"{values['NDCG@5']['value']:.4f}"]
+    for key in ("NDCG@10", "HR@10"):
+        low, high = values[key]["interval"]
+        cells += [f"{values[key]['value']:.4f}", f"{low:.4f} to {high:.4f}"]
+    cells.append(f"{values['MRR@20']['value']:.4f}")
+    if paired := model.get("portrait_minus_this"):
+        low, high = paired["NDCG@10"]["interval"]
+        relative = paired["NDCG@10"]["relative"]
+        share = "" if relative is None else f", {relative:+.0%}"
+        cells.append(f"{paired['NDCG@10']['difference']:+.4f} ({low:+.4f} to {high:+.4f}){share}")
+    else:
+        cells.append("")
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,184 @@
+"""Releases of as many items as one likes, made of a real one: its items, and then variations of them.
+
+A variation is a real item's vector moved as far and in such a direction as two of its neighbours lie apart, so that
+vectors lie as thick and as thin as the real ones do, in as few dimensions. Its category is the item it varies, its
+brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations, and profiles
+are what the release's own graph says of histories that follow these.
+"""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import faiss
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from portrait.export import nearest
+from portrait.export.index import write_items
+from portrait.export.nearest import Retrieval
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.candidate_features import scale_popularity
+from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.events import Event, EventType, Item
+from portrait.features.files.integrity import sha256
+from portrait.features.histories.history_arrays import build_event_columns, encode_history, pad_histories
+from portrait.features.items.prices import PriceScale
+from portrait.features.population.profile_distribution import ProfileDistribution, write_profile_distribution
+from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import MODELS
+from portrait.server.release.release import Release
+
+_NEIGHBOURS = 20
+_NOW = datetime.now(UTC)
+_NEW = 0.2
+_CATEGORIES, _BRANDS = 200, 20_000
+_HISTORY = 6
+
+
+def write(source: Path, target: Path, count: int, dimension: int | None = None) -> Retrieval:
+    """Write a model repository whose release 1 has so many items; returns how the nearest are found.
+
+    Args:
+        source: the model repository whose newest release is varied.
+        target: the new one's folder.
+        count: items.
+        dimension: of the vectors, turned into a larger space in which all of them are as near as before; the graphs do
+            not fit it. None for the release's own.
+    """
+    real = Release.load(source, release_layout.list_releases(source)[-1])
+    folder = release_layout.release_folder(target, 1)
+    folder.mkdir(parents=True)
+    for name in (release_layout.TOKENIZER, release_layout.DOCUMENT_FREQUENCIES, release_layout.POPULATION):
+        shutil.copy(release_layout.release_folder(source, real.number) / name, folder)
+    random = np.random.default_rng(count)
+    varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
+    items = list(_items(real, varied, random))
+    scale = PriceScale.fit([item.category_path for item in items], np.array([item.price for item in items]))
+    write_items(items, scale, folder)
+    (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
+    new = random.random(count) < _NEW
+    new[: len(real.items)] = False
+    _draw_neighbours(new, random).save(folder / release_layout.COLD_START_NEIGHBOURS)
+    np.save(
+        folder / release_layout.ITEM_POPULARITY,
+        scale_popularity(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))),
+    )
+    _associations(real.associations, count).save(folder / release_layout.ASSOCIATIONS)
+    turned = _turned(real.dimension, dimension or real.dimension, random)
+    vectors = _vectors(real, varied, np.arange(count) >= len(real.items), random) @ turned
+
+    def profiles(count: int) -> NDArray[np.float32]:
+        return _profiles(source, real, count, random) @ turned
+
+    if real.profiles is not None:
+        write_profile_distribution(
+            _turned_profiles(real.profiles, turned), folder / release_layout.PROFILE_DISTRIBUTION
+        )
+    told = nearest.write(vectors, profiles, folder, exact=nearest.EXACT_ITEMS)
+    written = release_layout.list_files(folder) + _link_models(source, target, real.number)
+    replace(
+        real.manifest, release=1, created_at=datetime.now(UTC).isoformat(), dimension=vectors.shape[1],
+        hashes={str(path.relative_to(target)): sha256(path) for path in written}, statistics=[], traits=[],
+        export=real.manifest.export | {"retrieval": asdict(told)},
+    ).write(folder)  # fmt: skip
+    return told
+
+
+def drawn(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Vectors of so many items, and profiles."""
+    real, random = Release.load(source, release_layout.list_releases(source)[-1]), np.random.default_rng(count)
+    vectors = _vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
+    return vectors, _profiles(source, real, profiles, random)
+
+
+def _turned_profiles(profiles: ProfileDistribution, turned: NDArray[np.float32]) -> ProfileDistribution:
+    """The same cloud of profiles in the larger space."""
+    return ProfileDistribution(
+        profiles.mean @ turned, turned.T @ profiles.covariance @ turned, profiles.item_mean @ turned
+    )
+
+
+def _turned(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """`[own, dimension]`: turns vectors into a larger space, and leaves them as they are for their own."""
+    if own == dimension:
+        return np.eye(own, dtype=np.float32)
+    turned, _ = np.linalg.qr(random.normal(size=(dimension, own)))
+    return np.ascontiguousarray(turned.T, dtype=np.float32)
+
+
+def _items(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> Iterator[Item]:
+    prices = np.round(random.lognormal(3.0, 1.0, len(varied)), 2).tolist()
+    brands = random.zipf(1.2, len(varied)) % _BRANDS
+    for row, (of, price, brand) in enumerate(zip(varied.tolist(), prices, brands.tolist(), strict=True)):
+        item = real.items[of]
+        path = (f"Department {of % _CATEGORIES}", f"Shelf {of}")
+        item_id, title = (item.item_id, item.title) if row == of else (f"v{row}", f"{item.title}, number {row}")
+        yield Item(item_id, title, category_path=path, brand=f"Brand {brand}", price=price)
+
+
+def _vectors(
+    real: Release, varied: NDArray[np.int64], moved: NDArray[np.bool_], random: np.random.Generator
+) -> NDArray[np.float32]:
+    """The vectors of the items that are varied, moved where they are."""
+    own = np.asarray(real.vectors, dtype=np.float32)
+    vectors = own[varied]
+    _, near = faiss.knn(own, own, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+    one, other = random.integers(1, _NEIGHBOURS, size=(2, int(moved.sum())))
+    of = varied[moved]
+    vectors[moved] += own[near[of, one]] - own[near[of, other]]
+    subspaces = vectors.reshape(len(vectors), real.manifest.subspaces, -1)
+    subspaces /= np.linalg.norm(subspaces, axis=-1, keepdims=True) * np.float32(real.manifest.subspaces**0.5)
+    return vectors
+
+
+def _profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Of histories in which each item is one that follows the item before."""
+    session = onnxruntime.InferenceSession(release_layout.model_file(source, "profile_encoder", real.number))
+    starts, follow = real.associations.starts, real.associations.items
+    profiles = []
+    for first in random.choice(np.flatnonzero(np.diff(starts)), count).tolist():
+        rows = [first]
+        while len(rows) < _HISTORY and starts[rows[-1]] < starts[rows[-1] + 1]:
+            rows.append(int(follow[random.integers(starts[rows[-1]], starts[rows[-1] + 1])]))
+        told = encode_history(build_event_columns([Event("", EventType.VIEW)] * len(rows), lambda _: math.nan), _NOW)
+        inputs = {"event_embedding": np.asarray(real.vectors)[rows][None], **vars(pad_histories([told], len(rows)))}
+        profiles.append(session.run(["profile"], inputs)[0][0])
+    return np.stack(profiles)
+
+
+def _draw_neighbours(new: NDArray[np.bool_], random: np.random.Generator) -> ColdStartNeighbours:
+    neighbours = ColdStartNeighbours.of_known_items(np.arange(len(new)))
+    neighbours.rows[new] = random.choice(np.flatnonzero(~new), (int(new.sum()), MAX_NEIGHBOURS))
+    neighbours.weights[new] = 1.0 / MAX_NEIGHBOURS
+    return neighbours
+
+
+def _associations(real: Associations, count: int) -> Associations:
+    """The real ones between items that are there; none of the others."""
+    of = np.repeat(np.arange(len(real.starts) - 1), np.diff(real.starts))
+    there = (of < count) & (real.items < count)
+    starts = np.zeros(count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(of[there], minlength=count), out=starts[1:])
+    return Associations(starts, real.items[there], real.weights[there], real.decay)
+
+
+def _link_models(source: Path, target: Path, release: int) -> list[Path]:
+    """The same graphs, by hard links where the file system has them."""
+    made = []
+    for model in MODELS:
+        path, graph = release_layout.model_file(target, model, 1), release_layout.model_file(source, model, release)
+        path.parent.mkdir(parents=True)
+        shutil.copy(source / model / "config.pbtxt", target / model)
+        try:
+            os.link(graph, path)
+        except OSError:
+            shutil.copy(graph, path)
+        made.append(path)
+    return made

@@ -1,0 +1,301 @@
+"""The dearest legal request of every RPC: each field as large as the contract allows, within a message's bytes."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from portrait.server.rpc.contract.bounds import Characters, Entries, Pairs
+from portrait.server.rpc.contract.limits import LIMITS
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
+from portrait.v1 import (
+    audience_service_pb2,
+    catalogue_service_pb2,
+    consent_service_pb2,
+    event_pb2,
+    event_service_pb2,
+    explanation_service_pb2,
+    item_pb2,
+    profile_pb2,
+    profile_service_pb2,
+    recommendation_service_pb2,
+    shopper_pb2,
+    text_service_pb2,
+)
+
+MESSAGE_BYTES = 7_900_000
+"""Somewhat less than a gateway's longest message."""
+_RECORDED_PER_CALL = 1_000
+_FIELDS = [name for name in profile_pb2.Profile.DESCRIPTOR.fields_by_name]
+_WORD = 8
+"""Characters of a word that is met nowhere else, and the space behind it."""
+_WORDS = ("lamp", "rug", "pan", "spade", "red", "blue", "wool", "desk", "floor", "grill")
+
+
+@dataclass(frozen=True)
+class World:
+    """What requests name; the gateway holds it before they are sent."""
+
+    shoppers: Sequence[str]
+    """Each with as many recorded events as are read, at most."""
+    item_ids: Sequence[str]
+    """Of the default catalogue."""
+    interest: Sequence[str]
+    """A node of the taxonomy that the shoppers care for."""
+
+
+def most(place: str) -> int:
+    """How many entries, pairs or characters a field may hold, by message and field."""
+    limit = LIMITS[place]
+    assert isinstance(limit, Entries | Pairs | Characters)
+    return limit.maximum
+
+
+def text(number: int, characters: int) -> str:
+    """Words that no other number has, as long as is asked for."""
+    words = (f"{_WORDS[(number + n) % len(_WORDS)]}{number}" for n in itertools.count())
+    made = ""
+    while len(made) < characters:
+        made += f"{next(words)} "
+    return made[: characters - 1] + "x"
+
+
+def history(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEventsRequest]:
+    """Records as many events of a shopper as are read, searches of their own and purchases and refunds among them."""
+    now = datetime.now(UTC)
+    kinds = [event_pb2.EVENT_TYPE_VIEW, event_pb2.EVENT_TYPE_PURCHASE, event_pb2.EVENT_TYPE_REFUND]
+    events = []
+    for number in range(MAX_HISTORY_EVENTS):
+        time = Timestamp()
+        time.FromDatetime(now - timedelta(minutes=MAX_HISTORY_EVENTS - number))
+        event = event_pb2.Event(event_id=f"{shopper}-{number}", time=time)
+        if number % 4 == 3:
+            event.type, event.query = event_pb2.EVENT_TYPE_SEARCH, text(number, 60)
+        else:
+            event.type, event.item_id = kinds[number % 4], world.item_ids[number % len(world.item_ids)]
+            event.price = 10.0 + number % 7
+        events.append(event_service_pb2.ShopperEvent(shopper_id=shopper, event=event))
+    for begin in range(0, len(events), _RECORDED_PER_CALL):
+        yield event_service_pb2.RecordEventsRequest(events=events[begin : begin + _RECORDED_PER_CALL])
+
+
+def _ref(shopper: str) -> shopper_pb2.ShopperRef:
+    return shopper_pb2.ShopperRef(shopper_id=shopper)
+
+
+def _inline(events: int) -> shopper_pb2.ShopperRef:
+    """The shortest events that a request can bring."""
+    event = event_pb2.Event(type=event_pb2.EVENT_TYPE_VIEW, item_id="a")
+    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[event] * events))
+
+
+def _item(number: int, bytes_: int) -> item_pb2.Item:
+    """An item with as many words as there is room for, and no two alike."""
+    item = item_pb2.Item(item_id=f"dearest-{number}", title=text(number, most("Item.title")))
+    length, place = 500, 0
+    while item.ByteSize() + length + 20 < bytes_ and place < most("Item.attributes"):
+        item.attributes[f"attribute {place}"] = text(number + place, length)
+        place += 1
+    return item
+
+
+def _get_profile(world: World) -> Message:
+    examples = itertools.cycle(world.shoppers)
+    return profile_service_pb2.GetProfileRequest(
+        shopper=_ref(world.shoppers[0]),
+        fields={"paths": _FIELDS},
+        labels=[text(n, 200) for n in range(most("GetProfileRequest.labels"))],
+        label_examples=[
+            profile_service_pb2.LabelExamples(
+                label=f"label {n}", shoppers=[_ref(next(examples)) for _ in range(most("LabelExamples.shoppers"))]
+            )
+            for n in range(most("GetProfileRequest.label_examples"))
+        ],
+    )
+
+
+def _get_profile_of_history(world: World) -> Message:
+    return profile_service_pb2.GetProfileRequest(shopper=_inline(MAX_HISTORY_EVENTS), fields={"paths": _FIELDS})
+
+
+def _batch(shoppers: Sequence[shopper_pb2.ShopperRef]) -> Message:
+    return profile_service_pb2.BatchGetProfilesRequest(shoppers=shoppers, fields={"paths": _FIELDS})
+
+
+def _batch_of_one(world: World) -> Message:
+    return _batch([_ref(world.shoppers[0])] * most("BatchGetProfilesRequest.shoppers"))
+
+
+def _batch_of_many(world: World) -> Message:
+    return _batch([_ref(shopper) for shopper in world.shoppers])
+
+
+def _batch_inline(world: World) -> Message:
+    one = _inline(MAX_HISTORY_EVENTS)
+    return _batch([one] * min(most("BatchGetProfilesRequest.shoppers"), MESSAGE_BYTES // one.ByteSize()))
+
+
+def _searches(number: int, count: int) -> shopper_pb2.ShopperRef:
+    """A shopper who types as much as is taken, and no word twice."""
+    most_words = most("Event.query") // _WORD
+    words = (f"w{place:0{_WORD - 2}x} " for place in itertools.count(number << 16))
+    events = [
+        event_pb2.Event(type=event_pb2.EVENT_TYPE_SEARCH, query="".join(itertools.islice(words, most_words)))
+        for _ in range(count)
+    ]
+    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=events))
+
+
+def _get_profile_of_searches(world: World) -> Message:
+    shopper = _searches(0, MESSAGE_BYTES // (most("Event.query") + 20))
+    return profile_service_pb2.GetProfileRequest(shopper=shopper, fields={"paths": _FIELDS})
+
+
+def _batch_of_searches(world: World) -> Message:
+    count = most("BatchGetProfilesRequest.shoppers")
+    each = MESSAGE_BYTES // count // (most("Event.query") + 20)
+    return _batch([_searches(number, each) for number in range(count)])
+
+
+def _recommend(world: World) -> Message:
+    return recommendation_service_pb2.RecommendRequest(
+        shopper=_ref(world.shoppers[0]),
+        query=text(1, most("RecommendRequest.query")),
+        k=1_000,
+        exclude_seen=True,
+        filter={"exclude_item_ids": [f"excluded-{n}" for n in range(most("ItemFilter.exclude_item_ids"))]},
+    )
+
+
+def _rank(world: World) -> Message:
+    count = most("RankRequest.candidates")
+    return recommendation_service_pb2.RankRequest(
+        shopper=_ref(world.shoppers[0]),
+        query=text(2, most("RankRequest.query")),
+        candidates=[
+            recommendation_service_pb2.RankCandidate(item=_item(n, MESSAGE_BYTES // count)) for n in range(count)
+        ],
+    )
+
+
+def _rank_of_one(world: World) -> Message:
+    candidate = recommendation_service_pb2.RankCandidate(item=_item(1, 5_000))
+    return recommendation_service_pb2.RankRequest(
+        shopper=_ref(world.shoppers[0]), candidates=[candidate] * most("RankRequest.candidates")
+    )
+
+
+def _explain_recommendation(world: World) -> Message:
+    return explanation_service_pb2.ExplainRecommendationRequest(
+        shopper=_ref(world.shoppers[0]),
+        item_id=world.item_ids[0],
+        query=text(3, most("ExplainRecommendationRequest.query")),
+    )
+
+
+def _explain_profile(world: World) -> Message:
+    return explanation_service_pb2.ExplainProfileRequest(
+        shopper=_ref(world.shoppers[0]), interest={"names": world.interest}
+    )
+
+
+def _explain_embedding(world: World) -> Message:
+    return explanation_service_pb2.ExplainProfileRequest(shopper=_ref(world.shoppers[0]))
+
+
+def _upsert(world: World) -> Message:
+    count = most("UpsertItemsRequest.items")
+    items = [_item(n, MESSAGE_BYTES // count) for n in range(count)]
+    return catalogue_service_pb2.UpsertItemsRequest(catalogue="dearest", items=items)
+
+
+def _delete(world: World) -> Message:
+    count = most("DeleteItemsRequest.item_ids")
+    return catalogue_service_pb2.DeleteItemsRequest(item_ids=[f"no-such-{n}" for n in range(count)])
+
+
+def _encode(world: World) -> Message:
+    limit = most("EncodeTextsRequest.texts")
+    return text_service_pb2.EncodeTextsRequest(texts=[text(n, 1_000) for n in range(limit)])
+
+
+def _encode_one(world: World) -> Message:
+    return text_service_pb2.EncodeTextsRequest(texts=[text(1, 1_000)] * most("EncodeTextsRequest.texts"))
+
+
+def _audience(world: World) -> audience_service_pb2.Audience:
+    criteria = [
+        audience_service_pb2.Criterion(
+            interest={
+                "categories": [
+                    {"names": [*world.interest, str(n)]} for n in range(most("InterestCriterion.categories"))
+                ],
+                "labels": [text(100 * place + n, 200) for n in range(most("InterestCriterion.labels"))],
+                "min_percentile": 0.1,
+            }
+        )
+        for place in range(most("Audience.criteria"))
+    ]
+    return audience_service_pb2.Audience(
+        criteria=criteria, look_alike={"criteria": {"criteria": criteria}, "top": 1_000_000}
+    )
+
+
+def _record(world: World) -> Message:
+    return next(history(world, "dearest-recorded"))
+
+
+def _consents(world: World) -> Message:
+    consent = consent_service_pb2.Consent(
+        purpose=consent_service_pb2.PURPOSE_ADVERTISING,
+        decision=consent_service_pb2.CONSENT_DECISION_GRANTED,
+        notice="n" * 200,
+    )
+    return consent_service_pb2.SetConsentsRequest(
+        shopper_id="dearest-consents", consents=[consent] * most("SetConsentsRequest.consents")
+    )
+
+
+Make = Callable[[World], Message]
+
+DEAREST: dict[str, dict[str, Make]] = {
+    "portrait.v1.ProfileService/GetProfile": {
+        "examples": _get_profile, "history": _get_profile_of_history,
+        "searches": _get_profile_of_searches,
+    },
+    "portrait.v1.ProfileService/BatchGetProfiles": {
+        "one shopper": _batch_of_one, "many shoppers": _batch_of_many, "histories": _batch_inline,
+        "searches": _batch_of_searches,
+    },
+    "portrait.v1.RecommendationService/Recommend": {"": _recommend},
+    "portrait.v1.RecommendationService/Rank": {"": _rank, "one candidate": _rank_of_one},
+    "portrait.v1.ExplanationService/ExplainRecommendation": {"": _explain_recommendation},
+    "portrait.v1.ExplanationService/ExplainProfile": {"interest": _explain_profile, "embedding": _explain_embedding},
+    "portrait.v1.CatalogueService/UpsertItems": {"": _upsert},
+    "portrait.v1.CatalogueService/DeleteItems": {"": _delete},
+    "portrait.v1.CatalogueService/GetItem": {
+        "": lambda world: catalogue_service_pb2.GetItemRequest(item_id=world.item_ids[0])
+    },
+    "portrait.v1.TextService/EncodeTexts": {"": _encode, "one text": _encode_one},
+    "portrait.v1.AudienceService/FindAudience": {
+        "": lambda world: audience_service_pb2.FindAudienceRequest(audience=_audience(world), page_size=10_000)
+    },
+    "portrait.v1.AudienceService/EstimateAudience": {
+        "": lambda world: audience_service_pb2.EstimateAudienceRequest(audience=_audience(world))
+    },
+    "portrait.v1.EventService/RecordEvents": {"": _record},
+    "portrait.v1.ConsentService/SetConsents": {"": _consents},
+    "portrait.v1.ConsentService/GetConsents": {
+        "": lambda world: consent_service_pb2.GetConsentsRequest(shopper_id=world.shoppers[0])
+    },
+    "portrait.v1.ConsentService/SetDemographics": {
+        "": lambda world: consent_service_pb2.SetDemographicsRequest(shopper_id="dearest-consents", age=30)
+    },
+    "portrait.v1.ConsentService/ForgetShopper": {
+        "": lambda world: consent_service_pb2.ForgetShopperRequest(shopper_id=world.shoppers[-1])
+    },
+}  # fmt: skip
+"""By method: requests that are dear in different ways, by what makes them so. The last forgets a shopper."""

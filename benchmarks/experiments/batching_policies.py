@@ -1,0 +1,45 @@
+"""Policies of batching on one workload, in virtual time: `python -m benchmarks batching-policies REPOSITORY`.
+
+Each policy is simulated at several rates, with lengths of the release's items.
+"""
+
+import argparse
+import json
+import random
+import sys
+from pathlib import Path
+
+from benchmarks.common.batching_policies import POLICIES
+from benchmarks.common.batching_simulation import bursts, poisson, simulate
+from benchmarks.common.load.calls import item_texts
+from portrait.features.release import layout as release_layout
+from portrait.features.text.tokenizer import TextTokenizer
+
+SECONDS = 5.0
+RATES = (500, 1000, 2000, 2500)
+
+
+def main(arguments: list[str]) -> int:
+    """Simulate each policy at some rates, and print JSON lines."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.simulate", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    repository = parser.parse_args(arguments).repository
+    tokenizer = TextTokenizer.load(
+        release_layout.release_folder(repository, release_layout.list_releases(repository)[-1])
+        / release_layout.TOKENIZER
+    )
+    lengths = [len(row) for row in tokenizer.encode(item_texts(repository))]
+    for rate in RATES:
+        loads = {
+            "one by one": list(poisson(random.Random(1), lengths, rate, SECONDS)),
+            "32 at a time": list(bursts(random.Random(1), lengths, rate, SECONDS, 32)),
+        }
+        for load, workload in loads.items():
+            for name, policy in POLICIES.items():
+                told = {"rate": rate, "load": load, "policy": name}
+                print(json.dumps(told | simulate(workload, policy).summary()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""Ways of finding the nearest items: `python -m benchmarks.serving.indexes REPOSITORY [--items N]`.
+
+The vectors are those of a synthetic catalogue, the wishes its profiles; see `synthetic`. One thread searches for one
+wish at a time, the 200 nearest of which a recommendation ranks.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common import synthetic_catalogue as synthetic
+from benchmarks.common.machine import machine
+from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
+from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
+
+_LINKS, _EFFORT = 32, 80
+"""Of HNSW: links of a node, and candidates while it is built."""
+
+Search = Callable[[NDArray[np.float32]], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One way."""
+
+    way: str
+    looks_at: int | None
+    """Lists of an inverted file, candidates of HNSW."""
+    build_seconds: float
+    mib: float
+    p50_ms: float
+    recall_at_100: float
+
+
+def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iterator[Found]:
+    """All ways, with all cores to build and one to search."""
+    _, nearest = faiss.knn(profiles, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)
+
+    def found(way: str, looks_at: int | None, seconds: float, mib: float, search: Search) -> Found:
+        faiss.omp_set_num_threads(1)
+        took, rows = [], []
+        for profile in profiles:
+            began = time.perf_counter()
+            rows.append(search(profile[None]))
+            took.append(time.perf_counter() - began)
+        recall = recall_of(np.concatenate(rows)[:, :RECALL_AT], nearest)
+        return Found(way, looks_at, round(seconds, 1), round(mib), 1000 * statistics.median(took), recall)
+
+    for way, make in (("flat", _flat), ("flat, SQ8", _flat_sq8), ("IVF, SQ8", inverted_file), ("HNSW, SQ8", _hnsw)):
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
+        began = time.monotonic()
+        index = make(vectors)
+        seconds, mib = time.monotonic() - began, len(faiss.serialize_index(index)) / 2**20
+        for looks_at, set_to in _efforts(index):
+            set_to()
+            yield found(way, looks_at, seconds, mib, partial(_search, index))
+
+
+def _efforts(index: faiss.Index) -> list[tuple[int | None, Callable[[], None]]]:
+    """How far a search may look, and what tells the index."""
+    if isinstance(index, faiss.IndexIVF):
+        return [(lists, partial(setattr, index, "nprobe", lists)) for lists in (16, 32, 64, 128, 256)]
+    if isinstance(index, faiss.IndexHNSW):
+        return [(size, partial(setattr, index.hnsw, "efSearch", size)) for size in (200, 400, 800)]
+    return [(None, lambda: None)]
+
+
+def _search(index: faiss.Index, wish: NDArray[np.float32]) -> NDArray[np.int64]:
+    _, rows = index.search(wish, NEAREST_CANDIDATES)
+    return rows
+
+
+def _flat(vectors: NDArray[np.float32]) -> faiss.Index:
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return index
+
+
+def _flat_sq8(vectors: NDArray[np.float32]) -> faiss.Index:
+    index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.add(vectors)
+    return index
+
+
+def _hnsw(vectors: NDArray[np.float32]) -> faiss.Index:
+    index = faiss.IndexHNSWSQ(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, _LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = _EFFORT
+    index.train(vectors)
+    index.add(vectors)
+    return index
+
+
+def main(arguments: list[str]) -> int:
+    """Print a JSON line for each way."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.indexes", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository")
+    parser.add_argument("--items", type=int, default=200_000, help="how many")
+    chosen = parser.parse_args(arguments)
+    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    vectors, profiles = synthetic.drawn(chosen.repository, chosen.items, 300)
+    for each in measure(vectors, profiles):
+        print(json.dumps(asdict(each)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

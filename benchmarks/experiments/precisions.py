@@ -1,0 +1,146 @@
+"""What number formats cost the ranking and gain in speed: `python -m benchmarks.serving.precisions RUN`.
+
+The text encoder of a run is exported in each format and reads every text of the data set through ONNX Runtime. Items,
+histories and queries are made of what it says; the validation targets are ranked as `portrait evaluate` ranks, and
+compared with float32 shopper by shopper. Speed is measured in the same run: the same texts, in turns.
+"""
+
+import argparse
+import copy
+import dataclasses
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from benchmarks.common import results
+from benchmarks.common.encoders import Array, Encoder, encode_all, in_onnxruntime, in_openvino
+from benchmarks.common.ranking import tables as ranking
+from portrait.export.graphs import export, graphs
+from portrait.export.precision import LARGE, Precision
+from portrait.features.text.tokenizer import TextTokenizer
+from portrait.training import evaluation
+from portrait.training import index as indexes
+from portrait.training import run as runs
+from portrait.training.metrics import ndcg
+from portrait.training.retrieval import ranks_of
+from portrait.training.run import TOKENIZER, TrainedRun
+
+TIMED_TEXTS = 2_048
+ROUNDS = 5
+
+
+def ranks(trained: TrainedRun, embeddings: Array, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rank of each target if every text is what an exported encoder says.
+
+    Args:
+        trained: the run.
+        embeddings: `[texts, dimension]`, of the corpus' texts.
+        targets: events to foresee, ascending.
+    """
+    model, cache = copy.deepcopy(trained.model), copy.copy(trained.cache)
+    # The cache holds what goes into the projection: embeddings have it behind them.
+    model.text.project = nn.Identity()  # type: ignore[assignment]
+    cache.pooled = torch.from_numpy(embeddings)
+    index = indexes.make(model, cache, trained.corpus, trained.holdout.item_counts)
+    through = dataclasses.replace(trained, model=model, cache=cache, index=index)
+    ranked = evaluation.rank(through, trained.corpus, targets)
+    return ranks_of(ranked.items, trained.corpus.event_item[ranked.vectors.targets])
+
+
+def measure(folder: Path, threads: int) -> dict[str, Any]:
+    """Measure every format of a run.
+
+    Args:
+        folder: of the run.
+        threads: of each runtime.
+    """
+    trained = runs.load(folder)
+    tokenizer = TextTokenizer.load(folder / TOKENIZER)
+    texts, targets = trained.corpus.texts, trained.holdout.validation
+    timed = [texts[row] for row in np.random.default_rng(0).choice(len(texts), min(len(texts), TIMED_TEXTS), False)]
+    [graph] = [graph for graph in graphs(trained) if graph.name == LARGE]
+    rows: dict[str, Any] = {}
+    found: dict[Precision, tuple[Array, NDArray[np.int64]]] = {}
+    encoders: dict[tuple[str, str], Encoder] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for precision in Precision:
+            path = Path(name) / f"{precision}.onnx"
+            export(graph, trained.settings.dimension, precision, path)
+            encoders[precision, "onnxruntime"] = in_onnxruntime(path, threads)
+            encoders[precision, "openvino"] = in_openvino(path, threads)
+            embeddings = encode_all(encoders[precision, "onnxruntime"], tokenizer, texts)
+            found[precision] = embeddings, ranks(trained, embeddings, targets)
+            exact, reference = found[Precision.FP32]
+            cosines = (embeddings * exact).sum(1)
+            rows[precision.value] = {
+                "megabytes": path.stat().st_size / 1e6,
+                "cosine": {"mean": float(cosines.mean()), "least": float(cosines.min())},
+                "ndcg@10": float(ndcg(found[precision][1], 10).mean()),
+                "minus_fp32": ranking.compared(found[precision][1], reference)["NDCG@10"],
+            }
+            print(precision, rows[precision.value], flush=True)
+        for (precision_name, runtime), rate in _rates(encoders, tokenizer, timed).items():
+            rows[precision_name].setdefault("texts_per_second", {})[runtime] = rate
+    return {"data": trained.data["report"]["source"], "shoppers": len(targets), "threads": threads, "formats": rows}
+
+
+def _rates(
+    encoders: dict[tuple[str, str], Encoder], tokenizer: TextTokenizer, texts: list[str]
+) -> dict[tuple[str, str], float]:
+    """Texts a second of each: the best of some rounds, in each of which all take their turn."""
+    best = dict.fromkeys(encoders, 0.0)
+    for _ in range(ROUNDS):
+        for name, encode in encoders.items():
+            began = time.perf_counter()
+            encode_all(encode, tokenizer, texts)
+            best[name] = max(best[name], len(texts) / (time.perf_counter() - began))
+    return best
+
+
+def table(content: dict[str, Any]) -> str:
+    """The formats as Markdown."""
+    lines = [
+        "# Number formats of the text encoder",
+        "",
+        f"{results.origin(content['circumstances'])} {content['data']}, {content['shoppers']:,} validation targets, "
+        f"the whole catalogue ranked; paired 95% bootstrap intervals over shoppers. Texts a second: {TIMED_TEXTS:,} "
+        f"of the texts, {content['threads']} threads, batches of like lengths, best of {ROUNDS} rounds in turns.",
+        "",
+        "| format | MB | cosine to fp32, mean | least | NDCG@10 | minus fp32 | 95% interval | texts/s, ONNX Runtime "
+        "| texts/s, OpenVINO |",
+        "|---" * 9 + "|",
+    ]
+    for name, row in content["formats"].items():
+        low, high = row["minus_fp32"]["interval"]
+        rates = row["texts_per_second"]
+        lines.append(
+            f"| {name} | {row['megabytes']:.1f} | {row['cosine']['mean']:.5f} | {row['cosine']['least']:.4f} "
+            f"| {row['ndcg@10']:.5f} | {row['minus_fp32']['difference']:+.5f} | {low:+.5f} to {high:+.5f} "
+            f"| {rates['onnxruntime']:.0f} | {rates['openvino']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and write `results/precisions.{json,md}`."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving.precisions", description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a run that has ended")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each runtime")
+    chosen = parser.parse_args(arguments)
+    where = results.circumstances("python -m benchmarks.serving.precisions RUN")
+    content = {"circumstances": where, **measure(chosen.run, chosen.threads)}
+    results.write("precisions", content, table(content))
+    print(table(content))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,152 @@
+"""Ways of fine-tuning the BERT, side by side: `python -m benchmarks.tuning DATA WORK [--factors 1 4]`.
+
+DATA is a prepared data set. Every way is trained by `--preset quick`, train only, with one seed, at its usual learning
+rate times each factor, each in a process of its own; validation chooses among the factors. Only then are the test
+targets ranked, once. WORK keeps what is done: a call that was stopped goes on with the same command.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import results
+from benchmarks.common.ranking import portrait_ranks as portrait
+from benchmarks.common.ranking import tables as ranking
+from benchmarks.finetuning import trial as method
+from portrait.training import run as runs
+from portrait.training.choices import Tuning
+from portrait.training.metrics import ndcg
+from portrait.training.settings import TEXT_LEARNING_RATES
+
+TEST = "test.npy"
+_COLUMNS = (
+    "tuning", "rate", "trained, of the BERT", "trained, all", "seconds", "CPU seconds", "peak GiB", "parity",
+    "NDCG@10, validation", "95% interval", "minus frozen, paired", "NDCG@10, test", "95% interval",
+    "minus frozen, paired",
+)  # fmt: skip
+
+
+def folders(work: Path, factors: list[float]) -> dict[Tuning, list[tuple[Path, float]]]:
+    """Folder and learning rate of all that is trained; what is frozen has no rate to choose."""
+    rates = {tuning: [factor * usual for factor in factors] for tuning, usual in TEXT_LEARNING_RATES.items()}
+    rates[Tuning.FROZEN] = [TEXT_LEARNING_RATES[Tuning.FROZEN]]
+    return {tuning: [(work / f"{tuning}-{rate:g}", rate) for rate in rates[tuning]] for tuning in Tuning}
+
+
+def trained(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, Any]:
+    """Cost of a way at a rate, and its NDCG@10 on validation; trains what is not there.
+
+    Raises:
+        subprocess.CalledProcessError: it could not be trained.
+    """
+    if not (folder / method.COST).exists():
+        arguments = [str(data), str(folder), tuning.value, str(rate)]
+        subprocess.run([sys.executable, "-W", "ignore", "-m", method.__name__, *arguments], check=True)
+    cost: dict[str, Any] = json.loads((folder / method.COST).read_text(encoding="utf-8"))
+    return cost | {"validation_ndcg@10": float(ndcg(np.load(folder / method.VALIDATION), 10).mean())}
+
+
+def chosen(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
+    """A way at its best rate by validation: its cost, and its ranks of validation and test targets."""
+    costs = [trained(data, folder, tuning, rate) for folder, rate in tried]
+    best = int(np.argmax([cost["validation_ndcg@10"] for cost in costs]))
+    folder = tried[best][0]
+    if not (folder / TEST).exists():
+        np.save(folder / TEST, portrait.ranks(runs.load(folder / method.RUN)))
+    ranks = {"validation": np.load(folder / method.VALIDATION), "test": np.load(folder / TEST)}
+    rates = {f"{cost['rate']:g}": cost["validation_ndcg@10"] for cost in costs}
+    kept = {name: value for name, value in costs[best].items() if name != "validation_ndcg@10"}
+    print(f"{tuning}: validation NDCG@10 by rate {rates}", flush=True)
+    return {**kept, "tried": rates, "ranks": ranks}
+
+
+def table(content: dict[str, Any]) -> str:
+    """The ways as Markdown."""
+    lines = [
+        f"# Tuning: {content['data']}",
+        "",
+        f"{results.origin(content['circumstances'])} `--preset quick`, train only, one seed; rates chosen on "
+        f"validation among factors {', '.join(f'{factor:g}' for factor in content['factors'])} of the usual one; "
+        f"{content['shoppers']:,} shoppers, all {content['items']:,} items ranked, seen items {content['seen_items']}; "
+        "95% bootstrap intervals over shoppers. Seconds and peak memory are those of the whole training, the peak of "
+        "its process; parity is the worst difference of the exported text encoder in ONNX Runtime.",
+        "",
+        f"| {' | '.join(_COLUMNS)} |",
+        "|---" * len(_COLUMNS) + "|",
+    ]
+    lines += [_row(name, way) for name, way in content["ways"].items()]
+    tried = [f"{name} {_tried(way['tried'])}" for name, way in content["ways"].items()]
+    return "\n".join([*lines, "", f"NDCG@10 on validation by learning rate: {'; '.join(tried)}."]) + "\n"
+
+
+def _row(name: str, way: dict[str, Any]) -> str:
+    cells = [
+        name, f"{way['rate']:g}" if way["parameters"]["text"] else "", f"{way['parameters']['text']:,}",
+        f"{way['parameters']['all']:,}", f"{way['seconds']:.0f}", f"{way['cpu_seconds']:.0f}",
+        f"{way['peak_gib']:.2f}", f"{way['parity']:.1e}",
+    ]  # fmt: skip
+    for part in ("validation", "test"):
+        value = way[part]["measures"]["NDCG@10"]
+        low, high = value["interval"]
+        cells += [f"{value['value']:.4f}", f"{low:.4f} to {high:.4f}"]
+        difference = way[part].get("minus_frozen")
+        cells.append(_difference(difference["NDCG@10"]) if difference else "")
+    return "| " + " | ".join(cells) + " |"
+
+
+def _difference(paired: dict[str, Any]) -> str:
+    low, high = paired["interval"]
+    return f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _tried(rates: dict[str, float]) -> str:
+    return ", ".join(f"{value:.4f} at {rate}" for rate, value in rates.items())
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="benchmarks.tuning", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder that `portrait prepare` wrote")
+    parser.add_argument("work", type=Path, help="folder for runs; made if missing")
+    parser.add_argument("--factors", type=float, nargs="+", default=[1.0], help="of the usual learning rates")
+    parser.add_argument("--name", help="of the results; the data set's source if left out")
+    given = parser.parse_args(arguments)
+    circumstances = results.circumstances(
+        f"python -m benchmarks.tuning --factors {' '.join(f'{factor:g}' for factor in given.factors)}"
+    )
+    try:
+        ways = {
+            tuning: chosen(given.data, tuning, tried) for tuning, tried in folders(given.work, given.factors).items()
+        }
+    except subprocess.CalledProcessError as error:
+        return int(error.returncode)
+    frozen = ways[Tuning.FROZEN]["ranks"]
+    for tuning, way in ways.items():
+        for part, ranks in way.pop("ranks").items():
+            way[part] = {"measures": ranking.measured(ranks)}
+            if tuning is not Tuning.FROZEN:
+                way[part]["minus_frozen"] = ranking.compared(ranks, frozen[part])
+    report = json.loads((given.data / "report.json").read_text(encoding="utf-8"))
+    any_run = runs.load(folders(given.work, given.factors)[Tuning.FROZEN][0][0] / method.RUN)
+    content = {
+        "data": given.name or report["source"],
+        "circumstances": circumstances,
+        "factors": given.factors,
+        "shoppers": len(any_run.holdout.test),
+        "items": len(any_run.corpus.items),
+        "seen_items": "masked" if any_run.holdout.mask_seen else "ranked",
+        "ways": {tuning.value: way for tuning, way in ways.items()},
+    }
+    name = f"tuning-{content['data']}"
+    results.write(name, content, table(content))
+    print(table(content))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,162 @@
+"""Whether a release serves on GPUs, and how fast: `python -m benchmarks.gpu REPOSITORY [--triton-url HOST:PORT]`.
+
+Takes the newest release, in the embedded Triton or in one that runs already, as NVIDIA's container. Asks the sessions
+for their providers and Triton for its instances, compares every graph with the same graph on the CPU, and measures
+through a gateway: texts a second, 1, 8 and 64 a call, none of them remembered; and recommendations for queries that
+nobody asked before. Takes some two minutes, and writes `results/gpu.json`; on a machine without a GPU it runs all the
+same, and writes `results/gpu-dry-run.json`, which says so.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from tritonclient.grpc.aio import InferenceServerClient
+
+from benchmarks.common import results
+from benchmarks.common.gateway import serve
+from benchmarks.common.load.calls import encodings, item_texts, searches
+from benchmarks.common.load.generator import OK, Answered, Call, Load, run
+from benchmarks.gpu.graphs import Compared, compare
+from benchmarks.serving.overload import NOT_AGAIN
+from portrait.features.release import layout as release_layout
+from portrait.features.release.manifest import Manifest
+from portrait.server.triton import EmbeddedTriton, RemoteTriton
+
+_CALLS = {1: 64, 8: 24, 64: 8}
+"""Texts in a call, and calls in flight."""
+_COLD_IN_FLIGHT = 8
+_TEXTS, _SEARCHES = 50_000, 20_000
+_DEADLINE, _PAUSE = 10.0, 0.5
+"""Seconds of a call, and after a refusal."""
+_SMALL_BYTES = 1 << 20
+_NO_GPU = "No GPU took part: this shows that the script runs, and says nothing of one."
+_TINY = "The text encoder is a few kilobytes, made for tests: rates say nothing of a trained one."
+
+
+async def graphs(repository: Path, release: int, url: str | None) -> tuple[list[Compared], str]:
+    """Compare the graphs in a Triton; returns its version too."""
+    async with AsyncExitStack() as closing:
+        folder = closing.enter_context(tempfile.TemporaryDirectory())
+        triton: EmbeddedTriton | RemoteTriton
+        if url is None:
+            triton = await closing.enter_async_context(EmbeddedTriton(repository, Path(folder) / "triton.log"))
+        else:
+            triton = RemoteTriton(url, repository)
+        await triton.load(release)
+        client = await closing.enter_async_context(InferenceServerClient(triton.url))
+        version = str((await client.get_server_metadata()).version)
+        return await compare(client, repository, release), version
+
+
+def rates(repository: Path, seconds: float, url: str | None) -> dict[str, Any]:
+    """Measure texts a second, and the latency of cold recommendations, through a gateway."""
+    where = ("--triton-url", url) if url else ()
+    with serve(repository, "--text-cache-mib", "0", *NOT_AGAIN, *where) as gateway:
+        words = _texts(repository)
+
+        def send(calls: list[Call], in_flight: int) -> list[Answered]:
+            load = Load(gateway.address, calls, seconds, _DEADLINE, in_flight=in_flight, after_refusal=_PAUSE)
+            run(load)  # first of all, whatever compiles for a shape compiles
+            return run(load)
+
+        texts = {
+            str(size): _counted(send(encodings(words, size), in_flight), seconds) | {"in_flight": in_flight}
+            for size, in_flight in _CALLS.items()
+        }
+        for size in _CALLS:
+            texts[str(size)]["texts_per_second"] = size * texts[str(size)]["calls_per_second"]
+        cold = send(searches(repository, _SEARCHES), _COLD_IN_FLIGHT)
+        return {
+            "encode_texts": texts,
+            "cold_recommend": _counted(cold, seconds) | {"in_flight": _COLD_IN_FLIGHT} | _latency(cold),
+        }
+
+
+def _texts(repository: Path) -> list[str]:
+    """Texts of the items' words, each another one."""
+    chance, known = random.Random(1), item_texts(repository)
+    return [f"{chance.choice(known)} {place}" for place in range(_TEXTS)]
+
+
+def _counted(answered: list[Answered], seconds: float) -> dict[str, Any]:
+    good = sum(each.code == OK for each in answered)
+    return {"calls_per_second": round(good / seconds, 1), "not_answered": len(answered) - good}
+
+
+def _latency(answered: list[Answered]) -> dict[str, float]:
+    taken = [1e3 * each.seconds for each in answered if each.code == OK]
+    if len(taken) < 2:
+        return {}
+    return {"p50_ms": round(statistics.median(taken), 1), "p99_ms": round(statistics.quantiles(taken, n=100)[98], 1)}
+
+
+def gpus() -> list[str]:
+    """Name, memory and driver of each GPU; none where the driver's program is missing or finds none."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    told = subprocess.run(query, capture_output=True, encoding="utf-8", check=False)
+    return told.stdout.splitlines() if told.returncode == 0 else []
+
+
+def faults(compared: list[Compared], devices: list[str], embedded: bool) -> list[str]:
+    """What does not hold."""
+    told = [
+        f"{each.graph} differs by {each.difference:.1e}, over {each.bound:.0e}" for each in compared if not each.holds
+    ]
+    if devices:
+        kinds = {each.graph: {group["kind"] for group in each.instances} for each in compared}
+        told += [f"{graph} has no instance on a GPU" for graph, found in kinds.items() if "KIND_GPU" not in found]
+        on_cpu = [each.graph for each in compared if embedded and each.providers[0] == "CPUExecutionProvider"]
+        told += [f"a session of {graph} runs on the CPU" for graph in on_cpu]
+    return told
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and write; returns 0 if all holds."""
+    parser = argparse.ArgumentParser(prog="benchmarks.gpu", description=__doc__)
+    parser.add_argument("repository", type=Path, help="model repository with a release")
+    parser.add_argument("--triton-url", help="host:port of a Triton that reads the repository")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each load")
+    parser.add_argument("--out", type=Path, default=results.RESULTS, help="folder of the result")
+    chosen = parser.parse_args(arguments)
+    url = f" --triton-url {chosen.triton_url}" if chosen.triton_url else ""
+    told = results.circumstances(f"python -m benchmarks.gpu REPOSITORY --seconds {chosen.seconds:g}{url}")
+    release, devices = release_layout.list_releases(chosen.repository)[-1], gpus()
+    manifest = Manifest.read(release_layout.release_folder(chosen.repository, release))
+    compared, version = asyncio.run(graphs(chosen.repository, release, chosen.triton_url))
+    size = release_layout.model_file(chosen.repository, "text_encoder", release).stat().st_size
+    wrong = faults(compared, devices, chosen.triton_url is None)
+    measured = {
+        **told,
+        "mode": "gpu" if devices else "cpu",
+        "caveats": [*([] if devices else [_NO_GPU]), *([_TINY] if size < _SMALL_BYTES else [])],
+        "gpus": devices,
+        "triton": {"version": version, "backend": "remote" if chosen.triton_url else "embedded"},
+        "onnxruntime": onnxruntime.__version__,
+        "release": {"dimension": manifest.dimension, "text_encoder_bytes": size, "training": manifest.training},
+        "graphs": [asdict(each) | {"holds": each.holds} for each in compared],
+        **rates(chosen.repository, chosen.seconds, chosen.triton_url),
+        "faults": wrong,
+    }
+    path = chosen.out / ("gpu.json" if devices else "gpu-dry-run.json")
+    path.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(measured, indent=2))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""How fast `portrait prepare` is and what memory it takes: `python -m benchmarks.prepare [--events N]`.
+
+Generates a log, prepares it in a process of its own, and writes the figures to `benchmarks/results/`.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.common.machine import machine
+from benchmarks.prepare import log_generator as log
+
+RESULTS = Path(__file__).parents[1] / "results"
+MEMORY_BOUND_GIB = 4.0
+_PREPARE = "import typer; from portrait.training.commands import prepare; typer.run(prepare)"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One run."""
+
+    events: int
+    log_mib: float
+    seconds: float
+    rows_per_second: int
+    peak_gib: float
+    """Resident memory of the process at its highest."""
+    kept: int
+    rejected: dict[str, int]
+    machine: str
+    date: str
+
+
+def measure(events: int, seed: int, folder: Path) -> Figures:
+    """Generate a log in the folder and prepare it."""
+    file = folder / "log" / "events.csv"
+    file.parent.mkdir()
+    log.write(file, events, seed)
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", _PREPARE, str(file.parent), str(folder / "data"), "--json"],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    seconds = time.perf_counter() - begun
+    # Only the measured child has ended. Linux counts KiB, macOS bytes.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    report = json.loads(done.stdout)
+    return Figures(
+        events=events,
+        log_mib=round(file.stat().st_size / 2**20, 1),
+        seconds=round(seconds, 1),
+        rows_per_second=round(events / seconds),
+        peak_gib=round(peak / 2**30, 2),
+        kept=report["kept"],
+        rejected=report["rejected"],
+        machine=machine(),
+        date=datetime.now(UTC).date().isoformat(),
+    )
+
+
+def table(figures: Figures) -> str:
+    """The figures as a Markdown table."""
+    rejected = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in figures.rejected.items())
+    rows = {
+        "events": f"{figures.events:,} ({figures.log_mib:,} MiB of CSV)",
+        "wall time": f"{figures.seconds} s",
+        "rows a second": f"{figures.rows_per_second:,}",
+        "peak resident memory": f"{figures.peak_gib} GiB (bound: {MEMORY_BOUND_GIB} GiB)",
+        "kept": f"{figures.kept:,}",
+        "rejected": rejected,
+        "machine": figures.machine,
+        "date": figures.date,
+    }
+    return "\n".join(
+        ["| `portrait prepare` | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    )
+
+
+def main() -> int:
+    """Run, print and write the figures; exit code 1 if the memory bound is broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(options.events, options.seed, Path(folder))
+    print(table(figures))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "prepare.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
+    (RESULTS / "prepare.md").write_text(table(figures) + "\n", encoding="utf-8")
+    return int(figures.peak_gib > MEMORY_BOUND_GIB)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

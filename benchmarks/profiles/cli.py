@@ -1,0 +1,146 @@
+"""How far the chances in a profile can be believed: `python -m benchmarks.profiles DATA RUN`.
+
+DATA is a prepared data set, RUN was trained on it with `--split time`. Everything is estimated from what precedes the
+test, which is looked at once. Results go to `benchmarks/results/`.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import results
+from benchmarks.profiles import examples, labels
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.population.population import Population
+from portrait.training import run as runs
+from portrait.training.choices import Split
+from portrait.training.errors import TrainingError
+from portrait.training.population import attention, cycles
+from portrait.training.population import fit as population
+from portrait.training.population.calibration import Foreseen, reliability
+from portrait.training.population.taxonomy import Taxonomy
+from portrait.training.run import TrainedRun
+
+_CHANCES = {
+    "next": "next event is in a category of the history (`Interest.next_event_probability`)",
+    "inferred": "next event is in a category that the history does not hold (`Interest.inferred`)",
+    "due": "the category is bought again within 30 days (`PurchaseCycle.due_probability`)",
+}
+
+
+def chances(trained: TrainedRun, known: Population) -> dict[str, Any]:
+    """Reliability of each chance on the test."""
+    corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.Basis.of(trained)
+    test, seed = attention.sample(trained.holdout.test, trained.settings.seed), trained.settings.seed
+    found = {}
+    if known.interest_dynamics is not None:
+        shares = attention.usual_shares(corpus, taxonomy, basis.holdout.train)
+        found["next"] = reliability(attention.foreseen(corpus, taxonomy, test, shares, known.interest_dynamics))
+        if known.interest_dynamics.inferred_calibration is not None:
+            scores, came = attention.inferred_scores(corpus, taxonomy, test, basis.associations)
+            a, b = known.interest_dynamics.inferred_calibration
+            found["inferred"] = reliability(Foreseen(1.0 / (1.0 + np.exp(-(a + b * np.log(scores)))), came))
+    if known.purchase_cycles is not None:
+        bought = cycles.Bought.of(corpus, taxonomy, np.ones(len(corpus.event_item), dtype=bool))
+        end = float(np.floor(corpus.columns.time[basis.holdout.train].max() / SECONDS_PER_DAY))
+        found["due"] = reliability(cycles.foresee(bought, taxonomy, known.purchase_cycles, end, seed))
+    return found
+
+
+def table(content: dict[str, Any]) -> str:
+    """Everything as Markdown."""
+    lines = [
+        f"# Profiles: {content['data']}", "", f"{results.origin(content['circumstances'])} Split by time; estimated "
+        "from what precedes the validation period, calibrated on it, measured on the test.", "", "## Half-lives", "",
+        "| ages in | short | long | weight of the short one | prior (purchases) |", "|---" * 5 + "|",
+        *(
+            f"| {unit} | {decay['short']:g} | {decay['long']:g} | {decay['short_share']:g} | {decay['prior']:g} |"
+            for unit, decay in content["decays"].items()
+        ),
+        "", "## Chances", "",
+        "| chance that | pairs | came true | calibration error | AUC |", "|---" * 5 + "|",
+    ]  # fmt: skip
+    for name, row in content["chances"].items():
+        area = "" if row["auc"] is None else f"{row['auc']:.3f}"
+        lines.append(
+            f"| {_CHANCES[name]} | {row['pairs']:,} | {row['came_true']:,} | {row['calibration_error']:.4f} | {area} |"
+        )
+    lines += ["", "Reliability, in tenths of the pairs from the lowest chance to the highest: said → came true.", ""]
+    for name, row in content["chances"].items():
+        curve = " · ".join(f"{each['chance']:.1%} → {each['rate']:.1%}" for each in row["curve"])
+        lines += [f"- {name}: {curve}"]
+    if content["labels"]:
+        lines += _labels(content["labels"])
+    lines += ["", "## Three shoppers in words", "", "Drawn by lot from the thirds by length of history."]
+    for shopper in content["examples"]:
+        lines += ["", f"Shopper {shopper['shopper']}, {shopper['events']:,} events:", ""]
+        both = zip(shopper["english"], shopper["chinese"], strict=True)
+        lines += [f"- {english}<br>{chinese}" for english, chinese in both]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(measured: dict[str, Any]) -> list[str]:
+    tried = ", ".join(f"`{name}` {value:.3f}" for name, value in measured["templates_on_validation"].items())
+    lines = [
+        "", "## Labels that nobody trained for", "",
+        f"AUC of who comes to a theme within {labels.HORIZON_DAYS:.0f} days. Mean AUC on the validation by how the "
+        f"label is put: {tried}. Newcomers are shoppers who never came to the theme before, examples "
+        f"{labels.EXAMPLES} shoppers of the validation who did. Beside them the share of the theme in the history, "
+        "which needs the theme's categories.", "",
+        "| label | shoppers who came | by words | by words, newcomers | by examples | share of history |",
+        "|---" * 6 + "|",
+    ]  # fmt: skip
+    for theme, row in measured["themes"].items():
+        values = (row["words"], row["words_newcomers"], row["examples"], row["share_of_history"])
+        lines.append(f"| {theme} | {row['buyers']:,} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
+    means = [
+        float(np.nanmean([row[key] for row in measured["themes"].values()]))
+        for key in ("words", "words_newcomers", "examples", "share_of_history")
+    ]
+    return [*lines, "| mean | | " + " | ".join(f"{value:.3f}" for value in means) + " |"]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="benchmarks.profiles", description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--labels", action="store_true", help="measure labels too: the data are Open e-commerce")
+    chosen = parser.parse_args(arguments)
+    where = results.circumstances("python -m benchmarks.profiles")
+    try:
+        trained = runs.load(chosen.run)
+        if trained.settings.split is not Split.TIME:
+            raise TrainingError(f"{chosen.run} must be trained with --split time")
+        known = population.fit(trained)
+        measured = chances(trained, known)
+        told = labels.measure(trained) if chosen.labels else None
+        shown = examples.told(chosen.data, trained, known)
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    decays = (
+        {"events": known.interest_dynamics.by_order, "days": known.interest_dynamics.by_time}
+        if known.interest_dynamics
+        else {}
+    )
+    content = {
+        "data": json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))["source"],
+        "circumstances": where,
+        "decays": {unit: dataclasses.asdict(decay) for unit, decay in decays.items() if decay is not None},
+        "chances": measured,
+        "labels": told,
+        "examples": shown,
+    }
+    results.write(f"profiles-{content['data']}", content, table(content))
+    print(table(content))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

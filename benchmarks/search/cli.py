@@ -1,0 +1,206 @@
+"""Personalised search against the same encoder without the shopper: `python -m benchmarks.search DATA OUT`.
+
+DATA is a prepared data set of searches and clicks. The log is cut into consecutive windows; for each, a model is
+trained in OUT on what precedes it, and every click of the window that a search came right before is a target, for which
+the whole catalogue is ranked. What a killed call has trained is kept.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common.ranking.search import MEASURES, asked, asked_in_test, figure, without_shoppers
+from benchmarks.common.ranking.search_baselines import bm25, popular, query_popularity, spelled
+from benchmarks.common.results import circumstances, origin, write
+from benchmarks.search import windows
+from benchmarks.search.shipped_split import floor
+from portrait.training import run as runs
+from portrait.training import run_folder
+from portrait.training.choices import Preset, Split
+from portrait.training.errors import TrainingError
+from portrait.training.evaluation import rank
+from portrait.training.metrics import MISSED
+from portrait.training.retrieval import ranks_of
+from portrait.training.run import TrainedRun
+from portrait.training.settings import TrainSettings
+
+PERSONALISED, UNPERSONALISED = "Portrait, personalised", "Portrait, without the shopper"
+WINDOWS = 5
+SETTINGS = TrainSettings.of(Preset.QUICK, split=Split.TIME, refit=True)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Ranks of the targets of some windows."""
+
+    ranks: dict[str, NDArray[np.int64]]
+    """`[clicks]` of each way to rank."""
+    shoppers: NDArray[np.str_]
+    """`[clicks]`, whose each is."""
+    has_history: NDArray[np.bool_]
+    """`[clicks]`: whether the shopper did anything before the search."""
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Measured":
+        """Some of the clicks."""
+        ranks = {way: found[chosen] for way, found in self.ranks.items()}
+        return Measured(ranks, self.shoppers[chosen], self.has_history[chosen])
+
+
+def joined(parts: list[Measured]) -> Measured:
+    """The clicks of several windows as one."""
+    return Measured(
+        {way: np.concatenate([part.ranks[way] for part in parts]) for way in parts[0].ranks},
+        np.concatenate([part.shoppers for part in parts]),
+        np.concatenate([part.has_history for part in parts]),
+    )
+
+
+def trained_on(data: Path) -> TrainedRun:
+    """The run beside a window's data set, trained now if it is not there."""
+    run = data / "run"
+    if not (run / runs.MODEL).exists():
+        runs.train(data, run, SETTINGS, resume=(run / run_folder.SETTINGS).exists())
+    trained = runs.load(run)
+    if trained.settings != SETTINGS:
+        raise TrainingError(f"{run} was trained with other settings; name another OUT")
+    return trained
+
+
+def measure(trained: TrainedRun) -> Measured:
+    """Rank the catalogue for each target of a window, in every way."""
+    corpus, holdout = trained.corpus, trained.holdout
+    targets = asked_in_test(corpus, holdout)
+    if not len(targets.clicks):
+        raise TrainingError(f"the last tenth of {trained.data['path']} holds no click right after a search")
+    wanted = corpus.event_item[targets.clicks]
+    learnt = asked(corpus, holdout.train)
+    queries = spelled(corpus.texts)[corpus.event_text]
+    known = (queries[learnt.searches], corpus.event_item[learnt.clicks])
+    ranked = {
+        PERSONALISED: rank(trained, corpus, targets.clicks).items,
+        UNPERSONALISED: rank(trained, *without_shoppers(corpus, targets)).items,
+        "BM25": bm25(corpus, corpus.event_text[targets.searches]),
+        "popularity of the exact query": query_popularity(known, queries[targets.searches], holdout.item_counts),
+        "popularity": popular(holdout.item_counts, len(wanted)),
+    }
+    return Measured(
+        {way: ranks_of(items, wanted) for way, items in ranked.items()},
+        np.array(corpus.shopper_ids)[corpus.event_shopper[targets.clicks]],
+        targets.has_history,
+    )
+
+
+def slices(parts: list[Measured]) -> dict[str, dict[str, Any]]:
+    """All clicks, and those with and without a history; and what personalisation adds in each window."""
+    whole = joined(parts)
+    return {
+        "with history": _slice(whole.where(whole.has_history)),
+        "without history": _slice(whole.where(~whole.has_history)),
+        "all": _slice(whole),
+    }
+
+
+def _slice(part: Measured) -> dict[str, Any]:
+    if not len(part.shoppers):
+        return {"clicks": 0}
+    _, shoppers = np.unique(part.shoppers, return_inverse=True)
+    return {
+        "clicks": len(shoppers),
+        "shoppers": int(shoppers.max()) + 1,
+        "ways": {
+            way: {name: figure(of(ranks), shoppers) for name, of in MEASURES.items()}
+            for way, ranks in part.ranks.items()
+        },
+        "beyond_100": {way: float((ranks == MISSED).mean()) for way, ranks in part.ranks.items()},
+        "personalised_minus_unpersonalised": _gain(part),
+    }
+
+
+def _gain(part: Measured) -> dict[str, Any]:
+    """Paired differences over the same clicks."""
+    _, shoppers = np.unique(part.shoppers, return_inverse=True)
+    ours, other = part.ranks[PERSONALISED], part.ranks[UNPERSONALISED]
+    return {name: figure(of(ours) - of(other), shoppers) for name, of in MEASURES.items()}
+
+
+def table(content: dict[str, Any]) -> str:
+    """The slices as Markdown."""
+    lines = [
+        f"# Search: {content['data']}",
+        "",
+        f"{origin(content['circumstances'])} {len(content['windows'])} consecutive windows of the log, each ranked by "
+        f"a model that was trained on what precedes it (`--preset {SETTINGS.preset}`, refit); every click that a "
+        f"search came right before; all {content['items']:,} items ranked, known ones among them. 95% bootstrap "
+        "intervals over shoppers; differences are paired.",
+    ]
+    for name, part in content["slices"].items():
+        lines += ["", f"## {name.capitalize()}: {part['clicks']:,} clicks", ""]
+        if not part["clicks"]:
+            continue
+        lines += ["| | MAP@5 | 95% interval | HR@5 | MRR |", "|---|---|---|---|---|"]
+        lines += [_row(way, row, "") for way, row in part["ways"].items()]
+        lines.append(_row("personalised minus without", part["personalised_minus_unpersonalised"], "+"))
+    lines += ["", "## What the shopper's history adds, window by window", ""]
+    lines += [
+        "| window ends at | clicks with history | MAP@5 | 95% interval | HR@5 | MRR |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, part in content["windows"].items():
+        lines.append(_row(f"{name} | {part['clicks']:,}", part["gain"], "+"))
+    if shipped := content["shipped_split"]:
+        lines += [
+            "",
+            "## A check of the evaluator",
+            "",
+            "Popularity of the exact query on the log as it is shipped, split by chance: "
+            + ", ".join(f"{name} {value:.4f}" for name, value in shipped.items())
+            + ". This split lets models learn from what comes later: no other figure is of it.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, row: dict[str, Any], sign: str) -> str:
+    low, high = row["MAP@5"]["interval"]
+    return (
+        f"| {name} | {row['MAP@5']['value']:{sign}.4f} | {low:{sign}.4f} to {high:{sign}.4f} "
+        f"| {row['HR@5']['value']:{sign}.4f} | {row['MRR']['value']:{sign}.4f} |"
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="benchmarks.search", description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    chosen = parser.parse_args(arguments)
+    where = circumstances("python -m benchmarks.search")
+    try:
+        cut = windows.cut(chosen.data, chosen.out, WINDOWS)
+        parts = {data.name: measure(trained_on(data)) for data in cut}
+        shipped = floor(chosen.data)
+    except (TrainingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    told = {name: part.where(part.has_history) for name, part in parts.items()}
+    report = json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))
+    content = {
+        "data": report["source"],
+        "circumstances": where,
+        "items": report["items"],
+        "slices": slices(list(parts.values())),
+        "windows": {name: {"clicks": len(part.shoppers), "gain": _gain(part)} for name, part in told.items()},
+        "shipped_split": shipped,
+    }
+    write(f"search-{content['data']}", content, table(content))
+    print(table(content))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

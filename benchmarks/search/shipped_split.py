@@ -1,0 +1,31 @@
+"""A check of the evaluator: the popularity of the exact query on Best Buy's log as it is shipped, split by chance."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.common.ranking.search import MEASURES
+from benchmarks.common.ranking.search_baselines import query_popularity, spelled
+from portrait.training import readers
+from portrait.training.retrieval import ranks_of
+
+LEARNT, TESTED = "train.csv", "test.csv"
+
+
+def floor(data: Path) -> dict[str, float] | None:
+    """Measures of the clicks of one shipped file, learnt from the other; None if the log has no such files.
+
+    Args:
+        data: a prepared data set; its event ids begin with the file that each event came from.
+    """
+    events = readers.read_parquet(data / "events.parquet").filter(pl.col("item_id").is_not_null())
+    file = events["event_id"].str.split(":").list.first().to_numpy()
+    learnt, tested = file == LEARNT, file == TESTED
+    if not learnt.any() or not tested.any():
+        return None
+    items, queries = spelled(events["item_id"].to_list()), spelled(events["query"].fill_null("").to_list())
+    popularity = np.bincount(items[learnt], minlength=items.max() + 1).astype(np.float64)
+    ranked = query_popularity((queries[learnt], items[learnt]), queries[tested], popularity)
+    ranks = ranks_of(ranked, items[tested])
+    return {name: float(measure(ranks).mean()) for name, measure in MEASURES.items()}

@@ -1,0 +1,82 @@
+"""Durable writes of single events: `python -m benchmarks.serving.recording REPOSITORY`.
+
+Every call records one new event and is answered once the event is on the disk. The gateway, an empty echo server and
+the load generator share the machine; all are measured in one run.
+"""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import serve
+from benchmarks.common.load.generator import OK, Answered, Call, Load, run
+from benchmarks.common.targets import Row
+from benchmarks.serving import echo
+from portrait.v1 import event_pb2
+from portrait.v1.event_service_pb2 import RecordEventsRequest
+
+RECORD = "/portrait.v1.EventService/RecordEvents"
+MIN_RATES = {1: 0, 64: 3_000}
+"""Events a second that are asked for, by the number of callers."""
+_DEADLINE = 10.0
+_MAX_RATE = 8_000
+"""No gateway in Python takes in more: so many events are prepared for each second."""
+_SHOPPERS = 1_000
+
+
+def measure(repository: Path, seconds: float) -> list[Row]:
+    """Rates by number of callers."""
+    rows = []
+    with echo.serve() as empty, serve(repository) as gateway:
+        for callers, asked in MIN_RATES.items():
+            nothing = run(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=callers))
+            calls = _single_events(int(seconds * _MAX_RATE))
+            answered = run(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=callers, count=len(calls)))
+            bar = f"RecordEvents, {callers} callers x 1 event"
+            _tell(bar, answered)
+            rate, empty_rate = _rate(answered), _rate(nothing)
+            beside = f"empty server, {empty_rate:.0f} answers/s"
+            rows.append(Row(bar, rate, "events/s", beside, rate / empty_rate, f"value >= {asked}"))
+    return rows
+
+
+def _single_events(count: int) -> list[Call]:
+    now, run_id = Timestamp(seconds=int(time.time())), uuid4().hex
+    return [
+        Call(
+            RECORD,
+            RecordEventsRequest(
+                events=[
+                    {
+                        "shopper_id": f"shopper-{place % _SHOPPERS}",
+                        "event": event_pb2.Event(
+                            event_id=f"{run_id}-{place}", type=event_pb2.EVENT_TYPE_VIEW, time=now, item_id="a-lamp"
+                        ),
+                    }
+                ]
+            ).SerializeToString(),
+        )
+        for place in range(count)
+    ]
+
+
+def _rate(answered: Sequence[Answered]) -> float:
+    good = [each for each in answered if each.code == OK]
+    return len(good) / (max(each.sent + each.seconds for each in good) - min(each.sent for each in good))
+
+
+def _tell(bar: str, answered: Sequence[Answered]) -> None:
+    good = sorted(each.seconds for each in answered if each.code == OK)
+    told = {"p50_ms": 1000 * good[len(good) // 2], "p99_ms": 1000 * good[len(good) * 99 // 100]}
+    sys.stderr.write(json.dumps({"what": bar, "codes": Counter(each.code for each in answered), **told}) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(alone("recording", __doc__, measure, seconds=(8.0, "how long each load lasts")))

@@ -1,0 +1,201 @@
+"""The dearest legal request of every RPC, four at once: `python -m benchmarks.serving.dearest REPOSITORY`.
+
+While they run, health is asked a hundred times a second and memory is read. Then one is cancelled under way: how long
+the gateway goes on working is read from its processor time. Audiences need a shopper table, so without one they only
+show what their requests cost before it is looked for.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import grpc
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from benchmarks.common.cli import alone
+from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.targets import Row
+from benchmarks.common.worst_case_requests import DEAREST, World, history
+from benchmarks.serving.overload import NOT_AGAIN
+from portrait.features.release import layout as release_layout
+from portrait.server.release.release import Release
+
+AT_ONCE = 4
+DEADLINE = 60.0
+SHOPPERS = 8
+_CANCELLED_AFTER = 0.1
+_IDLE_SECONDS = 0.1
+_HEALTH_PAUSE = 0.01
+_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What four requests at once took."""
+
+    bytes: int
+    units: float
+    """Of one of them that was let in."""
+    slowest: float
+    """Seconds until the last was answered or refused."""
+    codes: Counter[str]
+    cpu: float
+    """Seconds of the gateway's processor time."""
+    growth: float
+    """MiB of the gateway's memory at its highest beyond that before."""
+    health: float
+    """Seconds that 99 of 100 health checks took at most meanwhile."""
+    cancelled: float
+    """Seconds that the gateway worked on after one was cancelled."""
+
+
+def measure(repository: Path) -> list[Row]:
+    """Measure all requests, one after the other, on one gateway."""
+    rows: list[Row] = []
+    release = Release.load(repository, release_layout.list_releases(repository)[-1])
+    with serve(repository, *NOT_AGAIN) as gateway, grpc.insecure_channel(gateway.address, _OPTIONS) as channel:
+        world = _world(release)
+        for shopper in world.shoppers:
+            for request in history(world, shopper):
+                assert _ended(_call(channel, "portrait.v1.EventService/RecordEvents", request)) == "OK"
+        for method, requests in DEAREST.items():
+            for kind, make in requests.items():
+                measured = _measure(gateway, channel, method, make(world))
+                name = f"{method.partition('/')[2]}{', ' if kind else ''}{kind}"
+                told = {**vars(measured), "codes": dict(measured.codes)}
+                sys.stderr.write(json.dumps({"request": name, **told}) + "\n")
+                rows += _rows(name, measured)
+    return rows
+
+
+def _world(release: Release) -> World:
+    items = release.items[:1_000]
+    interest = next(item.category_path for item in items if item.category_path)
+    return World([f"dearest-{n}" for n in range(SHOPPERS)], [item.item_id for item in items], interest)
+
+
+def _call(channel: grpc.Channel, method: str, request: Message) -> "grpc.CallIterator[bytes]":
+    """A call in progress. Every method may be called as one that answers with a stream: on the wire it is the same."""
+    return channel.unary_stream(f"/{method}", bytes, bytes)(request.SerializeToString(), timeout=DEADLINE)
+
+
+def _ended(call: "grpc.CallIterator[bytes]") -> str:
+    """Wait for a call; returns the name of its status."""
+    with suppress(grpc.RpcError):
+        for _ in call:
+            pass
+    return str(call.code().name)
+
+
+def _measure(gateway: Gateway, channel: grpc.Channel, method: str, request: Message) -> Measured:
+    _idle(gateway)
+    pid, before, units = gateway.process.pid, gateway.rss, _units(gateway)
+    cpu = _cpu(pid)
+    stop, ready = multiprocessing.Event(), multiprocessing.Event()
+    with multiprocessing.Pool(1, _begin, (stop, ready)) as pool, ThreadPoolExecutor(AT_ONCE) as threads:
+        watched = pool.apply_async(_watch, (gateway.address, pid))
+        ready.wait()
+        began = time.monotonic()
+        codes = Counter(threads.map(lambda _: _ended(_call(channel, method, request)), range(AT_ONCE)))
+        slowest = time.monotonic() - began
+        stop.set()
+        seconds, highest = watched.get()
+    cpu = _cpu(pid) - cpu
+    let_in = max(1, AT_ONCE - codes[grpc.StatusCode.RESOURCE_EXHAUSTED.name])
+    return Measured(
+        request.ByteSize(),
+        (_units(gateway) - units) / let_in,
+        slowest,
+        codes,
+        cpu,
+        (highest - before) / 2**20,
+        sorted(seconds)[len(seconds) * 99 // 100],
+        _cancelled(gateway, channel, method, request),
+    )
+
+
+def _cancelled(gateway: Gateway, channel: grpc.Channel, method: str, request: Message) -> float:
+    """Seconds of work after a call was cancelled."""
+    _idle(gateway)
+    call = _call(channel, method, request)
+    time.sleep(_CANCELLED_AFTER)
+    call.cancel()
+    began = time.monotonic()
+    return max(0.0, _idle(gateway) - began)
+
+
+def _idle(gateway: Gateway) -> float:
+    """Wait until the gateway works no more; returns since when."""
+    since, cpu = time.monotonic(), _cpu(gateway.process.pid)
+    while time.monotonic() - since < _IDLE_SECONDS:
+        time.sleep(0.02)
+        now = _cpu(gateway.process.pid)
+        if now - cpu > 0.1 * _IDLE_SECONDS:
+            since, cpu = time.monotonic(), now
+    return since
+
+
+_stop: Event
+_ready: Event
+
+
+def _begin(stop: Event, ready: Event) -> None:
+    global _stop, _ready
+    _stop, _ready = stop, ready
+
+
+def _watch(address: str, pid: int) -> tuple[list[float], int]:
+    """Seconds of each health check until the end, and the highest memory."""
+    seconds: list[float] = []
+    highest = 0
+    with grpc.insecure_channel(address) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        check(health_pb2.HealthCheckRequest(), timeout=DEADLINE)
+        _ready.set()
+        while not _stop.is_set() or not seconds:
+            began = time.monotonic()
+            with suppress(grpc.RpcError):  # one that is not answered has taken all of its time
+                check(health_pb2.HealthCheckRequest(), timeout=DEADLINE)
+            seconds.append(time.monotonic() - began)
+            highest = max(highest, _resident(pid))
+            time.sleep(_HEALTH_PAUSE)
+    return seconds, highest
+
+
+def _resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cpu(pid: int) -> float:
+    """Processor seconds of a process, without its children."""
+    values = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _units(gateway: Gateway) -> float:
+    """Units of all calls that have ended."""
+    return sum(value for name, value in gateway.metrics().items() if name.startswith("portrait_admission_units_total"))
+
+
+def _rows(name: str, measured: Measured) -> Iterable[Row]:
+    def row(what: str, value: float, unit: str, limit: float) -> Row:
+        return Row(f"dearest {name}: {what}", value, unit, "", None, f"value <= {limit}")
+
+    yield row("four answered or refused", measured.slowest, "s", 1.0)
+    yield row("memory they add", measured.growth, "MiB", 300.0)
+    yield row("health meanwhile, p99", 1000 * measured.health, "ms", 100.0)
+    yield row("work after a cancel", measured.cancelled, "s", 0.5)
+
+
+if __name__ == "__main__":
+    sys.exit(alone("dearest", __doc__, measure))

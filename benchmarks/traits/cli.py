@@ -1,0 +1,126 @@
+"""Traits on public data: `python -m benchmarks.traits --shop RUN --campaigns RUN2`.
+
+RUN is a run on open-ecommerce with `portrait traits` done, RUN2 one on complete-journey, both trained with
+`--split time`. Results go to `benchmarks/results/`.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import results
+from benchmarks.traits import campaigns
+from portrait.training import run as runs
+from portrait.training.errors import TrainingError
+from portrait.training.prepare.sources import complete_journey
+from portrait.training.traits import learnt
+
+NAME = "traits"
+
+
+def table(content: dict[str, Any]) -> str:
+    """All figures as Markdown."""
+    lines = [
+        "# Traits", "",
+        f"{results.origin(content['circumstances'])} Heads, their strength and their calibration are chosen on "
+        "validation, the test is read once; 95% bootstrap intervals over shoppers, paired for differences. RFM is a "
+        "logistic regression on recency, frequency and monetary value, tuned and calibrated alike.",
+    ]  # fmt: skip
+    if shop := content.get("shop"):
+        lines += ["", "## open-ecommerce", "", *_shop_rows(shop)]
+    if redeemed := content.get("campaigns"):
+        lines += ["", "## complete-journey: p(redeem | shopper, campaign)", "", *_campaign_rows(redeemed)]
+    return "\n".join(lines) + "\n"
+
+
+def _shop_rows(declared: list[dict[str, Any]]) -> list[str]:
+    columns = ("trait", "test", "AUC", "RFM", "AUC above RFM", "calibration error", "RFM", "Brier score", "head")
+    rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for entry in declared:
+        if entry["absent"]:
+            rows.append(f"| {entry['name']} | absent: {entry['absent']} |" + " |" * (len(columns) - 2))
+            continue
+        test, part, head = entry["test"], entry["samples"]["test"], entry["head"]
+        rows.append(
+            f"| {entry['name']} | {part['positives']:,} of {part['samples']:,} | {_figure(test['auc'])} | "
+            f"{_figure(entry['rfm']['auc'])} | {_figure(entry['auc_above_rfm'], '+.3f')} | "
+            f"{_figure(test['calibration_error'])} | {entry['rfm']['calibration_error']['value']:.3f} | "
+            f"{test['brier']['value']:.3f} | {'profile and ' if head['profile'] else ''}statistics, "
+            f"{head['hidden'] or 'no'} hidden |"
+        )
+    return rows
+
+
+def _campaign_rows(found: dict[str, Any]) -> list[str]:
+    part = found["parts"]["test"]
+    rows = [
+        f"{part['pairs']:,} pairs of a household and one of {len(part['campaigns'])} campaigns, {part['redeemed']:,} "
+        f"redeemed. Validation chose *{found['chosen']}*.", "",
+        "| model | AUC | Portrait's AUC minus this | calibration error |", "|---" * 4 + "|",
+    ]  # fmt: skip
+    for name, test in found["test"].items():
+        paired = found["portrait_minus_this"].get(name)
+        rows.append(
+            f"| {name} | {_figure(test['auc'])} | {_figure(paired, '+.3f') if paired else ''} | "
+            f"{_figure(test['calibration_error'])} |"
+        )
+    return rows
+
+
+def _figure(row: dict[str, Any], form: str = ".3f") -> str:
+    low, high = row["interval"]
+    return f"{row['value']:{form}} ({low:{form}} to {high:{form}})"
+
+
+def plot(content: dict[str, Any]) -> None:
+    """Draw the reliability curves, a panel each."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    curves = {entry["name"]: entry["reliability"] for entry in content.get("shop", []) if not entry["absent"]}
+    if redeemed := content.get("campaigns"):
+        curves["coupon redemption"] = redeemed["reliability"]
+    figure, panels = pyplot.subplots(1, len(curves), figsize=(3.2 * len(curves), 3.4), squeeze=False)
+    for panel, (name, points) in zip(panels[0], curves.items(), strict=True):
+        panel.plot([0, 1], [0, 1], "--", color="#8b949e", linewidth=1)
+        panel.plot([point["predicted"] for point in points], [point["rate"] for point in points], "o-", color="#1f6feb")
+        panel.set_title(name, fontsize=10)
+        panel.set_xlabel("predicted", fontsize=9)
+    panels[0][0].set_ylabel("came true", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(results.RESULTS / f"{NAME}.svg")
+    pyplot.close(figure)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="benchmarks.traits", description=__doc__)
+    parser.add_argument("--shop", type=Path, help="run on open-ecommerce that has traits")
+    parser.add_argument("--campaigns", type=Path, help="run on complete-journey")
+    chosen = parser.parse_args(arguments)
+    content: dict[str, Any] = {"circumstances": results.circumstances("python -m benchmarks.traits")}
+    try:
+        if chosen.shop:
+            traits = learnt.load(chosen.shop)
+            if traits is None:
+                raise TrainingError(f"{chosen.shop} has no traits; run `portrait traits {chosen.shop} FILE` first")
+            content["shop"] = traits.declared
+        if chosen.campaigns:
+            content["campaigns"] = campaigns.measure(runs.load(chosen.campaigns), complete_journey.installed())
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if len(content) == 1:
+        parser.error("name at least one run")
+    results.write(NAME, json.loads(json.dumps(content, default=float)), table(content))
+    plot(content)
+    print(table(content))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""The next category, and what profiles tell of shoppers: `python -m benchmarks.transfer DATA RUN [--concealed RUN2]`.
+
+DATA is a prepared data set whose shoppers come back to items they know and declare who they are; RUN was trained on it
+with `--split time`, RUN2 likewise with `--conceal`. Results go to `benchmarks/results/`.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import results
+from benchmarks.common.ranking import portrait_ranks as portrait
+from benchmarks.common.ranking import tables as ranking
+from benchmarks.common.ranking.baselines import RETURNING
+from benchmarks.common.ranking.protocol import Task
+from benchmarks.transfer import privacy
+from portrait.training import run as runs
+from portrait.training.choices import Split
+from portrait.training.errors import TrainingError
+from portrait.training.run import TrainedRun
+from portrait.training.splits import hold_out
+
+
+def compare_models(trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, dict[str, Any]]:
+    """Test ranks of every model; settings come from validation."""
+    task = Task(trained.corpus, trained.holdout)
+    train_only = Task(trained.corpus, hold_out(trained.corpus, trained.settings.split))
+    found: dict[str, dict[str, Any]] = {}
+    for baseline in RETURNING:
+        settings, _, scorer = baseline.tuned(train_only)
+        if trained.settings.refit:
+            scorer = baseline.fitted(task, settings)
+        found[baseline.name] = ranking.model(settings, task.ranks(scorer, task.holdout.test))
+        print(f"{baseline.name} {settings}: NDCG@10 {found[baseline.name]['measures']['NDCG@10']['value']:.4f}")
+    if concealed is not None:
+        name = f"{ranking.PORTRAIT}, {', '.join(concealed.settings.conceal)} concealed"
+        found[name] = ranking.model(dataclasses.asdict(concealed.settings), portrait.ranks(concealed))
+    ours = ranking.model(dataclasses.asdict(trained.settings), portrait.ranks(trained))
+    for other in found.values():
+        other["portrait_minus_this"] = ranking.compared(ours["ranks"], other["ranks"])
+    return found | {ranking.PORTRAIT: ours}
+
+
+def table(content: dict[str, Any]) -> str:
+    """Ranking and probes as Markdown."""
+    lines = [
+        f"# Transfer and privacy: {content['data']}",
+        "",
+        f"{results.origin(content['circumstances'])} Split by time; {content['targets']:,} shoppers' next item, all "
+        f"{content['items']:,} items ranked, known ones among them; settings chosen on validation, models learnt from "
+        f"what precedes the {'test' if content['refit'] else 'validation period'}. 95% bootstrap intervals over "
+        "shoppers.",
+        "",
+        "## Next item",
+        "",
+        *ranking.ranking_rows(content["ranking"]),
+        "",
+        "## What profiles tell",
+        "",
+        "Five-fold cross-validation over shoppers, each with one profile: the one before the shopper's last event. "
+        f"Values that fewer than {privacy.LEAST_SHOPPERS} shoppers declared are left out. AUC is the mean over values, "
+        "each against the rest.",
+    ]
+    for attribute, rows in content["probes"].items():
+        lines += [
+            "", f"### {attribute}", "",
+            "| what the probe sees | probe | shoppers | accuracy | 95% interval | AUC |", "|---" * 6 + "|",
+        ]  # fmt: skip
+        lines += [_row(row) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _row(row: dict[str, Any]) -> str:
+    low, high = row["interval"]
+    return (
+        f"| {row['sees']} | {row['probe']} | {row['shoppers']:,} | {row['accuracy']:.3f} | {low:.3f} to {high:.3f} "
+        f"| {row['auc']:.3f} |"
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="benchmarks.transfer", description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--concealed", type=Path, help="run trained alike, but with --conceal")
+    chosen = parser.parse_args(arguments)
+    where = results.circumstances("python -m benchmarks.transfer")
+    try:
+        trained = runs.load(chosen.run)
+        concealed = runs.load(chosen.concealed) if chosen.concealed else None
+        _require_alike(trained, concealed)
+        probes = privacy.measure(chosen.data, trained, concealed)
+        ranked = compare_models(trained, concealed)
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    content = {
+        "data": json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))["source"],
+        "circumstances": where,
+        "targets": len(trained.holdout.test),
+        "items": len(trained.corpus.items),
+        "refit": trained.settings.refit,
+        "ranking": {
+            name: {key: value for key, value in model.items() if key != "ranks"} for name, model in ranked.items()
+        },
+        "probes": probes,
+    }
+    name = f"transfer-{content['data']}"
+    results.write(name, content, table(content))
+    print(table(content))
+    return 0
+
+
+def _require_alike(trained: TrainedRun, concealed: TrainedRun | None) -> None:
+    if trained.settings.split is not Split.TIME or trained.settings.conceal:
+        raise TrainingError(f"{trained.folder} must be trained with --split time and without --conceal")
+    if concealed is None:
+        return
+    if not concealed.settings.conceal:
+        raise TrainingError(f"{concealed.folder} conceals nothing: train it with --conceal")
+    if dataclasses.replace(concealed.settings, conceal=()) != trained.settings:
+        raise TrainingError(f"{concealed.folder} was trained with other settings than {trained.folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""Items as the ranker sees them: from a catalogue's rows, or described by their words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
+from portrait.features.events import DEFAULT_CATALOGUE, Item
+from portrait.server.release.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSet:
+    """Items as the ranker sees them; all of one length."""
+
+    item_ids: list[str]
+    items: Sequence[Item]
+    """May be made only when they are asked for."""
+    vectors: NDArray[np.float32]
+    """`[items, dimension]`."""
+    popularity: NDArray[np.float32]
+    is_cold: NDArray[np.bool_]
+    """Whether the release knows no event of it."""
+    neighbours: ColdStartNeighbours
+    percentile: NDArray[np.float64]
+    """Price percentile in the item's category, NaN if unknown."""
+
+    def take(self, places: NDArray[np.int64]) -> "CandidateSet":
+        """Some of these."""
+        return CandidateSet(
+            [self.item_ids[place] for place in places.tolist()],
+            [self.items[place] for place in places.tolist()],
+            self.vectors[places],
+            self.popularity[places],
+            self.is_cold[places],
+            self.neighbours.select(places),
+            self.percentile[places],
+        )
+
+    def joined(self, other: "CandidateSet") -> "CandidateSet":
+        """These and others after them."""
+        return CandidateSet(
+            [*self.item_ids, *other.item_ids],
+            [*self.items, *other.items],
+            np.concatenate([self.vectors, other.vectors]),
+            np.concatenate([self.popularity, other.popularity]),
+            np.concatenate([self.is_cold, other.is_cold]),
+            self.neighbours.concatenate(other.neighbours),
+            np.concatenate([self.percentile, other.percentile]),
+        )
+
+
+def described(release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]) -> CandidateSet:
+    """Items by their words, and by what behaviour taught: about themselves, or else about their neighbours.
+
+    A known item lends to itself, so that it stays itself under new words. In other catalogues than the default one
+    nobody lends.
+
+    Args:
+        release: what is known.
+        catalogue: the items'.
+        items: some items, of the release or not.
+        words: `[items, dimension]`, embeddings of their texts.
+    """
+    if catalogue == DEFAULT_CATALOGUE:
+        rows = np.array([release.items.row(catalogue, item.item_id) for item in items], dtype=np.int64)
+    else:
+        rows = np.full(len(items), -1, dtype=np.int64)
+    is_cold = (rows < 0) | release.is_cold[rows]
+    neighbours = ColdStartNeighbours.of_known_items(np.where(is_cold, -1, rows))
+    if catalogue == DEFAULT_CATALOGUE:
+        nearest = release.find_neighbours(words[is_cold])
+        neighbours.rows[is_cold], neighbours.weights[is_cold] = nearest.rows, nearest.weights
+    return CandidateSet(
+        [item.item_id for item in items],
+        list(items),
+        blend_neighbours(words, neighbours, release.vectors, release.manifest.subspaces),
+        neighbours.average(release.popularity),
+        is_cold,
+        neighbours,
+        np.array([release.price_scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
+    )

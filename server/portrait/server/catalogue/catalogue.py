@@ -1,0 +1,391 @@
+"""Catalogues: a release's items and those changed since, as a request sees them without being disturbed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
+from portrait.features.items.item_table import ItemTable
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.row_bitmap import RowBitmap
+from portrait.server.catalogue.candidate_set import CandidateSet
+from portrait.server.catalogue.delta import NO_CATEGORY, Added
+from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.release_items import Stock
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import NotFound
+from portrait.server.release.release import Release
+from portrait.server.search.exact import best
+
+T = TypeVar("T", bound=np.generic)
+
+_TOLERATED_DEAD_ROWS = 1_000
+"""Rows of replaced and removed items are swept out when there are more of them than this, and than of living ones."""
+_MAX_EMPTIED = 1_000
+"""So many emptied catalogues are remembered by name, so that a repeated `DeleteItems` is still answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some rows of a snapshot."""
+
+    stock: RowBitmap
+    """Those of the release."""
+    added: NDArray[np.bool_]
+    """`[added]`: which of those added since."""
+
+    def holds(self, rows: NDArray[np.int64], stock: int) -> NDArray[np.bool_]:
+        """`[rows]`: which of some rows are among these.
+
+        Args:
+            rows: of the snapshot.
+            stock: how many of its rows are the release's.
+        """
+        held = np.empty(len(rows), dtype=bool)
+        of_stock = rows < stock
+        held[of_stock] = bits.contains_rows(self.stock, rows[of_stock])
+        held[~of_stock] = self.added[rows[~of_stock] - stock]
+        return held
+
+    def within(self, other: "Selection") -> "Selection":
+        """The rows that are in both."""
+        return Selection(self.stock & other.stock, self.added & other.added)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A catalogue at one moment: the rows of the release, if any is of this catalogue, then those added since.
+
+    What a row holds never changes, and every row lives or is dead.
+    """
+
+    name: str
+    _stock: Stock
+    _added: Added
+    _stock_alive: RowBitmap
+    _added_alive: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return self._stock.rows + len(self._added_alive)
+
+    @property
+    def items(self) -> int:
+        """How many items there are: living rows."""
+        return bits.count_rows(self._stock_alive) + self.added
+
+    @property
+    def added(self) -> int:
+        """How many of them were added or replaced since the release; every request looks at each of these."""
+        return int(np.count_nonzero(self._added_alive))
+
+    def row(self, item_id: str) -> int | None:
+        """Row of an item, None if the catalogue does not hold it."""
+        place = self._added.place(item_id, len(self._added_alive))
+        if place >= 0:
+            return self._stock.rows + place if self._added_alive[place] else None
+        row = self._stock.release.items.row(self.name, item_id)
+        return row if row >= 0 and self._stock_alive.item(row >> 3) >> (row & 7) & 1 else None
+
+    def row_of(self, event: Event) -> int | None:
+        """Row of the item that an event was done to, None if the catalogue does not hold it."""
+        return self.row(event.item_id) if event.item_id is not None and event.targets_catalogue(self.name) else None
+
+    def rows_of(self, events: Sequence[Event]) -> NDArray[np.int64]:
+        """Rows of the items that events were done to, each once, the latest first."""
+        rows = dict.fromkeys(self.row_of(event) for event in reversed(events))
+        return np.array([row for row in rows if row is not None], dtype=np.int64)
+
+    def rows_of_release(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows where items of the release stand now, in their order; those that are gone are left out.
+
+        Args:
+            rows: of the release, of items of this catalogue.
+        """
+        now, moved = rows.copy(), np.flatnonzero(~bits.contains_rows(self._stock_alive, rows))
+        for place in moved.tolist():
+            row = self.row(self._stock.release.items.item_id(int(rows[place])))
+            now[place] = -1 if row is None else row
+        return now[now >= 0]
+
+    def item(self, item_id: str) -> Item | None:
+        """An item by its id."""
+        row = self.row(item_id)
+        return None if row is None else self._item(row)
+
+    def item_of(self, event: Event) -> Item | None:
+        """The item that an event was done to."""
+        row = self.row_of(event)
+        return None if row is None else self._item(row)
+
+    def _item(self, row: int) -> Item:
+        stock = self._stock.rows
+        return self._stock.release.items[row] if row < stock else self._added.item(row - stock)
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[rows, dimension]`."""
+        return self._column(rows, self._stock.release.vectors, self._added.vectors).astype(np.float32, copy=False)
+
+    def popularity(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[rows]`."""
+        return self._column(rows, self._stock.release.popularity, self._added.numbers["popularity"])
+
+    def categories(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`[rows]`: the whole category path of each as a number, `NO_CATEGORY` if it has none."""
+        items, first = self._stock.release.items, self._stock.rows
+        paths, of_stock = items.codes.paths, rows < first
+        numbers = np.empty(len(rows), dtype=np.int64)
+        numbers[of_stock] = items.columns.path[rows[of_stock]]
+        numbers[~of_stock] = self._added.categories(rows[~of_stock] - first, paths)
+        if paths[:1] == [()]:  # they are in ascending order
+            numbers[numbers == 0] = NO_CATEGORY
+        return numbers
+
+    def rows_in(self, selection: Selection) -> NDArray[np.int64]:
+        """The rows of a selection, ascending."""
+        stock = np.flatnonzero(bits.unpack_rows(selection.stock, self._stock.rows))
+        return np.concatenate([stock, np.flatnonzero(selection.added) + self._stock.rows])
+
+    def take(self, rows: NDArray[np.int64]) -> CandidateSet:
+        """Some rows."""
+        release, numbers, stock = self._stock.release, self._added.numbers, self._stock.rows
+        neighbours = release.neighbours
+        item_id = release.items.item_id
+        items = _Shown(rows.tolist(), release.items, self._added, stock)
+        return CandidateSet(
+            [item_id(row) if row < stock else self._added.item(row - stock).item_id for row in rows.tolist()],
+            items,
+            self.vectors(rows),
+            self._column(rows, release.popularity, numbers["popularity"]),
+            self._column(rows, release.is_cold, numbers["is_cold"]),
+            ColdStartNeighbours(
+                self._column(rows, neighbours.rows, numbers["neighbours"]),
+                self._column(rows, neighbours.weights, numbers["weights"]),
+            ),
+            self._column(rows, release.items.columns.percentile, numbers["percentile"]),
+        )
+
+    def _column(self, rows: NDArray[np.int64], stock: NDArray[T], added: NDArray[T]) -> NDArray[T]:
+        """Values of some rows, from those of the release's rows and those of the added ones."""
+        of_stock = rows < self._stock.rows
+        if of_stock.all():
+            return np.asarray(stock[rows])
+        values = np.empty((len(rows), *stock.shape[1:]), dtype=added.dtype)
+        values[of_stock] = stock[rows[of_stock]]
+        values[~of_stock] = added[rows[~of_stock] - self._stock.rows]
+        return values
+
+    def select(self, wanted: Filter, left_out: NDArray[np.int64], *, cold_only: bool = False) -> Selection:
+        """The living rows that pass a filter.
+
+        Args:
+            wanted: what may be shown.
+            left_out: rows that may not.
+            cold_only: only items that the release knows no event of.
+        """
+        excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
+        rows, first = np.concatenate([left_out, np.array(excluded, dtype=np.int64)]), self._stock.rows
+        stock = bits.remove_rows(self._stock_alive, rows[rows < first])
+        for passing in self._stock.passing(wanted) if first else ():
+            stock &= passing
+        if cold_only:
+            stock &= self._stock.cold_items
+        added = self._added_alive & self._added.passing(wanted, len(self._added_alive))
+        added[rows[rows >= first] - first] = False
+        if cold_only:
+            added &= self._added.numbers["is_cold"][: len(added)]
+        return Selection(stock, added)
+
+    def holds(self, selection: Selection, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """`[rows]`: which of some rows are in a selection."""
+        return selection.holds(rows, self._stock.rows)
+
+    def nearest(self, vector: NDArray[np.float32], wants: Sequence[tuple[int, Selection]]) -> list[NDArray[np.int64]]:
+        """Rows whose vectors have the largest inner products with another one, best first.
+
+        Those of the release may come from its index, which misses a few; those added since are all looked at.
+
+        Args:
+            vector: `[dimension]`.
+            wants: how many at most, of which rows; each is answered.
+        """
+        of_stock = self._stock.nearest(vector, [(k, selection.stock) for k, selection in wants])
+        count = len(self._added_alive)
+        if not count:
+            return [rows for rows, _ in of_stock]
+        scores, answers = self._added.vectors[:count] @ vector, []
+        for (k, selection), found in zip(wants, of_stock, strict=True):
+            places = best(scores, k, selection.added)
+            answers.append(self._merged(k, found, (places, scores[places])))
+        return answers
+
+    def popular(self, k: int, selection: Selection) -> NDArray[np.int64]:
+        """The most popular of some rows, at most `k`; equally popular ones by row."""
+        rows = self._stock.popular(k, selection.stock)
+        popularity = self._added.numbers["popularity"][: len(self._added_alive)]
+        places = best(popularity, k, selection.added)
+        return self._merged(k, (rows, self._stock.release.popularity[rows]), (places, popularity[places]))
+
+    def _merged(
+        self,
+        k: int,
+        stock: tuple[NDArray[np.int64], NDArray[np.float32]],
+        added: tuple[NDArray[np.int64], NDArray[np.float32]],
+    ) -> NDArray[np.int64]:
+        """The best of the release's rows and of added places, each with its scores; equal ones by row."""
+        rows = np.concatenate([stock[0], added[0] + self._stock.rows])
+        return rows[np.argsort(-np.concatenate([stock[1], added[1]]), kind="stable")[:k]]
+
+
+class _Shown(Sequence[Item]):
+    """Items of some rows, each made when it is asked for."""
+
+    def __init__(self, rows: list[int], items: ItemTable, added: Added, stock: int) -> None:
+        self._rows, self._items, self._added, self._stock = rows, items, added, stock
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | list[Item]:
+        if isinstance(place, slice):
+            return [self._item(row) for row in self._rows[place]]
+        return self._item(self._rows[place])
+
+    def _item(self, row: int) -> Item:
+        return self._items[row] if row < self._stock else self._added.item(row - self._stock)
+
+
+class Catalogue:
+    """A named set of items.
+
+    A change costs what it changes, and a bit for each item of the catalogue: 125 KB copied for a million.
+
+    Args:
+        name: its name.
+        release: whose items it begins with.
+    """
+
+    def __init__(self, name: str, release: Release) -> None:
+        self._name = name
+        self._stock, self._added = Stock(name, release), Added(release.dimension)
+        self._stock_alive = self._stock.items
+        self._added_alive = np.empty(0, dtype=bool)
+        self._publish()
+
+    def upsert(self, described: CandidateSet) -> None:
+        """Add or replace items; of two with one id the last counts."""
+        places = np.array(list({each: place for place, each in enumerate(described.item_ids)}.values()), dtype=np.int64)
+        added = described.take(places)
+        self._bury(added.item_ids)
+        self._added.append(added)
+        self._added_alive = np.append(self._added_alive, np.ones(len(places), dtype=bool))
+        self._sweep()
+        self._publish()
+
+    def delete(self, item_ids: Sequence[str]) -> int:
+        """Remove items; returns how many were there."""
+        gone = self._bury(item_ids)
+        self._publish()
+        return gone
+
+    def _bury(self, item_ids: Sequence[str]) -> int:
+        """Let the rows of items be dead, if there are any; returns how many there were."""
+        rows = np.array([row for each in set(item_ids) if (row := self.now.row(each)) is not None], dtype=np.int64)
+        first = self._stock.rows
+        if (rows < first).any():
+            self._stock_alive = bits.remove_rows(self._stock_alive, rows[rows < first])
+        self._added_alive = self._added_alive.copy()
+        self._added_alive[rows[rows >= first] - first] = False
+        return len(rows)
+
+    def _publish(self) -> None:
+        self.now = Snapshot(self._name, self._stock, self._added, self._stock_alive, self._added_alive)
+        """The catalogue as it is now."""
+
+    def _sweep(self) -> None:
+        """Give up the dead rows beyond the release's own, if there are many."""
+        living = np.flatnonzero(self._added_alive)
+        if len(self._added) - len(living) <= max(_TOLERATED_DEAD_ROWS, len(living)):
+            return
+        swept = Added(self._stock.release.dimension)
+        swept.append(self._added.take(living))
+        self._added, self._added_alive = swept, np.ones(len(living), dtype=bool)
+
+
+class Catalogues:
+    """All catalogues: the release's, and those begun since.
+
+    Args:
+        release: whose items they begin with.
+    """
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+        self._own = frozenset({DEFAULT_CATALOGUE, *release.items.codes.catalogues})
+        self._by_name = {name: Catalogue(name, release) for name in sorted(self._own)}
+        self._emptied: dict[str, None] = {}
+        """The names of those that were emptied, the last one last."""
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> Catalogue:
+        """A catalogue by its name; one that was emptied has no items.
+
+        Raises:
+            NotFound: there is none.
+        """
+        known = self._by_name.get(name)
+        if known is not None:
+            return known
+        if name in self._emptied:
+            return Catalogue(name, self._release)
+        raise NotFound("catalogue", "there is no such catalogue", ErrorReason.CATALOGUE_UNKNOWN)
+
+    def upsert(self, name: str, described: CandidateSet) -> None:
+        """Add or replace items; the first item makes a catalogue."""
+        catalogue = self._by_name.get(name) or Catalogue(name, self._release)
+        catalogue.upsert(described)
+        self._by_name[name] = catalogue
+        self._emptied.pop(name, None)
+
+    def delete(self, name: str, item_ids: Sequence[str]) -> int:
+        """Remove items; returns how many were there. A catalogue that is not the release's goes with its last item.
+
+        Raises:
+            NotFound: there is no such catalogue.
+        """
+        catalogue = self[name]
+        deleted = catalogue.delete(item_ids)
+        if name not in self._own and not catalogue.now.items and self._by_name.pop(name, None) is not None:
+            self._emptied[name] = None
+            if len(self._emptied) > _MAX_EMPTIED:
+                del self._emptied[next(iter(self._emptied))]
+        return deleted
+
+    def now(self) -> "Shelves":
+        """All of them as they are now."""
+        # One step, since other threads look while new catalogues come in.
+        return Shelves({name: catalogue.now for name, catalogue in tuple(self._by_name.items())})
+
+
+@dataclass(frozen=True, slots=True)
+class Shelves:
+    """All catalogues at one moment."""
+
+    by_name: Mapping[str, Snapshot]
+
+    def item(self, event: Event) -> Item | None:
+        """The item that an event was done to; None for a search, and if no catalogue holds it."""
+        shelf = self.by_name.get(event.catalogue)
+        return shelf.item_of(event) if shelf is not None else None

@@ -1,0 +1,138 @@
+"""What was added to a catalogue since its release. Rows are only ever appended, so that no reader is disturbed."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.events import Item
+from portrait.features.items.prices import known_price
+from portrait.server.catalogue.candidate_set import CandidateSet
+from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.growable_array import Growing
+
+NO_CATEGORY = -1
+"""In place of the number of a category."""
+_NUMBERS = np.dtype(
+    [
+        ("popularity", np.float32),
+        ("is_cold", np.bool_),
+        ("neighbours", np.int32, (MAX_NEIGHBOURS,)),
+        ("weights", np.float32, (MAX_NEIGHBOURS,)),
+        ("percentile", np.float64),
+        ("price", np.float64),
+        ("path", np.int64),
+        ("brand", np.int64),
+        ("earlier", np.int64),
+    ]
+)
+"""What is known of an item in numbers: category path and brand as codes, neighbours by row of the release, NaN for an
+unknown price, and the place where the item stood before, -1 if it was not added before."""
+
+
+class Added:
+    """Items by place, in the order in which they came. An item that came again has several places.
+
+    Args:
+        dimension: length of the vectors.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        self._items: list[Item] = []
+        self._vectors = Growing(np.empty((0, dimension), dtype=np.float32))
+        self._numbers = Growing(np.empty(0, dtype=_NUMBERS))
+        self._latest: dict[str, int] = {}
+        self._paths: dict[tuple[str, ...], int] = {}
+        self._brands: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """`[places, dimension]`."""
+        return self._vectors.rows
+
+    @property
+    def numbers(self) -> NDArray[np.void]:
+        """`[places]` of `_NUMBERS`."""
+        return self._numbers.rows
+
+    def append(self, described: CandidateSet) -> None:
+        """Add items, each id once."""
+        first, items = len(self), described.items
+        numbers = np.empty(len(items), dtype=_NUMBERS)
+        numbers["popularity"], numbers["is_cold"] = described.popularity, described.is_cold
+        numbers["neighbours"], numbers["weights"] = described.neighbours.rows, described.neighbours.weights
+        numbers["percentile"] = described.percentile
+        numbers["price"] = [known_price(item.price) or math.nan for item in items]
+        numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
+        numbers["brand"] = [self._brands.setdefault(_folded(item.brand), len(self._brands)) for item in items]
+        numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
+        self._vectors.append(described.vectors)
+        self._numbers.append(numbers)
+        self._items.extend(items)
+        # Readers come by way of this one: they find nothing that is not there whole.
+        self._latest.update((item.item_id, first + place) for place, item in enumerate(items))
+
+    def place(self, item_id: str, count: int) -> int:
+        """Where an item stood when there were so many places; -1 if nowhere."""
+        place = self._latest.get(item_id, -1)
+        while place >= count:
+            place = int(self.numbers["earlier"][place])
+        return place
+
+    def categories(self, places: NDArray[np.int64], known: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+        """`[places]`: the category path of each as its place in `known`, a later number if it is not there.
+
+        Args:
+            places: where items stand.
+            known: paths in ascending order.
+        """
+        numbers = []
+        # One step, since other threads look while new paths come in.
+        for later, path in enumerate(tuple(self._paths), start=len(known)):
+            place = bisect_left(known, path)
+            numbers.append(NO_CATEGORY if not path else place if known[place : place + 1] == [path] else later)
+        return np.array(numbers, dtype=np.int64)[self.numbers["path"][places]]
+
+    def item(self, place: int) -> Item:
+        """An item by its place."""
+        return self._items[place]
+
+    def passing(self, wanted: Filter, count: int) -> NDArray[np.bool_]:
+        """`[count]`: which of the first places pass a filter; excluded ids are not looked at."""
+        numbers, passing = self.numbers[:count], np.ones(count, dtype=bool)
+        if wanted.categories:
+            # One step, since other threads look while new paths come in.
+            paths = tuple(self._paths)
+            inside = [any(path[: len(each)] == each for each in wanted.categories) for path in paths]
+            passing &= np.array(inside, dtype=bool)[numbers["path"]]
+        if wanted.brands:
+            known = [code for brand in wanted.brands if (code := self._brands.get(_folded(brand))) is not None]
+            passing &= np.isin(numbers["brand"], known)
+        if wanted.min_price is not None:
+            passing &= numbers["price"] >= wanted.min_price
+        if wanted.max_price is not None:
+            passing &= numbers["price"] <= wanted.max_price
+        return passing
+
+    def take(self, places: NDArray[np.int64]) -> CandidateSet:
+        """Some places."""
+        numbers, items = self.numbers[places], [self._items[place] for place in places.tolist()]
+        return CandidateSet(
+            [item.item_id for item in items],
+            items,
+            self.vectors[places],
+            numbers["popularity"],
+            numbers["is_cold"],
+            ColdStartNeighbours(numbers["neighbours"], numbers["weights"]),
+            numbers["percentile"],
+        )
+
+
+def _folded(brand: str | None) -> str:
+    return (brand or "").casefold()

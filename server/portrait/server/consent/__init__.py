@@ -1,0 +1,1 @@
+"""Consents: what each shopper allows."""

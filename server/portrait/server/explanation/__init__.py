@@ -1,0 +1,1 @@
+"""Explanations of scores, interests and traits."""

@@ -1,0 +1,324 @@
+"""Explanations by counterfactuals: what is said, minus what is said without one event or without one word.
+
+Nothing is approximated: the same models answer again for each history that lacks an event, which the batcher gathers
+into few runs. As leave-one-out does, it sees no effect of an event that others stand in for: so all events of one item
+are left out together too.
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial, reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.events import Event, EventType, Item
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.text.keywords import extract_keywords, remove_word
+from portrait.server.catalogue.catalogue import Shelves
+from portrait.server.engine import Engine
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import NotFound
+from portrait.server.profiles.compute import InterestWithout, ask_models, profile_of
+from portrait.server.profiles.profile import Asked, Profile
+from portrait.server.recommendation.ranking import RankedItem, Ranking, RankRequest, rank
+from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
+
+MOST_WORDS = 64
+"""Words of a title that are left out in turn."""
+_LEFT_OUT_PER_WEIGHED = 16
+"""So many events are passed over in the time of weighing one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventEffect:
+    """What one event does to what is explained."""
+
+    event: Event
+    about: str
+    """Title of its item, or its id where no catalogue holds it; the query of a search."""
+    effect: float
+    """With it, minus without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEffect:
+    """What all events of one item do together: more than each alone, where each stands in for the others."""
+
+    about: str
+    """Its title, or its id where no catalogue holds it."""
+    events: list[Event]
+    """Two or more of the latest `MAX_ENCODED_EVENTS`, oldest first."""
+    effect: float
+    """With them, minus without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordEffect:
+    """What one word of a title does to a score."""
+
+    word: str
+    effect: float
+    """With it, minus without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankingExplanation:
+    """Why an item has its score."""
+
+    ranked: RankedItem
+    events: list[EventEffect]
+    """Of the latest `MAX_ENCODED_EVENTS`, the largest effect first."""
+    items: list[ItemEffect]
+    """Of each item that several of these events are of, the largest effect first."""
+    words: list[WordEffect]
+    release: int
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a profile is explained: an interest, a trait, or, if neither is named, all of it, as its embedding."""
+
+    interest: tuple[str, ...] = ()
+    """A node of the taxonomy."""
+    trait: str = ""
+    """A name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileExplanation:
+    """What a profile rests on."""
+
+    events: list[EventEffect]
+    """Of the latest `MAX_ENCODED_EVENTS`, the largest effect first."""
+    items: list[ItemEffect]
+    """Of each item that several of these events are of, the largest effect first."""
+    weight: float
+    """Of the observed interest; 0 where anything else is explained."""
+    probability: float | None
+    """Of the trait or the inferred interest; None where anything else is explained."""
+    release: int
+    event_count: int
+
+
+async def explain_recommendation(
+    engine: Engine, request: RankRequest, item: Item, *, deadline: float | None
+) -> RankingExplanation:
+    """Why an item has its score for a shopper.
+
+    Args:
+        engine: ranks; the one engine answers all.
+        request: for whom; its candidates are not looked at.
+        item: of the request's catalogue.
+        deadline: `loop.time()` at which the caller's time is up; None if never.
+    """
+
+    async def ranking(history: Sequence[Event], *candidates: Item) -> Ranking:
+        return await rank(engine, replace(request, history=history, candidates=candidates), deadline=deadline)
+
+    async def score(history: Sequence[Event], _: Sequence[Event]) -> float:
+        return (await ranking(history, Item(item.item_id, ""))).items[0].score
+
+    whole = await ranking(request.history, Item(item.item_id, ""))
+    events, items = await _effects(engine, request.history, whole.items[0].score, score)
+    return RankingExplanation(
+        ranked=whole.items[0],
+        events=events,
+        items=items,
+        words=await _words(item, lambda *candidates: ranking(request.history, *candidates)),
+        release=whole.release,
+        event_count=whole.event_count,
+    )
+
+
+async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[WordEffect]:
+    """What each word of a title adds to the score: the item is ranked by the words that stay."""
+    rests = await run_in_steps(_rests(item))
+    if not rests:
+        return []
+    scores = {ranked.item.title: ranked.score for ranked in (await ranking(item, *rests.values())).items}
+    effects = [WordEffect(word, scores[item.title] - scores[rest.title]) for word, rest in rests.items()]
+    return sorted(effects, key=lambda each: -each.effect)
+
+
+def _rests(item: Item) -> Generator[None, None, dict[str, Item]]:
+    """What is left of an item without each word of its title; a word without which no title is left is not there."""
+    rests = {}
+    for word in list(dict.fromkeys(word.surface for word in extract_keywords(item.title)))[:MOST_WORDS]:
+        yield
+        if (rest := without_words(item, [word])).title:
+            rests[word] = rest
+    return rests
+
+
+def without_words(item: Item, words: Sequence[str]) -> Item:
+    """An item whose title, brand and attributes lack some words.
+
+    Its category stays: it says more of an item than words do, as which prices are usual.
+    """
+
+    def rest(text: str) -> str:
+        return reduce(remove_word, words, text)
+
+    attributes = {key: rest(value) for key, value in item.attributes.items()}
+    return replace(item, title=rest(item.title), brand=rest(item.brand or "") or None, attributes=attributes)
+
+
+async def explain_profile(
+    engine: Engine, history: Sequence[Event], as_of: datetime, part: Part, *, deadline: float | None
+) -> ProfileExplanation:
+    """What a profile, or a part of it, rests on.
+
+    Args:
+        engine: computes profiles.
+        history: oldest first, nothing later than `as_of`.
+        as_of: the moment of the profile.
+        part: what of it.
+        deadline: `loop.time()` at which the caller's time is up; None if never.
+
+    Raises:
+        NotFound: the profile does not say what is to be explained.
+    """
+    fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
+
+    whole = await profile_of(engine, history, as_of, fields=fields, deadline=deadline)
+    read = _reading(whole, part)
+    inferred = any(each.inferred for each in whole.interests if each.path == part.interest)
+
+    interest = InterestWithout(engine, history, as_of, part.interest, inferred=inferred)
+
+    async def asked(kept: Sequence[Event], _: Sequence[Event]) -> float:
+        return read(await ask_models(engine, kept, as_of, fields=fields, deadline=deadline))
+
+    said = interest.value if part.interest else asked
+    value = await interest.value(history, ()) if inferred else read(whole)
+    chance = inferred or bool(part.trait)
+    events, items = await _effects(engine, history, value, said)
+    return ProfileExplanation(
+        events=events,
+        items=items,
+        weight=value if part.interest and not chance else 0.0,
+        probability=value if chance else None,
+        release=whole.release,
+        event_count=whole.event_count,
+    )
+
+
+def _reading(whole: Profile, part: Part) -> Callable[[Profile | Asked], float]:
+    """Reads off a profile what is explained of the whole one; 0 where it does not say so.
+
+    Raises:
+        NotFound: the whole one does not either.
+    """
+    if part.trait:
+        trait = next((each for each in whole.traits if each.trait.name == part.trait), None)
+        if trait is None:
+            raise NotFound("trait", "the release declares no trait of this name", ErrorReason.TRAIT_UNKNOWN)
+        if trait.absent:
+            raise NotFound("trait", f"the profile has no probability of it: {trait.absent}", ErrorReason.TRAIT_ABSENT)
+        return partial(_probability, part.trait)
+    if not part.interest:
+        return lambda profile: _cosine(whole.embedding, profile.embedding)
+    if all(each.path != part.interest for each in whole.interests):
+        raise NotFound(
+            "interest", "the profile has no interest in this node of the taxonomy", ErrorReason.INTEREST_UNKNOWN
+        )
+    return partial(_weight, part.interest)
+
+
+def _probability(trait: str, profile: Profile | Asked) -> float:
+    return next(each.probability or 0.0 for each in profile.traits if each.trait.name == trait)
+
+
+def _weight(path: tuple[str, ...], profile: Profile | Asked) -> float:
+    interests = profile.interests if isinstance(profile, Profile) else ()
+    return next((each.weight for each in interests if each.path == path), 0.0)
+
+
+async def _effects(
+    engine: Engine,
+    history: Sequence[Event],
+    whole: float,
+    value: Callable[[Sequence[Event], Sequence[Event]], Awaitable[float]],
+) -> tuple[list[EventEffect], list[ItemEffect]]:
+    """What each of the latest events does, and each item that several of them are of; the largest first.
+
+    Args:
+        engine: knows the items.
+        history: oldest first.
+        whole: the value of the history.
+        value: what is explained, of the events that are kept; the others are the second argument.
+    """
+    shelves, latest, several = engine.shelves, _latest(history), _several(history)
+    removals = _list_removals(history)
+    before = history[: latest.start]
+
+    async def rest(removed: set[int]) -> float:
+        kept = [*before, *(history[place] for place in latest if place not in removed)]
+        return await value(kept, [history[place] for place in removed])
+
+    rests = await run_in_groups(rest, removals)
+    effects = [whole - rest for rest in rests]
+    events = [
+        EventEffect(history[place], _about(history[place], shelves), effect)
+        for place, effect in zip(latest, effects[: len(latest)], strict=True)
+    ]
+    items = [
+        ItemEffect(_about(history[places[0]], shelves), [history[place] for place in places], effect)
+        for places, effect in zip(several, effects[len(latest) :], strict=True)
+    ]
+    return sorted(events, key=lambda each: -each.effect), sorted(items, key=lambda each: -each.effect)
+
+
+def histories_of(history: Sequence[Event]) -> int:
+    """How many histories an explanation looks at: the whole one, and what is left of it by each removal."""
+    return 1 + len(_list_removals(history))
+
+
+def count_weighed_events(engine: Engine, history: Sequence[Event]) -> int:
+    """Count the events that are weighed, again for each removal, until an interest is explained.
+
+    To leave events out of what was weighed costs a small part of weighing the others again.
+    """
+    population = engine.release.population
+    in_days = population is None or population.interest_dynamics is None or population.interest_dynamics.by_time is not None
+    again = not in_days or any(event.time is None for event in history)
+    refunded = {(event.item_id, event.catalogue) for event in history if event.type is EventType.REFUND}
+    weighed = 0
+    for removed in _list_removals(history):
+        touched = any((history[place].item_id, history[place].catalogue) in refunded for place in removed)
+        weighed += len(history) if again or touched else len(history) // _LEFT_OUT_PER_WEIGHED
+    return weighed
+
+
+def _list_removals(history: Sequence[Event]) -> list[set[int]]:
+    """Places of what is left out in turn: each of the latest events, and all of each item that several are of."""
+    return [*({place} for place in _latest(history)), *map(set, _several(history))]
+
+
+def _latest(history: Sequence[Event]) -> range:
+    """Places of the events that are left out one by one."""
+    return range(max(0, len(history) - MAX_ENCODED_EVENTS), len(history))
+
+
+def _several(history: Sequence[Event]) -> list[list[int]]:
+    """Places of those events, by item, of each item that several of them are of."""
+    by_item: dict[tuple[str, str | None], list[int]] = {}
+    for place in _latest(history):
+        if history[place].type is not EventType.SEARCH:
+            by_item.setdefault((history[place].catalogue, history[place].item_id), []).append(place)
+    return [places for places in by_item.values() if len(places) > 1]
+
+
+def _about(event: Event, shelves: Shelves) -> str:
+    if event.type is EventType.SEARCH:
+        return event.query or ""
+    item = shelves.item(event)
+    return item.title if item else event.item_id or ""
+
+
+def _cosine(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> float:
+    """Of unit vectors; 0 where there is none, as of an empty history."""
+    return 0.0 if one is None or other is None else float(one @ other)

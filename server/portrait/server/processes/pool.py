@@ -1,0 +1,168 @@
+"""Several gateway processes on one port: started, started again when they die, ended together."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import structlog
+
+from portrait.server.rollout.gateway_status import Gateway
+from portrait.server.runtime.addresses import naming_address
+from portrait.server.runtime.background import Background
+from portrait.server.settings import Settings
+from portrait.server.triton.process import dying_with
+
+START_SECONDS = 120.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+_STABLE_SECONDS = 60.0
+"""A process that ran this long is started again at once, one that keeps dying after growing pauses."""
+_LATE_SECONDS = 5.0
+"""What a process may take to end beyond its drain, before it is killed."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ProcessError(Exception):
+    """A gateway process did not come up."""
+
+
+class Processes:
+    """Runs `portrait.server.worker` so many times.
+
+    Each holds its own models' texts and answers, and its own limits of admission; the kernel deals out connections.
+
+    Args:
+        settings: of each process.
+        count: how many.
+        repair: gives a model of their Triton new processes; None if this process does not look after that Triton.
+    """
+
+    def __init__(self, settings: Settings, count: int, repair: Callable[[str], Awaitable[None]] | None) -> None:
+        self._settings, self._count, self._repair = settings, count, repair
+        self._how = ("--supervised",) if repair else ()
+        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._metrics: dict[int, str] = {}
+        self._pauses: dict[int, float] = {}
+        """Seconds before a process that died is started again, by its place."""
+        self._began: dict[int, float] = {}
+        self._background = Background()
+        self.restarts = 0
+        """How often one had to be started again."""
+
+    @property
+    def metrics_urls(self) -> Mapping[int, str]:
+        """Where each process that serves shows its metrics, by process id."""
+        return dict(self._metrics)
+
+    def loaded_releases(self) -> frozenset[int]:
+        """List the releases that the processes hold, by their metrics.
+
+        Raises:
+            GatewayError: a process does not show them.
+        """
+        return frozenset().union(*(Gateway.ask(url).loaded for url in self.metrics_urls.values()))
+
+    async def start(self) -> None:
+        """Start all and wait until they serve.
+
+        Raises:
+            ProcessError: one does not.
+        """
+        await asyncio.gather(*map(self._start, range(self._count)))
+        for place in range(self._count):
+            self._background.repeat(f"gateway process {place}", partial(self._keep, place), 0.0)
+
+    async def stop(self) -> None:
+        """Have all drain and end."""
+        await self._background.stop()
+        await asyncio.gather(*map(self._end, self._processes.values()))
+
+    async def _start(self, place: int) -> None:
+        began = self._began[place] = time.monotonic()
+        # ASCII, so that the locale changes nothing, nor a path that is not UTF-8.
+        settings = json.dumps(self._settings.model_dump(exclude_none=True), default=str)
+        process = self._processes[place] = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "portrait.server.worker", settings, *self._how),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            preexec_fn=dying_with(os.getpid()),
+        )
+        assert process.stdout is not None
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        except TimeoutError:
+            line = b""
+        if not line:
+            await self._end(process)
+            raise ProcessError(f"a gateway process ended with code {process.returncode} before it served")
+        self._metrics[process.pid] = json.loads(line)["metrics"]
+        _log.info("process ready", pid=process.pid, seconds=round(time.monotonic() - began, 3))
+
+    async def _keep(self, place: int) -> None:
+        """Wait until a process dies, and start it again."""
+        process = self._processes[place]
+        hearing = asyncio.create_task(self._hear(process))
+        try:
+            code = await process.wait()
+        finally:
+            hearing.cancel()
+        self._metrics.pop(process.pid, None)
+        stable = time.monotonic() - self._began[place] > _STABLE_SECONDS
+        pause = 0.0 if stable else min(max(2 * self._pauses.get(place, 0.0), _FIRST_PAUSE), _LONGEST_PAUSE)
+        self._pauses[place] = pause
+        _log.error("process died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
+        await asyncio.sleep(pause)
+        self.restarts += 1
+        try:
+            await self._start(place)
+        except (ProcessError, OSError) as error:
+            _log.error("process not started", reason=str(error))
+
+    async def _hear(self, process: asyncio.subprocess.Process) -> None:
+        """Have the models repaired that a process finds unhealthy, until it ends."""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if self._repair:
+                await self._repair(json.loads(line)["unhealthy"])
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """End a process: asked first, killed when it takes too long."""
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), self._settings.drain_seconds + _LATE_SECONDS)
+        if process.returncode is None:
+            _log.error("process killed", pid=process.pid)
+            process.kill()
+            await process.wait()
+
+
+def hold(host: str, port: int) -> socket.socket:
+    """Take a port for processes that share it; calls go to them, none to this socket.
+
+    Args:
+        host: as in the settings.
+        port: 0 for a free one.
+
+    Raises:
+        OSError: somebody else listens there, or the address is not of this machine.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family) as probe, naming_address(host, port):
+        # Whoever shares the port is no obstacle to one who shares too: so try alone first.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        address = probe.getsockname()
+    held = socket.socket(family)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(address)
+    return held

@@ -1,0 +1,222 @@
+"""Profiling: what a history says, by a release."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.events import Event, EventType, Item
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.histories.statistics import compute_history_statistics
+from portrait.features.profiles.absence import Absence
+from portrait.features.profiles.evidence import Evidence
+from portrait.features.profiles.interests import compute_interest_weight
+from portrait.server.catalogue.catalogue import Shelves
+from portrait.server.demographics import Demographics
+from portrait.server.engine import Engine
+from portrait.server.profiles import inferred
+from portrait.server.profiles.labels import Label, Seen, direction
+from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
+from portrait.server.release.traits import TraitValue, values
+from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
+
+Vector = NDArray[np.float32]
+
+SHORT_EVENTS = 128
+"""A history of more is worked on in a thread, so that it does not hold up other requests."""
+_SHORT_CHARACTERS = 8_192
+"""So is one with longer queries in all: reading their words takes as long as events do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelQuestions:
+    """Interests that nobody trained for."""
+
+    words: Sequence[str] = ()
+    examples: Sequence[tuple[str, Sequence[tuple[Sequence[Event], datetime]]]] = ()
+    """Name and example shoppers of each: histories and the moments that they are for."""
+
+    def __bool__(self) -> bool:
+        return bool(self.words or self.examples)
+
+
+_NO_LABELS = LabelQuestions()
+
+
+async def profile_of(
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    *,
+    fields: frozenset[str],
+    deadline: float | None,
+    labels: LabelQuestions = _NO_LABELS,
+    allow_degraded: bool = False,
+    declared: Demographics | Absence = NOT_SHOWN,
+) -> Profile:
+    """What a history says.
+
+    Args:
+        engine: of the release that says it.
+        history: oldest first, nothing later than `as_of`.
+        as_of: the moment of the profile.
+        fields: names of the fields to compute. The models are asked for `embedding`, `label_interests` and
+            `traits` only.
+        deadline: `loop.time()` at which the caller's time is up; None if never.
+        labels: what `label_interests` are of.
+        allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
+        declared: what the shopper declared, or why it is not shown. The models never see it.
+    """
+    labels = labels if "label_interests" in fields else _NO_LABELS
+    asked = await ask_models(
+        engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
+    )
+    work = build(history, as_of, engine.shelves.item, engine.release, fields, asked, declared)
+    return run_to_completion(work) if _is_short(history) else await run_in_steps(work)
+
+
+def _is_short(history: Sequence[Event]) -> bool:
+    """Tell whether a history is so little work that a thread for it would take longer."""
+    if len(history) > SHORT_EVENTS:
+        return False
+    return sum(len(event.query or "") for event in history) <= _SHORT_CHARACTERS
+
+
+async def ask_models(
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    *,
+    fields: frozenset[str],
+    deadline: float | None,
+    labels: LabelQuestions = _NO_LABELS,
+    allow_degraded: bool = False,
+) -> Asked:
+    """What the models say of a history, without all else that a profile holds; see `profile_of`."""
+    shelves = engine.shelves
+
+    async def full(deadline: float | None) -> Asked:
+        return await _ask(engine, history, as_of, shelves, labels, "traits" in fields, deadline)
+
+    def spare() -> Asked:
+        shopper = engine.shoppers.remembered(history, "", as_of, shelves)
+        known = shopper is not None and shopper.profile.any()
+        embedding = shopper.profile if shopper is not None and known else None
+        return Asked(embedding, degraded=True, traits=without_probabilities())
+
+    def without_probabilities() -> Sequence[TraitValue]:
+        return values(engine.release.traits, None, history, as_of) if "traits" in fields else ()
+
+    if not history or not ("embedding" in fields or "traits" in fields or labels):
+        return Asked(traits=without_probabilities())
+    return await (engine.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
+
+
+class InterestWithout:
+    """Says what one interest is without some events of a history, however often it is asked.
+
+    Args:
+        engine: of the release that says it.
+        history: oldest first, nothing later than `as_of`.
+        as_of: the moment of the profile.
+        path: the node of the taxonomy.
+        inferred: whether it is the chance of an inferred interest, also where it is too small for the profile to tell
+            of it, else the weight of an observed one as the profile has it.
+    """
+
+    def __init__(
+        self, engine: Engine, history: Sequence[Event], as_of: datetime, path: tuple[str, ...], *, inferred: bool
+    ) -> None:
+        population = engine.release.population
+        self._release, self._attention = engine.release, population.interest_dynamics if population else None
+        self._history, self._as_of = history, as_of
+        self._path, self._inferred = path, inferred
+        self._item = _remember_items(engine.shelves.item)
+        self._whole: Evidence | None = None
+
+    async def value(self, kept: Sequence[Event], removed: Sequence[Event]) -> float:
+        """Compute the weight or the chance.
+
+        Args:
+            kept: the history without `removed`.
+            removed: events of the history.
+        """
+        return await run_in_steps(self._work(kept, removed))
+
+    def _work(self, kept: Sequence[Event], removed: Sequence[Event]) -> Generator[None, None, float]:
+        if self._whole is None:
+            self._whole = self._weigh(self._history)
+            yield
+        evidence = self._whole.without(removed)
+        if evidence is None:
+            evidence = self._weigh(kept)
+        yield
+        if not self._inferred:
+            return compute_interest_weight(evidence, self._path)
+        if self._attention is None:
+            return 0.0
+        return inferred.inferred_chance(evidence, self._release, self._attention, self._path)
+
+    def _weigh(self, history: Sequence[Event]) -> Evidence:
+        return Evidence.from_history(history, self._as_of, self._item, self._attention)
+
+
+def _remember_items(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
+    """Looks each item up once, however many events are of it."""
+    known: dict[tuple[str, str | None], Item | None] = {}
+
+    def look_up(event: Event) -> Item | None:
+        key = event.catalogue, None if event.type is EventType.SEARCH else event.item_id
+        if key not in known:
+            known[key] = item(event)
+        return known[key]
+
+    return look_up
+
+
+async def _ask(
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    shelves: Shelves,
+    labels: LabelQuestions,
+    traits: bool,
+    deadline: float | None,
+) -> Asked:
+    """What the models say of a shopper: the embedding, the traits, and the vectors of labels and latest events."""
+    shopper = await engine.shoppers.encode(history, "", as_of, shelves, deadline)
+    told: Sequence[TraitValue] = ()
+    if traits:
+        probabilities = await _probabilities(engine, history, as_of, shopper.profile, deadline)
+        told = values(engine.release.traits, probabilities, history, as_of)
+    if not labels:
+        return Asked(shopper.profile, traits=told)
+    vectors = await engine.texts.encode(list(labels.words), deadline)
+    found = [Label(words, vector, False) for words, vector in zip(labels.words, vectors, strict=True)]
+
+    async def profile(example: tuple[Sequence[Event], datetime]) -> Vector:
+        events, moment = example
+        return (await engine.shoppers.encode(events, "", moment, shelves, deadline)).profile
+
+    # Labels may share examples: each is encoded once. They are told apart by where they were read.
+    distinct = {id(example): example for _, examples in labels.examples for example in examples}
+    profiles = dict(zip(distinct, await run_in_groups(profile, list(distinct.values())), strict=True))
+    for name, examples in labels.examples:
+        alike = [profiles[id(example)] for example in examples]
+        found.append(Label(name, direction(alike, engine.release.profiles), True))
+    latest = [event for event in history if event.type is not EventType.REFUND][-MAX_ENCODED_EVENTS:]
+    seen = Seen([event.event_id for event in latest], await engine.shoppers.vectors(latest, shelves, deadline))
+    return Asked(shopper.profile, labels=found, seen=seen, traits=told)
+
+
+async def _probabilities(
+    engine: Engine, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None
+) -> Vector | None:
+    """Of the traits that the release has learnt; None if there are none, or the history has no times."""
+    told = compute_history_statistics(history, as_of) if engine.heads else None
+    if engine.heads is None or told is None:
+        return None
+    return await engine.heads.probabilities(embedding, told, deadline)

@@ -1,0 +1,1 @@
+"""Recommendation, search ranking and their fallbacks: candidates are generated, then ranked."""

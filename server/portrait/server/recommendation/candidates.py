@@ -1,0 +1,95 @@
+"""Candidates: what of a catalogue is worth ranking for a shopper, and what the ranker is told of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.candidate_features import (
+    ASSOCIATED_CANDIDATES,
+    COLD_CANDIDATES,
+    FAMILIAR_CANDIDATES,
+    NEAREST_CANDIDATES,
+    compute_candidate_features,
+    summarise_interactions,
+)
+from portrait.features.events import DEFAULT_CATALOGUE, Event
+from portrait.server.catalogue.candidate_set import CandidateSet
+from portrait.server.catalogue.catalogue import Selection, Snapshot
+from portrait.server.catalogue.filters import Filter
+from portrait.server.inference.shoppers import Shopper
+from portrait.server.recommendation.diversity import add_other_categories
+
+
+def retrieve(
+    catalogue: Snapshot,
+    shopper: Shopper,
+    k: int,
+    wanted: Filter,
+    left_out: Sequence[Event],
+    max_per_category: int = 0,
+) -> CandidateSet:
+    """The nearest to profile and query, among all and among cold items, what the history leads to, and what is known.
+
+    Where neither profile nor query is known, the popular ones.
+
+    Args:
+        catalogue: what there is.
+        shopper: whom it is for.
+        k: at least this many, if so many pass.
+        wanted: what may be shown.
+        left_out: events whose items may not.
+        max_per_category: how many of them may be of one category; 0 for any number.
+    """
+    unwanted = catalogue.rows_of(left_out)
+    allowed = catalogue.select(wanted, unwanted)
+    cold_items = catalogue.select(wanted, unwanted, cold_only=True)
+    count = max(NEAREST_CANDIDATES, k)
+    wishes = [vector for vector in (shopper.profile, shopper.query) if vector.any()]
+    found = []
+    for wish in wishes:
+        found += catalogue.nearest(wish, [(count, allowed), (COLD_CANDIDATES, cold_items)])
+    if not wishes:
+        found.append(catalogue.popular(count, allowed))
+    found.append(_associated(catalogue, shopper, allowed))
+    familiar = catalogue.rows_of(shopper.events)
+    found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES])
+    rows = np.unique(np.concatenate(found))
+    if max_per_category:
+        rows = np.sort(add_other_categories(catalogue, rows, allowed, wishes, k, max_per_category))
+    return catalogue.take(rows)
+
+
+def _associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> NDArray[np.int64]:
+    """Rows of the catalogue that the history leads to, at most `ASSOCIATED_CANDIDATES`."""
+    if catalogue.name != DEFAULT_CATALOGUE:
+        return np.empty(0, dtype=np.int64)
+    rows = catalogue.rows_of_release(shopper.associated.rows_by_score())
+    return rows[catalogue.holds(allowed, rows)][:ASSOCIATED_CANDIDATES]
+
+
+def features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
+    """`[candidates, len(CANDIDATE_FEATURES)]`.
+
+    Args:
+        chosen: the candidates.
+        shopper: whom they are for.
+        catalogue: the one they are of; a like id of another catalogue is another item.
+        as_of: the moment of the request.
+    """
+    remembered = summarise_interactions(
+        [event.item_id if event.targets_catalogue(catalogue) else None for event in shopper.events],
+        shopper.times.tolist(),
+        shopper.percentiles,
+    )
+    return compute_candidate_features(
+        chosen.item_ids,
+        chosen.popularity,
+        chosen.is_cold,
+        chosen.percentile,
+        chosen.neighbours.average_associations(shopper.associated),
+        remembered,
+        as_of.timestamp(),
+        has_query=bool(shopper.query.any()),
+    )

@@ -1,0 +1,71 @@
+"""Rankings without the models: by associations, by what is remembered of the shopper, and by popularity."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
+from portrait.features.events import Event
+from portrait.server.catalogue.candidate_set import CandidateSet
+from portrait.server.catalogue.catalogue import Snapshot
+from portrait.server.catalogue.filters import Filter
+from portrait.server.inference.shoppers import Shopper
+from portrait.server.recommendation.candidates import retrieve
+
+_NEARNESS, _POPULARITY, _LIKED = 0.1, 0.01, 4.0
+
+
+def unranked(
+    catalogue: Snapshot,
+    shopper: Shopper,
+    k: int,
+    wanted: Filter,
+    left_out: Sequence[Event],
+    max_per_category: int = 0,
+) -> CandidateSet:
+    """What is retrieved for a shopper, and what is popular: in all, and in the categories of the history.
+
+    Args:
+        catalogue: what there is.
+        shopper: profile and query as far as they are known.
+        k: at least this many, if so many pass.
+        wanted: what may be shown.
+        left_out: events whose items may not.
+        max_per_category: how many of them may be of one category; 0 for any number.
+    """
+    retrieved = retrieve(catalogue, shopper, k, wanted, left_out, max_per_category)
+    held = [catalogue.row(item_id) for item_id in retrieved.item_ids]
+    unwanted = catalogue.rows_of(left_out)
+    allowed = catalogue.select(wanted, unwanted)
+    found = [np.array([row for row in held if row is not None], dtype=np.int64)]
+    liked = list(liked_categories(catalogue, shopper.events))
+    count = max(NEAREST_CANDIDATES, k)
+    found.append(catalogue.popular(count, allowed))
+    if liked:
+        within = allowed.within(catalogue.select(Filter(categories=liked), unwanted))
+        found.append(catalogue.popular(count, within))
+    return catalogue.take(np.unique(np.concatenate(found)))
+
+
+def scores(chosen: CandidateSet, catalogue: Snapshot, shopper: Shopper) -> NDArray[np.float32]:
+    """`[candidates]`: the chance of being next by the associations, then nearness, then popularity.
+
+    Popularity counts more in categories that the shopper looked at. With a query, nearness to it goes before all else.
+    """
+    liked = liked_categories(catalogue, shopper.events)
+    share = np.array([liked.get(item.category_path, 0.0) for item in chosen.items], dtype=np.float32)
+    score = chosen.neighbours.average_associations(shopper.associated) + _POPULARITY * chosen.popularity * (
+        1 + _LIKED * share
+    )
+    score += _NEARNESS * (chosen.vectors @ shopper.profile)
+    if shopper.query.any():
+        score += chosen.vectors @ shopper.query
+    return np.asarray(score, dtype=np.float32)
+
+
+def liked_categories(catalogue: Snapshot, events: Sequence[Event]) -> dict[tuple[str, ...], float]:
+    """Categories of the items of a history, each with its share of the events."""
+    paths = [item.category_path for event in events if (item := catalogue.item_of(event)) is not None]
+    return {path: count / len(paths) for path, count in Counter(paths).items() if path}

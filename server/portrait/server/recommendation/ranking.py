@@ -1,0 +1,236 @@
+"""Ranking: the best items of a catalogue for a shopper, or the caller's own candidates in order."""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+
+from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
+from portrait.server.catalogue.candidate_set import CandidateSet
+from portrait.server.catalogue.catalogue import Snapshot
+from portrait.server.catalogue.filters import Filter
+from portrait.server.engine import FEW_ITEMS, SHORT_ROWS, Engine
+from portrait.server.inference.shoppers import Shopper
+from portrait.server.recommendation.candidates import features, retrieve
+from portrait.server.recommendation.diversity import limit_categories
+from portrait.server.recommendation.fallback_ranking import scores, unranked
+from portrait.server.runtime.cooperation import run_in_steps
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What every ranking starts from."""
+
+    history: Sequence[Event]
+    """Oldest first, nothing later than `as_of`. Empty for an unknown shopper."""
+    as_of: datetime
+    catalogue: str = DEFAULT_CATALOGUE
+    query: str = ""
+    allow_degraded: bool = False
+    """Whether an answer without the models is better than none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendRequest(Request):
+    """Asks for the best items of a catalogue."""
+
+    k: int = 10
+    filter: Filter = field(default_factory=Filter)
+    exclude_seen: bool = False
+    max_per_category: int = 0
+    """How many items may have one category path; 0 for any number. Items without one are not limited."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankRequest(Request):
+    """Asks to order candidates. One with a title is ranked by its own words, else by what the catalogue holds."""
+
+    candidates: Sequence[Item] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RankedItem:
+    """An item at its place."""
+
+    item: Item
+    score: float
+    click_probability: float
+    purchase_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Ranked items, the best first, and what ranked them."""
+
+    items: list[RankedItem]
+    release: int
+    event_count: int
+    """How many events of the history the ranking used."""
+    degraded: bool = False
+    """Whether the models had no part in it."""
+
+
+async def recommend(engine: Engine, request: RecommendRequest, *, deadline: float | None) -> Ranking:
+    """The best items of a catalogue for a shopper.
+
+    Args:
+        engine: of the release that ranks.
+        request: what is asked for.
+        deadline: `loop.time()` at which the caller's time is up; None if never.
+
+    Raises:
+        NotFound: there is no such catalogue.
+    """
+    if not request.allow_degraded:
+        return await _recommend(engine, request, deadline)
+    spare = partial(_recommend_without_models, engine, request)
+    return await engine.fallback.answer(partial(_recommend, engine, request), spare, deadline)
+
+
+async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
+    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
+    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
+    left_out = request.history if request.exclude_seen else ()
+    arguments = (catalogue, shopper, request.k, request.filter, left_out, request.max_per_category)
+    if len(catalogue) + len(left_out) <= SHORT_ROWS:
+        chosen = retrieve(*arguments)
+    else:
+        chosen = await asyncio.to_thread(retrieve, *arguments)
+    if not request.max_per_category:
+        return _ranking(engine, await _ordered(engine, chosen, shopper, request, request.k, deadline), request)
+    ordered = await _ordered(engine, chosen, shopper, request, len(chosen.items), deadline)
+    return _ranking(engine, _diverse(catalogue, ordered, request), request)
+
+
+def _recommend_without_models(engine: Engine, request: RecommendRequest) -> Ranking | None:
+    """None if nothing is known of the query: what does not answer it is no answer."""
+    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
+    shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, shelves)
+    if shopper is None:
+        return None
+    left_out = request.history if request.exclude_seen else ()
+    chosen = unranked(catalogue, shopper, request.k, request.filter, left_out, request.max_per_category)
+    ranked = [
+        RankedItem(item, score, 0.0, 0.0)
+        for item, score in zip(chosen.items, scores(chosen, catalogue, shopper).tolist(), strict=True)
+    ]
+    ranked.sort(key=lambda each: (-each.score, each.item.item_id))
+    return _ranking(engine, _diverse(catalogue, ranked, request), request, degraded=True)
+
+
+def _diverse(catalogue: Snapshot, ranked: list[RankedItem], request: RecommendRequest) -> list[RankedItem]:
+    """The best `k`, of each category no more than are asked for."""
+    if not request.max_per_category:
+        return ranked[: request.k]
+    rows = [catalogue.row(each.item.item_id) for each in ranked]
+    categories = catalogue.categories(np.array(rows, dtype=np.int64))
+    return [ranked[place] for place in limit_categories(categories, request.max_per_category)[: request.k]]
+
+
+async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) -> Ranking:
+    """The caller's candidates in order; those that nothing is known of come last, with zeros.
+
+    Args:
+        engine: of the release that ranks.
+        request: what is asked for.
+        deadline: `loop.time()` at which the caller's time is up; None if never.
+
+    Raises:
+        NotFound: there is no such catalogue.
+    """
+    if not request.allow_degraded:
+        return await _rank(engine, request, deadline)
+    spare = partial(_rank_without_models, engine, request)
+    return await engine.fallback.answer(partial(_rank, engine, request), spare, deadline)
+
+
+async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
+    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
+    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
+    work = _group_alike(request.candidates)
+    copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
+    known = await _described(engine, catalogue, list(distinct.values()), deadline)
+    # A candidate with words is still the same object, one that the catalogue holds has got words from there.
+    by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
+    once = await _ordered(engine, known, shopper, request, len(known.items), deadline)
+    ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
+    unknown = (item for item in request.candidates if not item.title and catalogue.row(item.item_id) is None)
+    ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
+    return _ranking(engine, ranked, request)
+
+
+def _rank_without_models(engine: Engine, request: RankRequest) -> Ranking:
+    """Candidates of equal scores keep the caller's order, as do all if nothing is known of the query."""
+    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
+    shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, shelves)
+    score: dict[str, float] = {}
+    if shopper is not None:
+        rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]
+        held = catalogue.take(np.array(rows, dtype=np.int64))
+        score = dict(zip(held.item_ids, scores(held, catalogue, shopper).tolist(), strict=True))
+    ranked = [
+        RankedItem(item if item.title else catalogue.item(item.item_id) or item, score.get(item.item_id, 0.0), 0.0, 0.0)
+        for item in request.candidates
+    ]
+    ranked.sort(key=lambda each: (each.item.item_id not in score, -each.score))
+    return _ranking(engine, ranked, request, degraded=True)
+
+
+async def _described(
+    engine: Engine, catalogue: Snapshot, candidates: Sequence[Item], deadline: float | None
+) -> CandidateSet:
+    """The candidates by their own words, or else as the catalogue holds them; those it does not hold are left out."""
+    wordless = [item for item in candidates if not item.title]
+    worded = [item for item in candidates if item.title]
+    by_words = await engine.by_words(catalogue.name, worded, deadline)
+    held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
+    return by_words.joined(catalogue.take(np.array(held, dtype=np.int64)))
+
+
+def _group_alike(
+    candidates: Sequence[Item],
+) -> Generator[None, None, tuple[Counter[tuple[object, ...]], dict[tuple[object, ...], Item]]]:
+    """Count the candidates that are ranked alike, and keep one of each."""
+    copies: Counter[tuple[object, ...]] = Counter()
+    distinct = {}
+    for item in candidates:
+        yield
+        key = _key(item)
+        copies[key] += 1
+        distinct[key] = item
+    return copies, distinct
+
+
+def _key(item: Item) -> tuple[object, ...]:
+    """The same of candidates that are ranked alike."""
+    if not item.title:
+        return (item.item_id,)
+    attributes = frozenset(item.attributes.items())
+    return (item.item_id, item.title, item.brand, item.category_path, item.price, attributes)
+
+
+async def _ordered(
+    engine: Engine, chosen: CandidateSet, shopper: Shopper, request: Request, k: int, deadline: float | None
+) -> list[RankedItem]:
+    """The best `k` first; equal scores by item id. Other catalogues answer a query by nearness of words."""
+    told = features(chosen, shopper, request.catalogue, request.as_of)
+    scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
+    told_by_words = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
+    # The ranker has learnt how products answer queries. Of other catalogues it knows no event: there words decide.
+    decides = chosen.vectors @ shopper.query if told_by_words else scores.score
+    score, click, purchase = decides.tolist(), scores.click.tolist(), scores.purchase.tolist()
+    least = np.partition(decides, -k)[-k] if k < len(score) else -math.inf
+    contenders = np.flatnonzero(decides >= least).tolist()  # more than k if some tie with the last
+    order = sorted(contenders, key=lambda place: (-score[place], chosen.item_ids[place]))
+    return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
+
+
+def _ranking(engine: Engine, items: list[RankedItem], request: Request, *, degraded: bool = False) -> Ranking:
+    return Ranking(items, engine.release.number, min(len(request.history), MAX_REMEMBERED_EVENTS), degraded)

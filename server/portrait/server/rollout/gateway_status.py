@@ -1,0 +1,73 @@
+"""What a running gateway says of its releases, as its metrics show it: this is how an operator sees a swap arrive."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from portrait.server.runtime.direct_http import open_url
+
+SERVING = "portrait_release"
+CANARY = "portrait_release_canary"
+PERCENT = "portrait_release_canary_percent"
+LOADED = "portrait_release_loaded"
+REFUSED = "portrait_release_refused"
+
+_SECONDS = 5.0
+
+
+class GatewayError(Exception):
+    """A gateway does not show its metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The releases of one gateway."""
+
+    serving: int
+    canary: int | None
+    percent: float
+    loaded: frozenset[int]
+    refused: frozenset[int]
+    """Wanted releases that it could not load; its log says why."""
+
+    @classmethod
+    def ask(cls, url: str) -> "Gateway":
+        """Read a gateway's metrics.
+
+        Args:
+            url: for example `http://127.0.0.1:9464/metrics`.
+
+        Raises:
+            GatewayError: nobody answers there, or no gateway.
+        """
+        if not url.startswith(("http://", "https://")):
+            raise GatewayError(f"{url} is no address of metrics: http://HOST:PORT/metrics")
+        try:
+            with open_url(url, _SECONDS) as answer:
+                text = answer.read().decode()
+            samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        except (HTTPException, OSError, ValueError) as error:
+            raise GatewayError(f"{url} does not answer: {error}") from error
+        try:
+            return cls._of(samples)
+        except (KeyError, ValueError, OverflowError) as error:
+            raise GatewayError(f"{url} is no gateway of Portrait, or one of an earlier version") from error
+
+    @classmethod
+    def _of(cls, samples: Sequence[Sample]) -> "Gateway":
+        """Read samples; raises KeyError, ValueError or OverflowError if one is missing or no number of a release."""
+        single = {sample.name: sample.value for sample in samples if not sample.labels}
+        labelled = {
+            name: frozenset(int(sample.labels["release"]) for sample in samples if sample.name == name)
+            for name in (LOADED, REFUSED)
+        }
+        return cls(
+            int(single[SERVING]),
+            int(single[CANARY]) or None,
+            single[PERCENT],
+            labelled[LOADED],
+            labelled[REFUSED],
+        )

@@ -1,0 +1,125 @@
+"""Releases in a Triton that several gateway processes share: what the operator's file asks for, and no more."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from portrait.features.release.manifest import ReleaseError, read_verified_manifest
+from portrait.server.rollout.gateway_status import GatewayError
+from portrait.server.rollout.rollout import Triton
+from portrait.server.rollout.traffic import Traffic, TrafficError
+from portrait.server.triton import TritonError
+
+LOOK_SECONDS = 0.2
+"""How often the operator's file is read."""
+_RETRY_SECONDS = 30.0
+"""Before a release that could not be loaded is tried again. A change of the file lets it be tried at once."""
+
+_log = structlog.get_logger(__name__)
+
+
+class HeldReleases:
+    """Loads releases beside those that answer, and lets go of them some time after they are wanted no more.
+
+    Args:
+        repository: holds the operator's file.
+        triton: holds the releases.
+        grace: seconds after which no process asks a release any more that its file no longer names.
+    """
+
+    def __init__(self, repository: Path, triton: Triton, grace: float) -> None:
+        self._repository, self._triton, self._grace = repository, triton, grace
+        self._wanted: Traffic | None = None
+        self._failed: dict[int, float] = {}
+        """When each release that could not be loaded is tried again."""
+        self._wanted_at: dict[int, float] = {}
+        """When each release was last seen to be wanted, for those that may be loaded."""
+
+    async def begin(self, pinned: int | None) -> int:
+        """Load the release that serves, or if it can't be, the one before; returns its number.
+
+        Args:
+            pinned: a release to serve whatever the file says.
+
+        Raises:
+            TrafficError: the file is not what it may be.
+            OSError: it can't be read.
+            ReleaseError, TritonError: there is no release, or neither can be loaded; the error is that of the first.
+        """
+        wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
+        release = wanted.serving
+        try:
+            await self._load_whole(release)
+        except (ReleaseError, TritonError) as error:
+            if wanted.previous is None:
+                raise
+            self._refuse(release, error)
+            release = wanted.previous
+            try:
+                await self._load_whole(release)
+            except (ReleaseError, TritonError):
+                raise error from None
+        self._wanted_at[release] = asyncio.get_running_loop().time()
+        return release
+
+    async def advance(self, loaded: Callable[[], frozenset[int]]) -> None:
+        """Do what the file says now. Called again and again.
+
+        Args:
+            loaded: the releases that the processes hold, which may take a second to find out; raises GatewayError.
+        """
+        try:
+            wanted = await asyncio.to_thread(Traffic.read, self._repository)
+        except (OSError, TrafficError):
+            return  # the gateway processes log it
+        if wanted is None:
+            return
+        if wanted != self._wanted:
+            self._wanted, self._failed = wanted, {}
+        await self._hold(wanted, loaded)
+
+    async def _hold(self, wanted: Traffic, loaded: Callable[[], frozenset[int]]) -> None:
+        now = asyncio.get_running_loop().time()
+        for release in wanted.routed:
+            self._wanted_at[release] = now
+            if self._failed.get(release, now) <= now:
+                await self._load(release)
+        self._triton.prefer(wanted.serving)
+        for release in wanted.kept & self._wanted_at.keys():
+            self._wanted_at[release] = now
+        for release, since in list(self._wanted_at.items()):
+            if now - since > self._grace:
+                await self._let_go(release, loaded)
+
+    async def _load(self, release: int) -> None:
+        try:
+            await self._load_whole(release)
+        except (ReleaseError, TritonError) as error:
+            self._refuse(release, error)
+
+    async def _load_whole(self, release: int) -> None:
+        """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe."""
+        await asyncio.to_thread(read_verified_manifest, self._repository, release)
+        await self._triton.load(release)
+
+    def _refuse(self, release: int, error: ReleaseError | TritonError) -> None:
+        self._failed[release] = asyncio.get_running_loop().time() + _RETRY_SECONDS
+        if isinstance(error, TritonError):  # a damaged release is told by the gateway processes
+            _log.error("release not loaded", release=release, reason=str(error))
+
+    async def _let_go(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
+        """Unload a release that no process holds: where they refused all that is wanted, they go on with another."""
+        try:
+            is_held = release in await asyncio.to_thread(loaded)
+        except GatewayError:
+            is_held = True  # by a process that is busy, perhaps
+        if is_held:
+            self._wanted_at[release] = asyncio.get_running_loop().time()
+            return
+        del self._wanted_at[release]
+        try:
+            await self._triton.unload(release)
+        except TritonError as error:
+            _log.warning("release not unloaded", release=release, reason=str(error))

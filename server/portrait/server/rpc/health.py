@@ -1,0 +1,123 @@
+"""The standard health service: SERVING only while calls can be answered."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import NotFound
+from portrait.server.inference.liveness import Look
+from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rpc.context import Context
+from portrait.server.storage.store import Store
+
+LOOK_SECONDS = 0.5
+"""How often the status is made true."""
+MAX_SILENT_LOOKS = 3
+"""Looks in a row that found the models silent, after which they count as gone."""
+_ANSWER_SECONDS = 1.25
+"""How long a look waits for the models."""
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+WRITING = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
+"""Services that write to the state file."""
+
+_log = structlog.get_logger(__name__)
+
+Condition = Callable[[], str | None]
+"""Tells why the gateway can't serve; None if it can. It is asked at every look, on the event loop."""
+
+
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """One status for all services, since all need the same parts.
+
+    The service that grpcio-health-checking brings keeps its watchers open while the server drains, which
+    would hold every restart up for as long as a drain may last.
+
+    Args:
+        services: full names; the empty name, which means the server, is always known.
+        store: with a fault, what writes to it is not served, nor the server as a whole; what only reads is.
+        conditions: what must hold beside the models' answers, by a name for the log.
+    """
+
+    def __init__(
+        self, services: Iterable[str], store: Store, conditions: Mapping[str, Condition] | None = None
+    ) -> None:
+        self._services = {"", *services}
+        self._store = store
+        self._conditions = conditions or {}
+        self._silent_looks = 0
+        self._reason: str | None = "the models have not answered yet"
+        """Why the models don't serve, by the last look that told."""
+        self._status = _NOT_SERVING
+        self._fault = store.fault
+        self._draining = False
+        self._changed = asyncio.Event()
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> Message:  # noqa: N802
+        """The status now."""
+        if request.service not in self._services:
+            raise NotFound("service", "there is no such service", ErrorReason.SERVICE_UNKNOWN)
+        return health_pb2.HealthCheckResponse(status=self._status_of(request.service))
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802
+        """The status now and whenever it changes; ends when the server drains."""
+        sent = None
+        while True:
+            changed = self._changed
+            status = self._status_of(request.service) if request.service in self._services else _UNKNOWN
+            if status != sent:
+                sent = status
+                await context.write(health_pb2.HealthCheckResponse(status=status))
+            elif self._draining:
+                return
+            else:
+                await changed.wait()
+
+    async def look(self, loaded: Loaded) -> None:
+        """Make the status true: that of the release that serves, whatever becomes of a canary."""
+        self._fault = self._store.fault
+        try:
+            reason = self._unmet_condition() or self._judge(await loaded.routes.serving.look(_ANSWER_SECONDS))
+        except Exception:
+            self._set(_NOT_SERVING, "the look at the models failed")
+            raise
+        if not self._draining:
+            self._set(_SERVING if reason is None else _NOT_SERVING, reason)
+
+    def _unmet_condition(self) -> str | None:
+        for name, condition in self._conditions.items():
+            if (reason := condition()) is not None:
+                return f"{name}: {reason}"
+        return None
+
+    def _judge(self, found: Look) -> str | None:
+        """Take a dead Triton for gone at once, a silent one only after several looks in a row: it may be slow."""
+        self._silent_looks = self._silent_looks + 1 if found is Look.SILENT else 0
+        if found is Look.DEAD:
+            self._reason = "the models are gone, or answer with errors"
+        elif found is Look.ANSWERS:
+            self._reason = None
+        elif self._silent_looks >= MAX_SILENT_LOOKS:
+            self._reason = "the models do not answer"
+        return self._reason
+
+    def drain(self) -> None:
+        """Say NOT_SERVING from now on, and let go of the watchers."""
+        self._draining = True
+        self._set(_NOT_SERVING, "draining")
+
+    def _status_of(self, service: str) -> int:
+        return _NOT_SERVING if self._fault is not None and service in WRITING else self._status
+
+    def _set(self, status: int, reason: str | None) -> None:
+        """Change the status and wake the watchers, who look at an event that is theirs only once."""
+        if status != self._status:
+            _log.warning("health_changed", serving=status == _SERVING, reason=reason)
+        self._status = status
+        self._changed.set()
+        self._changed = asyncio.Event()

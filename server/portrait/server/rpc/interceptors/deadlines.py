@@ -1,0 +1,34 @@
+"""No call goes on for ever, and none is begun that nobody waits for."""
+
+import asyncio
+
+from portrait.server.errors import DeadlineExceeded
+from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method, set_deadline
+
+
+def deadlines(default: float, maximum: float) -> Interceptor:
+    """Hold every call to its deadline.
+
+    Args:
+        default: seconds for a call that brings no deadline.
+        maximum: seconds for a call that brings a later one.
+    """
+
+    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
+        async def behaviour(request: bytes, context: Context) -> Answer:
+            remaining = context.time_remaining()
+            seconds = min(default if remaining is None else remaining, maximum)
+            if seconds <= 0:
+                raise DeadlineExceeded("the deadline had passed when the call arrived")
+            try:
+                async with asyncio.timeout(seconds) as timeout:
+                    set_deadline(timeout.when())
+                    return await proceed(request, context)
+            except TimeoutError:
+                if timeout.expired():
+                    raise DeadlineExceeded(f"not done within {seconds:.3g} s") from None
+                raise
+
+        return behaviour
+
+    return intercept

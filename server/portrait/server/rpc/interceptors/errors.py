@@ -1,0 +1,74 @@
+"""Every error becomes a status, and nothing of the inside reaches the caller."""
+
+import asyncio
+import traceback
+from typing import NoReturn
+
+import grpc
+import structlog
+
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import PortraitError, Unavailable
+from portrait.server.rpc.context import Answer, Behaviour, Context, Method
+from portrait.server.rpc.contract.statuses import DETAILS_KEY, Status, internal, is_expected, status_of
+
+_RETRY_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+def errors(method: Method, proceed: Behaviour) -> Behaviour:
+    """Answer an expected error with its status and details, any other with INTERNAL and the request's id."""
+
+    async def behaviour(request: bytes, context: Context) -> Answer:
+        try:
+            return await proceed(request, context)
+        except grpc.aio.AbortError:
+            raise  # health ends its calls by itself
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # the caller is gone, or the server ends
+            # A part that this call waited for was cancelled, not the call: a caller without deadline would hang.
+            status = status_of(
+                Unavailable("the work was cancelled", _RETRY_SECONDS, ErrorReason.WORK_CANCELLED), _request_id()
+            )
+        except Exception as error:
+            if isinstance(error, PortraitError) and is_expected(error):
+                status = status_of(error, _request_id())
+            else:
+                _log_fault(method, error)
+                status = internal(_request_id())
+        return await abort(context, status)
+
+    return behaviour
+
+
+def _request_id() -> str:
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+async def abort(context: Context, status: Status) -> NoReturn:
+    """End the call. `abort`, not `abort_with_status`, which hides the status from tracing."""
+    trailing = (*(context.trailing_metadata() or ()), *_pushback(context, status), (DETAILS_KEY, status.packed))
+    await context.abort(status.code, status.message, trailing)
+
+
+def _pushback(context: Context, status: Status) -> list[tuple[str, str]]:
+    """Have gRPC's own retries wait as long as `RetryInfo` says, and not at all beyond the deadline.
+
+    Our clients let gRPC retry UNAVAILABLE only; others may have it retry RESOURCE_EXHAUSTED too.
+
+    See gRFC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md.
+    """
+    if status.retry_after is None:
+        return []
+    left = context.time_remaining()
+    worthwhile = left is None or left > status.retry_after
+    return [("grpc-retry-pushback-ms", str(round(1000 * status.retry_after)) if worthwhile else "-1")]
+
+
+def _log_fault(method: Method, error: Exception) -> None:
+    """Log where the fault is, but not the exception's text: it may quote what a shopper typed."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    _log.error("fault", method=method.name, exception=type(error).__qualname__, frames=frames)

@@ -1,0 +1,170 @@
+"""AudienceService: names and counts shoppers who meet some criteria."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from portrait.server.audiences.search import Finder, Found, Outcome, rounded
+from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.table import ShopperTable
+from portrait.server.engine import Engine
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import FailedPrecondition
+from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rpc.context import Context, current_deadline
+from portrait.server.rpc.services.audience_criteria import audience_of
+from portrait.server.rpc.services.page_tokens import PageToken, fingerprint
+from portrait.v1 import audience_service_pb2, audience_service_pb2_grpc
+from portrait.v1.audience_service_pb2 import AudienceMember, AudienceSummary, FindAudienceResponse
+
+_PAGE = 1_000
+_MICROSECONDS = 1_000_000
+
+_SHORTFALLS = {
+    Outcome.FOUND: audience_service_pb2.AUDIENCE_SHORTFALL_UNSPECIFIED,
+    Outcome.TOO_FEW: audience_service_pb2.AUDIENCE_SHORTFALL_AUDIENCE,
+    Outcome.SEED_TOO_SMALL: audience_service_pb2.AUDIENCE_SHORTFALL_SEED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was found where."""
+
+    found: Found
+    table: ShopperTable
+    summary: AudienceSummary
+
+
+class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
+    """Finds audiences.
+
+    Args:
+        loaded: the engines, which encode labels.
+        snapshots: the shopper tables.
+        finder: looks through them.
+    """
+
+    def __init__(self, loaded: Loaded, snapshots: Snapshots, finder: Finder) -> None:
+        self._loaded = loaded
+        self._snapshots = snapshots
+        self._finder = finder
+
+    async def FindAudience(  # type: ignore[override] # noqa: N802 - writes its answers, as `Chain` wants it
+        self, request: audience_service_pb2.FindAudienceRequest, context: Context
+    ) -> None:
+        """Name the shoppers of an audience."""
+        question = fingerprint(request.audience)
+        token = PageToken.read(request.page_token, question) if request.page_token else None
+        answer = await self._answer(request.audience, token)
+        pages = _pages(answer, request.page_size or _PAGE, question, token.row if token else 0)
+        named = 0
+        try:
+            # Pages are made in a thread: one of ten thousand shoppers would hold up other calls.
+            while (page := await asyncio.to_thread(next, pages, None)) is not None:
+                await context.write(page)
+                named += len(page.members)
+        finally:
+            structlog.contextvars.bind_contextvars(shoppers=named)
+
+    async def EstimateAudience(  # noqa: N802 - the contract's name
+        self, request: audience_service_pb2.EstimateAudienceRequest, context: Context
+    ) -> audience_service_pb2.EstimateAudienceResponse:
+        """Count the shoppers of an audience."""
+        answer = await self._answer(request.audience, None)
+        return audience_service_pb2.EstimateAudienceResponse(summary=answer.summary)
+
+    async def _answer(self, message: audience_service_pb2.Audience, token: PageToken | None) -> _Answer:
+        with self._loaded.routes as routes:
+            engine = routes.serving if token is None else self._engine(token)
+            table = await self._table(engine, token)
+            audience = await audience_of(message, engine, current_deadline())
+            found = await self._finder.find(audience, table, engine.release.profiles)
+        structlog.contextvars.bind_contextvars(release=engine.release.number, outcome=found.outcome.value)
+        return _Answer(found, table, _summary(found, table, self._finder.minimum))
+
+    def _engine(self, token: PageToken) -> Engine:
+        engine = self._loaded.engines.get(token.release)
+        if engine is None:
+            raise FailedPrecondition(
+                f"the page token is of release {token.release}, which is gone; begin again",
+                ErrorReason.PAGE_TOKEN_EXPIRED,
+                "page_token",
+            )
+        return engine
+
+    async def _table(self, engine: Engine, token: PageToken | None) -> ShopperTable:
+        release = engine.release
+        if token is not None:
+            table = await asyncio.to_thread(self._snapshots.open, release.identity, token.snapshot)
+            if table is None:
+                raise FailedPrecondition(
+                    "the page token is of a shopper table that is gone; begin again",
+                    ErrorReason.PAGE_TOKEN_EXPIRED,
+                    "page_token",
+                )
+            return table
+        table = await asyncio.to_thread(self._snapshots.newest, release.identity)
+        if table is None:
+            raise FailedPrecondition(
+                f"there is no shopper table of release {release.number}; `portrait tabulate` makes one",
+                ErrorReason.SHOPPER_TABLE_MISSING,
+            )
+        return table
+
+
+def _pages(answer: _Answer, size: int, question: bytes, first: int) -> Iterator[FindAudienceResponse]:
+    """The pages from a row on, at least one."""
+    rows, table = answer.found.rows, answer.table
+    begin = int(np.searchsorted(rows, first))
+    description = table.description
+    token = partial(PageToken, description.release, description.snapshot, question=question)
+    while True:
+        page = slice(begin, begin + size)
+        begin += size
+        more = begin < len(rows)
+        yield FindAudienceResponse(
+            members=_members(answer, page),
+            next_page_token=str(token(row=int(rows[begin]))) if more else "",
+            summary=answer.summary,
+        )
+        if not more:
+            return
+
+
+def _members(answer: _Answer, page: slice) -> list[AudienceMember]:
+    rows, similarity = answer.found.rows[page], answer.found.similarity
+    told = zip(
+        answer.table.shopper_ids(rows),
+        answer.table["as_of"][rows].tolist(),
+        [None] * len(rows) if similarity is None else similarity[page].tolist(),
+        strict=True,
+    )
+    return [
+        AudienceMember(shopper_id=shopper_id, as_of=_timestamp(as_of), similarity=each)
+        for shopper_id, as_of, each in told
+    ]
+
+
+def _summary(found: Found, table: ShopperTable, minimum: int) -> AudienceSummary:
+    description = table.description
+    return AudienceSummary(
+        estimated_size=rounded(len(found.rows), minimum),
+        shortfall=_SHORTFALLS[found.outcome],
+        minimum_size=minimum,
+        release=description.release,
+        snapshot=str(description.snapshot),
+        table_size=rounded(len(table), minimum),
+        oldest_as_of=_timestamp(description.oldest_as_of),
+        newest_as_of=_timestamp(description.newest_as_of),
+    )
+
+
+def _timestamp(microseconds: int) -> Timestamp:
+    seconds, rest = divmod(microseconds, _MICROSECONDS)
+    return Timestamp(seconds=seconds, nanos=1_000 * rest)

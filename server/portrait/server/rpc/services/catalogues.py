@@ -1,0 +1,66 @@
+"""CatalogueService: keeps catalogues between releases."""
+
+import asyncio
+
+import structlog
+
+from portrait.features.events import Item
+from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.item_changes import ItemChanges
+from portrait.server.rpc.context import Context, current_deadline
+from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.services.messages import catalogue_name, entry_violations, item_message, item_of
+from portrait.server.storage.store import Store
+from portrait.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
+
+_TOGETHER = 50
+"""Items that are held against the limits in one go."""
+
+
+class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
+    """Adds, replaces, removes and shows items.
+
+    Args:
+        loaded: the engines that recommend them.
+        store: remembers what changed since the release.
+    """
+
+    def __init__(self, loaded: Loaded, store: Store) -> None:
+        self._loaded = loaded
+        self._changes = ItemChanges(loaded, store)
+
+    async def UpsertItems(  # noqa: N802 - the contract's name
+        self, request: catalogue_service_pb2.UpsertItemsRequest, context: Context
+    ) -> catalogue_service_pb2.UpsertItemsResponse:
+        """Add or replace the items that keep the contract."""
+        catalogue = catalogue_name(request.catalogue)
+        items: list[Item] = []
+        errors: list[catalogue_service_pb2.UpsertItemsError] = []
+        for place, sent in enumerate(request.items):
+            if place % _TOGETHER == 0:
+                await asyncio.sleep(0)  # others have their turn
+            if broken := list(violations(sent, f"items[{place}]", "UpsertItemsRequest.items")):
+                error = entry_violations(broken)
+                errors.append(catalogue_service_pb2.UpsertItemsError(index=place, error=error))
+            else:
+                items.append(item_of(sent, catalogue))
+        if items:
+            await self._changes.upsert(catalogue, items, deadline=current_deadline())
+        structlog.contextvars.bind_contextvars(stored=len(items), rejected=len(errors))
+        return catalogue_service_pb2.UpsertItemsResponse(stored=len(items), errors=errors)
+
+    async def DeleteItems(  # noqa: N802 - the contract's name
+        self, request: catalogue_service_pb2.DeleteItemsRequest, context: Context
+    ) -> catalogue_service_pb2.DeleteItemsResponse:
+        """Remove items."""
+        catalogue = catalogue_name(request.catalogue)
+        deleted = await self._changes.delete(catalogue, request.item_ids)
+        structlog.contextvars.bind_contextvars(deleted=deleted)
+        return catalogue_service_pb2.DeleteItemsResponse(deleted=deleted)
+
+    async def GetItem(  # noqa: N802 - the contract's name
+        self, request: catalogue_service_pb2.GetItemRequest, context: Context
+    ) -> catalogue_service_pb2.GetItemResponse:
+        """Show one item."""
+        item = self._loaded.routes.serving.get_item(catalogue_name(request.catalogue), request.item_id)
+        return catalogue_service_pb2.GetItemResponse(item=item_message(item))

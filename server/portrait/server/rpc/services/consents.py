@@ -1,0 +1,120 @@
+"""ConsentService: keeps what shoppers allow and declare of themselves, and forgets them."""
+
+from datetime import UTC, datetime
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from portrait.server.consent.consents import Consent, Permissions, Purpose
+from portrait.server.demographics import Demographics, age_band
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import FailedPrecondition
+from portrait.server.rpc.context import Context
+from portrait.server.rpc.services.messages import datetime_of
+from portrait.server.rpc.services.profile_messages import demographics_message
+from portrait.server.storage.store import Store
+from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
+
+_RECORDS = 1_000
+"""Of more, the last are told."""
+_PURPOSES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
+_NUMBERED = {consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSES.items()}
+_DECISIONS = {
+    True: consent_service_pb2.CONSENT_DECISION_GRANTED,
+    False: consent_service_pb2.CONSENT_DECISION_WITHDRAWN,
+    None: consent_service_pb2.CONSENT_DECISION_UNSPECIFIED,
+}
+
+
+class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
+    """Records what shoppers say.
+
+    Args:
+        store: where it goes.
+        permissions: says what follows from it.
+    """
+
+    def __init__(self, store: Store, permissions: Permissions) -> None:
+        self._store = store
+        self._permissions = permissions
+
+    async def SetConsents(  # noqa: N802 - the contract's name
+        self, request: consent_service_pb2.SetConsentsRequest, context: Context
+    ) -> consent_service_pb2.SetConsentsResponse:
+        """Record what a shopper allows."""
+        now = datetime.now(UTC)
+        await self._store.record_consents(request.shopper_id, [_consent_of(each, now) for each in request.consents])
+        structlog.contextvars.bind_contextvars(consents=len(request.consents))
+        return consent_service_pb2.SetConsentsResponse(permissions=await self._told(request.shopper_id))
+
+    async def GetConsents(  # noqa: N802 - the contract's name
+        self, request: consent_service_pb2.GetConsentsRequest, context: Context
+    ) -> consent_service_pb2.GetConsentsResponse:
+        """What a shopper allows, and said."""
+        records = await self._store.consent_records(request.shopper_id, _RECORDS)
+        return consent_service_pb2.GetConsentsResponse(
+            permissions=await self._told(request.shopper_id), records=map(_record_message, records)
+        )
+
+    async def SetDemographics(  # noqa: N802 - the contract's name
+        self, request: consent_service_pb2.SetDemographicsRequest, context: Context
+    ) -> consent_service_pb2.SetDemographicsResponse:
+        """Keep what a shopper declares, its age as a band."""
+        declared = Demographics(
+            age_band=age_band(request.age) if request.HasField("age") else "",
+            gender=request.gender,
+            region=request.region,
+            declared_at=datetime.now(UTC),
+            source=request.source,
+        )
+        allowed = await self._permissions.allows(request.shopper_id, Purpose.DEMOGRAPHICS)
+        # The store looks again: the shopper may have withdrawn since.
+        if not allowed or not await self._store.declare(request.shopper_id, declared):
+            raise FailedPrecondition(
+                "the shopper does not allow the purpose `demographics`: set that consent first",
+                ErrorReason.CONSENT_MISSING,
+                "shopper_id",
+            )
+        return consent_service_pb2.SetDemographicsResponse(demographics=demographics_message(declared))
+
+    async def ForgetShopper(  # noqa: N802 - the contract's name
+        self, request: consent_service_pb2.ForgetShopperRequest, context: Context
+    ) -> consent_service_pb2.ForgetShopperResponse:
+        """Remove all that is recorded of a shopper."""
+        forgotten = await self._store.forget(request.shopper_id, datetime.now(UTC))
+        structlog.contextvars.bind_contextvars(events=forgotten.events)
+        return consent_service_pb2.ForgetShopperResponse(
+            event_count=forgotten.events, forgotten_at=_timestamp(forgotten.at)
+        )
+
+    async def _told(self, shopper_id: str) -> list[consent_service_pb2.Permission]:
+        said, allowed = await self._store.consents(shopper_id), await self._permissions.of(shopper_id)
+        return [
+            consent_service_pb2.Permission(
+                purpose=name, allowed=purpose in allowed, decision=_DECISIONS[said.get(purpose)]
+            )
+            for purpose, name in _PURPOSES.items()
+        ]
+
+
+def _consent_of(message: consent_service_pb2.Consent, now: datetime) -> Consent:
+    time = datetime_of(message.time) if message.HasField("time") else now
+    granted = message.decision == consent_service_pb2.CONSENT_DECISION_GRANTED
+    return Consent(_NUMBERED[message.purpose], granted, time, now, message.notice, message.source)
+
+
+def _record_message(consent: Consent) -> consent_service_pb2.ConsentRecord:
+    said = consent_service_pb2.Consent(
+        purpose=_PURPOSES[consent.purpose],
+        decision=_DECISIONS[consent.granted],
+        time=_timestamp(consent.time),
+        notice=consent.notice,
+        source=consent.source,
+    )
+    return consent_service_pb2.ConsentRecord(consent=said, recorded_at=_timestamp(consent.recorded_at))
+
+
+def _timestamp(time: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message

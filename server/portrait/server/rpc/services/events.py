@@ -1,0 +1,78 @@
+"""EventService: takes behaviour in."""
+
+import asyncio
+from collections import Counter
+
+import structlog
+
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import AlreadyExists, FailedPrecondition
+from portrait.server.rpc.context import Context
+from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.services.messages import entry_error, entry_violations, event_of
+from portrait.server.storage.store import Recorded, RecordedEvent, Store
+from portrait.v1 import event_service_pb2, event_service_pb2_grpc
+from portrait.v1.event_service_pb2 import (
+    RECORD_STATUS_ACCEPTED,
+    RECORD_STATUS_DUPLICATE,
+    RECORD_STATUS_REJECTED,
+    RecordResult,
+)
+
+_STATUSES = {
+    Recorded.NEW: RECORD_STATUS_ACCEPTED,
+    Recorded.KNOWN: RECORD_STATUS_DUPLICATE,
+    Recorded.CONFLICT: RECORD_STATUS_REJECTED,
+    Recorded.FORGOTTEN: RECORD_STATUS_REJECTED,
+}
+_FORGOTTEN = entry_error(
+    FailedPrecondition("the shopper was forgotten after this event", ErrorReason.SHOPPER_FORGOTTEN)
+)
+_TOGETHER = 50
+"""Events of a request that are looked at without a pause."""
+_CONFLICT = "this shopper has another event of the same id; an event that differs needs an id of its own"
+
+
+class EventService(event_service_pb2_grpc.EventServiceServicer):
+    """Stores events; each is accepted or rejected by itself.
+
+    Args:
+        store: where they go.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def RecordEvents(  # noqa: N802 - the contract's name
+        self, request: event_service_pb2.RecordEventsRequest, context: Context
+    ) -> event_service_pb2.RecordEventsResponse:
+        """Store the events that keep the contract, all in one transaction."""
+        results = [RecordResult(event_id=sent.event.event_id) for sent in request.events]
+        valid: dict[int, RecordedEvent] = {}
+        for place, sent in enumerate(request.events):
+            if place and place % _TOGETHER == 0:
+                await asyncio.sleep(0)  # others have their turn
+            if broken := list(violations(sent, f"events[{place}]")):
+                results[place].status = RECORD_STATUS_REJECTED
+                results[place].error.CopyFrom(entry_violations(broken))
+            else:
+                valid[place] = RecordedEvent(sent.shopper_id, event_of(sent.event, sent.event.event_id))
+        stored = await self._store.record(list(valid.values())) if valid else []
+        for place, became in zip(valid, stored, strict=True):
+            results[place].status = _STATUSES[became]
+            if became is Recorded.FORGOTTEN:
+                results[place].error.CopyFrom(_FORGOTTEN)
+            elif became is Recorded.CONFLICT:
+                conflict = AlreadyExists(f"events[{place}].event.event_id", _CONFLICT, ErrorReason.EVENT_ID_TAKEN)
+                results[place].error.CopyFrom(entry_error(conflict))
+        counts = Counter(result.status for result in results)
+        response = event_service_pb2.RecordEventsResponse(
+            results=results,
+            accepted=counts[RECORD_STATUS_ACCEPTED],
+            duplicates=counts[RECORD_STATUS_DUPLICATE],
+            rejected=counts[RECORD_STATUS_REJECTED],
+        )
+        structlog.contextvars.bind_contextvars(
+            accepted=response.accepted, duplicates=response.duplicates, rejected=response.rejected
+        )
+        return response

@@ -1,0 +1,129 @@
+"""ExplanationService: why an item was recommended, and what a profile rests on."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, MAX_REMEMBERED_EVENTS
+from portrait.server.admission.charges import add_units
+from portrait.server.admission.request_units import TEXTS_PER_UNIT, history_units
+from portrait.server.consent.consents import Permissions
+from portrait.server.explanation.counterfactuals import (
+    MOST_WORDS,
+    EventEffect,
+    ItemEffect,
+    Part,
+    count_weighed_events,
+    explain_profile,
+    explain_recommendation,
+    histories_of,
+)
+from portrait.server.recommendation.ranking import RankRequest
+from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rpc.context import Context, current_deadline
+from portrait.server.rpc.services.messages import catalogue_name, ranked_message, requested_moment, type_message
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, history_of, require_history
+from portrait.server.storage.store import Store
+from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
+
+
+class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer):
+    """Explains answers.
+
+    Args:
+        loaded: the engines that give them.
+        store: holds the histories of named shoppers.
+        permissions: says whose may be looked at.
+    """
+
+    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
+        self._loaded = loaded
+        self._store = store
+        self._permissions = permissions
+
+    async def ExplainRecommendation(  # noqa: N802 - the contract's name
+        self, request: explanation_service_pb2.ExplainRecommendationRequest, context: Context
+    ) -> explanation_service_pb2.ExplainRecommendationResponse:
+        """Why an item has its score."""
+        history = await history_of(
+            self._store,
+            self._permissions,
+            request.shopper,
+            requested_moment(request),
+            # Of the latest, as many as models remember are left when some are left out.
+            MAX_REMEMBERED_EVENTS + MAX_ENCODED_EVENTS,
+        )
+        await charge_searches(history.events)
+        await add_units(histories_of(history.events) + MOST_WORDS // TEXTS_PER_UNIT)
+        catalogue = catalogue_name(request.catalogue)
+        with self._loaded.routes as routes:
+            engine = routes.of(request.shopper.shopper_id)
+            explained = await explain_recommendation(
+                engine,
+                RankRequest(history.events, history.as_of, catalogue, request.query),
+                engine.get_item(catalogue, request.item_id),
+                deadline=current_deadline(),
+            )
+        structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
+        return explanation_service_pb2.ExplainRecommendationResponse(
+            ranked_item=ranked_message(explained.ranked),
+            events=_event_effects(explained.events),
+            items=_item_effects(explained.items),
+            words=[explanation_service_pb2.WordEffect(word=each.word, effect=each.effect) for each in explained.words],
+            release=explained.release,
+            event_count=explained.event_count,
+        )
+
+    async def ExplainProfile(  # noqa: N802 - the contract's name
+        self, request: explanation_service_pb2.ExplainProfileRequest, context: Context
+    ) -> explanation_service_pb2.ExplainProfileResponse:
+        """What a profile rests on."""
+        as_of = requested_moment(request)
+        await charge_history(self._store, request.shopper, as_of)
+        history = await require_history(self._store, self._permissions, request.shopper, as_of)
+        with self._loaded.routes as routes:
+            engine = routes.of(request.shopper.shopper_id)
+            await add_units(histories_of(history.events))
+            # An interest is of all events and of no searches, a trait and the embedding of the latest.
+            if request.HasField("interest"):
+                await add_units(history_units(count_weighed_events(engine, history.events)))
+            else:
+                await charge_searches(history.events)
+            explained = await explain_profile(
+                engine,
+                history.events,
+                history.as_of,
+                Part(interest=tuple(request.interest.names), trait=request.trait),
+                deadline=current_deadline(),
+            )
+        structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
+        return explanation_service_pb2.ExplainProfileResponse(
+            events=_event_effects(explained.events),
+            items=_item_effects(explained.items),
+            weight=explained.weight,
+            probability=explained.probability,
+            release=explained.release,
+            event_count=explained.event_count,
+        )
+
+
+def _event_effects(effects: Iterable[EventEffect]) -> list[explanation_service_pb2.EventEffect]:
+    return [
+        explanation_service_pb2.EventEffect(
+            event_id=each.event.event_id,
+            effect=each.effect,
+            type=type_message(each.event.type),
+            time=each.event.time,
+            subject=each.about,
+        )
+        for each in effects
+    ]
+
+
+def _item_effects(effects: Iterable[ItemEffect]) -> list[explanation_service_pb2.ItemEffect]:
+    return [
+        explanation_service_pb2.ItemEffect(
+            subject=each.about, event_ids=[event.event_id for event in each.events], effect=each.effect
+        )
+        for each in effects
+    ]

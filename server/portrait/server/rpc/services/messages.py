@@ -1,0 +1,171 @@
+"""Messages of the contract to what the engine and the store take, and back."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import BytesValue
+from numpy.typing import NDArray
+
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.features.generators import run_to_completion
+from portrait.server.catalogue.filters import Filter
+from portrait.server.engine import FEW_ITEMS
+from portrait.server.errors import InvalidRequest, PortraitError, Violation
+from portrait.server.recommendation.ranking import RankedItem
+from portrait.server.rpc.contract.statuses import code_of, field_of, message_of
+from portrait.server.runtime.cooperation import run_in_steps
+from portrait.v1 import entry_error_pb2, event_pb2, item_pb2, profile_pb2
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EVENT_TYPES = {
+    event_pb2.EVENT_TYPE_SEARCH: EventType.SEARCH,
+    event_pb2.EVENT_TYPE_VIEW: EventType.VIEW,
+    event_pb2.EVENT_TYPE_CLICK: EventType.CLICK,
+    event_pb2.EVENT_TYPE_ADD_TO_CART: EventType.ADD_TO_CART,
+    event_pb2.EVENT_TYPE_PURCHASE: EventType.PURCHASE,
+    event_pb2.EVENT_TYPE_RATE: EventType.RATE,
+    event_pb2.EVENT_TYPE_REFUND: EventType.REFUND,
+}
+_TYPE_MESSAGES = {kind: number for number, kind in _EVENT_TYPES.items()}
+
+
+def catalogue_name(sent: str) -> str:
+    """A catalogue's name; empty means the default."""
+    return sent or DEFAULT_CATALOGUE
+
+
+def datetime_of(time: Timestamp) -> datetime:
+    """A time, UTC, to the microsecond. What `ToDatetime` does, in a third of its time."""
+    return _EPOCH + timedelta(0, time.seconds, time.nanos // 1_000)
+
+
+def requested_moment(request: Any) -> datetime | None:
+    """The field `as_of` of a request; None if it is not set, which means now."""
+    return datetime_of(request.as_of) if request.HasField("as_of") else None
+
+
+def event_of(message: event_pb2.Event, event_id: str) -> Event:
+    """An event.
+
+    Args:
+        message: keeps the contract.
+        event_id: its id, or the one it goes by.
+    """
+    has = message.HasField
+    return Event(  # by position: names take twice as long, and a history has thousands of events
+        event_id,
+        _EVENT_TYPES[message.type],
+        datetime_of(message.time) if has("time") else None,
+        message.item_id or None,
+        catalogue_name(message.catalogue),
+        message.query or None,
+        message.price if has("price") else None,
+        message.quantity if has("quantity") else None,
+        message.rating if has("rating") else None,
+        message.dwell_seconds if has("dwell_seconds") else None,
+        message.position if has("position") else None,
+    )
+
+
+def type_message(kind: EventType) -> event_pb2.EventType:
+    """What was done, as answers carry it."""
+    return _TYPE_MESSAGES[kind]
+
+
+def item_of(message: item_pb2.Item, catalogue: str) -> Item:
+    """An item of a catalogue."""
+    return Item(
+        item_id=message.item_id,
+        title=message.title,
+        catalogue=catalogue,
+        category_path=tuple(message.category_path),
+        brand=message.brand or None,
+        attributes=dict(message.attributes),
+        price=message.price if message.HasField("price") else None,
+    )
+
+
+def item_message(item: Item) -> item_pb2.Item:
+    """An item, as answers carry it."""
+    return item_pb2.Item(
+        item_id=item.item_id,
+        title=item.title,
+        category_path=item.category_path,
+        brand=item.brand or "",
+        attributes=item.attributes,
+        price=item.price,
+    )
+
+
+def filter_of(message: item_pb2.ItemFilter) -> Filter:
+    """Which items may be shown."""
+    return Filter(
+        categories=[tuple(category.names) for category in message.categories],
+        brands=list(message.brands),
+        min_price=message.min_price if message.HasField("min_price") else None,
+        max_price=message.max_price if message.HasField("max_price") else None,
+        exclude_item_ids=list(message.exclude_item_ids),
+    )
+
+
+async def items_of(messages: Sequence[item_pb2.Item], catalogue: str) -> list[Item]:
+    """Items of a catalogue; many are read in a thread."""
+    return await _translate_all(lambda message: item_of(message, catalogue), messages)
+
+
+async def ranked_messages(items: Sequence[RankedItem]) -> list[item_pb2.RankedItem]:
+    """Ranked items, in their order; many are written in a thread."""
+    return await _translate_all(ranked_message, items)
+
+
+def ranked_message(ranked: RankedItem) -> item_pb2.RankedItem:
+    """A ranked item, as answers carry it; a price of 0 is none."""
+    return item_pb2.RankedItem(
+        item=item_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
+        score=ranked.score,
+        click_probability=ranked.click_probability,
+        purchase_probability=ranked.purchase_probability,
+    )
+
+
+async def _translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> list[R]:
+    def work() -> Generator[None, None, list[R]]:
+        translated = []
+        for entry in entries:
+            yield
+            translated.append(translate(entry))
+        return translated
+
+    return run_to_completion(work()) if len(entries) <= FEW_ITEMS else await run_in_steps(work())
+
+
+def vector_message(vector: NDArray[np.float32]) -> profile_pb2.Vector:
+    """A vector."""
+    return profile_pb2.Vector.FromString(pack_floats(vector))
+
+
+def pack_floats(numbers: NDArray[np.float32]) -> bytes:
+    """Serialise numbers as a message whose field 1 is `repeated float`.
+
+    On the wire that field is the bytes of an array, as a field `bytes` is: no number becomes an object of Python.
+    """
+    return BytesValue(value=numbers.astype("<f4", copy=False).tobytes()).SerializeToString()
+
+
+def entry_error(error: PortraitError) -> entry_error_pb2.EntryError:
+    """Why one entry of a batch was not served; the error is an expected one."""
+    return entry_error_pb2.EntryError(
+        code=code_of(error), field=field_of(error), message=message_of(error), reason=error.reason
+    )
+
+
+def entry_violations(violations: list[Violation]) -> entry_error_pb2.EntryError:
+    """Why one entry of a batch breaks the contract."""
+    return entry_error(InvalidRequest(violations))

@@ -1,0 +1,160 @@
+"""ProfileService: says what shoppers want."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from portrait.features.events import Event
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
+from portrait.features.profiles.absence import Absence
+from portrait.server.admission.charges import add_units
+from portrait.server.admission.request_units import history_units, shopper_key
+from portrait.server.consent.consents import Permissions, Purpose
+from portrait.server.demographics import Demographics, declared_by
+from portrait.server.engine import Engine
+from portrait.server.errors import InvalidRequest, PortraitError
+from portrait.server.profiles.compute import SHORT_EVENTS, LabelQuestions, profile_of
+from portrait.server.profiles.profile import NOT_SHOWN, withheld
+from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rpc.context import Context, current_deadline
+from portrait.server.rpc.contract.statuses import is_expected
+from portrait.server.rpc.contract.validation import check
+from portrait.server.rpc.services.batches import Batch, Entry
+from portrait.server.rpc.services.messages import entry_error, requested_moment
+from portrait.server.rpc.services.profile_messages import profile_fields, profile_message
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, count_stored_events, require_history
+from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
+from portrait.server.storage.store import Store
+from portrait.v1 import profile_pb2, profile_service_pb2, profile_service_pb2_grpc, shopper_pb2
+
+_TOGETHER = 8
+"""Short histories of a batch that are under way together: models answer in batches."""
+
+
+class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
+    """Serves profiles.
+
+    Args:
+        loaded: the engines that compute them.
+        store: holds the histories of named shoppers.
+        permissions: says whose may be looked at.
+    """
+
+    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
+        self._loaded = loaded
+        self._store = store
+        self._permissions = permissions
+
+    async def GetProfile(  # noqa: N802 - the contract's name
+        self, request: profile_service_pb2.GetProfileRequest, context: Context
+    ) -> profile_service_pb2.GetProfileResponse:
+        """Serve one profile."""
+        as_of = requested_moment(request)
+        await charge_history(self._store, request.shopper, as_of)
+        labels = LabelQuestions(request.labels, await self._examples(request, as_of))
+        with self._loaded.routes as routes:
+            engine = routes.of(request.shopper.shopper_id)
+            profile = await self._profile(
+                engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded, labels
+            )
+        structlog.contextvars.bind_contextvars(release=engine.release.number, degraded=profile.degraded)
+        return profile_service_pb2.GetProfileResponse(profile=profile)
+
+    async def BatchGetProfiles(  # noqa: N802 - the contract's name
+        self, request: profile_service_pb2.BatchGetProfilesRequest, context: Context
+    ) -> profile_service_pb2.BatchGetProfilesResponse:
+        """Serve many profiles at one time; each is served or fails by itself."""
+        as_of = requested_moment(request)
+        batch = Batch(request.shoppers)
+        stored = await count_stored_events(self._store, [entry.shopper for entry in batch.entries], as_of)
+        batch.limit_events(stored)
+        short, long = batch.unanswered
+        # Those that the request brings are counted since it was read.
+        await add_units(sum(history_units(each.events) for each in (*short, *long) if each.shopper.shopper_id))
+        with self._loaded.routes as routes:
+
+            async def answer(entry: Entry) -> None:
+                engine, paths = routes.of(entry.shopper.shopper_id), request.fields.paths
+                batch.keep(entry, await self._result(engine, entry, as_of, paths, request.allow_degraded))
+
+            await run_in_groups(answer, short, _TOGETHER)
+            await run_in_groups(answer, long, 1)
+        structlog.contextvars.bind_contextvars(shoppers=len(request.shoppers), release=routes.traffic.serving)
+        return profile_service_pb2.BatchGetProfilesResponse(results=batch.results())
+
+    async def _result(
+        self, engine: Engine, entry: Entry, as_of: datetime | None, paths: Sequence[str], allow_degraded: bool
+    ) -> profile_service_pb2.BatchGetProfilesResult:
+        try:
+            checking = check(entry.shopper, entry.path)
+            short = len(entry.shopper.history.events) <= SHORT_EVENTS
+            if broken := run_to_completion(checking) if short else await run_in_steps(checking):
+                raise InvalidRequest(broken)
+            profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
+        except PortraitError as error:
+            if not is_expected(error):
+                raise
+            return profile_service_pb2.BatchGetProfilesResult(error=entry_error(error))
+        return profile_service_pb2.BatchGetProfilesResult(profile=profile)
+
+    async def _examples(
+        self, request: profile_service_pb2.GetProfileRequest, as_of: datetime | None
+    ) -> list[tuple[str, list[tuple[Sequence[Event], datetime]]]]:
+        """The histories of the example shoppers of each label; one that examples share is read once."""
+        read: dict[bytes, tuple[Sequence[Event], datetime]] = {}
+        found = []
+        for place, label in enumerate(request.label_examples):
+            examples = []
+            for nth, shopper in enumerate(label.shoppers):
+                key = shopper_key(shopper)
+                if key not in read:
+                    path = f"label_examples[{place}].shoppers[{nth}]"
+                    history = await require_history(
+                        self._store, self._permissions, shopper, as_of, path, MAX_REMEMBERED_EVENTS
+                    )
+                    await charge_searches(history.events)
+                    read[key] = history.events, history.as_of
+                examples.append(read[key])
+            found.append((label.label, examples))
+        return found
+
+    async def _profile(
+        self,
+        engine: Engine,
+        shopper: shopper_pb2.ShopperRef,
+        path: str,
+        as_of: datetime | None,
+        paths: Sequence[str],
+        allow_degraded: bool,
+        labels: LabelQuestions | None = None,
+    ) -> profile_pb2.Profile:
+        fields, shopper_id = profile_fields(paths), shopper.shopper_id
+        if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):
+            moment = as_of or datetime.now(UTC)
+            declared = await self._declared(shopper_id, as_of, fields)
+            return profile_message(withheld(engine.release.number, moment, fields, declared), shopper_id, fields)
+        history = await require_history(self._store, self._permissions, shopper, as_of, path)
+        await charge_searches(history.events)
+        profile = await profile_of(
+            engine,
+            history.events,
+            history.as_of,
+            fields=fields,
+            deadline=current_deadline(),
+            labels=labels or LabelQuestions(),
+            allow_degraded=allow_degraded,
+            declared=await self._declared(shopper_id, as_of, fields),
+        )
+        return profile_message(profile, shopper_id, fields)
+
+    async def _declared(
+        self, shopper_id: str, as_of: datetime | None, fields: frozenset[str]
+    ) -> Demographics | Absence:
+        """What a shopper declared, or why it is not shown."""
+        if "demographics" not in fields or not shopper_id:
+            return NOT_SHOWN
+        if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):
+            return NOT_SHOWN
+        return declared_by(await self._store.demographics(shopper_id), as_of)

@@ -1,0 +1,100 @@
+"""RecommendationService: ranks a catalogue's items, or the caller's candidates, for a shopper."""
+
+import structlog
+
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
+from portrait.server.consent.consents import Permissions
+from portrait.server.recommendation import ranking
+from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rpc.context import Context, current_deadline
+from portrait.server.rpc.services.messages import catalogue_name, filter_of, items_of, ranked_messages, requested_moment
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, history_of
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS
+from portrait.server.storage.store import Store
+from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
+
+DEFAULT_K = 10
+
+
+class RecommendationService(recommendation_service_pb2_grpc.RecommendationServiceServicer):
+    """Ranks items.
+
+    Args:
+        loaded: the engines that rank them.
+        store: holds the histories of named shoppers.
+        permissions: says whose may be looked at.
+    """
+
+    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
+        self._loaded = loaded
+        self._store = store
+        self._permissions = permissions
+
+    async def Recommend(  # noqa: N802 - the contract's name
+        self, request: recommendation_service_pb2.RecommendRequest, context: Context
+    ) -> recommendation_service_pb2.RecommendResponse:
+        """The best items of a catalogue."""
+        with self._loaded.routes as routes:
+            as_of = requested_moment(request)
+            if request.exclude_seen:  # all events are read, not only those that models remember
+                await charge_history(self._store, request.shopper, as_of)
+            limit = MAX_HISTORY_EVENTS if request.exclude_seen else MAX_REMEMBERED_EVENTS
+            history = await history_of(self._store, self._permissions, request.shopper, as_of, limit)
+            await charge_searches(history.events)
+            ranked = await ranking.recommend(
+                routes.of(request.shopper.shopper_id),
+                ranking.RecommendRequest(
+                    history=history.events,
+                    as_of=history.as_of,
+                    catalogue=catalogue_name(request.catalogue),
+                    query=request.query,
+                    k=request.k or DEFAULT_K,
+                    filter=filter_of(request.filter),
+                    exclude_seen=request.exclude_seen,
+                    max_per_category=request.max_per_category,
+                    allow_degraded=request.allow_degraded,
+                ),
+                deadline=current_deadline(),
+            )
+        _count(ranked)
+        return recommendation_service_pb2.RecommendResponse(
+            items=await ranked_messages(ranked.items),
+            release=ranked.release,
+            event_count=ranked.event_count,
+            degraded=ranked.degraded,
+        )
+
+    async def Rank(  # noqa: N802 - the contract's name
+        self, request: recommendation_service_pb2.RankRequest, context: Context
+    ) -> recommendation_service_pb2.RankResponse:
+        """The caller's candidates in order."""
+        with self._loaded.routes as routes:
+            as_of = requested_moment(request)
+            history = await history_of(self._store, self._permissions, request.shopper, as_of, MAX_REMEMBERED_EVENTS)
+            await charge_searches(history.events)
+            catalogue = catalogue_name(request.catalogue)
+            ranked = await ranking.rank(
+                routes.of(request.shopper.shopper_id),
+                ranking.RankRequest(
+                    history=history.events,
+                    as_of=history.as_of,
+                    catalogue=catalogue,
+                    query=request.query,
+                    candidates=await items_of([candidate.item for candidate in request.candidates], catalogue),
+                    allow_degraded=request.allow_degraded,
+                ),
+                deadline=current_deadline(),
+            )
+        _count(ranked)
+        return recommendation_service_pb2.RankResponse(
+            items=await ranked_messages(ranked.items),
+            release=ranked.release,
+            event_count=ranked.event_count,
+            degraded=ranked.degraded,
+        )
+
+
+def _count(ranked: ranking.Ranking) -> None:
+    structlog.contextvars.bind_contextvars(
+        items=len(ranked.items), events=ranked.event_count, release=ranked.release, degraded=ranked.degraded
+    )

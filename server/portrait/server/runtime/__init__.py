@@ -1,0 +1,1 @@
+"""The process itself: logs, signals, background tasks, environment variables and addresses."""

@@ -12,10 +12,10 @@ from benchmarks.common import campaigns as protocol
 from docs.examples.applications import ads as example
 from docs.examples.applications import shop
 from portrait.client import Client
-from portrait.training import run as runs
 from portrait.training.prepare.sources import complete_journey
-from portrait.training.run import TrainedRun
-from portrait.training.traits import measures
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits import metrics as measures
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0)
 _LEARNT = 1500

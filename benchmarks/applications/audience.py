@@ -14,8 +14,8 @@ from benchmarks.applications import trait_test as moments
 from benchmarks.applications.tables import Figure, Table, of
 from docs.examples.applications import audience as example
 from portrait.client import Profile
-from portrait.training import run as runs
-from portrait.training.traits import measures
+from portrait.training.run import run as runs
+from portrait.training.traits import metrics as measures
 
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:

@@ -11,11 +11,11 @@ from docs.examples.applications import product_recommendation as example
 from docs.examples.applications import shop
 from portrait.client import Event
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
-from portrait.training import run as runs
-from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.splits import Holdout
+from portrait.training.encoders.retrieval import masked_items, ranks_of
 from portrait.training.metrics import hit_rate, ndcg
-from portrait.training.retrieval import masked_items, ranks_of
-from portrait.training.splits import Holdout
+from portrait.training.run import run as runs
 
 K = 10
 

@@ -17,9 +17,10 @@ from benchmarks.applications import trait_test as moments
 from benchmarks.applications.tables import Figure, Table, mean, of
 from docs.examples.applications import financial_risk as example
 from portrait.client import Consent, Purpose, Ranking
-from portrait.training import readers
-from portrait.training import run as runs
-from portrait.training.traits import declarations, measures
+from portrait.training.dataset import readers
+from portrait.training.run import run as runs
+from portrait.training.traits import declarations
+from portrait.training.traits import metrics as measures
 
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:

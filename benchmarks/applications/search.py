@@ -12,8 +12,8 @@ from benchmarks.common.ranking.search_baselines import bm25
 from docs.examples.applications import personalised_search as example
 from docs.examples.applications import shop
 from portrait.client import Event
-from portrait.training import run as runs
-from portrait.training.retrieval import ranks_of
+from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.run import run as runs
 
 
 def measure(repository: Path, run: Path) -> Table:

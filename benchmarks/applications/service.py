@@ -16,10 +16,10 @@ from docs.examples.applications import shop
 from portrait.client import Client, Event
 from portrait.features.events import Item
 from portrait.features.text.normalisation import item_text
-from portrait.training.choices import DEFAULT_BASE_MODEL
+from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.text_encoder import TextEncoder
+from portrait.training.enums import DEFAULT_BASE_MODEL
 from portrait.training.metrics import hit_rate, reciprocal_rank
-from portrait.training.models.base_model import base_tokenizer
-from portrait.training.models.text_encoder import TextEncoder
 
 MESSAGES = example.ARTICLES.with_name("help_messages.jsonl")
 _SHOPPERS = 200

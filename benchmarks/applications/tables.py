@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.training.traits import measures
+from portrait.training.traits import metrics as measures
 
 
 @dataclass(frozen=True)

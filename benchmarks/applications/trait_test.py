@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from docs.examples.applications import shop
 from portrait.client import Event
-from portrait.training.run import TrainedRun
-from portrait.training.traits import declarations, heads, samples
-from portrait.training.traits.heads import Part
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits import declarations, samples
+from portrait.training.traits import head_selection as heads
+from portrait.training.traits.cutoffs import schedule
+from portrait.training.traits.head_selection import Part
 from portrait.training.traits.labels import labeller
 from portrait.training.traits.samples import Samples
-from portrait.training.traits.schedule import schedule
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
 from benchmarks.common.ranking.protocol import Scorer, Task
-from portrait.training import readers
-from portrait.training import run as runs
+from portrait.training.dataset import readers
+from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.errors import TrainingError
-from portrait.training.retrieval import encode_targets
+from portrait.training.run import run as runs
 
 SHARE, SEED = 0.1, 0
 BOOSTS = (0.0, 1.0, 2.0, 2.5)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.training import readers
-from portrait.training.corpus import Corpus
+from portrait.training.dataset import readers
+from portrait.training.dataset.corpus import Corpus
 from portrait.training.errors import TrainingError
 
 VALIDATION_FROM = datetime(2017, 8, 1, tzinfo=UTC)

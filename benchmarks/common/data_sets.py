@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from portrait.features.events import Event, EventType
-from portrait.training import readers
+from portrait.training.dataset import readers
 
 
 def read_source(data: Path) -> str:

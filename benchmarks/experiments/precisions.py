@@ -26,12 +26,12 @@ from benchmarks.common.ranking import tables as ranking
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training import evaluation
-from portrait.training import index as indexes
-from portrait.training import run as runs
+from portrait.training.encoders.retrieval import ranks_of
 from portrait.training.metrics import ndcg
-from portrait.training.retrieval import ranks_of
-from portrait.training.run import TOKENIZER, TrainedRun
+from portrait.training.ranker import item_index as indexes
+from portrait.training.run import evaluation
+from portrait.training.run import run as runs
+from portrait.training.run.run import TOKENIZER, TrainedRun
 
 TIMED_TEXTS = 2_048
 ROUNDS = 5

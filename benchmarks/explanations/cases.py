@@ -14,7 +14,7 @@ from portrait.features.events import Event, Item
 from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import Engine
 from portrait.server.recommendation.ranking import RankRequest, RecommendRequest, rank, recommend
-from portrait.training.run import TrainedRun
+from portrait.training.run.run import TrainedRun
 
 T = TypeVar("T")
 A = TypeVar("A")

@@ -27,10 +27,10 @@ from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.explanation.counterfactuals import RankingExplanation
 from portrait.server.triton import EmbeddedTriton
-from portrait.training import run as runs
 from portrait.training.errors import TrainingError
 from portrait.training.metrics import interval
-from portrait.training.run import TrainedRun
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 
 NAME = "explanations"
 _CACHE_BYTES = 1 << 28

@@ -14,9 +14,9 @@ from torch import nn
 
 from portrait.features.candidates.associations import Associations
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training import index as indexes
-from portrait.training.model import TextCache
-from portrait.training.run import TOKENIZER, TrainedRun
+from portrait.training.encoders.model import TextCache
+from portrait.training.ranker import item_index as indexes
+from portrait.training.run.run import TOKENIZER, TrainedRun
 
 
 class Depth(IntEnum):

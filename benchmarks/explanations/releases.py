@@ -6,8 +6,8 @@ from benchmarks.explanations.randomisation import Depth, shuffled
 from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.features.release import layout as release_layout
-from portrait.training import run as runs
-from portrait.training.run import TrainedRun
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 
 TRAINED, OTHER_SEED = 1, 2
 SHUFFLED = {Depth.RANKER: 3, Depth.PROFILE: 4, Depth.ALL: 5}

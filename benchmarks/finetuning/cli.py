@@ -18,9 +18,9 @@ from benchmarks.common import results
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.finetuning import trial as method
-from portrait.training import run as runs
-from portrait.training.choices import Tuning
+from portrait.training.enums import Tuning
 from portrait.training.metrics import ndcg
+from portrait.training.run import run as runs
 from portrait.training.settings import TEXT_LEARNING_RATES
 
 TEST = "test.npy"

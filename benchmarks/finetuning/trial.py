@@ -20,11 +20,11 @@ from benchmarks.common.ranking import portrait_ranks as portrait
 from portrait.export import parity
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import Precision
-from portrait.training import run as runs
-from portrait.training.choices import Preset, Tuning
+from portrait.training.encoders.model import PortraitModel
+from portrait.training.enums import Preset, Tuning
 from portrait.training.errors import TrainingError
-from portrait.training.model import PortraitModel
-from portrait.training.run import TrainedRun
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
 RUN, VALIDATION, COST = "run", "validation.npy", "cost.json"

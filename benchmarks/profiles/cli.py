@@ -17,14 +17,15 @@ from benchmarks.common import results
 from benchmarks.profiles import examples, labels
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.population import Population
-from portrait.training import run as runs
-from portrait.training.choices import Split
+from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
-from portrait.training.population import attention, cycles
-from portrait.training.population import fit as population
+from portrait.training.population import cycles
+from portrait.training.population import interest_dynamics as attention
+from portrait.training.population import statistics as population
 from portrait.training.population.calibration import Foreseen, reliability
 from portrait.training.population.taxonomy import Taxonomy
-from portrait.training.run import TrainedRun
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 
 _CHANCES = {
     "next": "next event is in a category of the history (`Interest.next_event_probability`)",

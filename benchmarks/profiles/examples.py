@@ -15,8 +15,8 @@ from portrait.features.population.population import Population
 from portrait.features.text.idf import InverseDocumentFrequency, count_document_frequencies
 from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
 from portrait.server.release.release import Release
-from portrait.training import readers
-from portrait.training.run import TrainedRun
+from portrait.training.dataset import readers
+from portrait.training.run.run import TrainedRun
 
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
 

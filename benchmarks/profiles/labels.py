@@ -10,13 +10,13 @@ from benchmarks.profiles.themes import TEMPLATES, THEMES, is_of
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training import run as runs
-from portrait.training.corpus import NO_ITEM
+from portrait.training.dataset.corpus import NO_ITEM
+from portrait.training.encoders.model import TextCache
+from portrait.training.encoders.retrieval import encode_targets, text_vectors
 from portrait.training.metrics import auc
-from portrait.training.model import TextCache
-from portrait.training.population import fit as population
-from portrait.training.retrieval import encode_targets, text_vectors
-from portrait.training.run import TrainedRun
+from portrait.training.population import statistics as population
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 
 HORIZON_DAYS = 90.0
 EXAMPLES = 16

@@ -21,11 +21,11 @@ from benchmarks.common.ranking.baselines import BASELINES
 from benchmarks.common.ranking.protocol import Protocol, Task
 from benchmarks.quality import sasrec
 from benchmarks.quality.cache import digest, remembered
-from portrait.training import corpus as corpora
-from portrait.training import run as runs
-from portrait.training.choices import Split
+from portrait.training.dataset import corpus as corpora
+from portrait.training.dataset.splits import hold_out
+from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
-from portrait.training.splits import hold_out
+from portrait.training.run import run as runs
 
 Models = dict[Protocol, dict[str, dict[str, Any]]]
 """Protocol → model → its settings, ranks and measures."""

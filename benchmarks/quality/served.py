@@ -21,10 +21,10 @@ from portrait.features.release.manifest import Manifest
 from portrait.server.engine import Engine
 from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
-from portrait.training import corpus as corpora
-from portrait.training.choices import Split
+from portrait.training.dataset import corpus as corpora
+from portrait.training.dataset.splits import hold_out
+from portrait.training.enums import Split
 from portrait.training.metrics import MISSED, hit_rate, ndcg
-from portrait.training.splits import hold_out
 
 IN_FLIGHT = 32
 BOUND = 1e-3

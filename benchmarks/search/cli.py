@@ -20,14 +20,14 @@ from benchmarks.common.ranking.search_baselines import bm25, popular, query_popu
 from benchmarks.common.results import circumstances, origin, write
 from benchmarks.search import windows
 from benchmarks.search.shipped_split import floor
-from portrait.training import run as runs
-from portrait.training import run_folder
-from portrait.training.choices import Preset, Split
+from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.enums import Preset, Split
 from portrait.training.errors import TrainingError
-from portrait.training.evaluation import rank
 from portrait.training.metrics import MISSED
-from portrait.training.retrieval import ranks_of
-from portrait.training.run import TrainedRun
+from portrait.training.run import folder as run_folder
+from portrait.training.run import run as runs
+from portrait.training.run.evaluation import rank
+from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
 PERSONALISED, UNPERSONALISED = "Portrait, personalised", "Portrait, without the shopper"

@@ -7,8 +7,8 @@ import polars as pl
 
 from benchmarks.common.ranking.search import MEASURES
 from benchmarks.common.ranking.search_baselines import query_popularity, spelled
-from portrait.training import readers
-from portrait.training.retrieval import ranks_of
+from portrait.training.dataset import readers
+from portrait.training.encoders.retrieval import ranks_of
 
 LEARNT, TESTED = "train.csv", "test.csv"
 

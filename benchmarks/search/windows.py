@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from portrait.training import readers
-from portrait.training.splits import TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE
+from portrait.training.dataset import readers
+from portrait.training.dataset.splits import TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE
 
 
 def cut(data: Path, out: Path, windows: int) -> list[Path]:

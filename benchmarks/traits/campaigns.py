@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from benchmarks.common.campaigns import Campaign, Pairs, popularity, read_campaigns, read_pairs, split
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.histories.statistics import RFM, STATISTICS
-from portrait.training.corpus import Corpus
-from portrait.training.run import TrainedRun
-from portrait.training.traits import heads, measures, samples
-from portrait.training.traits.heads import Part
+from portrait.training.dataset.corpus import Corpus
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits import head_selection as heads
+from portrait.training.traits import metrics as measures
+from portrait.training.traits import samples
+from portrait.training.traits.head_selection import Part
 from portrait.training.traits.samples import Known
 
 NEAREST = 50

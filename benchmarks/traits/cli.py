@@ -12,10 +12,10 @@ from typing import Any
 
 from benchmarks.common import results
 from benchmarks.traits import campaigns
-from portrait.training import run as runs
 from portrait.training.errors import TrainingError
 from portrait.training.prepare.sources import complete_journey
-from portrait.training.traits import learnt
+from portrait.training.run import run as runs
+from portrait.training.traits import artifacts as learnt
 
 NAME = "traits"
 

@@ -17,11 +17,11 @@ from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import RETURNING
 from benchmarks.common.ranking.protocol import Task
 from benchmarks.transfer import privacy
-from portrait.training import run as runs
-from portrait.training.choices import Split
+from portrait.training.dataset.splits import hold_out
+from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
-from portrait.training.run import TrainedRun
-from portrait.training.splits import hold_out
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 
 
 def compare_models(trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, dict[str, Any]]:

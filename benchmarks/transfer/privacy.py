@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from benchmarks.common.ranking.protocol import Task
 from benchmarks.transfer import probes
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
-from portrait.training import conceal
-from portrait.training.choices import Attribute
-from portrait.training.corpus import NO_ITEM, Corpus
-from portrait.training.retrieval import Vectors, encode_targets
-from portrait.training.run import TrainedRun
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.encoders import concept_erasure as conceal
+from portrait.training.encoders.retrieval import Vectors, encode_targets
+from portrait.training.enums import Attribute
+from portrait.training.run.run import TrainedRun
 
 LEAST_SHOPPERS = 60
 _ATTRIBUTES = (Attribute.GENDER, Attribute.AGE_BAND)

@@ -20,8 +20,8 @@ from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_cu
 from portrait.features.logs.timestamps import EPOCH, MICROSECOND
 from portrait.server.rpc.contract.validation import violations
 from portrait.training.errors import DataError
-from portrait.training.prepare import forgotten
-from portrait.training.prepare.cleaning import Limits, clean
+from portrait.training.prepare import deletions as forgotten
+from portrait.training.prepare.cleanup import Limits, clean
 from portrait.training.prepare.engine import engine
 from portrait.training.prepare.sources import events as source
 

@@ -11,7 +11,7 @@ from portrait.client import messages
 from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_currency, read_events, read_items
 from portrait.server.rpc.contract.validation import violations
 from portrait.training.errors import DataError
-from portrait.training.prepare.dataset import prepare
+from portrait.training.prepare.pipeline import prepare
 from portrait.training.prepare.report import Report
 from portrait.training.prepare.sources import events as source
 

@@ -19,11 +19,11 @@ from rectools.models import EASEModel, ImplicitItemKNNWrapperModel
 from scipy import sparse
 
 from benchmarks.common.ranking.protocol import Scorer, Task
-from portrait.training.choices import DEFAULT_BASE_MODEL
-from portrait.training.corpus import Corpus
-from portrait.training.model import TextCache
-from portrait.training.models.base_model import base_tokenizer
-from portrait.training.models.text_encoder import TextEncoder
+from portrait.training.dataset.corpus import Corpus
+from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.model import TextCache
+from portrait.training.encoders.text_encoder import TextEncoder
+from portrait.training.enums import DEFAULT_BASE_MODEL
 
 _CHEAP = {"decay", "own", "popularity"}
 """Settings that what is prepared does not depend on."""

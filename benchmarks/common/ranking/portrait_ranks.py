@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.training.evaluation import rank
+from portrait.training.encoders.retrieval import ranks_of
 from portrait.training.metrics import MISSED
-from portrait.training.retrieval import ranks_of
-from portrait.training.run import TrainedRun
+from portrait.training.run.evaluation import rank
+from portrait.training.run.run import TrainedRun
 
 
 def ranks(trained: TrainedRun, targets: NDArray[np.int64] | None = None) -> NDArray[np.int64]:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.splits import Holdout
+from portrait.training.encoders.retrieval import masked_items
 from portrait.training.metrics import MISSED, hit_rate, ndcg, reciprocal_rank
-from portrait.training.retrieval import masked_items
-from portrait.training.splits import Holdout
 
 CUTS = (5, 10, 20)
 MEASURES = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}

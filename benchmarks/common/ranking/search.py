@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.histories.history_arrays import EventColumns
-from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.splits import Holdout
 from portrait.training.metrics import hit_rate, reciprocal_rank
-from portrait.training.splits import Holdout
 
 DEPTH = 100
 """A target further down than this counts as missed."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.ranking.search import DEPTH
-from portrait.training.corpus import Corpus
-from portrait.training.retrieval import top
+from portrait.training.dataset.corpus import Corpus
+from portrait.training.encoders.retrieval import top
 
 _NO_WORD = re.compile(r"[\W_]+")
 

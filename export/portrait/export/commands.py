@@ -28,9 +28,9 @@ def export(
     from portrait.export.errors import ExportError, RepositoryError
     from portrait.export.nearest import Retrieval
     from portrait.export.release import make
-    from portrait.training.datasets import read_object
     from portrait.training.errors import TrainingError
-    from portrait.training.run import load
+    from portrait.training.files import read_object
+    from portrait.training.run.run import load
 
     console, errors = Console(), Console(stderr=True)
     try:

@@ -23,8 +23,8 @@ from portrait.features.histories.history_arrays import EVENT_NUMBERS, MAX_ENCODE
 from portrait.features.histories.statistics import STATISTICS
 from portrait.features.release.layout import TRAIT_HEADS
 from portrait.features.text.tokenizer import MAX_TOKENS
-from portrait.training.models.text_encoder import TextEncoder
-from portrait.training.run import TrainedRun
+from portrait.training.encoders.text_encoder import TextEncoder
+from portrait.training.run.run import TrainedRun
 
 OPSET = 18
 _TRACED = "traced_"

@@ -15,10 +15,10 @@ from portrait.features.items.prices import PriceScale
 from portrait.features.population.profile_distribution import write_profile_distribution
 from portrait.features.release import layout as release_layout
 from portrait.features.text.idf import count_document_frequencies
-from portrait.training.corpus import NO_ITEM
-from portrait.training.population import fit as population
-from portrait.training.retrieval import encode_targets
-from portrait.training.run import TrainedRun
+from portrait.training.dataset.corpus import NO_ITEM
+from portrait.training.encoders.retrieval import encode_targets
+from portrait.training.population import statistics as population
+from portrait.training.run.run import TrainedRun
 
 
 def write(trained: TrainedRun, folder: Path) -> Retrieval:

@@ -33,7 +33,7 @@ from portrait.features.release.layout import MODELS, TRAIT_HEADS
 from portrait.features.release.manifest import Manifest
 from portrait.server.triton import EmbeddedTriton, TritonError
 from portrait.server.triton.connection import CHANNEL_OPTIONS
-from portrait.training.run import TrainedRun
+from portrait.training.run.run import TrainedRun
 
 
 def make(

@@ -21,8 +21,8 @@ def report(
     from portrait.reporting import page
     from portrait.reporting.figures import gather
     from portrait.training.errors import TrainingError
-    from portrait.training.run import load
-    from portrait.training.targets import require_file_target
+    from portrait.training.files import require_file_target
+    from portrait.training.run.run import load
 
     errors = Console(stderr=True)
     path = out or run / release_layout.REPORT

@@ -23,12 +23,12 @@ from portrait.features.profiles.keywords import WeightedKeyword, compute_keyword
 from portrait.features.profiles.price_bands import compute_price_bands
 from portrait.features.profiles.sentences import Certainty, rate_certainty
 from portrait.features.text.idf import InverseDocumentFrequency, count_document_frequencies
-from portrait.training import readers
-from portrait.training.corpus import NO_ITEM
-from portrait.training.evaluation import Ranked
-from portrait.training.population import fit as population
-from portrait.training.retrieval import ranks_of
-from portrait.training.run import TrainedRun
+from portrait.training.dataset import readers
+from portrait.training.dataset.corpus import NO_ITEM
+from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.population import statistics as population
+from portrait.training.run.evaluation import Ranked
+from portrait.training.run.run import TrainedRun
 
 MINIMUM_EVENTS = 3
 """With items; of less, a profile says next to nothing."""

@@ -20,11 +20,12 @@ from portrait.reporting.findings import Finding
 from portrait.reporting.results import DataSet
 from portrait.reporting.slices import Slice, Slicing
 from portrait.reporting.traits import AbsentTrait, Trait
-from portrait.training import evaluation, metrics
-from portrait.training import run as runs
-from portrait.training.evaluation import Foreseen, Ranked
-from portrait.training.retrieval import ranks_of
-from portrait.training.run import TrainedRun
+from portrait.training import metrics
+from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.run import evaluation
+from portrait.training.run import run as runs
+from portrait.training.run.evaluation import Foreseen, Ranked
+from portrait.training.run.run import TrainedRun
 
 _GAIN_POINTS = 80
 _GAIN_TABLE = (1, 5, 10, 20, 50, 100)

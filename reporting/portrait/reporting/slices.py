@@ -8,9 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from portrait.reporting.estimates import Estimate
-from portrait.training import readers
-from portrait.training.evaluation import Ranked
-from portrait.training.run import TrainedRun
+from portrait.training.dataset import readers
+from portrait.training.run.evaluation import Ranked
+from portrait.training.run.run import TrainedRun
 
 MINIMUM_SLICE = 10
 """Test shoppers; of fewer, an interval says nothing."""

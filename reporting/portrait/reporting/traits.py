@@ -6,7 +6,7 @@ from typing import Any
 from scipy.stats import beta
 
 from portrait.reporting.estimates import Estimate, ReliabilityPoint
-from portrait.training.traits.learnt import Traits
+from portrait.training.traits.artifacts import Traits
 
 
 @dataclass(frozen=True)

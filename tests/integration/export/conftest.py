@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 from support import tiny_data
 
-from portrait.training import run as runs
-from portrait.training.choices import Preset
-from portrait.training.run import TrainedRun
+from portrait.training.enums import Preset
+from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
 

@@ -14,8 +14,8 @@ from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
 from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
-from portrait.training import run as runs
-from portrait.training.choices import Preset, Tuning
+from portrait.training.enums import Preset, Tuning
+from portrait.training.run import run as runs
 from portrait.training.settings import TrainSettings
 
 

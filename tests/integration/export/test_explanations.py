@@ -17,7 +17,7 @@ from portrait.export.release import make
 from portrait.server.engine import Engine
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.metrics import interval
-from portrait.training.run import TrainedRun
+from portrait.training.run.run import TrainedRun
 
 SHOPPERS = 24
 TRAINED, SHUFFLED = 1, 2

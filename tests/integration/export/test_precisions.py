@@ -9,9 +9,9 @@ from benchmarks.experiments.precisions import measure, ranks, table
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training import evaluation
-from portrait.training.retrieval import ranks_of, text_vectors
-from portrait.training.run import TOKENIZER, TrainedRun
+from portrait.training.encoders.retrieval import ranks_of, text_vectors
+from portrait.training.run import evaluation
+from portrait.training.run.run import TOKENIZER, TrainedRun
 
 
 def test_the_ranking_is_made_of_what_the_exported_encoder_says(trained: TrainedRun, tmp_path: Path) -> None:

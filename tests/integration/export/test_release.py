@@ -25,10 +25,10 @@ from portrait.features.histories.statistics import STATISTICS
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.release.release import Release
-from portrait.training.models.trait_heads import Shape, TraitHead, TraitHeads
-from portrait.training.retrieval import item_vectors
-from portrait.training.run import TrainedRun
-from portrait.training.traits.learnt import Traits
+from portrait.training.encoders.retrieval import item_vectors
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits.artifacts import Traits
+from portrait.training.traits.heads import Shape, TraitHead, TraitHeads
 
 
 def test_releases_are_numbered_and_agree_with_the_model(

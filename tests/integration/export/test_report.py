@@ -15,8 +15,8 @@ from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.reporting import commands, page
 from portrait.reporting.figures import Figures, gather
-from portrait.training.run import TrainedRun
-from portrait.training.traits.learnt import Traits
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits.artifacts import Traits
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 HOSTILE = """<script>alert("1")</script>'&"""

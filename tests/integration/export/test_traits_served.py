@@ -16,9 +16,9 @@ from portrait.features.histories.statistics import STATISTICS
 from portrait.server.engine import Engine
 from portrait.server.profiles.compute import profile_of
 from portrait.server.triton import EmbeddedTriton
-from portrait.training.models.trait_heads import Shape, TraitHead, TraitHeads
-from portrait.training.run import TrainedRun
-from portrait.training.traits.learnt import Traits
+from portrait.training.run.run import TrainedRun
+from portrait.training.traits.artifacts import Traits
+from portrait.training.traits.heads import Shape, TraitHead, TraitHeads
 from portrait.training.traits.samples import known
 
 MOMENT = datetime(2026, 2, 10, tzinfo=UTC)

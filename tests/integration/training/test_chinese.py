@@ -18,12 +18,12 @@ from portrait.client import commands as client
 from portrait.export.commands import export
 from portrait.features.text.keywords import extract_keywords
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training import corpus as corpora
-from portrait.training import run as runs
-from portrait.training.choices import Preset
 from portrait.training.commands import prepare
-from portrait.training.evaluation import evaluate
-from portrait.training.models.base_model import base_tokenizer
+from portrait.training.dataset import corpus as corpora
+from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.enums import Preset
+from portrait.training.run import run as runs
+from portrait.training.run.evaluation import evaluate
 from portrait.training.settings import TrainSettings
 
 REAL = Path(os.environ.get("PORTRAIT_TEST_DATA", "")) / "amazon-cn-zh-ratings"

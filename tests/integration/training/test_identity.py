@@ -11,7 +11,7 @@ from support import tiny_log
 from support.command_line import portrait
 from support.tiny_log import Shop
 
-from portrait.training.identity import read_identity
+from portrait.training.dataset.identity import read_identity
 
 TRAITS = """
 [[trait]]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from support import tiny_data
 
-from portrait.training import run as runs
-from portrait.training.choices import Preset, Split
+from portrait.training.enums import Preset, Split
 from portrait.training.errors import TrainingError
-from portrait.training.evaluation import evaluate
-from portrait.training.prepare.dataset import prepare
+from portrait.training.prepare.pipeline import prepare
 from portrait.training.prepare.sources import events
+from portrait.training.run import run as runs
+from portrait.training.run.evaluation import evaluate
 from portrait.training.settings import TrainSettings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

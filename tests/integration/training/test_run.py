@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from support import tiny_data
 
-from portrait.training import loop
-from portrait.training import run as runs
-from portrait.training.choices import Preset, Split, Tuning
+from portrait.training.encoders import trainer as loop
+from portrait.training.enums import Preset, Split, Tuning
 from portrait.training.errors import TrainingError
-from portrait.training.evaluation import evaluate, rank_test
+from portrait.training.run import run as runs
+from portrait.training.run.evaluation import evaluate, rank_test
 from portrait.training.settings import TrainSettings
 
 

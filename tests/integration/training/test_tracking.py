@@ -12,11 +12,13 @@ from support import tiny_data
 from typer.testing import CliRunner
 
 from portrait.features.installation import explain_install
-from portrait.training import commands, hyperparameters
-from portrait.training import run as runs
-from portrait.training.choices import Preset, Track
-from portrait.training.evaluation import evaluate
-from portrait.training.loop import Position
+from portrait.training import commands
+from portrait.training.encoders import trainer
+from portrait.training.encoders.trainer import Position
+from portrait.training.enums import Preset, Track
+from portrait.training.run import run as runs
+from portrait.training.run import study as hyperparameters
+from portrait.training.run.evaluation import evaluate
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import Tracking
 
@@ -47,7 +49,7 @@ def stopped(data: Path, settings: TrainSettings, tmp_path: Path, monkeypatch: py
     def train(track: Track) -> Path:
         run = tmp_path / "run"
         with monkeypatch.context() as patched:
-            patched.setattr("portrait.training.loop.Loop._ended", lambda loop: _interrupt_after_one(loop._at))
+            patched.setattr(trainer.Loop, "_ended", lambda loop: _interrupt_after_one(loop._at))
             with pytest.raises(KeyboardInterrupt):
                 runs.train(data, run, settings, track=Tracking(track, run))
         return run

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from portrait.features.histories.statistics import STATISTICS
 from portrait.training import commands
-from portrait.training import run as runs
-from portrait.training.choices import Preset, Split
+from portrait.training.enums import Preset, Split
+from portrait.training.run import run as runs
 from portrait.training.settings import TrainSettings
 from portrait.training.traits import labels
 
@@ -88,7 +88,7 @@ def test_what_is_wrong_is_told_in_one_line(run: Path, tmp_path: Path) -> None:
 
 def test_a_label_that_runs_away_is_told_in_one_line(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limited = partial(labels.labeller, limits=labels.Limits(seconds=1.0, memory_mib=256))
-    monkeypatch.setattr("portrait.training.traits.learning.labeller", limited)
+    monkeypatch.setattr("portrait.training.run.traits.labeller", limited)
     file = tmp_path / "traits.toml"
     joined = "(SELECT count(*) FROM past AS a, past AS b, past AS c WHERE a.time < b.time) > 0"
     file.write_text(FILE.replace(BUYS, f"SELECT shopper_id, {joined} AS label FROM shoppers"), encoding="utf-8")

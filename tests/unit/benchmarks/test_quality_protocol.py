@@ -7,10 +7,10 @@ import pytest
 from support import tiny_data
 
 from benchmarks.common.ranking.protocol import Task
-from portrait.training.choices import Split
-from portrait.training.corpus import NO_ITEM, Corpus, load
-from portrait.training.retrieval import masked_items
-from portrait.training.splits import hold_out
+from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
+from portrait.training.dataset.splits import hold_out
+from portrait.training.encoders.retrieval import masked_items
+from portrait.training.enums import Split
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from benchmarks.common.ranking.search import asked, asked_in_test, figure, witho
 from benchmarks.common.ranking.search_baselines import bm25, query_popularity, spelled
 from benchmarks.search import windows
 from benchmarks.search.shipped_split import floor
-from portrait.training.choices import Split
-from portrait.training.corpus import NO_ITEM, Corpus, load
+from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
+from portrait.training.dataset.splits import hold_out
+from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.samples import Batcher, cut_exact
+from portrait.training.enums import Split
 from portrait.training.metrics import interval
-from portrait.training.retrieval import ranks_of
-from portrait.training.samples import Batcher, cut_exact
-from portrait.training.splits import hold_out
 
 
 @pytest.fixture(scope="module")

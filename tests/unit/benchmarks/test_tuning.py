@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.finetuning import cli as tuning
 from benchmarks.finetuning import trial as method
-from portrait.training.choices import Tuning
+from portrait.training.enums import Tuning
 from portrait.training.metrics import MISSED
 
 WORSE, BETTER = np.array([0, 9, MISSED, MISSED]), np.array([0, 0, 3, MISSED])

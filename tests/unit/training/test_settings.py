@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.training.choices import Preset, Tuning
+from portrait.training.enums import Preset, Tuning
 from portrait.training.errors import TrainingError
-from portrait.training.hyperparameters import suggest
 from portrait.training.ranges import RANGES, Range, require_in_range
+from portrait.training.run.study import suggest
 from portrait.training.settings import TrainSettings
 
 NUMBERS = {

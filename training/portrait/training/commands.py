@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Track, Tuning
+from portrait.training.enums import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Track, Tuning
 from portrait.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Clean logs into one canonical data set."""
-    from portrait.training.prepare.dataset import prepare as write
+    from portrait.training.prepare.pipeline import prepare as write
     from portrait.training.prepare.sources import SOURCES, complete_journey, detect
 
     with _told():
@@ -118,7 +118,7 @@ def train(
     ] = None,
 ) -> None:
     """Fine-tune a shopper-profile model."""
-    from portrait.training import run as runs
+    from portrait.training.run import run as runs
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import Tracking
 
@@ -151,8 +151,8 @@ def tune(
     track: Annotated[Track | None, typer.Option(help="Tell every trial to this as well as to TensorBoard.")] = None,
 ) -> None:
     """Search for better hyper-parameters, judged by validation alone."""
-    from portrait.training import hyperparameters
     from portrait.training.ranges import require_in_range
+    from portrait.training.run import study as hyperparameters
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import Tracking
 
@@ -182,7 +182,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Measure a run on the events it has not seen, against popularity."""
-    from portrait.training.evaluation import evaluate as measure
+    from portrait.training.run.evaluation import evaluate as measure
 
     with _told():
         measured = measure(run, split, dump)
@@ -205,9 +205,9 @@ def traits(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt and measured as JSON.")] = False,
 ) -> None:
     """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
-    from portrait.training.run import load
+    from portrait.training.run.run import load
+    from portrait.training.run.traits import learn
     from portrait.training.traits import declarations
-    from portrait.training.traits.learning import learn
 
     errors = Console(stderr=True)
     with _told(), errors.status("loading the run") as status:

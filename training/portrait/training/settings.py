@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from portrait.features.files.atomic_write import atomic_write
-from portrait.training.choices import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
+from portrait.training.enums import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
 from portrait.training.errors import TrainingError
 from portrait.training.ranges import require_in_range
 

@@ -283,7 +283,9 @@ def count_weighed_events(engine: Engine, history: Sequence[Event]) -> int:
     To leave events out of what was weighed costs a small part of weighing the others again.
     """
     population = engine.release.population
-    in_days = population is None or population.interest_dynamics is None or population.interest_dynamics.by_time is not None
+    in_days = (
+        population is None or population.interest_dynamics is None or population.interest_dynamics.by_time is not None
+    )
     again = not in_days or any(event.time is None for event in history)
     refunded = {(event.item_id, event.catalogue) for event in history if event.type is EventType.REFUND}
     weighed = 0

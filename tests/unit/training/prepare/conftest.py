@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.prepared_data import Prepare, Prepared, WriteLog
 
-from portrait.training.prepare.dataset import prepare
+from portrait.training.prepare.pipeline import prepare
 from portrait.training.prepare.sources import SOURCES
 
 

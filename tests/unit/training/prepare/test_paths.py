@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from portrait.training import corpus, readers
+from portrait.training.dataset import corpus, readers
 from portrait.training.errors import TrainingError
-from portrait.training.prepare.dataset import prepare
 from portrait.training.prepare.engine import engine, one
+from portrait.training.prepare.pipeline import prepare
 from portrait.training.prepare.report import Report
 from portrait.training.prepare.sources import events
 

@@ -12,12 +12,12 @@ from support import tiny_data
 
 from portrait.features.events import EVENT_TYPES
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
-from portrait.training import corpus as corpora
-from portrait.training import retrieval
-from portrait.training.choices import Preset
-from portrait.training.corpus import NO_ITEM, Corpus
-from portrait.training.model import PortraitModel, TextCache
-from portrait.training.models.base_model import base_tokenizer
+from portrait.training.dataset import corpus as corpora
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.encoders import retrieval
+from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.model import PortraitModel, TextCache
+from portrait.training.enums import Preset
 from portrait.training.settings import TrainSettings
 from portrait.training.traits.samples import Known, known
 

@@ -17,7 +17,7 @@ from portrait.features.population.purchase_cycles import (
     estimate_cycle,
     logit,
 )
-from portrait.training.corpus import Corpus
+from portrait.training.dataset.corpus import Corpus
 from portrait.training.population.calibration import Foreseen, platt
 from portrait.training.population.taxonomy import Taxonomy
 

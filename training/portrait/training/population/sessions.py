@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
-from portrait.training.corpus import Corpus
+from portrait.training.dataset.corpus import Corpus
 
 SHORTEST_MINUTES, LONGEST_MINUTES = 10.0, 720.0
 _MOST_GAPS = 200_000

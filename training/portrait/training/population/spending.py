@@ -11,7 +11,7 @@ from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.items.prices import PriceScale, category_key
 from portrait.features.population.interest_dynamics import compute_event_weights
 from portrait.features.population.population import MAX_DISCOUNTED_RATIO, SpendingFifths
-from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
 LONGEST_WINDOW_DAYS = 365.0
 LEAST_SHOPPERS = 50

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.items.prices import category_key
-from portrait.training.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
 NO_CATEGORY = -1
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import duckdb
 
-from portrait.training.prepare.engine import literal
+from portrait.training.dataset.sql import literal
 from portrait.training.prepare.tables import Table
 from portrait.training.prepare.values import currency, currency_name
 

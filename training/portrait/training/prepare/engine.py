@@ -6,9 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from portrait.features.files.path_names import utf8_path
-from portrait.training.errors import TrainingError
-from portrait.training.prepare import functions
+from portrait.training.dataset.sql import literal
+from portrait.training.prepare import sql_functions as functions
 
 MEMORY_LIMIT = "2GB"
 """Of the engine's own buffers; the process stays below twice that."""
@@ -24,24 +23,6 @@ def engine(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("SET enable_progress_bar = false")
         functions.register(connection)
         yield connection
-
-
-def literal(value: object) -> str:
-    """A value, or the name of a file, as an SQL string literal.
-
-    Raises:
-        TrainingError: the name is not UTF-8.
-    """
-    try:
-        text = utf8_path(value) if isinstance(value, Path) else str(value)
-    except OSError as error:
-        raise TrainingError(str(error)) from None
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[object, ...]:

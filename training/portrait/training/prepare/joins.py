@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import duckdb
 
 from portrait.training.errors import TrainingError
-from portrait.training.prepare import forgotten
+from portrait.training.prepare import deletions as forgotten
 from portrait.training.prepare.engine import one
 
 MAX_UNLISTED_SHARE = 0.95

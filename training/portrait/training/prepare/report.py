@@ -8,15 +8,14 @@ from pathlib import Path
 
 import duckdb
 
+from portrait.training.dataset.readers import parquet_relation
 from portrait.training.prepare import currencies
-from portrait.training.prepare.cleaning import Limits
+from portrait.training.prepare.cleanup import Limits
+from portrait.training.prepare.deletions import REASON
 from portrait.training.prepare.engine import one
-from portrait.training.prepare.forgotten import REASON
 from portrait.training.prepare.joins import Joins
 from portrait.training.prepare.schema import EVENTS
-from portrait.training.readers import parquet_relation
 
-FILE = "report.json"
 MAX_UNKNOWN_TYPES = 20
 _TYPE_CHARACTERS = 80
 
@@ -51,7 +50,7 @@ class Report:
     joins: Joins
     limits: Limits
     identity: str = ""
-    """Hash over what training reads of the data set; see `portrait.training.identity`."""
+    """Hash over what training reads of the data set; see `portrait.training.dataset.identity`."""
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def warnings(self) -> list[str]:

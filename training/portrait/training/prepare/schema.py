@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import duckdb
 
 from portrait.features.events import DEFAULT_CATALOGUE
-from portrait.training.prepare.engine import literal
+from portrait.training.dataset.sql import literal
 
 EVENTS = {
     "event_id": "VARCHAR",

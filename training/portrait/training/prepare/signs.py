@@ -2,7 +2,7 @@
 
 from portrait.features.events import EventType
 from portrait.features.logs.event_types import FOLDED_LETTERS, SEPARATOR_PATTERN
-from portrait.training.prepare.engine import literal
+from portrait.training.dataset.sql import literal
 
 _PURCHASE, _REFUND = literal(EventType.PURCHASE), literal(EventType.REFUND)
 

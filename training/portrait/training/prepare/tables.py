@@ -13,11 +13,13 @@ from typing import BinaryIO
 import duckdb
 
 from portrait.features.logs.json_lines import LineError, parse_object
-from portrait.training import readers
+from portrait.training.dataset import readers
+from portrait.training.dataset.readers import MAX_CSV_LINE, MAX_JSON_LINE
+from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
-from portrait.training.prepare import keys, parts, schema
-from portrait.training.prepare.engine import identifier, literal, one
-from portrait.training.readers import MAX_CSV_LINE, MAX_JSON_LINE
+from portrait.training.prepare import column_names as keys
+from portrait.training.prepare import parts, schema
+from portrait.training.prepare.engine import one
 
 _DELIMITERS = ",;\t|"
 _Choice = Callable[[Iterable[str]], dict[str, str]]

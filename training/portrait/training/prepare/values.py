@@ -5,7 +5,7 @@ What is plainly written the engine reads by itself, in the same way; for all els
 """
 
 from portrait.features.logs.identifiers import MISSING_MARKERS
-from portrait.training.prepare.engine import literal
+from portrait.training.dataset.sql import literal
 
 _PLAIN_NUMBER = r"-?\d{1,15}(\.\d{1,15})?"
 _GROUP_OR_FRACTION = r"-?[1-9]\d{0,2}\.\d{3}"

@@ -15,9 +15,9 @@ from typing import Protocol
 
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.installation import explain_install
-from portrait.training.choices import Track
-from portrait.training.datasets import read_object
+from portrait.training.enums import Track
 from portrait.training.errors import TrainingError
+from portrait.training.files import read_object
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking.tensorboard import TensorBoard
 

@@ -1,168 +1,79 @@
-"""Fits heads: which one, by validation; its calibration, on validation as well."""
+"""Heads of the profile model: profiles and statistics of histories to the probabilities of traits."""
 
-import copy
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
-
-from portrait.features.histories.statistics import RFM, STATISTICS
-from portrait.training import metrics
-from portrait.training.models.trait_heads import Shape, TraitHead
-from portrait.training.traits.samples import Known
-
-_SHAPES = tuple(itertools.starmap(Shape, itertools.product((False, True), (0, 32))))
-_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
-"""Of the weights of a linear head."""
-_DECAYS = (1e-2, 1e-1)
-"""Of those of a head with a hidden layer."""
-_EPOCHS, _PATIENCE, _BATCH = 30, 3, 512
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Part:
-    """Samples of one part of the schedule, as heads read them."""
+class Shape:
+    """What a head is made of."""
 
-    known: Known
-    label: NDArray[np.bool_]
+    profile: bool
+    """Whether it reads the profile beside the statistics."""
+    hidden: int
+    """Width of its hidden layer, 0 for a linear head."""
 
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Profiles, statistics, labels."""
-        return (
-            torch.from_numpy(self.known.profile),
-            torch.from_numpy(self.known.statistics),
-            torch.from_numpy(self.label.astype(np.float32)),
+
+class TraitHead(nn.Module):
+    """The logit of one trait.
+
+    Args:
+        dimension: length of profiles.
+        columns: the statistics that it reads.
+        shape: what it is made of.
+        dropout: share of activations dropped in training.
+    """
+
+    def __init__(self, dimension: int, columns: Sequence[int], shape: Shape, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.shape = shape
+        self.register_buffer("columns", torch.tensor(list(columns)))
+        inputs = len(columns) + (dimension if shape.profile else 0)
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
+        self.register_buffer("slope", torch.ones(()))
+        self.register_buffer("offset", torch.zeros(()))
+        self.layers = (
+            nn.Sequential(nn.Linear(inputs, shape.hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(shape.hidden, 1))
+            if shape.hidden
+            else nn.Sequential(nn.Linear(inputs, 1))
         )
 
+    def inputs(self, profile: Tensor, statistics: Tensor) -> Tensor:
+        """`[n, dimension]` and `[n, statistics]` → `[n, inputs]`, not standardised."""
+        read = statistics[:, self.get_buffer("columns")]
+        return torch.cat([read, profile], -1) if self.shape.profile else read
 
-@dataclass(frozen=True)
-class Fitted:
-    """A head and what validation said of it."""
+    def raw(self, inputs: Tensor) -> Tensor:
+        """`[n, inputs]` → `[n]`, the logit before calibration."""
+        standardised = (inputs - self.get_buffer("mean")) / self.get_buffer("spread")
+        logits: Tensor = self.layers(standardised)
+        return logits.squeeze(-1)
 
-    head: TraitHead
-    held_back: float
-    """Ridge or weight decay."""
-    log_loss: float
-    """Of validation, after calibration."""
-
-
-def fit(train: Part, validation: Part, dimension: int, seed: int) -> list[Fitted]:
-    """Heads of all shapes, the best by validation first."""
-    columns = range(len(STATISTICS))
-    fitted = [
-        _fitted(shape, columns, held_back, train, validation, dimension, seed)
-        for shape in _SHAPES
-        for held_back in (_DECAYS if shape.hidden else _RIDGES)
-    ]
-    return sorted(fitted, key=lambda each: each.log_loss)
+    def forward(self, profile: Tensor, statistics: Tensor) -> Tensor:
+        """`[n, dimension]` and `[n, statistics]` → `[n]`, the calibrated logit."""
+        raw = self.raw(self.inputs(profile, statistics))
+        return raw * self.get_buffer("slope") + self.get_buffer("offset")
 
 
-def fit_rfm(train: Part, validation: Part, seed: int) -> Fitted:
-    """The baseline: a logistic regression on recency, frequency and monetary value, tuned and calibrated alike."""
-    return fit_linear([STATISTICS.index(name) for name in RFM], train, validation, seed)
+class TraitHeads(nn.Module):
+    """All heads as one graph."""
 
+    def __init__(self, heads: Sequence[TraitHead]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
 
-def fit_linear(columns: Sequence[int], train: Part, validation: Part, seed: int) -> Fitted:
-    """The logistic regression on some columns of the statistics that validation likes best."""
-    fitted = [_fitted(Shape(False, 0), columns, ridge, train, validation, 0, seed) for ridge in _RIDGES]
-    return min(fitted, key=lambda each: each.log_loss)
+    def forward(self, profile: Tensor, statistics: Tensor) -> Tensor:
+        """Probabilities of the traits.
 
+        Args:
+            profile: `[n, dimension]`.
+            statistics: `[n, len(STATISTICS)]`.
 
-def probabilities(head: TraitHead, known: Known) -> NDArray[np.float64]:
-    """`[samples]`, calibrated."""
-    with torch.no_grad():
-        logits = head(torch.from_numpy(known.profile), torch.from_numpy(known.statistics))
-    return torch.sigmoid(logits.double()).numpy()
-
-
-def _fitted(
-    shape: Shape,
-    columns: Sequence[int],
-    held_back: float,
-    train: Part,
-    validation: Part,
-    dimension: int,
-    seed: int,
-) -> Fitted:
-    torch.manual_seed(seed)
-    head = TraitHead(dimension, columns, shape, dropout=0.2)
-    profile, statistics, label = train.tensors()
-    inputs = head.inputs(profile, statistics)
-    head.get_buffer("mean").copy_(inputs.mean(0))
-    head.get_buffer("spread").copy_(inputs.std(0).clamp(min=1e-6))
-    if shape.hidden:
-        _descend(head, inputs, label, validation, held_back, seed)
-    else:
-        _solve(head, inputs, label, held_back)
-    calibrate(head.eval(), validation)
-    found = probabilities(head, validation.known)
-    return Fitted(head, held_back, metrics.log_loss(found, validation.label, np.ones(len(found))))
-
-
-def _solve(head: TraitHead, inputs: Tensor, label: Tensor, ridge: float) -> None:
-    """Ridge logistic regression by L-BFGS."""
-    weight = head.layers[0].get_parameter("weight")
-    with torch.no_grad():
-        for parameter in head.parameters():
-            parameter.zero_()
-    solver = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        solver.zero_grad()
-        value = functional.binary_cross_entropy_with_logits(head.raw(inputs), label) + ridge * weight.square().sum()
-        value.backward()
-        return value
-
-    solver.step(loss)
-
-
-def _descend(head: TraitHead, inputs: Tensor, label: Tensor, validation: Part, decay: float, seed: int) -> None:
-    """AdamW, with the weights of the epoch that validation likes best."""
-    optimiser = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=decay)
-    random = torch.Generator().manual_seed(seed)
-    profile, statistics, held_out = validation.tensors()
-    best, kept, since = float("inf"), copy.deepcopy(head.state_dict()), 0
-    for _ in range(_EPOCHS):
-        head.train()
-        for rows in torch.randperm(len(label), generator=random).split(_BATCH):
-            optimiser.zero_grad()
-            functional.binary_cross_entropy_with_logits(head.raw(inputs[rows]), label[rows]).backward()
-            optimiser.step()
-        head.eval()
-        with torch.no_grad():
-            loss = float(functional.binary_cross_entropy_with_logits(head(profile, statistics), held_out))
-        since += 1
-        if loss < best:
-            best, kept, since = loss, copy.deepcopy(head.state_dict()), 0
-        if since == _PATIENCE:
-            break
-    head.load_state_dict(kept)
-
-
-def calibrate(head: TraitHead, part: Part) -> None:
-    """Slope and offset of the logit that fit the labels of a part best.
-
-    Platt 1999 ("Probabilistic outputs for support vector machines"), section 2.2, with his smoothed targets.
-    """
-    profile, statistics, label = part.tensors()
-    with torch.no_grad():
-        raw = head.raw(head.inputs(profile, statistics)).double()
-    positives = float(label.sum())
-    target = torch.where(label > 0, (positives + 1) / (positives + 2), 1 / (len(label) - positives + 2)).double()
-    line = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-    solver = torch.optim.LBFGS([line], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        solver.zero_grad()
-        value = functional.binary_cross_entropy_with_logits(raw * line[0] + line[1], target)
-        value.backward()
-        return value
-
-    solver.step(loss)
-    head.get_buffer("slope").copy_(line.detach()[0])
-    head.get_buffer("offset").copy_(line.detach()[1])
+        Returns:
+            `probability [n, traits]`.
+        """
+        return torch.sigmoid(torch.stack([head(profile, statistics) for head in self.heads], -1))

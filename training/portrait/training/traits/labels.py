@@ -31,11 +31,12 @@ from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.logs.amounts import read_number
 from portrait.features.logs.timestamps import read_time
+from portrait.training.dataset.readers import parquet_relation
+from portrait.training.dataset.sql import literal
 from portrait.training.errors import DataError, TrainingError
 from portrait.training.prepare import tables
-from portrait.training.prepare.engine import engine, literal, one
+from portrait.training.prepare.engine import engine, one
 from portrait.training.prepare.values import moment, number, record_id
-from portrait.training.readers import parquet_relation
 from portrait.training.traits.declarations import Declarations, Trait
 from portrait.training.traits.isolation import Isolated, OutOfBoundsError, isolated
 

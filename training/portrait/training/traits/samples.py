@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.features.histories.statistics import STATISTICS, compute_statistics
-from portrait.training import retrieval
-from portrait.training.corpus import Corpus
-from portrait.training.model import PortraitModel, TextCache
+from portrait.training.dataset.corpus import Corpus
+from portrait.training.encoders import retrieval
+from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.traits.declarations import Trait
 from portrait.training.traits.labels import Labeller
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.training.dataset.sql import literal
 from portrait.training.prepare import schema, tables
-from portrait.training.prepare.engine import literal
 
 _SEQUENCES, _TITLES = "user_sequence.txt", "derived_asin_title.csv"
 

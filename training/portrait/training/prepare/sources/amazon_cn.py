@@ -7,8 +7,8 @@ import duckdb
 from portrait.features.events import EventType
 from portrait.features.logs.amounts import read_number
 from portrait.features.logs.timestamps import read_time
+from portrait.training.dataset.sql import literal
 from portrait.training.prepare import schema, tables
-from portrait.training.prepare.engine import literal
 from portrait.training.prepare.values import moment, number, strings
 
 _RATINGS, _PRODUCTS = "ratings.csv", "products.csv"

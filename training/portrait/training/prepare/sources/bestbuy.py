@@ -10,8 +10,8 @@ import duckdb
 
 from portrait.features.events import EventType
 from portrait.features.logs.timestamps import read_time
+from portrait.training.dataset.sql import literal
 from portrait.training.prepare import schema, tables
-from portrait.training.prepare.engine import literal
 from portrait.training.prepare.values import moment
 
 _CLICKS, _TITLES = ("train.csv", "test.csv"), "sku_name.tsv"

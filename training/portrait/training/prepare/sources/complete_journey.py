@@ -10,10 +10,10 @@ import duckdb
 
 from portrait.features.events import EventType
 from portrait.features.installation import explain_install
+from portrait.training.dataset.readers import parquet_relation
+from portrait.training.dataset.sql import literal
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import schema, tables
-from portrait.training.prepare.engine import literal
-from portrait.training.readers import parquet_relation
 
 _TRANSACTIONS, _PRODUCTS, _PEOPLE = "transactions.parquet", "products.parquet", "demographics.parquet"
 

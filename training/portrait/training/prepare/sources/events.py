@@ -16,11 +16,11 @@ from portrait.features.logs.amounts import read_number
 from portrait.features.logs.descriptions import read_categories
 from portrait.features.logs.event_types import EVENT_TYPE_NAMES
 from portrait.features.logs.timestamps import read_time
+from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
 from portrait.training.prepare import currencies, parts, schema, tables
-from portrait.training.prepare.engine import identifier, literal
 from portrait.training.prepare.parts import Part
-from portrait.training.prepare.plain import plain
+from portrait.training.prepare.plain_files import plain
 from portrait.training.prepare.signs import type_name
 from portrait.training.prepare.values import brand, categories, moment, number, record_id, text, words
 

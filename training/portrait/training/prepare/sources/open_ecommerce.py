@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.training.dataset.readers import parquet_relation
+from portrait.training.dataset.sql import literal
 from portrait.training.prepare import schema, tables
-from portrait.training.prepare.engine import literal
-from portrait.training.readers import parquet_relation
 
 _PURCHASES = "derived_purchases_without_sensitive_columns.parquet"
 

@@ -1,0 +1,95 @@
+"""The item index: cold items borrow, in the index as in the model's own vectors, and known items stay themselves."""
+
+import numpy as np
+import pytest
+import torch
+from support import tiny_data
+
+from portrait.features.text.tokenizer import TextTokenizer
+from portrait.training.dataset.corpus import Corpus, load
+from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.model import PortraitModel, TextCache
+from portrait.training.encoders.retrieval import item_vectors
+from portrait.training.enums import Preset
+from portrait.training.ranker import item_index as indexes
+from portrait.training.ranker.model import Ranker
+from portrait.training.ranker.ranking import choose_simulated_cold
+from portrait.training.settings import TrainSettings
+
+NEW = [1, 5]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return load(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=12, events=10))
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_data.write_bert(tmp_path_factory.mktemp("bert")))
+
+
+@pytest.fixture
+def counts(corpus: Corpus) -> np.ndarray:
+    counts = np.arange(1.0, len(corpus.items) + 1.0)
+    counts[NEW] = 0.0
+    return counts
+
+
+def _model(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> tuple[PortraitModel, TextCache]:
+    torch.manual_seed(0)
+    settings = TrainSettings.of(Preset.QUICK, base_model=bert, dimension=16, towers=towers)
+    model = PortraitModel(settings, len(corpus.items)).eval()
+    model.forget(counts == 0)
+    tokenizer: TextTokenizer = base_tokenizer(bert)
+    cache = TextCache(model.text, tokenizer, corpus.texts)
+    cache.refill()
+    return model, cache
+
+
+@pytest.mark.parametrize("towers", [1, 2])
+def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> None:
+    model, cache = _model(corpus, bert, counts, towers)
+    own = item_vectors(model, cache, corpus)
+    index = indexes.make(model, cache, corpus, counts)
+    known = ~index.is_cold
+    assert np.flatnonzero(index.is_cold).tolist() == NEW
+    assert np.array_equal(index.vectors[known], own[known])
+    assert not np.allclose(index.vectors[NEW], own[NEW], atol=1e-2)
+    assert (index.popularity[NEW] > 0).all()
+    indexes.set_cold_residuals(model, cache, corpus, counts)
+    assert np.allclose(item_vectors(model, cache, corpus), index.vectors, atol=1e-6)
+    # A residual that is set already does not change.
+    again = indexes.make(model, cache, corpus, counts)
+    assert np.allclose(again.vectors, index.vectors, atol=1e-6)
+
+
+def test_a_simulated_cold_item_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
+    model, cache = _model(corpus, bert, counts, towers=1)
+    before = counts.copy()
+    index = indexes.make(model, cache, corpus, counts, simulated_cold=np.array([3]))
+    assert index.is_cold[3]
+    assert 3 not in index.neighbours.rows
+    assert np.array_equal(counts, before)
+
+
+def test_only_known_items_are_simulated_cold_items() -> None:
+    counts = np.ones(200)
+    counts[:50] = 0.0
+    chosen = choose_simulated_cold(counts, seed=0)
+    assert len(np.unique(chosen)) == 15
+    assert (counts[chosen] > 0).all()
+
+
+def test_the_boost_lifts_cold_items_and_no_chances() -> None:
+    torch.manual_seed(0)
+    ranker = Ranker(20.0, 0.01)
+    features = torch.zeros(1, 2, ranker.correction[0].in_features - 3)
+    features[0, 1, 1] = 1.0  # the second candidate is a cold item
+    arguments = (torch.zeros(1, 4), torch.zeros(1, 4), torch.zeros(1, 2, 4), features)
+    before = ranker(*arguments)
+    ranker.cold_item_boost.fill_(1.5)
+    after = ranker(*arguments)
+    assert (after[0] - before[0]).tolist() == [[0.0, 1.5]]
+    assert torch.equal(after[1], before[1])
+    assert torch.equal(after[2], before[2])

@@ -1,0 +1,188 @@
+"""A canonical data set as arrays: what samples are cut from."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
+from portrait.features.histories.history_arrays import (
+    EventColumns,
+    compute_event_numbers,
+    compute_search_seconds,
+    find_leading_searches,
+)
+from portrait.features.histories.statistics import compute_spending
+from portrait.features.items.prices import PriceScale
+from portrait.features.text.normalisation import item_text, normalise_text
+from portrait.training.dataset import tables as prepared_tables
+from portrait.training.errors import TrainingError
+
+NO_ITEM = -1
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Events, items and texts of a data set. Events are sorted by shopper, oldest first.
+
+    Items and searches share one list of distinct texts, so that the text encoder reads each text once.
+    """
+
+    shopper_ids: list[str]
+    starts: NDArray[np.int64]
+    """`[shoppers + 1]`: the events of shopper s are `starts[s]:starts[s + 1]`."""
+    columns: EventColumns
+    """All events."""
+    event_item: NDArray[np.int64]
+    """`[events]`: row of the event's item, -1 for a search."""
+    event_text: NDArray[np.int64]
+    """`[events]`: row of the text that stands for the event: of the query, or of the item."""
+    event_search: NDArray[np.int64]
+    """`[events]`: the search that led to the event, -1 if none is known."""
+    event_spent: NDArray[np.float64]
+    """`[events]`: price times quantity, 0 if the price is unknown."""
+    event_price: NDArray[np.float64]
+    """`[events]`: price of one unit, in the shop's currency; NaN if unknown."""
+    items: list[Item]
+    item_text: NDArray[np.int64]
+    """`[items]`: row of the item's text."""
+    item_percentile: NDArray[np.float64]
+    """`[items]`: price percentile in the item's category, NaN if unknown."""
+    texts: list[str]
+    price_scale: PriceScale
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Ids of the items, in row order."""
+        return [item.item_id for item in self.items]
+
+    @cached_property
+    def event_shopper(self) -> NDArray[np.int64]:
+        """`[events]`: who did each event."""
+        return np.repeat(np.arange(len(self.shopper_ids)), np.diff(self.starts))
+
+    @cached_property
+    def shopper_start(self) -> NDArray[np.int64]:
+        """`[events]`: the first event of each event's shopper."""
+        return self.starts[self.event_shopper]
+
+    @cached_property
+    def context_end(self) -> NDArray[np.int64]:
+        """`[events]`: the end of each event's context, which is the first event of its own moment.
+
+        The context of event e is `shopper_start[e]:context_end[e]`: what its shopper did strictly earlier.
+        """
+        time = self.columns.time
+        begins = np.ones(len(time), dtype=bool)
+        begins[1:] = ~(time[1:] == time[:-1])
+        begins[self.starts[:-1]] = True
+        return np.maximum.accumulate(np.where(begins, np.arange(len(time)), 0))
+
+    @cached_property
+    def has_context(self) -> NDArray[np.bool_]:
+        """`[events]`: whether its shopper did something strictly earlier, so that it may be foreseen."""
+        return self.context_end > self.shopper_start
+
+    @cached_property
+    def event_numbers(self) -> NDArray[np.float32]:
+        """`[events, len(EVENT_NUMBERS)]`."""
+        return compute_event_numbers(self.columns)
+
+
+def load(folder: Path) -> Corpus:
+    """Read the folder that `portrait prepare` wrote.
+
+    Raises:
+        TrainingError: the folder is not one, or holds no event with an item.
+    """
+    events = prepared_tables.read(folder, "events", prepared_tables.EVENTS).sort("shopper_id", "sequence")
+    items_table = prepared_tables.read(folder, "items", prepared_tables.ITEMS)
+    # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
+    events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
+    events = events.filter(pl.col("type").is_in([kind.value for kind in EVENT_TYPES]))
+    items = _items(items_table.filter(pl.col("catalogue") == DEFAULT_CATALOGUE))
+    if events["item_id"].drop_nulls().is_empty():
+        raise TrainingError(f"{folder} holds no event with an item of the catalogue {DEFAULT_CATALOGUE!r}")
+    return _corpus(events, items)
+
+
+def _items(table: pl.DataFrame) -> list[Item]:
+    return [
+        Item(
+            item_id=row["item_id"],
+            title=row["title"],
+            catalogue=row["catalogue"],
+            category_path=tuple(row["category_path"] or ()),
+            brand=row["brand"],
+            attributes={pair["key"]: pair["value"] for pair in row["attributes"] or ()},
+            price=row["price"],
+        )
+        for row in table.iter_rows(named=True)
+    ]
+
+
+def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
+    prices = np.array([np.nan if item.price is None else item.price for item in items], dtype=np.float64)
+    scale = PriceScale.fit([item.category_path for item in items], prices)
+    rows = {item.item_id: row for row, item in enumerate(items)}
+    event_item = np.array([rows.get(item_id, NO_ITEM) for item_id in events["item_id"]], dtype=np.int64)
+
+    text_rows: dict[str, int] = {}
+    item_rows = np.array([text_rows.setdefault(item_text(item), len(text_rows)) for item in items], dtype=np.int64)
+    queries = events["query"].to_list()
+    event_text = np.array(
+        [
+            item_rows[item] if item != NO_ITEM else text_rows.setdefault(normalise_text(query or ""), len(text_rows))
+            for item, query in zip(event_item.tolist(), queries, strict=True)
+        ],
+        dtype=np.int64,
+    )
+    lengths = events.group_by("shopper_id", maintain_order=True).len()
+    starts = np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64)
+    columns = _columns(events, event_item, items, scale)
+    event_search = find_leading_searches(starts, columns.type_code, columns.time, queries)
+    return Corpus(
+        shopper_ids=lengths["shopper_id"].to_list(),
+        starts=starts,
+        columns=dataclasses.replace(columns, search_seconds=compute_search_seconds(columns.time, event_search)),
+        event_item=event_item,
+        event_text=event_text,
+        event_search=event_search,
+        event_spent=compute_spending(_number(events, "price"), _number(events, "quantity")),
+        event_price=events["price"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),
+        items=items,
+        item_text=item_rows,
+        item_percentile=np.array([scale.percentile(item.category_path, item.price) for item in items]),
+        texts=list(text_rows),
+        price_scale=scale,
+    )
+
+
+def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale) -> EventColumns:
+    """What the table says of each event by itself; which search led to it is not known yet."""
+    prices = events["price"].to_list()
+    percentiles = [
+        scale.percentile(items[item].category_path, price) if item != NO_ITEM else float("nan")
+        for item, price in zip(event_item.tolist(), prices, strict=True)
+    ]
+    codes = {kind.value: code for kind, code in EVENT_TYPE_CODES.items()}
+    microseconds = events["time"].dt.epoch("us").cast(pl.Float64)
+    return EventColumns(
+        type_code=events["type"].cast(pl.String).replace_strict(codes, return_dtype=pl.Int64).to_numpy(),
+        time=(microseconds / 1e6).fill_null(float("nan")).to_numpy().astype(np.float64),
+        price_percentile=np.array(percentiles, dtype=np.float64),
+        dwell_seconds=_number(events, "dwell_seconds"),
+        position=_number(events, "position"),
+        search_seconds=np.full(len(events), np.nan),
+        rating=_number(events, "rating"),
+        quantity=_number(events, "quantity"),
+    )
+
+
+def _number(events: pl.DataFrame, name: str) -> NDArray[np.float64]:
+    """`[events]`: a column of numbers, NaN where it is null."""
+    return events[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)

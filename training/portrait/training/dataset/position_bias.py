@@ -1,0 +1,89 @@
+"""Position bias: what stands high in a list is looked at more, so a click there says less about the item.
+
+An item at position k is looked at with propensity `k^-severity` (Joachims et al. 2017, "Unbiased Learning-to-Rank with
+Biased Feedback", section 7.1), and is clicked only if looked at. An event whose position is known is weighted by the
+inverse of its propensity, clipped; all others count 1.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_expit
+
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.settings import TrainSettings
+
+HIGHEST_WEIGHT = 10.0
+"""No click counts more than so many clicks at the first position: rare ones would drown the rest in noise."""
+_DEEPEST = 20
+"""Only clicks down to this position are compared: below, few items are seen often enough."""
+_MOST_SEVERE = 3.0
+
+
+def severity(query: NDArray[np.int64], item: NDArray[np.int64], position: NDArray[np.int64]) -> float:
+    """How fast propensities fall with the position; 0 where the clicks do not tell.
+
+    Items that were clicked at several positions of one query's results tell it, as their relevance is the same at
+    each of them. This is the harvesting of interventions of Agarwal et al. (2019, "Estimating Position Bias without
+    Intrusive Interventions"), by the likelihood of Aslanyan and Porwal (2019, "Position Bias Estimation for Unbiased
+    Learning-to-Rank in eCommerce Search"), which needs no relevance: a click at one of the positions k and l is at k
+    with chance `k^-s / (k^-s + l^-s)`, if the item was shown at both as often.
+
+    A log of clicks does not say how often that was. The more relevant of two items that change places was shown
+    higher, the other lower: this cancels out where items count alike, so each counts once for a pair of positions,
+    however often it was clicked. A position that was shown but never clicked is not compared, so few clicks make the
+    estimate too low, never too high; there a normal prior of width 1 around 0 speaks as well.
+
+    Args:
+        query: `[clicks]`, whose results were clicked, -1 if unknown.
+        item: `[clicks]`.
+        position: `[clicks]`, from 1.
+    """
+    near, far, share = _compared(query, item, position)
+    if not len(share):
+        return 0.0
+    distance = np.log(far / near)
+
+    def loss(value: float) -> float:
+        likelihood = share * log_expit(value * distance) + (1.0 - share) * log_expit(-value * distance)
+        return float(-likelihood.sum() + value**2 / 2.0)
+
+    return float(minimize_scalar(loss, bounds=(0.0, _MOST_SEVERE), method="bounded").x)
+
+
+def _compared(
+    query: NDArray[np.int64], item: NDArray[np.int64], position: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Pairs of positions, near and far, at which one item was clicked for one query; the near one's share of clicks."""
+    places, clicks = np.unique(np.stack([query, item, position])[:, position <= _DEEPEST], axis=1, return_counts=True)
+    pairs = []
+    for lag in range(1, _DEEPEST):
+        same = (places[:2, lag:] == places[:2, :-lag]).all(0)
+        share = clicks[:-lag] / (clicks[:-lag] + clicks[lag:])
+        pairs.append(np.stack([places[2, :-lag], places[2, lag:], share])[:, same])
+    near, far, share = np.concatenate(pairs, axis=1)
+    return near, far, share
+
+
+def event_weights(corpus: Corpus, learnt: NDArray[np.bool_], settings: TrainSettings) -> NDArray[np.float32]:
+    """`[events]`: what each event counts as a target; exactly 1 where no position is known.
+
+    Weights of the learnt events with a position have mean 1 (self-normalised: Swaminathan and Joachims 2015), so that
+    these events together count what they counted before.
+
+    Args:
+        corpus: the events.
+        learnt: `[events]`, those that training may learn from; the others tell nothing of the bias.
+        settings: whether position bias is corrected at all.
+    """
+    weight = np.ones(len(corpus.event_item), dtype=np.float32)
+    known = (corpus.event_item != NO_ITEM) & (corpus.columns.position >= 1.0)
+    told = known & learnt
+    if not settings.position_bias or not told.any():
+        return weight
+    query = np.where(corpus.event_search >= 0, corpus.event_text[corpus.event_search], -1)
+    position = np.where(known, corpus.columns.position, 1.0)
+    fall = severity(query[told], corpus.event_item[told], position[told].astype(np.int64))
+    inverse = np.minimum(position**fall, HIGHEST_WEIGHT)
+    weight[known] = (inverse / inverse[told].mean())[known]
+    return weight

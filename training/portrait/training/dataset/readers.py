@@ -1,0 +1,96 @@
+"""Readers of tables with every option pinned: what is read hangs on the file alone, not on its name or its folder.
+
+DuckDB and Polars read a path as a pattern, `~` as the home folder, and a folder `type=view/` as a column. No other
+module calls their readers.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import polars as pl
+
+from portrait.features.files.path_names import utf8_path
+from portrait.training.dataset.sql import literal
+from portrait.training.errors import TrainingError
+
+MAX_CSV_LINE, MAX_JSON_LINE = 2_000_000, 16 << 20
+"""Bytes of a line; longer ones are refused."""
+
+_WILDCARDS = "*?["
+_PLACE = "hive_partitioning = false, filename = false, union_by_name = false"
+
+
+def parquet_relation(file: Path, *, numbered: bool = False, mending: str = "strict") -> str:
+    """SQL of a Parquet file's rows; bytes that have no type are UTF-8.
+
+    Args:
+        file: its path.
+        numbered: add the column `file_row_number`, from 0; the file may have no column of that name then.
+        mending: what becomes of bytes that are not UTF-8: `strict` refuses them, `replace` or `ignore` mends them.
+    """
+    return (
+        f"read_parquet({_name(file)}, file_row_number = {str(numbered).lower()}, binary_as_string = true, "
+        f"utf8_validation = '{mending}', {_PLACE})"
+    )
+
+
+def csv_relation(file: Path, columns: Collection[str], delimiter: str, quote: str = '"', *, header: bool = True) -> str:
+    """SQL of a delimited file's rows: UTF-8, not compressed, all columns text."""
+    typed = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns)
+    # The dialect is given, not guessed: a guess that a broken row leads astray would hide the broken row.
+    return (
+        f"read_csv({_name(file)}, auto_detect = false, strict_mode = true, header = {str(header).lower()}, "
+        f"delim = {literal(delimiter)}, quote = '{quote}', escape = '{quote}', columns = {{{typed}}}, "
+        f"compression = 'none', encoding = 'utf-8', max_line_size = {MAX_CSV_LINE}, null_padding = false, "
+        f"ignore_errors = false, {_PLACE})"
+    )
+
+
+def json_lines_relation(file: Path) -> str:
+    """SQL of a file's JSON lines, not compressed: one column, `json`."""
+    return (
+        f"read_ndjson_objects({_name(file)}, compression = 'none', maximum_object_size = {MAX_JSON_LINE}, "
+        f"ignore_errors = false, {_PLACE})"
+    )
+
+
+def parquet_schema_relation(file: Path) -> str:
+    """SQL of a Parquet file's columns and fields, parents first: `name`, `num_children`."""
+    return f"parquet_schema({_name(file)})"
+
+
+def read_parquet(file: Path, columns: Collection[str] | None = None) -> pl.DataFrame:
+    """Read a Parquet file as a whole.
+
+    Args:
+        file: its path.
+        columns: those that are wanted; all if None.
+
+    Raises:
+        OSError, polars.exceptions.PolarsError: it can't be read.
+    """
+    table = scan_parquet(file)
+    return (table if columns is None else table.select(*columns)).collect()
+
+
+def scan_parquet(file: Path) -> pl.LazyFrame:
+    """Open a Parquet file for a query.
+
+    Raises:
+        OSError: it is no file.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is no file")
+    return pl.scan_parquet(utf8_path(file), glob=False, hive_partitioning=False)
+
+
+def _name(file: Path) -> str:
+    """A file's path as an SQL literal that matches that file only.
+
+    Raises:
+        TrainingError: no pattern does.
+    """
+    path = str(file.absolute())
+    if "\\" in path and any(wildcard in path for wildcard in _WILDCARDS):
+        raise TrainingError(f"{file} can't be read: its path holds a backslash beside one of {_WILDCARDS}; rename it")
+    return literal(Path("".join(f"[{letter}]" if letter in _WILDCARDS else letter for letter in path)))

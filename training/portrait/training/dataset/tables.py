@@ -1,0 +1,81 @@
+"""The tables of a prepared data set: the columns that training reads, each of one type."""
+
+from pathlib import Path
+
+import polars as pl
+
+from portrait.training.dataset import readers
+from portrait.training.errors import TrainingError
+
+EVENTS: dict[str, pl.DataType] = {
+    "shopper_id": pl.String(),
+    "sequence": pl.Int64(),
+    "type": pl.String(),
+    "time": pl.Datetime("us", "UTC"),
+    "item_id": pl.String(),
+    "catalogue": pl.String(),
+    "query": pl.String(),
+    "price": pl.Float64(),
+    "quantity": pl.Float64(),
+    "rating": pl.Float64(),
+    "dwell_seconds": pl.Float64(),
+    "position": pl.Float64(),
+}
+ITEMS: dict[str, pl.DataType] = {
+    "item_id": pl.String(),
+    "catalogue": pl.String(),
+    "title": pl.String(),
+    "category_path": pl.List(pl.String()),
+    "brand": pl.String(),
+    "attributes": pl.List(pl.Struct({"key": pl.String(), "value": pl.String()})),
+    "price": pl.Float64(),
+}
+SHOPPERS: dict[str, pl.DataType] = {
+    "shopper_id": pl.String(),
+    "age_band": pl.String(),
+    "gender": pl.String(),
+    "region": pl.String(),
+}
+
+
+READ_ERRORS = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What Polars raises on a file that is missing, broken or of other columns; the last is no `Exception`."""
+
+
+def scan(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """A table of a prepared data set, not read yet; a column that the file lacks is left out.
+
+    Raises:
+        TrainingError: there is no such file, or it is no Parquet file of these columns.
+    """
+    path = folder / f"{name}.parquet"
+    if not path.is_file():
+        raise not_prepared(folder, f"{path} is missing" if not path.exists() else f"{path} is no file")
+    try:
+        frame = readers.scan_parquet(path)
+        held = frame.collect_schema()
+    except READ_ERRORS as error:
+        raise not_prepared(folder, f"{path}: {error}") from error
+    return frame.select(pl.col(column).cast(kind) for column, kind in columns.items() if column in held)
+
+
+def read(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+    """All of a table of a prepared data set.
+
+    Raises:
+        TrainingError: the file is missing or broken, or lacks a column.
+    """
+    frame = scan(folder, name, columns)
+    held = frame.collect_schema().names()
+    if missing := [column for column in columns if column not in held]:
+        raise not_prepared(folder, f"{name}.parquet has no column {missing[0]!r}")
+    try:
+        return frame.collect()
+    except READ_ERRORS as error:
+        raise not_prepared(folder, f"{name}.parquet: {error}") from error
+
+
+def not_prepared(folder: Path, problem: str) -> TrainingError:
+    """The error for a folder that holds no data set, in one line."""
+    told = " ".join(problem.split())
+    return TrainingError(f"{folder} is not a prepared data set ({told}); run `portrait prepare` first")

@@ -1,0 +1,25 @@
+"""Concealment: the last step of a profile encoder that shall not tell what shoppers declared about themselves."""
+
+import torch
+from torch import Tensor, nn
+
+from portrait.training.encoders.subspaces import unit
+
+
+class Concealment(nn.Module):
+    """A linear map and an offset, then unit length per tower again; `training.conceal` fits it.
+
+    Args:
+        dimension: length of profiles.
+        towers: equal parts of them.
+    """
+
+    def __init__(self, dimension: int, towers: int) -> None:
+        super().__init__()
+        self.towers = towers
+        self.register_buffer("matrix", torch.eye(dimension))
+        self.register_buffer("offset", torch.zeros(dimension))
+
+    def forward(self, profile: Tensor) -> Tensor:
+        """`[…, dimension]` → the same shape, unit length."""
+        return unit(profile @ self.get_buffer("matrix").T + self.get_buffer("offset"), self.towers)

@@ -1,0 +1,93 @@
+"""The fine-tuned BERT: texts to unit vectors in the space that items, queries and profiles share."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel
+
+from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
+from portrait.training.encoders.base_model import load_config, load_weights
+from portrait.training.encoders.subspaces import unit
+from portrait.training.errors import TrainingError, one_line
+
+
+def attends_causally(bert: nn.Module, vocabulary: int) -> bool:
+    """Whether a text's first token never sees those behind it: of a decoder, only the last has read the whole text.
+
+    Told by what the model does: configurations name it in many ways. Two texts that share their first token are read;
+    a decoder gives it the same state in both.
+    """
+    ids = torch.randint(vocabulary, (2, MAX_TOKENS), generator=torch.Generator().manual_seed(0))
+    ids[:, 0] = ids[0, 0]
+    training = bert.training
+    with torch.no_grad():
+        first, second = bert.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[:, 0]
+    bert.train(training)
+    return torch.allclose(first, second, rtol=1e-4, atol=1e-5)
+
+
+class TextEncoder(nn.Module):
+    """A Hugging Face encoder with mean pooling, or decoder with last-token pooling, and a projection.
+
+    Args:
+        base_model: folder or name of a BERT-type or GPT-type model.
+        dimension: length of the vectors.
+        towers: equal parts of the vectors that are compared each by itself.
+        pretrained: read the base model's weights; False builds it from its configuration alone.
+
+    Raises:
+        TrainingError: the base model is missing or broken, or reads no texts by itself.
+    """
+
+    def __init__(self, base_model: str, dimension: int, towers: int = 1, pretrained: bool = True) -> None:
+        super().__init__()
+        self.towers = towers
+        # Eager attention is what the ONNX exporter turns into plain matrix products.
+        options = {"attn_implementation": "eager"}
+        try:
+            self.bert: Any
+            if pretrained:
+                self.bert = load_weights(base_model, dtype=torch.float32, **options)
+            else:
+                self.bert = AutoModel.from_config(load_config(base_model), **options)
+            self.vocabulary: int = self.bert.config.vocab_size
+            self.last_token = attends_causally(self.bert, self.vocabulary)
+            self.project = nn.Linear(self.bert.config.hidden_size, dimension, bias=False)
+        except (ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+            raise TrainingError(
+                f"the base model {base_model!r} reads no texts of {MAX_TOKENS} tokens by itself ({one_line(error)})"
+            ) from error
+        nn.init.orthogonal_(self.project.weight)
+
+    def require_vocabulary(self, tokenizer: TextTokenizer) -> None:
+        """Require that the model has a vector for each token of a tokenizer.
+
+        Raises:
+            TrainingError: it has not: they are not of one base model.
+        """
+        if (tokens := tokenizer.vocabulary_size) > self.vocabulary:
+            raise TrainingError(
+                f"the tokenizer of the base model has {tokens} tokens, its weights are for {self.vocabulary}; "
+                "they are not of one model"
+            )
+
+    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The last hidden states of the real tokens as one: `[texts, tokens]` twice → `[texts, hidden]`.
+
+        An encoder's are averaged. Of a decoder's, the last token's is taken: padding stands on the right.
+        """
+        hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        if self.last_token:
+            last = (attention_mask.sum(1) - 1).clamp(min=0)
+            return hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[2])).squeeze(1)
+        weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """`[texts, hidden]` → `[texts, dimension]`, unit length."""
+        return unit(self.project(pooled), self.towers)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """`[texts, tokens]` twice → `embedding [texts, dimension]`, unit length."""
+        return self.head(self.pool(input_ids, attention_mask))

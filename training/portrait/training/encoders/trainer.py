@@ -1,0 +1,337 @@
+"""The training loop of the encoders: epochs, steps, validation, checkpoints."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.nn import functional
+
+from portrait.training import checkpoints, metrics, tracking
+from portrait.training.dataset import position_bias
+from portrait.training.dataset.corpus import Corpus
+from portrait.training.dataset.splits import Holdout
+from portrait.training.encoders import retrieval
+from portrait.training.encoders.model import PortraitModel, TextCache
+from portrait.training.encoders.rank_budget import RankBudget
+from portrait.training.encoders.samples import Batch, Batcher, cut_shared
+from portrait.training.encoders.subspaces import split
+from portrait.training.enums import Tuning
+from portrait.training.errors import TrainingError
+from portrait.training.settings import TrainSettings
+from portrait.training.tracking import Tracker
+
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
+
+_WARM_UP_STEPS = 50
+_FINAL_RATE = 0.05
+_GRADIENT_NORM = 5.0
+_VALIDATION_SHOPPERS = 5_000
+_CHECKPOINT_STEPS = 200
+
+
+Watch = Callable[[int, float], None]
+
+
+@dataclass
+class Position:
+    """How far a run has come."""
+
+    epoch: int = 0
+    batch: int = 0
+    """Batches of the epoch that are done."""
+    step: int = 0
+    best: float = -1.0
+    """Best validation NDCG@10 so far."""
+    stale_epochs: int = 0
+    """Epochs since the best."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One entry an epoch."""
+
+
+class Loop:
+    """Trains the encoders of one run.
+
+    Args:
+        corpus: the events.
+        holdout: which of them are targets.
+        targets: events to learn from, ascending.
+        model: what is trained.
+        cache: the corpus' texts.
+        settings: how.
+        run: folder for checkpoints and scalars.
+        epochs: train so many, without validation; None for as many as validation likes.
+        watch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        holdout: Holdout,
+        targets: NDArray[np.int64],
+        model: PortraitModel,
+        cache: TextCache,
+        settings: TrainSettings,
+        run: Path,
+        epochs: int | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._epochs, self._watch = epochs, watch
+        self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
+        self._model, self._cache = model, cache
+        self._batcher = Batcher(corpus, cut_shared(corpus, targets), settings.places, settings.pairs_per_window)
+        self._optimizer = _optimizer(model, settings)
+        batches = len(self._batcher.epoch(self._random(0)))
+        self._total = min(settings.maximum_steps, settings.maximum_epochs * math.ceil(batches / settings.accumulate))
+        text_steps = self._text_steps(self._total)
+        self._budget = RankBudget(model.text.bert, text_steps) if settings.tuning is Tuning.ADALORA else None
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
+        self._sampler = NegativeSampler(holdout.item_counts, settings)
+        self._weight = torch.from_numpy(position_bias.event_weights(corpus, holdout.train, settings))
+        self._at = Position()
+        self._texts_moved = False
+
+    def train(self, resume: bool) -> int:
+        """Train to the end; leaves the weights of the best epoch by validation in the model, or the last ones.
+
+        Args:
+            resume: go on from the run's last checkpoint, if there is one.
+
+        Returns:
+            After how many epochs the model was as it is left.
+        """
+        if resume and (self._run / CHECKPOINT).exists():
+            self._restore(checkpoints.load(self._run / CHECKPOINT))
+        else:
+            self._cache.refill()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns) as progress, tracking.opened(self._run, self._settings, self._at.step) as tracker:
+            task = progress.add_task("fine-tuning", total=self._total, completed=self._at.step)
+            while not self._ended():
+                self._epoch(tracker, lambda: progress.update(task, completed=self._at.step))
+            if self._epochs is None:
+                tracker.metrics({"validation/best_ndcg@10": self._at.best})
+        self._cache.settle()
+        if self._epochs is not None:
+            return self._at.epoch
+        best = checkpoints.load(self._run / BEST)
+        self._model.load_state_dict(best["model"])
+        self._cache.pooled.copy_(best["texts"])
+        return int(max(self._at.history, key=lambda entry: entry["validation_ndcg@10"])["epoch"]) + 1
+
+    @property
+    def _reads_texts(self) -> bool:
+        """Whether the BERT takes part in the next step."""
+        settings = self._settings
+        late = self._at.step >= settings.texts_from * self._total
+        return late and self._at.step % settings.texts_every == 0 and settings.tuning is not Tuning.FROZEN
+
+    def _text_steps(self, end: int) -> int:
+        """In how many of the steps before `end` the BERT takes part."""
+        first, every = math.ceil(self._settings.texts_from * self._total), self._settings.texts_every
+        return max(0, math.ceil(end / every) - math.ceil(first / every))
+
+    def _ended(self) -> bool:
+        if self._epochs is not None:
+            return self._at.epoch >= self._epochs
+        over = self._at.step >= self._total or self._at.epoch >= self._settings.maximum_epochs
+        return over or self._at.stale_epochs > self._settings.patience
+
+    def _epoch(self, tracker: Tracker, report: Any) -> None:
+        losses = []
+        batches = self._batcher.epoch(self._random(self._at.epoch))
+        while self._at.batch < len(batches) and self._at.step < self._total:
+            group = batches[self._at.batch : self._at.batch + self._settings.accumulate]
+            losses.append(self._step(group))
+            rate = float(self._schedule.get_last_lr()[0])
+            tracker.scalars(self._at.step, {"train/loss": losses[-1], "train/rate": rate})
+            report()
+            if self._at.step % _CHECKPOINT_STEPS == 0:
+                self._checkpoint()
+        if self._texts_moved:
+            # What is validated, and goes on, are the vectors that would be exported now.
+            self._cache.refill()
+            self._texts_moved = False
+        if self._epochs is None:
+            self._judge(tracker, losses)
+        self._at.epoch, self._at.batch = self._at.epoch + 1, 0
+        self._checkpoint()
+
+    def _judge(self, tracker: Tracker, losses: list[float]) -> None:
+        """Validate, and keep the weights if they are the best."""
+        ndcg = self._validate()
+        tracker.scalars(self._at.step, {"validation/ndcg@10": ndcg})
+        entry = {"epoch": self._at.epoch, "step": self._at.step, "validation_ndcg@10": ndcg}
+        self._at.history.append(entry | ({"loss": float(np.mean(losses))} if losses else {}))
+        self._at.stale_epochs += 1
+        if ndcg > self._at.best:
+            self._at.best, self._at.stale_epochs = ndcg, 0
+            best = {"model": self._model.state_dict(), "texts": self._cache.pooled}
+            checkpoints.save(best, self._run / BEST)
+        if self._watch:
+            self._watch(self._at.epoch, ndcg)
+
+    def _step(self, group: list[NDArray[np.int64]]) -> float:
+        """One optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
+        self._model.train()
+        self._optimizer.zero_grad()
+        total, reads_texts = 0.0, self._reads_texts
+        for windows in group:
+            random = self._random(self._at.epoch, self._at.batch)
+            batch = self._batcher.batch(windows, random)
+            if reads_texts:
+                self._texts_moved = True
+                self._cache.refresh(self._texts_to_read(batch, random))
+            loss = self._loss(batch, random)
+            self._require_finite("loss", loss)
+            (loss / len(group)).backward()
+            total += float(loss.detach()) / len(group)
+            self._at.batch += 1
+        self._cache.settle()
+        if reads_texts and self._budget:
+            self._budget.penalty().backward()
+        self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self._model.parameters(), _GRADIENT_NORM))
+        self._optimizer.step()
+        if reads_texts and self._budget:
+            self._budget.allocate(self._text_steps(self._at.step))
+        self._schedule.step()
+        self._at.step += 1
+        return total
+
+    def _require_finite(self, name: str, value: Tensor) -> None:
+        """End a training that has got lost, before the weights and the last checkpoint are.
+
+        Raises:
+            TrainingError: the value is infinite or no number.
+        """
+        if torch.isfinite(value):
+            return
+        settings = self._settings
+        cause = (
+            f"most likely steps are too large: lower learning_rate ({settings.learning_rate:g}), text_learning_rate "
+            f"({settings.text_learning_rate:g}) or scale ({settings.scale:g}), in a new run"
+            if self._at.step
+            else f"most likely the values of the base model {settings.base_model!r} are too large: name another one"
+        )
+        raise TrainingError(f"the {name} is {float(value)} at step {self._at.step + 1}, so training stops; {cause}")
+
+    def _loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
+        """Softmax cross-entropy of the targets among all items, or among sampled ones with log-Q correction; weighted.
+
+        The correction subtracts the log of each sampled item's expected count (Bengio and Senecal 2008, and
+        Yi et al. 2019, section 3.2, for two-tower retrieval).
+        """
+        profiles = self._model.profiles(self._cache, self._corpus, batch)
+        items, log_q, labels = self._sampler.draw(batch.target, random)
+        vectors = self._model.item_vectors(self._cache, self._corpus, torch.from_numpy(items))
+        towers, target = self._settings.towers, torch.from_numpy(labels)
+        # A whole vector has length one, so a tower's own cosine is `towers` times its part of the inner product.
+        scale = self._model.scale * towers
+        pairs = zip(split(profiles, towers).unbind(-2), split(vectors, towers).unbind(-2), strict=True)
+        losses = [
+            functional.cross_entropy(scale * profile @ item.T - torch.from_numpy(log_q), target, reduction="none")
+            for profile, item in pairs
+        ]
+        return (torch.stack(losses).sum(0) * self._weight[batch.target_event]).mean()
+
+    def _texts_to_read(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:
+        """Texts of some of the batch's targets: they get the largest gradients."""
+        rows = np.unique(self._corpus.item_text[batch.target])
+        return random.choice(rows, min(self._settings.texts_per_step, len(rows)), replace=False)
+
+    def _validate(self) -> float:
+        targets = self._holdout.validation
+        if len(targets) > _VALIDATION_SHOPPERS:
+            chosen = np.random.default_rng(self._settings.seed).choice(
+                len(targets), _VALIDATION_SHOPPERS, replace=False
+            )
+            targets = targets[np.sort(chosen)]
+        vectors = retrieval.encode_targets(self._model, self._cache, self._corpus, targets)
+        ranked = retrieval.rank_all(self._corpus, vectors, 10, self._holdout.mask_seen)
+        ranks = retrieval.ranks_of(ranked, self._corpus.event_item[vectors.targets])
+        return float(metrics.ndcg(ranks, 10).mean()) if len(ranks) else 0.0
+
+    def _random(self, *place: int) -> np.random.Generator:
+        """Random numbers that depend on the seed and the place in the run only, so that a resumed run draws alike."""
+        return np.random.default_rng((self._settings.seed, *place))
+
+    def _rate(self, step: int) -> float:
+        """Share of the learning rate at a step: linear warm-up, then linear decay."""
+        return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_FINAL_RATE, 1.0 - step / self._total)
+
+    def _checkpoint(self) -> None:
+        state = {
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "texts": self._cache.pooled,
+            "texts_moved": self._texts_moved,
+            "torch_random": torch.get_rng_state(),
+            "position": vars(self._at),
+        }
+        if self._budget:
+            state["rank_budget"] = self._budget.state()
+        checkpoints.save(state, self._run / CHECKPOINT)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._cache.pooled.copy_(state["texts"])
+        self._texts_moved = state["texts_moved"]
+        torch.set_rng_state(state["torch_random"])
+        self._at = Position(**state["position"])
+        if self._budget:
+            self._budget.restore(state["rank_budget"])
+
+
+class NegativeSampler:
+    """The items that a batch's targets are told from: all that have events, or the batch's own targets and a sample.
+
+    Items without events are no negatives: nothing says that they are not wanted. Half of the sample is drawn by
+    popularity, half uniformly.
+    """
+
+    def __init__(self, item_counts: NDArray[np.float64], settings: TrainSettings) -> None:
+        self._known = np.flatnonzero(item_counts)
+        self._place = np.full(len(item_counts), -1)
+        self._place[self._known] = np.arange(len(self._known))
+        self._sampled = 0 if len(self._known) <= settings.full_softmax_items else settings.negatives
+        uniform = (item_counts > 0) / len(self._known)
+        popular = item_counts / item_counts.sum()
+        self._chances = 0.5 * uniform + 0.5 * popular
+        self._cumulative = np.cumsum(self._chances)
+
+    def draw(
+        self, targets: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Items to score, the log-Q correction of each, and the place of each target among them.
+
+        Args:
+            targets: `[pairs]`, item rows.
+            random: where to draw from.
+        """
+        if not self._sampled:
+            return self._known, np.zeros(len(self._known), dtype=np.float32), self._place[targets]
+        drawn = np.searchsorted(self._cumulative, random.random(self._sampled) * self._cumulative[-1])
+        items, labels = np.unique(np.concatenate([targets, drawn]), return_inverse=True)
+        # A batch's targets come by popularity as well: the expected count adds up both ways of being drawn.
+        expected = (self._sampled + len(targets)) * self._chances[items]
+        return items, np.log(expected).astype(np.float32), labels[: len(targets)]
+
+
+def _optimizer(model: PortraitModel, settings: TrainSettings) -> torch.optim.Optimizer:
+    bert = {id(parameter) for parameter in model.text.bert.parameters()}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if id(p) not in bert], "lr": settings.learning_rate},
+        {"params": [p for p in trained if id(p) in bert], "lr": settings.text_learning_rate},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=settings.weight_decay)

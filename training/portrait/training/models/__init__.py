@@ -1,1 +1,0 @@
-"""The three graphs of a release, as PyTorch modules: text encoder, profile encoder, ranker."""

@@ -1,0 +1,64 @@
+"""All statistics of a release, in one place."""
+
+import dataclasses
+
+import numpy as np
+
+from portrait.features.candidates.associations import Associations
+from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.population.population import Population
+from portrait.features.population.profile_distribution import ProfileDistribution
+from portrait.features.release import layout as release_layout
+from portrait.training.dataset.splits import Holdout, hold_out
+from portrait.training.encoders.retrieval import encode_targets
+from portrait.training.population import cycles, sessions, spending
+from portrait.training.population import interest_dynamics as attention
+from portrait.training.population.taxonomy import Taxonomy
+from portrait.training.run.run import TRAIN_ONLY, TrainedRun
+
+MOST_PROFILES = 5_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Basis:
+    """What the statistics of a run are estimated from: never an event of the test."""
+
+    holdout: Holdout
+    """Of a refit, that of the run before it, which has not learnt from the validation."""
+    associations: Associations
+    """Fitted without the validation."""
+
+    @classmethod
+    def of(cls, trained: TrainedRun) -> "Basis":
+        """The basis of a run."""
+        if not trained.settings.refit:
+            return cls(trained.holdout, trained.associations)
+        before = trained.folder / TRAIN_ONLY / release_layout.ASSOCIATIONS
+        return cls(hold_out(trained.corpus, trained.settings.split), Associations.load(before))
+
+
+def fit(trained: TrainedRun) -> Population:
+    """Estimate the statistics of a run."""
+    corpus, basis, seed = trained.corpus, Basis.of(trained), trained.settings.seed
+    train, taxonomy = basis.holdout.train, Taxonomy.of(trained.corpus)
+    time = corpus.columns.time[train]
+    timed = bool(len(time)) and not np.isnan(time).any()
+    return Population(
+        window_days=float(np.ptp(time)) / SECONDS_PER_DAY if timed else 0.0,
+        interest_dynamics=attention.fit(corpus, taxonomy, train, basis.holdout.validation, basis.associations, seed),
+        brand_shares=spending.brands(corpus, train),
+        session_gap_minutes=sessions.gap_minutes(corpus, train, seed),
+        times_are_days=sessions.times_are_days(corpus),
+        purchase_cycles=cycles.fit(corpus, taxonomy, train, seed) if timed else None,
+        spending=spending.fit(corpus, train),
+        paid_prices=spending.paid(corpus, train),
+        discounted_shares=spending.discounted_shares(corpus, train),
+    )
+
+
+def profiles(trained: TrainedRun) -> ProfileDistribution:
+    """Mean and covariance of the shoppers' profiles at the time of the validation."""
+    targets = attention.sample(Basis.of(trained).holdout.validation, trained.settings.seed)[:MOST_PROFILES]
+    vectors = encode_targets(trained.model, trained.cache, trained.corpus, targets, trained.index.vectors)
+    covariance = np.cov(vectors.profiles.astype(np.float64), rowvar=False)
+    return ProfileDistribution(vectors.profiles.mean(0), covariance.astype(np.float32), vectors.items.mean(0))

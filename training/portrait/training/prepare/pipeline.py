@@ -1,0 +1,134 @@
+"""The canonical folder: written as a whole or not at all."""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from portrait.training.dataset.data_set import REPORT
+from portrait.training.dataset.identity import read_identity
+from portrait.training.dataset.readers import parquet_relation
+from portrait.training.dataset.sql import literal
+from portrait.training.errors import TrainingError
+from portrait.training.prepare import deletions as forgotten
+from portrait.training.prepare import joins, report
+from portrait.training.prepare.cleanup import Limits, clean
+from portrait.training.prepare.engine import engine
+
+FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", REPORT}
+_EVENT_COLUMNS = (
+    "event_id, shopper_id, sequence, type, time, item_id, catalogue, query, price, quantity, rating, dwell_seconds, "
+    "position"
+)
+
+
+def prepare(
+    source: str,
+    load: Callable[[duckdb.DuckDBPyConnection], None],
+    output: Path,
+    limits: Limits | None = None,
+    without: Path | None = None,
+) -> report.Report:
+    """Clean a source and write it to a folder; a data set that stands there is replaced.
+
+    Args:
+        source: name of the source, for the report.
+        load: makes the three views of `schema`.
+        output: the folder.
+        limits: of cleaning; the defaults if None.
+        without: a list of shoppers who were forgotten; see `forgotten`.
+
+    Raises:
+        DataError: the source is malformed.
+        TrainingError: `output` holds something else, or nothing of the source can be kept.
+    """
+    _require_replaceable(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Both stand beside the output: a rename stays on one file system, and spilled tables need its room, not /tmp's.
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as staging,
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-spill-") as spill,
+    ):
+        folder = Path(staging) / "data"
+        folder.mkdir()
+        try:
+            with engine(Path(spill)) as connection:
+                load(connection)
+                forgotten.load(connection, without)
+                written = _write(connection, source, folder, limits or Limits())
+        except (duckdb.Error, OSError) as error:
+            raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
+        if not written.kept:
+            raise TrainingError(f"nothing of the source can be kept: {written.rejected or 'it holds no rows'}")
+        if output.exists():
+            output.rename(Path(staging) / "replaced")
+        folder.rename(output)
+    return written
+
+
+def _require_replaceable(output: Path) -> None:
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise TrainingError(f"{output} is a file; name a new folder")
+    held = {path.name for path in output.iterdir()}
+    if held and (REPORT not in held or not held <= FILES):
+        raise TrainingError(f"{output} is not empty and is not a data set; name a new folder")
+
+
+def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits) -> report.Report:
+    clean(connection, limits)
+    # Before anything is written: it may refuse.
+    joined = joins.measure(connection)
+    _copy(connection, f"SELECT {_EVENT_COLUMNS} FROM events ORDER BY shopper_id, sequence", folder / "events.parquet")
+    events = parquet_relation(folder / "events.parquet")
+    _copy(connection, _items(events, limits), folder / "items.parquet")
+    _copy(connection, _shoppers(events), folder / "shoppers.parquet")
+    _copy(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
+    counted = report.count(connection, source, folder, limits, joined)
+    written = dataclasses.replace(counted, identity=read_identity(folder))
+    (folder / REPORT).write_text(written.to_json() + "\n", encoding="utf-8")
+    return written
+
+
+def _items(events: str, limits: Limits) -> str:
+    """Items of the source, and those that only events name; a missing price is the median of those paid, as is 0."""
+    return f"""
+        WITH paid AS (
+            SELECT catalogue, item_id, median(price) FILTER (price > 0) AS paid
+            FROM {events} WHERE item_id IS NOT NULL GROUP BY ALL
+        ),
+        listed AS (
+            SELECT * FROM raw_items WHERE item_id IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY catalogue, item_id ORDER BY row) = 1
+        )
+        SELECT
+            item_id,
+            catalogue,
+            coalesce(nullif(trim(title), ''), category_path[-1], item_id) AS title,
+            coalesce(category_path, []::VARCHAR[]) AS category_path,
+            nullif(trim(brand), '') AS brand,
+            coalesce(list_filter(attributes, lambda pair: coalesce(trim(pair.value), '') <> ''), []) AS attributes,
+            coalesce(CASE WHEN price > 0 AND price <= {limits.price} THEN price END, paid) AS price
+        FROM listed FULL JOIN paid USING (catalogue, item_id)
+        ORDER BY catalogue, item_id
+    """
+
+
+def _shoppers(events: str) -> str:
+    """Every shopper of the events, with what they declare; who was forgotten has declared nothing since."""
+    return f"""
+        SELECT shopper_id, age_band, gender, region
+        FROM (SELECT DISTINCT shopper_id FROM {events})
+        LEFT JOIN (
+            SELECT * FROM raw_shoppers WHERE {forgotten.HASH} NOT IN (SELECT shopper_sha256 FROM forgotten)
+            QUALIFY row_number() OVER (PARTITION BY shopper_id ORDER BY row) = 1
+        ) USING (shopper_id)
+        ORDER BY shopper_id
+    """
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    connection.execute(f"COPY ({query}) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")

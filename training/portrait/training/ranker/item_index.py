@@ -1,0 +1,68 @@
+"""The item index: what a release says of each item of the catalogue, cold items among them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from portrait.features.candidates.candidate_features import scale_popularity
+from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
+from portrait.training.dataset.corpus import Corpus
+from portrait.training.encoders.model import PortraitModel, TextCache
+from portrait.training.encoders.retrieval import item_vectors, text_vectors
+
+
+@dataclass(frozen=True)
+class ItemIndex:
+    """Items by row."""
+
+    vectors: NDArray[np.float32]
+    """`[items, dimension]`, unit length."""
+    popularity: NDArray[np.float32]
+    """`[items]`, 0 to 1; of a cold item, its neighbours' mean."""
+    is_cold: NDArray[np.bool_]
+    """`[items]`: whether training had no event of it."""
+    neighbours: ColdStartNeighbours
+    """Of each item."""
+
+
+def make(
+    model: PortraitModel,
+    cache: TextCache,
+    corpus: Corpus,
+    item_counts: NDArray[np.float64],
+    simulated_cold: NDArray[np.int64] | None = None,
+) -> ItemIndex:
+    """The index of a trained model.
+
+    Args:
+        model: the encoders.
+        cache: the corpus' texts.
+        corpus: items.
+        item_counts: `[items]`, how often each occurs among the training events.
+        simulated_cold: rows of known items that are simulated as cold.
+    """
+    is_cold = item_counts == 0
+    if simulated_cold is not None:
+        is_cold[simulated_cold] = True
+    vectors, popularity = item_vectors(model, cache, corpus), scale_popularity(item_counts)
+    rows = np.flatnonzero(is_cold)
+    words = text_vectors(model, cache).numpy()[corpus.item_text[rows]]
+    nearest = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
+    vectors[rows] = blend_neighbours(words, nearest, vectors, model.towers)
+    popularity[rows] = nearest.average(popularity)
+    neighbours = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
+    neighbours.rows[rows], neighbours.weights[rows] = nearest.rows, nearest.weights
+    return ItemIndex(vectors, popularity, is_cold, neighbours)
+
+
+def set_cold_residuals(
+    model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]
+) -> None:
+    """Set the model's residuals of cold items from their neighbours, for events of cold items in histories."""
+    index = make(model, cache, corpus, item_counts)
+    rows = np.flatnonzero(index.is_cold)
+    averaged = index.neighbours.select(rows).average(index.vectors) * np.float32(model.towers**0.5)
+    with torch.no_grad():
+        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(averaged)

@@ -1,0 +1,224 @@
+"""What a run is worth: full ranking, probabilities and their calibration, against popularity."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from portrait.features.files.atomic_write import atomic_write
+from portrait.features.files.path_names import utf8_path
+from portrait.training import metrics, tracking
+from portrait.training.dataset.corpus import Corpus
+from portrait.training.encoders.retrieval import Vectors, encode_targets, rank_all, ranks_of, text_vectors
+from portrait.training.enums import Split
+from portrait.training.files import read_object, require_file_target, require_folder_target
+from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
+from portrait.training.ranker import ranking
+from portrait.training.ranker.ranking import Candidates
+from portrait.training.run import run as runs
+from portrait.training.run.folder import SETTINGS
+from portrait.training.run.run import TrainedRun
+
+CUTS = (5, 10, 20)
+DUMPED = 100
+_MEASURES = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The ranked catalogue of each test target, best first."""
+
+    vectors: Vectors
+    chosen: Candidates
+    items: NDArray[np.int64]
+    """`[targets, places]`, -1 where nothing is left."""
+    scores: NDArray[np.float32]
+    """`[targets, places]`."""
+    click: NDArray[np.float64]
+    """`[targets, candidates]`: chance that the candidate is acted on next."""
+    purchase: NDArray[np.float64]
+    """`[targets, candidates]`: chance that it is bought next."""
+
+
+def trained_for(folder: Path, split: Split | None) -> TrainedRun:
+    """The run to evaluate by a split (None: its own): itself, or a twin that has not seen what this split holds out.
+
+    A model that was trained on one split has learnt from events that the other one asks for. The twin is trained
+    with the same settings in `<run>/<split>/`, once.
+    """
+    trained = runs.load(folder)
+    if split in (None, trained.settings.split):
+        return trained
+    twin = folder / split.value
+    if not (twin / runs.MODEL).exists():
+        settings = dataclasses.replace(trained.settings, split=split)
+        runs.train(Path(trained.data["path"]), twin, settings, resume=(twin / SETTINGS).exists())
+    return runs.load(twin)
+
+
+def rank_test(trained: TrainedRun) -> Ranked:
+    """Rank the catalogue for every test target as serving does."""
+    return rank(trained, trained.corpus, trained.holdout.test)
+
+
+def rank(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> Ranked:
+    """Rank the catalogue for some targets as serving does: retrieve, then order by the ranker.
+
+    Args:
+        trained: the run.
+        corpus: the run's own, or other histories of its items and texts.
+        targets: events of the corpus to foresee, ascending.
+    """
+    vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
+    random = np.random.default_rng(trained.settings.seed)
+    chosen = ranking.candidates(corpus, trained.holdout, vectors, trained.index, trained.associations, random)
+    texts = text_vectors(trained.model, trained.cache)
+    scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
+    chances = np.zeros((*chosen.items.shape, 2))
+    with torch.no_grad():
+        for rows in np.array_split(np.arange(len(scores)), max(1, len(scores) // 512)):
+            score, logits = ranking.run_ranker(trained.ranker, vectors, chosen, texts, rows)
+            scores[rows], chances[rows] = score.numpy(), torch.sigmoid(logits).numpy()
+    scores[~chosen.shown] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :DUMPED]
+    scores = np.take_along_axis(scores, order, 1)
+    items = np.where(np.isfinite(scores), np.take_along_axis(chosen.items, order, 1), -1)
+    return Ranked(vectors, chosen, items, scores, chances[..., 0], chances[..., 1])
+
+
+def popular_items(trained: TrainedRun, ranked: Ranked) -> NDArray[np.int64]:
+    """`[targets, places]`: the most popular items for each target under the same protocol, best first."""
+    popular = Vectors(
+        trained.holdout.item_counts[:, None].astype(np.float32),
+        np.ones((len(ranked.vectors.targets), 1), dtype=np.float32),
+        ranked.vectors.targets,
+    )
+    return rank_all(trained.corpus, popular, max(CUTS), trained.holdout.mask_seen)
+
+
+def measure(trained: TrainedRun, ranked: Ranked) -> dict[str, Any]:
+    """Metrics of a run on its test targets, beside those of popularity under the same protocol."""
+    targets = trained.corpus.event_item[ranked.vectors.targets]
+    return {
+        "split": trained.settings.split.value,
+        "shoppers": len(targets),
+        "items": len(trained.corpus.items),
+        "seen_items": "masked" if trained.holdout.mask_seen else "ranked",
+        "ranking": {
+            "portrait": _ranking(ranks_of(ranked.items, targets)),
+            "popularity": _ranking(ranks_of(popular_items(trained, ranked), targets)),
+        },
+        "probabilities": {name: _probabilities(foreseen) for name, foreseen in foresight(trained, ranked).items()},
+    }
+
+
+def _ranking(ranks: NDArray[np.int64]) -> dict[str, Any]:
+    rows = {}
+    for name, measured in _MEASURES.items():
+        for k in CUTS:
+            values = measured(ranks, k)
+            rows[f"{name}@{k}"] = {"value": float(values.mean()), "interval": metrics.interval(values)}
+    return rows
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Chances of one kind, and what came true; a pair is a test target and a candidate."""
+
+    chances: NDArray[np.float64]
+    """`[pairs]`."""
+    labels: NDArray[np.bool_]
+    """`[pairs]`: whether it came true."""
+    weights: NDArray[np.float64]
+    """`[pairs]`: how many items of the catalogue the candidate stands for."""
+
+
+def foresight(trained: TrainedRun, ranked: Ranked) -> dict[str, Foreseen]:
+    """The chances `click` and `purchase`, and those of `popularity` to be acted on; the pairs are the same in all."""
+    chosen = ranked.chosen
+    real = chosen.weight > 0
+    kinds = {
+        "click": (ranked.click, chosen.label),
+        "purchase": (ranked.purchase, chosen.label & chosen.bought[:, None]),
+        "popularity": (_popularity_chances(trained, ranked), chosen.label),
+    }
+    weights = chosen.weight[real].astype(np.float64)
+    return {name: Foreseen(chances[real], labels[real], weights) for name, (chances, labels) in kinds.items()}
+
+
+def _probabilities(foreseen: Foreseen) -> dict[str, float | None]:
+    arguments = (foreseen.chances, foreseen.labels, foreseen.weights)
+    if not foreseen.labels.any():
+        return {"auc": None, "log_loss": None, "calibration_error": None}
+    return {
+        "auc": metrics.auc(*arguments),
+        "log_loss": metrics.log_loss(*arguments),
+        "calibration_error": metrics.calibration_error(*arguments),
+    }
+
+
+def _popularity_chances(trained: TrainedRun, ranked: Ranked) -> NDArray[np.float64]:
+    """Chance of each candidate by its share of the training events, with one event added to every item."""
+    counts = trained.holdout.item_counts + 1.0
+    chances: NDArray[np.float64] = (counts / counts.sum())[ranked.chosen.items]
+    return chances
+
+
+def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
+    """Write the top of every test shopper: `shopper_id, position, item_id, score`; position 1 is the best."""
+    corpus = trained.corpus
+    shoppers = corpus.event_shopper[ranked.vectors.targets]
+    row, place = np.nonzero(ranked.items >= 0)
+    table = pl.DataFrame(
+        {
+            "shopper_id": np.array(corpus.shopper_ids, dtype=object)[shoppers[row]].tolist(),
+            "position": (place + 1).astype(np.int32),
+            "item_id": np.array(corpus.item_ids, dtype=object)[ranked.items[row, place]].tolist(),
+            "score": ranked.scores[row, place],
+        }
+    )
+    with atomic_write(path) as temporary:
+        table.write_parquet(utf8_path(temporary))
+
+
+def metrics_file(folder: Path, split: Split) -> Path:
+    """Where a run keeps what was measured of it by a split."""
+    return folder / f"metrics-{split.value}.json"
+
+
+def keep(measured: dict[str, Any], folder: Path) -> None:
+    """Write what `measure` found into the run's folder."""
+    with atomic_write(metrics_file(folder, Split(measured["split"]))) as temporary:
+        temporary.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+
+
+def kept(folder: Path) -> list[dict[str, Any]]:
+    """What `keep` wrote into a run's folder, by split."""
+    found = (metrics_file(folder, split) for split in Split)
+    return [read_object(path) for path in found if path.exists()]
+
+
+def evaluate(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:
+    """Measure a run by a split (its own by default), keep the metrics in its folder, and dump its rankings.
+
+    Raises:
+        TrainingError: the run has not ended, its data set changed, or nothing can be written where it must.
+    """
+    if dump_to:
+        require_file_target(dump_to)
+    trained = trained_for(folder, split)
+    require_folder_target(folder)
+    ranked = rank_test(trained)
+    measured = measure(trained, ranked)
+    keep(measured, folder)
+    values = {f"test/{name}": row["value"] for name, row in measured["ranking"]["portrait"].items()}
+    tracking.tell_metrics(trained.folder, trained.settings, values)
+    if dump_to:
+        dump(trained, ranked, dump_to)
+    return measured

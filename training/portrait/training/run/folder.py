@@ -1,0 +1,60 @@
+"""The folder of a run: what may be trained into it, and its beginning once nothing can refuse the run any more."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from portrait.training import tracking
+from portrait.training.dataset.data_set import DataSet
+from portrait.training.errors import TrainingError
+from portrait.training.settings import TrainSettings
+from portrait.training.tracking import Tracking
+
+SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder, and what is to be trained into it."""
+
+    path: Path
+    data: DataSet
+    settings: TrainSettings
+    resume: bool
+    """Go on with the run that the folder holds."""
+    track: Tracking | None
+    outer: Optional["RunFolder"] = None
+    """The run of which this one is a part; it is begun first."""
+
+    def require_usable(self) -> None:
+        """Check the folder; writes nothing.
+
+        Raises:
+            TrainingError: it holds something else, or the run that it holds is one of other settings or data.
+        """
+        written = self.path / SETTINGS
+        if not self.resume:
+            if self.path.exists() and any(self.path.iterdir()):
+                raise TrainingError(
+                    f"{self.path} is not empty; add --resume to go on with its run, or name a new folder"
+                )
+            return
+        if not written.exists():
+            raise TrainingError(f"{self.path} holds no run to resume")
+        if TrainSettings.read(written) != self.settings:
+            raise TrainingError(f"{self.path} began with other settings ({written}); resume it with the same options")
+        self.data.require_trained(self.path)
+
+    def begin(self) -> None:
+        """Make the folder, and write what the run is trained on and how; the settings go last: they make it a run.
+
+        Raises:
+            TrainingError: the library of the tracker is not installed.
+        """
+        if self.outer:
+            self.outer.begin()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.data.record(self.path)
+        tracking.choose(self.path, self.track)
+        if not self.resume:
+            self.settings.write(self.path / SETTINGS)

@@ -1,0 +1,336 @@
+"""A run: one training from a data set to a model in a folder.
+
+<run>/settings.json     what it was trained with
+<run>/data.json         which data set, its content identity and report; see `datasets`
+<run>/checkpoint.pt     where it stands
+<run>/associations.npz  which items follow which
+<run>/model.pt          written last: a run without it has not ended
+<run>/tensorboard/      scalars
+<run>/tracking.json     where its course is told beside TensorBoard, if anywhere
+<run>/metrics-<split>.json   what `portrait evaluate` measured
+<run>/traits.json, traits.pt  what `portrait traits` learnt
+<run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
+"""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from portrait.features.candidates.associations import Associations
+from portrait.features.release import layout as release_layout
+from portrait.features.text.tokenizer import TextTokenizer
+from portrait.training import checkpoints
+from portrait.training.dataset import corpus as corpora
+from portrait.training.dataset import position_bias
+from portrait.training.dataset import sufficiency as shortages
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.data_set import open_data_set, open_recorded, read_record
+from portrait.training.dataset.splits import Holdout, count_pairs, hold_out
+from portrait.training.encoders import concept_erasure as conceal
+from portrait.training.encoders import retrieval
+from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.concept_eraser import Concealment
+from portrait.training.encoders.model import PortraitModel, TextCache
+from portrait.training.encoders.peft import merge, remains
+from portrait.training.encoders.trainer import Loop, Watch
+from portrait.training.errors import TrainingError, one_line
+from portrait.training.ranker import associations, ranking
+from portrait.training.ranker import item_index as indexes
+from portrait.training.ranker.item_index import ItemIndex
+from portrait.training.ranker.model import Ranker
+from portrait.training.run.folder import SETTINGS, RunFolder
+from portrait.training.settings import TrainSettings
+from portrait.training.tracking import Tracking
+from portrait.training.traits import artifacts as learnt
+from portrait.training.traits.artifacts import Traits
+
+MODEL, TOKENIZER = "model.pt", "tokenizer.json"
+TRAIN_ONLY = "train-only"
+
+MOST_UNKNOWN = 0.1
+"""Above this share of tokens that the base model does not know, its vectors say little of the catalogue."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainedRun:
+    """A run that has ended, loaded."""
+
+    folder: Path
+    settings: TrainSettings
+    corpus: Corpus
+    holdout: Holdout
+    model: PortraitModel
+    ranker: Ranker
+    associations: Associations
+    index: ItemIndex
+    cache: TextCache
+    data: dict[str, Any]
+    """Path, content identity and report of the data set."""
+    traits: Traits | None
+    """What `portrait traits` learnt; None if it was not asked."""
+
+
+def train(
+    data: Path, folder: Path, settings: TrainSettings, resume: bool = False, track: Tracking | None = None
+) -> None:
+    """Train a run.
+
+    Args:
+        data: folder of a prepared data set.
+        folder: the run's own folder; new, unless `resume`.
+        settings: how to train; on `resume` they must be those the run began with.
+        resume: go on from the run's last checkpoint.
+        track: where to tell its course beside TensorBoard; a resumed run goes on where it began.
+
+    Raises:
+        TrainingError: data or folder do not allow it, or a tracker's library is missing.
+    """
+    if folder.is_file():
+        raise TrainingError(f"{folder} is a file; name a folder for the run")
+    run = RunFolder(folder, open_data_set(data), settings, resume, track)
+    run.require_usable()
+    if (folder / MODEL).exists():
+        run.begin()  # it has ended: all that can be new is where its data set lies
+        return
+    _train(run)
+
+
+def _train(run: RunFolder) -> None:
+    """Train a run, whose folder is begun once nothing is left that could refuse it."""
+    corpus = corpora.load(run.data.folder)
+    names = run.settings.conceal
+    declared = conceal.declared(run.data.folder, corpus, names) if names else None
+    if run.settings.refit:
+        _refit(run, corpus, declared)
+    else:
+        _train_only(run, corpus, declared)
+
+
+def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
+    """Encoders and associations learn from the training events; the ranker from some that are kept from them."""
+    settings = run.settings
+    holdout = hold_out(corpus, settings.split)
+    for_ranker = ranking.ranker_targets(corpus, holdout, settings.seed)
+    targets = _encoder_targets(corpus, holdout, for_ranker)
+    trainee = _trainee(corpus, holdout, settings)
+    run.begin()
+    model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets)
+    if declared is not None:
+        conceal.conceal(model, cache, corpus, holdout, declared)
+    linked = associations.fit(corpus, targets, settings)
+    unlike = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
+    index = indexes.make(model, cache, corpus, holdout.item_counts, unlike)
+    vectors = retrieval.encode_targets(model, cache, corpus, for_ranker, index.vectors)
+    texts = retrieval.text_vectors(model, cache)
+    weights = position_bias.event_weights(corpus, holdout.train, settings)[for_ranker]
+    scale = float(model.scale.detach())
+    ranker = ranking.fit(corpus, holdout, vectors, index, linked, texts, weights, scale, settings.seed)
+    ranker.cold_item_boost.fill_(settings.cold_item_boost)
+    _save(run.path, model, cache, ranker, linked, epochs)
+
+
+def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
+    """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
+    first, settings = run.path / TRAIN_ONLY, run.settings
+    if (first / MODEL).exists():
+        run.begin()
+    else:
+        resume = run.resume and (first / SETTINGS).exists()
+        inner = RunFolder(first, run.data, dataclasses.replace(settings, refit=False), resume, run.track, outer=run)
+        inner.require_usable()
+        _train(inner)
+    chosen = checkpoints.load(first / MODEL)
+    holdout = hold_out(corpus, settings.split, refit=True)
+    targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
+    trainee = _trainee(corpus, holdout, settings)
+    model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets, epochs=int(chosen["epochs"]))
+    if declared is not None:
+        conceal.conceal(model, cache, corpus, holdout, declared)
+    ranker = Ranker(1.0, 1.0)
+    ranker.load_state_dict(chosen["ranker"])
+    _save(run.path, model, cache, ranker, associations.fit(corpus, targets, settings), epochs)
+
+
+Trainee = tuple[PortraitModel, TextCache, TextTokenizer]
+"""A model that is not trained yet, the texts that it reads, and its tokenizer."""
+
+
+def _trainee(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> Trainee:
+    torch.manual_seed(settings.seed)
+    tokenizer = base_tokenizer(settings.base_model)
+    _require_known(tokenizer.unknown_token_share(corpus.texts), settings.base_model)
+    model = PortraitModel(settings, len(corpus.items))
+    model.text.require_vocabulary(tokenizer)
+    model.forget(holdout.item_counts == 0)
+    return model, TextCache(model.text, tokenizer, corpus.texts), tokenizer
+
+
+def _train_encoders(
+    run: RunFolder, trainee: Trainee, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
+    epochs: int | None = None, watch: Watch | None = None,
+) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
+    """The encoders as they are to be exported, their texts, and after how many epochs."""
+    model, cache, tokenizer = trainee
+    tokenizer.save(run.path / TOKENIZER)
+    loop = Loop(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, watch)
+    epochs = loop.train(run.resume)
+    model.text.bert = merge(model.text.bert)
+    model.eval()
+    indexes.set_cold_residuals(model, cache, corpus, holdout.item_counts)
+    return model, cache, epochs
+
+
+def _require_known(share: float, base_model: str) -> None:
+    """Refuse a tokenizer that knows nothing of the texts; warn of one that knows little."""
+    if share == 1.0:
+        raise TrainingError(
+            f"the tokenizer of the base model {base_model!r} knows none of the words of the data set; name a model of "
+            "their language with --base-model"
+        )
+    if share > MOST_UNKNOWN:
+        _log.warning(
+            "warning: the base model %s does not know %.0f%% of what the texts consist of; name one of their language "
+            "with --base-model, such as bert-base-chinese for Chinese", base_model, 100 * share,
+        )  # fmt: skip
+
+
+def _save(
+    folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, linked: Associations, epochs: int
+) -> None:
+    _require_finite(model, ranker)
+    linked.save(folder / release_layout.ASSOCIATIONS)
+    state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
+    checkpoints.save(state, folder / MODEL)
+
+
+def _require_finite(*trained: nn.Module) -> None:
+    """Refuse a model that is none; the loop checks each step, this what was fitted after it."""
+    for module in trained:
+        for name, values in module.state_dict().items():
+            if not torch.isfinite(values).all():
+                raise TrainingError(
+                    f"training ended with values of {name!r} that are no numbers; nothing is kept of the model. "
+                    "Lower learning_rate, text_learning_rate or scale"
+                )
+
+
+def require_trainable(data: Path, settings: TrainSettings) -> None:
+    """Require that a data set can be trained on with some settings; writes nothing.
+
+    Raises:
+        TrainingError: it can't: it is too small, or the base model can't be read.
+    """
+    corpus = corpora.load(data)
+    holdout = hold_out(corpus, settings.split)
+    _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
+    _trainee(corpus, holdout, settings)
+
+
+def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, track: Tracking | None = None) -> float:
+    """Train the encoders of a new run alone, for what validation says of the settings; leaves no model.
+
+    Args:
+        data: folder of a prepared data set.
+        folder: the run's own, new folder.
+        settings: how to train.
+        watch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+        track: where to tell its course beside TensorBoard.
+
+    Returns:
+        The best validation NDCG@10.
+
+    Raises:
+        TrainingError: data or folder do not allow it.
+    """
+    run = RunFolder(folder, open_data_set(data), settings, False, track)
+    run.require_usable()
+    corpus = corpora.load(data)
+    holdout = hold_out(corpus, settings.split)
+    targets = _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
+    values: list[float] = []
+
+    def kept(epoch: int, ndcg: float) -> None:
+        values.append(ndcg)
+        watch(epoch, ndcg)
+
+    trainee = _trainee(corpus, holdout, settings)
+    run.begin()
+    _train_encoders(run, trainee, corpus, holdout, targets, watch=kept)
+    return max(values)
+
+
+def load(folder: Path) -> TrainedRun:
+    """Load a run that has ended.
+
+    Raises:
+        TrainingError: it has not, a file of it is broken, or its data set is gone or changed.
+    """
+    if not (folder / MODEL).exists():
+        raise TrainingError(f"{folder} holds no trained model; run `portrait train DATA {folder}` (or --resume) first")
+    settings = TrainSettings.read(folder / SETTINGS)
+    data = open_recorded(folder)
+    corpus = corpora.load(data.folder)
+    try:
+        return _load(folder, settings, corpus)
+    except TrainingError:
+        raise
+    except Exception as error:  # a damaged file makes each library fail in its own way
+        raise TrainingError(f"{folder} is damaged: {one_line(error)}") from error
+
+
+def _load(folder: Path, settings: TrainSettings, corpus: Corpus) -> TrainedRun:
+    state = checkpoints.load(folder / MODEL)
+    model = PortraitModel(_plain(settings), len(corpus.items), pretrained=False)
+    if settings.conceal:
+        model.profile.concealment = Concealment(settings.dimension, settings.towers)
+    model.load_state_dict(state["model"])
+    model.eval()
+    ranker = Ranker(1.0, 1.0)
+    ranker.load_state_dict(state["ranker"])
+    cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER), corpus.texts)
+    cache.pooled.copy_(state["texts"])
+    holdout = hold_out(corpus, settings.split, settings.refit)
+    linked = Associations.load(folder / release_layout.ASSOCIATIONS)
+    index = indexes.make(model, cache, corpus, holdout.item_counts)
+    return TrainedRun(
+        folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, read_record(folder),
+        learnt.load(folder),
+    )  # fmt: skip
+
+
+def _plain(settings: TrainSettings) -> TrainSettings:
+    """Adapters are folded in when a run ends: its model has none but a prefix."""
+    return dataclasses.replace(settings, tuning=remains(settings.tuning))
+
+
+def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The events that the encoders learn from.
+
+    Raises:
+        TrainingError: they are too few, or say too little.
+    """
+    learnt = holdout.train & (corpus.event_item != NO_ITEM)
+    learnt[for_ranker] = False
+    if (shoppers := len(corpus.shopper_ids)) < shortages.MIN_SHOPPERS:
+        raise TrainingError(
+            f"too little data: {shoppers} shopper{'s' * (shoppers != 1)}; at least {shortages.MIN_SHOPPERS} are needed"
+        )
+    pairs = (int((learnt & corpus.has_context).sum()), len(holdout.validation), len(holdout.test))
+    if not shortages.is_enough(pairs):
+        counted = count_pairs(corpus) | {holdout.split: pairs}
+        raise TrainingError(shortages.describe(corpus, holdout.split, counted))
+    if np.count_nonzero(holdout.item_counts) < 2:
+        raise TrainingError(
+            "all events that training may learn from are of one item, so there is nothing to choose from; "
+            "give a log of more items"
+        )
+    return np.flatnonzero(learnt)

@@ -59,7 +59,9 @@ def _tabulate(repository: Path, as_of: datetime, *files: str) -> None:
     """Make the shopper table of the recorded shoppers as of a moment."""
     program = str(Path(sys.executable).parent / "portrait")
     moment = as_of.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
-    subprocess.run([program, "tabulate", "--repository", str(repository), *files, "--as-of", moment], check=True)
+    subprocess.run(
+        [program, "build-audience-table", "--repository", str(repository), *files, "--as-of", moment], check=True
+    )
 
 
 def _fifths(profile: Profile) -> float:

@@ -1,11 +1,11 @@
-"""The six applications: `python -m benchmarks.applications NAME --run RUN --repository REPOSITORY`.
+"""The six applications: `python -m benchmarks applications [NAME ...] --shop SOURCE --searches SOURCE`.
 
-RUN is a run trained with `--split time`, REPOSITORY holds its release; a gateway with real Triton serves it, and the
-example of the application asks. NAME and what it needs:
+A gateway with real Triton serves a release that was trained with `--split time`, and the code of the application's
+example calls it. Applications and what they need:
 
-recommendation, ads  a run on complete-journey
-search, service      a run on bestbuy
-audience, risk       a run on open-ecommerce with the traits of --traits FILE, complete until --complete-until DATE
+recommendation, ads  complete-journey, which an installed package brings
+search, service      the source bestbuy
+audience, risk       the source open-ecommerce
 
 Each result replaces its own part of `benchmarks/results/applications.json` and `.md`.
 """
@@ -13,7 +13,7 @@ Each result replaces its own part of `benchmarks/results/applications.json` and 
 import argparse
 import dataclasses
 import json
-import sys
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,27 +21,76 @@ from typing import Any
 
 from benchmarks.applications import ads, audience, recommendation, risk, search, service
 from benchmarks.applications.tables import Figure, Table
+from benchmarks.common import steps
+from benchmarks.common.cli import existing_folder, make_parser
 from benchmarks.common.results import RESULTS, circumstances, origin, write
-from portrait.training.errors import TrainingError
+from docs.examples.applications import draw_missed_instalments
 
 FILE = "applications"
-_ORDER = ("recommendation", "search", "ads", "service", "audience", "risk")
+TRAITS = Path("docs/examples/applications/traits.toml")
+COMPLETE_UNTIL = datetime.fromisoformat(steps.SHOP_COMPLETE_UNTIL).replace(tzinfo=UTC)
 
 
-def _measured(chosen: argparse.Namespace) -> Table:
-    measures: dict[str, Callable[[], Table]] = {
-        "recommendation": lambda: recommendation.measure(chosen.repository, chosen.run),
-        "search": lambda: search.measure(chosen.repository, chosen.run),
-        "ads": lambda: ads.measure(chosen.repository, chosen.run),
-        "service": lambda: service.measure(chosen.repository, _data(chosen.run)),
-        "audience": lambda: audience.measure(chosen.repository, chosen.run, chosen.traits, chosen.complete_until),
-        "risk": lambda: risk.measure(chosen.repository, chosen.run, chosen.traits, chosen.complete_until),
-    }
-    return measures[chosen.name]()
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What an application needs."""
+
+    data: Path
+    """Folder of the data set."""
+    run: Path
+    repository: Path
+    """Model repository with the run's release."""
+    traits: Path
+    """File that declares the traits of the run."""
 
 
-def _data(run: Path) -> Path:
-    return Path(json.loads((run / "data.json").read_text(encoding="utf-8"))["path"])
+def _prepare_journey(options: argparse.Namespace) -> Prepared:
+    return _make_release(options.work, "journey", steps.prepare_complete_journey(options.work / "journey"))
+
+
+def _prepare_searches(options: argparse.Namespace) -> Prepared:
+    return _make_release(options.work, "searches", steps.prepare_source(options.searches, options.work / "searches"))
+
+
+def _prepare_shop(options: argparse.Namespace) -> Prepared:
+    """Prepare the shop, whose release has traits; the label of the risk trait is drawn."""
+    data = steps.prepare_source(options.shop, options.work / "shop")
+    run = steps.train_run(data, options.work / "shop-run", "--split", "time")
+    traits = options.work / TRAITS.name
+    shutil.copy(TRAITS, traits)
+    draw_missed_instalments.draw(data).write_parquet(options.work / "missed_instalments.parquet")
+    steps.learn_traits(run, traits, steps.SHOP_COMPLETE_UNTIL)
+    return _make_release(options.work, "shop", data)
+
+
+def _make_release(work: Path, name: str, data: Path) -> Prepared:
+    run = steps.train_run(data, work / f"{name}-run", "--split", "time")
+    repository = steps.export_release(run, work / f"{name}-repository")
+    return Prepared(data, run, repository, work / TRAITS.name)
+
+
+_PREPARATIONS = {"journey": _prepare_journey, "searches": _prepare_searches, "shop": _prepare_shop}
+"""By data set: what prepares it and makes its release."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Application:
+    """One application."""
+
+    data: str
+    """Key of `_PREPARATIONS`."""
+    measure: Callable[[Prepared], Table]
+
+
+APPLICATIONS: dict[str, Application] = {
+    "recommendation": Application("journey", lambda of: recommendation.measure(of.repository, of.run)),
+    "search": Application("searches", lambda of: search.measure(of.repository, of.run)),
+    "ads": Application("journey", lambda of: ads.measure(of.repository, of.run)),
+    "service": Application("searches", lambda of: service.measure(of.repository, of.data)),
+    "audience": Application("shop", lambda of: audience.measure(of.repository, of.run, of.traits, COMPLETE_UNTIL)),
+    "risk": Application("shop", lambda of: risk.measure(of.repository, of.run, of.traits, COMPLETE_UNTIL)),
+}
+"""By name, in the order of the results."""
 
 
 def keep(name: str, table: Table, where: dict[str, str]) -> str:
@@ -49,7 +98,7 @@ def keep(name: str, table: Table, where: dict[str, str]) -> str:
     path = RESULTS / f"{FILE}.json"
     parts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["applications"] if path.exists() else {}
     parts[name] = {"circumstances": where, **dataclasses.asdict(table)}
-    content = {"applications": {each: parts[each] for each in _ORDER if each in parts}}
+    content = {"applications": {each: parts[each] for each in APPLICATIONS if each in parts}}
     told = _markdown(content["applications"])
     write(FILE, json.loads(json.dumps(content)), told)
     return told
@@ -75,30 +124,25 @@ def _read(part: dict[str, Any]) -> Table:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure one application; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.applications", description=__doc__)
-    parser.add_argument("name", choices=_ORDER)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--repository", type=Path, required=True)
-    parser.add_argument("--traits", type=Path, help="declarations that the run's traits were learnt from")
-    parser.add_argument(
-        "--complete-until",
-        type=lambda day: datetime.fromisoformat(day).replace(tzinfo=UTC),
-        help="as to `portrait traits`",
-    )
-    chosen = parser.parse_args(arguments)
-    if chosen.name in ("audience", "risk") and not (chosen.traits and chosen.complete_until):
-        parser.error(f"{chosen.name} needs --traits and --complete-until")
-    where = circumstances(f"python -m benchmarks.applications {chosen.name}")
-    try:
-        table = _measured(chosen)
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    keep(chosen.name, table, where)
-    print("\n".join(table.lines()))
+    """Measure the applications, one after another; return the exit code."""
+    parser = make_parser("applications", __doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(APPLICATIONS)}; all if left out")
+    parser.add_argument("--shop", type=existing_folder, help="the source open-ecommerce, for audience and risk")
+    parser.add_argument("--searches", type=existing_folder, help="the source bestbuy, for search and service")
+    parser.add_argument("--work", type=Path, default=steps.WORK / "applications", help="folder for data sets and runs")
+    options = parser.parse_args(arguments)
+    names = options.names or list(APPLICATIONS)
+    if unknown := sorted(set(names) - set(APPLICATIONS)):
+        parser.error(f"there is no application {', '.join(unknown)}; there are {', '.join(APPLICATIONS)}")
+    needed = {APPLICATIONS[name].data for name in names}
+    for name in names:
+        data = APPLICATIONS[name].data
+        if data != "journey" and getattr(options, data) is None:
+            parser.error(f"{name} needs --{data}")
+    prepared = {data: _PREPARATIONS[data](options) for data in sorted(needed)}
+    for name in names:
+        where = circumstances(f"python -m benchmarks applications {name}")
+        table = APPLICATIONS[name].measure(prepared[APPLICATIONS[name].data])
+        keep(name, table, where)
+        print("\n".join(table.lines()), flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -42,7 +42,7 @@ def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime)
         trained: a run that has learnt the trait.
         file: the declarations.
         name: of the trait.
-        complete_until: as `portrait traits` was told.
+        complete_until: as `portrait train-traits` was told.
     """
     declared = declarations.read(file)
     trait = next(each for each in declared.traits if each.name == name)

@@ -1,10 +1,9 @@
-"""How fast audiences are found, and in what memory: `python -m benchmarks.audiences REPOSITORY [--shoppers N]`.
+"""How fast audiences are found, and in what memory: `python -m benchmarks audiences REPOSITORY [--shoppers N]`.
 
 Generates a shopper table for the newest release of a model repository, serves it by a real gateway, asks it through
 the client, and writes the figures to `benchmarks/results/`.
 """
 
-import argparse
 import json
 import shutil
 import statistics
@@ -21,8 +20,11 @@ from benchmarks.audiences import consent_table as consented
 from benchmarks.audiences import engines
 from benchmarks.audiences import shopper_table as generated
 from benchmarks.audiences import table_rates as built
+from benchmarks.common.cli import add_repository, existing_folder, make_parser
 from benchmarks.common.gateway import peak_memory, serve
 from benchmarks.common.machine import machine
+from benchmarks.common.results import RESULTS
+from benchmarks.common.steps import open_repository
 from portrait.client import (
     ActivityCriterion,
     Client,
@@ -35,7 +37,6 @@ from portrait.client.audiences import Criterion
 from portrait.features.release.layout import list_releases
 from portrait.server.release.release import Release
 
-RESULTS = Path(__file__).parents[1] / "results"
 SECONDS_BOUND, MEMORY_BOUND_GIB = 5.0, 2.0
 _RUNS = 5
 _MIB = 2**20
@@ -165,18 +166,19 @@ def _gib(size: int) -> float:
 def tables(figures: Figures) -> str:
     """The figures as Markdown."""
     slowest = max(max(each.first_seconds, each.estimate_seconds) for each in figures.answers)
-    said = "holds" if slowest <= SECONDS_BOUND and figures.peak_gib <= MEMORY_BOUND_GIB else "does not hold"
+    verdict = "passed" if slowest <= SECONDS_BOUND and figures.peak_gib <= MEMORY_BOUND_GIB else "not passed"
     lines = [
         f"{figures.shoppers:,} generated shoppers, {figures.dimension} numbers a profile, "
-        f"{figures.table_mib:,} MiB on the disk; {figures.machine}, {figures.date}; `make benchmark-audiences`.",
+        f"{figures.table_mib:,} MiB on the disk; {figures.machine}, {figures.date}; "
+        "`python -m benchmarks audiences REPOSITORY`.",
         "",
         f"All of them have said what they allow, and are asked at every question: {consented.GRANTED:.0%} granted "
         f"advertising, the others refused it; {consented.WITHDRAWN:.0%} withdrew personalisation, "
         "the others granted it.",
         "",
-        f"Bar: at most {SECONDS_BOUND:g} s and {MEMORY_BOUND_GIB:g} GiB: **{said}**, {slowest:.2f} s the slowest and "
-        f"{figures.peak_gib} GiB resident memory of the gateway at its highest ({figures.gateway_gib} GiB before the "
-        "first question).",
+        f"Target: at most {SECONDS_BOUND:g} s and {MEMORY_BOUND_GIB:g} GiB: **{verdict}**, {slowest:.2f} s the slowest "
+        f"and {figures.peak_gib} GiB resident memory of the gateway at its highest ({figures.gateway_gib} GiB before "
+        "the first question).",
         "",
         "| audience | shoppers | size, first time | size, median | all ids, s |",
         "|---|---|---|---|---|",
@@ -197,28 +199,26 @@ def tables(figures: Figures) -> str:
             for each in figures.engines
         ),
         "",
-        f"`portrait tabulate`: {figures.tabulated_per_second:,} shoppers a second in a first run over "
+        f"`portrait build-audience-table`: {figures.tabulated_per_second:,} shoppers a second in a first run over "
         f"{figures.tabulated:,} shoppers of {built.EVENTS} events, {figures.refreshed_per_second:,} a second in a run "
         "for a tenth of them.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("repository", type=Path, help="a model repository")
-    parser.add_argument("--shoppers", type=int, default=1_000_000)
-    parser.add_argument("--tabulated", type=int, default=5_000, help="shoppers whose profiles are computed")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    given = parser.parse_args()
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("audiences", __doc__)
+    add_repository(parser)
+    parser.add_argument("--shoppers", type=int, default=1_000_000, help="number of generated shoppers")
+    parser.add_argument("--tabulated", type=int, default=5_000, help="number of shoppers whose profiles are computed")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated shoppers")
+    parser.add_argument("--results", type=existing_folder, default=RESULTS, help="folder for the results")
+    options = parser.parse_args(arguments)
+    repository = open_repository(options.repository)
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(given.repository, given.shoppers, given.tabulated, given.seed, Path(folder))
-    (given.results / "audiences.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
-    (given.results / "audiences.md").write_text(tables(figures), encoding="utf-8")
+        figures = measure(repository, options.shoppers, options.tabulated, options.seed, Path(folder))
+    (options.results / "audiences.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
+    (options.results / "audiences.md").write_text(tables(figures), encoding="utf-8")
     print(tables(figures))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,4 +1,4 @@
-"""The same two questions to embedded engines, each in a process of its own: `python -m benchmarks.audiences.engines`.
+"""The same two questions to embedded engines, each in a process of its own: `python -m benchmarks audiences.engines`.
 
 Arguments: ENGINE TABLE WORK. Prints one line of JSON: seconds of each question, and the memory of the process at its
 highest. DuckDB and Polars read Parquet files of the same columns, written before by `export`.

@@ -1,4 +1,4 @@
-"""A shopper table of generated shoppers: columns as `portrait tabulate` writes them, values drawn by a seed."""
+"""Generated audience tables, with the columns of `portrait build-audience-table` and values from a seed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

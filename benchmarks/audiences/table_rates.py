@@ -1,4 +1,4 @@
-"""How fast `portrait tabulate` computes the profiles of shoppers whose events are recorded."""
+"""How fast `portrait build-audience-table` computes the profiles of shoppers whose events are recorded."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from portrait.server.storage.store import RecordedEvent
 EVENTS = 20
 """Of each shopper."""
 _TYPES = (EventType.VIEW, EventType.VIEW, EventType.VIEW, EventType.ADD_TO_CART, EventType.PURCHASE)
-_TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
+_TABULATE = "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
 _BATCH = 1_000
 
 
@@ -59,6 +59,6 @@ def _run(repository: Path, folder: Path) -> int:
         env=os.environ | {"GRPC_VERBOSITY": "NONE"},
     )
     if done.returncode:
-        raise RuntimeError(f"portrait tabulate ended with {done.returncode}: {done.stderr[-2000:]}")
+        raise RuntimeError(f"portrait build-audience-table ended with {done.returncode}: {done.stderr[-2000:]}")
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     return int([line for line in lines if line["event"] == "tabulating"][-1]["per_second"])

@@ -1,11 +1,10 @@
-"""Faults at random under mixed load: `python -m benchmarks.chaos REPOSITORY [--seconds 600] [--seed 1]`.
+"""Faults at random under mixed load: `python -m benchmarks chaos REPOSITORY [--seconds 600] [--seed 1]`.
 
 Kills model processes, Triton, gateway processes and the reader of the log, stops Triton, locks the state file, steps
 the clock (by a library that is built with `cc`) and swaps certificates, while four TLS connections read, write and ask
 for health. Writes `results/chaos.json` and a table beside it; returns 0 if every bar holds.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -22,9 +21,11 @@ from benchmarks.chaos import load, verdict
 from benchmarks.chaos.faults import FAULTS, MAX_LOCK_SECONDS
 from benchmarks.chaos.gateway import Harmed, lines_of, serve
 from benchmarks.common import results
+from benchmarks.common.cli import add_repository, make_parser
 from benchmarks.common.load.calls import items_of, searches
 from benchmarks.common.load.lost_events import count_lost_events
-from benchmarks.common.targets import Row, markdown
+from benchmarks.common.steps import open_repository
+from benchmarks.common.targets import Result, format_table
 
 NAME = "chaos"
 _READS = 50_000
@@ -35,7 +36,7 @@ _SETTLING = 15.0
 _MAX_UNNOTICED = 5
 
 
-def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Row], dict[str, Any]]:
+def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Result], dict[str, Any]]:
     """Run; returns the bars and what was done and seen."""
     chance = random.Random(seed)
     item_ids = [str(item["item_id"]) for item in items_of(repository)]
@@ -53,13 +54,13 @@ def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Row], dic
     of = f"{len(outcomes):,} calls, {done.total()} faults"
     accepted = verdict.accepted_events(outcomes).total()
     rows = [
-        Row("accepted events that are lost", lost, "events", f"{accepted:,} accepted", None, "value <= 0"),
-        Row("calls past their deadline", verdict.late_calls(outcomes), "calls", of, None, "value <= 0"),
-        Row("withdrawals that did not count", verdict.lost_withdrawals(outcomes), "calls", of, None, "value <= 0"),
-        Row("longest time that health was SERVING while calls failed", verdict.longest_unnoticed(outcomes), "s", of,
+        Result("accepted events that are lost", lost, "events", f"{accepted:,} accepted", None, "value <= 0"),
+        Result("calls past their deadline", verdict.late_calls(outcomes), "calls", of, None, "value <= 0"),
+        Result("withdrawals that did not count", verdict.lost_withdrawals(outcomes), "calls", of, None, "value <= 0"),
+        Result("longest time that health was SERVING while calls failed", verdict.longest_unnoticed(outcomes), "s", of,
             None, f"value <= {_MAX_UNNOTICED}"),
-        Row("the gateway's first process is alive", float(alive), "", of, None, "value >= 1"),
-        Row("kinds of faults", float(len(done)), "kinds", ", ".join(FAULTS), None, f"value >= {len(FAULTS)}"),
+        Result("the gateway's first process is alive", float(alive), "", of, None, "value >= 1"),
+        Result("kinds of faults", float(len(done)), "kinds", ", ".join(FAULTS), None, f"value >= {len(FAULTS)}"),
     ]  # fmt: skip
     return rows, seen
 
@@ -89,19 +90,19 @@ async def _lost_events(address: str, root_certificates: bytes, accepted: Counter
 
 def main(arguments: list[str]) -> int:
     """Measure and write; returns 0 if all bars hold."""
-    parser = argparse.ArgumentParser(prog="benchmarks.chaos", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository with a release")
-    parser.add_argument("--seconds", type=float, default=600.0, help="how long calls are made")
-    parser.add_argument("--seed", type=int, default=1, help="another order of faults for another one")
-    chosen = parser.parse_args(arguments)
-    command = f"python -m benchmarks.chaos REPOSITORY --seconds {chosen.seconds:.0f} --seed {chosen.seed}"
+    parser = make_parser("chaos", __doc__)
+    add_repository(parser)
+    parser.add_argument("--seconds", type=float, default=600.0, help="length of the load (600)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the order of faults")
+    options = parser.parse_args(arguments)
+    command = f"python -m benchmarks chaos REPOSITORY --seconds {options.seconds:.0f} --seed {options.seed}"
     where = results.circumstances(command)
-    rows, seen = measure(chosen.repository, chosen.seconds, chosen.seed)
+    rows, seen = measure(open_repository(options.repository), options.seconds, options.seed)
     kept = {"circumstances": where, "rows": [json.loads(str(row)) for row in rows], **seen}
-    lines = ["# Chaos", "", results.origin(where), "", *markdown(kept["rows"]), "", *_said(seen), ""]
+    lines = ["# Chaos", "", results.origin(where), "", *format_table(kept["rows"]), "", *_said(seen), ""]
     results.write(NAME, kept, "\n".join(lines))
     print("\n".join(map(str, rows)), flush=True)
-    return 0 if all(row.holds for row in rows) else 1
+    return 0 if all(row.passed for row in rows) else 1
 
 
 def _said(seen: dict[str, Any]) -> list[str]:
@@ -111,7 +112,3 @@ def _said(seen: dict[str, Any]) -> list[str]:
         for kind, found in seen["codes"].items()
     ]
     return [f"Faults: {faults}.", "", "| calls | ended |", "|---|---|", *calls]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,10 @@
 """Cold starts: items that training has no event of, and shoppers with few events.
 
-`python -m benchmarks.quality.cold prepare DATA OUT` writes a data set in which a tenth of the items have no event
-but as a shopper's last one. After `portrait train OUT RUN`, `python -m benchmarks.quality.cold measure OUT RUN`
-ranks the catalogue for the shoppers whose last item is one of these.
+`python -m benchmarks cold-start SOURCE` writes a data set in which a tenth of the items have no event but as a
+shopper's last one, trains a run on it, and ranks the catalogue for the shoppers whose last item is one of these.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +12,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import add_source, make_parser
+from benchmarks.common.data_sets import read_source
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
 from benchmarks.common.ranking.protocol import Scorer, Task
 from portrait.training.dataset import readers
 from portrait.training.encoders.retrieval import encode_targets
-from portrait.training.errors import TrainingError
 from portrait.training.run import run as runs
 
 SHARE, SEED = 0.1, 0
@@ -33,9 +31,9 @@ _CONTEXTS = ((1, 4), (5, 9), (10, None))
 """Events before the target, from and to."""
 
 
-def prepare(data: Path, out: Path) -> None:
+def write_cold_data(data: Path, out: Path) -> None:
     """Write a data set whose cold items occur as last events only; leave-one-out makes those its test targets."""
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     events = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
     items = readers.read_parquet(data / "items.parquet")
     cold = items["item_id"].sort().sample(int(SHARE * len(items)), seed=SEED)
@@ -78,8 +76,8 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
         for baseline_name in _COLD_BASELINES:
             found[name][baseline_name] = task.ranks(scorers[baseline_name], test[inside])
     return {
-        "data": json.loads((data / "report.json").read_text(encoding="utf-8"))["source"],
-        "circumstances": results.circumstances("python -m benchmarks.quality.cold"),
+        "data": read_source(data),
+        "circumstances": results.circumstances("python -m benchmarks cold-start SOURCE"),
         "cold_items": len(cold_rows),
         "settings": tuned,
         "slices": {
@@ -133,24 +131,16 @@ def table(content: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a step; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.quality.cold", description=__doc__)
-    parser.add_argument("step", choices=("prepare", "measure"))
-    parser.add_argument("data", type=Path)
-    parser.add_argument("other", type=Path, help="OUT of prepare, RUN of measure")
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.step == "prepare":
-            prepare(chosen.data, chosen.other)
-            return 0
-        content = measure(chosen.data, chosen.other)
-    except (TrainingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("cold-start", __doc__)
+    add_source(parser)
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    data = steps.prepare_source(options.source, work / "data")
+    cold = work / "cold-data"
+    if not (cold / "report.json").exists():
+        write_cold_data(data, cold)
+    content = measure(cold, steps.train_run(cold, work / "cold-run"))
     results.write(f"cold-{content['data']}", content, table(content))
     print(table(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

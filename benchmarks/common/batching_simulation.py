@@ -1,9 +1,8 @@
-"""Policies of batching, simulated on one workload: `python -m benchmarks.serving.simulate REPOSITORY`.
+"""Policies of batching, simulated on one workload: `python -m benchmarks batching-policies REPOSITORY`.
 
 Time is virtual: a simulation is exact, takes no time of its own, and runs the gateway's own batcher. Each instance of
-the model answers batches one after another, in `fixed + per_place * places` seconds; `benchmarks.serving.shapes`
-measures both.
-Lengths are those of the release's items.
+the model answers batches one after another, in `fixed + per_place * places` seconds, where places are the tokens of a
+batch with its padding; `python -m benchmarks batch-shapes` measures both.
 """
 
 import asyncio
@@ -22,7 +21,7 @@ from portrait.server.inference.texts import QUEUE, SHAPES
 from portrait.server.inference.triton import AHEAD
 
 FIXED, PER_PLACE, INSTANCES = 1.4e-3, 38.0e-6, 2
-"""Seconds, by `benchmarks.serving.shapes` with all-MiniLM-L6-v2 in bfloat16 on 2 cores of a Xeon with AMX."""
+"""Seconds, by `python -m benchmarks batch-shapes` with all-MiniLM-L6-v2 in bfloat16 on 2 cores of a Xeon with AMX."""
 DELAY = 2e-3
 """Seconds that a batcher of fixed delay waits for more."""
 SECONDS = 5.0

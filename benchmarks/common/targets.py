@@ -1,4 +1,4 @@
-"""Rows of results: a bar, what was measured, and whether it holds."""
+"""Targets and their results: what was measured, what is required, and whether it passed."""
 
 import json
 import operator
@@ -6,42 +6,46 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_COLUMNS = ("bar", "value", "compared to", "ratio", "asked", "holds")
-_SENSES = {">=": operator.ge, "<=": operator.le}
+_COLUMNS = ("target", "value", "compared to", "ratio", "required", "passed")
+_COMPARISONS = {">=": operator.ge, "<=": operator.le}
 
 
 @dataclass(frozen=True)
-class Row:
-    """One bar."""
+class Result:
+    """The result for one target."""
 
-    bar: str
+    target: str
     value: float
     unit: str
     compared_to: str
     ratio: float | None
-    """Of value to what it is compared to; None where there is nothing to compare."""
-    asked: str
-    """For example `ratio >= 0.85` or `value <= 2`."""
+    """Ratio of the value to what it is compared to; None if it is compared to nothing."""
+    required: str
+    """Condition, for example `ratio >= 0.85` or `value <= 2`."""
 
     @property
-    def holds(self) -> bool:
-        """Whether what was asked is there."""
-        what, sense, bound = self.asked.split()
-        measured = self.ratio if what == "ratio" else self.value
-        return measured is not None and bool(_SENSES[sense](measured, float(bound)))
+    def passed(self) -> bool:
+        """Whether the condition is met."""
+        name, comparison, bound = self.required.split()
+        measured = self.ratio if name == "ratio" else self.value
+        return measured is not None and bool(_COMPARISONS[comparison](measured, float(bound)))
 
     def __str__(self) -> str:
-        """As JSON."""
-        return json.dumps(asdict(self) | {"holds": self.holds})
+        """Format as JSON."""
+        return json.dumps(asdict(self) | {"passed": self.passed})
 
 
-def markdown(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Lines of a Markdown table of rows, which are as their JSON says."""
-    return [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|", *map(_line, rows)]
+def format_table(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Format results as the lines of a Markdown table.
+
+    Args:
+        rows: results as their JSON has them.
+    """
+    return [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|", *map(_format_row, rows)]
 
 
-def _line(row: dict[str, Any]) -> str:
+def _format_row(row: dict[str, Any]) -> str:
     ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}"
-    holds = "yes" if row["holds"] else "**no**"
+    passed = "yes" if row["passed"] else "**no**"
     value = f"{row['value']:,.4g} {row['unit']}"
-    return f"| {' | '.join((row['bar'], value, row['compared_to'], ratio, row['asked'], holds))} |"
+    return f"| {' | '.join((row['target'], value, row['compared_to'], ratio, row['required'], passed))} |"

@@ -261,7 +261,7 @@ def _consents(world: World) -> Message:
 
 Make = Callable[[World], Message]
 
-DEAREST: dict[str, dict[str, Make]] = {
+WORST_CASE_REQUESTS: dict[str, dict[str, Make]] = {
     "portrait.v1.ProfileService/GetProfile": {
         "examples": _get_profile, "history": _get_profile_of_history,
         "searches": _get_profile_of_searches,

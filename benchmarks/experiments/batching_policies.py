@@ -3,15 +3,14 @@
 Each policy is simulated at several rates, with lengths of the release's items.
 """
 
-import argparse
 import json
 import random
-import sys
-from pathlib import Path
 
 from benchmarks.common.batching_policies import POLICIES
 from benchmarks.common.batching_simulation import bursts, poisson, simulate
+from benchmarks.common.cli import add_repository, make_parser
 from benchmarks.common.load.calls import item_texts
+from benchmarks.common.steps import open_repository
 from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
 
@@ -21,9 +20,9 @@ RATES = (500, 1000, 2000, 2500)
 
 def main(arguments: list[str]) -> int:
     """Simulate each policy at some rates, and print JSON lines."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.simulate", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    repository = parser.parse_args(arguments).repository
+    parser = make_parser("batching-policies", __doc__)
+    add_repository(parser)
+    repository = open_repository(parser.parse_args(arguments).repository)
     tokenizer = TextTokenizer.load(
         release_layout.release_folder(repository, release_layout.list_releases(repository)[-1])
         / release_layout.TOKENIZER
@@ -39,7 +38,3 @@ def main(arguments: list[str]) -> int:
                 told = {"rate": rate, "load": load, "policy": name}
                 print(json.dumps(told | simulate(workload, policy).summary()))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,10 +1,9 @@
-"""Ways of finding the nearest items: `python -m benchmarks.serving.indexes REPOSITORY [--items N]`.
+"""Ways of finding the nearest items: `python -m benchmarks indexes REPOSITORY [--items N]`.
 
 The vectors are those of a synthetic catalogue, the wishes its profiles; see `synthetic`. One thread searches for one
 wish at a time, the 200 nearest of which a recommendation ranks.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -14,14 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
-from pathlib import Path
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import synthetic_catalogue as synthetic
+from benchmarks.common.cli import add_repository, make_parser
 from benchmarks.common.machine import machine
+from benchmarks.common.steps import open_repository
 from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
 from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
 
@@ -105,16 +105,12 @@ def _hnsw(vectors: NDArray[np.float32]) -> faiss.Index:
 
 def main(arguments: list[str]) -> int:
     """Print a JSON line for each way."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.indexes", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    parser.add_argument("--items", type=int, default=200_000, help="how many")
-    chosen = parser.parse_args(arguments)
+    parser = make_parser("indexes", __doc__)
+    add_repository(parser)
+    parser.add_argument("--items", type=int, default=200_000, help="number of items (200,000)")
+    options = parser.parse_args(arguments)
     sys.stderr.write(f"{machine()}, {date.today()}\n")
-    vectors, profiles = synthetic.drawn(chosen.repository, chosen.items, 300)
+    vectors, profiles = synthetic.drawn(open_repository(options.repository), options.items, 300)
     for each in measure(vectors, profiles):
         print(json.dumps(asdict(each)), flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,15 +1,13 @@
-"""What number formats cost the ranking and gain in speed: `python -m benchmarks.serving.precisions RUN`.
+"""What number formats cost the ranking and gain in speed: `python -m benchmarks precisions RUN`.
 
 The text encoder of a run is exported in each format and reads every text of the data set through ONNX Runtime. Items,
 histories and queries are made of what it says; the validation targets are ranked as `portrait evaluate` ranks, and
 compared with float32 shopper by shopper. Speed is measured in the same run: the same texts, in turns.
 """
 
-import argparse
 import copy
 import dataclasses
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.common import results
+from benchmarks.common.cli import existing_folder, make_parser
 from benchmarks.common.encoders import Array, Encoder, encode_all, in_onnxruntime, in_openvino
 from benchmarks.common.ranking import tables as ranking
 from portrait.export.graphs import export, graphs
@@ -131,16 +130,12 @@ def table(content: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Measure and write `results/precisions.{json,md}`."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.precisions", description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of a run that has ended")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each runtime")
-    chosen = parser.parse_args(arguments)
-    where = results.circumstances("python -m benchmarks.serving.precisions RUN")
-    content = {"circumstances": where, **measure(chosen.run, chosen.threads)}
+    parser = make_parser("precisions", __doc__)
+    parser.add_argument("run", type=existing_folder, help="folder of a run that has ended")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each runtime (all cores)")
+    options = parser.parse_args(arguments)
+    where = results.circumstances("python -m benchmarks precisions RUN")
+    content = {"circumstances": where, **measure(options.run, options.threads)}
     results.write("precisions", content, table(content))
     print(table(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,10 +1,9 @@
-"""Whether tensors should reach Triton by shared memory: `python -m benchmarks.serving.shared_memory REPOSITORY`.
+"""Whether tensors should reach Triton by shared memory: `python -m benchmarks shared-memory REPOSITORY`.
 
 One call at a time, by turns: tensors in the gRPC message, and the same ones written to a region of system shared memory
 that was registered before. Answers come in the message both ways: they are small.
 """
 
-import argparse
 import asyncio
 import statistics
 import sys
@@ -19,8 +18,10 @@ from numpy.typing import NDArray
 from tritonclient.grpc.aio import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import np_to_triton_dtype, shared_memory
 
+from benchmarks.common.cli import add_repository, make_parser
 from benchmarks.common.machine import machine
-from benchmarks.common.targets import Row
+from benchmarks.common.steps import open_repository
+from benchmarks.common.targets import Result
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest
@@ -51,7 +52,7 @@ def inputs_of(model: str, dimension: int) -> Arrays:
     return {name: chance.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
 
 
-async def compare(client: InferenceServerClient, release: int, model: str, output: str, arrays: Arrays) -> Row:
+async def compare(client: InferenceServerClient, release: int, model: str, output: str, arrays: Arrays) -> Result:
     """Medians of both ways."""
     size = sum(array.nbytes for array in arrays.values())
     region = shared_memory.create_shared_memory_region(_REGION, f"/{_REGION}", size)
@@ -85,8 +86,10 @@ async def compare(client: InferenceServerClient, release: int, model: str, outpu
     finally:
         await client.unregister_system_shared_memory(_REGION)
         shared_memory.destroy_shared_memory_region(region)
-    bar = f"{model} by shared memory, {size / 1024:.0f} KiB"
-    return Row(bar, 1000 * shared, "ms", f"in the message, {1000 * message:.2f} ms", shared / message, "ratio <= 0.9")
+    target = f"{model} by shared memory, {size / 1024:.0f} KiB"
+    return Result(
+        target, 1000 * shared, "ms", f"in the message, {1000 * message:.2f} ms", shared / message, "ratio <= 0.9"
+    )
 
 
 async def _medians(*ways: Callable[[], Awaitable[object]]) -> list[float]:
@@ -100,7 +103,7 @@ async def _medians(*ways: Callable[[], Awaitable[object]]) -> list[float]:
     return [statistics.median(taken[CALLS // 10 :]) for taken in seconds]
 
 
-async def _measure(repository: Path) -> list[Row]:
+async def _measure(repository: Path) -> list[Result]:
     release = release_layout.list_releases(repository)[-1]
     dimension = Manifest.read(release_layout.release_folder(repository, release)).dimension
     with tempfile.TemporaryDirectory() as folder:
@@ -113,20 +116,16 @@ async def _measure(repository: Path) -> list[Row]:
                 ]
 
 
-def measure(repository: Path) -> list[Row]:
+def measure(repository: Path) -> list[Result]:
     """A row for texts and one for candidates; it would be kept if it saved a tenth of a call."""
     return asyncio.run(_measure(repository))
 
 
 def main(arguments: list[str]) -> int:
     """Measure and print the rows."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.shared_memory", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    chosen = parser.parse_args(arguments)
+    parser = make_parser("shared-memory", __doc__)
+    add_repository(parser)
+    options = parser.parse_args(arguments)
     sys.stderr.write(f"{machine()}, {date.today()}\n")
-    print("\n".join(map(str, measure(chosen.repository))))
+    print("\n".join(map(str, measure(open_repository(options.repository)))))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,15 +1,12 @@
-"""What explanations are worth: `python -m benchmarks.explanations FOLDER [FOLDER]`.
+"""Faithfulness of explanations: `python -m benchmarks explanations SOURCE --shop SOURCE`.
 
-Each FOLDER holds `data`, a prepared data set; `run`, trained on it; `seed-1`, trained alike with another seed. Releases
-are made beside them, in `repository`, and explain themselves in the embedded Triton. Results go to
-`benchmarks/results/`.
+Each source is prepared, and two runs with different seeds are trained on it. Releases are made beside them, and explain
+themselves in the embedded Triton. Results go to `benchmarks/results/`.
 """
 
-import argparse
 import asyncio
 import dataclasses
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +16,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import add_source, existing_folder, make_parser
 from benchmarks.explanations import deletion, releases, sanity, tables
 from benchmarks.explanations.cases import Case, by_lot, each, recommended
 from benchmarks.explanations.deletion import Dropped
@@ -27,7 +25,6 @@ from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.explanation.counterfactuals import RankingExplanation
 from portrait.server.triton import EmbeddedTriton
-from portrait.training.errors import TrainingError
 from portrait.training.metrics import interval
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
@@ -159,23 +156,26 @@ def _mean_length(cases: Sequence[Case]) -> float:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.explanations", description=__doc__)
-    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
-    parser.add_argument("--shoppers", type=int, default=100, help="for so many things are deleted")
-    parser.add_argument("--compared", type=int, default=50, help="for so many of them releases are compared")
-    chosen = parser.parse_args(arguments)
-    where = results.circumstances("python -m benchmarks.explanations")
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("explanations", __doc__)
+    add_source(parser)
+    parser.add_argument(
+        "--shop", type=existing_folder, help="the source open-ecommerce, with traits; left out if not given"
+    )
+    parser.add_argument("--shoppers", type=int, default=100, help="number of shoppers of the deletion test")
+    parser.add_argument("--compared", type=int, default=50, help="number of them whose releases are compared")
+    options = parser.parse_args(arguments)
+    where = results.circumstances("python -m benchmarks explanations SOURCE --shop SOURCE")
+    work = options.work or steps.WORK / "explanations"
+    folders = [_prepare(options.source, work / "first")]
+    if options.shop:
+        folders.append(_prepare(options.shop, work / "shop", "--split", "time"))
+        steps.learn_traits(folders[-1][1], steps.SHOP_TRAITS, steps.SHOP_COMPLETE_UNTIL)
     found = []
-    try:
-        for folder in chosen.folders:
-            trained = runs.load(folder / "run")
-            releases.build(trained, folder / "seed-1", folder / "repository")
-            arguments_ = (trained, folder / "data", folder / "repository", chosen.shoppers, chosen.compared)
-            found.append(asyncio.run(measure(*arguments_)))
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for data, run in folders:
+        trained, repository = runs.load(run), run.parent / "repository"
+        releases.build(trained, run.parent / "seed-1", repository)
+        found.append(asyncio.run(measure(trained, data, repository, options.shoppers, options.compared)))
     content = json.loads(json.dumps({"circumstances": where, "data_sets": found}))
     results.write(NAME, content, tables.text(content))
     tables.plot(content, results.RESULTS / f"{NAME}.svg")
@@ -183,5 +183,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _prepare(source: Path, folder: Path, *options: str) -> tuple[Path, Path]:
+    """Prepare a source and train two runs on it, with different seeds; return the data set and the first run."""
+    data = steps.prepare_source(source, folder / "data")
+    run = steps.train_run(data, folder / "run", "--seed", "0", *options)
+    steps.train_run(data, folder / "seed-1", "--seed", "1", *options)
+    return data, run

@@ -1,11 +1,10 @@
-"""Ways of fine-tuning the BERT, side by side: `python -m benchmarks.tuning DATA WORK [--factors 1 4]`.
+"""Ways of fine-tuning the BERT, side by side: `python -m benchmarks finetuning SOURCE [--factors 1 4]`.
 
-DATA is a prepared data set. Every way is trained by `--preset quick`, train only, with one seed, at its usual learning
-rate times each factor, each in a process of its own; validation chooses among the factors. Only then are the test
-targets ranked, once. WORK keeps what is done: a call that was stopped goes on with the same command.
+Every way is trained by `--preset quick`, train only, with one seed, at its usual learning rate times each factor, each
+in a process of its own; validation chooses among the factors. Only then are the test targets ranked, once. Runs of a
+call that was stopped are kept.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -14,10 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import add_source, make_parser
+from benchmarks.common.data_sets import read_source
+from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
-from benchmarks.finetuning import trial as method
+from benchmarks.finetuning import trial
 from portrait.training.enums import Tuning
 from portrait.training.metrics import ndcg
 from portrait.training.run import run as runs
@@ -42,13 +44,15 @@ def trained(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, 
     """Cost of a way at a rate, and its NDCG@10 on validation; trains what is not there.
 
     Raises:
-        subprocess.CalledProcessError: it could not be trained.
+        BenchmarkError: it could not be trained.
     """
-    if not (folder / method.COST).exists():
+    if not (folder / trial.COST).exists():
         arguments = [str(data), str(folder), tuning.value, str(rate)]
-        subprocess.run([sys.executable, "-W", "ignore", "-m", method.__name__, *arguments], check=True)
-    cost: dict[str, Any] = json.loads((folder / method.COST).read_text(encoding="utf-8"))
-    return cost | {"validation_ndcg@10": float(ndcg(np.load(folder / method.VALIDATION), 10).mean())}
+        command = [sys.executable, "-W", "ignore", "-m", trial.__name__, *arguments]
+        if subprocess.run(command, check=False).returncode:
+            raise BenchmarkError(f"{tuning} at the rate {rate:g} could not be trained")
+    cost: dict[str, Any] = json.loads((folder / trial.COST).read_text(encoding="utf-8"))
+    return cost | {"validation_ndcg@10": float(ndcg(np.load(folder / trial.VALIDATION), 10).mean())}
 
 
 def chosen(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
@@ -57,8 +61,8 @@ def chosen(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[
     best = int(np.argmax([cost["validation_ndcg@10"] for cost in costs]))
     folder = tried[best][0]
     if not (folder / TEST).exists():
-        np.save(folder / TEST, portrait.ranks(runs.load(folder / method.RUN)))
-    ranks = {"validation": np.load(folder / method.VALIDATION), "test": np.load(folder / TEST)}
+        np.save(folder / TEST, portrait.ranks(runs.load(folder / trial.RUN)))
+    ranks = {"validation": np.load(folder / trial.VALIDATION), "test": np.load(folder / TEST)}
     rates = {f"{cost['rate']:g}": cost["validation_ndcg@10"] for cost in costs}
     kept = {name: value for name, value in costs[best].items() if name != "validation_ndcg@10"}
     print(f"{tuning}: validation NDCG@10 by rate {rates}", flush=True)
@@ -68,7 +72,7 @@ def chosen(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[
 def table(content: dict[str, Any]) -> str:
     """The ways as Markdown."""
     lines = [
-        f"# Tuning: {content['data']}",
+        f"# Fine-tuning: {content['data']}",
         "",
         f"{results.origin(content['circumstances'])} `--preset quick`, train only, one seed; rates chosen on "
         f"validation among factors {', '.join(f'{factor:g}' for factor in content['factors'])} of the usual one; "
@@ -109,44 +113,35 @@ def _tried(rates: dict[str, float]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.tuning", description=__doc__)
-    parser.add_argument("data", type=Path, help="folder that `portrait prepare` wrote")
-    parser.add_argument("work", type=Path, help="folder for runs; made if missing")
-    parser.add_argument("--factors", type=float, nargs="+", default=[1.0], help="of the usual learning rates")
-    parser.add_argument("--name", help="of the results; the data set's source if left out")
-    given = parser.parse_args(arguments)
-    circumstances = results.circumstances(
-        f"python -m benchmarks.tuning --factors {' '.join(f'{factor:g}' for factor in given.factors)}"
-    )
-    try:
-        ways = {
-            tuning: chosen(given.data, tuning, tried) for tuning, tried in folders(given.work, given.factors).items()
-        }
-    except subprocess.CalledProcessError as error:
-        return int(error.returncode)
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("finetuning", __doc__)
+    add_source(parser)
+    parser.add_argument("--factors", type=float, nargs="+", default=[1.0], help="factors of the usual learning rates")
+    parser.add_argument("--name", help="name of the results (that of the data set's source)")
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    factors = " ".join(f"{factor:g}" for factor in options.factors)
+    circumstances = results.circumstances(f"python -m benchmarks finetuning SOURCE --factors {factors}")
+    data = steps.prepare_source(options.source, work / "data")
+    trials = folders(work / "finetuning", options.factors)
+    ways = {tuning: chosen(data, tuning, tried) for tuning, tried in trials.items()}
     frozen = ways[Tuning.FROZEN]["ranks"]
     for tuning, way in ways.items():
         for part, ranks in way.pop("ranks").items():
             way[part] = {"measures": ranking.measured(ranks)}
             if tuning is not Tuning.FROZEN:
                 way[part]["minus_frozen"] = ranking.compared(ranks, frozen[part])
-    report = json.loads((given.data / "report.json").read_text(encoding="utf-8"))
-    any_run = runs.load(folders(given.work, given.factors)[Tuning.FROZEN][0][0] / method.RUN)
+    any_run = runs.load(trials[Tuning.FROZEN][0][0] / trial.RUN)
     content = {
-        "data": given.name or report["source"],
+        "data": options.name or read_source(data),
         "circumstances": circumstances,
-        "factors": given.factors,
+        "factors": options.factors,
         "shoppers": len(any_run.holdout.test),
         "items": len(any_run.corpus.items),
         "seen_items": "masked" if any_run.holdout.mask_seen else "ranked",
         "ways": {tuning.value: way for tuning, way in ways.items()},
     }
-    name = f"tuning-{content['data']}"
+    name = f"finetuning-{content['data']}"
     results.write(name, content, table(content))
     print(table(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

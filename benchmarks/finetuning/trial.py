@@ -1,4 +1,4 @@
-"""One way of fine-tuning, in a process of its own: `python -m benchmarks.tuning.method DATA FOLDER TUNING RATE`.
+"""One way of fine-tuning, in a process of its own: `python -m benchmarks finetuning.method DATA FOLDER TUNING RATE`.
 
 FOLDER then holds the run, the ranks of its validation targets, and `cost.json`, written last. The test is not
 ranked: validation chooses first.

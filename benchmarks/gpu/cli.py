@@ -1,4 +1,4 @@
-"""Whether a release serves on GPUs, and how fast: `python -m benchmarks.gpu REPOSITORY [--triton-url HOST:PORT]`.
+"""Whether a release serves on GPUs, and how fast: `python -m benchmarks gpu REPOSITORY [--triton-url HOST:PORT]`.
 
 Takes the newest release, in the embedded Triton or in one that runs already, as NVIDIA's container. Asks the sessions
 for their providers and Triton for its instances, compares every graph with the same graph on the CPU, and measures
@@ -7,14 +7,12 @@ nobody asked before. Takes some two minutes, and writes `results/gpu.json`; on a
 same, and writes `results/gpu-dry-run.json`, which says so.
 """
 
-import argparse
 import asyncio
 import json
 import random
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import asdict
@@ -25,9 +23,11 @@ import onnxruntime
 from tritonclient.grpc.aio import InferenceServerClient
 
 from benchmarks.common import results
+from benchmarks.common.cli import add_repository, make_parser
 from benchmarks.common.gateway import serve
 from benchmarks.common.load.calls import encodings, item_texts, searches
 from benchmarks.common.load.generator import OK, Answered, Call, Load, run
+from benchmarks.common.steps import open_repository
 from benchmarks.gpu.graphs import Compared, compare
 from benchmarks.serving.overload import NOT_AGAIN
 from portrait.features.release import layout as release_layout
@@ -115,7 +115,7 @@ def gpus() -> list[str]:
 def faults(compared: list[Compared], devices: list[str], embedded: bool) -> list[str]:
     """What does not hold."""
     told = [
-        f"{each.graph} differs by {each.difference:.1e}, over {each.bound:.0e}" for each in compared if not each.holds
+        f"{each.graph} differs by {each.difference:.1e}, over {each.bound:.0e}" for each in compared if not each.passed
     ]
     if devices:
         kinds = {each.graph: {group["kind"] for group in each.instances} for each in compared}
@@ -127,36 +127,33 @@ def faults(compared: list[Compared], devices: list[str], embedded: bool) -> list
 
 def main(arguments: list[str]) -> int:
     """Measure and write; returns 0 if all holds."""
-    parser = argparse.ArgumentParser(prog="benchmarks.gpu", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository with a release")
+    parser = make_parser("gpu", __doc__)
+    add_repository(parser)
     parser.add_argument("--triton-url", help="host:port of a Triton that reads the repository")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each load")
-    parser.add_argument("--out", type=Path, default=results.RESULTS, help="folder of the result")
-    chosen = parser.parse_args(arguments)
-    url = f" --triton-url {chosen.triton_url}" if chosen.triton_url else ""
-    told = results.circumstances(f"python -m benchmarks.gpu REPOSITORY --seconds {chosen.seconds:g}{url}")
-    release, devices = release_layout.list_releases(chosen.repository)[-1], gpus()
-    manifest = Manifest.read(release_layout.release_folder(chosen.repository, release))
-    compared, version = asyncio.run(graphs(chosen.repository, release, chosen.triton_url))
-    size = release_layout.model_file(chosen.repository, "text_encoder", release).stat().st_size
-    wrong = faults(compared, devices, chosen.triton_url is None)
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of each load (8)")
+    parser.add_argument("--out", type=Path, default=results.RESULTS, help="folder for the result")
+    options = parser.parse_args(arguments)
+    repository = open_repository(options.repository)
+    url = f" --triton-url {options.triton_url}" if options.triton_url else ""
+    told = results.circumstances(f"python -m benchmarks gpu REPOSITORY --seconds {options.seconds:g}{url}")
+    release, devices = release_layout.list_releases(repository)[-1], gpus()
+    manifest = Manifest.read(release_layout.release_folder(repository, release))
+    compared, version = asyncio.run(graphs(repository, release, options.triton_url))
+    size = release_layout.model_file(repository, "text_encoder", release).stat().st_size
+    wrong = faults(compared, devices, options.triton_url is None)
     measured = {
         **told,
         "mode": "gpu" if devices else "cpu",
         "caveats": [*([] if devices else [_NO_GPU]), *([_TINY] if size < _SMALL_BYTES else [])],
         "gpus": devices,
-        "triton": {"version": version, "backend": "remote" if chosen.triton_url else "embedded"},
+        "triton": {"version": version, "backend": "remote" if options.triton_url else "embedded"},
         "onnxruntime": onnxruntime.__version__,
         "release": {"dimension": manifest.dimension, "text_encoder_bytes": size, "training": manifest.training},
-        "graphs": [asdict(each) | {"holds": each.holds} for each in compared],
-        **rates(chosen.repository, chosen.seconds, chosen.triton_url),
+        "graphs": [asdict(each) | {"passed": each.passed} for each in compared],
+        **rates(repository, options.seconds, options.triton_url),
         "faults": wrong,
     }
-    path = chosen.out / ("gpu.json" if devices else "gpu-dry-run.json")
+    path = options.out / ("gpu.json" if devices else "gpu-dry-run.json")
     path.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(measured, indent=2))
     return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

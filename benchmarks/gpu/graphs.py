@@ -36,8 +36,8 @@ class Compared:
     bound: float
 
     @property
-    def holds(self) -> bool:
-        """Whether Triton answers as this process does."""
+    def passed(self) -> bool:
+        """Whether Triton answers as this process does, within the bound."""
         return self.difference <= self.bound
 
 

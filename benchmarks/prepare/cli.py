@@ -1,9 +1,8 @@
-"""How fast `portrait prepare` is and what memory it takes: `python -m benchmarks.prepare [--events N]`.
+"""How fast `portrait prepare` is and what memory it takes: `python -m benchmarks prepare [--events N]`.
 
 Generates a log, prepares it in a process of its own, and writes the figures to `benchmarks/results/`.
 """
 
-import argparse
 import json
 import resource
 import subprocess
@@ -14,10 +13,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.common.cli import make_parser
 from benchmarks.common.machine import machine
+from benchmarks.common.results import RESULTS
 from benchmarks.prepare import log_generator as log
 
-RESULTS = Path(__file__).parents[1] / "results"
 MEMORY_BOUND_GIB = 4.0
 _PREPARE = "import typer; from portrait.training.commands import prepare; typer.run(prepare)"
 
@@ -84,20 +84,15 @@ def table(figures: Figures) -> str:
     )
 
 
-def main() -> int:
-    """Run, print and write the figures; exit code 1 if the memory bound is broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=10_000_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; return 1 if the memory bound is broken, else 0."""
+    parser = make_parser("prepare", __doc__)
+    parser.add_argument("--events", type=int, default=10_000_000, help="number of events in the log")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the generated log")
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options.events, options.seed, Path(folder))
     print(table(figures))
-    RESULTS.mkdir(exist_ok=True)
     (RESULTS / "prepare.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
     (RESULTS / "prepare.md").write_text(table(figures) + "\n", encoding="utf-8")
     return int(figures.peak_gib > MEMORY_BOUND_GIB)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

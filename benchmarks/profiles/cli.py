@@ -1,24 +1,22 @@
-"""How far the chances in a profile can be believed: `python -m benchmarks.profiles DATA RUN`.
+"""Calibration of the probabilities in a profile: `python -m benchmarks profiles SOURCE`.
 
-DATA is a prepared data set, RUN was trained on it with `--split time`. Everything is estimated from what precedes the
-test, which is looked at once. Results go to `benchmarks/results/`.
+A run is trained on the source with `--split time`. Everything is estimated from what precedes the test, which is read
+once. Results go to `benchmarks/results/`.
 """
 
-import argparse
 import dataclasses
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import add_source, existing_folder, make_parser
+from benchmarks.common.data_sets import read_source
+from benchmarks.common.errors import BenchmarkError
 from benchmarks.profiles import examples, labels
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.population import Population
 from portrait.training.enums import Split
-from portrait.training.errors import TrainingError
 from portrait.training.population import cycles
 from portrait.training.population import interest_dynamics as attention
 from portrait.training.population import statistics as population
@@ -107,41 +105,35 @@ def _labels(measured: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.profiles", description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--labels", action="store_true", help="measure labels too: the data are Open e-commerce")
-    chosen = parser.parse_args(arguments)
-    where = results.circumstances("python -m benchmarks.profiles")
-    try:
-        trained = runs.load(chosen.run)
-        if trained.settings.split is not Split.TIME:
-            raise TrainingError(f"{chosen.run} must be trained with --split time")
-        known = population.fit(trained)
-        measured = chances(trained, known)
-        told = labels.measure(trained) if chosen.labels else None
-        shown = examples.told(chosen.data, trained, known)
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("profiles", __doc__)
+    add_source(parser)
+    parser.add_argument("--run", type=existing_folder, help="run trained with --split time; else one is made")
+    parser.add_argument("--no-labels", action="store_true", help="leave labels out; they are of open-ecommerce")
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    where = results.circumstances("python -m benchmarks profiles SOURCE")
+    data = steps.prepare_source(options.source, work / "data")
+    trained = runs.load(options.run or steps.train_run(data, work / "quick", "--split", "time"))
+    if trained.settings.split is not Split.TIME:
+        raise BenchmarkError(f"{options.run} must be trained with --split time")
+    known = population.fit(trained)
+    measured = chances(trained, known)
+    of_labels = None if options.no_labels else labels.measure(trained)
+    shown = examples.told(data, trained, known)
     decays = (
         {"events": known.interest_dynamics.by_order, "days": known.interest_dynamics.by_time}
         if known.interest_dynamics
         else {}
     )
     content = {
-        "data": json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))["source"],
+        "data": read_source(data),
         "circumstances": where,
         "decays": {unit: dataclasses.asdict(decay) for unit, decay in decays.items() if decay is not None},
         "chances": measured,
-        "labels": told,
+        "labels": of_labels,
         "examples": shown,
     }
     results.write(f"profiles-{content['data']}", content, table(content))
     print(table(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,30 +1,30 @@
-"""Portrait against its baselines: `python -m benchmarks.quality DATA [--train-only RUN] [--refit RUN]`.
+"""Portrait against its baselines: `python -m benchmarks quality SOURCE`.
 
-DATA is a prepared data set. A run of `portrait train --preset best` holds both protocols: the refit, and in its
-folder `train-only` the run that chose its settings. Results go to `benchmarks/results/`.
+The source is prepared and a run is trained by `portrait train --preset best`. The run holds both protocols: the refit,
+and in its folder `train-only` the run that chose its settings. Results go to `benchmarks/results/`.
 """
 
 import argparse
 import dataclasses
-import json
-import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import add_source, existing_folder, make_parser
+from benchmarks.common.data_sets import read_source
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
 from benchmarks.common.ranking.protocol import Protocol, Task
-from benchmarks.quality import sasrec
+from benchmarks.quality import report, sasrec
 from benchmarks.quality.cache import digest, remembered
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset.splits import hold_out
 from portrait.training.enums import Split
-from portrait.training.errors import TrainingError
 from portrait.training.run import run as runs
 
 Models = dict[Protocol, dict[str, dict[str, Any]]]
@@ -61,31 +61,34 @@ def _find(tasks: dict[Protocol, Task], model: Any) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__)
-    parser.add_argument("data", type=Path, help="folder that `portrait prepare` wrote")
-    parser.add_argument("--name", help="of the results; the data set's source if left out")
-    parser.add_argument("--train-only", type=Path, help="run trained without the validation events")
-    parser.add_argument("--refit", type=Path, help="run of `portrait train --preset best`")
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("quality", __doc__)
+    add_source(parser)
+    parser.add_argument("--name", help="name of the results (that of the data set's source)")
+    parser.add_argument("--refit", type=existing_folder, help="run of `portrait train --preset best`; else one is made")
+    parser.add_argument("--train-only", type=existing_folder, help="run trained without the validation events")
     parser.add_argument("--no-sasrec", action="store_true", help="leave the slowest baseline out")
-    parser.add_argument("--cache", type=Path, default=Path(".benchmarks/baselines"), help="finished baselines")
-    chosen = parser.parse_args(arguments)
-    try:
-        return _run(chosen)
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    parser.add_argument("--cache", type=Path, default=Path(".benchmarks/baselines"), help="folder of tuned baselines")
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    data = steps.prepare_source(options.source, work / "data")
+    refit, train_only = options.refit, options.train_only
+    if refit is None and train_only is None:
+        refit = steps.train_run(data, work / "run", "--preset", "best")
+        train_only = refit / "train-only"
+    _measure(data, {Protocol.TRAIN_ONLY: train_only, Protocol.REFIT: refit}, options)
+    return 0
 
 
-def _run(chosen: argparse.Namespace) -> int:
-    command = "python -m benchmarks.quality" + (" --no-sasrec" if chosen.no_sasrec else "")
+def _measure(data: Path, runs_: Mapping[Protocol, Path | None], options: argparse.Namespace) -> None:
+    command = "python -m benchmarks quality SOURCE" + (" --no-sasrec" if options.no_sasrec else "")
     circumstances = results.circumstances(command)
-    corpus = corpora.load(chosen.data)
+    corpus = corpora.load(data)
     tasks = {
         protocol: Task(corpus, hold_out(corpus, Split.LOO, refit=protocol is Protocol.REFIT)) for protocol in Protocol
     }
-    found = baselines(tasks, chosen.data, chosen.cache, not chosen.no_sasrec)
-    for protocol, folder in ((Protocol.TRAIN_ONLY, chosen.train_only), (Protocol.REFIT, chosen.refit)):
+    found = baselines(tasks, data, options.cache, not options.no_sasrec)
+    for protocol, folder in runs_.items():
         if folder is None:
             continue
         trained = runs.load(folder)
@@ -94,9 +97,8 @@ def _run(chosen: argparse.Namespace) -> int:
             other["portrait_minus_this"] = ranking.compared(ours["ranks"], other["ranks"])
         found[protocol][ranking.PORTRAIT] = ours
     holdout = tasks[Protocol.TRAIN_ONLY].holdout
-    report = json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))
     content = {
-        "data": chosen.name or report["source"],
+        "data": options.name or read_source(data),
         "circumstances": circumstances,
         "shoppers": len(holdout.test),
         "items": len(corpus.items),
@@ -113,8 +115,3 @@ def _run(chosen: argparse.Namespace) -> int:
     results.write(name, content, table)
     report.plot(content, name)
     print(table)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,11 @@
-"""A release's own figures, through Triton: `python -m benchmarks.quality.served DATA REPOSITORY`.
+"""A release's own figures, through Triton: `python -m benchmarks served-quality DATA REPOSITORY`.
 
 Every test shopper of the newest release is asked for as a gateway asks: history in, ranking out, over the release's
 graphs in the embedded Triton. What `portrait evaluate` measured of the run stands in the release's manifest; both are
 printed, and the difference.
 """
 
-import argparse
 import asyncio
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common.cli import existing_folder, make_parser
 from benchmarks.common.data_sets import read_events
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest
@@ -64,9 +63,9 @@ async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]
 
 def main(arguments: list[str]) -> int:
     """Compare; returns 0 if the figures agree."""
-    parser = argparse.ArgumentParser(prog="benchmarks.quality.served", description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("repository", type=Path)
+    parser = make_parser("served-quality", __doc__)
+    parser.add_argument("data", type=existing_folder, help="prepared data set that the release was trained on")
+    parser.add_argument("repository", type=existing_folder, help="model repository with the release")
     chosen = parser.parse_args(arguments)
     manifest = Manifest.read(
         release_layout.release_folder(chosen.repository, release_layout.list_releases(chosen.repository)[-1])
@@ -80,7 +79,3 @@ def main(arguments: list[str]) -> int:
         worst = max(worst, abs(served - offline))
         print(f"{name}: release {manifest.release} through Triton {served:.5f}, run {offline:.5f}")
     return 0 if worst <= BOUND else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

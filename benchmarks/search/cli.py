@@ -1,13 +1,11 @@
-"""Personalised search against the same encoder without the shopper: `python -m benchmarks.search DATA OUT`.
+"""Personalised search against the same encoder without the shopper: `python -m benchmarks search SOURCE`.
 
-DATA is a prepared data set of searches and clicks. The log is cut into consecutive windows; for each, a model is
-trained in OUT on what precedes it, and every click of the window that a search came right before is a target, for which
-the whole catalogue is ranked. What a killed call has trained is kept.
+SOURCE holds searches and clicks. The log is cut into consecutive windows. For each window a model is trained on what
+precedes it, and every click of the window right after a search is a target, for which the whole catalogue is ranked.
+Runs of a call that was stopped are kept.
 """
 
-import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import steps
+from benchmarks.common.cli import add_source, make_parser
+from benchmarks.common.data_sets import read_source
+from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.ranking.search import MEASURES, asked, asked_in_test, figure, without_shoppers
 from benchmarks.common.ranking.search_baselines import bm25, popular, query_popularity, spelled
 from benchmarks.common.results import circumstances, origin, write
@@ -22,7 +24,6 @@ from benchmarks.search import windows
 from benchmarks.search.shipped_split import floor
 from portrait.training.encoders.retrieval import ranks_of
 from portrait.training.enums import Preset, Split
-from portrait.training.errors import TrainingError
 from portrait.training.metrics import MISSED
 from portrait.training.run import folder as run_folder
 from portrait.training.run import run as runs
@@ -68,7 +69,7 @@ def trained_on(data: Path) -> TrainedRun:
         runs.train(data, run, SETTINGS, resume=(run / run_folder.SETTINGS).exists())
     trained = runs.load(run)
     if trained.settings != SETTINGS:
-        raise TrainingError(f"{run} was trained with other settings; name another OUT")
+        raise BenchmarkError(f"{run} was trained with other settings; name another --work")
     return trained
 
 
@@ -77,7 +78,7 @@ def measure(trained: TrainedRun) -> Measured:
     corpus, holdout = trained.corpus, trained.holdout
     targets = asked_in_test(corpus, holdout)
     if not len(targets.clicks):
-        raise TrainingError(f"the last tenth of {trained.data['path']} holds no click right after a search")
+        raise BenchmarkError(f"the last tenth of {trained.data['path']} holds no click right after a search")
     wanted = corpus.event_item[targets.clicks]
     learnt = asked(corpus, holdout.train)
     queries = spelled(corpus.texts)[corpus.event_text]
@@ -174,33 +175,24 @@ def _row(name: str, row: dict[str, Any], sign: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.search", description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
-    chosen = parser.parse_args(arguments)
-    where = circumstances("python -m benchmarks.search")
-    try:
-        cut = windows.cut(chosen.data, chosen.out, WINDOWS)
-        parts = {data.name: measure(trained_on(data)) for data in cut}
-        shipped = floor(chosen.data)
-    except (TrainingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    told = {name: part.where(part.has_history) for name, part in parts.items()}
-    report = json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("search", __doc__)
+    add_source(parser)
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    where = circumstances("python -m benchmarks search SOURCE")
+    data = steps.prepare_source(options.source, work / "data")
+    folders = windows.cut(data, work / "windows", WINDOWS)
+    parts = {folder.name: measure(trained_on(folder)) for folder in folders}
+    with_history = {name: part.where(part.has_history) for name, part in parts.items()}
     content = {
-        "data": report["source"],
+        "data": read_source(data),
         "circumstances": where,
-        "items": report["items"],
+        "items": json.loads((data / "report.json").read_text(encoding="utf-8"))["items"],
         "slices": slices(list(parts.values())),
-        "windows": {name: {"clicks": len(part.shoppers), "gain": _gain(part)} for name, part in told.items()},
-        "shipped_split": shipped,
+        "windows": {name: {"clicks": len(part.shoppers), "gain": _gain(part)} for name, part in with_history.items()},
+        "shipped_split": floor(data),
     }
     write(f"search-{content['data']}", content, table(content))
     print(table(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,10 +1,10 @@
-"""A storm of callers who leave before their answer: `python -m benchmarks.serving.cancels REPOSITORY`.
+"""A storm of callers who leave before their answer: `python -m benchmarks serving.cancels REPOSITORY`.
 
-The same load runs without and with nine of ten callers leaving at a random moment; every call has a query of its own,
-so that each asks something of each model. Work is counted in rows that Triton ran. Callers leave within the first tenth
-of the usual time of an answer, while their calls wait. (They also leave at any moment of it, which is told, but is no
-bar: what was done for a call before it was taken back can't be spared.) Then calls go on while memory is looked at. The
-cache of texts is small and full before that: what it keeps on purpose would look like a leak.
+The same load runs without and with nine of ten callers leaving at a random time. Every call has a query of its own, so
+that each needs every model. Work is counted in rows that Triton ran. Callers leave within the first tenth of the usual
+latency, while their calls wait. (A second run, in which they leave at any time up to the latency, is printed but has no
+target: work that precedes a cancel can't be saved.) Then calls continue while memory is read. The cache of texts is
+small and full before that, because a cache that fills up would look like a leak.
 """
 
 import json
@@ -13,12 +13,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.gateway import Gateway, serve
 from benchmarks.common.load.calls import searches
 from benchmarks.common.load.generator import LATE, LEFT, OK, REFUSED, Answered, Call, Load, run
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
 from benchmarks.serving.overload import NOT_AGAIN
+from benchmarks.serving.parts import PARTS
 
 DEADLINE = 5.0
 IN_FLIGHT = 16
@@ -33,7 +34,7 @@ _TEXT_CACHE_MIB = 4
 _LONGEST_SECONDS = 3_600.0
 
 
-def measure(repository: Path, requests: int = 100_000) -> list[Row]:
+def measure(repository: Path, requests: int = 100_000) -> list[Result]:
     """Run all phases.
 
     Args:
@@ -111,7 +112,7 @@ def _rows(
     after: int,
     requests: int,
     left: dict[str, float],
-) -> list[Row]:
+) -> list[Result]:
     left_share = sum(each.code == LEFT for each in stormy) / _admitted(stormy)
     rows = []
     for model, ran in stormy_work.items():
@@ -119,16 +120,16 @@ def _rows(
             continue  # nobody asked for it
         fall = 1 - (ran / _admitted(stormy)) / (calm_work[model] / _admitted(calm))
         rows.append(
-            Row(f"cancel storm: how far the work of the {model} falls", fall, "share of the rows without cancels",
+            Result(f"cancel storm: how far the work of the {model} falls", fall, "share of the rows without cancels",
                 f"share of calls that were cancelled, {left_share:.3f}", fall / left_share, "ratio >= 0.9")
         )  # fmt: skip
     late = sum(each.code == LATE for each in stormy)
     return [
         *rows,
-        Row("cancel storm: calls late", late, "calls", f"{len(stormy)} calls", None, "value <= 0"),
-        Row("cancel storm: memory", after / 2**20, "MiB", f"{before / 2**20:.1f} MiB {requests} requests before",
+        Result("cancel storm: calls late", late, "calls", f"{len(stormy)} calls", None, "value <= 0"),
+        Result("cancel storm: memory", after / 2**20, "MiB", f"{before / 2**20:.1f} MiB {requests} requests before",
             after / before, "ratio <= 1.05"),
-        Row("cancel storm: work left behind", sum(left.values()), "units and rows", "", None, "value <= 0"),
+        Result("cancel storm: work left behind", sum(left.values()), "units and rows", "", None, "value <= 0"),
     ]  # fmt: skip
 
 
@@ -140,5 +141,6 @@ def _say(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 
-if __name__ == "__main__":
-    sys.exit(alone("cancels", __doc__, measure, requests=(100_000, "calls in which memory is looked at")))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.cancels", __doc__, measure, PARTS["cancels"].options, arguments)

@@ -1,4 +1,4 @@
-"""How the cost grows with the catalogue: `python -m benchmarks.serving.catalogues REPOSITORY`.
+"""How the cost grows with the catalogue: `python -m benchmarks serving.catalogues REPOSITORY`.
 
 Catalogues are made of the newest release of the repository; see `synthetic`. Gateway, Triton and caller share the
 machine; calls come one by one.
@@ -16,13 +16,14 @@ from pathlib import Path
 import grpc
 
 from benchmarks.common import synthetic_catalogue as synthetic
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.gateway import Gateway, serve
 from benchmarks.common.load.calls import recommendations
 from benchmarks.common.load.generator import OK, Load, run
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
 from benchmarks.serving.curves import Curve, keep
 from benchmarks.serving.memory import resident
+from benchmarks.serving.parts import PARTS
 from portrait.client.channels import proxy_options
 from portrait.v1 import item_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import UpsertItemsRequest
@@ -57,7 +58,7 @@ class Point:
     """The same: from its answer until all of them were recommended."""
 
 
-def measure(repository: Path, sizes: Sequence[int] = SIZES) -> list[Row]:
+def measure(repository: Path, sizes: Sequence[int] = SIZES) -> list[Result]:
     """A row for each bar; the curve goes to stderr, a line of JSON each size."""
     points = []
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".catalogues-") as name:
@@ -112,22 +113,22 @@ def _until_shown(channel: grpc.Channel, name: str, count: int) -> tuple[float, f
     return stored - began, time.monotonic() - stored
 
 
-def _rows(points: Sequence[Point], wide_mib: float) -> list[Row]:
+def _rows(points: Sequence[Point], wide_mib: float) -> list[Result]:
     small, large = points[0], points[-1]
     named = f"{large.items:,} items"
     return [
-        Row(f"catalogue: Recommend of {named}", large.p50_ms, "ms", f"{small.items:,} items, {small.p50_ms:.2f} ms",
+        Result(f"catalogue: Recommend of {named}", large.p50_ms, "ms", f"{small.items:,} items, {small.p50_ms:.2f} ms",
             large.p50_ms / small.p50_ms, "ratio <= 3"),
-        Row(f"catalogue: memory, {named}, {DIMENSION} numbers each, all read", wide_mib, "MiB", "", None,
+        Result(f"catalogue: memory, {named}, {DIMENSION} numbers each, all read", wide_mib, "MiB", "", None,
             "value <= 2048"),
-        Row(f"catalogue: memory of the gateway, {named}", large.rss_mib, "MiB", "", None, "value <= 2048"),
-        Row(f"catalogue: recall@100, {named}", large.recall_at_100, "share", "exact search", None, "value >= 0.95"),
+        Result(f"catalogue: memory of the gateway, {named}", large.rss_mib, "MiB", "", None, "value <= 2048"),
+        Result(f"catalogue: recall@100, {named}", large.recall_at_100, "share", "exact search", None, "value >= 0.95"),
         *(
-            Row(f"catalogue: {count} upserted to {named} are shown", seconds, "s after the answer", "", None,
+            Result(f"catalogue: {count} upserted to {named} are shown", seconds, "s after the answer", "", None,
                 "value <= 1")
             for count, seconds in large.shown_seconds.items()
         ),
-        Row(f"catalogue: start with {named}", large.start_seconds, "s", "", None, "value <= 60"),
+        Result(f"catalogue: start with {named}", large.start_seconds, "s", "", None, "value <= 60"),
     ]  # fmt: skip
 
 
@@ -135,5 +136,6 @@ def _say(told: dict[str, object]) -> None:
     sys.stderr.write(json.dumps(told) + "\n")
 
 
-if __name__ == "__main__":
-    sys.exit(alone("catalogues", __doc__, measure))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.catalogues", __doc__, measure, PARTS["catalogues"].options, arguments)

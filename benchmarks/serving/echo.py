@@ -1,6 +1,6 @@
 """An empty gRPC server: what a call costs in Python before anything is done for it.
 
-`python -m benchmarks.serving.echo` prints its port and serves until it is killed.
+`python -m benchmarks serving.echo` prints its port and serves until it is killed.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Encoding of texts: `python -m benchmarks.serving.encoding REPOSITORY`.
+"""Encoding of texts: `python -m benchmarks serving.encoding REPOSITORY`.
 
 The gateway with Triton against OpenVINO in process, which knows all texts beforehand: it tokenises them in one go,
 sorts them by length and cuts them into batches of the best of some sizes, each padded to its longest text. Both read
@@ -19,11 +19,12 @@ from pathlib import Path
 
 import openvino  # type: ignore[import-untyped]
 
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.gateway import Gateway, serve
 from benchmarks.common.load.calls import encodings, item_texts
 from benchmarks.common.load.generator import OK, Call, Load, run
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
+from benchmarks.serving.parts import PARTS
 from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.inference.texts import SHAPES
@@ -102,7 +103,7 @@ def through(gateway: Gateway, texts: Sequence[str], in_flight: int, texts_per_ca
     return Measured(share * len(texts) / seconds, counted["filled"] / batches, counted["places"] / batches, share)
 
 
-def measure(repository: Path, repetitions: int = 5) -> list[Row]:
+def measure(repository: Path, repetitions: int = 5) -> list[Result]:
     """Measure both, by turns."""
     texts = item_texts(repository)
     random.Random(1).shuffle(texts)
@@ -124,7 +125,7 @@ def measure(repository: Path, repetitions: int = 5) -> list[Row]:
     return [row for load, measured in ours.items() for row in _rows(load, measured, own, best)]
 
 
-def _rows(load: tuple[int, int], measured: list[Measured], own: list[float], best: int) -> list[Row]:
+def _rows(load: tuple[int, int], measured: list[Measured], own: list[float], best: int) -> list[Result]:
     what = f"{load[0]} calls of {load[1]} text{'s' if load[1] > 1 else ''} in flight"
     rate = statistics.median(each.rate for each in measured)
     ratio = statistics.median(each.rate / other for each, other in zip(measured, own, strict=True))
@@ -132,10 +133,10 @@ def _rows(load: tuple[int, int], measured: list[Measured], own: list[float], bes
     waste = statistics.median(1 - each.filled / each.places for each in measured)
     ideal = f"OpenVINO in process, batches of {best}, {statistics.median(own):.0f} texts/s"
     return [
-        Row(f"text encoding: rate, {what}", rate, "texts/s", ideal, ratio, "ratio >= 0.9"),
-        Row(f"text encoding: tokens in a batch, {what}", filled, "tokens", f"budget, {SHAPES.budget} tokens",
+        Result(f"text encoding: rate, {what}", rate, "texts/s", ideal, ratio, "ratio >= 0.9"),
+        Result(f"text encoding: tokens in a batch, {what}", filled, "tokens", f"budget, {SHAPES.budget} tokens",
             filled / SHAPES.budget, "ratio >= 0.8"),
-        Row(f"text encoding: padding, {what}", waste, "share", "", None, "value <= 0.1"),
+        Result(f"text encoding: padding, {what}", waste, "share", "", None, "value <= 0.1"),
     ]  # fmt: skip
 
 
@@ -153,5 +154,6 @@ def _say(load: tuple[int, int], own: float, measured: Measured) -> None:
     sys.stderr.write(json.dumps(told) + "\n")
 
 
-if __name__ == "__main__":
-    sys.exit(alone("encoding", __doc__, measure, repetitions=(5, "how often each load is measured")))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.encoding", __doc__, measure, PARTS["encoding"].options, arguments)

@@ -1,4 +1,4 @@
-"""Durable writes of single events: `python -m benchmarks.serving.recording REPOSITORY`.
+"""Durable writes of single events: `python -m benchmarks serving.event_writes REPOSITORY`.
 
 Every call records one new event and is answered once the event is on the disk. The gateway, an empty echo server and
 the load generator share the machine; all are measured in one run.
@@ -14,11 +14,12 @@ from uuid import uuid4
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.gateway import serve
 from benchmarks.common.load.generator import OK, Answered, Call, Load, run
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
 from benchmarks.serving import echo
+from benchmarks.serving.parts import PARTS
 from portrait.v1 import event_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 
@@ -31,7 +32,7 @@ _MAX_RATE = 8_000
 _SHOPPERS = 1_000
 
 
-def measure(repository: Path, seconds: float) -> list[Row]:
+def measure(repository: Path, seconds: float) -> list[Result]:
     """Rates by number of callers."""
     rows = []
     with echo.serve() as empty, serve(repository) as gateway:
@@ -39,11 +40,11 @@ def measure(repository: Path, seconds: float) -> list[Row]:
             nothing = run(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=callers))
             calls = _single_events(int(seconds * _MAX_RATE))
             answered = run(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=callers, count=len(calls)))
-            bar = f"RecordEvents, {callers} callers x 1 event"
-            _tell(bar, answered)
+            target = f"RecordEvents, {callers} callers x 1 event"
+            _tell(target, answered)
             rate, empty_rate = _rate(answered), _rate(nothing)
             beside = f"empty server, {empty_rate:.0f} answers/s"
-            rows.append(Row(bar, rate, "events/s", beside, rate / empty_rate, f"value >= {asked}"))
+            rows.append(Result(target, rate, "events/s", beside, rate / empty_rate, f"value >= {asked}"))
     return rows
 
 
@@ -72,11 +73,12 @@ def _rate(answered: Sequence[Answered]) -> float:
     return len(good) / (max(each.sent + each.seconds for each in good) - min(each.sent for each in good))
 
 
-def _tell(bar: str, answered: Sequence[Answered]) -> None:
+def _tell(target: str, answered: Sequence[Answered]) -> None:
     good = sorted(each.seconds for each in answered if each.code == OK)
     told = {"p50_ms": 1000 * good[len(good) // 2], "p99_ms": 1000 * good[len(good) * 99 // 100]}
-    sys.stderr.write(json.dumps({"what": bar, "codes": Counter(each.code for each in answered), **told}) + "\n")
+    sys.stderr.write(json.dumps({"what": target, "codes": Counter(each.code for each in answered), **told}) + "\n")
 
 
-if __name__ == "__main__":
-    sys.exit(alone("recording", __doc__, measure, seconds=(8.0, "how long each load lasts")))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.event_writes", __doc__, measure, PARTS["event_writes"].options, arguments)

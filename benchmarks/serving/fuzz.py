@@ -1,4 +1,4 @@
-"""Bad input, on the gateway's own port: `python -m benchmarks.serving.fuzz REPOSITORY --inputs 100000`.
+"""Bad input, on the gateway's own port: `python -m benchmarks serving.fuzz REPOSITORY --inputs 100000`.
 
 Each input is one thing that no good client does: bytes that are no message, a message cut short or of another length
 than it says, a method or content type that there is not, a stream left midway, frames that are none, bytes that are not
@@ -9,17 +9,18 @@ is made.
 import sys
 from pathlib import Path
 
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.fuzzing.fuzzer import fuzz
 from benchmarks.common.gateway import serve
 from benchmarks.common.load.calls import mixed
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
+from benchmarks.serving.parts import PARTS
 
 SETTLED = 0.2
 """Share of the inputs after which memory counts: allocators and pools have come to their size."""
 
 
-def measure(repository: Path, inputs: int = 100_000) -> list[Row]:
+def measure(repository: Path, inputs: int = 100_000) -> list[Result]:
     """Fuzz a gateway.
 
     Args:
@@ -36,14 +37,15 @@ def measure(repository: Path, inputs: int = 100_000) -> list[Row]:
     internal = sum(value for name, value in counted.items() if 'code="INTERNAL"' in name or 'code="UNKNOWN"' in name)
     settled = memory[int(SETTLED * len(memory))]
     return [
-        Row("bad input: hangs, crashes and faults", len(report.faults) + internal + (not alive), "inputs",
+        Result("bad input: hangs, crashes and faults", len(report.faults) + internal + (not alive), "inputs",
             f"{inputs} inputs", None, "value <= 0"),
-        Row("bad input: good calls between that failed", report.failed_calls, "calls", f"{report.good_calls} calls",
+        Result("bad input: good calls between that failed", report.failed_calls, "calls", f"{report.good_calls} calls",
             None, "value <= 0"),
-        Row("bad input: memory", memory[-1] / 2**20, "MiB", f"{settled / 2**20:.1f} MiB after a fifth",
+        Result("bad input: memory", memory[-1] / 2**20, "MiB", f"{settled / 2**20:.1f} MiB after a fifth",
             memory[-1] / settled, "ratio <= 1.1"),
     ]  # fmt: skip
 
 
-if __name__ == "__main__":
-    sys.exit(alone("fuzz", __doc__, measure, inputs=(100_000, "how many")))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.fuzz", __doc__, measure, PARTS["fuzz"].options, arguments)

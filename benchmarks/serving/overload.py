@@ -1,4 +1,4 @@
-"""Overload, in an open loop: `python -m benchmarks.serving.overload REPOSITORY`.
+"""Overload, in an open loop: `python -m benchmarks serving.overload REPOSITORY`.
 
 The capacity is measured in a closed loop, then three times as many calls come for a minute, then half of the capacity.
 Gateway, Triton and load generator share the machine: what the generator takes at three times the capacity is missing
@@ -13,11 +13,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.gateway import Gateway, serve
 from benchmarks.common.load.calls import mixed
 from benchmarks.common.load.generator import LATE, OK, REFUSED, Answered, Call, Load, run, start_series
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
+from benchmarks.serving.parts import PARTS
 
 DEADLINE = 1.0
 NOT_AGAIN = ("--answer-cache-mib", "0")
@@ -41,12 +42,12 @@ def capacity(gateway: Gateway, calls: list[Call], seconds: float) -> float:
     return max(rates)
 
 
-def measure(repository: Path, seconds: float) -> list[Row]:
+def measure(repository: Path, seconds: float) -> list[Result]:
     """Run all phases, with one process of the gateway and with two."""
     return [row for processes in PROCESSES for row in _measure(repository, seconds, processes)]
 
 
-def _measure(repository: Path, seconds: float, processes: int) -> list[Row]:
+def _measure(repository: Path, seconds: float, processes: int) -> list[Result]:
     calls = mixed(repository, 20_000)
     with serve(repository, *NOT_AGAIN, "--processes", str(processes)) as gateway:
         run(Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
@@ -72,7 +73,7 @@ def _measure(repository: Path, seconds: float, processes: int) -> list[Row]:
         _say("after", **_summary(after))
         _say("gateway", **{k: v for k, v in gateway.metrics().items() if "admission" in k and "created" not in k})
     rows = _rows(most, normal, overload, after, memory, seconds, ended)
-    return rows if processes == 1 else [replace(row, bar=f"{row.bar}, {processes} processes") for row in rows]
+    return rows if processes == 1 else [replace(row, target=f"{row.target}, {processes} processes") for row in rows]
 
 
 def _rows(
@@ -83,7 +84,7 @@ def _rows(
     memory: list[tuple[float, int]],
     seconds: float,
     ended: float,
-) -> list[Row]:
+) -> list[Result]:
     codes = Counter(each.code for each in overload)
     goodput = codes[OK] / seconds
     kept = codes[OK] / (len(overload) - codes[REFUSED])
@@ -92,13 +93,13 @@ def _rows(
     recovered = _recovered(normal, after) - ended
     refused_normally = sum(each.code == REFUSED for each in normal)
     return [
-        Row("overload: goodput", goodput, "answers/s", f"capacity, {most:.1f} answers/s", goodput / most,
+        Result("overload: goodput", goodput, "answers/s", f"capacity, {most:.1f} answers/s", goodput / most,
             "ratio >= 0.85"),
-        Row("overload: admitted calls that keep their deadline", kept, "share", "", None, "value >= 0.99"),
-        Row("overload: memory", settled[-1] / 2**20, "MiB", f"{settled[0] / 2**20:.1f} MiB after {_SETTLING:g} s",
+        Result("overload: admitted calls that keep their deadline", kept, "share", "", None, "value >= 0.99"),
+        Result("overload: memory", settled[-1] / 2**20, "MiB", f"{settled[0] / 2**20:.1f} MiB after {_SETTLING:g} s",
             settled[-1] / settled[0], "ratio <= 1.05"),
-        Row("overload: normal latency after its end", recovered, "s", "", None, "value <= 2"),
-        Row("normal load: calls refused", refused_normally, "calls", f"{len(normal)} calls", None, "value <= 0"),
+        Result("overload: normal latency after its end", recovered, "s", "", None, "value <= 2"),
+        Result("normal load: calls refused", refused_normally, "calls", f"{len(normal)} calls", None, "value <= 0"),
     ]  # fmt: skip
 
 
@@ -132,5 +133,6 @@ def _say(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 
-if __name__ == "__main__":
-    sys.exit(alone("overload", __doc__, measure, seconds=(60.0, "how long the overload lasts")))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.overload", __doc__, measure, PARTS["overload"].options, arguments)

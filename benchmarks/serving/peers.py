@@ -1,4 +1,4 @@
-"""Text encoding beside other servers: `python -m benchmarks.serving.peers REPOSITORY`.
+"""Text encoding beside other servers: `python -m benchmarks serving.peers REPOSITORY`.
 
 The same graph (the release's text encoder, in OpenVINO), tokenizer, threads and texts: in process, through Triton
 alone, LitServe, mosec, and the gateway. One text a request, 64 in flight; then at random times, at 70% of each
@@ -26,11 +26,12 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.common import gateway
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.encoders import Encoder, encode_all, in_onnxruntime, in_openvino
 from benchmarks.common.load.generator import OK, Answered
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
 from benchmarks.serving import senders
+from benchmarks.serving.parts import PARTS
 from benchmarks.serving.peer import model
 from benchmarks.serving.senders import Target
 from portrait.features.events import Item
@@ -233,7 +234,7 @@ def _percentiles(answered: Sequence[Answered]) -> tuple[float, float]:
     return seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100]
 
 
-def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Row]:
+def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Result]:
     """Measure all, one after another.
 
     Args:
@@ -267,20 +268,20 @@ def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Row]:
     return _rows(alone, served, settings)
 
 
-def _rows(alone: dict[str, list[float]], served: dict[str, list[Served]], settings: dict[str, str]) -> list[Row]:
+def _rows(alone: dict[str, list[float]], served: dict[str, list[Served]], settings: dict[str, str]) -> list[Result]:
     rates = {name: [each.rate for each in rounds] for name, rounds in served.items()}
     ours, ideal = rates[OURS], alone["OpenVINO in process"]
     strongest = max(PEERS, key=lambda name: median(rates[name]))
     rows = [
-        Row("peers: the gateway against the best of them", median(ours), "texts/s",
+        Result("peers: the gateway against the best of them", median(ours), "texts/s",
             f"{strongest}, {median(rates[strongest]):.0f} texts/s", _ratio(ours, rates[strongest]), "ratio >= 1.3"),
-        *(Row(f"peers: {name}", median(rounds), "texts/s", "OpenVINO in process", _ratio(rounds, ideal), "value >= 0")
-          for name, rounds in alone.items()),
+        *(Result(f"peers: {name}", median(rounds), "texts/s", "OpenVINO in process", _ratio(rounds, ideal),
+            "value >= 0") for name, rounds in alone.items()),
     ]  # fmt: skip
     for name, rounds in served.items():
         told = "; ".join(filter(None, ("OpenVINO in process", settings[name], _latencies(rounds))))
         ratio = _ratio(rates[name], ideal)
-        rows.append(Row(f"peers: {name}", median(rates[name]), "texts/s", told, ratio, "value >= 0"))
+        rows.append(Result(f"peers: {name}", median(rates[name]), "texts/s", told, ratio, "value >= 0"))
     return rows
 
 
@@ -300,5 +301,6 @@ def _say(*told: object) -> None:
     sys.stderr.write(" ".join(map(str, told)) + "\n")
 
 
-if __name__ == "__main__":
-    sys.exit(alone("peers", __doc__, measure))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.peers", __doc__, measure, PARTS["peers"].options, arguments)

@@ -1,4 +1,4 @@
-"""What a call costs beside an empty one: `python -m benchmarks.serving.rpcs REPOSITORY`.
+"""What a call costs beside an empty one: `python -m benchmarks serving.rpcs REPOSITORY`.
 
 An empty echo server, the gateway, and the load generator share the machine; all are measured in one run. Warm means
 that a thousand shoppers come again and again, cold that every history is a new one.
@@ -15,13 +15,14 @@ from pathlib import Path
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.gateway import Gateway, serve
 from benchmarks.common.load.calls import PROFILE, RECOMMEND, items_of
 from benchmarks.common.load.generator import OK, Answered, Call, Load, run
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
 from benchmarks.serving import echo, h2load
 from benchmarks.serving.curves import Curve, keep
+from benchmarks.serving.parts import PARTS
 from portrait.client.channels import proxy_options
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest
@@ -88,7 +89,7 @@ class Shoppers:
         return shopper_pb2.ShopperRef(history={"events": self.events(count)})
 
 
-def measure(repository: Path, seconds: float) -> list[Row]:
+def measure(repository: Path, seconds: float) -> list[Result]:
     """Run everything; rows for the bars, everything else to stderr."""
     shoppers = Shoppers(repository, 1)
     warm = [shoppers.inline(EVENTS) for _ in range(SHOPPERS)]
@@ -112,7 +113,7 @@ def measure(repository: Path, seconds: float) -> list[Row]:
 
 def _beside_empty(
     gateway: Gateway, empty: str, name: str, calls: Sequence[Call], asked: str, seconds: float
-) -> list[Row]:
+) -> list[Result]:
     """Rates of gateway and empty server, by h2load with one of the calls, and then by the generator of all loads."""
     nothing = _rate(run(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=IN_FLIGHT)))
     rows = [_against(f"warm {name}", _warm(gateway, name, calls, seconds), nothing, asked)]
@@ -134,7 +135,7 @@ def _warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) ->
     return _rate(answered)
 
 
-def _tail(gateway: Gateway, empty: str, calls: Sequence[Call], warm: Row, seconds: float, even: bool) -> Row:
+def _tail(gateway: Gateway, empty: str, calls: Sequence[Call], warm: Result, seconds: float, even: bool) -> Result:
     """The slowest of a hundred calls in an open loop, and what the empty server makes of the same share of its own.
 
     At random times, a server that is as good as can be, whose calls all take the same time, comes to 4.3 times the
@@ -143,14 +144,14 @@ def _tail(gateway: Gateway, empty: str, calls: Sequence[Call], warm: Row, second
     run(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
     answered = run(Load(gateway.address, calls, seconds, _DEADLINE, rate=NORMAL * warm.value, even=even))
     p50, p99 = _percentiles(answered)
-    what = f"{warm.bar}: p99 at {100 * NORMAL:.0f}% of capacity, calls at {'even' if even else 'random'} distances"
+    what = f"{warm.target}: p99 at {100 * NORMAL:.0f}% of capacity, calls at {'even' if even else 'random'} distances"
     _say(what, rate=round(_rate(answered)), **_summary(answered))
     its_own = NORMAL * warm.value / (warm.ratio or 1.0)
     nothing = run(Load(empty, [echo.CALL], seconds, _DEADLINE, rate=its_own, even=even))
     _say("empty server, the same", rate=round(_rate(nothing)), **_summary(nothing))
     empty_p50, empty_p99 = _percentiles(nothing)
     beside = f"p50, {1000 * p50:.2f} ms (empty server at 70% of its own: {empty_p99 / empty_p50:.1f})"
-    return Row(what, 1000 * p99, "ms", beside, p99 / p50, "ratio <= 4")
+    return Result(what, 1000 * p99, "ms", beside, p99 / p50, "ratio <= 4")
 
 
 def _stored(gateway: Gateway, shoppers: Shoppers) -> list[shopper_pb2.ShopperRef]:
@@ -170,7 +171,7 @@ def _cold(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) ->
     _say(f"cold {name}", rate=round(_rate(answered)), **_summary(answered))
 
 
-def _growth(gateway: Gateway, name: str, make: Maker, shoppers: Shoppers) -> Row:
+def _growth(gateway: Gateway, name: str, make: Maker, shoppers: Shoppers) -> Result:
     """Latency of one cold call at a time, as histories grow."""
     p50 = {}
     for length in LENGTHS:
@@ -181,7 +182,7 @@ def _growth(gateway: Gateway, name: str, make: Maker, shoppers: Shoppers) -> Row
     points = [(length, 1000 * each) for length, each in p50.items()]
     keep([Curve("Latency of cold calls by history", name, "events", "ms, p50", points)])
     what = f"cold {name}: latency with 500 events"
-    return Row(what, 1000 * p50[500], "ms", f"50 events, {1000 * p50[50]:.2f} ms", p50[500] / p50[50], "ratio <= 4")
+    return Result(what, 1000 * p50[500], "ms", f"50 events, {1000 * p50[50]:.2f} ms", p50[500] / p50[50], "ratio <= 4")
 
 
 def _clients(gateway: Gateway, calls: Sequence[Call], seconds: float) -> None:
@@ -212,8 +213,8 @@ def _top(ask: Callable[[RecommendRequest], RecommendResponse], request: Recommen
     return [ranked.item.item_id for ranked in ask(request).items]
 
 
-def _against(bar: str, rate: float, empty: float, asked: str) -> Row:
-    return Row(bar, rate, "answers/s", f"empty server, {empty:.0f} answers/s", rate / empty, asked)
+def _against(target: str, rate: float, empty: float, asked: str) -> Result:
+    return Result(target, rate, "answers/s", f"empty server, {empty:.0f} answers/s", rate / empty, asked)
 
 
 def _rate(answered: Sequence[Answered]) -> float:
@@ -237,5 +238,6 @@ def _say(what: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"what": what, **told}) + "\n")
 
 
-if __name__ == "__main__":
-    sys.exit(alone("rpcs", __doc__, measure, seconds=(8.0, "how long each load lasts")))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.rpcs", __doc__, measure, PARTS["rpcs"].options, arguments)

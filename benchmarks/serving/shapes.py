@@ -1,10 +1,9 @@
-"""What batches of texts cost by their shape, in process: `python -m benchmarks.serving.shapes REPOSITORY`.
+"""What batches of texts cost by their shape, in process: `python -m benchmarks batch-shapes REPOSITORY`.
 
 Fits seconds = fixed + per_place * rows * length to what is measured, by least squares of the relative errors. What
 `SHAPES` of `portrait.server.inference.texts` calls the overhead is fixed / per_place.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -17,8 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common.cli import add_repository, make_parser
 from benchmarks.common.encoders import Encoder, in_openvino
 from benchmarks.common.machine import machine
+from benchmarks.common.steps import open_repository
 from portrait.features.release import layout as release_layout
 from portrait.server.triton.configuration import instances
 
@@ -68,9 +69,9 @@ def fit(seconds: dict[tuple[int, int], float]) -> tuple[float, float]:
 
 def main(arguments: list[str]) -> int:
     """Measure, and print each shape and the fit as JSON lines."""
-    parser = argparse.ArgumentParser(prog="benchmarks.serving.shapes", description=__doc__)
-    parser.add_argument("repository", type=Path, help="model repository")
-    seconds = measure(parser.parse_args(arguments).repository)
+    parser = make_parser("batch-shapes", __doc__)
+    add_repository(parser)
+    seconds = measure(open_repository(parser.parse_args(arguments).repository))
     sys.stderr.write(f"{machine()}, {date.today()}\n")
     for (rows, length), taken in seconds.items():
         print(json.dumps({"rows": rows, "length": length, "ms": round(1e3 * taken, 2)}))
@@ -78,7 +79,3 @@ def main(arguments: list[str]) -> int:
     told = {"fixed_ms": round(1e3 * fixed, 3), "per_place_us": round(1e6 * per_place, 2)}
     print(json.dumps(told | {"overhead_places": round(fixed / per_place)}))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Releases swapped and Triton killed, under load: `python -m benchmarks.serving.swaps REPOSITORY`.
+"""Releases swapped and Triton killed, under load: `python -m benchmarks serving.swaps REPOSITORY`.
 
 Another release is made of the given one, with other weights in every graph and other vectors of items. What each of
 them answers is asked before, so that under load every answer is compared with what the release that it names says:
@@ -24,13 +24,14 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.gateway import Gateway, serve
 from benchmarks.common.load.calls import PROFILE, mixed, searches
 from benchmarks.common.load.generator import Call
 from benchmarks.common.load.lost_events import count_lost_events
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
 from benchmarks.serving.callers import OK, Answer, Callers, start
+from benchmarks.serving.parts import PARTS
 from benchmarks.serving.variants import copy_beside
 from portrait.client.channels import proxy_options
 from portrait.features.release import layout as release_layout
@@ -61,7 +62,7 @@ Said = dict[int, list[Numbers]]
 """What each release says to each of the calls."""
 
 
-def measure(repository: Path, seconds: float = 60.0, swaps: int = 20, kills: int = 5) -> list[Row]:
+def measure(repository: Path, seconds: float = 60.0, swaps: int = 20, kills: int = 5) -> list[Result]:
     """Run all phases."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "model_repository"
@@ -69,7 +70,7 @@ def measure(repository: Path, seconds: float = 60.0, swaps: int = 20, kills: int
         return [*_swaps(copy, releases, seconds, swaps), *_kills(copy, releases, kills)]
 
 
-def _swaps(repository: Path, releases: list[int], seconds: float, swaps: int) -> list[Row]:
+def _swaps(repository: Path, releases: list[int], seconds: float, swaps: int) -> list[Result]:
     one, two, three = releases
     calls = [_naming(call) for call in mixed(repository, DISTINCT)]
     order = random.Random(1).choices(range(DISTINCT), k=20_000)
@@ -103,10 +104,12 @@ def _swaps(repository: Path, releases: list[int], seconds: float, swaps: int) ->
         loaded = running.get()
     told = {"steady load": steady, "swaps": swapped, f"swaps that load and unload ({loads})": loaded}
     rows = [row for name, answers in told.items() for row in _rows(name, answers, calls, order, said)]
-    return [Row("swaps", swaps, "swaps", f"{took:.1f} s of load", None, "value >= 20"), *rows]
+    return [Result("swaps", swaps, "swaps", f"{took:.1f} s of load", None, "value >= 20"), *rows]
 
 
-def _rows(name: str, answers: Sequence[Answer], calls: Sequence[Call], order: Sequence[int], said: Said) -> list[Row]:
+def _rows(
+    name: str, answers: Sequence[Answer], calls: Sequence[Call], order: Sequence[int], said: Said
+) -> list[Result]:
     failed = sum(answer.code != OK for answer in answers)
     mixes, farthest, seen = 0, 0.0, Counter[int]()
     for answer in answers:
@@ -120,8 +123,8 @@ def _rows(name: str, answers: Sequence[Answer], calls: Sequence[Call], order: Se
     of = ", ".join(f"{count} of release {release}" for release, count in sorted(seen.items()))
     _say(name, **_summary(answers), farthest=round(farthest, 4))
     return [
-        Row(f"{name}: failed requests", failed, "requests", f"{len(answers)} requests", None, "value <= 0"),
-        Row(f"{name}: answers that mix releases", mixes, "answers", of, None, "value <= 0"),
+        Result(f"{name}: failed requests", failed, "requests", f"{len(answers)} requests", None, "value <= 0"),
+        Result(f"{name}: answers that mix releases", mixes, "answers", of, None, "value <= 0"),
     ]
 
 
@@ -186,7 +189,7 @@ def _writes(repository: Path, events_each: int = 5) -> list[Call]:
     return calls
 
 
-def _kills(repository: Path, releases: list[int], kills: int) -> list[Row]:
+def _kills(repository: Path, releases: list[int], kills: int) -> list[Result]:
     one, two, _ = releases
     own = statistics.median(asyncio.run(_start_seconds(repository, two)) for _ in range(_STARTS))
     records = [call for call in _writes(repository) if call.path == RECORD]
@@ -217,9 +220,9 @@ def _kills(repository: Path, releases: list[int], kills: int) -> list[Row]:
     of = f"{len(answers)} requests, {kills} deaths"
     started = f"its own start, {own:.2f} s"
     return [
-        Row("Triton killed: hung requests", hung, "requests", of, None, "value <= 0"),
-        Row("Triton killed: accepted events lost", lost, "events", f"{len(records)} at most", None, "value <= 0"),
-        Row("Triton killed: longest recovery", max(recovered), "s", started, max(recovered) / own,
+        Result("Triton killed: hung requests", hung, "requests", of, None, "value <= 0"),
+        Result("Triton killed: accepted events lost", lost, "events", f"{len(records)} at most", None, "value <= 0"),
+        Result("Triton killed: longest recovery", max(recovered), "s", started, max(recovered) / own,
             f"value <= {own + 1.0:.2f}"),
     ]  # fmt: skip
 
@@ -274,14 +277,6 @@ def _say(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 
-if __name__ == "__main__":
-    sys.exit(
-        alone(
-            "swaps",
-            __doc__,
-            measure,
-            seconds=(60.0, "how long releases are swapped"),
-            swaps=(20, "how often, in that time"),
-            kills=(5, "how often Triton is killed"),
-        )
-    )
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.swaps", __doc__, measure, PARTS["swaps"].options, arguments)

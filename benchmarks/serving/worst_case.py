@@ -1,4 +1,4 @@
-"""The dearest legal request of every RPC, four at once: `python -m benchmarks.serving.dearest REPOSITORY`.
+"""The dearest legal request of every RPC, four at once: `python -m benchmarks serving.worst_case REPOSITORY`.
 
 While they run, health is asked a hundred times a second and memory is read. Then one is cancelled under way: how long
 the gateway goes on working is read from its processor time. Audiences need a shopper table, so without one they only
@@ -22,11 +22,12 @@ import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.common.cli import alone
+from benchmarks.common.cli import run_part
 from benchmarks.common.gateway import Gateway, serve
-from benchmarks.common.targets import Row
-from benchmarks.common.worst_case_requests import DEAREST, World, history
+from benchmarks.common.targets import Result
+from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, history
 from benchmarks.serving.overload import NOT_AGAIN
+from benchmarks.serving.parts import PARTS
 from portrait.features.release import layout as release_layout
 from portrait.server.release.release import Release
 
@@ -59,16 +60,16 @@ class Measured:
     """Seconds that the gateway worked on after one was cancelled."""
 
 
-def measure(repository: Path) -> list[Row]:
+def measure(repository: Path) -> list[Result]:
     """Measure all requests, one after the other, on one gateway."""
-    rows: list[Row] = []
+    rows: list[Result] = []
     release = Release.load(repository, release_layout.list_releases(repository)[-1])
     with serve(repository, *NOT_AGAIN) as gateway, grpc.insecure_channel(gateway.address, _OPTIONS) as channel:
         world = _world(release)
         for shopper in world.shoppers:
             for request in history(world, shopper):
                 assert _ended(_call(channel, "portrait.v1.EventService/RecordEvents", request)) == "OK"
-        for method, requests in DEAREST.items():
+        for method, requests in WORST_CASE_REQUESTS.items():
             for kind, make in requests.items():
                 measured = _measure(gateway, channel, method, make(world))
                 name = f"{method.partition('/')[2]}{', ' if kind else ''}{kind}"
@@ -187,9 +188,9 @@ def _units(gateway: Gateway) -> float:
     return sum(value for name, value in gateway.metrics().items() if name.startswith("portrait_admission_units_total"))
 
 
-def _rows(name: str, measured: Measured) -> Iterable[Row]:
-    def row(what: str, value: float, unit: str, limit: float) -> Row:
-        return Row(f"dearest {name}: {what}", value, unit, "", None, f"value <= {limit}")
+def _rows(name: str, measured: Measured) -> Iterable[Result]:
+    def row(what: str, value: float, unit: str, limit: float) -> Result:
+        return Result(f"dearest {name}: {what}", value, unit, "", None, f"value <= {limit}")
 
     yield row("four answered or refused", measured.slowest, "s", 1.0)
     yield row("memory they add", measured.growth, "MiB", 300.0)
@@ -197,5 +198,6 @@ def _rows(name: str, measured: Measured) -> Iterable[Row]:
     yield row("work after a cancel", measured.cancelled, "s", 0.5)
 
 
-if __name__ == "__main__":
-    sys.exit(alone("dearest", __doc__, measure))
+def main(arguments: list[str]) -> int:
+    """Run this part by itself; return the exit code."""
+    return run_part("serving.worst_case", __doc__, measure, PARTS["worst_case"].options, arguments)

@@ -1,18 +1,16 @@
-"""Traits on public data: `python -m benchmarks.traits --shop RUN --campaigns RUN2`.
+"""Traits on public data: `python -m benchmarks traits --shop SOURCE`.
 
-RUN is a run on open-ecommerce with `portrait traits` done, RUN2 one on complete-journey, both trained with
-`--split time`. Results go to `benchmarks/results/`.
+The source is open-ecommerce, whose declared traits are measured; coupon redemption is measured on complete-journey,
+which an installed package brings. Results go to `benchmarks/results/`.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import existing_folder, make_parser
 from benchmarks.traits import campaigns
-from portrait.training.errors import TrainingError
 from portrait.training.prepare.sources import complete_journey
 from portrait.training.run import run as runs
 from portrait.training.traits import artifacts as learnt
@@ -97,30 +95,27 @@ def plot(content: dict[str, Any]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.traits", description=__doc__)
-    parser.add_argument("--shop", type=Path, help="run on open-ecommerce that has traits")
-    parser.add_argument("--campaigns", type=Path, help="run on complete-journey")
-    chosen = parser.parse_args(arguments)
-    content: dict[str, Any] = {"circumstances": results.circumstances("python -m benchmarks.traits")}
-    try:
-        if chosen.shop:
-            traits = learnt.load(chosen.shop)
-            if traits is None:
-                raise TrainingError(f"{chosen.shop} has no traits; run `portrait traits {chosen.shop} FILE` first")
-            content["shop"] = traits.declared
-        if chosen.campaigns:
-            content["campaigns"] = campaigns.measure(runs.load(chosen.campaigns), complete_journey.installed())
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if len(content) == 1:
-        parser.error("name at least one run")
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("traits", __doc__)
+    parser.add_argument("--shop", type=existing_folder, help="the source open-ecommerce; left out if not given")
+    parser.add_argument("--no-campaigns", action="store_true", help="leave the campaigns of complete-journey out")
+    parser.add_argument("--work", type=Path, default=steps.WORK / "traits", help="folder for data sets and runs")
+    options = parser.parse_args(arguments)
+    if options.no_campaigns and not options.shop:
+        parser.error("--no-campaigns without --shop leaves nothing to measure")
+    content: dict[str, Any] = {"circumstances": results.circumstances("python -m benchmarks traits --shop SOURCE")}
+    split = ("--split", "time")
+    if options.shop:
+        data = steps.prepare_source(options.shop, options.work / "shop")
+        run = steps.train_run(data, options.work / "shop-run", *split)
+        traits = learnt.load(steps.learn_traits(run, steps.SHOP_TRAITS, steps.SHOP_COMPLETE_UNTIL))
+        assert traits is not None
+        content["shop"] = traits.declared
+    if not options.no_campaigns:
+        data = steps.prepare_complete_journey(options.work / "journey")
+        run = steps.train_run(data, options.work / "journey-run", *split)
+        content["campaigns"] = campaigns.measure(runs.load(run), complete_journey.installed())
     results.write(NAME, json.loads(json.dumps(content, default=float)), table(content))
     plot(content)
     print(table(content))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

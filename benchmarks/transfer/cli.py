@@ -1,17 +1,16 @@
-"""The next category, and what profiles tell of shoppers: `python -m benchmarks.transfer DATA RUN [--concealed RUN2]`.
+"""The next category, and what profiles reveal of shoppers: `python -m benchmarks transfer SOURCE`.
 
-DATA is a prepared data set whose shoppers come back to items they know and declare who they are; RUN was trained on it
-with `--split time`, RUN2 likewise with `--conceal`. Results go to `benchmarks/results/`.
+The shoppers of SOURCE return to items they know, and declare demographics. One run is trained with `--split time`, one
+likewise with `--conceal`. Results go to `benchmarks/results/`.
 """
 
-import argparse
 import dataclasses
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
-from benchmarks.common import results
+from benchmarks.common import results, steps
+from benchmarks.common.cli import add_source, existing_folder, make_parser
+from benchmarks.common.data_sets import read_source
+from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import RETURNING
@@ -19,12 +18,11 @@ from benchmarks.common.ranking.protocol import Task
 from benchmarks.transfer import privacy
 from portrait.training.dataset.splits import hold_out
 from portrait.training.enums import Split
-from portrait.training.errors import TrainingError
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
 
 
-def compare_models(trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, dict[str, Any]]:
+def compare_models(trained: TrainedRun, concealed: TrainedRun) -> dict[str, dict[str, Any]]:
     """Test ranks of every model; settings come from validation."""
     task = Task(trained.corpus, trained.holdout)
     train_only = Task(trained.corpus, hold_out(trained.corpus, trained.settings.split))
@@ -35,7 +33,7 @@ def compare_models(trained: TrainedRun, concealed: TrainedRun | None) -> dict[st
             scorer = baseline.fitted(task, settings)
         found[baseline.name] = ranking.model(settings, task.ranks(scorer, task.holdout.test))
         print(f"{baseline.name} {settings}: NDCG@10 {found[baseline.name]['measures']['NDCG@10']['value']:.4f}")
-    if concealed is not None:
+    if True:
         name = f"{ranking.PORTRAIT}, {', '.join(concealed.settings.conceal)} concealed"
         found[name] = ranking.model(dataclasses.asdict(concealed.settings), portrait.ranks(concealed))
     ours = ranking.model(dataclasses.asdict(trained.settings), portrait.ranks(trained))
@@ -82,24 +80,27 @@ def _row(row: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="benchmarks.transfer", description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--concealed", type=Path, help="run trained alike, but with --conceal")
-    chosen = parser.parse_args(arguments)
-    where = results.circumstances("python -m benchmarks.transfer")
-    try:
-        trained = runs.load(chosen.run)
-        concealed = runs.load(chosen.concealed) if chosen.concealed else None
-        _require_alike(trained, concealed)
-        probes = privacy.measure(chosen.data, trained, concealed)
-        ranked = compare_models(trained, concealed)
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("transfer", __doc__)
+    add_source(parser)
+    parser.add_argument("--run", type=existing_folder, help="run trained with --split time; else one is made")
+    parser.add_argument(
+        "--concealed", type=existing_folder, help="run trained alike, but with --conceal; else one is made"
+    )
+    options = parser.parse_args(arguments)
+    work = options.work or steps.work_folder(options.source)
+    where = results.circumstances("python -m benchmarks transfer SOURCE")
+    data = steps.prepare_source(options.source, work / "data")
+    split = ("--split", "time")
+    trained = runs.load(options.run or steps.train_run(data, work / "quick", *split))
+    concealed = runs.load(
+        options.concealed or steps.train_run(data, work / "concealed", *split, "--conceal", "gender,age_band")
+    )
+    _require_alike(trained, concealed)
+    probes = privacy.measure(data, trained, concealed)
+    ranked = compare_models(trained, concealed)
     content = {
-        "data": json.loads((chosen.data / "report.json").read_text(encoding="utf-8"))["source"],
+        "data": read_source(data),
         "circumstances": where,
         "targets": len(trained.holdout.test),
         "items": len(trained.corpus.items),
@@ -109,22 +110,15 @@ def main(arguments: list[str]) -> int:
         },
         "probes": probes,
     }
-    name = f"transfer-{content['data']}"
-    results.write(name, content, table(content))
+    results.write(f"transfer-{content['data']}", content, table(content))
     print(table(content))
     return 0
 
 
-def _require_alike(trained: TrainedRun, concealed: TrainedRun | None) -> None:
+def _require_alike(trained: TrainedRun, concealed: TrainedRun) -> None:
     if trained.settings.split is not Split.TIME or trained.settings.conceal:
-        raise TrainingError(f"{trained.folder} must be trained with --split time and without --conceal")
-    if concealed is None:
-        return
+        raise BenchmarkError(f"{trained.folder} must be trained with --split time and without --conceal")
     if not concealed.settings.conceal:
-        raise TrainingError(f"{concealed.folder} conceals nothing: train it with --conceal")
+        raise BenchmarkError(f"{concealed.folder} conceals nothing: train it with --conceal")
     if dataclasses.replace(concealed.settings, conceal=()) != trained.settings:
-        raise TrainingError(f"{concealed.folder} was trained with other settings than {trained.folder}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        raise BenchmarkError(f"{concealed.folder} was trained with other settings than {trained.folder}")

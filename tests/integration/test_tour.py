@@ -84,7 +84,7 @@ def test_the_model_learns_something(told: dict[str, str]) -> None:
     row = next(line for line in output(told, "portrait evaluate").splitlines() if "NDCG@10" in line)
     ours, popularity = re.findall(r"0?\.\d{3,}", row)[:2]
     assert float(ours) > float(popularity)
-    assert "will_purchase_30d" in output(told, "portrait traits")
+    assert "will_purchase_30d" in output(told, "portrait train-traits")
     assert output(told, "portrait export").count("triton") == 4  # parity of each graph
 
 

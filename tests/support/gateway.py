@@ -32,7 +32,7 @@ _READY_SECONDS = 60.0
 _END_SECONDS = 40.0
 _LOG_SECONDS = 30.0
 _POLL_SECONDS = 0.01
-_TABULATE = "import typer; from portrait.server.commands import tabulate; typer.run(tabulate)"
+_TABULATE = "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
 
 
 @dataclass
@@ -180,12 +180,12 @@ def run_gateway(
 
 
 def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:
-    """Run `portrait tabulate`; returns the last line of its log."""
+    """Run `portrait build-audience-table`; returns the last line of its log."""
     done = subprocess.run(
         [
             *(sys.executable, "-c", _TABULATE, "--repository", str(repository)),
             *("--state", str(folder / "portrait.db"), "--audiences", str(folder / "audiences")),
-            *("--triton-log", str(folder / "tabulate.log"), *arguments),
+            *("--triton-log", str(folder / "audience-table.log"), *arguments),
         ],
         stderr=subprocess.PIPE,
         encoding="utf-8",

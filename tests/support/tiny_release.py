@@ -64,7 +64,7 @@ TRAITS.insert(1, {"name": "rare", "description": "", "horizon_days": 30, "window
 
 _OPSET, _IR_VERSION = 18, 10
 _NUDGE = np.full(DIMENSION, 1e-3, dtype=np.float32)
-"""Added before a vector is made unit length, so that nothing at all has a direction too."""
+"""CatalogueDelta before a vector is made unit length, so that nothing at all has a direction too."""
 _TYPE_WEIGHTS = (0.0, 1.0, 0.5, 0.6, 0.8, 1.0, 1.0)
 """By event type's code."""
 

@@ -80,7 +80,7 @@ class AudienceSummary:
     minimum_size: int
     release: int
     snapshot: str
-    """Names the shopper table; another one after every `portrait tabulate`."""
+    """Names the shopper table; another one after every `portrait build-audience-table`."""
     table_size: int
     oldest_as_of: datetime
     newest_as_of: datetime

@@ -10,7 +10,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "prepare": "Clean logs into one canonical data set.",
         "train": "Fine-tune a shopper-profile model.",
         "tune": "Search for better hyper-parameters, judged by validation alone.",
-        "traits": "Learn declared traits as heads of a run's profile model; those that it had are replaced.",
+        "train-traits": "Learn declared traits as heads of a run's profile model; those that it had are replaced.",
         "evaluate": "Measure a run on the events it has not seen, against popularity.",
         "report": "Write what a run is worth as one HTML page: ranking, calibration, slices, examples, limits.",
     },
@@ -19,8 +19,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "item index.",
         "serve": "Serve a release over gRPC, until SIGTERM or SIGINT.",
         "release": "Which release serves whom: list, promote, roll back, try on some shoppers.",
-        "tabulate": "Make the shopper table that audiences are found in, or bring it up to date.",
-        "forgotten": "Print who was forgotten, for `portrait prepare --forgotten`.",
+        "build-audience-table": "Make the shopper table that audiences are found in, or bring it up to date.",
+        "export-deletions": "Print who was forgotten, for `portrait prepare --deletions`.",
         "loadtest": "Load a gateway by k6 with calls as your shoppers make them; fails where answers are late, wrong "
         "or too few.",
     },
@@ -40,7 +40,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Honour what shoppers say": {
         "consent": "Record what a shopper allows; without --grant and --withdraw, print it, and all that they said.",
-        "declare": "Keep what a shopper declares of themselves, in place of what they declared before.",
+        "set-demographics": "Keep what a shopper declares of themselves, in place of what they declared before.",
         "forget": "Remove all that is recorded of a shopper, for good.",
     },
 }

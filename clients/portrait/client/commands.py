@@ -328,7 +328,7 @@ def consent(
 
 
 @calling()
-def declare(
+def set_demographics(
     client: "Client",
     shopper_id: ShopperId,
     age: Annotated[int | None, typer.Option(help="In years; its band is kept.")] = None,

@@ -1,6 +1,6 @@
 """Behaviour analysis and marketing: who will be worth most next, as an audience.
 
-    portrait tabulate
+    portrait build-audience-table
     python -m docs.examples.applications.audience --out audience.csv
 
 The shoppers' events are recorded, and the release has the trait `high_value` (traits.toml). Found are those who allow

@@ -15,7 +15,7 @@ from portrait.features.search import row_bitmap as bits
 from portrait.features.search.ivf import IvfIndex
 
 EXACT_ITEMS = 100_000
-"""The largest catalogue that is searched exactly; `benchmarks/serving/indexes.py` compares."""
+"""The largest catalogue that is searched exactly; `python -m benchmarks indexes` compares."""
 RECALL_AT = 100
 _WANTED_RECALL = 0.95
 _PROFILES = 500

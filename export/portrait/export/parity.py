@@ -14,7 +14,7 @@ from portrait.export.precision import Precision
 
 BOUNDS = {Precision.FP32: 1e-3, Precision.FP16: 2e-2, Precision.BF16: 1e-2, Precision.INT8: 1e-1}
 """Largest difference allowed between PyTorch and ONNX Runtime, relative to the larger of 1 and the value. What a format
-costs the ranking is measured by `benchmarks.serving.precisions`."""
+costs the ranking is measured by `python -m benchmarks precisions`."""
 TRITON_BOUND = 3e-2
 """The same for Triton, which may run in bfloat16 (OpenVINO on CPUs that have it): it keeps 8 bits of a number,
 and a score is up to the softmax scale times a cosine."""

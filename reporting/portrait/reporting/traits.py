@@ -1,4 +1,4 @@
-"""What the report says of traits, from what `portrait traits` measured."""
+"""What the report says of traits, from what `portrait train-traits` measured."""
 
 from dataclasses import dataclass
 from typing import Any

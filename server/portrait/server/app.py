@@ -33,9 +33,9 @@ from portrait.server.metrics.collectors import Metrics
 from portrait.server.processes.pool import ProcessError
 from portrait.server.processes.supervisor import supervise
 from portrait.server.response_cache import Answers
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import LOOK_SECONDS as CHANGES_LOOK_SECONDS
-from portrait.server.rollout.replay import OtherChanges
+from portrait.server.rollout.replay import RemoteItemChanges
 from portrait.server.rollout.rollout import LOOK_SECONDS as ROLLOUT_LOOK_SECONDS
 from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
@@ -149,7 +149,7 @@ async def _run(settings: Settings, *, check: bool = False, shared: bool = False,
             await store.check()
         last_change = await store.last_item_change()
         rollout = await _loaded(settings, store, triton, closing)
-        _log.info("loaded", release=rollout.loaded.routes.traffic.serving, triton=version)
+        _log.info("loaded", release=rollout.registry.routes.traffic.serving, triton=version)
         if not check:
             await _serve(settings, store, rollout, version, last_change, shared, certificates)
         for release, refusal in rollout.refused.items() if check else ():
@@ -167,7 +167,7 @@ async def _tabulate(settings: Settings, full: bool, as_of: datetime | None) -> N
     async with AsyncExitStack() as closing:
         store, triton, _ = await _started(settings, False, closing)
         rollout = await _loaded(settings, store, triton, closing)
-        engine, snapshots = rollout.loaded.routes.serving, Snapshots(settings.audiences)
+        engine, snapshots = rollout.registry.routes.serving, Snapshots(settings.audiences)
         may = partial(Permissions(store, settings.consent_rules).allowing, {Purpose.PERSONALISATION})
         made = await tabulate(engine, store, snapshots, may, full=full, as_of=as_of, tell=tell)
         _log.info(
@@ -209,7 +209,7 @@ async def _loaded(
     triton: EmbeddedTriton | RemoteTriton | SupervisedTriton,
     closing: AsyncExitStack,
 ) -> Rollout:
-    """The release that serves, loaded, with every change of items since."""
+    """The release that serves, registry, with every change of items since."""
     cache_bytes = settings.text_cache_mib * 1024 * 1024
     is_running = triton.is_running if isinstance(triton, EmbeddedTriton) else None
 
@@ -218,7 +218,7 @@ async def _loaded(
 
     rollout = Rollout(settings.repository, store, triton, open_engine)
     await rollout.begin(settings.release)
-    closing.push_async_callback(rollout.loaded.close)
+    closing.push_async_callback(rollout.registry.close)
     return rollout
 
 
@@ -266,7 +266,7 @@ async def _serve(
     stop, draining = asyncio.Event(), asyncio.Event()
     on_signals(stop.set)
     metrics = Metrics()
-    loaded = rollout.loaded
+    registry = rollout.registry
     metrics.watch(rollout)
     if isinstance(rollout.triton, EmbeddedTriton):
         metrics.watch_triton(rollout.triton)
@@ -280,19 +280,19 @@ async def _serve(
     reach = Reach(store, permissions)
     snapshots = Snapshots(settings.audiences)
     finder = Finder(settings.audience_minimum, reach.permitted, reach.living)
-    metrics.watch_audiences(finder, snapshots, loaded)
+    metrics.watch_audiences(finder, snapshots, registry)
     background = Background()
     health = Health(SERVICE_NAMES, store, {"background": background.failure})
-    audiences = AudienceService(loaded, snapshots, finder)
+    audiences = AudienceService(registry, snapshots, finder)
     rooms = Rooms(len(gates) * settings.max_concurrent_rpcs)
     server = _server(
-        settings, store, loaded, metrics, health, gates, given, permissions, audiences, shared, rooms, draining
+        settings, store, registry, metrics, health, gates, given, permissions, audiences, shared, rooms, draining
     )
     port = listen(server, settings, certificates)
-    await health.look(loaded)
+    await health.look(registry)
     await server.start()
-    background.repeat("health", partial(health.look, loaded), HEALTH_LOOK_SECONDS)
-    background.repeat("item changes", OtherChanges(store, loaded, last_change).tell, CHANGES_LOOK_SECONDS)
+    background.repeat("health", partial(health.look, registry), HEALTH_LOOK_SECONDS)
+    background.repeat("item changes", RemoteItemChanges(store, registry, last_change).tell, CHANGES_LOOK_SECONDS)
     refusals = RefusalLog(partial(count_refusals, gates, rooms))
     background.repeat("refusals", refusals.tell, REFUSALS_LOOK_SECONDS)
     background.repeat("repair", rollout.repair, REPAIR_SECONDS)
@@ -308,7 +308,7 @@ async def _serve(
         "serving" if shared else "ready",
         address=addresses.callable_address(settings.host, port),
         metrics=metrics_url,
-        release=loaded.routes.traffic.serving,
+        release=registry.routes.traffic.serving,
         triton=triton_version,
     )
     await stop.wait()
@@ -329,7 +329,7 @@ async def _serve(
 def _server(
     settings: Settings,
     store: Store,
-    loaded: Loaded,
+    registry: EngineRegistry,
     metrics: Metrics,
     health: Health,
     gates: Mapping[Kind, Gate],
@@ -351,7 +351,7 @@ def _server(
             errors,
             deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
             reading,
-            answers(given, settings.answer_seconds, store, lambda: loaded.state),
+            answers(given, settings.answer_seconds, store, lambda: registry.state),
             admission(gates, turns),
             requests,
         ],
@@ -367,7 +367,7 @@ def _server(
         ],
     )
     server = grpc.aio.server(interceptors=[chain], options=server_options(settings, shared=shared))
-    add_services(server, loaded, store, permissions, audiences)
+    add_services(server, registry, store, permissions, audiences)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     Reflection([*SERVICE_NAMES, health_service]).add_to(server)

@@ -1,4 +1,4 @@
-"""The commands `portrait serve`, `portrait tabulate` and `portrait forgotten`."""
+"""The commands `portrait serve`, `portrait build-audience-table` and `portrait export-deletions`."""
 
 import functools
 import inspect
@@ -119,7 +119,7 @@ def serve(
         "text_cache_mib",
     )
 )
-def tabulate(
+def build_audience_table(
     settings: Settings,
     *,
     full: Annotated[
@@ -142,8 +142,8 @@ def tabulate(
 
 
 @_with_settings(("settings_file", "state"))
-def forgotten(settings: Settings) -> None:
-    """Print who was forgotten, for `portrait prepare --forgotten`.
+def export_deletions(settings: Settings) -> None:
+    """Print who was forgotten, for `portrait prepare --deletions`.
 
     Writes CSV: the SHA-256 of each shopper's id, and when. Reads the state file, also while a gateway uses it.
     """

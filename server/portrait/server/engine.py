@@ -18,7 +18,7 @@ from portrait.features.release import layout as release_layout
 from portrait.features.text.normalisation import item_text
 from portrait.server.batching.batcher import Batcher
 from portrait.server.catalogue.candidate_set import CandidateSet, described
-from portrait.server.catalogue.catalogue import Catalogues, Shelves
+from portrait.server.catalogue.catalogue import Catalogues, CatalogueSnapshots
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.inference.encoders import Ranker
@@ -78,7 +78,7 @@ class Engine:
         self.fallback = Fallback()
 
     @property
-    def shelves(self) -> Shelves:
+    def snapshots(self) -> CatalogueSnapshots:
         """All catalogues as they are now."""
         return self.catalogues.now()
 

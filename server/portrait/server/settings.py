@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         description="SQLite file of what is recorded of shoppers, and of changed items; made if missing.",
     )
     audiences: Path = Field(
-        Path("var/audiences"), description="Folder of the shopper tables that `portrait tabulate` makes."
+        Path("var/audiences"), description="Folder of the shopper tables that `portrait build-audience-table` makes."
     )
     audience_minimum: int = Field(
         50, ge=1, description="Shoppers that an audience must have to be named or counted, and a seed of look-alikes."

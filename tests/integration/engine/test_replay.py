@@ -7,7 +7,7 @@ import pytest
 from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.errors import FailedPrecondition
-from portrait.server.rollout.engine_registry import MAX_CATALOGUES, Loaded
+from portrait.server.rollout.engine_registry import MAX_CATALOGUES, EngineRegistry
 from portrait.server.rollout.replay import replay
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.storage.sqlite import open_store
@@ -22,12 +22,12 @@ async def test_more_catalogues_than_there_may_be_are_replayed(engine: Engine, tm
         await replay(store, engine, {})
     finally:
         await store.close()
-    loaded = Loaded(engine, Traffic(1))
+    registry = EngineRegistry(engine, Traffic(1))
     assert engine.get_item(names[-1], "a").title == "Red desk lamp"
-    loaded.require_room(names[-1])
+    registry.require_room(names[-1])
     with pytest.raises(FailedPrecondition, match=f"the limit is {MAX_CATALOGUES}"):
-        loaded.require_room("another")
+        registry.require_room("another")
     for name in names:
-        loaded.delete_items(name, ["a"])
-    loaded.require_room("another")
-    assert set(engine.shelves.by_name) == {"products"}
+        registry.delete_items(name, ["a"])
+    registry.require_room("another")
+    assert set(engine.snapshots.by_name) == {"products"}

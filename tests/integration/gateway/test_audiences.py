@@ -66,7 +66,7 @@ def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
     settings = ("--audience-minimum", str(MINIMUM), "--consent-advertising", "unless-withdrawn")
     with run_gateway(repository, folder, *settings) as served:
         with Client(served.address) as client:
-            with pytest.raises(FailedPreconditionError, match="portrait tabulate"):
+            with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
                 client.estimate_audience([EVERYBODY])
             record(client, range(SHOPPERS))
         assert tabulate(repository, folder)["shoppers"] == SHOPPERS
@@ -216,7 +216,7 @@ def test_an_answer_outlives_one_table_and_not_two(
     with pytest.raises(FailedPreconditionError, match="begin again"):
         list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
     shutil.rmtree(folder / "audiences")
-    with pytest.raises(FailedPreconditionError, match="portrait tabulate"):
+    with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
         list(client.find_audience([EVERYBODY]))
     record(client, range(SHOPPERS))  # the module's other tests may come later
     tabulate(repository, folder)

@@ -25,11 +25,22 @@ IDS = [
     "two  words", "a\tb", "a\nb", "a\\nb", "=1+1", "a=b", "台灯", "מנורה", "x\u202ey", "x" * 128,
     "[red]b[/red]", "#", "_", "' \"",
 ]  # fmt: skip
-NAMES = ("record", "profile", "profiles", "recommend", "rank", "explain", "upsert", "encode", "consent", "declare")
+NAMES = (
+    "record",
+    "profile",
+    "profiles",
+    "recommend",
+    "rank",
+    "explain",
+    "upsert",
+    "encode",
+    "consent",
+    "set-demographics",
+)
 FILE_COMMANDS = (
     ["record"], ["upsert"], ["encode"], ["profiles"], ["rank", "a", "--file"], ["audience", "estimate", "--like"],
 )  # fmt: skip
-ONE_SHOPPER = (["profile"], ["recommend"], ["explain"], ["consent"], ["declare"], ["forget"])
+ONE_SHOPPER = (["profile"], ["recommend"], ["explain"], ["consent"], ["set-demographics"], ["forget"])
 MAIN = (sys.executable, "-c", "import sys; sys.argv[0] = 'portrait'; from portrait.client.cli import main; main()")
 
 
@@ -39,7 +50,7 @@ class Cli:
     def __init__(self, address: str) -> None:
         self._app = Typer()
         for name in (*NAMES, "forget"):
-            self._app.command(name)(getattr(commands, name))
+            self._app.command(name)(getattr(commands, name.replace("-", "_")))
         self._app.add_typer(item, name="item")
         self._app.add_typer(audience, name="audience")
         self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "60"}
@@ -170,7 +181,7 @@ def test_options_of_the_connection_that_can_not_be_are_named(cli: Cli, arguments
 
 
 def test_numbers_that_no_message_holds_are_named(cli: Cli, shopper: str) -> None:
-    for arguments in (["declare", shopper, "--age", str(2**40)], ["recommend", shopper, "-k", str(2**40)]):
+    for arguments in (["set-demographics", shopper, "--age", str(2**40)], ["recommend", shopper, "-k", str(2**40)]):
         result = cli(*arguments)
         assert result.exit_code == 2
         assert re.fullmatch(r"error: (age|k) takes a whole number of at most 32 bits\n", result.stderr)

@@ -23,8 +23,18 @@ class Cli:
 
     def __init__(self, address: str) -> None:
         self._app = Typer()
-        for name in ("record", "profile", "recommend", "rank", "upsert", "encode", "consent", "declare", "forget"):
-            self._app.command(name)(getattr(commands, name))
+        for name in (
+            "record",
+            "profile",
+            "recommend",
+            "rank",
+            "upsert",
+            "encode",
+            "consent",
+            "set-demographics",
+            "forget",
+        ):
+            self._app.command(name)(getattr(commands, name.replace("-", "_")))
         self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "200"}
 
     def __call__(self, *arguments: str, input: str | bytes = "") -> Result:
@@ -204,12 +214,12 @@ def test_what_shoppers_allow_and_declare(cli: Cli, shopper: str) -> None:
     assert "the server's rule" in cli("consent", shopper).output
     granted = cli("consent", shopper, "--grant", "demographics", "--grant", "risk", "--source", "a shop", "--json")
     assert json.loads(granted.output)["permissions"]["risk"] == {"allowed": True, "granted": True}
-    declared = cli("declare", shopper, "--age", "30", "--region", "US-CA", "--source", "a form").output
+    declared = cli("set-demographics", shopper, "--age", "30", "--region", "US-CA", "--source", "a form").output
     assert declared.startswith("declared: age 25-34, region US-CA (on ")
     assert declared.strip() in cli("profile", shopper).output
     shown = cli("consent", shopper, "--withdraw", "demographics", "--time", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}")
     assert "withdrawn" in shown.output
-    refused = cli("declare", shopper, "--age", "30")
+    refused = cli("set-demographics", shopper, "--age", "30")
     assert refused.exit_code == 2
     assert "FAILED_PRECONDITION" in refused.stderr
     for wrong in (["--grant", "risk", "--withdraw", "risk"], ["--notice", "3"], ["--grant", "everything"]):

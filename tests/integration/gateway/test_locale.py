@@ -121,7 +121,7 @@ def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, mo
         assert "1 stored" in ask("upsert", log / "items.jsonl")
         assert "12 accepted" in ask("record", log / "events.csv")
         folders = ("--repository", str(repository), "--state", "portrait.db", "--audiences", "audiences")
-        ask("tabulate", *folders, "--triton-log", "tabulate.log")
+        ask("build-audience-table", *folders, "--triton-log", "audience-table.log")
         seed = shell.folder / "seed.txt"
         seed.write_text("".join(f"{each}\n" for each in _SHOPPERS[:3]), encoding="utf-8")
         alike = ask("audience", "find", "--like", str(seed), "--top", "3").splitlines()
@@ -129,7 +129,7 @@ def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, mo
         if shell.encoding != "ascii":
             found = ask("audience", "find", "--interest", "Décoration > 台灯").splitlines()
             assert set(found) == set(_SHOPPERS)
-            assert "Île-de-France 上海" in ask("declare", _SHOPPERS[0], "--region", "Île-de-France 上海")
+            assert "Île-de-France 上海" in ask("set-demographics", _SHOPPERS[0], "--region", "Île-de-France 上海")
             profile = json.loads(ask("profile", _SHOPPERS[0], "--traits", "--json"))
             assert ["Décoration", "台灯"] in [each["category_path"] for each in profile["interests"]]
             assert profile["traits"][0]["description"] == "不再回来"

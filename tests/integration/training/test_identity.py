@@ -38,7 +38,7 @@ def _content(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.mark.parametrize("command", ["evaluate", "twin", "export", "report", "traits", "resume"])
+@pytest.mark.parametrize("command", ["evaluate", "twin", "export", "report", "train-traits", "resume"])
 def test_a_data_set_of_other_content_is_refused_and_nothing_is_written(
     copied: Shop, tmp_path: Path, command: str
 ) -> None:
@@ -56,7 +56,7 @@ def test_a_data_set_of_other_content_is_refused_and_nothing_is_written(
         "twin": ("evaluate", copied.run, "--split", "loo"),
         "export": ("export", copied.run, "--repository", tmp_path / "repository"),
         "report": ("report", copied.run, "--out", tmp_path / "report.html"),
-        "traits": ("traits", copied.run, tmp_path / "traits.toml"),
+        "train-traits": ("train-traits", copied.run, tmp_path / "traits.toml"),
         "resume": ("train", copied.data, copied.run, *copied.options, "--resume"),
     }[command])  # fmt: skip
     assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended

@@ -1,4 +1,4 @@
-"""`portrait traits`: declared traits become heads of a run, or are absent with a reason."""
+"""`portrait train-traits`: declared traits become heads of a run, or are absent with a reason."""
 
 import json
 from functools import partial
@@ -19,7 +19,7 @@ from portrait.training.settings import TrainSettings
 from portrait.training.traits import labels
 
 APP = Typer()
-APP.command("traits")(commands.traits)
+APP.command("train-traits")(commands.train_traits)
 
 BUYS = "SELECT shopper_id, shopper_id IN (SELECT shopper_id FROM future WHERE type = 'purchase') AS label FROM shoppers"
 FILE = f"""

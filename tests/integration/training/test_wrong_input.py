@@ -24,9 +24,9 @@ GATEWAY = {"address": "unix:/nowhere/portrait.sock", "timeout": "0.05"}
 """Nobody answers there."""
 CERTIFICATES = {"root_certificates", "certificate", "key"}
 """Read in the same way by all commands that call a gateway, of which a few paths say enough."""
-SERVER = {"serve", "tabulate", "forgotten"}
+SERVER = {"serve", "build-audience-table", "export-deletions"}
 """Commands that tell what stops them by a line of their log, with exit code 1."""
-NOTHING_TO_DO = {(name, "empty") for name in ("encode", "forgotten", "profiles", "record", "upsert")}
+NOTHING_TO_DO = {(name, "empty") for name in ("encode", "export-deletions", "profiles", "record", "upsert")}
 """A file without lines is a file of nothing, and a new state holds nobody."""
 NEEDED = {("audience", "interest"), ("loadtest", "source"), ("loadtest", "out")}
 """Parameters that a command may do without, but not in these tests."""
@@ -235,7 +235,7 @@ def test_a_damaged_data_set_is_told(shop: Shop, tmp_path: Path, name: str) -> No
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
 def test_an_end_far_from_the_log_is_told(shop: Shop, valid: dict[str, object], day: str) -> None:
-    ended = portrait("traits", shop.run, valid["file"], "--complete-until", day)
+    ended = portrait("train-traits", shop.run, valid["file"], "--complete-until", day)
     assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended
     assert "--complete-until must be from 2026-01-" in ended.stderr
 

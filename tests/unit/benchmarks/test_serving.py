@@ -1,11 +1,11 @@
-"""The table of all bars: a run of some benchmarks leaves the others as they were."""
+"""The table of all targets: a run of some parts leaves the results of the others as they were."""
 
 from pathlib import Path
 
 import pytest
 
 from benchmarks.common import results
-from benchmarks.common.targets import Row
+from benchmarks.common.targets import Result
 from benchmarks.serving import cli as serving
 from benchmarks.serving import curves
 from benchmarks.serving.curves import Curve
@@ -13,16 +13,16 @@ from benchmarks.serving.curves import Curve
 WHERE = {"command": "c", "machine": "m", "date": "2026-01-01", "commit": "abc"}
 
 
-def row(bar: str, value: float) -> Row:
-    return Row(bar, value, "calls", "", None, "value <= 0")
+def row(target: str, value: float) -> Result:
+    return Result(target, value, "calls", "", None, "value <= 0")
 
 
 def test_rows_of_a_partial_run_replace_their_own_only() -> None:
-    first = serving.merged([], "fuzz", [row("a", 1), row("b", 0)], WHERE)
-    both = serving.merged(first, "encoding", [row("c", 0)], WHERE)
-    again = serving.merged(both, "fuzz", [row("a", 0)], WHERE)
-    assert [(each["bar"], each["value"], each["holds"]) for each in again] == [("c", 0, True), ("a", 0, True)]
-    assert {"bar", "value", "unit", "compared_to", "ratio", "asked", "holds"} <= set(again[0])
+    first = serving.merge([], "fuzz", [row("a", 1), row("b", 0)], WHERE)
+    both = serving.merge(first, "encoding", [row("c", 0)], WHERE)
+    again = serving.merge(both, "fuzz", [row("a", 0)], WHERE)
+    assert [(each["target"], each["value"], each["passed"]) for each in again] == [("c", 0, True), ("a", 0, True)]
+    assert {"target", "value", "unit", "compared_to", "ratio", "required", "passed"} <= set(again[0])
     assert "**no**" in serving.table(first)
     assert "**no**" not in serving.table(again)
 
@@ -31,14 +31,15 @@ def test_only_what_is_named_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ran = []
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(curves, "KEPT", tmp_path / "curves.json")
+    monkeypatch.setattr(serving, "open_repository", lambda path: path)
     monkeypatch.setattr(serving, "measure", lambda name, repository: ran.append(name) or [row(name, 0)])
-    assert serving.main(["somewhere", "--only", "fuzz,peers"]) == 0
+    assert serving.main([str(tmp_path), "--only", "fuzz,peers"]) == 0
     assert ran == ["fuzz", "peers"]
     assert (tmp_path / "serving.md").read_text(encoding="utf-8").index("## peers") < (
         tmp_path / "serving.md"
     ).read_text(encoding="utf-8").index("## fuzz")
     with pytest.raises(SystemExit):
-        serving.main(["somewhere", "--only", "nothing"])
+        serving.main([str(tmp_path), "--only", "nothing"])
 
 
 def test_curves_are_kept_by_panel_and_name_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,7 @@ def test_after_any_changes_it_holds_what_a_dictionary_would(
 ) -> None:
     """And so does every snapshot of an earlier moment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portrait.server.catalogue.catalogue._TOLERATED_DEAD_ROWS", 2)
+        patch.setattr("portrait.server.catalogue.catalogue._MAX_DELETED_ROWS", 2)
         catalogue, reference = Catalogue("products", release_of(ITEMS)), Reference()
         seen = [(catalogue.now, Reference())]
         for number, change in enumerate(changes, start=10):
@@ -290,13 +290,13 @@ def test_catalogues_are_apart() -> None:
     catalogues.upsert("help_articles", cold_items([article], 1))
     assert len(catalogues["help_articles"].now) == 1
 
-    shelves = catalogues.now()
+    snapshots = catalogues.now()
     seen = Event("1", EventType.VIEW, item_id="desk", catalogue="ads")
-    assert shelves.item(seen) == ad
-    assert shelves.item(seen._replace(catalogue="products")) == ITEMS[0]
-    assert shelves.item(seen._replace(catalogue="unheard-of")) is None
-    assert shelves.item(seen._replace(item_id="unheard-of")) is None
-    assert shelves.item(Event("2", EventType.SEARCH, query="lamp")) is None
+    assert snapshots.item(seen) == ad
+    assert snapshots.item(seen._replace(catalogue="products")) == ITEMS[0]
+    assert snapshots.item(seen._replace(catalogue="unheard-of")) is None
+    assert snapshots.item(seen._replace(item_id="unheard-of")) is None
+    assert snapshots.item(Event("2", EventType.SEARCH, query="lamp")) is None
 
 
 def test_a_catalogue_of_no_release_goes_with_its_last_item() -> None:

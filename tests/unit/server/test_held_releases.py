@@ -14,7 +14,7 @@ from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.traffic import Traffic
-from portrait.server.rollout.triton_releases import LOOK_SECONDS, HeldReleases
+from portrait.server.rollout.triton_releases import LOOK_SECONDS, TritonReleaseManager
 from portrait.server.runtime.background import Background
 
 
@@ -54,7 +54,7 @@ async def until(seen: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def following(held: HeldReleases, loaded: Callable[[], frozenset[int]]) -> AsyncIterator[None]:
+async def following(held: TritonReleaseManager, loaded: Callable[[], frozenset[int]]) -> AsyncIterator[None]:
     background = Background()
     background.repeat("held releases", partial(held.advance, loaded), LOOK_SECONDS)
     yield
@@ -65,13 +65,13 @@ async def test_a_damaged_release_is_not_loaded_and_the_one_before_is(repository:
     block(repository, 3)
     Traffic(3, 2).write(repository)
     triton = Noting()
-    assert await HeldReleases(repository, triton, 0.0).begin(None) == 2
+    assert await TritonReleaseManager(repository, triton, 0.0).begin(None) == 2
     assert triton.held == [2]
     block(repository, 2)
     with pytest.raises(ReleaseError, match=r"ranker/3/model\.onnx"):
-        await HeldReleases(repository, Noting(), 0.0).begin(None)
+        await TritonReleaseManager(repository, Noting(), 0.0).begin(None)
     with pytest.raises(ReleaseError, match=r"ranker/3/model\.onnx"):
-        await HeldReleases(repository, Noting(), 0.0).begin(3)
+        await TritonReleaseManager(repository, Noting(), 0.0).begin(3)
 
 
 async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: Path) -> None:
@@ -88,7 +88,7 @@ async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: P
             raise GatewayError("busy")
         return told
 
-    held = HeldReleases(repository, triton, 0.0)
+    held = TritonReleaseManager(repository, triton, 0.0)
     await held.begin(None)
     async with following(held, loaded):
         Traffic(3, 1).write(repository)

@@ -13,9 +13,9 @@ import pytest
 from portrait.features.events import Item
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Overloaded, Unavailable
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.item_changes import ItemChanges
-from portrait.server.rollout.replay import OtherChanges
+from portrait.server.rollout.replay import RemoteItemChanges
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.storage.sqlite import SqliteStore, open_store
 
@@ -64,8 +64,8 @@ def engines() -> tuple[Holding, Holding]:
 
 
 @pytest.fixture
-def loaded(engines: tuple[Any, Any]) -> Loaded:
-    held = Loaded(engines[0], Traffic(1))
+def registry(engines: tuple[Any, Any]) -> EngineRegistry:
+    held = EngineRegistry(engines[0], Traffic(1))
     held.add(engines[1])
     return held
 
@@ -86,15 +86,15 @@ async def stored(store: SqliteStore) -> Mapping[str, Item | None]:
 
 async def test_what_the_store_refuses_changes_nothing(
     store: SqliteStore,
-    loaded: Loaded,
+    registry: EngineRegistry,
     engines: tuple[Holding, Holding],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("portrait.server.storage.writer.LOCK_SECONDS", 0.3)
-    changes = ItemChanges(loaded, store)
+    changes = ItemChanges(registry, store)
     await changes.upsert("ads", [LAMP], deadline=None)
-    state = loaded.state
+    state = registry.state
     with locked(tmp_path):
         with pytest.raises(Unavailable):
             await changes.upsert("ads", [RUG], deadline=None)
@@ -109,15 +109,15 @@ async def test_what_the_store_refuses_changes_nothing(
         assert {type(error) for error in refused} == {Unavailable}
     for engine in engines:
         assert engine.catalogues == {"ads": {"lamp": LAMP}}
-    assert loaded.state == state
+    assert registry.state == state
     assert await changes.delete("ads", ["lamp", "unheard-of"]) == 1
     assert await stored(store) == {"lamp": None, "unheard-of": None}
 
 
 async def test_what_the_models_refuse_or_nobody_knows_is_not_stored(
-    store: SqliteStore, loaded: Loaded, engines: tuple[Holding, Holding]
+    store: SqliteStore, registry: EngineRegistry, engines: tuple[Holding, Holding]
 ) -> None:
-    changes = ItemChanges(loaded, store)
+    changes = ItemChanges(registry, store)
     engines[1].models_fail = True
     with pytest.raises(Overloaded):
         await changes.upsert("ads", [LAMP], deadline=None)
@@ -125,13 +125,13 @@ async def test_what_the_models_refuse_or_nobody_knows_is_not_stored(
         await changes.delete("ads", ["lamp"])
     assert await stored(store) == {}
     assert engines[0].catalogues == {}
-    assert not loaded.changing.locked()
+    assert not registry.changing.locked()
 
 
 async def test_a_caller_who_leaves_leaves_nothing_half_done(
-    store: SqliteStore, loaded: Loaded, engines: tuple[Holding, Holding]
+    store: SqliteStore, registry: EngineRegistry, engines: tuple[Holding, Holding]
 ) -> None:
-    changes = ItemChanges(loaded, store)
+    changes = ItemChanges(registry, store)
     for steps in range(12):
         item = Item(f"item-{steps}", "Lamp")
         call = asyncio.create_task(changes.upsert("ads", [item], deadline=None))
@@ -140,21 +140,21 @@ async def test_a_caller_who_leaves_leaves_nothing_half_done(
         call.cancel()
         with suppress(asyncio.CancelledError):
             await call
-        async with loaded.changing:
+        async with registry.changing:
             held = [engine.catalogues.get("ads", {}) for engine in engines]
             assert held[0] == held[1] == await stored(store)
     assert 0 < len(await stored(store)) < 12
 
 
 async def test_what_is_stored_but_could_not_be_applied_is_applied_later(
-    store: SqliteStore, loaded: Loaded, engines: tuple[Holding, Holding]
+    store: SqliteStore, registry: EngineRegistry, engines: tuple[Holding, Holding]
 ) -> None:
-    changes = ItemChanges(loaded, store)
+    changes = ItemChanges(registry, store)
     engines[1].memory_fails = True
     with pytest.raises(MemoryError):
         await changes.upsert("ads", [LAMP], deadline=None)
     engines[1].memory_fails = False
-    await OtherChanges(store, loaded, await store.last_item_change()).tell()
-    assert not loaded.unapplied
+    await RemoteItemChanges(store, registry, await store.last_item_change()).tell()
+    assert not registry.unapplied
     for engine in engines:
         assert engine.catalogues == {"ads": {"lamp": LAMP}}

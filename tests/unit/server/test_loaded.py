@@ -11,7 +11,7 @@ import pytest
 from portrait.features.events import Item
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Overloaded
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.traffic import Traffic
 
 
@@ -45,8 +45,8 @@ class Counting:
         return len(item_ids)
 
 
-def loaded(*engines: Any) -> Loaded:
-    held = Loaded(engines[0], Traffic(engines[0].release.number))
+def loaded(*engines: Any) -> EngineRegistry:
+    held = EngineRegistry(engines[0], Traffic(engines[0].release.number))
     for engine in engines[1:]:
         held.add(engine)
     return held

@@ -1,7 +1,7 @@
 import numpy as np
 
 from portrait.features.events import Event, EventType
-from portrait.server.inference.embedding_cache import RememberedProfiles
+from portrait.server.inference.embedding_cache import ProfileEmbeddingCache
 
 VECTOR = np.array([1.0, 0.0], dtype=np.float32)
 
@@ -11,7 +11,7 @@ def events(count: int) -> list[Event]:
 
 
 def test_a_history_is_found_again_and_so_is_what_it_was_some_events_ago() -> None:
-    remembered = RememberedProfiles()
+    remembered = ProfileEmbeddingCache()
     remembered.put(events(100), VECTOR)
     assert remembered.get(events(100)) is not None
     assert remembered.get(events(103)) is not None
@@ -21,7 +21,7 @@ def test_a_history_is_found_again_and_so_is_what_it_was_some_events_ago() -> Non
 
 
 def test_memory_is_bounded_and_the_latest_stay() -> None:
-    remembered = RememberedProfiles(limit=10)
+    remembered = ProfileEmbeddingCache(limit=10)
     batch = np.zeros((100, 2), dtype=np.float32)
     for count in range(1, 101):
         remembered.put(events(count), batch[count - 1])
@@ -32,7 +32,7 @@ def test_memory_is_bounded_and_the_latest_stay() -> None:
 
 
 def test_histories_that_differ_in_what_was_done_are_told_apart() -> None:
-    remembered = RememberedProfiles()
+    remembered = ProfileEmbeddingCache()
     remembered.put(events(3), VECTOR)
     bought = [each._replace(type=EventType.PURCHASE) for each in events(3)]
     assert remembered.get(bought) is None

@@ -169,7 +169,7 @@ def test_variables_that_are_not_read_are_told_with_the_reason_but_not_their_valu
     assert "enableServiceLinks" in ignored["PORTRAIT_PORT"]
 
 
-@pytest.mark.parametrize("command", ["forgotten", "tabulate"])
+@pytest.mark.parametrize("command", ["export-deletions", "build-audience-table"])
 def test_every_command_logs_the_variables_that_it_ignores(command: str, tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()
     state = ("--state", str(tmp_path / "state.db"))

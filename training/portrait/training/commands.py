@@ -54,9 +54,9 @@ def prepare(
             help="events, amazon-5core, amazon-cn, bestbuy, open-ecommerce, complete-journey; found out if left out."
         ),
     ] = None,
-    forgotten: Annotated[
+    deletions: Annotated[
         Path | None,
-        typer.Option(help="What `portrait forgotten` printed: these shoppers are left out."),
+        typer.Option(help="CSV that `portrait export-deletions` wrote: the rows of these shoppers are left out."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -73,7 +73,7 @@ def prepare(
         name = source or detect(path)
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
-        report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=forgotten)
+        report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions)
     for warning in report.warnings():
         Console(stderr=True).print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
     if as_json:
@@ -192,7 +192,7 @@ def evaluate(
         _print_metrics(measured)
 
 
-def traits(
+def train_traits(
     run: Annotated[Path, typer.Argument(help="Folder of a run that has ended, trained with --split time.")],
     file: Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")],
     complete_until: Annotated[

@@ -13,9 +13,9 @@ from portrait.features.items.item_table import ItemTable
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.server.catalogue.candidate_set import CandidateSet
-from portrait.server.catalogue.delta import NO_CATEGORY, Added
+from portrait.server.catalogue.delta import NO_CATEGORY, CatalogueDelta
 from portrait.server.catalogue.filters import Filter
-from portrait.server.catalogue.release_items import Stock
+from portrait.server.catalogue.release_items import ReleaseItems
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.release.release import Release
@@ -23,7 +23,7 @@ from portrait.server.search.exact import best
 
 T = TypeVar("T", bound=np.generic)
 
-_TOLERATED_DEAD_ROWS = 1_000
+_MAX_DELETED_ROWS = 1_000
 """Rows of replaced and removed items are swept out when there are more of them than this, and than of living ones."""
 _MAX_EMPTIED = 1_000
 """So many emptied catalogues are remembered by name, so that a repeated `DeleteItems` is still answered."""
@@ -64,31 +64,31 @@ class Snapshot:
     """
 
     name: str
-    _stock: Stock
-    _added: Added
-    _stock_alive: RowBitmap
-    _added_alive: NDArray[np.bool_]
+    _stock: ReleaseItems
+    _added: CatalogueDelta
+    _live_release_rows: RowBitmap
+    _live_delta_rows: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return self._stock.rows + len(self._added_alive)
+        return self._stock.rows + len(self._live_delta_rows)
 
     @property
     def items(self) -> int:
         """How many items there are: living rows."""
-        return bits.count_rows(self._stock_alive) + self.added
+        return bits.count_rows(self._live_release_rows) + self.added
 
     @property
     def added(self) -> int:
         """How many of them were added or replaced since the release; every request looks at each of these."""
-        return int(np.count_nonzero(self._added_alive))
+        return int(np.count_nonzero(self._live_delta_rows))
 
     def row(self, item_id: str) -> int | None:
         """Row of an item, None if the catalogue does not hold it."""
-        place = self._added.place(item_id, len(self._added_alive))
+        place = self._added.place(item_id, len(self._live_delta_rows))
         if place >= 0:
-            return self._stock.rows + place if self._added_alive[place] else None
+            return self._stock.rows + place if self._live_delta_rows[place] else None
         row = self._stock.release.items.row(self.name, item_id)
-        return row if row >= 0 and self._stock_alive.item(row >> 3) >> (row & 7) & 1 else None
+        return row if row >= 0 and self._live_release_rows.item(row >> 3) >> (row & 7) & 1 else None
 
     def row_of(self, event: Event) -> int | None:
         """Row of the item that an event was done to, None if the catalogue does not hold it."""
@@ -99,13 +99,13 @@ class Snapshot:
         rows = dict.fromkeys(self.row_of(event) for event in reversed(events))
         return np.array([row for row in rows if row is not None], dtype=np.int64)
 
-    def rows_of_release(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def current_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows where items of the release stand now, in their order; those that are gone are left out.
 
         Args:
             rows: of the release, of items of this catalogue.
         """
-        now, moved = rows.copy(), np.flatnonzero(~bits.contains_rows(self._stock_alive, rows))
+        now, moved = rows.copy(), np.flatnonzero(~bits.contains_rows(self._live_release_rows, rows))
         for place in moved.tolist():
             row = self.row(self._stock.release.items.item_id(int(rows[place])))
             now[place] = -1 if row is None else row
@@ -188,12 +188,12 @@ class Snapshot:
         """
         excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
         rows, first = np.concatenate([left_out, np.array(excluded, dtype=np.int64)]), self._stock.rows
-        stock = bits.remove_rows(self._stock_alive, rows[rows < first])
+        stock = bits.remove_rows(self._live_release_rows, rows[rows < first])
         for passing in self._stock.passing(wanted) if first else ():
             stock &= passing
         if cold_only:
             stock &= self._stock.cold_items
-        added = self._added_alive & self._added.passing(wanted, len(self._added_alive))
+        added = self._live_delta_rows & self._added.passing(wanted, len(self._live_delta_rows))
         added[rows[rows >= first] - first] = False
         if cold_only:
             added &= self._added.numbers["is_cold"][: len(added)]
@@ -213,7 +213,7 @@ class Snapshot:
             wants: how many at most, of which rows; each is answered.
         """
         of_stock = self._stock.nearest(vector, [(k, selection.stock) for k, selection in wants])
-        count = len(self._added_alive)
+        count = len(self._live_delta_rows)
         if not count:
             return [rows for rows, _ in of_stock]
         scores, answers = self._added.vectors[:count] @ vector, []
@@ -225,7 +225,7 @@ class Snapshot:
     def popular(self, k: int, selection: Selection) -> NDArray[np.int64]:
         """The most popular of some rows, at most `k`; equally popular ones by row."""
         rows = self._stock.popular(k, selection.stock)
-        popularity = self._added.numbers["popularity"][: len(self._added_alive)]
+        popularity = self._added.numbers["popularity"][: len(self._live_delta_rows)]
         places = best(popularity, k, selection.added)
         return self._merged(k, (rows, self._stock.release.popularity[rows]), (places, popularity[places]))
 
@@ -243,7 +243,7 @@ class Snapshot:
 class _Shown(Sequence[Item]):
     """Items of some rows, each made when it is asked for."""
 
-    def __init__(self, rows: list[int], items: ItemTable, added: Added, stock: int) -> None:
+    def __init__(self, rows: list[int], items: ItemTable, added: CatalogueDelta, stock: int) -> None:
         self._rows, self._items, self._added, self._stock = rows, items, added, stock
 
     def __len__(self) -> int:
@@ -274,49 +274,49 @@ class Catalogue:
 
     def __init__(self, name: str, release: Release) -> None:
         self._name = name
-        self._stock, self._added = Stock(name, release), Added(release.dimension)
-        self._stock_alive = self._stock.items
-        self._added_alive = np.empty(0, dtype=bool)
+        self._stock, self._added = ReleaseItems(name, release), CatalogueDelta(release.dimension)
+        self._live_release_rows = self._stock.items
+        self._live_delta_rows = np.empty(0, dtype=bool)
         self._publish()
 
     def upsert(self, described: CandidateSet) -> None:
         """Add or replace items; of two with one id the last counts."""
         places = np.array(list({each: place for place, each in enumerate(described.item_ids)}.values()), dtype=np.int64)
         added = described.take(places)
-        self._bury(added.item_ids)
+        self._mark_deleted(added.item_ids)
         self._added.append(added)
-        self._added_alive = np.append(self._added_alive, np.ones(len(places), dtype=bool))
-        self._sweep()
+        self._live_delta_rows = np.append(self._live_delta_rows, np.ones(len(places), dtype=bool))
+        self._compact()
         self._publish()
 
     def delete(self, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many were there."""
-        gone = self._bury(item_ids)
+        gone = self._mark_deleted(item_ids)
         self._publish()
         return gone
 
-    def _bury(self, item_ids: Sequence[str]) -> int:
+    def _mark_deleted(self, item_ids: Sequence[str]) -> int:
         """Let the rows of items be dead, if there are any; returns how many there were."""
         rows = np.array([row for each in set(item_ids) if (row := self.now.row(each)) is not None], dtype=np.int64)
         first = self._stock.rows
         if (rows < first).any():
-            self._stock_alive = bits.remove_rows(self._stock_alive, rows[rows < first])
-        self._added_alive = self._added_alive.copy()
-        self._added_alive[rows[rows >= first] - first] = False
+            self._live_release_rows = bits.remove_rows(self._live_release_rows, rows[rows < first])
+        self._live_delta_rows = self._live_delta_rows.copy()
+        self._live_delta_rows[rows[rows >= first] - first] = False
         return len(rows)
 
     def _publish(self) -> None:
-        self.now = Snapshot(self._name, self._stock, self._added, self._stock_alive, self._added_alive)
+        self.now = Snapshot(self._name, self._stock, self._added, self._live_release_rows, self._live_delta_rows)
         """The catalogue as it is now."""
 
-    def _sweep(self) -> None:
+    def _compact(self) -> None:
         """Give up the dead rows beyond the release's own, if there are many."""
-        living = np.flatnonzero(self._added_alive)
-        if len(self._added) - len(living) <= max(_TOLERATED_DEAD_ROWS, len(living)):
+        living = np.flatnonzero(self._live_delta_rows)
+        if len(self._added) - len(living) <= max(_MAX_DELETED_ROWS, len(living)):
             return
-        swept = Added(self._stock.release.dimension)
+        swept = CatalogueDelta(self._stock.release.dimension)
         swept.append(self._added.take(living))
-        self._added, self._added_alive = swept, np.ones(len(living), dtype=bool)
+        self._added, self._live_delta_rows = swept, np.ones(len(living), dtype=bool)
 
 
 class Catalogues:
@@ -373,19 +373,19 @@ class Catalogues:
                 del self._emptied[next(iter(self._emptied))]
         return deleted
 
-    def now(self) -> "Shelves":
+    def now(self) -> "CatalogueSnapshots":
         """All of them as they are now."""
         # One step, since other threads look while new catalogues come in.
-        return Shelves({name: catalogue.now for name, catalogue in tuple(self._by_name.items())})
+        return CatalogueSnapshots({name: catalogue.now for name, catalogue in tuple(self._by_name.items())})
 
 
 @dataclass(frozen=True, slots=True)
-class Shelves:
+class CatalogueSnapshots:
     """All catalogues at one moment."""
 
     by_name: Mapping[str, Snapshot]
 
     def item(self, event: Event) -> Item | None:
         """The item that an event was done to; None for a search, and if no catalogue holds it."""
-        shelf = self.by_name.get(event.catalogue)
-        return shelf.item_of(event) if shelf is not None else None
+        snapshot = self.by_name.get(event.catalogue)
+        return snapshot.item_of(event) if snapshot is not None else None

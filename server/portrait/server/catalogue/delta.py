@@ -12,7 +12,7 @@ from portrait.features.events import Item
 from portrait.features.items.prices import known_price
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
-from portrait.server.catalogue.growable_array import Growing
+from portrait.server.catalogue.growable_array import GrowableArray
 
 NO_CATEGORY = -1
 """In place of the number of a category."""
@@ -33,7 +33,7 @@ _NUMBERS = np.dtype(
 unknown price, and the place where the item stood before, -1 if it was not added before."""
 
 
-class Added:
+class CatalogueDelta:
     """Items by place, in the order in which they came. An item that came again has several places.
 
     Args:
@@ -42,8 +42,8 @@ class Added:
 
     def __init__(self, dimension: int) -> None:
         self._items: list[Item] = []
-        self._vectors = Growing(np.empty((0, dimension), dtype=np.float32))
-        self._numbers = Growing(np.empty(0, dtype=_NUMBERS))
+        self._vectors = GrowableArray(np.empty((0, dimension), dtype=np.float32))
+        self._numbers = GrowableArray(np.empty(0, dtype=_NUMBERS))
         self._latest: dict[str, int] = {}
         self._paths: dict[tuple[str, ...], int] = {}
         self._brands: dict[str, int] = {}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 T = TypeVar("T", bound=np.generic)
 
 
-class Growing(Generic[T]):
+class GrowableArray(Generic[T]):
     """Rows that are only ever added. Nothing that was read changes, and adding a row costs the same on average.
 
     Args:

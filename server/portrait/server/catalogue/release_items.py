@@ -1,4 +1,4 @@
-"""Stock: what of a release a catalogue begins with. It never changes, so that what was worked out of it is kept."""
+"""The items of a release in one catalogue. They never change, so derived sets are cached."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Rows, best first, and their scores."""
 
 
-class Stock:
+class ReleaseItems:
     """The items of a release that are of one catalogue, by the release's rows.
 
     Args:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from portrait.features.events import Event, EventType, Item
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.features.text.keywords import extract_keywords, remove_word
-from portrait.server.catalogue.catalogue import Shelves
+from portrait.server.catalogue.catalogue import CatalogueSnapshots
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
@@ -251,7 +251,7 @@ async def _effects(
         whole: the value of the history.
         value: what is explained, of the events that are kept; the others are the second argument.
     """
-    shelves, latest, several = engine.shelves, _latest(history), _several(history)
+    snapshots, latest, several = engine.snapshots, _latest(history), _several(history)
     removals = _list_removals(history)
     before = history[: latest.start]
 
@@ -262,11 +262,11 @@ async def _effects(
     rests = await run_in_groups(rest, removals)
     effects = [whole - rest for rest in rests]
     events = [
-        EventEffect(history[place], _about(history[place], shelves), effect)
+        EventEffect(history[place], _about(history[place], snapshots), effect)
         for place, effect in zip(latest, effects[: len(latest)], strict=True)
     ]
     items = [
-        ItemEffect(_about(history[places[0]], shelves), [history[place] for place in places], effect)
+        ItemEffect(_about(history[places[0]], snapshots), [history[place] for place in places], effect)
         for places, effect in zip(several, effects[len(latest) :], strict=True)
     ]
     return sorted(events, key=lambda each: -each.effect), sorted(items, key=lambda each: -each.effect)
@@ -314,10 +314,10 @@ def _several(history: Sequence[Event]) -> list[list[int]]:
     return [places for places in by_item.values() if len(places) > 1]
 
 
-def _about(event: Event, shelves: Shelves) -> str:
+def _about(event: Event, snapshots: CatalogueSnapshots) -> str:
     if event.type is EventType.SEARCH:
         return event.query or ""
-    item = shelves.item(event)
+    item = snapshots.item(event)
     return item.title if item else event.item_id or ""
 
 

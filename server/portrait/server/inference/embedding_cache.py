@@ -15,7 +15,7 @@ _NEWER_EVENTS = 8
 """The profile of a history before its latest events, so many of them at most, stands for it too."""
 
 
-class RememberedProfiles:
+class ProfileEmbeddingCache:
     """Embeddings of the histories that were asked for last, of one release.
 
     A history is known by the hash of its events, so that nothing of a shopper is kept but the embedding.

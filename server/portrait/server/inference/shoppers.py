@@ -13,8 +13,8 @@ from portrait.features.candidates.associations import AssociatedItems
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.histories import history_arrays as histories
 from portrait.features.text.normalisation import normalise_text, query_text
-from portrait.server.catalogue.catalogue import Shelves
-from portrait.server.inference.embedding_cache import RememberedProfiles
+from portrait.server.catalogue.catalogue import CatalogueSnapshots
+from portrait.server.inference.embedding_cache import ProfileEmbeddingCache
 from portrait.server.inference.encoders import ProfileEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.triton import TritonModels
@@ -62,16 +62,18 @@ class ShopperEncoder:
     def __init__(self, models: TritonModels, release: Release, texts: TextEncoder) -> None:
         self._release, self._texts = release, texts
         self.profiles = ProfileEncoder(models, release)
-        self._remembered = RememberedProfiles()
+        self._remembered = ProfileEmbeddingCache()
 
-    def remembered(self, history: Sequence[Event], query: str, as_of: datetime, shelves: Shelves) -> Shopper | None:
+    def remembered(
+        self, history: Sequence[Event], query: str, as_of: datetime, snapshots: CatalogueSnapshots
+    ) -> Shopper | None:
         """A shopper as far as no model is needed: the profile, if it is remembered; None if the query is not.
 
         The arguments are those of `encode_history`.
         """
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
         events = _read(history)
-        columns = histories.build_event_columns(events, lambda event: self._percentile(event, shelves))
+        columns = histories.build_event_columns(events, lambda event: self._percentile(event, snapshots))
         told = (events, columns.price_percentile, columns.time, self._release)
         profile = self._remembered.get(events)
         asked = nobody
@@ -83,7 +85,12 @@ class ShopperEncoder:
         return Shopper(nobody if profile is None else profile, asked, *told)
 
     async def encode(
-        self, history: Sequence[Event], query: str, as_of: datetime, shelves: Shelves, deadline: float | None
+        self,
+        history: Sequence[Event],
+        query: str,
+        as_of: datetime,
+        snapshots: CatalogueSnapshots,
+        deadline: float | None,
     ) -> Shopper:
         """Encode a history. A query is one more search, made now, so that the profile is of a shopper who asks.
 
@@ -91,35 +98,37 @@ class ShopperEncoder:
             history: oldest first, nothing later than `as_of`.
             query: what the shopper asks for, empty for nothing.
             as_of: the moment of the profile.
-            shelves: look up the events' items.
+            snapshots: look up the events' items.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
         asks = bool(normalise_text(query))
         events = _read(history)
         if asks:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
-        columns = histories.build_event_columns(events, lambda event: self._percentile(event, shelves))
+        columns = histories.build_event_columns(events, lambda event: self._percentile(event, snapshots))
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
         told = (events, columns.price_percentile, columns.time, self._release)
         if not events:
             return Shopper(nobody, nobody, *told)
-        vectors = await self.vectors(events[-histories.MAX_ENCODED_EVENTS :], shelves, deadline)
+        vectors = await self.vectors(events[-histories.MAX_ENCODED_EVENTS :], snapshots, deadline)
         profile = await self.profiles.encode(vectors, histories.encode_history(columns, as_of), deadline)
         if not asks:
             self._remembered.put(events, profile)
         return Shopper(profile, vectors[-1] if asks else nobody, *told)
 
-    def _percentile(self, event: Event, shelves: Shelves) -> float:
-        item = shelves.item(event) if event.price is not None else None
+    def _percentile(self, event: Event, snapshots: CatalogueSnapshots) -> float:
+        item = snapshots.item(event) if event.price is not None else None
         return self._release.price_scale.percentile(item.category_path, event.price) if item else math.nan
 
-    async def vectors(self, events: Sequence[Event], shelves: Shelves, deadline: float | None) -> NDArray[np.float32]:
+    async def vectors(
+        self, events: Sequence[Event], snapshots: CatalogueSnapshots, deadline: float | None
+    ) -> NDArray[np.float32]:
         """`[events, dimension]`: the query's embedding for a search, else the item's vector, zeros if unknown."""
         vectors = np.zeros((len(events), self._release.dimension), dtype=np.float32)
         searches = {place: text for place, event in enumerate(events) if (text := query_text(event))}
         if searches:
             vectors[list(searches)] = await self._texts.encode(list(searches.values()), deadline)
-        for shelf in shelves.by_name.values():
-            rows = {place: row for place, event in enumerate(events) if (row := shelf.row_of(event)) is not None}
-            vectors[list(rows)] = shelf.vectors(np.array(list(rows.values()), dtype=np.int64))
+        for snapshot in snapshots.by_name.values():
+            rows = {place: row for place, event in enumerate(events) if (row := snapshot.row_of(event)) is not None}
+            vectors[list(rows)] = snapshot.vectors(np.array(list(rows.values()), dtype=np.int64))
         return vectors

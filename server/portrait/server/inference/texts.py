@@ -98,7 +98,7 @@ class TextEncoder:
     def __init__(self, models: TritonModels, release: Release, cache_bytes: int, instances: int) -> None:
         self._models, self._release = models, release
         self._tokeniser = Tokeniser(release.tokenizer)
-        self._flights: dict[tuple[str, bool], _Flight] = {}
+        self._flights: dict[tuple[str, bool], _InFlight] = {}
         self.cache = TextCache(cache_bytes)
         self.batcher: Batcher[list[int], NDArray[np.float32]] = Batcher(
             self._run, len, SHAPES, concurrency=instances + AHEAD, limit=QUEUE, instances=instances
@@ -133,7 +133,7 @@ class TextEncoder:
         """Embeddings of texts that were not in the cache before they were tokenised."""
         found: dict[str, NDArray[np.float32]] = {}
         while missing:
-            flights: dict[str, _Flight] = {}
+            flights: dict[str, _InFlight] = {}
             try:
                 for text, tokens in missing.items():
                     flights[text] = self._joined(text, tokens, deadline)
@@ -150,20 +150,20 @@ class TextEncoder:
                 raise DeadlineExceeded("the deadline passed while texts waited to be encoded")
         return found
 
-    def _joined(self, text: str, tokens: list[int], deadline: float | None) -> "_Flight":
+    def _joined(self, text: str, tokens: list[int], deadline: float | None) -> "_InFlight":
         """A text under way, shared with all who ask for it at the same time and with the same urgency."""
         key = (text, current_share().background)
         flight = self._flights.get(key)
         if flight is None or flight.answer.done():
             # Another call may have brought it in while this one was tokenising.
             if (vector := self.cache.peek(text)) is not None:
-                return _Flight.landed(vector)
-            flight = self._flights[key] = _Flight(self.batcher.submit(tokens, deadline))
+                return _InFlight.landed(vector)
+            flight = self._flights[key] = _InFlight(self.batcher.submit(tokens, deadline))
             flight.answer.add_done_callback(partial(self._land, key, flight))
         flight.waiting += 1
         return flight
 
-    def _land(self, key: tuple[str, bool], flight: "_Flight", answer: "asyncio.Future[NDArray[np.float32]]") -> None:
+    def _land(self, key: tuple[str, bool], flight: "_InFlight", answer: "asyncio.Future[NDArray[np.float32]]") -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not answer.cancelled() and answer.exception() is None:
@@ -178,7 +178,7 @@ class TextEncoder:
         return list((await self._models.run("text_encoder", inputs, shapes, deadline))["embedding"])
 
 
-class _Flight:
+class _InFlight:
     """A text on its way to its embedding, for as long as somebody waits for it."""
 
     def __init__(self, answer: "asyncio.Future[NDArray[np.float32]]") -> None:
@@ -186,7 +186,7 @@ class _Flight:
         self.waiting = 0
 
     @classmethod
-    def landed(cls, vector: NDArray[np.float32]) -> "_Flight":
+    def landed(cls, vector: NDArray[np.float32]) -> "_InFlight":
         """One that is over."""
         answer: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
         answer.set_result(vector)

@@ -15,7 +15,7 @@ from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.inference.fallback import Cause
 from portrait.server.metrics.guarded_registry import GuardedRegistry
 from portrait.server.response_cache import Answers
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.runtime.addresses import naming_address
@@ -45,8 +45,8 @@ class Metrics:
     def watch(self, rollout: Rollout) -> None:
         """Show what is loaded, which release serves whom, and what the engines count."""
         self.registry.register(_Releases(rollout))
-        self.registry.register(_Engines(rollout.loaded))
-        self.registry.register(_Catalogues(rollout.loaded))
+        self.registry.register(_Engines(rollout.registry))
+        self.registry.register(_Catalogues(rollout.registry))
 
     def watch_triton(self, triton: EmbeddedTriton) -> None:
         """Show how often Triton, or the process of a model, died."""
@@ -60,9 +60,9 @@ class Metrics:
         """Show how often an answer was given again."""
         self.registry.register(_Answers(given))
 
-    def watch_audiences(self, finder: Finder, snapshots: Snapshots, loaded: Loaded) -> None:
+    def watch_audiences(self, finder: Finder, snapshots: Snapshots, registry: EngineRegistry) -> None:
         """Show what became of audiences, and the shopper table that they are found in."""
-        self.registry.register(_Audiences(finder, snapshots, loaded))
+        self.registry.register(_Audiences(finder, snapshots, registry))
 
     def watch_permissions(self, permissions: Permissions) -> None:
         """Show how often shoppers did not allow what was asked for."""
@@ -126,8 +126,8 @@ class _Answers(Collector):
 class _Audiences(Collector):
     """Reads the finder, and looks for the newest shopper table, when it is asked."""
 
-    def __init__(self, finder: Finder, snapshots: Snapshots, loaded: Loaded) -> None:
-        self._finder, self._snapshots, self._loaded = finder, snapshots, loaded
+    def __init__(self, finder: Finder, snapshots: Snapshots, registry: EngineRegistry) -> None:
+        self._finder, self._snapshots, self._registry = finder, snapshots, registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Audiences by what became of them; size and age of the serving release's shopper table, if it has one."""
@@ -135,7 +135,7 @@ class _Audiences(Collector):
         for outcome in Outcome:
             outcomes.add_metric([outcome], self._finder.outcomes[outcome])
         yield outcomes
-        table = self._snapshots.newest(self._loaded.routes.serving.release.identity)
+        table = self._snapshots.newest(self._registry.routes.serving.release.identity)
         if table is None:
             return
         name, description = "portrait_shopper_table", table.description
@@ -168,12 +168,12 @@ class _Releases(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Which release serves whom, what else is loaded, and what could not be."""
-        rollout, traffic = self._rollout, self._rollout.loaded.routes.traffic
+        rollout, traffic = self._rollout, self._rollout.registry.routes.traffic
         yield GaugeMetricFamily(SERVING, "The release that is served.", traffic.serving)
         yield GaugeMetricFamily(CANARY, "The release that is tried on some shoppers, 0 for none.", traffic.canary or 0)
         yield GaugeMetricFamily(PERCENT, "How many shoppers it is tried on, in percent.", traffic.percent)
         loaded = GaugeMetricFamily(LOADED, "1 for each release in memory.", labels=["release"])
-        for release in tuple(rollout.loaded.engines):
+        for release in tuple(rollout.registry.engines):
             loaded.add_metric([str(release)], 1)
         refused = GaugeMetricFamily(REFUSED, "1 for each wanted release that could not be loaded.", labels=["release"])
         for release in tuple(rollout.refused):
@@ -190,28 +190,28 @@ class _Releases(Collector):
 class _Catalogues(Collector):
     """Reads the engines' catalogues when it is asked."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+    def __init__(self, registry: EngineRegistry) -> None:
+        self._registry = registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Items of each catalogue that has any, and how many of them every request looks at."""
         labels = ["release", "catalogue"]
         items = GaugeMetricFamily("portrait_catalogue_items", "Items that can be shown.", labels=labels)
         added = GaugeMetricFamily("portrait_catalogue_added", "Of these, not in the release's index.", labels=labels)
-        for release, engine in tuple(self._loaded.engines.items()):
-            shelves = engine.shelves.by_name
+        for release, engine in tuple(self._registry.engines.items()):
+            snapshots = engine.snapshots.by_name
             # A name that callers have made up must not stay for ever.
-            for name, shelf in ((name, shelf) for name, shelf in shelves.items() if shelf.items):
-                items.add_metric([str(release), name], shelf.items)
-                added.add_metric([str(release), name], shelf.added)
+            for name, snapshot in ((name, snapshot) for name, snapshot in snapshots.items() if snapshot.items):
+                items.add_metric([str(release), name], snapshot.items)
+                added.add_metric([str(release), name], snapshot.added)
         yield from (items, added)
 
 
 class _Engines(Collector):
     """Reads the engines when it is asked."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+    def __init__(self, registry: EngineRegistry) -> None:
+        self._registry = registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Batches and rows that models ran, what waits for them, answers without them, and known texts."""
@@ -223,7 +223,7 @@ class _Engines(Collector):
         filled = CounterMetricFamily("portrait_model_filled", "The same without padding.", labels=["model"])
         unanswered = GaugeMetricFamily("portrait_unanswered", "Rows that wait or run.", labels=["model"])
         degraded = CounterMetricFamily("portrait_degraded_answers", "Answers without the models.", labels=["cause"])
-        engines, counts = tuple(self._loaded.engines.values()), self._loaded.counts()
+        engines, counts = tuple(self._registry.engines.values()), self._registry.counts()
         for model in (*MODELS, TRAIT_HEADS):
             batches.add_metric([model], counts["batches", model])
             rows.add_metric([model], counts["rows", model])

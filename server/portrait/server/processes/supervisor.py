@@ -10,7 +10,7 @@ from portrait.server.metrics.collectors import show
 from portrait.server.processes.collectors import of_processes
 from portrait.server.processes.pool import Processes, hold
 from portrait.server.rollout.traffic import Traffic
-from portrait.server.rollout.triton_releases import LOOK_SECONDS, HeldReleases
+from portrait.server.rollout.triton_releases import LOOK_SECONDS, TritonReleaseManager
 from portrait.server.rpc.tls import load_certificates
 from portrait.server.rpc.transport import warn_of_plain_text
 from portrait.server.runtime import addresses
@@ -46,7 +46,7 @@ async def supervise(settings: Settings) -> None:
         if settings.triton_url is None:
             Traffic.of(settings.repository)  # before anything is started
             triton = await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
-            held = HeldReleases(settings.repository, triton, settings.max_deadline_seconds + _GRACE_SECONDS)
+            held = TritonReleaseManager(settings.repository, triton, settings.max_deadline_seconds + _GRACE_SECONDS)
             closing.push_async_callback(background.stop)
             await held.begin(settings.release)
             own["triton_url"] = triton.url

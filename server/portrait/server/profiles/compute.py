@@ -14,7 +14,7 @@ from portrait.features.histories.statistics import compute_history_statistics
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence
 from portrait.features.profiles.interests import compute_interest_weight
-from portrait.server.catalogue.catalogue import Shelves
+from portrait.server.catalogue.catalogue import CatalogueSnapshots
 from portrait.server.demographics import Demographics
 from portrait.server.engine import Engine
 from portrait.server.profiles import inferred
@@ -74,7 +74,7 @@ async def profile_of(
     asked = await ask_models(
         engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
     )
-    work = build(history, as_of, engine.shelves.item, engine.release, fields, asked, declared)
+    work = build(history, as_of, engine.snapshots.item, engine.release, fields, asked, declared)
     return run_to_completion(work) if _is_short(history) else await run_in_steps(work)
 
 
@@ -96,13 +96,13 @@ async def ask_models(
     allow_degraded: bool = False,
 ) -> Asked:
     """What the models say of a history, without all else that a profile holds; see `profile_of`."""
-    shelves = engine.shelves
+    snapshots = engine.snapshots
 
     async def full(deadline: float | None) -> Asked:
-        return await _ask(engine, history, as_of, shelves, labels, "traits" in fields, deadline)
+        return await _ask(engine, history, as_of, snapshots, labels, "traits" in fields, deadline)
 
     def spare() -> Asked:
-        shopper = engine.shoppers.remembered(history, "", as_of, shelves)
+        shopper = engine.shoppers.remembered(history, "", as_of, snapshots)
         known = shopper is not None and shopper.profile.any()
         embedding = shopper.profile if shopper is not None and known else None
         return Asked(embedding, degraded=True, traits=without_probabilities())
@@ -134,7 +134,7 @@ class InterestWithout:
         self._release, self._attention = engine.release, population.interest_dynamics if population else None
         self._history, self._as_of = history, as_of
         self._path, self._inferred = path, inferred
-        self._item = _remember_items(engine.shelves.item)
+        self._item = _remember_items(engine.snapshots.item)
         self._whole: Evidence | None = None
 
     async def value(self, kept: Sequence[Event], removed: Sequence[Event]) -> float:
@@ -181,13 +181,13 @@ async def _ask(
     engine: Engine,
     history: Sequence[Event],
     as_of: datetime,
-    shelves: Shelves,
+    snapshots: CatalogueSnapshots,
     labels: LabelQuestions,
     traits: bool,
     deadline: float | None,
 ) -> Asked:
     """What the models say of a shopper: the embedding, the traits, and the vectors of labels and latest events."""
-    shopper = await engine.shoppers.encode(history, "", as_of, shelves, deadline)
+    shopper = await engine.shoppers.encode(history, "", as_of, snapshots, deadline)
     told: Sequence[TraitValue] = ()
     if traits:
         probabilities = await _probabilities(engine, history, as_of, shopper.profile, deadline)
@@ -199,7 +199,7 @@ async def _ask(
 
     async def profile(example: tuple[Sequence[Event], datetime]) -> Vector:
         events, moment = example
-        return (await engine.shoppers.encode(events, "", moment, shelves, deadline)).profile
+        return (await engine.shoppers.encode(events, "", moment, snapshots, deadline)).profile
 
     # Labels may share examples: each is encoded once. They are told apart by where they were read.
     distinct = {id(example): example for _, examples in labels.examples for example in examples}
@@ -208,7 +208,7 @@ async def _ask(
         alike = [profiles[id(example)] for example in examples]
         found.append(Label(name, direction(alike, engine.release.profiles), True))
     latest = [event for event in history if event.type is not EventType.REFUND][-MAX_ENCODED_EVENTS:]
-    seen = Seen([event.event_id for event in latest], await engine.shoppers.vectors(latest, shelves, deadline))
+    seen = Seen([event.event_id for event in latest], await engine.shoppers.vectors(latest, snapshots, deadline))
     return Asked(shopper.profile, labels=found, seen=seen, traits=told)
 
 

@@ -83,7 +83,7 @@ def label_interests(
 def direction(examples: Sequence[NDArray[np.float32]], shoppers: ProfileDistribution | None) -> NDArray[np.float32]:
     """`[dimension]`, unit length: what sets example shoppers apart from the others.
 
-    It is their prototype (Snell et al. 2017) less the mean of the release's shoppers: `python -m benchmarks.profiles`
+    It is their prototype (Snell et al. 2017) less the mean of the release's shoppers: `python -m benchmarks profiles`
     measures it.
 
     Args:

@@ -65,7 +65,7 @@ def _associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> ND
     """Rows of the catalogue that the history leads to, at most `ASSOCIATED_CANDIDATES`."""
     if catalogue.name != DEFAULT_CATALOGUE:
         return np.empty(0, dtype=np.int64)
-    rows = catalogue.rows_of_release(shopper.associated.rows_by_score())
+    rows = catalogue.current_rows(shopper.associated.rows_by_score())
     return rows[catalogue.holds(allowed, rows)][:ASSOCIATED_CANDIDATES]
 
 

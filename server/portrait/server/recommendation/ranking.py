@@ -95,8 +95,8 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
 
 
 async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
-    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
-    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
+    catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
+    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
     left_out = request.history if request.exclude_seen else ()
     arguments = (catalogue, shopper, request.k, request.filter, left_out, request.max_per_category)
     if len(catalogue) + len(left_out) <= SHORT_ROWS:
@@ -111,8 +111,8 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
 
 def _recommend_without_models(engine: Engine, request: RecommendRequest) -> Ranking | None:
     """None if nothing is known of the query: what does not answer it is no answer."""
-    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
-    shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, shelves)
+    catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
+    shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, snapshots)
     if shopper is None:
         return None
     left_out = request.history if request.exclude_seen else ()
@@ -152,8 +152,8 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
 
 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
-    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
-    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, shelves, deadline)
+    catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
+    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
     work = _group_alike(request.candidates)
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _described(engine, catalogue, list(distinct.values()), deadline)
@@ -168,8 +168,8 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
 
 def _rank_without_models(engine: Engine, request: RankRequest) -> Ranking:
     """Candidates of equal scores keep the caller's order, as do all if nothing is known of the query."""
-    catalogue, shelves = engine.catalogues[request.catalogue].now, engine.shelves
-    shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, shelves)
+    catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
+    shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, snapshots)
     score: dict[str, float] = {}
     if shopper is not None:
         rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]

@@ -18,7 +18,7 @@ MAX_CATALOGUES = 100
 """Catalogues that exist at a time, the release's among them. Each takes memory and time series of metrics."""
 
 
-class Loaded:
+class EngineRegistry:
     """Engines by release. Changes of items reach all of them, so that each can take over at any time.
 
     Args:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from portrait.features.events import Item
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.storage.store import ItemChange, Store
 
 T = TypeVar("T")
@@ -17,12 +17,12 @@ class ItemChanges:
     """Stores changes of items and applies them to every release that is loaded.
 
     Args:
-        loaded: the engines that recommend the items.
+        registry: the engines that recommend the items.
         store: remembers what changed since the release.
     """
 
-    def __init__(self, loaded: Loaded, store: Store) -> None:
-        self._loaded = loaded
+    def __init__(self, registry: EngineRegistry, store: Store) -> None:
+        self._registry = registry
         self._store = store
         self._unfinished: set[asyncio.Task[Any]] = set()
 
@@ -41,13 +41,13 @@ class ItemChanges:
         latest = list({item.item_id: item for item in items}.values())
         since = await self._acquire()
         try:
-            self._loaded.require_room(catalogue)
-            encoded = await self._loaded.encode_items(catalogue, latest, deadline=deadline)
+            self._registry.require_room(catalogue)
+            encoded = await self._registry.encode_items(catalogue, latest, deadline=deadline)
         except BaseException:
-            self._loaded.changing.release()
+            self._registry.changing.release()
             raise
         changes = [ItemChange(catalogue, item.item_id, item) for item in latest]
-        await self._finish(changes, partial(self._loaded.put_items, catalogue, encoded), since)
+        await self._finish(changes, partial(self._registry.put_items, catalogue, encoded), since)
 
     async def delete(self, catalogue: str, item_ids: Sequence[str]) -> int:
         """Remove items; returns how many the serving release held.
@@ -58,12 +58,12 @@ class ItemChanges:
         """
         since = await self._acquire()
         try:
-            self._loaded.require_catalogue(catalogue)
+            self._registry.require_catalogue(catalogue)
         except BaseException:
-            self._loaded.changing.release()
+            self._registry.changing.release()
             raise
         changes = [ItemChange(catalogue, item_id, None) for item_id in item_ids]
-        return await self._finish(changes, partial(self._loaded.delete_items, catalogue, item_ids), since)
+        return await self._finish(changes, partial(self._registry.delete_items, catalogue, item_ids), since)
 
     async def _acquire(self) -> float:
         """Acquire `changing`; returns when the wait began, by `time.monotonic()`.
@@ -71,7 +71,7 @@ class ItemChanges:
         Changes wait one after the other: if each waited anew for a locked file, the last would do so for minutes.
         """
         since = time.monotonic()
-        await self._loaded.changing.acquire()
+        await self._registry.changing.acquire()
         return since
 
     async def _finish(self, changes: Sequence[ItemChange], apply: Callable[[], T], since: float) -> T:
@@ -90,9 +90,9 @@ class ItemChanges:
             try:
                 return apply()
             except Exception:
-                self._loaded.unapplied.update(
+                self._registry.unapplied.update(
                     (each.catalogue, each.item_id) for each in changes
-                )  # `OtherChanges` tries again
+                )  # `RemoteItemChanges` tries again
                 raise
         finally:
-            self._loaded.changing.release()
+            self._registry.changing.release()

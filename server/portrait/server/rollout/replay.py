@@ -9,7 +9,7 @@ import structlog
 from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound, PortraitError
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.storage.store import ItemChange, Store
 
 LOOK_SECONDS = 0.25
@@ -39,37 +39,37 @@ async def replay(store: Store, engine: Engine, told: Changes) -> None:
     await _tell(engine, changes)
 
 
-class OtherChanges:
+class RemoteItemChanges:
     """Changes of items by other processes, of which the engines are told.
 
     Args:
         store: holds the changes.
-        loaded: knows the changes of this process.
+        registry: knows the changes of this process.
         after: number of the last change that it knows.
     """
 
-    def __init__(self, store: Store, loaded: Loaded, after: int) -> None:
-        self._store, self._loaded, self._after = store, loaded, after
+    def __init__(self, store: Store, registry: EngineRegistry, after: int) -> None:
+        self._store, self._registry, self._after = store, registry, after
 
     async def tell(self) -> None:
         """Tell the engines what changed since the last time; raises what the store fails with."""
-        async with self._loaded.changing:
+        async with self._registry.changing:
             last, changes = await self._store.item_changes_of_others(self._after)
-            if self._loaded.unapplied:
+            if self._registry.unapplied:
                 changes = [change async for change in self._store.item_changes() if self._is_due(change)]
             try:
-                await _tell(self._loaded, changes)
+                await _tell(self._registry, changes)
             except PortraitError as error:  # Triton is down, say: the next look tries again
                 _log.warning("item changes wait", reason=str(error))
             else:
-                self._loaded.unapplied.clear()
+                self._registry.unapplied.clear()
                 self._after = last
 
     def _is_due(self, change: ItemChange) -> bool:
-        return change.number > self._after or (change.catalogue, change.item_id) in self._loaded.unapplied
+        return change.number > self._after or (change.catalogue, change.item_id) in self._registry.unapplied
 
 
-async def _tell(engine: Engine | Loaded, changes: Iterable[ItemChange]) -> None:
+async def _tell(engine: Engine | EngineRegistry, changes: Iterable[ItemChange]) -> None:
     upserted: dict[str, list[Item]] = defaultdict(list)
     deleted: dict[str, list[str]] = defaultdict(list)
     for change in changes:

@@ -18,7 +18,7 @@ import structlog
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import Changes, replay
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
 from portrait.server.rollout.warming import TEXTS, warm
@@ -87,7 +87,7 @@ class Rollout:
         self._open_engine = open_engine
         self._stamp: _Stamp | None
         self._wanted: Traffic
-        self.loaded: Loaded
+        self.registry: EngineRegistry
         """Set by `begin`."""
         self._job: asyncio.Task[None] | None = None
         self.refused: dict[int, Refusal] = {}
@@ -122,7 +122,7 @@ class Rollout:
                 engine = await self._open(wanted.previous, {})
             except (ReleaseError, TritonError, PortraitError):
                 raise error from None
-        self.loaded = Loaded(engine, traffic)
+        self.registry = EngineRegistry(engine, traffic)
         self.triton.prefer(traffic.serving)
         _spare_what_stays()
 
@@ -134,7 +134,7 @@ class Rollout:
 
     async def repair(self) -> None:
         """Have Triton repair the models whose processes are unhealthy again and again. Called again and again."""
-        unhealthy = {model for engine in tuple(self.loaded.engines.values()) for model in engine.take_unhealthy()}
+        unhealthy = {model for engine in tuple(self.registry.engines.values()) for model in engine.take_unhealthy()}
         for model in sorted(unhealthy):
             _log.error("model_unhealthy", model=model)
             try:
@@ -159,11 +159,11 @@ class Rollout:
             wanted = await asyncio.to_thread(Traffic.read, self._repository)
         except (OSError, TrafficError) as error:
             self.misread = True
-            _log.error("traffic file misread", reason=str(error), release=self.loaded.routes.traffic.serving)
+            _log.error("traffic file misread", reason=str(error), release=self.registry.routes.traffic.serving)
             return
         self.misread = False
         if wanted is None:
-            _log.warning("traffic file gone", release=self.loaded.routes.traffic.serving)
+            _log.warning("traffic file gone", release=self.registry.routes.traffic.serving)
             return
         _log.info("traffic wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
         self._wanted = wanted
@@ -171,16 +171,16 @@ class Rollout:
 
     async def _switch(self) -> None:
         """Send requests where they are wanted, if all is there for it; else they go on as before."""
-        loaded, wanted = self.loaded, self._wanted
-        engines = [loaded.engines.get(release) for release in wanted.routed]
-        if wanted == loaded.routes.traffic or None in engines:
+        registry, wanted = self.registry, self._wanted
+        engines = [registry.engines.get(release) for release in wanted.routed]
+        if wanted == registry.routes.traffic or None in engines:
             return
         # A Triton that was started again may still lack a release that nobody asked for.
         if not all([await engine.ready() for engine in engines if engine is not None]):
             return
-        if not loaded.engines.keys() >= set(wanted.routed):
+        if not registry.engines.keys() >= set(wanted.routed):
             return  # removed meanwhile: it is loaded again
-        loaded.switch(wanted)
+        registry.switch(wanted)
         self.triton.prefer(wanted.serving)
         self.switches += 1
         _log.info("traffic switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
@@ -192,14 +192,14 @@ class Rollout:
                 return
             job, self._job = self._job, None
             job.result()
-        loaded, wanted = self.loaded, self._wanted
+        registry, wanted = self.registry, self._wanted
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
             refusal = self.refused.get(release)
-            if release not in loaded.engines and (refusal is None or refusal.until <= now):
+            if release not in registry.engines and (refusal is None or refusal.until <= now):
                 self._job = asyncio.create_task(self._bring(release), name=f"release {release}")
                 return
-        for release in loaded.engines.keys() - wanted.kept - loaded.in_use:
+        for release in registry.engines.keys() - wanted.kept - registry.in_use:
             self._job = asyncio.create_task(self._remove(release), name=f"release {release}")
             return
 
@@ -209,10 +209,10 @@ class Rollout:
         try:
             engine = await self._open(release, told)
             try:
-                await warm(engine, self.loaded.routes.serving.texts.cache.latest(TEXTS))
-                async with self.loaded.changing:
+                await warm(engine, self.registry.routes.serving.texts.cache.latest(TEXTS))
+                async with self.registry.changing:
                     await replay(self._store, engine, told)
-                    self.loaded.add(engine)
+                    self.registry.add(engine)
             except BaseException:
                 await self._close(engine)
                 raise
@@ -241,10 +241,10 @@ class Rollout:
         return engine
 
     async def _remove(self, release: int) -> None:
-        async with self.loaded.changing:
-            if release in self._wanted.kept | self.loaded.in_use:
+        async with self.registry.changing:
+            if release in self._wanted.kept | self.registry.in_use:
                 return  # wanted again while this waited
-            engine = self.loaded.remove(release)
+            engine = self.registry.remove(release)
         await self._close(engine)
         del engine
         _spare_what_stays()

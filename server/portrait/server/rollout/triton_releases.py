@@ -20,7 +20,7 @@ _RETRY_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
 
 
-class HeldReleases:
+class TritonReleaseManager:
     """Loads releases beside those that answer, and lets go of them some time after they are wanted no more.
 
     Args:

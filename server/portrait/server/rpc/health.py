@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.inference.liveness import Look
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context
 from portrait.server.storage.store import Store
 
@@ -78,11 +78,11 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             else:
                 await changed.wait()
 
-    async def look(self, loaded: Loaded) -> None:
+    async def look(self, registry: EngineRegistry) -> None:
         """Make the status true: that of the release that serves, whatever becomes of a canary."""
         self._fault = self._store.fault
         try:
-            reason = self._unmet_condition() or self._judge(await loaded.routes.serving.look(_ANSWER_SECONDS))
+            reason = self._unmet_condition() or self._judge(await registry.routes.serving.look(_ANSWER_SECONDS))
         except Exception:
             self._set(_NOT_SERVING, "the look at the models failed")
             raise

@@ -27,11 +27,11 @@ bob,view,2026-01-01T10:00:00Z,lamp,
 bob,view,2026-01-01T11:00:00Z,lamp,-1
 """
 SHOPPERS = "shopper_id,region\nann,US-CA\n灯 o'ann,US-NY\nbob,US-TX\n"
-_FORGOTTEN = "import typer; from portrait.server.commands import forgotten; typer.run(forgotten)"
+_FORGOTTEN = "import typer; from portrait.server.commands import export_deletions; typer.run(export_deletions)"
 
 
 def listed(state: Path) -> subprocess.CompletedProcess[str]:
-    """Run `portrait forgotten`."""
+    """Run `portrait export-deletions`."""
     command = [sys.executable, "-c", _FORGOTTEN, "--state", str(state)]
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 

@@ -1,6 +1,6 @@
 """Shoppers who were forgotten: what they did before is left out, and stands not even among what is rejected.
 
-`portrait forgotten` writes the list: `shopper_sha256`, the SHA-256 of the id's UTF-8 in hexadecimal, and
+`portrait export-deletions` writes the list: `shopper_sha256`, the SHA-256 of the id's UTF-8 in hexadecimal, and
 `forgotten_at`: when, or the time of the latest event that the gateway had, where that was dated ahead.
 """
 

@@ -8,7 +8,7 @@
 <run>/tensorboard/      scalars
 <run>/tracking.json     where its course is told beside TensorBoard, if anywhere
 <run>/metrics-<split>.json   what `portrait evaluate` measured
-<run>/traits.json, traits.pt  what `portrait traits` learnt
+<run>/traits.json, traits.pt  what `portrait train-traits` learnt
 <run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
 """
 
@@ -76,7 +76,7 @@ class TrainedRun:
     data: dict[str, Any]
     """Path, content identity and report of the data set."""
     traits: Traits | None
-    """What `portrait traits` learnt; None if it was not asked."""
+    """What `portrait train-traits` learnt; None if it was not asked."""
 
 
 def train(

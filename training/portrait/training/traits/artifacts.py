@@ -60,7 +60,7 @@ def load(folder: Path) -> Traits | None:
     content = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     if content["statistics"] != list(STATISTICS):
         raise TrainingError(
-            f"{folder / REPORT} was learnt from other statistics; delete it, and run `portrait traits` again"
+            f"{folder / REPORT} was learnt from other statistics; delete it, and run `portrait train-traits` again"
         )
     shapes = [
         Shape(entry["head"]["profile"], entry["head"]["hidden"]) for entry in content["traits"] if not entry["absent"]

@@ -15,7 +15,7 @@ from portrait.server.audiences.table import ShopperTable
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.audience_criteria import audience_of
 from portrait.server.rpc.services.page_tokens import PageToken, fingerprint
@@ -45,13 +45,13 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
     """Finds audiences.
 
     Args:
-        loaded: the engines, which encode labels.
+        registry: the engines, which encode labels.
         snapshots: the shopper tables.
         finder: looks through them.
     """
 
-    def __init__(self, loaded: Loaded, snapshots: Snapshots, finder: Finder) -> None:
-        self._loaded = loaded
+    def __init__(self, registry: EngineRegistry, snapshots: Snapshots, finder: Finder) -> None:
+        self._registry = registry
         self._snapshots = snapshots
         self._finder = finder
 
@@ -80,7 +80,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         return audience_service_pb2.EstimateAudienceResponse(summary=answer.summary)
 
     async def _answer(self, message: audience_service_pb2.Audience, token: PageToken | None) -> _Answer:
-        with self._loaded.routes as routes:
+        with self._registry.routes as routes:
             engine = routes.serving if token is None else self._engine(token)
             table = await self._table(engine, token)
             audience = await audience_of(message, engine, current_deadline())
@@ -89,7 +89,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         return _Answer(found, table, _summary(found, table, self._finder.minimum))
 
     def _engine(self, token: PageToken) -> Engine:
-        engine = self._loaded.engines.get(token.release)
+        engine = self._registry.engines.get(token.release)
         if engine is None:
             raise FailedPrecondition(
                 f"the page token is of release {token.release}, which is gone; begin again",
@@ -112,7 +112,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         table = await asyncio.to_thread(self._snapshots.newest, release.identity)
         if table is None:
             raise FailedPrecondition(
-                f"there is no shopper table of release {release.number}; `portrait tabulate` makes one",
+                f"there is no shopper table of release {release.number}; `portrait build-audience-table` makes one",
                 ErrorReason.SHOPPER_TABLE_MISSING,
             )
         return table

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from portrait.features.events import Item
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.item_changes import ItemChanges
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.contract.validation import violations
@@ -21,13 +21,13 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
     """Adds, replaces, removes and shows items.
 
     Args:
-        loaded: the engines that recommend them.
+        registry: the engines that recommend them.
         store: remembers what changed since the release.
     """
 
-    def __init__(self, loaded: Loaded, store: Store) -> None:
-        self._loaded = loaded
-        self._changes = ItemChanges(loaded, store)
+    def __init__(self, registry: EngineRegistry, store: Store) -> None:
+        self._registry = registry
+        self._changes = ItemChanges(registry, store)
 
     async def UpsertItems(  # noqa: N802 - the contract's name
         self, request: catalogue_service_pb2.UpsertItemsRequest, context: Context
@@ -62,5 +62,5 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
         self, request: catalogue_service_pb2.GetItemRequest, context: Context
     ) -> catalogue_service_pb2.GetItemResponse:
         """Show one item."""
-        item = self._loaded.routes.serving.get_item(catalogue_name(request.catalogue), request.item_id)
+        item = self._registry.routes.serving.get_item(catalogue_name(request.catalogue), request.item_id)
         return catalogue_service_pb2.GetItemResponse(item=item_message(item))

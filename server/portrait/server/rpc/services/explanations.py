@@ -19,7 +19,7 @@ from portrait.server.explanation.counterfactuals import (
     histories_of,
 )
 from portrait.server.recommendation.ranking import RankRequest
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.messages import catalogue_name, ranked_message, requested_moment, type_message
 from portrait.server.rpc.services.shoppers import charge_history, charge_searches, history_of, require_history
@@ -31,13 +31,13 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     """Explains answers.
 
     Args:
-        loaded: the engines that give them.
+        registry: the engines that give them.
         store: holds the histories of named shoppers.
         permissions: says whose may be looked at.
     """
 
-    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
-        self._loaded = loaded
+    def __init__(self, registry: EngineRegistry, store: Store, permissions: Permissions) -> None:
+        self._registry = registry
         self._store = store
         self._permissions = permissions
 
@@ -56,7 +56,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         await charge_searches(history.events)
         await add_units(histories_of(history.events) + MOST_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
-        with self._loaded.routes as routes:
+        with self._registry.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
             explained = await explain_recommendation(
                 engine,
@@ -81,7 +81,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         as_of = requested_moment(request)
         await charge_history(self._store, request.shopper, as_of)
         history = await require_history(self._store, self._permissions, request.shopper, as_of)
-        with self._loaded.routes as routes:
+        with self._registry.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
             await add_units(histories_of(history.events))
             # An interest is of all events and of no searches, a trait and the embedding of the latest.

@@ -17,7 +17,7 @@ from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, PortraitError
 from portrait.server.profiles.compute import SHORT_EVENTS, LabelQuestions, profile_of
 from portrait.server.profiles.profile import NOT_SHOWN, withheld
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.contract.statuses import is_expected
 from portrait.server.rpc.contract.validation import check
@@ -37,13 +37,13 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     """Serves profiles.
 
     Args:
-        loaded: the engines that compute them.
+        registry: the engines that compute them.
         store: holds the histories of named shoppers.
         permissions: says whose may be looked at.
     """
 
-    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
-        self._loaded = loaded
+    def __init__(self, registry: EngineRegistry, store: Store, permissions: Permissions) -> None:
+        self._registry = registry
         self._store = store
         self._permissions = permissions
 
@@ -54,7 +54,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         as_of = requested_moment(request)
         await charge_history(self._store, request.shopper, as_of)
         labels = LabelQuestions(request.labels, await self._examples(request, as_of))
-        with self._loaded.routes as routes:
+        with self._registry.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
             profile = await self._profile(
                 engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded, labels
@@ -73,7 +73,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         short, long = batch.unanswered
         # Those that the request brings are counted since it was read.
         await add_units(sum(history_units(each.events) for each in (*short, *long) if each.shopper.shopper_id))
-        with self._loaded.routes as routes:
+        with self._registry.routes as routes:
 
             async def answer(entry: Entry) -> None:
                 engine, paths = routes.of(entry.shopper.shopper_id), request.fields.paths

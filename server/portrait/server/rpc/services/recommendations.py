@@ -5,7 +5,7 @@ import structlog
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server.consent.consents import Permissions
 from portrait.server.recommendation import ranking
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.messages import catalogue_name, filter_of, items_of, ranked_messages, requested_moment
 from portrait.server.rpc.services.shoppers import charge_history, charge_searches, history_of
@@ -20,13 +20,13 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     """Ranks items.
 
     Args:
-        loaded: the engines that rank them.
+        registry: the engines that rank them.
         store: holds the histories of named shoppers.
         permissions: says whose may be looked at.
     """
 
-    def __init__(self, loaded: Loaded, store: Store, permissions: Permissions) -> None:
-        self._loaded = loaded
+    def __init__(self, registry: EngineRegistry, store: Store, permissions: Permissions) -> None:
+        self._registry = registry
         self._store = store
         self._permissions = permissions
 
@@ -34,7 +34,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         self, request: recommendation_service_pb2.RecommendRequest, context: Context
     ) -> recommendation_service_pb2.RecommendResponse:
         """The best items of a catalogue."""
-        with self._loaded.routes as routes:
+        with self._registry.routes as routes:
             as_of = requested_moment(request)
             if request.exclude_seen:  # all events are read, not only those that models remember
                 await charge_history(self._store, request.shopper, as_of)
@@ -68,7 +68,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         self, request: recommendation_service_pb2.RankRequest, context: Context
     ) -> recommendation_service_pb2.RankResponse:
         """The caller's candidates in order."""
-        with self._loaded.routes as routes:
+        with self._registry.routes as routes:
             as_of = requested_moment(request)
             history = await history_of(self._store, self._permissions, request.shopper, as_of, MAX_REMEMBERED_EVENTS)
             await charge_searches(history.events)

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.request_units import require_counted
 from portrait.server.consent.consents import Permissions
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.services.audiences import AudienceService
 from portrait.server.rpc.services.catalogues import CatalogueService
 from portrait.server.rpc.services.consents import ConsentService
@@ -68,13 +68,17 @@ def require_costs(methods: Iterable[MethodDescriptor]) -> None:
 
 
 def add_services(
-    server: grpc.aio.Server, loaded: Loaded, store: Store, permissions: Permissions, audiences: AudienceService
+    server: grpc.aio.Server,
+    registry: EngineRegistry,
+    store: Store,
+    permissions: Permissions,
+    audiences: AudienceService,
 ) -> None:
     """Add every service of the contract to a server.
 
     Args:
         server: gets them.
-        loaded: the engines that answer.
+        registry: the engines that answer.
         store: of events, consents and changes of items.
         permissions: say what may be done with a shopper's data.
         audiences: the service of audiences, which owns a thread.
@@ -84,14 +88,14 @@ def add_services(
     """
     require_costs(METHODS)
     audience_service_pb2_grpc.add_AudienceServiceServicer_to_server(audiences, server)
-    catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(loaded, store), server)
+    catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(registry, store), server)
     consent_service_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentService(store, permissions), server)
     event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
-    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(loaded, store, permissions), server)
+    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(registry, store, permissions), server)
     explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
-        ExplanationService(loaded, store, permissions), server
+        ExplanationService(registry, store, permissions), server
     )
     recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
-        RecommendationService(loaded, store, permissions), server
+        RecommendationService(registry, store, permissions), server
     )
-    text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(loaded), server)
+    text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(registry), server)

@@ -2,7 +2,7 @@
 
 import structlog
 
-from portrait.server.rollout.engine_registry import Loaded
+from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.messages import pack_floats
 from portrait.v1 import text_service_pb2, text_service_pb2_grpc
@@ -12,17 +12,17 @@ class TextService(text_service_pb2_grpc.TextServiceServicer):
     """Serves embeddings of texts.
 
     Args:
-        loaded: the engines; that of the serving release computes them.
+        registry: the engines; that of the serving release computes them.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+    def __init__(self, registry: EngineRegistry) -> None:
+        self._registry = registry
 
     async def EncodeTexts(  # noqa: N802 - the contract's name
         self, request: text_service_pb2.EncodeTextsRequest, context: Context
     ) -> text_service_pb2.EncodeTextsResponse:
         """Encode texts, all by one release."""
-        with self._loaded.routes as routes:
+        with self._registry.routes as routes:
             encoded = await routes.serving.encode_texts(request.texts, deadline=current_deadline())
         structlog.contextvars.bind_contextvars(texts=len(request.texts), release=encoded.release)
         answer = text_service_pb2.EncodeTextsResponse.FromString(pack_floats(encoded.embeddings))

@@ -1,4 +1,4 @@
-"""The dearest legal request of every RPC: admission counts its work, and none can take the gateway from the others."""
+"""The most expensive legal request of every RPC: admission counts its work, and no caller can block the others."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from support import tiny_release
 from support.gateway import RunningGateway, Stubs, run_gateway
 
-from benchmarks.common.worst_case_requests import DEAREST, World, history
+from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, history
 from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
@@ -89,25 +89,25 @@ def _described() -> Iterator[tuple[str, str]]:
 
 
 def requests() -> list[tuple[str, str]]:
-    return [(method, kind) for method, made in DEAREST.items() for kind in made]
+    return [(method, kind) for method, made in WORST_CASE_REQUESTS.items() for kind in made]
 
 
-def test_every_rpc_has_a_dearest_request_and_a_cost() -> None:
-    assert sorted(methods()) == sorted(DEAREST)
+def test_every_rpc_has_a_worst_case_request_and_a_cost() -> None:
+    assert sorted(methods()) == sorted(WORST_CASE_REQUESTS)
     assert all(cost_of(method) for method in methods())
 
 
 @pytest.mark.parametrize(("method", "kind"), requests())
-def test_dearest_requests_keep_the_contract(method: str, kind: str) -> None:
-    assert list(violations(DEAREST[method][kind](WORLD))) == []
+def test_worst_case_requests_keep_the_contract(method: str, kind: str) -> None:
+    assert list(violations(WORST_CASE_REQUESTS[method][kind](WORLD))) == []
 
 
 @pytest.mark.parametrize(("method", "kind"), requests())
-async def test_the_dearest_request_is_answered_or_refused_clearly_and_leaves_nothing(
+async def test_the_worst_case_request_is_answered_or_refused_clearly_and_leaves_nothing(
     heavy: RunningGateway, stubs: Stubs, method: str, kind: str
 ) -> None:
     world = replace(WORLD, shoppers=["forgotten"]) if method.endswith("ForgetShopper") else WORLD
-    request = DEAREST[method][kind](world)
+    request = WORST_CASE_REQUESTS[method][kind](world)
     call = stubs.channel.unary_stream(f"/{method}")(request.SerializeToString(), timeout=60.0)
     try:
         async for _ in call:

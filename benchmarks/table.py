@@ -1,0 +1,122 @@
+"""The table of all benchmarks; importing it imports none of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from benchmarks.serving.parts import PARTS
+
+RANKING, SERVING = "benchmarks", "benchmarks-serving"
+"""Optional dependencies of the package (extras) that benchmarks need."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark."""
+
+    name: str
+    description: str
+    needs: str
+    """Data that it needs."""
+    module: str
+    """Module whose `main` takes the arguments after the name and returns the exit code."""
+    extra: str
+    """Extras that it needs, separated by commas."""
+
+
+_SOURCE = "SOURCE"
+_REPOSITORY = "REPOSITORY"
+
+
+def _list_benchmarks() -> Iterator[Benchmark]:
+    yield Benchmark(
+        "quality", "ranking quality against popularity, MiniLM, ItemKNN, EASE and SASRec", _SOURCE,
+        "benchmarks.quality.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
+        "served-quality", "ranking quality of a release in Triton against that of its run",
+        "DATA REPOSITORY", "benchmarks.quality.served", SERVING,
+    )  # fmt: skip
+    yield Benchmark(
+        "cold-start", "ranking quality for items and shoppers with few events", _SOURCE,
+        "benchmarks.cold_start.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
+        "search", "personalised search against BM25 and query popularity", "SOURCE of searches and clicks",
+        "benchmarks.search.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
+        "transfer", "next category, and what profiles reveal of demographics",
+        "SOURCE open-ecommerce", "benchmarks.transfer.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
+        "profiles", "calibration of the probabilities in a profile, and labels in words",
+        "SOURCE open-ecommerce", "benchmarks.profiles.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
+        "explanations", "faithfulness of explanations: deletion and model randomisation",
+        "SOURCE and SOURCE open-ecommerce", "benchmarks.explanations.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
+        "traits", "declared traits and coupon redemption against RFM", "SOURCE open-ecommerce",
+        "benchmarks.traits.cli", f"{RANKING},demo",
+    )  # fmt: skip
+    yield Benchmark(
+        "finetuning", "ways of fine-tuning the BERT, side by side", _SOURCE, "benchmarks.finetuning.cli", RANKING
+    )
+    yield Benchmark(
+        "applications", "the six applications of docs/examples, through a gateway",
+        "SOURCE open-ecommerce and bestbuy", "benchmarks.applications.cli", f"{RANKING},demo",
+    )  # fmt: skip
+    yield Benchmark(
+        "prepare", "speed and memory of `portrait prepare` on a generated log", "nothing",
+        "benchmarks.prepare.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
+        "audiences", "speed of audiences among a million generated shoppers", "REPOSITORY with traits",
+        "benchmarks.audiences.cli", SERVING,
+    )  # fmt: skip
+    yield Benchmark(
+        "serving", "all targets of serving; writes the results", _REPOSITORY, "benchmarks.serving.cli", SERVING
+    )
+    for part in PARTS.values():
+        yield Benchmark(
+            f"serving.{part.name}", part.description, _REPOSITORY, f"benchmarks.serving.{part.name}", SERVING
+        )
+    yield Benchmark(
+        "batch-shapes", "cost of a batch of texts by rows and length", _REPOSITORY, "benchmarks.serving.shapes", SERVING
+    )
+    yield Benchmark("chaos", "ten minutes of random faults under load", _REPOSITORY, "benchmarks.chaos.cli", SERVING)
+    yield Benchmark("gpu", "whether a release runs on GPUs, and how fast", _REPOSITORY, "benchmarks.gpu.cli", SERVING)
+    yield Benchmark(
+        "batching-policies", "study: policies of batching in virtual time", _REPOSITORY,
+        "benchmarks.experiments.batching_policies", SERVING,
+    )  # fmt: skip
+    yield Benchmark(
+        "indexes", "study: index types for nearest items", _REPOSITORY, "benchmarks.experiments.indexes", SERVING
+    )
+    yield Benchmark(
+        "precisions", "study: number formats of the text encoder", "RUN",
+        "benchmarks.experiments.precisions", SERVING,
+    )  # fmt: skip
+    yield Benchmark(
+        "shared-memory", "study: tensors to Triton by shared memory", _REPOSITORY,
+        "benchmarks.experiments.shared_memory", SERVING,
+    )  # fmt: skip
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {benchmark.name: benchmark for benchmark in _list_benchmarks()}
+
+
+_HEADER = """usage: python -m benchmarks NAME [options]; `NAME --help` shows the options.
+
+SOURCE is a folder of logs, or a data set that `portrait prepare` wrote. REPOSITORY is a model repository, or a SOURCE
+to make one of. RUN is the folder of a trained run.
+"""
+
+
+def format_table() -> str:
+    """Format the table as text: a line for each benchmark, with its name, description and data."""
+    names, descriptions = ([getattr(each, of) for each in BENCHMARKS.values()] for of in ("name", "description"))
+    widths = [max(map(len, column)) for column in (names, descriptions)]
+    lines = [f"  {each.name:{widths[0]}}  {each.description:{widths[1]}}  {each.needs}" for each in BENCHMARKS.values()]
+    return "\n".join([_HEADER, *lines])

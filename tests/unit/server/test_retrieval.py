@@ -66,7 +66,7 @@ def release() -> Release:
         ),
     }
     rest = {"number": 1, "tokenizer": None, "rarity": InverseDocumentFrequency.from_counts(0, {})}
-    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, towers=1)), **held, **rest)
+    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1)), **held, **rest)
 
 
 def shopper(release: Release) -> Shopper:

@@ -37,9 +37,9 @@ def test_what_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 _KILLED = """
 import os, sys
 from pathlib import Path
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 
-with replacing(Path(sys.argv[1])) as temporary:
+with atomic_write(Path(sys.argv[1])) as temporary:
     temporary.write_text("sec")
     os.kill(os.getpid(), 9)
 """

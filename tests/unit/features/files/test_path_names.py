@@ -14,8 +14,8 @@ def test_a_name_is_that_of_the_disk_whatever_the_locale(tmp_path: Path) -> None:
     folder = tmp_path / "données 台灯"
     folder.mkdir()
     program = (
-        "import sys; from pathlib import Path; from portrait.features.files.path_names import utf8_name; "
-        "sys.stdout.buffer.write(utf8_name(next(Path(sys.argv[1]).iterdir())).encode())"
+        "import sys; from pathlib import Path; from portrait.features.files.path_names import utf8_path; "
+        "sys.stdout.buffer.write(utf8_path(next(Path(sys.argv[1]).iterdir())).encode())"
     )
     environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Settings and fixtures of all tests."""
 
 import os
 from collections.abc import Iterator
@@ -27,6 +27,33 @@ settings.register_profile("portrait", deadline=None)
 settings.load_profile("portrait")
 
 REPOSITORY = Path(__file__).parents[1]
+
+_LONGEST_FIRST = (
+    "integration/test_tour.py", "contract/test_package.py", "integration/export", "integration/training",
+    "integration/gateway", "integration", "contract/test_hostile_logs.py", "contract", "unit",
+)  # fmt: skip
+"""Order of folders and files of tests. A long file that starts last would keep one worker busy while others wait."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist keep the order of the files; it would start those with most tests first."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are cores: tests of gateways wait for a good part of their time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start what takes longest first."""
+    items.sort(key=lambda item: _place(item.path.relative_to(REPOSITORY / "tests").as_posix()))
+
+
+def _place(path: str) -> int:
+    return next(place for place, begin in enumerate((*_LONGEST_FIRST, "")) if path.startswith(begin))
 
 
 @pytest.fixture(scope="session")

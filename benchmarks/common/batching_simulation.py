@@ -14,8 +14,8 @@ from typing import Protocol
 
 from benchmarks.common import virtual_time
 from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.caller_key import CallerKey, set_caller_key
 from portrait.server.batching.shapes import Shapes
-from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, Overloaded
 from portrait.server.inference.texts import QUEUE, SHAPES
 from portrait.server.inference.triton import AHEAD
@@ -123,7 +123,7 @@ def simulate(workload: Sequence[Text], policy: Callable[[Model], Policy], model:
 async def _send(text: Text, batcher: Policy, outcome: Outcome) -> None:
     loop = asyncio.get_running_loop()
     await asyncio.sleep(text.arrives)
-    set_share(Share(text.caller, text.background))
+    set_caller_key(CallerKey(text.caller, text.background))
     deadline = None if math.isinf(text.patience) else loop.time() + text.patience
     try:
         async with asyncio.timeout(None if math.isinf(text.leaves_after) else text.leaves_after):

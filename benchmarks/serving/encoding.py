@@ -95,12 +95,12 @@ def through(gateway: Gateway, texts: Sequence[str], in_flight: int, texts_per_ca
     seconds = max(each.sent + each.seconds for each in answered) - min(each.sent for each in answered)
     counted = {
         name: after[key] - before[key]
-        for name in ("batches", "filled", "places")
+        for name in ("batches", "units", "padded_units")
         for key in (f'portrait_model_{name}_total{{model="{_MODEL}"}}',)
     }
     batches = counted["batches"]
     share = codes[OK] / len(answered)
-    return Measured(share * len(texts) / seconds, counted["filled"] / batches, counted["places"] / batches, share)
+    return Measured(share * len(texts) / seconds, counted["units"] / batches, counted["padded_units"] / batches, share)
 
 
 def measure(repository: Path, repetitions: int = 5) -> list[Result]:

@@ -148,7 +148,7 @@ def prepared(content: bytes, ending: str, folder: Path) -> dict[int, dict[str, A
 
 
 def told(read: RecordedEvent) -> dict[str, Any]:
-    """What an event says, as the columns of a data set have it."""
+    """Convert an event to the columns of a data set."""
     event = dataclasses.asdict(read.event) | {"shopper_id": read.shopper_id}
     event["catalogue"] = event["catalogue"] or "products"
     event["time"] = (event["time"] - EPOCH) // MICROSECOND
@@ -156,7 +156,7 @@ def told(read: RecordedEvent) -> dict[str, Any]:
 
 
 def is_malformed(content: bytes) -> bool:
-    """Whether record reads nothing of a log, since a value in it is none."""
+    """Tell whether `record` refuses a whole log because a value in it is malformed."""
     try:
         list(read_events(io.BytesIO(content), "log", reject=lambda row: None))
     except FileError:

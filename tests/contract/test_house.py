@@ -1,4 +1,4 @@
-"""What keeps the house in order: stubs as generated, imports as ruled, one namespace over several roots."""
+"""Repository checks: committed stubs, import rules, one namespace over several roots."""
 
 import os
 import re

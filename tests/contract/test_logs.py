@@ -15,7 +15,7 @@ LOGS = Path(__file__).parent / "logs"
 
 
 def prepared(folder: Path, query: str) -> list[dict[str, Any]]:
-    """What `portrait prepare` reads, before it cleans."""
+    """Read a log as `portrait prepare` does before it cleans."""
     with engine(folder) as connection:
         source.load(connection, folder)
         rows = connection.execute(query)
@@ -24,7 +24,7 @@ def prepared(folder: Path, query: str) -> list[dict[str, Any]]:
 
 
 def assert_same(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
-    """What is empty for the client is null for the trainer."""
+    """Compare rows; an empty value of the client is null for the trainer."""
     for mine, other in zip(ours, theirs, strict=True):
         assert {column: value or None for column, value in mine.items()} == {
             column: other[column] or None for column in mine

@@ -94,7 +94,7 @@ def _link(distributions: set[str], folder: Path) -> None:
 
 
 def test_a_caller_needs_nothing_that_the_wheel_does_not_require(installed: Path, tmp_path: Path) -> None:
-    """Of this environment, only what the wheel without extras brings can be seen."""
+    """Run in an environment that sees only what the wheel without extras brings."""
     needed = _needed(DISTRIBUTION) - {DISTRIBUTION}
     assert needed == {"googleapis-common-protos", "grpcio", "protobuf", "typing-extensions"}
     _link(needed, tmp_path)

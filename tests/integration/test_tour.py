@@ -38,7 +38,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each command printed."""
+    """The output of each command."""
     folder = tmp_path_factory.mktemp("tour")
     (folder / "docs").symlink_to(TOP / "docs")
     typed = list(TYPED)
@@ -68,7 +68,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def output(told: dict[str, str], command: str) -> str:
-    """What the only command printed that has some words in it."""
+    """The output of the only command that has some words in it."""
     [found] = [printed for typed, printed in told.items() if command in typed]
     return found
 

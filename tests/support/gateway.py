@@ -74,7 +74,7 @@ class RunningGateway:
         return str(self.line("ready")["address"])
 
     def argument(self, option: str) -> str:
-        """What an option of the command was set to."""
+        """The value of an option of the command."""
         arguments = self.process.args
         assert isinstance(arguments, list)
         return str(arguments[arguments.index(option) + 1])
@@ -135,7 +135,10 @@ class Stubs:
 
 
 def serve_command(repository: Path, folder: Path, *arguments: str) -> list[str]:
-    """`portrait serve` on free ports, keeping its files in a folder; it ends without a drain unless told otherwise."""
+    """`portrait serve` on free ports, keeping its files in a folder.
+
+    It ends without a drain, and calls without a deadline have time on a busy machine too, unless `arguments` say more.
+    """
     return [
         str(Path(sys.executable).parent / "portrait"),
         "serve",
@@ -143,7 +146,7 @@ def serve_command(repository: Path, folder: Path, *arguments: str) -> list[str]:
         *("--state", str(folder / "portrait.db")),
         *("--triton-log", str(folder / "triton.log")),
         *("--audiences", str(folder / "audiences")),
-        *("--port", "0", "--metrics-port", "0", "--drain-seconds", "0"),
+        *("--port", "0", "--metrics-port", "0", "--drain-seconds", "0", "--default-deadline-seconds", "60"),
         *arguments,
     ]
 

@@ -1,4 +1,4 @@
-"""What Prometheus's own linter says of metrics."""
+"""Prometheus's own linter of metrics."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ GAUGES = {
     "process_start_time_seconds",
     "process_virtual_memory_bytes",
 }
-"""What may go down. Whatever else is shown only grows, and is a counter or a histogram."""
+"""Metrics that may go down. All others only grow, and are counters or histograms."""
 
 
 def gauges(text: str) -> set[str]:
@@ -38,7 +38,7 @@ def gauges(text: str) -> set[str]:
 
 
 def lint(text: str) -> str:
-    """What `promtool check metrics` finds; empty if nothing. Skips the test where there is no promtool."""
+    """Return what `promtool check metrics` finds; empty if nothing. Skips the test where there is no promtool."""
     if shutil.which("promtool") is None:
         pytest.skip("there is no promtool: it comes with the package `prometheus`")
     done = subprocess.run(

@@ -11,7 +11,7 @@ _NAMES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 
 @dataclass
 class Proxy:
-    """What reached the proxy."""
+    """Requests that reached the proxy."""
 
     environment: Mapping[str, str]
     """Variables that name it, in lower and upper case."""

@@ -120,7 +120,7 @@ class _Requests:
 
 
 def _is_needed(descriptor: Descriptor, name: str) -> bool:
-    """Whether a field, or the oneof that it stands in, must be set at times; the first of a oneof stands for it."""
+    """Tell whether a field, or its oneof, must be set at times; the first field of a oneof stands for it."""
     places = {f"{descriptor.name}.{name}"}
     oneof = descriptor.fields_by_name[name].containing_oneof
     if oneof is not None and oneof.fields[0].name == name:

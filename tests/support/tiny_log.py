@@ -16,7 +16,7 @@ class Shop:
     data: Path
     run: Path
     options: tuple[object, ...]
-    """Of the training."""
+    """Options of the training command."""
 
 
 def write(folder: Path, **options: int) -> Path:

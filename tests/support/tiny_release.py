@@ -163,7 +163,7 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
 
 
 def _population() -> Population:
-    """What a shop of such items could have estimated."""
+    """A population as a shop of such items could have estimated it."""
     paths = [" > ".join(path) for path in _KINDS]
     return Population(
         window_days=365.0,

@@ -75,7 +75,7 @@ async def infer(
 
 
 def expected(repository: Path, model: str, release: int, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
-    """What the graph answers in this process."""
+    """Outputs of a model's graph, computed in this process."""
     session = onnxruntime.InferenceSession(
         str(model_file(repository, model, release)), providers=["CPUExecutionProvider"]
     )

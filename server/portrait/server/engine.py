@@ -17,13 +17,13 @@ from portrait.features.generators import run_to_completion
 from portrait.features.release import layout as release_layout
 from portrait.features.text.normalisation import item_text
 from portrait.server.batching.batcher import Batcher
-from portrait.server.catalogue.candidate_set import CandidateSet, described
+from portrait.server.catalogue.candidate_set import CandidateSet, candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogues, CatalogueSnapshots
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.inference.encoders import Ranker
 from portrait.server.inference.fallback import Fallback
-from portrait.server.inference.liveness import Look
+from portrait.server.inference.liveness import ModelStatus
 from portrait.server.inference.probes import probes
 from portrait.server.inference.shoppers import ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
@@ -73,7 +73,7 @@ class Engine:
         self.catalogues = catalogues
         self.shoppers = ShopperEncoder(models, release, self.texts)
         self.ranker = Ranker(models)
-        learnt = _count_learnt(release)
+        learnt = _count_trained_traits(release)
         self.heads = TraitHeads(models, learnt) if learnt else None
         self.fallback = Fallback()
 
@@ -84,7 +84,7 @@ class Engine:
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:
-        """What gathers the work of each graph."""
+        """The batcher of each graph."""
         return {
             "text_encoder": self.texts.batcher,
             "profile_encoder": self.shoppers.profiles.batcher,
@@ -119,8 +119,13 @@ class Engine:
         models = TritonModels(
             triton_url,
             release,
+<<<<<<< HEAD
             release_layout.list_models(repository, release),
             probes(loaded.dimension, _count_learnt(loaded)),
+=======
+            release_layout.models(repository, release),
+            probes(loaded.dimension, _count_trained_traits(loaded)),
+>>>>>>> main
             is_triton_running,
         )
         return cls(loaded, models, catalogues, text_cache_bytes, instances(repository, "text_encoder"))
@@ -129,13 +134,13 @@ class Engine:
         """Close the connection to Triton."""
         await self._models.close()
 
-    async def ready(self, seconds: float = READY_SECONDS) -> bool:
+    async def is_ready(self, seconds: float = READY_SECONDS) -> bool:
         """Tell whether all graphs of the release are loaded and answer within some seconds."""
-        return await self._models.ready(seconds)
+        return await self._models.is_ready(seconds)
 
-    async def look(self, seconds: float) -> Look:
+    async def check_models(self, seconds: float) -> ModelStatus:
         """Tell how the graphs of the release do; waits no longer than some seconds."""
-        return await self._models.look(seconds)
+        return await self._models.check_models(seconds)
 
     def take_unhealthy(self) -> list[str]:
         """List the graphs whose process in Triton was called unhealthy again and again; each is told of once."""
@@ -168,7 +173,7 @@ class Engine:
             items: of two with one id the last counts.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
-        self.put_items(catalogue, await self.by_words(catalogue, items, deadline))
+        self.put_items(catalogue, await self.encode_items(catalogue, items, deadline))
 
     def put_items(self, catalogue: str, items: CandidateSet) -> None:
         """Add or replace items that are encoded; they are recommendable when this returns."""
@@ -193,16 +198,22 @@ class Engine:
             raise NotFound("item_id", "the catalogue holds no such item", ErrorReason.ITEM_UNKNOWN)
         return item
 
+<<<<<<< HEAD
     async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
         """Items by their words; finding who lends to cold items reads the whole release."""
         texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_to_completion(_texts(items))
+=======
+    async def encode_items(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
+        """Items by their words; finding who lends to newcomers reads the whole release."""
+        texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_at_once(_texts(items))
+>>>>>>> main
         words = await self.texts.encode(texts, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
-            return described(self.release, catalogue, items, words)
-        return await asyncio.to_thread(described, self.release, catalogue, items, words)
+            return candidates_from_text(self.release, catalogue, items, words)
+        return await asyncio.to_thread(candidates_from_text, self.release, catalogue, items, words)
 
 
-def _count_learnt(release: Release) -> int:
+def _count_trained_traits(release: Release) -> int:
     """Count the traits that a release's `trait_heads` gives."""
     return sum(not trait.absent for trait in release.traits)
 

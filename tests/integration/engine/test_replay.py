@@ -1,4 +1,4 @@
-"""What a state file holds is served, whatever limits hold for callers by now."""
+"""Stored items are served even where they break limits that hold for callers today."""
 
 from pathlib import Path
 

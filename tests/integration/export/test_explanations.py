@@ -1,4 +1,4 @@
-"""What explanations cite matters, and they change with the model: the benchmark in small."""
+"""Explanations cite events that matter, and change with the model: the benchmark in small."""
 
 import asyncio
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ TRAINED, SHUFFLED = 1, 2
 
 @dataclass
 class Found:
-    """What was found of one shopper."""
+    """The measurements of one shopper."""
 
     lost: Dropped
-    """Of the first recommendation."""
+    """The scores that the first recommendation loses."""
     with_itself: Agreement
     with_shuffled: Agreement
 
 
 @pytest.fixture(scope="module")
-def found(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+def mark_ready(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     repository = tmp_path_factory.mktemp("explanations")
     for run in (trained, shuffled(trained, Depth.ALL)):
         make(run, {}, repository, Precision.FP32, lambda _: None)

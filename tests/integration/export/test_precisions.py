@@ -1,4 +1,4 @@
-"""What a number format costs the ranking: measured through the exported graph, by the same evaluation."""
+"""The ranking quality that a number format costs, measured through the exported graph by the usual evaluation."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ WORDS = [
 DEADLINE = 60.0
 MAX_MESSAGE_BYTES = Settings.model_fields["max_message_bytes"].default
 EXAMPLES = 100
-"""Of each method."""
+"""Examples of each method."""
 METHODS = [*methods(), DESCRIPTOR.services_by_name["AudienceService"].methods_by_name["FindAudience"]]
 """FindAudience streams its answers, but here there is no shopper table to find anybody in."""
 
@@ -71,7 +71,7 @@ def channel(gateway: RunningGateway) -> Iterator[grpc.Channel]:
 
 
 def exists(path: str, descriptor: Descriptor) -> bool:
-    """Whether a path names a field that a message can have."""
+    """Tell whether a path names a field that a message can have."""
     for step in path.split("."):
         named = _STEP.fullmatch(step)
         field = descriptor.fields_by_name.get(named[1]) if named and descriptor else None

@@ -65,7 +65,7 @@ def cli(gateway: RunningGateway) -> Cli:
 
 
 def rows(result: Result) -> list[list[str]]:
-    """What a pipe got, the escapes undone."""
+    """Rows that a pipe got, with escapes undone."""
     assert result.exit_code == 0, result.output
     back = {"\\t": "\t", "\\n": "\n", "\\\\": "\\", "\\u202e": "\u202e"}
     lines = result.stdout.removesuffix("\n").split("\n")

@@ -81,7 +81,7 @@ async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Pat
 
 
 def lines(gateway: RunningGateway) -> list[dict[str, int]]:
-    """What was logged of refusals."""
+    """The log lines of refusals."""
     return [line for line in gateway.logged if line["event"] == "calls_refused"]
 
 

@@ -1,4 +1,4 @@
-"""What shoppers allow, against a real gateway: looked at by every answer, in every process, at once."""
+"""Consent against a real gateway: every answer in every process follows it at once."""
 
 import urllib.request
 from collections.abc import Iterator

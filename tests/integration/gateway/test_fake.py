@@ -62,7 +62,7 @@ SCENARIO: list[Callable[[Client, str], Any]] = [
 
 
 def outcome(step: Callable[[Client, str], Any], client: Client, shopper: str) -> object:
-    """What a call gives, or how it fails: the error, the fields at fault, and the field that a message begins with."""
+    """The answer of a call; or its error, the fields at fault, and the field that the message begins with."""
     try:
         return step(client, shopper)
     except PortraitError as error:

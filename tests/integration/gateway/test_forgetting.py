@@ -1,4 +1,4 @@
-"""Who is forgotten, against a real gateway of two processes: somebody unknown from the answer on."""
+"""Forgetting against a real gateway of two processes: the shopper is unknown from the answer on."""
 
 import urllib.request
 from collections.abc import Iterator

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "clients" / "examples"
 PROTOS = sorted((ROOT / "protos").glob("portrait/v1/*.proto"))
 GO_SOURCES = Path("/usr/share/gocode")
-"""Where Debian has the libraries of Go."""
+"""Debian's folder of Go libraries."""
 JARS = [
     Path("/usr/share/java") / f"{name}.jar"
     for name in (

@@ -1,4 +1,4 @@
-"""What those who run the gateway see of it: health, reflection, ids, deadlines, logs, metrics, drain, TLS."""
+"""The operator's view of the gateway: health, reflection, ids, deadlines, logs, metrics, drain, TLS."""
 
 import asyncio
 import shutil
@@ -68,7 +68,8 @@ async def test_a_deadline_that_is_too_short_is_kept(stubs: Stubs) -> None:
     request = BatchGetProfilesRequest(shoppers=[shopper_pb2.ShopperRef(history=history)] * 10)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await stubs.profiles.BatchGetProfiles(request, timeout=0.05)
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    # A gateway that knows itself to be slow, as on a busy machine, refuses at once what it would not end in time.
+    assert raised.value.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 async def test_the_log_tells_of_calls_but_nothing_of_shoppers(gateway: RunningGateway, stubs: Stubs) -> None:

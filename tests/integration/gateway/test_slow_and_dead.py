@@ -132,7 +132,7 @@ async def test_a_killed_model_process_is_replaced(gateway: RunningGateway, model
         before = find_model_processes(server)
         victim = next(each for each in before if each.model == model)
         os.kill(victim.pid, signal.SIGKILL)
-        await _until(lambda: any(line["event"] == "model process died" for line in _lines_of(gateway, victim)))
+        await _until(lambda: any(line["event"] == "model_process_died" for line in _lines_of(gateway, victim)))
         await _until(lambda: len(_living(gateway, server)) == len(before))
         await load.until_answered()
         await _until(lambda: said[-1] == SERVING)
@@ -140,7 +140,7 @@ async def test_a_killed_model_process_is_replaced(gateway: RunningGateway, model
     assert NOT_SERVING in said or not load.failed
     assert {error.code() for error in load.failed} <= {grpc.StatusCode.UNAVAILABLE}
     await _until(lambda: not victim.is_zombie())
-    [line] = [line for line in _lines_of(gateway, victim) if line["event"] == "model process died"]
+    [line] = [line for line in _lines_of(gateway, victim) if line["event"] == "model_process_died"]
     assert (line["model"], line["release"]) == (model, victim.release)
 
 
@@ -210,9 +210,9 @@ async def test_a_remote_triton_is_told_to_load_a_model_again_whose_process_died(
             watch = asyncio.create_task(_note_health(load, said))
             [victim] = [each for each in find_model_processes(triton) if each.model == "ranker"]
             os.kill(victim.pid, signal.SIGKILL)
-            await _until(lambda: any(line["event"] == "model reloaded" for line in gateway.logged))
+            await _until(lambda: any(line["event"] == "model_reloaded" for line in gateway.logged))
             await load.until_answered()
             await _until(lambda: said[-1] == SERVING)
             watch.cancel()
         assert NOT_SERVING in said or not load.failed
-        assert gateway.line("model reloaded")["model"] == "ranker"
+        assert gateway.line("model_reloaded")["model"] == "ranker"

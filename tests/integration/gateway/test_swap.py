@@ -31,7 +31,8 @@ from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 
-DEADLINE = 5.0
+DEADLINE = 30.0
+"""Far more than a call takes on a busy machine, in seconds."""
 HISTORY = shopper_pb2.ShopperRef(
     history={
         "events": [
@@ -75,7 +76,7 @@ def damaged(repository: Path, number: int, damage: Callable[[Path], object]) -> 
 
 
 def lose_hashes(folder: Path) -> None:
-    """What an editor of the manifest may do."""
+    """Drop the hashes of a manifest, as somebody who edits it may do."""
     manifest = Manifest.read(folder)
     Manifest(**{**vars(manifest), "hashes": {}}).write(folder)
 
@@ -113,7 +114,7 @@ async def metric(gateway: RunningGateway, name: str) -> float | None:
     return float(values[name]) if name in values else None
 
 
-async def until(seen: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+async def until(seen: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not await seen():
             await asyncio.sleep(0.05)
@@ -124,7 +125,7 @@ async def reasons_of_refusals(gateway: RunningGateway, release: int) -> set[str]
     found: set[str] = set()
 
     async def logged() -> bool:  # a thread reads the log: a line may come after the metric has risen
-        lines = [line for line in gateway.logged if line["event"] == "release refused"]
+        lines = [line for line in gateway.logged if line["event"] == "release_refused"]
         found.update(line["reason"] for line in lines if line["release"] == release)
         return bool(found)
 

@@ -68,7 +68,7 @@ async def metrics(gateway: RunningGateway) -> dict[str, float]:
 
 
 async def units(gateway: RunningGateway) -> float:
-    """What all calls so far were counted as."""
+    """Admission units of all calls so far."""
     shown = (await metrics(gateway)).items()
     return sum(value for name, value in shown if name.startswith("portrait_admission_units_total"))
 

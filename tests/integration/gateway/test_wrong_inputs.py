@@ -1,4 +1,4 @@
-"""What a caller gets wrong: a clear status that names the field, and a gateway that goes on serving."""
+"""Wrong requests: each gets a clear status that names the field, and the gateway goes on serving."""
 
 import math
 from collections.abc import AsyncIterator, Awaitable

@@ -93,7 +93,7 @@ def _invoke(command: object, *arguments: object, **environment: str) -> str:
 
 @pytest.fixture(scope="module", params=["made up", "amazon-cn"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a Chinese source was prepared (`data`) and a run trained on it (`run`)."""
+    """Folder of a prepared Chinese source (`data`) and of a run trained on it (`run`)."""
     if request.param == "amazon-cn" and not REAL.is_dir():
         pytest.skip("no amazon-cn-zh-ratings in PORTRAIT_TEST_DATA")
     folder = tmp_path_factory.mktemp("chinese")

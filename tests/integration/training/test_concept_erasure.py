@@ -41,7 +41,7 @@ def refit(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
 
 
 def _apart(trained: TrainedRun, data: Path) -> float:
-    """How far the mean profiles of the two genders stand apart, over the profiles that concealment learnt from."""
+    """Distance between the mean profiles of the two genders, over the profiles that concept erasure learnt from."""
     vectors = conceal.learnt_profiles(trained.model, trained.cache, trained.corpus, trained.holdout)
     (values,) = conceal.declared(data, trained.corpus, GENDER)[:, trained.corpus.event_shopper[vectors.targets]]
     means = [vectors.profiles[values == value].mean(0) for value in (0, 1)]

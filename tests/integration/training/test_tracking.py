@@ -44,7 +44,7 @@ def _own_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stopped(data: Path, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What trains a run that is interrupted after its first epoch."""
+    """A function that trains a run and is interrupted after the first epoch."""
 
     def train(track: Track) -> Path:
         run = tmp_path / "run"

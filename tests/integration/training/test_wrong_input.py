@@ -109,7 +109,7 @@ def wrong(tmp_path: Path) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def valid(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What the other parameters that a command requires are given."""
+    """Valid values for the other parameters that a command requires."""
     folder = tmp_path_factory.mktemp("valid")
     (folder / "traits.toml").write_text(
         '[[trait]]\nname = "a"\nhorizon_days = 1\nlabel = "SELECT 1"\n', encoding="utf-8"

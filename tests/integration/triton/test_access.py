@@ -1,4 +1,4 @@
-"""Who can reach the embedded Triton: nobody but the user who started it."""
+"""Access to the embedded Triton: only the user who started it reaches it."""
 
 import json
 import os

@@ -59,7 +59,7 @@ def wheel() -> Path:
 
 
 def _initialised(wheel: Path, folder: Path, kind: str) -> list[str]:
-    """What an instance of the tiny ranker says when it is made, in a process of its own."""
+    """Log lines of an instance of the tiny ranker while it starts, in a process of its own."""
     tiny_release.build(folder)
     config = load_options(folder, "ranker", [1])
     arguments = map(str, (wheel, _BACKEND, folder / "ranker", config, kind))

@@ -1,4 +1,4 @@
-"""What the benchmark of explanations compares, on small explanations."""
+"""The comparisons of the benchmark of explanations, on small explanations."""
 
 from collections.abc import Sequence
 

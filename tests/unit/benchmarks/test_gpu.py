@@ -1,4 +1,4 @@
-"""What the benchmark for GPUs calls a fault, and what its committed dry run says of itself."""
+"""The benchmark for GPUs: its faults, and the text of its committed dry run."""
 
 import json
 from dataclasses import replace

@@ -68,14 +68,14 @@ class Batches:
 
 @dataclass
 class Outcome:
-    """What became of calls, each by when it was made and how long it took."""
+    """The ends of calls, each by when it was made and how long it took."""
 
     good: list[tuple[float, float]] = field(default_factory=list)
     late: list[tuple[float, float]] = field(default_factory=list)
     refused: list[tuple[float, float]] = field(default_factory=list)
 
     def during(self, begin: float, end: float) -> "Outcome":
-        """What ended within a time."""
+        """The calls that ended within a time."""
         parts = (self.good, self.late, self.refused)
         return Outcome(*([each for each in part if begin <= sum(each) < end] for part in parts))
 
@@ -339,7 +339,7 @@ def test_who_waited_in_vain_has_its_share_again() -> None:
 
 
 def test_calls_that_are_slow_while_few_are_under_way_do_not_lower_the_limit() -> None:
-    """What makes them slow is not what is let in: a machine that stalls for a second must not lead to refusals."""
+    """The cause is not the load: a machine that stalls for a second must not lead to refusals."""
 
     async def scenario() -> tuple[float, float]:
         gate = Gate(MAXIMUM, 1.0)

@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate, Priority, Refusal
 from portrait.server.admission.turns import Turns
-from portrait.server.batching.share import Share, current_share
+from portrait.server.batching.caller_key import CallerKey, current_caller_key
 from portrait.server.metrics.collectors import Metrics
 from portrait.server.response_cache import Answers
 from portrait.server.rpc.context import Context
@@ -36,7 +36,7 @@ class Server:
     def __init__(self) -> None:
         self.go = asyncio.Event()
         self.held = 0
-        self.shares: list[Share] = []
+        self.shares: list[CallerKey] = []
         self.gates = {kind: Gate(PLACES, 0.5) for kind in Kind}
         self.metrics = Metrics()
         self.metrics.watch_gates(self.gates)
@@ -61,7 +61,7 @@ class Server:
 
     async def _hold(self, request: StringValue, context: Context) -> StringValue:
         self.held += 1
-        self.shares.append(current_share())
+        self.shares.append(current_caller_key())
         await self.go.wait()
         return StringValue()
 
@@ -225,7 +225,10 @@ async def test_what_a_call_makes_counts_for_its_caller_and_method(server: Server
     server.go.set()
     await ask(channel, RECOMMEND, ("x-caller", "search"))
     await ask(channel, RECOMMEND, ("x-caller", "mail"), ("x-priority", "batch"))
-    assert server.shares == [Share(f"name search {RECOMMEND}"), Share(f"name mail {RECOMMEND}", background=True)]
+    assert server.shares == [
+        CallerKey(f"name search {RECOMMEND}"),
+        CallerKey(f"name mail {RECOMMEND}", background=True),
+    ]
 
 
 async def test_a_caller_who_leaves_gives_its_place_back(server: Server, channel: grpc.aio.Channel) -> None:

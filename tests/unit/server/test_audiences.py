@@ -48,7 +48,7 @@ EVERYBODY = ActivityCriterion(before=NOW + timedelta(1))
 
 
 def unit(numbers: Sequence[float]) -> NDArray[np.float32]:
-    """Of half precision, as the table has it."""
+    """A unit vector of half precision, as the table holds it."""
     vector = np.array(numbers, dtype=np.float64) + 1e-3
     halved: NDArray[np.float32] = (vector / np.linalg.norm(vector)).astype(np.float16).astype(np.float32)
     return halved

@@ -5,12 +5,12 @@ import pytest
 
 from benchmarks.common.virtual_time import run
 from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.caller_key import CallerKey, set_caller_key
 from portrait.server.batching.shapes import Shapes
-from portrait.server.batching.share import Share, set_share
 from portrait.server.errors import DeadlineExceeded, Overloaded
 
 SECONDS = 1.0
-"""How long the model takes for a batch."""
+"""Time that the model takes for a batch."""
 
 
 class Model:
@@ -41,7 +41,7 @@ def batcher_of(
     model: Model, concurrency: int = 1, limit: int = 1000, size: int = 4, length: Callable[[int], int] = lambda _: 1
 ) -> Batcher[int, int]:
     """Batches of up to so many items, of one length each: items of length 2 are as long as a whole batch may be."""
-    shapes = Shapes((1, 2), tuple(range(1, size + 1)), budget=2 * size, overhead=0, behind=0.0)
+    shapes = Shapes((1, 2), tuple(range(1, size + 1)), budget=2 * size, overhead=0, min_fill_when_busy=0.0)
     return Batcher(model, length, shapes, concurrency, limit)
 
 
@@ -134,7 +134,7 @@ def test_more_than_the_limit_is_refused_and_room_is_made_by_who_leaves() -> None
         answers[0].cancel()
         await asyncio.sleep(0)
         assert await batcher.submit(4, None) == 8
-        assert batcher.unanswered == 0
+        assert batcher.pending == 0
 
     run(scenario())
 
@@ -161,7 +161,7 @@ def test_who_waits_is_told_when_the_run_is_cancelled() -> None:
         batcher: Batcher[int, int] = Batcher(cancelled, lambda _: 1, Shapes((1,), (1,), 1, 0, 0.0), 1, 10)
         with pytest.raises(asyncio.CancelledError):
             await batcher.submit(1, None)
-        assert batcher.unanswered == 0
+        assert batcher.pending == 0
 
     run(scenario())
 
@@ -170,7 +170,7 @@ def test_what_is_not_full_waits_behind_a_batch_that_runs_and_what_is_full_does_n
     model = Model()
 
     async def scenario() -> None:
-        shapes = Shapes((1,), (1, 2, 3, 4), budget=4, overhead=0, behind=1.0)
+        shapes = Shapes((1,), (1, 2, 3, 4), budget=4, overhead=0, min_fill_when_busy=1.0)
         batcher: Batcher[int, int] = Batcher(model, lambda _: 1, shapes, concurrency=2, limit=100)
         answers = [batcher.submit(0, None)]
         for item in range(1, 10):
@@ -188,7 +188,7 @@ def test_every_instance_is_given_what_there_is_at_once() -> None:
     model = Model()
 
     async def scenario() -> None:
-        shapes = Shapes((1,), (1, 2, 3, 4), budget=4, overhead=0, behind=1.0)
+        shapes = Shapes((1,), (1, 2, 3, 4), budget=4, overhead=0, min_fill_when_busy=1.0)
         batcher: Batcher[int, int] = Batcher(model, lambda _: 1, shapes, concurrency=3, limit=100, instances=2)
         answers = []
         for item in range(9):
@@ -206,7 +206,7 @@ def test_instances_that_are_counted_later_are_given_work_at_once() -> None:
     model = Model()
 
     async def scenario() -> None:
-        shapes = Shapes((1,), (1,), budget=1, overhead=0, behind=0.0)
+        shapes = Shapes((1,), (1,), budget=1, overhead=0, min_fill_when_busy=0.0)
         batcher: Batcher[int, int] = Batcher(model, lambda _: 1, shapes, concurrency=2, limit=100)
         answers = [batcher.submit(item, None) for item in range(7)]
         await asyncio.sleep(0.1)
@@ -228,7 +228,7 @@ def test_a_caller_with_little_goes_before_one_with_much_and_background_work_last
         answers = []
 
         def submit(caller: str, items: range, background: bool = False) -> None:
-            set_share(Share(caller, background))
+            set_caller_key(CallerKey(caller, background))
             answers.extend(batcher.submit(item, None) for item in items)
 
         submit("nightly", range(100, 104), background=True)

@@ -1,4 +1,4 @@
-"""What holds of the batcher whatever comes: whole workloads, simulated."""
+"""Properties of the batcher under any workload, simulated."""
 
 import math
 import random
@@ -20,10 +20,10 @@ from benchmarks.common.batching_simulation import (
     poisson,
     simulate,
 )
-from portrait.server.batching.shapes import Shapes, cut
-from portrait.server.batching.stage import BATCHES
+from portrait.server.batching.shapes import Shapes, group_lengths
+from portrait.server.batching.stage import LOOKAHEAD_BATCHES
 
-SHAPES = Shapes(lengths=(4, 8, 12, 16), rows=(1, 2, 3, 4, 6, 8), budget=32, overhead=5, behind=0.8)
+SHAPES = Shapes(lengths=(4, 8, 12, 16), rows=(1, 2, 3, 4, 6, 8), budget=32, overhead=5, min_fill_when_busy=0.8)
 BATCH_SECONDS = 1.0
 LENGTHS = [max(4, min(64, round(random.Random(place).lognormvariate(2.9, 0.4)))) for place in range(1000)]
 """As those of titles."""
@@ -83,7 +83,7 @@ def test_nothing_runs_that_nobody_waits_for(workload: list[Text], instances: int
 @few
 def test_batches_have_the_shapes_and_the_budget_they_may_have(workload: list[Text], instances: int) -> None:
     for _, batch, length in simulated(workload, instances=instances).model.batches:
-        assert length == SHAPES.padded(max(text.length for text in batch))
+        assert length == SHAPES.padded_length(max(text.length for text in batch))
         assert len(batch) in SHAPES.rows
         assert len(batch) == 1 or len(batch) * length <= SHAPES.budget
 
@@ -95,8 +95,8 @@ def test_a_callers_own_work_goes_by_deadline(told: list[tuple[int, float]]) -> N
     last: dict[int, float] = {}
     batches = simulated(workload).model.batches
     for _, batch, _ in batches:
-        for padded in {SHAPES.padded(text.length) for text in batch}:
-            deadlines = [text.patience for text in batch if SHAPES.padded(text.length) == padded]
+        for padded in {SHAPES.padded_length(text.length) for text in batch}:
+            deadlines = [text.patience for text in batch if SHAPES.padded_length(text.length) == padded]
             assert min(deadlines) >= last.get(padded, 0.0)
             last[padded] = max(deadlines)
     first = min(workload, key=lambda text: text.patience)
@@ -127,14 +127,14 @@ def test_callers_who_want_more_than_there_is_get_like_shares(callers: int, each:
         if min(left.values()) == 0:
             return
         assert max(served.values()) - min(served[str(caller)] for caller in range(callers)) <= (
-            (BATCHES + 1) * SHAPES.budget
+            (LOOKAHEAD_BATCHES + 1) * SHAPES.budget
         )
 
 
 @given(texts())
 @few
 def test_background_work_waits_for_all_the_rest(workload: list[Text]) -> None:
-    """What comes at once with interactive work goes after it, unless it fills up a batch of it."""
+    """Background work that arrives with interactive work runs after it, unless it fills up a batch of it."""
     at_once = [
         Text(text.number, 0.0, text.length, text.caller, text.background) for text in workload
     ]  # fmt: skip
@@ -154,7 +154,7 @@ def test_no_cut_is_cheaper(waiting: dict[int, int]) -> None:
         total = 0.0
         for group in groups:
             rows = sum(waiting[length] for length in group)
-            total += rows * group[-1] + SHAPES.overhead * -(-rows // SHAPES.most_rows(group[-1]))
+            total += rows * group[-1] + SHAPES.overhead * -(-rows // SHAPES.max_rows(group[-1]))
         return total
 
     every = []
@@ -166,7 +166,7 @@ def test_no_cut_is_cheaper(waiting: dict[int, int]) -> None:
             else:
                 groups[-1].append(length)
         every.append(groups)
-    found = cut(waiting, SHAPES)
+    found = group_lengths(waiting, SHAPES)
     assert [length for group in found for length in group] == lengths
     assert cost(found) == min(map(cost, every))
 

@@ -158,7 +158,7 @@ def test_a_snapshot_is_not_disturbed(catalogue: Catalogue) -> None:
 
 
 class Reference:
-    """What a catalogue means: a dictionary."""
+    """The reference for a catalogue: a dictionary."""
 
     def __init__(self) -> None:
         self.items = {

@@ -61,7 +61,7 @@ async def test_a_late_grant_undoes_no_withdrawal_of_any_gateway(store: SqliteSto
 _NAMES = iter(range(10**9))
 
 SAYINGS = st.lists(st.tuples(st.booleans(), SKEWS, st.none() | SKEWS), min_size=1, max_size=8)
-"""Whether it is granted, the skew of the gateway's clock, and the time that the caller sent, if any."""
+"""Decisions: granted or not, the skew of the gateway's clock, and the time that the caller sent, if any."""
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

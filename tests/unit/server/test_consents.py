@@ -1,4 +1,4 @@
-"""What shoppers allow and declare: kept for good, counted right, seen by every process at once."""
+"""Consents and declarations of shoppers: kept for good, counted right, seen by every process at once."""
 
 import itertools
 from collections.abc import AsyncIterator

@@ -16,8 +16,13 @@ from portrait.features.events import DEFAULT_CATALOGUE, Item
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
+<<<<<<< HEAD
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.catalogue.candidate_set import described
+=======
+from portrait.features.text.idf import Rarity
+from portrait.server.catalogue.candidate_set import candidates_from_text
+>>>>>>> main
 from portrait.server.catalogue.catalogue import Catalogue, Snapshot
 from portrait.server.catalogue.filters import Filter
 from portrait.server.inference.shoppers import Shopper
@@ -74,7 +79,7 @@ def test_a_limit_takes_items_out_and_changes_nothing_else(
     release = released([*paths, ("Bread",)])
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     added = [Item(f"new {n}", "New", category_path=path) for n, path in enumerate(new)]
-    catalogue.upsert(described(release, DEFAULT_CATALOGUE, added, np.ones((len(new), 2), np.float32)))
+    catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, added, np.ones((len(new), 2), np.float32)))
     order = [f"{row:04}" for row in range(len(paths) + 1)] + [item.item_id for item in added]
     path_of = {each: cast(Item, catalogue.now.item(each)).category_path for each in order}
     found = chosen(catalogue.now, order, limit, k)
@@ -93,7 +98,9 @@ def test_other_categories_fill_the_answer_however_far_they_are(search, known: bo
     release = released([("Dairy", "Milk")] * SIDE + [("Aisle", str(n % 10)) for n in range(30)])
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     bread = Item("new bread", "Bread", category_path=("Bread",))
-    catalogue.upsert(described(release, DEFAULT_CATALOGUE, [bread], np.array([[0.0, 1.0]], dtype=np.float32)))
+    catalogue.upsert(
+        candidates_from_text(release, DEFAULT_CATALOGUE, [bread], np.array([[0.0, 1.0]], dtype=np.float32))
+    )
     found = search(catalogue.now, shopper(release, known), 12, Filter(), (), limit)
     taken = Counter(cast(Item, catalogue.now.item(each)).category_path for each in found.item_ids)
     assert sum(min(count, limit) for count in taken.values()) >= 12

@@ -14,7 +14,7 @@ from portrait.server.inference.fallback import Cause, Fallback
 def answer(
     full: Callable[[float | None], object], spare: str | None, deadline: float | None
 ) -> tuple[str, float, Fallback]:
-    """What comes of it, and when."""
+    """Run a call; returns its outcome and when it came."""
 
     async def scenario() -> tuple[str, float, Fallback]:
         fallback = Fallback()

@@ -1,4 +1,4 @@
-"""Who is forgotten: nothing of them is left in the state file, nothing comes back, and others stay as they are."""
+"""Forgetting: the state file keeps nothing of the shopper, nothing comes back, and others stay as they are."""
 
 import asyncio
 import sqlite3

@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2
 
 from portrait.features.events import Event, EventType
 from portrait.server.errors import PortraitError
-from portrait.server.inference.liveness import Look
+from portrait.server.inference.liveness import ModelStatus
 from portrait.server.rpc.health import Health
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
@@ -19,8 +19,8 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 NAMES = ("", *(f"portrait.v1.{name}Service" for name in ("Event", "Consent", "Catalogue", "Recommendation", "Profile")))
 
 
-async def _look(seconds: float) -> Look:
-    return Look.ANSWERS
+async def _look(seconds: float) -> ModelStatus:
+    return ModelStatus.READY
 
 
 async def served(health: Health) -> list[bool]:

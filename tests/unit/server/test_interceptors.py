@@ -92,7 +92,7 @@ STREAM = io.StringIO()
 
 @pytest.fixture
 def log() -> io.StringIO:
-    """What is logged during the test. Loggers keep the stream of their first line, so there is one for all."""
+    """The log of the test. Loggers keep the stream of their first line, so there is one for all."""
     logs.configure("info", STREAM)
     STREAM.seek(0)
     STREAM.truncate()

@@ -1,4 +1,4 @@
-"""What is stored is served, and what is not is not: a real store, and engines that only hold items."""
+"""Only stored items are served: a real store, and engines that only hold items."""
 
 import asyncio
 import sqlite3
@@ -35,7 +35,7 @@ class Holding:
         self.catalogues = _Catalogues()
         self.models_fail = self.memory_fails = False
 
-    async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> Sequence[Item]:
+    async def encode_items(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> Sequence[Item]:
         await asyncio.sleep(0)
         if self.models_fail:
             raise Overloaded("no room", 1.0, ErrorReason.MODELS_BUSY)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.common.virtual_time import run
 from portrait.server.errors import Unavailable
-from portrait.server.inference.liveness import MAX_SILENT_SECONDS, SILENT_SECONDS, Liveness, Look
+from portrait.server.inference.liveness import MAX_SILENT_SECONDS, SILENT_SECONDS, Liveness, ModelStatus
 
 SOON = SILENT_SECONDS + 0.2
 
@@ -21,10 +21,10 @@ class Triton:
         self.asked = 0
         self.liveness = Liveness(self._look, self._is_ready, lambda: self.running)
 
-    async def _look(self) -> Look:
+    async def _look(self) -> ModelStatus:
         if self.late:
-            return Look.SILENT
-        return Look.ANSWERS if self.alive else Look.DEAD
+            return ModelStatus.SILENT
+        return ModelStatus.READY if self.alive else ModelStatus.DEAD
 
     async def _is_ready(self) -> bool:
         return self.ready and not self.late
@@ -147,7 +147,7 @@ def test_one_that_was_lost_is_asked_again_when_it_has_its_models() -> None:
         triton = Triton()
         await triton.ask()
         triton.ready = False
-        triton.liveness.lost()
+        triton.liveness.mark_dead()
         await asyncio.sleep(1.0)
         assert triton.liveness.is_down
         triton.ready = True

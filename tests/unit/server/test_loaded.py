@@ -29,7 +29,7 @@ class Counting:
         self.upserted: list[Item] = []
         self.encoded = 0
 
-    async def by_words(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> Sequence[Item]:
+    async def encode_items(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> Sequence[Item]:
         await asyncio.sleep(0)
         self.encoded += 1
         if self.failure:

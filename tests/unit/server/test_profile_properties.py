@@ -1,4 +1,4 @@
-"""What holds of the profile of any history."""
+"""Properties of the profile of any history."""
 
 import random
 from datetime import datetime, timedelta

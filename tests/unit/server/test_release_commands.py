@@ -121,7 +121,7 @@ def test_metrics_that_are_no_number_are_no_gateway(repository: Path) -> None:
 
 
 class _NoHttp(socketserver.BaseRequestHandler):
-    """What a gateway's gRPC port might say to a browser."""
+    """A server that answers HTTP with bytes that are none, as a gateway's gRPC port might."""
 
     def handle(self) -> None:
         self.request.recv(1024)

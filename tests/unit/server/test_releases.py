@@ -16,7 +16,7 @@ from portrait.features.events import Item
 from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
-from portrait.server.catalogue.candidate_set import described
+from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogues
 from portrait.server.catalogue.filters import Filter
 from portrait.server.release.release import Release
@@ -128,9 +128,15 @@ def test_an_index_is_loaded_and_finds_who_lends_to_cold_items(indexed: Path) -> 
         release.find_neighbours(words),
         ColdStartNeighbours.find_nearest(words, release.vectors.astype(np.float32), ~release.is_cold),
     )
+<<<<<<< HEAD
     assert [set(rows) for rows in found.rows.tolist()] == [set(rows) for rows in exact.rows.tolist()]
     np.testing.assert_allclose(np.sort(found.weights), np.sort(exact.weights), atol=1e-2)
     new = described(release, "products", [Item("new", "New"), release.items[7]], words)
+=======
+    assert [set(rows) for rows in lent.rows.tolist()] == [set(rows) for rows in exact.rows.tolist()]
+    np.testing.assert_allclose(np.sort(lent.shares), np.sort(exact.shares), atol=1e-2)
+    new = candidates_from_text(release, "products", [Item("new", "New"), release.items[7]], words)
+>>>>>>> main
     assert new.vectors.dtype == np.float32
     assert new.is_cold.tolist() == [True, False]
     catalogue = Catalogues(release)["products"]

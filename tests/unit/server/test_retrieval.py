@@ -1,4 +1,4 @@
-"""What of a catalogue is worth ranking for a shopper."""
+"""Candidate generation: the items of a catalogue that are worth ranking for a shopper."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -16,14 +16,19 @@ from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
+<<<<<<< HEAD
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.catalogue.candidate_set import described
+=======
+from portrait.features.text.idf import Rarity
+from portrait.server.catalogue.candidate_set import candidates_from_text
+>>>>>>> main
 from portrait.server.catalogue.catalogue import Catalogue
 from portrait.server.catalogue.filters import Filter
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import features, retrieve
 from portrait.server.release.release import Release
-from portrait.server.search.exact import best
+from portrait.server.search.exact import top_k
 
 # Few different scores, so that ties are common.
 rows = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0]), st.booleans()), max_size=60)
@@ -34,12 +39,12 @@ def test_it_finds_what_looking_at_every_row_finds(rows: list[tuple[float, bool]]
     scores = np.array([score for score, _ in rows], dtype=np.float32)
     allowed = np.array([allow for _, allow in rows], dtype=bool)
     expected = sorted((row for row in range(len(rows)) if allowed[row]), key=lambda row: (-scores[row], row))[:k]
-    assert best(scores, k, allowed).tolist() == expected
+    assert top_k(scores, k, allowed).tolist() == expected
 
 
 def test_scores_that_differ_by_little_are_told_apart() -> None:
     scores = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
-    found = best(scores, 100, np.ones(10_000, dtype=bool))
+    found = top_k(scores, 100, np.ones(10_000, dtype=bool))
     assert found.tolist() == np.argsort(-scores, kind="stable")[:100].tolist()
 
 
@@ -93,7 +98,7 @@ def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(rele
     assert found(Filter(brands=["acme"])) == {str(FAR)}
     assert str(FAR) not in found(Filter(exclude_item_ids=[str(FAR)]))
     anew = [Item(str(FAR), "Item, made anew")]
-    catalogue.upsert(described(release, DEFAULT_CATALOGUE, anew, np.array([[0.0, 1.0]], dtype=np.float32)))
+    catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, anew, np.array([[0.0, 1.0]], dtype=np.float32)))
     assert str(FAR) in found(Filter())
     catalogue.delete([str(FAR)])
     assert str(FAR) not in found(Filter())
@@ -102,7 +107,7 @@ def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(rele
 def test_a_cold_item_is_a_candidate_however_many_known_items_are_nearer(release: Release) -> None:
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     words = release.vectors[[FAR - 1]]
-    catalogue.upsert(described(release, DEFAULT_CATALOGUE, [Item("new", "New")], words))
+    catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, [Item("new", "New")], words))
     found = retrieve(catalogue.now, shopper(release), 10, Filter(), ())
     assert "new" in {item.item_id for item in found.items}
     told = features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
@@ -116,7 +121,7 @@ def test_a_cold_item_is_a_candidate_however_many_known_items_are_nearer(release:
 def test_another_catalogue_is_not_led_to(release: Release) -> None:
     ads = Catalogue("ads", release)
     items = [Item(item.item_id, item.title, catalogue="ads") for item in release.items]
-    ads.upsert(described(release, "ads", items, release.vectors))
+    ads.upsert(candidates_from_text(release, "ads", items, release.vectors))
     found = retrieve(ads.now, shopper(release), 10, Filter(), ())
     assert str(FAR) not in {item.item_id for item in found.items}
     assert not features(found, shopper(release), "ads", datetime.now(UTC))[

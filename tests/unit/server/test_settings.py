@@ -16,7 +16,7 @@ from portrait.server.runtime.environment import ignored_variables
 from portrait.server.settings import Settings
 
 PLAIN = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
-"""What keeps messages free of styles and of breaks within words."""
+"""Environment that keeps messages free of styles and of breaks within words."""
 
 cli = typer.Typer()
 cli.command()(serve)
@@ -140,7 +140,7 @@ SERVICE_LINKS = {
     "PORTRAIT_METRICS_SERVICE_HOST": "fd00::1",
     "PORTRAIT_TRITON_PORT": "udp://10.0.0.2:8001",
 }
-"""Of the services `portrait`, `portrait-metrics` and `portrait-triton`."""
+"""Variables that Kubernetes sets for the services `portrait`, `portrait-metrics` and `portrait-triton`."""
 
 
 def test_the_addresses_of_services_are_no_settings(chosen: list[Settings], tmp_path: Path) -> None:

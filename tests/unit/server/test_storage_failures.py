@@ -50,7 +50,7 @@ def outcome(error: BaseException | None) -> tuple[str, bool]:
 
 
 async def failed(store: SqliteStore) -> set[tuple[str, bool]]:
-    """How each kind of write fails."""
+    """Failures of each kind of write."""
     consent = Consent(Purpose.RISK, True, NOON, NOON)
     writes = (
         store.record(events("eve", 0, 500)),

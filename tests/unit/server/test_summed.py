@@ -15,7 +15,7 @@ from portrait.server.processes.aggregated_metrics import Summed
 
 
 class Process:
-    """What one process counts, and shows."""
+    """Metrics of one process, and the port that shows them."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()

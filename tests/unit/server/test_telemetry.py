@@ -1,4 +1,4 @@
-"""What the runtimes would report to their makers stays here."""
+"""Telemetry of the runtimes: nothing is reported to their makers."""
 
 import os
 import subprocess

@@ -10,8 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support import tiny_release
 
+<<<<<<< HEAD
 from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
 from portrait.server.batching.share import Share, set_share
+=======
+from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
+from portrait.server.batching.caller_key import CallerKey, set_caller_key
+>>>>>>> main
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, Unavailable
 from portrait.server.inference.texts import SHAPES, TextCache, TextEncoder
@@ -152,12 +157,12 @@ async def test_batches_keep_to_the_budget_and_to_few_shapes(encoder: TextEncoder
 
 @pytest.mark.parametrize("length", SHAPES.lengths)
 def test_a_full_batch_fills_its_budget(length: int) -> None:
-    assert 0.9 * SHAPES.budget <= SHAPES.most_rows(length) * length <= SHAPES.budget
+    assert 0.9 * SHAPES.budget <= SHAPES.max_rows(length) * length <= SHAPES.budget
 
 
 @given(st.integers(1, MAX_TOKENS))
 def test_a_text_is_padded_by_a_third_at_most(length: int) -> None:
-    padded = SHAPES.padded(length)
+    padded = SHAPES.padded_length(length)
     assert length <= padded <= max(8, 4 * length / 3)
 
 
@@ -185,7 +190,7 @@ async def test_background_work_does_not_hold_up_a_text_that_somebody_waits_for(
     models.hold = asyncio.Event()
 
     def encode(text: str, background: bool) -> "asyncio.Task[NDArray[np.float32]]":
-        set_share(Share("a", background))
+        set_caller_key(CallerKey("a", background))
         return asyncio.create_task(encoder.encode([text], None))
 
     busy = encode("red blue", False)

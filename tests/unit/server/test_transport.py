@@ -1,4 +1,4 @@
-"""How the port ends, and how many calls may be open."""
+"""The end of the port, and the number of calls that may be open."""
 
 import asyncio
 import socket

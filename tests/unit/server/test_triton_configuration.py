@@ -1,4 +1,4 @@
-"""What Triton is told of a model when it loads it, and what it tells of its instances then."""
+"""The configuration that Triton gets when it loads a model, and the instances that it reports then."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _GROUPS = {
     "profile_encoder": "instance_group [ { count: 1 kind: KIND_GPU gpus: 3 }, { count: 4 kind: KIND_CPU } ]",
     "ranker": "",
 }
-"""What a Triton with several GPUs made of each model's instances."""
+"""Instances of each model on a Triton with several GPUs."""
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A micro-batcher: work that arrives while a model is busy goes out together as soon as the model is free.
 
-An idle model is given what there is at once; there is no delay to wait for more. While every instance of it runs a
-batch, the next one goes out behind them only if it is as good as full (`Shapes.behind`): what is not gathers.
+An idle model gets the waiting items at once; nothing is delayed to wait for more. While every instance runs a batch,
+another one is queued behind them only if it is nearly full (`Shapes.min_fill_when_busy`); until then items gather.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from portrait.server.batching.caller_key import current_caller_key
 from portrait.server.batching.fairness import FairQueue
 from portrait.server.batching.jobs import Job
 from portrait.server.batching.shapes import Shapes
-from portrait.server.batching.share import current_share
 from portrait.server.batching.stage import Plan, Stage
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Overloaded
@@ -38,7 +38,7 @@ class Batcher(Generic[T, R]):
         length: an item's length.
         shapes: what batches may look like.
         concurrency: batches under way at one time, those that wait behind a running one included.
-        limit: items that may be unanswered at one time; more are refused.
+        limit: items that may be pending at one time; more are refused.
         instances: batches that the model runs at one time.
     """
 
@@ -57,22 +57,22 @@ class Batcher(Generic[T, R]):
         self._stage: Stage[T, R] = Stage(shapes, self._queue)
         self._arrivals = itertools.count()
         self._running: set[asyncio.Task[None]] = set()
-        self._looks = False
-        """Whether it will be looked for a batch in this turn of the loop."""
-        self._come = 0
-        """Places that have come since it was looked for a batch."""
-        self._kept = 0
-        """Items that wait, those among them that nobody waits for included."""
-        self.unanswered = 0
+        self._is_scheduled = False
+        """True if a dispatch is scheduled for this iteration of the loop."""
+        self._arrived = 0
+        """Units that arrived since the last dispatch."""
+        self._queued = 0
+        """Items in the queue, abandoned ones included."""
+        self.pending = 0
         """Items that wait or run."""
         self.batches = 0
         """Batches run so far."""
         self.items = 0
         """Items in them."""
-        self.places = 0
-        """Rows times length of them, padding included."""
-        self.filled = 0
-        """Places in them that are no padding."""
+        self.padded_units = 0
+        """Units in them (rows times padded length), padding included."""
+        self.units = 0
+        """Units in them without padding: tokens, events or candidates."""
 
     @property
     def instances(self) -> int:
@@ -83,7 +83,7 @@ class Batcher(Generic[T, R]):
         """Say how many batches the model runs at one time; as many as before may wait behind them."""
         self._concurrency += instances - self._instances
         self._instances = instances
-        self._look()
+        self._schedule_dispatch()
 
     def submit(self, item: T, deadline: float | None) -> "asyncio.Future[R]":
         """Have one item answered, as work of the current call. Who cancels the answer takes the item back.
@@ -96,67 +96,67 @@ class Batcher(Generic[T, R]):
             The answer. It fails as `run` fails, and with DeadlineExceeded if its time passes while it waits.
 
         Raises:
-            Overloaded: too many items are unanswered.
+            Overloaded: too many items are pending.
         """
-        if self.unanswered >= self._limit:
+        if self.pending >= self._limit:
             raise Overloaded("too much work is waiting for the models", RETRY_SECONDS, ErrorReason.MODELS_BUSY)
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(self._count_answered)
+        answer.add_done_callback(self._on_answered)
         length = self._length(item)
         latest = math.inf if deadline is None else deadline
-        self._queue.push(Job(item, length, latest, next(self._arrivals), current_share(), answer))
-        self.unanswered += 1
-        self._kept += 1
-        self._come += length
-        if self._kept > 2 * self._limit:
-            self._forget_gone()
-        self._look()
+        self._queue.push(Job(item, length, latest, next(self._arrivals), current_caller_key(), answer))
+        self.pending += 1
+        self._queued += 1
+        self._arrived += length
+        if self._queued > 2 * self._limit:
+            self._drop_abandoned()
+        self._schedule_dispatch()
         return answer
 
-    def _count_answered(self, _: "asyncio.Future[R]") -> None:
-        self.unanswered -= 1
+    def _on_answered(self, _: "asyncio.Future[R]") -> None:
+        self.pending -= 1
 
-    def _forget_gone(self) -> None:
+    def _drop_abandoned(self) -> None:
         """Bound the memory of items that were taken back while the model is stuck."""
-        self._queue.forget_gone()
-        self._stage.forget_gone()
-        self._kept = len(self._queue) + len(self._stage)
+        self._queue.drop_abandoned()
+        self._stage.drop_abandoned()
+        self._queued = len(self._queue) + len(self._stage)
 
-    def _look(self) -> None:
-        """Look for a batch after this turn of the loop: what arrives together goes out together."""
-        if self._looks or len(self._running) >= self._concurrency:
+    def _schedule_dispatch(self) -> None:
+        """Schedule a dispatch after this iteration of the loop: what arrives together goes out together."""
+        if self._is_scheduled or len(self._running) >= self._concurrency:
             return
         shapes = self._shapes
-        if self._is_busy and self._come < _GROWTH_SHARE * shapes.behind * shapes.budget:
+        if self._is_busy and self._arrived < _GROWTH_SHARE * shapes.min_fill_when_busy * shapes.budget:
             return
-        self._looks = True
+        self._is_scheduled = True
         asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
-        self._looks = False
-        self._come = 0
-        while len(self._running) < self._concurrency and (batch := self._next_batch()) is not None:
+        self._is_scheduled = False
+        self._arrived = 0
+        while len(self._running) < self._concurrency and (batch := self._take_batch()) is not None:
             jobs, length = batch
             task = asyncio.create_task(self._execute(jobs, length))
             self._running.add(task)
             task.add_done_callback(self._finish)
 
-    def _next_batch(self) -> tuple[list[Job[T, R]], int] | None:
+    def _take_batch(self) -> tuple[list[Job[T, R]], int] | None:
         """Jobs and their padded length; None if nothing waits, or all instances run and the next is not full."""
         self._stage.fill(asyncio.get_running_loop().time())
         plan = self._stage.plan()
-        self._kept = len(self._queue) + len(self._stage)
+        self._queued = len(self._queue) + len(self._stage)
         if plan is None or (self._is_busy and not self._is_full(plan)):
             return None
         return self._stage.take(plan), plan.length
 
     @property
     def _is_busy(self) -> bool:
-        """Whether every instance has a batch."""
+        """True if every instance runs a batch."""
         return len(self._running) >= self._instances
 
     def _is_full(self, plan: Plan) -> bool:
-        return plan.count >= self._shapes.behind * self._shapes.most_rows(plan.length)
+        return plan.count >= self._shapes.min_fill_when_busy * self._shapes.max_rows(plan.length)
 
     def _finish(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
@@ -166,8 +166,8 @@ class Batcher(Generic[T, R]):
         latest = max(job.deadline for job in jobs)
         self.batches += 1
         self.items += len(jobs)
-        self.places += len(jobs) * length
-        self.filled += sum(job.length for job in jobs)
+        self.padded_units += len(jobs) * length
+        self.units += sum(job.length for job in jobs)
         try:
             answers = await self._run([job.item for job in jobs], length, None if math.isinf(latest) else latest)
             for job, answer in zip(jobs, answers, strict=True):

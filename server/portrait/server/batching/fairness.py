@@ -1,7 +1,7 @@
-"""Who is served next: callers share what the models can do; each caller's own work goes by deadline.
+"""Fair queueing: callers share what the models can do; each caller's own work goes by deadline.
 
 Interactive work goes before background work. Among callers of one kind, the one that was served least goes first, by
-the rows' places: *virtual token counters* (Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024), which
+the rows' units: *virtual token counters* (Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024), which
 is start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996) for work whose order within a caller is not that of
 arrival. A caller that comes back starts where the others are: nobody saves up what was not asked for.
 
@@ -18,43 +18,43 @@ from portrait.server.batching.jobs import Job
 T = TypeVar("T")
 R = TypeVar("R")
 
-Turn = tuple[bool, float]
-"""Whether it is background work, and its caller's counter: the smaller, the sooner."""
+QueueKey = tuple[bool, float]
+"""Background flag and the caller's counter; the smallest key runs first."""
 
-_REMEMBERED = 1_000
-"""Callers of whom nothing waits, and whose counters are kept."""
+_MAX_IDLE_CALLERS = 1_000
+"""Callers without waiting work whose counters are kept."""
 
 
 class _Lane(Generic[T, R]):
-    """Work of one kind, by caller."""
+    """Interactive or background work, by caller."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[tuple[float, int, Job[T, R]]]] = {}
-        """Of each caller of whom something waits: a heap by deadline, then by arrival."""
-        self._turns: list[tuple[float, str]] = []
-        """A heap of these callers by counter."""
+        """Waiting jobs of each caller: a heap by deadline, then by arrival."""
+        self._callers: list[tuple[float, str]] = []
+        """Heap of the callers with waiting jobs, by counter."""
         self._served: dict[str, float] = {}
-        """Counters of callers that are ahead of the clock; the others start at the clock."""
+        """Counters of idle callers that are ahead of the clock; other callers start at the clock."""
         self._clock = 0.0
-        """The counter of whoever was served last: what is new starts here."""
+        """Counter of the caller served last: a new caller starts here."""
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def push(self, job: Job[T, R]) -> None:
-        caller = job.share.caller
+        caller = job.key.caller
         if caller not in self._waiting:
             self._waiting[caller] = []
-            heapq.heappush(self._turns, (max(self._clock, self._served.get(caller, 0.0)), caller))
+            heapq.heappush(self._callers, (max(self._clock, self._served.get(caller, 0.0)), caller))
         heapq.heappush(self._waiting[caller], (job.deadline, job.arrival, job))
         self._count += 1
 
     def pop(self, now: float) -> tuple[float, Job[T, R]] | None:
-        while self._turns:
-            counter, caller = self._turns[0]
+        while self._callers:
+            counter, caller = self._callers[0]
             jobs = self._waiting[caller]
-            while jobs and jobs[0][2].drop_if_dead(now):
+            while jobs and jobs[0][2].drop_if_expired(now):
                 heapq.heappop(jobs)
                 self._count -= 1
             if not jobs:
@@ -63,7 +63,7 @@ class _Lane(Generic[T, R]):
             job = heapq.heappop(jobs)[2]
             self._count -= 1
             if jobs:
-                heapq.heapreplace(self._turns, (counter + job.length, caller))
+                heapq.heapreplace(self._callers, (counter + job.length, caller))
             else:
                 self._leave(counter + job.length, caller)
             return counter, job
@@ -73,17 +73,17 @@ class _Lane(Generic[T, R]):
         self._clock = max(self._clock, counter)
 
     def _leave(self, counter: float, caller: str) -> None:
-        heapq.heappop(self._turns)
+        heapq.heappop(self._callers)
         del self._waiting[caller]
         self._served[caller] = counter
-        if len(self._served) > _REMEMBERED:
+        if len(self._served) > _MAX_IDLE_CALLERS:
             self._served = {name: served for name, served in self._served.items() if served > self._clock}
-            if len(self._served) > _REMEMBERED:
+            if len(self._served) > _MAX_IDLE_CALLERS:
                 self._served.clear()
 
-    def forget_gone(self) -> None:
+    def drop_abandoned(self) -> None:
         for jobs in self._waiting.values():
-            jobs[:] = [each for each in jobs if not each[2].is_gone]
+            jobs[:] = [each for each in jobs if not each[2].is_abandoned]
             heapq.heapify(jobs)
         self._count = sum(map(len, self._waiting.values()))
 
@@ -99,16 +99,16 @@ class FairQueue(Generic[T, R]):
 
     def push(self, job: Job[T, R]) -> None:
         """Add a job."""
-        self._lanes[job.share.background].push(job)
+        self._lanes[job.key.background].push(job)
 
-    def pop(self, now: float) -> tuple[Turn, Job[T, R]] | None:
+    def pop(self, now: float) -> tuple[QueueKey, Job[T, R]] | None:
         """Take the next job out; None if none waits. Jobs that are not worth running are dropped on the way.
 
         Args:
             now: the loop's time.
 
         Returns:
-            the job's turn and the job.
+            the job's queue key and the job.
         """
         for background, lane in enumerate(self._lanes):
             if (found := lane.pop(now)) is not None:
@@ -116,12 +116,12 @@ class FairQueue(Generic[T, R]):
                 return (bool(background), counter), job
         return None
 
-    def serve(self, turn: Turn) -> None:
-        """Note the turn of what is run now."""
-        background, counter = turn
+    def serve(self, queue_key: QueueKey) -> None:
+        """Record the queue key of the job that runs now."""
+        background, counter = queue_key
         self._lanes[background].serve(counter)
 
-    def forget_gone(self) -> None:
-        """Free the memory of jobs that nobody waits for."""
+    def drop_abandoned(self) -> None:
+        """Free the memory of abandoned jobs."""
         for lane in self._lanes:
-            lane.forget_gone()
+            lane.drop_abandoned()

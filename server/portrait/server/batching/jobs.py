@@ -1,10 +1,10 @@
-"""Work that waits: one row of a batch to come."""
+"""A waiting job: one row of a future batch."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from portrait.server.batching.share import Share
+from portrait.server.batching.caller_key import CallerKey
 from portrait.server.errors import DeadlineExceeded
 
 T = TypeVar("T")
@@ -13,25 +13,25 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job(Generic[T, R]):
-    """One item and who waits for it."""
+    """One item and the future that its caller awaits."""
 
     item: T
     length: int
-    """Its places, without padding."""
+    """Its units, without padding: tokens, events or candidates."""
     deadline: float
-    """By the loop's clock; infinite if it has none."""
+    """By `loop.time()`; infinite without a deadline."""
     arrival: int
-    """No two jobs share it."""
-    share: Share
+    """Unique sequence number."""
+    key: CallerKey
     answer: "asyncio.Future[R]"
 
     @property
-    def is_gone(self) -> bool:
-        """Whether nobody waits for it any more."""
+    def is_abandoned(self) -> bool:
+        """True if nobody waits for the job any more."""
         return self.answer.done()
 
-    def drop_if_dead(self, now: float) -> bool:
-        """Whether it is not worth running; one whose time is up is told so."""
+    def drop_if_expired(self, now: float) -> bool:
+        """Return True if the job need not run; fail it with DeadlineExceeded if its deadline has passed."""
         if not self.answer.done():
             if self.deadline > now:
                 return False

@@ -1,4 +1,4 @@
-"""The shapes that batches come in: few, as some runtimes compile for each."""
+"""Batch shapes: few, since some runtimes compile each shape."""
 
 import bisect
 from collections.abc import Mapping
@@ -8,48 +8,48 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Shapes:
-    """What batches of one graph may look like."""
+    """Allowed batch shapes of one graph."""
 
     lengths: tuple[int, ...]
     """Lengths that rows are padded to, ascending; a longer row keeps its own."""
     rows: tuple[int, ...]
     """Numbers of rows, ascending from 1. No row is padding: what is over goes out in the next batch."""
     budget: int
-    """Places of a batch (rows times length, padding included) at most; one row is always let in."""
+    """Maximum units of a batch (rows times padded length); a batch of one row may exceed it."""
     overhead: int
-    """What a batch costs beyond its places, in places: where joining two lengths wastes less, they are joined."""
-    behind: float
-    """While all instances run, the next batch goes out behind them if it has this share of its most rows, 0 to 1."""
+    """Fixed cost of a batch, in units: two lengths are joined where that pads less than this."""
+    min_fill_when_busy: float
+    """While all instances are busy, a batch is queued only if it has this share of its maximum rows, 0 to 1."""
 
-    def padded(self, length: int) -> int:
-        """The length that a row is padded to."""
-        place = bisect.bisect_left(self.lengths, length)
-        return self.lengths[place] if place < len(self.lengths) else length
+    def padded_length(self, length: int) -> int:
+        """Return the length that a row is padded to."""
+        index = bisect.bisect_left(self.lengths, length)
+        return self.lengths[index] if index < len(self.lengths) else length
 
     def rows_within(self, count: int) -> int:
-        """The largest number of rows that a batch may have, of so many."""
+        """Return the largest allowed number of rows that does not exceed `count`."""
         return self.rows[bisect.bisect_right(self.rows, count) - 1]
 
-    def most_rows(self, length: int) -> int:
-        """Rows of a padded length in a full batch."""
+    def max_rows(self, length: int) -> int:
+        """Return the rows of a full batch of a padded length."""
         return self.rows_within(max(1, min(self.rows[-1], self.budget // length)))
 
     @cached_property
     def all(self) -> tuple[tuple[int, int], ...]:
         """Every shape, as rows and length."""
-        return tuple((rows, length) for length in self.lengths for rows in self.rows if rows <= self.most_rows(length))
+        return tuple((rows, length) for length in self.lengths for rows in self.rows if rows <= self.max_rows(length))
 
 
-def cut(waiting: Mapping[int, int], shapes: Shapes) -> list[list[int]]:
-    """Say which lengths share batches, so that all that waits costs least.
+def group_lengths(waiting: Mapping[int, int], shapes: Shapes) -> list[list[int]]:
+    """Group lengths into batches at the least total cost.
 
-    A batch costs its places and `Shapes.overhead`. Sorted by length, what shares batches is contiguous, so the best cut
-    is found by dynamic programming, as in TurboTransformers (Fang et al., PPoPP 2021, algorithm 2), here over the few
+    A batch costs its units and `Shapes.overhead`. Sorted by length, groups are contiguous, so dynamic programming finds
+    the best grouping, as in TurboTransformers (Fang et al., PPoPP 2021, algorithm 2), here over the few
     padded lengths instead of the rows.
 
     Args:
-        waiting: how many rows wait, by padded length.
-        shapes: what batches may look like.
+        waiting: number of waiting rows, by padded length.
+        shapes: allowed batch shapes.
 
     Returns:
         the lengths, ascending, in groups.
@@ -58,7 +58,7 @@ def cut(waiting: Mapping[int, int], shapes: Shapes) -> list[list[int]]:
     cheapest, begins = [0.0], [0]
     """Cost of all lengths before a place, and where the last group among them begins."""
     for end, longest in enumerate(lengths, start=1):
-        rows, most = 0, shapes.most_rows(longest)
+        rows, most = 0, shapes.max_rows(longest)
         best, at = float("inf"), end - 1
         for begin in range(end - 1, -1, -1):
             rows += waiting[lengths[begin]]

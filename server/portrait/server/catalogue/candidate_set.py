@@ -21,9 +21,15 @@ class CandidateSet:
     vectors: NDArray[np.float32]
     """`[items, dimension]`."""
     popularity: NDArray[np.float32]
+<<<<<<< HEAD
     is_cold: NDArray[np.bool_]
     """Whether the release knows no event of it."""
     neighbours: ColdStartNeighbours
+=======
+    newcomer: NDArray[np.bool_]
+    """True for a cold item: the release has no event of it."""
+    lenders: Lenders
+>>>>>>> main
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""
 
@@ -52,8 +58,15 @@ class CandidateSet:
         )
 
 
+<<<<<<< HEAD
 def described(release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]) -> CandidateSet:
     """Items by their words, and by what behaviour taught: about themselves, or else about their neighbours.
+=======
+def candidates_from_text(
+    release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]
+) -> CandidateSet:
+    """Build candidates from item texts and from behaviour: the items' own, or else that of their cold-start neighbours.
+>>>>>>> main
 
     A known item lends to itself, so that it stays itself under new words. In other catalogues than the default one
     nobody lends.

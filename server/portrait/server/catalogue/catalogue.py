@@ -19,7 +19,7 @@ from portrait.server.catalogue.release_items import ReleaseItems
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.release.release import Release
-from portrait.server.search.exact import best
+from portrait.server.search.exact import top_k
 
 T = TypeVar("T", bound=np.generic)
 
@@ -74,12 +74,17 @@ class Snapshot:
 
     @property
     def items(self) -> int:
+<<<<<<< HEAD
         """How many items there are: living rows."""
         return bits.count_rows(self._live_release_rows) + self.added
+=======
+        """Number of items: live rows."""
+        return bits.size(self._live_release_rows) + self.added
+>>>>>>> main
 
     @property
     def added(self) -> int:
-        """How many of them were added or replaced since the release; every request looks at each of these."""
+        """Number of items added or replaced since the release; every request scores all of them."""
         return int(np.count_nonzero(self._live_delta_rows))
 
     def row(self, item_id: str) -> int | None:
@@ -218,7 +223,7 @@ class Snapshot:
             return [rows for rows, _ in of_stock]
         scores, answers = self._added.vectors[:count] @ vector, []
         for (k, selection), found in zip(wants, of_stock, strict=True):
-            places = best(scores, k, selection.added)
+            places = top_k(scores, k, selection.added)
             answers.append(self._merged(k, found, (places, scores[places])))
         return answers
 
@@ -226,7 +231,7 @@ class Snapshot:
         """The most popular of some rows, at most `k`; equally popular ones by row."""
         rows = self._stock.popular(k, selection.stock)
         popularity = self._added.numbers["popularity"][: len(self._live_delta_rows)]
-        places = best(popularity, k, selection.added)
+        places = top_k(popularity, k, selection.added)
         return self._merged(k, (rows, self._stock.release.popularity[rows]), (places, popularity[places]))
 
     def _merged(
@@ -279,10 +284,12 @@ class Catalogue:
         self._live_delta_rows = np.empty(0, dtype=bool)
         self._publish()
 
-    def upsert(self, described: CandidateSet) -> None:
+    def upsert(self, candidates: CandidateSet) -> None:
         """Add or replace items; of two with one id the last counts."""
-        places = np.array(list({each: place for place, each in enumerate(described.item_ids)}.values()), dtype=np.int64)
-        added = described.take(places)
+        places = np.array(
+            list({each: place for place, each in enumerate(candidates.item_ids)}.values()), dtype=np.int64
+        )
+        added = candidates.take(places)
         self._mark_deleted(added.item_ids)
         self._added.append(added)
         self._live_delta_rows = np.append(self._live_delta_rows, np.ones(len(places), dtype=bool))
@@ -352,10 +359,10 @@ class Catalogues:
             return Catalogue(name, self._release)
         raise NotFound("catalogue", "there is no such catalogue", ErrorReason.CATALOGUE_UNKNOWN)
 
-    def upsert(self, name: str, described: CandidateSet) -> None:
+    def upsert(self, name: str, candidates: CandidateSet) -> None:
         """Add or replace items; the first item makes a catalogue."""
         catalogue = self._by_name.get(name) or Catalogue(name, self._release)
-        catalogue.upsert(described)
+        catalogue.upsert(candidates)
         self._by_name[name] = catalogue
         self._emptied.pop(name, None)
 

@@ -1,4 +1,4 @@
-"""What was added to a catalogue since its release. Rows are only ever appended, so that no reader is disturbed."""
+"""The delta of a catalogue: items added since its release. Rows are only appended, so readers need no lock."""
 
 import math
 from bisect import bisect_left
@@ -29,7 +29,11 @@ _NUMBERS = np.dtype(
         ("earlier", np.int64),
     ]
 )
+<<<<<<< HEAD
 """What is known of an item in numbers: category path and brand as codes, neighbours by row of the release, NaN for an
+=======
+"""The numeric columns of an item: category path and brand as codes, lenders by row of the release, NaN for an
+>>>>>>> main
 unknown price, and the place where the item stood before, -1 if it was not added before."""
 
 
@@ -61,25 +65,31 @@ class CatalogueDelta:
         """`[places]` of `_NUMBERS`."""
         return self._numbers.rows
 
-    def append(self, described: CandidateSet) -> None:
+    def append(self, candidates: CandidateSet) -> None:
         """Add items, each id once."""
-        first, items = len(self), described.items
+        first, items = len(self), candidates.items
         numbers = np.empty(len(items), dtype=_NUMBERS)
+<<<<<<< HEAD
         numbers["popularity"], numbers["is_cold"] = described.popularity, described.is_cold
         numbers["neighbours"], numbers["weights"] = described.neighbours.rows, described.neighbours.weights
         numbers["percentile"] = described.percentile
+=======
+        numbers["popularity"], numbers["newcomer"] = candidates.popularity, candidates.newcomer
+        numbers["lenders"], numbers["shares"] = candidates.lenders.rows, candidates.lenders.shares
+        numbers["percentile"] = candidates.percentile
+>>>>>>> main
         numbers["price"] = [known_price(item.price) or math.nan for item in items]
         numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
         numbers["brand"] = [self._brands.setdefault(_folded(item.brand), len(self._brands)) for item in items]
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
-        self._vectors.append(described.vectors)
+        self._vectors.append(candidates.vectors)
         self._numbers.append(numbers)
         self._items.extend(items)
         # Readers come by way of this one: they find nothing that is not there whole.
         self._latest.update((item.item_id, first + place) for place, item in enumerate(items))
 
     def place(self, item_id: str, count: int) -> int:
-        """Where an item stood when there were so many places; -1 if nowhere."""
+        """Return the row of an item when the delta had `count` rows; -1 if it had none."""
         place = self._latest.get(item_id, -1)
         while place >= count:
             place = int(self.numbers["earlier"][place])

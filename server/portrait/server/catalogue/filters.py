@@ -1,4 +1,4 @@
-"""Which items a caller wants shown."""
+"""Filters of recommendable items."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which items may be shown."""
+    """Conditions that a recommended item must meet."""
 
     categories: Sequence[tuple[str, ...]] = ()
     """Only items under one of these paths; empty for all."""

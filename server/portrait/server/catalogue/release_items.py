@@ -11,7 +11,7 @@ from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.server.catalogue.filters import Filter
 from portrait.server.release.release import Release
-from portrait.server.search.exact import best
+from portrait.server.search.exact import top_k
 
 KEPT_SETS = 128
 """Sets of rows by category, brand and price that are kept: of a million items, 125 KB each."""
@@ -66,8 +66,13 @@ class ReleaseItems:
             return [self._of_all(scores, k, among) for k, among in wants]
         return [self._by_index(vector, k, among) for k, among in wants]
 
+<<<<<<< HEAD
     def _of_all(self, scores: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
         rows = best(scores, k, bits.unpack_rows(among, self.rows))
+=======
+    def _of_all(self, scores: NDArray[np.float32], k: int, among: Bits) -> Found:
+        rows = top_k(scores, k, bits.unpacked(among, self.rows))
+>>>>>>> main
         return rows, scores[rows]
 
     def _by_index(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
@@ -76,7 +81,7 @@ class ReleaseItems:
         if count <= max(_GATHERED, k):
             rows = np.flatnonzero(bits.unpack_rows(among, self.rows))
             scores = self.release.vectors[rows].astype(np.float32) @ vector
-            places = best(scores, k, np.ones(len(rows), dtype=bool))
+            places = top_k(scores, k, np.ones(len(rows), dtype=bool))
             return rows[places], scores[places]
         found, inner = self.release.index.search(vector[None], k, among, count / self.rows)
         there = found[0] >= 0

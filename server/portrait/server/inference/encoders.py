@@ -17,7 +17,7 @@ HISTORIES = Shapes(
     rows=tuple(range(1, 33)),
     budget=32 * MAX_ENCODED_EVENTS,
     overhead=0,
-    behind=0.0,
+    min_fill_when_busy=0.0,
 )
 """Batches of histories, by numbers of events."""
 RANKINGS = Shapes(
@@ -25,7 +25,7 @@ RANKINGS = Shapes(
     rows=tuple(range(1, 65)),
     budget=4096,
     overhead=0,
-    behind=0.0,
+    min_fill_when_busy=0.0,
 )
 """Batches of rankings, by numbers of candidates: what is retrieved and familiar fits 320, with a query 512."""
 QUEUE = 2_000
@@ -73,7 +73,7 @@ class _History:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the ranker says of candidates, each `[candidates]`."""
+    """The ranker's outputs, each `[candidates]`."""
 
     score: NDArray[np.float32]
     click: NDArray[np.float32]

@@ -43,7 +43,7 @@ _STATUSES = {
     "CANCELLED": Failure.CLOSED,
 }
 _REFUSALS = ("connection refused", "no such file or directory")
-"""What connecting fails with where nobody listens: at a port, and at the path of a socket."""
+"""Messages of a refused connection: at a port, and at the path of a socket."""
 
 
 def classify(error: InferenceServerException) -> Failure:

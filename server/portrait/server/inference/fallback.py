@@ -11,7 +11,7 @@ from portrait.server.errors import DeadlineExceeded, Overloaded, PortraitError, 
 R = TypeVar("R")
 
 _RESERVED_SHARE, _RESERVED_SECONDS = 0.25, 0.25
-"""Of the time that is left, so much is kept for an answer without the models: the share, but no more than this."""
+"""Time reserved for an answer without the models: this share of the remaining time, at most these seconds."""
 
 
 class Cause(StrEnum):

@@ -28,10 +28,10 @@ MIN_SILENT_LOOKS = 5
 _LOOK_SECONDS = 0.1
 
 
-class Look(Enum):
-    """What a look at Triton found."""
+class ModelStatus(Enum):
+    """Triton's status as a check found it."""
 
-    ANSWERS = auto()
+    READY = auto()
     SILENT = auto()
     """It did not answer in time: slow, or stopped for a while."""
     DEAD = auto()
@@ -49,7 +49,7 @@ class Liveness:
 
     def __init__(
         self,
-        look: Callable[[], Awaitable[Look]],
+        look: Callable[[], Awaitable[ModelStatus]],
         is_ready: Callable[[], Awaitable[bool]],
         is_running: Callable[[], bool] | None = None,
     ) -> None:
@@ -65,7 +65,7 @@ class Liveness:
 
     @property
     def is_down(self) -> bool:
-        """Whether calls are refused."""
+        """True while calls are refused."""
         return self._down
 
     async def run(self, call: Coroutine[Any, Any, R]) -> R:
@@ -75,7 +75,7 @@ class Liveness:
             Unavailable: Triton is known to be down, or died while the call ran.
         """
         if self.has_ended():
-            self.lost()
+            self.mark_dead()
         if self.is_down:
             self._watch()
             call.close()
@@ -99,12 +99,12 @@ class Liveness:
             task.cancel()
             self._calls.discard(task)
 
-    def found(self) -> None:
+    def mark_ready(self) -> None:
         """Say that Triton answers with its models."""
         self._note_answer()
         self._down = False
 
-    def refuse(self, reason: ErrorReason = ErrorReason.MODELS_UNAVAILABLE) -> None:
+    def mark_down(self, reason: ErrorReason = ErrorReason.MODELS_UNAVAILABLE) -> None:
         """Say that new calls would fail, until Triton is ready again; those under way go on.
 
         Args:
@@ -113,9 +113,9 @@ class Liveness:
         self._down, self._reason = True, reason
         self._watch()
 
-    def lost(self) -> None:
+    def mark_dead(self) -> None:
         """Say that Triton is dead: those who wait are told so at once."""
-        self.refuse()
+        self.mark_down()
         for task in self._calls:
             task.cancel()
 
@@ -131,25 +131,25 @@ class Liveness:
     async def _look(self) -> None:
         """Look at Triton if it is silent or down."""
         if self.has_ended():
-            self.lost()
+            self.mark_dead()
         elif self._down:
             if await self._is_ready():
-                self.found()
+                self.mark_ready()
         elif self._silence() >= SILENT_SECONDS:
-            await self._look_at_silent()
+            await self._check_silent()
 
-    async def _look_at_silent(self) -> None:
+    async def _check_silent(self) -> None:
         """Tell a Triton that is slow from one that is dead."""
         asked = asyncio.get_running_loop().time()
         found = await self._ask()
-        if found is Look.DEAD:
-            self.lost()
-        elif found is Look.ANSWERS or self._silent_since >= asked:
+        if found is ModelStatus.DEAD:
+            self.mark_dead()
+        elif found is ModelStatus.READY or self._silent_since >= asked:
             self._silent_looks = 0
         else:
             self._silent_looks += 1
             if self._silent_looks >= MIN_SILENT_LOOKS and self._silence() >= MAX_SILENT_SECONDS:
-                self.refuse()
+                self.mark_down()
 
     def has_ended(self) -> bool:
         """Tell whether Triton's process is known to have ended."""

@@ -23,14 +23,14 @@ from portrait.server.release.release import Release
 
 @dataclass(frozen=True)
 class Shopper:
-    """Who a ranking is for."""
+    """The shopper that a ranking is for."""
 
     profile: NDArray[np.float32]
     """`[dimension]`, unit length; zeros if there is neither history nor query."""
     query: NDArray[np.float32]
     """`[dimension]`, unit length; zeros without a query."""
     events: Sequence[Event]
-    """What is remembered, oldest first; the query is the last of them, as a search."""
+    """The events that the models read, oldest first; the query is the last one, as a search."""
     percentiles: NDArray[np.float64]
     """`[events]`: price percentile of each, NaN if unknown."""
     times: NDArray[np.float64]
@@ -46,8 +46,13 @@ class Shopper:
 
 
 def _read(history: Sequence[Event]) -> list[Event]:
+<<<<<<< HEAD
     """What the models read of a history."""
     return [event for event in history[-histories.MAX_REMEMBERED_EVENTS :] if event.type in EVENT_TYPE_CODES]
+=======
+    """Return the events of a history that the models read."""
+    return [event for event in history[-histories.REMEMBERED_EVENTS :] if event.type in EVENT_TYPE_CODES]
+>>>>>>> main
 
 
 class ShopperEncoder:

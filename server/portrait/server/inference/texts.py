@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from portrait.features.text.normalisation import normalise_text
 from portrait.features.text.tokenizer import MAX_TOKENS
 from portrait.server.batching.batcher import Batcher
+from portrait.server.batching.caller_key import current_caller_key
 from portrait.server.batching.shapes import Shapes
-from portrait.server.batching.share import current_share
 from portrait.server.errors import DeadlineExceeded
 from portrait.server.inference.tokeniser import Tokeniser
 from portrait.server.inference.triton import AHEAD, TritonModels
@@ -24,7 +24,7 @@ SHAPES = Shapes(
     rows=(1, 2, 3, 4, 6, 8, 9, 10, 12, 13, *range(14, 33, 2), *range(36, 65, 4)),
     budget=384,
     overhead=24,
-    behind=0.9,
+    min_fill_when_busy=0.9,
 )
 """Batches of texts, by numbers of tokens, closest where titles are most. docs/operations/batching.md has the figures
 behind the numbers, and what to change on a GPU."""
@@ -98,7 +98,7 @@ class TextEncoder:
     def __init__(self, models: TritonModels, release: Release, cache_bytes: int, instances: int) -> None:
         self._models, self._release = models, release
         self._tokeniser = Tokeniser(release.tokenizer)
-        self._flights: dict[tuple[str, bool], _InFlight] = {}
+        self._in_flight: dict[tuple[str, bool], _InFlight] = {}
         self.cache = TextCache(cache_bytes)
         self.batcher: Batcher[list[int], NDArray[np.float32]] = Batcher(
             self._run, len, SHAPES, concurrency=instances + AHEAD, limit=QUEUE, instances=instances
@@ -117,7 +117,7 @@ class TextEncoder:
         missing = [text for text in known if text not in found]
         if missing:
             tokens = await self._tokeniser.token_ids(missing)
-            found |= await self._computed(dict(zip(missing, tokens, strict=True)), deadline)
+            found |= await self._encode_missing(dict(zip(missing, tokens, strict=True)), deadline)
         embeddings = np.empty((len(normal), self._release.dimension), dtype=np.float32)
         for place, text in enumerate(normal):
             embeddings[place] = found[text]
@@ -129,43 +129,47 @@ class TextEncoder:
             # At the same time, so that each instance gets one: each compiles for itself.
             await asyncio.gather(*(self._run([[0] * length], length, None) for _ in range(self.batcher.instances)))
 
-    async def _computed(self, missing: dict[str, list[int]], deadline: float | None) -> dict[str, NDArray[np.float32]]:
+    async def _encode_missing(
+        self, missing: dict[str, list[int]], deadline: float | None
+    ) -> dict[str, NDArray[np.float32]]:
         """Embeddings of texts that were not in the cache before they were tokenised."""
         found: dict[str, NDArray[np.float32]] = {}
         while missing:
-            flights: dict[str, _InFlight] = {}
+            in_flight: dict[str, _InFlight] = {}
             try:
                 for text, tokens in missing.items():
-                    flights[text] = self._joined(text, tokens, deadline)
-                await _all_done([flight.answer for flight in flights.values()])
-                for text, flight in flights.items():
-                    if not flight.is_late:
-                        found[text] = flight.answer.result()
+                    in_flight[text] = self._join_in_flight(text, tokens, deadline)
+                await _all_done([pending.answer for pending in in_flight.values()])
+                for text, pending in in_flight.items():
+                    if not pending.is_late:
+                        found[text] = pending.answer.result()
             finally:
-                for flight in flights.values():
-                    flight.leave()
+                for pending in in_flight.values():
+                    pending.leave()
             missing = {text: tokens for text, tokens in missing.items() if text not in found}
-            # A flight has the deadline of the one who began it; others may have time left.
+            # A pending has the deadline of the one who began it; others may have time left.
             if missing and deadline is not None and deadline <= asyncio.get_running_loop().time():
                 raise DeadlineExceeded("the deadline passed while texts waited to be encoded")
         return found
 
-    def _joined(self, text: str, tokens: list[int], deadline: float | None) -> "_InFlight":
+    def _join_in_flight(self, text: str, tokens: list[int], deadline: float | None) -> "_InFlight":
         """A text under way, shared with all who ask for it at the same time and with the same urgency."""
-        key = (text, current_share().background)
-        flight = self._flights.get(key)
-        if flight is None or flight.answer.done():
+        key = (text, current_caller_key().background)
+        pending = self._in_flight.get(key)
+        if pending is None or pending.answer.done():
             # Another call may have brought it in while this one was tokenising.
             if (vector := self.cache.peek(text)) is not None:
-                return _InFlight.landed(vector)
-            flight = self._flights[key] = _InFlight(self.batcher.submit(tokens, deadline))
-            flight.answer.add_done_callback(partial(self._land, key, flight))
-        flight.waiting += 1
-        return flight
+                return _InFlight.completed(vector)
+            pending = self._in_flight[key] = _InFlight(self.batcher.submit(tokens, deadline))
+            pending.answer.add_done_callback(partial(self._complete, key, pending))
+        pending.waiting += 1
+        return pending
 
-    def _land(self, key: tuple[str, bool], flight: "_InFlight", answer: "asyncio.Future[NDArray[np.float32]]") -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _complete(
+        self, key: tuple[str, bool], pending: "_InFlight", answer: "asyncio.Future[NDArray[np.float32]]"
+    ) -> None:
+        if self._in_flight.get(key) is pending:
+            del self._in_flight[key]
         if not answer.cancelled() and answer.exception() is None:
             self.cache.put(key[0], answer.result())
 
@@ -186,7 +190,7 @@ class _InFlight:
         self.waiting = 0
 
     @classmethod
-    def landed(cls, vector: NDArray[np.float32]) -> "_InFlight":
+    def completed(cls, vector: NDArray[np.float32]) -> "_InFlight":
         """One that is over."""
         answer: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
         answer.set_result(vector)
@@ -194,7 +198,7 @@ class _InFlight:
 
     @property
     def is_late(self) -> bool:
-        """Whether it ended because the time of the one who began it was up."""
+        """True if it failed because the deadline of its first caller passed."""
         return not self.answer.cancelled() and isinstance(self.answer.exception(), DeadlineExceeded)
 
     def leave(self) -> None:

@@ -12,7 +12,7 @@ from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.encoders import QUEUE
 from portrait.server.inference.triton import AHEAD, TritonModels
 
-PROFILES = Shapes(lengths=(1,), rows=tuple(range(1, 65)), budget=64, overhead=0, behind=0.0)
+PROFILES = Shapes(lengths=(1,), rows=tuple(range(1, 65)), budget=64, overhead=0, min_fill_when_busy=0.0)
 """Batches of profiles; they have no length."""
 
 

@@ -16,7 +16,7 @@ from portrait.features.release.layout import MODELS
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, PortraitError, Unavailable
 from portrait.server.inference.failures import Failure, classify
-from portrait.server.inference.liveness import RETRY_SECONDS, Liveness, Look, unavailable
+from portrait.server.inference.liveness import RETRY_SECONDS, Liveness, ModelStatus, unavailable
 from portrait.server.inference.probes import Probe
 from portrait.server.triton.configuration import count_instances
 from portrait.server.triton.connection import open_client
@@ -24,17 +24,17 @@ from portrait.server.triton.connection import open_client
 AHEAD = 1
 """Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""
 _LOOK_SECONDS = 1.0
-"""How long Triton may take to say that it lives."""
+"""Timeout of Triton's liveness check."""
 READY_SECONDS = 5.0
-"""How long the graphs may take to say that they are ready."""
+"""Timeout of the readiness check of all graphs."""
 _PROBE_SECONDS = 2.0
 """A graph that has answered a call within this time is not probed."""
 _MAX_PROBE_SECONDS = 15.0
-"""How long a probe may go on."""
+"""Timeout of a probe."""
 _PAUSE_SECONDS = 0.1
 """Before a call is made again."""
 _MAX_TRIES = 3
-"""Of a call whose connection was closed."""
+"""Maximum attempts of a call whose connection was closed."""
 _MAX_UNHEALTHY_SECONDS = 5.0
 """For so long a call is made again while Triton says that the process behind a model is not healthy."""
 _LOG_SECONDS = 10.0
@@ -76,7 +76,7 @@ class TritonModels:
     ) -> None:
         self._client = open_client(url, *_CHANNEL)
         self._version, self._models, self._probes = str(release), models, probes or {}
-        self._liveness = Liveness(self._look_at_server, self.ready, is_running)
+        self._liveness = Liveness(self._check_server, self.is_ready, is_running)
         self._answered: dict[str, float] = {}
         """The `loop.time()` of the last answer of each model."""
         self._probing: dict[str, asyncio.Task[dict[str, NDArray[np.float32]]]] = {}
@@ -85,23 +85,23 @@ class TritonModels:
         self._unhealthy: dict[str, deque[float]] = {}
         """The `loop.time()` of the last answers of each model that called its process unhealthy."""
 
-    async def ready(self, seconds: float = READY_SECONDS) -> bool:
+    async def is_ready(self, seconds: float = READY_SECONDS) -> bool:
         """Tell whether all graphs are loaded and answer.
 
         Args:
             seconds: how long to wait for the answers.
         """
-        return await self.look(seconds) is Look.ANSWERS
+        return await self.check_models(seconds) is ModelStatus.READY
 
-    async def look(self, seconds: float) -> Look:
+    async def check_models(self, seconds: float) -> ModelStatus:
         """Tell whether all graphs are loaded and answer; each that has not answered lately is asked.
 
         Args:
             seconds: how long to wait for the answers. A graph that answers another call meanwhile is slow, not silent.
         """
-        found = Look.DEAD if self._liveness.has_ended() else await self._ask_all(seconds)
-        if found is Look.ANSWERS:
-            self._liveness.found()
+        found = ModelStatus.DEAD if self._liveness.has_ended() else await self._ask_all(seconds)
+        if found is ModelStatus.READY:
+            self._liveness.mark_ready()
         return found
 
     async def count_instances(self) -> dict[str, int]:
@@ -196,33 +196,33 @@ class TritonModels:
         if failure is Failure.MEMORY:
             self._log_full_memory(model)
         if failure is Failure.REFUSED:
-            self._liveness.lost()
+            self._liveness.mark_dead()
         elif failure in (Failure.CLOSED, Failure.MISSING, Failure.UNHEALTHY):
-            self._liveness.refuse(_refusal(failure))
+            self._liveness.mark_down(_refusal(failure))
         return _error(failure, error, deadline)
 
-    async def _ask_all(self, seconds: float) -> Look:
+    async def _ask_all(self, seconds: float) -> ModelStatus:
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(seconds):
                 if not all(await asyncio.gather(*map(self._is_loaded, self._models))):
-                    return Look.DEAD
+                    return ModelStatus.DEAD
                 await asyncio.gather(*(self._probe(model) for model in self._probes if self._is_due(model, began)))
         except TimeoutError:
-            return Look.ANSWERS if self._have_all_answered(began) else Look.SILENT
+            return ModelStatus.READY if self._have_all_answered(began) else ModelStatus.SILENT
         except InferenceServerException as error:
-            return Look.SILENT if classify(error) in _STRUGGLES else Look.DEAD
+            return ModelStatus.SILENT if classify(error) in _STRUGGLES else ModelStatus.DEAD
         except InferenceFailed:
-            return Look.DEAD
-        return Look.ANSWERS
+            return ModelStatus.DEAD
+        return ModelStatus.READY
 
-    async def _look_at_server(self) -> Look:
+    async def _check_server(self) -> ModelStatus:
         """Tell whether Triton answers at all."""
         try:
             is_live = await self._client.is_server_live(client_timeout=_LOOK_SECONDS)
         except InferenceServerException as error:
-            return Look.DEAD if classify(error) is Failure.REFUSED else Look.SILENT
-        return Look.ANSWERS if is_live else Look.SILENT
+            return ModelStatus.DEAD if classify(error) is Failure.REFUSED else ModelStatus.SILENT
+        return ModelStatus.READY if is_live else ModelStatus.SILENT
 
     async def _is_loaded(self, model: str) -> bool:
         return bool(await self._client.is_model_ready(model, self._version))

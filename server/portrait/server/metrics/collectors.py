@@ -218,19 +218,19 @@ class _Engines(Collector):
         batches = CounterMetricFamily("portrait_model_batches", "Batches that a model ran.", labels=["model"])
         rows = CounterMetricFamily("portrait_model_rows", "Texts, histories, rankings in them.", labels=["model"])
         places = CounterMetricFamily(
-            "portrait_model_places", "Tokens, events, candidates in them, padding included.", labels=["model"]
+            "portrait_model_padded_units", "Tokens, events, candidates in them, padding included.", labels=["model"]
         )
-        filled = CounterMetricFamily("portrait_model_filled", "The same without padding.", labels=["model"])
+        filled = CounterMetricFamily("portrait_model_units", "The same without padding.", labels=["model"])
         unanswered = GaugeMetricFamily("portrait_unanswered", "Rows that wait or run.", labels=["model"])
         degraded = CounterMetricFamily("portrait_degraded_answers", "Answers without the models.", labels=["cause"])
         engines, counts = tuple(self._registry.engines.values()), self._registry.counts()
         for model in (*MODELS, TRAIT_HEADS):
             batches.add_metric([model], counts["batches", model])
             rows.add_metric([model], counts["rows", model])
-            places.add_metric([model], counts["places", model])
-            filled.add_metric([model], counts["filled", model])
+            places.add_metric([model], counts["padded_units", model])
+            filled.add_metric([model], counts["units", model])
             held = [engine.batchers[model] for engine in engines if model in engine.batchers]
-            unanswered.add_metric([model], sum(batcher.unanswered for batcher in held))
+            unanswered.add_metric([model], sum(batcher.pending for batcher in held))
         for cause in Cause:
             degraded.add_metric([cause], counts["degraded", cause])
         yield from (batches, rows, places, filled, unanswered, degraded)

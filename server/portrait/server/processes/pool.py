@@ -104,7 +104,7 @@ class Processes:
             await self._end(process)
             raise ProcessError(f"a gateway process ended with code {process.returncode} before it served")
         self._metrics[process.pid] = json.loads(line)["metrics"]
-        _log.info("process ready", pid=process.pid, seconds=round(time.monotonic() - began, 3))
+        _log.info("process_ready", pid=process.pid, seconds=round(time.monotonic() - began, 3))
 
     async def _keep(self, place: int) -> None:
         """Wait until a process dies, and start it again."""
@@ -118,13 +118,13 @@ class Processes:
         stable = time.monotonic() - self._began[place] > _STABLE_SECONDS
         pause = 0.0 if stable else min(max(2 * self._pauses.get(place, 0.0), _FIRST_PAUSE), _LONGEST_PAUSE)
         self._pauses[place] = pause
-        _log.error("process died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
+        _log.error("process_died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
         await asyncio.sleep(pause)
         self.restarts += 1
         try:
             await self._start(place)
         except (ProcessError, OSError) as error:
-            _log.error("process not started", reason=str(error))
+            _log.error("process_not_started", reason=str(error))
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         """Have the models repaired that a process finds unhealthy, until it ends."""
@@ -141,7 +141,7 @@ class Processes:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), self._settings.drain_seconds + _LATE_SECONDS)
         if process.returncode is None:
-            _log.error("process killed", pid=process.pid)
+            _log.error("process_killed", pid=process.pid)
             process.kill()
             await process.wait()
 

@@ -158,9 +158,9 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _described(engine, catalogue, list(distinct.values()), deadline)
     # A candidate with words is still the same object, one that the catalogue holds has got words from there.
-    by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
+    encode_items = {id(item): copies[key] for key, item in distinct.items() if item.title}
     once = await _ordered(engine, known, shopper, request, len(known.items), deadline)
-    ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
+    ranked = [each for each in once for _ in range(encode_items.get(id(each.item), copies[each.item.item_id,]))]
     unknown = (item for item in request.candidates if not item.title and catalogue.row(item.item_id) is None)
     ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
     return _ranking(engine, ranked, request)
@@ -189,9 +189,9 @@ async def _described(
     """The candidates by their own words, or else as the catalogue holds them; those it does not hold are left out."""
     wordless = [item for item in candidates if not item.title]
     worded = [item for item in candidates if item.title]
-    by_words = await engine.by_words(catalogue.name, worded, deadline)
+    encode_items = await engine.encode_items(catalogue.name, worded, deadline)
     held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
-    return by_words.joined(catalogue.take(np.array(held, dtype=np.int64)))
+    return encode_items.joined(catalogue.take(np.array(held, dtype=np.int64)))
 
 
 def _group_alike(

@@ -45,7 +45,7 @@ _TOLD_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Release:
-    """What `portrait export` wrote, checked and loaded."""
+    """A release that `portrait export` wrote, checked and loaded."""
 
     number: int
     manifest: Manifest
@@ -57,16 +57,29 @@ class Release:
     """Finds the nearest of the items, where they are too many to look at each."""
     popularity: NDArray[np.float32]
     """`[items]`, 0 to 1."""
+<<<<<<< HEAD
     neighbours: ColdStartNeighbours
     """Of each item."""
+=======
+    lenders: Lenders
+    """The cold-start neighbours of each item."""
+>>>>>>> main
     associations: Associations
-    """Which items follow which, by row."""
+    """Items that follow other items, by row."""
     price_scale: PriceScale
+<<<<<<< HEAD
     rarity: InverseDocumentFrequency
     """Of the words of its items."""
     population: Population | None = None
     """What is usual among its shoppers; None if it is of another version."""
     profiles: ProfileDistribution | None = None
+=======
+    rarity: Rarity
+    """Rarity of the words of its items."""
+    population: Population | None = None
+    """Statistics of its shoppers; None if another version wrote them."""
+    profiles: Profiles | None = None
+>>>>>>> main
     """Mean and covariance of their profiles."""
 
     @cached_property
@@ -83,8 +96,13 @@ class Release:
     def _known(self) -> RowBitmap:
         return bits.pack_rows(~self.is_cold)
 
+<<<<<<< HEAD
     def find_neighbours(self, words: NDArray[np.float32]) -> ColdStartNeighbours:
         """Who lends to cold items.
+=======
+    def lenders_to(self, words: NDArray[np.float32]) -> Lenders:
+        """Find the neighbours of cold items.
+>>>>>>> main
 
         Args:
             words: `[cold items, dimension]`, embeddings of their texts.
@@ -96,7 +114,7 @@ class Release:
 
     @cached_property
     def traits(self) -> list[Trait]:
-        """What it declares of shoppers."""
+        """The traits that the release declares."""
         return declared(self.manifest)
 
     def row_of(self, event: Event) -> int:
@@ -154,7 +172,7 @@ class Release:
         return loaded
 
     def _checks(self) -> Iterator[tuple[str, Callable[[Path], object]]]:
-        """What has to hold of each file; a check raises ValueError, or whatever a reader does."""
+        """Yield the check of each file; a check raises ValueError, or the error of its reader."""
         items, index, profiles = len(self.items), self.index, self.profiles
         yield release_layout.MANIFEST, lambda _: self.traits
         yield release_layout.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.encode(["a", "\u2603", ""]))

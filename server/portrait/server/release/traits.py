@@ -25,7 +25,7 @@ class Trait:
     window: timedelta
     """It is about shoppers with an event in so much time up to that moment."""
     auc: float | None
-    """Of the test, when it was learnt."""
+    """Area under the ROC curve on the test split, when the trait was trained."""
     calibration_error: float | None
     """The same."""
     absent: str
@@ -34,7 +34,7 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class TraitValue:
-    """What a trait is for one shopper."""
+    """The value of a trait for one shopper."""
 
     trait: Trait
     probability: float | None
@@ -62,7 +62,7 @@ def declared(manifest: Manifest) -> list[Trait]:
 def values(
     traits: Sequence[Trait], probabilities: NDArray[float32] | None, history: Sequence[Event], as_of: datetime
 ) -> list[TraitValue]:
-    """What each trait is, or why it is not.
+    """Return the value of each trait, or the reason of its absence.
 
     Args:
         traits: all that are declared.

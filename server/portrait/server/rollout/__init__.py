@@ -1,1 +1,1 @@
-"""Which release serves whom, and how that changes while requests flow."""
+"""Rollout of releases: which release serves which shopper, and how that changes while requests flow."""

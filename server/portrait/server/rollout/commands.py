@@ -117,7 +117,7 @@ def _change(
 
 
 def _now(repository: Path, beside: int | None) -> Traffic:
-    """What the file says.
+    """Read the traffic file.
 
     Where nobody has promoted anything, the gateways serve the release that was the newest when they started: taken
     to be the newest one beside that which is talked of.
@@ -140,7 +140,7 @@ def _check(repository: Path, number: int) -> None:
 
 
 def _state(repository: Path, number: int) -> tuple[str, str]:
-    """When a release was made, and how its files are."""
+    """Return the creation time of a release and the state of its files."""
     try:
         manifest = read_verified_manifest(repository, number)
     except ReleaseError as error:
@@ -158,7 +158,7 @@ def _words(serving: int, canary: int | None, percent: float) -> str:
 
 
 def _shown(url: str) -> str:
-    """What a gateway says."""
+    """Return the state of a gateway in a line."""
     try:
         gateway = Gateway.ask(url)
     except GatewayError as error:

@@ -1,4 +1,4 @@
-"""What is loaded: the engines of all releases in memory, and the routes of requests to them."""
+"""The registry of engines: one for each loaded release, and the routes of requests to them."""
 
 import asyncio
 import threading
@@ -33,7 +33,7 @@ class EngineRegistry:
         self._counting = threading.Lock()
         """Held while an engine's counts move to `_ended`, so that a scrape finds them in one place."""
         self.routes = Routes(traffic, self._engines)
-        """Where requests go from now on."""
+        """Routes of new requests."""
         self.changing = asyncio.Lock()
         """Held while items change, so that all engines and the store see the changes in one order."""
         self.unapplied: set[tuple[str, str]] = set()
@@ -78,9 +78,9 @@ class EngineRegistry:
         return engine
 
     def counts(self) -> Counter[tuple[str, str]]:
-        """What all engines counted since the start, those that are gone among them.
+        """Sum the counters of all engines since the start, removed engines included.
 
-        Keys: `("batches", model)` of models' batches, and `"rows"`, `"places"`, `"filled"` of what is in them;
+        Keys: `("batches", model)` of models' batches, and `"rows"`, `"padded_units"`, `"units"` of what is in them;
         `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts.
         """
         with self._counting:
@@ -115,7 +115,7 @@ class EngineRegistry:
     ) -> dict[int, CandidateSet]:
         """Encode items by every release, for `put_items`; changes nothing. Called with `changing` held."""
         engines = dict(self._engines)
-        encoding = (engine.by_words(catalogue, items, deadline) for engine in engines.values())
+        encoding = (engine.encode_items(catalogue, items, deadline) for engine in engines.values())
         # All are waited for, so that none is still at work when the next change comes.
         outcomes = await asyncio.gather(*encoding, return_exceptions=True)
         encoded = {}
@@ -159,7 +159,7 @@ def _counts(engine: Engine) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for model, batcher in engine.batchers.items():
         counts["batches", model], counts["rows", model] = batcher.batches, batcher.items
-        counts["places", model], counts["filled", model] = batcher.places, batcher.filled
+        counts["padded_units", model], counts["units", model] = batcher.padded_units, batcher.units
     for cause, answers in engine.fallback.answers.items():
         counts["degraded", cause] = answers
     counts["texts", "known"], counts["texts", "encoded"] = engine.texts.cache.hits, engine.texts.cache.misses

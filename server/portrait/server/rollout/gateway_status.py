@@ -1,4 +1,4 @@
-"""What a running gateway says of its releases, as its metrics show it: this is how an operator sees a swap arrive."""
+"""The releases of a running gateway, read from its metrics: an operator sees a swap arrive there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.storage.store import ItemChange, Store
 
 LOOK_SECONDS = 0.25
-"""How often changes of other processes are looked for."""
+"""Seconds between polls for the changes of other processes."""
 _BATCH = 512
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class RemoteItemChanges:
             try:
                 await _tell(self._registry, changes)
             except PortraitError as error:  # Triton is down, say: the next look tries again
-                _log.warning("item changes wait", reason=str(error))
+                _log.warning("item_sync_retry", reason=str(error))
             else:
                 self._registry.unapplied.clear()
                 self._after = last

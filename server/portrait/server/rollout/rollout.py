@@ -21,16 +21,16 @@ from portrait.server.errors import PortraitError
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import Changes, replay
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
-from portrait.server.rollout.warming import TEXTS, warm
+from portrait.server.rollout.warmup import MAX_TEXTS, warm_up
 from portrait.server.storage.store import Store
 from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
-"""How often the operator's file is looked at."""
+"""Seconds between polls of the operator's file."""
 REPAIR_SECONDS = 1.0
-"""How often unhealthy models are looked for."""
+"""Seconds between checks for unhealthy models."""
 _ANSWER_SECONDS = 60.0
-"""How long the models of a release that was just loaded may take to answer for the first time."""
+"""Timeout of the first answer of a newly loaded release."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 """Before a refused release is tried again; doubled each time. A change of the file lets it be tried at once."""
 
@@ -40,7 +40,7 @@ _Stamp = tuple[int, int, int]
 
 
 class Triton(Protocol):
-    """What holds the graphs of releases."""
+    """The model server that holds the graphs of releases."""
 
     async def load(self, release: int) -> None:
         """Load a release beside those that are loaded, unless it is; raises TritonError."""
@@ -93,9 +93,9 @@ class Rollout:
         self.refused: dict[int, Refusal] = {}
         """Releases that are wanted and could not be loaded."""
         self.misread = False
-        """Whether the file is there and is not what it may be."""
+        """True if the file exists and is invalid."""
         self.switches = 0
-        """How often requests were sent to another release, or other shares of them."""
+        """Number of changes of the routes."""
 
     async def begin(self, pinned: int | None = None) -> None:
         """Load the release that serves; if it can't be, the one that did before.
@@ -159,13 +159,13 @@ class Rollout:
             wanted = await asyncio.to_thread(Traffic.read, self._repository)
         except (OSError, TrafficError) as error:
             self.misread = True
-            _log.error("traffic file misread", reason=str(error), release=self.registry.routes.traffic.serving)
+            _log.error("traffic_file_misread", reason=str(error), release=self.registry.routes.traffic.serving)
             return
         self.misread = False
         if wanted is None:
-            _log.warning("traffic file gone", release=self.registry.routes.traffic.serving)
+            _log.warning("traffic_file_missing", release=self.registry.routes.traffic.serving)
             return
-        _log.info("traffic wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
+        _log.info("traffic_wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
         self._wanted = wanted
         self.refused.clear()
 
@@ -176,14 +176,14 @@ class Rollout:
         if wanted == registry.routes.traffic or None in engines:
             return
         # A Triton that was started again may still lack a release that nobody asked for.
-        if not all([await engine.ready() for engine in engines if engine is not None]):
+        if not all([await engine.is_ready() for engine in engines if engine is not None]):
             return
         if not registry.engines.keys() >= set(wanted.routed):
             return  # removed meanwhile: it is loaded again
         registry.switch(wanted)
         self.triton.prefer(wanted.serving)
         self.switches += 1
-        _log.info("traffic switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
+        _log.info("traffic_switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
 
     def _work(self) -> None:
         """Begin the next thing that is missing or superfluous, one at a time."""
@@ -209,7 +209,7 @@ class Rollout:
         try:
             engine = await self._open(release, told)
             try:
-                await warm(engine, self.registry.routes.serving.texts.cache.latest(TEXTS))
+                await warm_up(engine, self.registry.routes.serving.texts.cache.latest(MAX_TEXTS))
                 async with self.registry.changing:
                     await replay(self._store, engine, told)
                     self.registry.add(engine)
@@ -224,14 +224,14 @@ class Rollout:
         else:
             self.refused.pop(release, None)
             gc.freeze()
-            _log.info("release loaded", release=release, item_changes=len(told))
+            _log.info("release_loaded", release=release, item_changes=len(told))
 
     async def _open(self, release: int, told: Changes) -> Engine:
         """The engine of a release, its graphs loaded, told of the changed items."""
         engine = await self._open_engine(release)
         try:
             await self.triton.load(release)
-            if not await engine.ready(_ANSWER_SECONDS):
+            if not await engine.is_ready(_ANSWER_SECONDS):
                 raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
             await engine.count_instances()
             await replay(self._store, engine, told)
@@ -248,20 +248,20 @@ class Rollout:
         await self._close(engine)
         del engine
         _spare_what_stays()
-        _log.info("release unloaded", release=release)
+        _log.info("release_unloaded", release=release)
 
     async def _close(self, engine: Engine) -> None:
         await engine.close()
         try:
             await self.triton.unload(engine.release.number)
         except TritonError as error:
-            _log.warning("release not unloaded", release=engine.release.number, reason=str(error))
+            _log.warning("release_unload_failed", release=engine.release.number, reason=str(error))
 
     def _refuse(self, release: int, reason: str) -> None:
         before = self.refused.get(release)
         pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _LONGEST_PAUSE)
         self.refused[release] = Refusal(reason, pause, asyncio.get_running_loop().time() + pause)
-        _log.error("release refused", release=release, reason=reason, retry_in_seconds=pause)
+        _log.error("release_refused", release=release, reason=reason, retry_in_seconds=pause)
 
 
 def _spare_what_stays() -> None:
@@ -276,7 +276,7 @@ def _spare_what_stays() -> None:
 
 
 def _stamp(repository: Path) -> _Stamp | None:
-    """What tells one state of the file from the next; None if there is none."""
+    """Return a stamp that changes with the file; None without a file."""
     try:
         status = os.stat(file_of(repository))
     except OSError:

@@ -1,4 +1,4 @@
-"""Which release serves whom: what an operator wants, in one file of the model repository that every gateway watches.
+"""Traffic: which release serves which shoppers, as an operator set it in a file that every gateway watches.
 
 `<model_repository>/releases/traffic.json`, for example
 
@@ -28,7 +28,7 @@ class TrafficError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Which release serves whom."""
+    """The shares of shoppers that each release serves."""
 
     serving: int
     """The release of all shoppers but those of the canary."""
@@ -37,7 +37,7 @@ class Traffic:
     canary: int | None = None
     """A release that is tried on some shoppers."""
     percent: float = 0.0
-    """How many of them: more than 0 and at most 100 with a canary, else 0."""
+    """Share of the shoppers that the canary serves, in percent: more than 0 and at most 100; 0 without a canary."""
 
     def __post_init__(self) -> None:
         numbers = (self.serving, self.previous, self.canary)
@@ -99,7 +99,7 @@ class Traffic:
 
     @classmethod
     def read(cls, repository: Path) -> "Traffic | None":
-        """What the repository's file says; None if there is no file.
+        """Read the repository's file; None if there is no file.
 
         Raises:
             TrafficError: it is not what it may be.
@@ -116,7 +116,7 @@ class Traffic:
 
     @classmethod
     def of(cls, repository: Path) -> "Traffic":
-        """What the repository's file says; without a file, the newest release serves all.
+        """Read the repository's file; without a file, the newest release serves all.
 
         Raises:
             TrafficError: the file is not what it may be.
@@ -150,7 +150,7 @@ class Traffic:
 
 
 def file_of(repository: Path) -> Path:
-    """Where the file is."""
+    """Return the path of the file."""
     return repository / "releases" / FILE
 
 

@@ -13,7 +13,7 @@ from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.triton import TritonError
 
 LOOK_SECONDS = 0.2
-"""How often the operator's file is read."""
+"""Seconds between polls of the operator's file."""
 _RETRY_SECONDS = 30.0
 """Before a release that could not be loaded is tried again. A change of the file lets it be tried at once."""
 
@@ -33,9 +33,9 @@ class TritonReleaseManager:
         self._repository, self._triton, self._grace = repository, triton, grace
         self._wanted: Traffic | None = None
         self._failed: dict[int, float] = {}
-        """When each release that could not be loaded is tried again."""
+        """Loop time of the next attempt, by release that failed to load."""
         self._wanted_at: dict[int, float] = {}
-        """When each release was last seen to be wanted, for those that may be loaded."""
+        """Loop time at which each release was last wanted, for those that may be loaded."""
 
     async def begin(self, pinned: int | None) -> int:
         """Load the release that serves, or if it can't be, the one before; returns its number.
@@ -107,7 +107,7 @@ class TritonReleaseManager:
     def _refuse(self, release: int, error: ReleaseError | TritonError) -> None:
         self._failed[release] = asyncio.get_running_loop().time() + _RETRY_SECONDS
         if isinstance(error, TritonError):  # a damaged release is told by the gateway processes
-            _log.error("release not loaded", release=release, reason=str(error))
+            _log.error("release_load_failed", release=release, reason=str(error))
 
     async def _let_go(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
         """Unload a release that no process holds: where they refused all that is wanted, they go on with another."""
@@ -122,4 +122,4 @@ class TritonReleaseManager:
         try:
             await self._triton.unload(release)
         except TritonError as error:
-            _log.warning("release not unloaded", release=release, reason=str(error))
+            _log.warning("release_unload_failed", release=release, reason=str(error))

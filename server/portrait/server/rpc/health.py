@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
-from portrait.server.inference.liveness import Look
+from portrait.server.inference.liveness import ModelStatus
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context
 from portrait.server.storage.store import Store
@@ -82,7 +82,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         """Make the status true: that of the release that serves, whatever becomes of a canary."""
         self._fault = self._store.fault
         try:
-            reason = self._unmet_condition() or self._judge(await registry.routes.serving.look(_ANSWER_SECONDS))
+            reason = self._unmet_condition() or self._judge(await registry.routes.serving.check_models(_ANSWER_SECONDS))
         except Exception:
             self._set(_NOT_SERVING, "the look at the models failed")
             raise
@@ -95,12 +95,12 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
                 return f"{name}: {reason}"
         return None
 
-    def _judge(self, found: Look) -> str | None:
+    def _judge(self, found: ModelStatus) -> str | None:
         """Take a dead Triton for gone at once, a silent one only after several looks in a row: it may be slow."""
-        self._silent_looks = self._silent_looks + 1 if found is Look.SILENT else 0
-        if found is Look.DEAD:
+        self._silent_looks = self._silent_looks + 1 if found is ModelStatus.SILENT else 0
+        if found is ModelStatus.DEAD:
             self._reason = "the models are gone, or answer with errors"
-        elif found is Look.ANSWERS:
+        elif found is ModelStatus.READY:
             self._reason = None
         elif self._silent_looks >= MAX_SILENT_LOOKS:
             self._reason = "the models do not answer"

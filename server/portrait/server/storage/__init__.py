@@ -1,1 +1,1 @@
-"""What the gateway keeps between restarts: shoppers' events, consents and declarations, and changes of catalogues."""
+"""Persistent state: shoppers' events, consents and demographics, and changes of catalogues."""

@@ -1,4 +1,4 @@
-"""Of which shoppers something new is known, whatever process recorded it: asked before an answer is given again."""
+"""Versions of shoppers: the response cache asks whether any process has recorded something new about a shopper."""
 
 import contextlib
 import sqlite3
@@ -11,12 +11,12 @@ from portrait.server.storage.failures import Failures
 _PLACES = 1 << 16
 """Shoppers are told apart by a hash of so many values. Two that share one lose answers that they might have kept."""
 _MOST_ROWS = 2_000
-"""Of more rows at a time nobody is looked for: every shopper counts as changed."""
+"""Beyond this number of new rows, every shopper counts as changed."""
 
 _WATCHED = {"events": "arrival", "consent_records": "number", "demographics": "number"}
 """Tables, and what numbers their rows: a new row has a higher number than any before it ever had."""
 _LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
-"""Of who was forgotten there is a hash only: every shopper counts as changed."""
+"""A tombstone holds only a hash of the id, so after a deletion every shopper counts as changed."""
 
 
 class Arrivals:

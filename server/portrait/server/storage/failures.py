@@ -17,7 +17,7 @@ DISK_RETRY_SECONDS = 10.0
 _LOG_SECONDS = 5.0
 """A kind of failure is logged once in this time, with their number: thousands of calls may fail alike."""
 _MIN_FREE_BYTES = 1 << 20
-"""Where less is free, an error of input or output is taken for a full disk."""
+"""With less free space, an I/O error counts as a full disk."""
 
 _LOCKED = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"}
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
@@ -34,12 +34,12 @@ def name_of(error: sqlite3.Error) -> str:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file holds something else than it should."""
+    """Return True if the file is damaged."""
     return _family(name_of(error)) in _DAMAGED
 
 
 def is_full(error: sqlite3.Error, path: Path) -> bool:
-    """Whether the disk of a state file has no room left, or allows the file no more."""
+    """Return True if the disk of a state file is full, or a quota or size limit is reached."""
     name = name_of(error)
     if _family(name) == "SQLITE_IOERR" and (disk := _disk_of(path)) is not None:
         if disk.f_flag & os.ST_RDONLY:
@@ -50,7 +50,7 @@ def is_full(error: sqlite3.Error, path: Path) -> bool:
 
 
 def is_locked(error: sqlite3.Error) -> bool:
-    """Whether somebody else holds the file."""
+    """Return True if another process has locked the file."""
     return _family(name_of(error)) in _LOCKED
 
 
@@ -105,7 +105,7 @@ class Failures:
 
 
 def damaged(name: str) -> StateDamaged:
-    """What callers are told of a damaged file.
+    """Make the error of a damaged file.
 
     Args:
         name: SQLite's, of the damage.

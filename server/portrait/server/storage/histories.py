@@ -10,7 +10,7 @@ from portrait.server.storage.store import Store
 MAX_HISTORY_EVENTS = 10_000
 """A longer inline history is refused; of a longer recorded one the latest events are read."""
 _CLOCK_SKEW = timedelta(days=1)
-"""How far ahead of this server's clock an event's time may be."""
+"""Maximum time by which an event may be ahead of this server's clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _SHOPPERS_AT_A_TIME = 5_000
-"""Of a long list: between two parts of it others read."""
+"""Shoppers of one query; between two queries other callers read."""
 
 
 def listed(query: str, values: Sequence[T], place: str = "?") -> tuple[str, list[T]]:

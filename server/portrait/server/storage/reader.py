@@ -14,7 +14,7 @@ R = TypeVar("R")
 LOCK_SECONDS = 5.0
 """A read waits so long for a process that lets nobody else read."""
 _ROWS = 1_000
-"""Of a long result so many are held at a time."""
+"""Rows of a long result that are held in memory at a time."""
 
 
 class Reader:

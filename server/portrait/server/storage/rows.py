@@ -1,4 +1,4 @@
-"""What the store keeps, as rows of its tables and back."""
+"""Conversions between stored objects and rows of tables."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ EVENT_COLUMNS = Event._fields
 CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "source")
 SHOPPER_ID = 0
 EVENT_ID, TIME = (1 + EVENT_COLUMNS.index(name) for name in ("event_id", "time"))
-"""Where a row of an event has its shopper, its id and its time."""
+"""Positions of shopper, event id and time in a row of an event."""
 _EVENT_TYPES = {kind.value: kind for kind in EventType}
 
 

@@ -129,7 +129,7 @@ ALTER TABLE events_of_shoppers RENAME TO events;
 CREATE INDEX events_of_shopper ON events (shopper_id, time, arrival);
 """,
 )
-"""What makes a file of each version, from 0, one of the next."""
+"""Migrations: each brings a file from its version, counted from 0, to the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 _MAX_VACUUM_BYTES = 1 << 30

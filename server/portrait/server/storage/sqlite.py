@@ -52,7 +52,7 @@ _COUNT_EVENTS = (
     "(SELECT 1 FROM events WHERE shopper_id = shopper AND time <= ? LIMIT ?)) FROM asked"
 )
 _ROWS_AT_A_TIME = 500
-"""Of a long history: between two parts of it other calls go on."""
+"""Rows of a long history that are read at a time; other calls run between two parts."""
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
 _SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
 _CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
@@ -95,7 +95,7 @@ _LAST_CHANGE = "SELECT coalesce(max(number), 0) FROM item_changes"
 _CHANGES_OF_OTHERS = f"{_CHANGES} WHERE number > ? AND number <= ? AND writer != ? ORDER BY number"
 
 _MAX_VACUUM_STEPS = 64
-"""Of one call; the next one goes on."""
+"""Maximum vacuum steps of one call; the next call continues."""
 
 _log = structlog.get_logger(__name__)
 
@@ -185,7 +185,7 @@ class SqliteStore:
         return events
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
-        """How many events `history` would give of each of some shoppers."""
+        """Count the events that `history` would return for each shopper."""
         if not shopper_ids:
             return {}
         query = _COUNT_EVENTS.format(", ".join(["(?)"] * len(shopper_ids)))
@@ -215,7 +215,7 @@ class SqliteStore:
         await self._write(_record_consents, shopper_id, rows)
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """Whether a shopper granted each purpose."""
+        """Return the decision of a shopper on each purpose."""
         rows = await self._reader.rows(_CONSENTS, (shopper_id,))
         return {Purpose(purpose): bool(granted) for purpose, granted in rows}
 
@@ -237,7 +237,7 @@ class SqliteStore:
         return await self._write(lambda connection: connection.execute(_DECLARE, values).rowcount > 0)
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
-        """What a shopper declared."""
+        """Return the demographics that a shopper declared."""
         for age_band, gender, region, declared_at, source in await self._reader.rows(_DEMOGRAPHICS, (shopper_id,)):
             return Demographics(age_band, gender, region, moment(declared_at), source)
         return None

@@ -1,4 +1,4 @@
-"""What the gateway asks of a store. One file beside this one is one kind of store."""
+"""The interface of a store. Each other module of this folder that implements it is one kind of store."""
 
 from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class RecordedEvent:
 
 
 class Recorded(Enum):
-    """What became of an event that was to be stored."""
+    """The outcome of recording an event."""
 
     NEW = auto()
     KNOWN = auto()
@@ -38,7 +38,7 @@ class Recorded(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was removed of a shopper."""
+    """The data that a deletion removed."""
 
     events: int
     at: datetime
@@ -120,7 +120,7 @@ class Store(Protocol):
         ...
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
-        """How many events `history` would give of each of some shoppers; costs little of what reading them does."""
+        """Count the events that `history` would return for each shopper; much cheaper than reading them."""
         ...
 
     def version(self, shopper_id: str) -> Hashable:
@@ -152,7 +152,7 @@ class Store(Protocol):
         ...
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """Whether a shopper granted each purpose, by what counts; one of which they said nothing is not there."""
+        """Return the decision in force on each purpose, True for a grant; purposes without a decision are left out."""
         ...
 
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
@@ -172,7 +172,7 @@ class Store(Protocol):
         ...
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
-        """What a shopper declared; None if nothing. Whether it may be shown, the caller has to ask."""
+        """Return the demographics that a shopper declared; None without any. The caller checks consent."""
         ...
 
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is kept of shoppers who were forgotten: a hash of their ids, and when.
+"""Tombstones of deleted shoppers: a hash of the id and the time of deletion.
 
 So a log that is sent, or trained on, again does not bring them back.
 """

@@ -170,7 +170,7 @@ class Writer:
         return group
 
     def _results(self, group: Sequence[_Job]) -> list[Any]:
-        """What each of a group is answered; neighbours who ask for the same work have it done together."""
+        """Return the result of each job of a group; consecutive jobs of the same work run together."""
         results: list[Any] = []
         for work, jobs in groupby(group, key=attrgetter("work")):
             results += work(self._connection, [job.argument for job in jobs])

@@ -67,7 +67,7 @@ def _has_gpu_runtime() -> bool:
 
 
 def instances(repository: Path, model: str) -> int:
-    """How many batches a model runs at one time, by its configuration; `count_instances` knows the devices.
+    """Return the batches that a model runs at one time, by its configuration; `count_instances` knows the devices.
 
     Raises:
         TritonError: the model has no config.pbtxt, or Triton's schema does not know what it says.

@@ -31,7 +31,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
 _LOOK_SECONDS = 0.25
-"""How often the processes of the models are looked at. One that is dead in two looks has not been ended by Triton."""
+"""Seconds between checks of the model processes. A process that is dead in two checks was not ended by Triton."""
 _PORTS = range(20_000, 32_000)
 """Below those that Linux gives to outgoing connections: one of these could hold the port when Triton restarts."""
 
@@ -60,11 +60,11 @@ class EmbeddedTriton:
         self._changing = asyncio.Lock()
         self._metrics_port = _free_port()
         self.ready = False
-        """Whether the server runs and every release is loaded."""
+        """True while the server runs with every release loaded."""
         self.restarts = 0
-        """How often it had to be started again."""
+        """Number of restarts."""
         self.model_process_deaths = 0
-        """How many processes of models died while Triton ran; each led to a restart."""
+        """Number of model processes that died while Triton ran; each led to a restart."""
 
     @property
     def url(self) -> str:
@@ -74,7 +74,7 @@ class EmbeddedTriton:
 
     @property
     def metrics_url(self) -> str:
-        """Where it serves its own Prometheus metrics."""
+        """URL of Triton's own Prometheus metrics."""
         return f"http://127.0.0.1:{self._metrics_port}/metrics"
 
     @property
@@ -154,7 +154,7 @@ class EmbeddedTriton:
         """
         if self.ready and self._process is not None:
             self.ready = False
-            _log.error("triton killed", extra={"reason": "the process of a model does not work", "model": model})
+            _log.error("triton_killed", extra={"reason": "the process of a model does not work", "model": model})
             self._process.kill()
 
     async def stop(self) -> None:
@@ -203,13 +203,13 @@ class EmbeddedTriton:
         process.kill()
         stable = time.monotonic() - self._began > _STABLE_SECONDS
         self._pause = 0.0 if stable else min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-        _log.error("triton died", extra={"exit_code": code, "restart_in_seconds": self._pause})
+        _log.error("triton_died", extra={"exit_code": code, "restart_in_seconds": self._pause})
         await asyncio.sleep(self._pause)
         self.restarts += 1
         try:
             await self._restart(process, workspace)
         except (TritonError, OSError):
-            _log.exception("triton could not be restarted")
+            _log.exception("triton_restart_failed")
         self._began = time.monotonic()
 
     async def _check_models(self, process: ServerProcess) -> None:
@@ -227,7 +227,7 @@ class EmbeddedTriton:
         self.model_process_deaths += len(died)
         self.ready = False
         for each in died:
-            _log.error("model process died", extra={"model": each.model, "release": each.release, "pid": each.pid})
+            _log.error("model_process_died", extra={"model": each.model, "release": each.release, "pid": each.pid})
         process.kill()
 
     async def _restart(self, process: ServerProcess, workspace: Workspace) -> None:
@@ -245,7 +245,7 @@ class EmbeddedTriton:
                 await self._load(self._releases)
             except TritonError:
                 # A folder that was cleared away, perhaps: the release that matters most answers.
-                _log.exception("triton is back without some of its releases")
+                _log.exception("triton_releases_missing")
             self.ready = bool(self._releases)
 
     async def _load(self, releases: list[int]) -> None:

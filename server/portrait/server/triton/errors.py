@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded Triton."""
+"""Errors of the embedded Triton."""
 
 
 class TritonError(Exception):

@@ -1,4 +1,4 @@
-"""Where the Triton server of the wheel `nvidia-pytriton` lies, and what it needs around it."""
+"""The installation of the Triton server of the wheel `nvidia-pytriton`: its path and its environment."""
 
 import ctypes.util
 import os
@@ -74,7 +74,7 @@ def _require_libpython(installation: Installation) -> None:
 
 
 def _library_folders() -> list[Path]:
-    """Where the interpreter may keep its shared library; builds that were moved know their old LIBDIR only."""
+    """Folders that may hold the interpreter's shared library; a relocated build knows only its old LIBDIR."""
     return [Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib"), Path(sys.base_prefix) / "lib"]
 
 

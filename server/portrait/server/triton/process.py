@@ -52,7 +52,7 @@ class ServerProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the latest run has not ended."""
+        """True while the latest run has not ended."""
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:

@@ -18,7 +18,7 @@ from portrait.server.triton.errors import TritonError
 
 _SECONDS = 5.0
 _NAME, _VALUE = re.compile(r"[A-Za-z0-9_.-]+"), re.compile(r"[!-~]+( +[!-~]+)*")
-"""Of a header: what gRPC sends."""
+"""Valid names and values of a gRPC header."""
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _TRIES = 3
 
@@ -75,7 +75,7 @@ class RemoteTriton:
             except InferenceServerException as error:
                 raise TritonError(f"{model} can't be unloaded at {self.url}: {error.message()}") from error
             await self._load_again(client, model, versions)
-        _log.warning("model reloaded", model=model, releases=versions)
+        _log.warning("model_reloaded", model=model, releases=versions)
 
     async def _load_again(self, client: InferenceServerClient, model: str, versions: Sequence[int]) -> None:
         """Load a model that was unloaded: without it nobody is served, so one failure is not the end."""
@@ -87,8 +87,13 @@ class RemoteTriton:
         await load_model(client, self._repository, model, versions, headers=self._headers)
 
     async def _has(self, client: InferenceServerClient, release: int) -> bool:
+<<<<<<< HEAD
         """Whether all models of a release answer; every caller may ask that."""
         for model in list_models(self._repository, release):
+=======
+        """Return True if all models of a release answer; this needs no admin rights."""
+        for model in models(self._repository, release):
+>>>>>>> main
             if not await client.is_model_ready(model, str(release), client_timeout=_SECONDS):
                 return False
         return True

@@ -10,12 +10,12 @@ from portrait.server.triton.errors import TritonError
 _FOLDER = Path("/dev/shm")  # noqa: S108
 _MIB = 1024 * 1024
 _PROCESS_MIB = 2
-"""What a model process needs at least: the MiB that Triton gives it at its start, and the first one that it grows by.
-Regions grow with the largest requests and never shrink."""
+"""Minimum shared memory of a model process: the MiB that it starts with and the first MiB that it grows by. Regions
+grow with the largest requests and never shrink."""
 
 
 def require_shared_memory(repository: Path, release: int) -> None:
-    """Look whether a release that is not loaded yet finds the shared memory that it needs.
+    """Require the shared memory that a release needs to be loaded.
 
     Raises:
         TritonError: it does not; the message says how much is missing. Or its models can't be read.
@@ -32,7 +32,7 @@ def require_shared_memory(repository: Path, release: int) -> None:
 
 
 def says_full(message: str) -> bool:
-    """Whether Triton says by an error that the shared memory is full."""
+    """Return True if an error of Triton means that the shared memory is full."""
     return "shared memory" in message and "No space left" in message
 
 

@@ -1,4 +1,4 @@
-"""What a Triton keeps outside of the repository while it runs: a temporary folder and shared-memory regions.
+"""The workspace of a running Triton outside of the repository: a temporary folder and shared-memory regions.
 
 Both carry one random name, and the folder holds a file that its owner keeps locked. So whoever starts next can tell
 what was left by an owner that was killed, even across containers, and clear it away. The folder is open to its user
@@ -27,7 +27,7 @@ _RANDOM_BYTES = 8
 _LOCK = "lock"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 _SHORT = Path("/tmp")  # noqa: S108
-"""Where the folder is made if the temporary folder's own path is too long, or not plain."""
+"""Parent of the folder if the path of the temporary folder is too long or has special characters."""
 _PLAIN = re.compile(r"[A-Za-z0-9_./%+,:@=-]+")
 """Triton starts the processes of models by a shell, without quotes, in whatever locale there is."""
 _LOOK_SECONDS = 0.01
@@ -63,17 +63,17 @@ class Workspace:
 
     @property
     def grpc_address(self) -> str:
-        """What Triton is told to listen on."""
+        """The address that Triton listens on."""
         return f"unix:{quote(os.fsencode(self.folder / _SOCKET))}"  # gRPC takes it for a URI
 
     @property
     def url(self) -> str:
-        """Where it listens, then."""
+        """The URL of that address for clients."""
         return f"{self.grpc_address}:{_PORT}"
 
     @property
     def shared_memory_prefix(self) -> str:
-        """How the names of the regions begin."""
+        """Prefix of the names of the shared-memory regions."""
         return _shared_memory_prefix(self.folder)
 
     @asynccontextmanager

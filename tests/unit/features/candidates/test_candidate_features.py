@@ -1,4 +1,4 @@
-"""What the ranker is told of candidates, by hand."""
+"""The ranker's candidate features, worked out by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Who lends to cold items, and what."""
+=======
+"""Neighbours that lend to cold items, and the weights that they lend."""
+>>>>>>> main
 
 from pathlib import Path
 

@@ -86,11 +86,19 @@ def test_threads_agree() -> None:
 def test_thousands_of_titles_take_less_than_a_request() -> None:
     titles = [f"Stainless Steel Water Bottle {number} with Straw, 飞利浦电动剃须刀" for number in range(5000)]
     for title in titles[:10]:
+<<<<<<< HEAD
         extract_keywords(title)
     start = time.perf_counter()
     for title in titles:
         extract_keywords(title)
     assert time.perf_counter() - start < 1.0
+=======
+        keywords(title)
+    start = time.process_time()
+    for title in titles:
+        keywords(title)
+    assert time.process_time() - start < 1.0
+>>>>>>> main
 
 
 @pytest.mark.parametrize(

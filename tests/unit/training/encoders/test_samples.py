@@ -27,7 +27,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def _context_end(corpus: Corpus, event: int) -> int:
-    """Where the events of an event's own moment begin, walked one by one."""
+    """Index of the first event of an event's own moment, found one by one."""
     start = corpus.starts[event // (3 * MAX_ENCODED_EVENTS)]
     while event > start and corpus.columns.time[event - 1] == corpus.columns.time[event]:
         event -= 1

@@ -1,4 +1,4 @@
-"""What a release says of its shoppers as a whole is what the log holds."""
+"""A release's statistics of its shoppers as a whole agree with the log."""
 
 import math
 from datetime import UTC, datetime, timedelta

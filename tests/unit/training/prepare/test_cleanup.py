@@ -1,4 +1,4 @@
-"""Which rows of a log are kept, and the reason of every other."""
+"""Cleaning: the rows of a log that are kept, and the reason of every rejected one."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Who was forgotten is left out of a data set, by the list that the gateway's state file gives."""
+"""Forgotten shoppers are left out of a data set, by the list that the gateway's state file gives."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""What heads know of a shopper at a moment: nothing of what came later."""
+"""Samples of trait heads: they hold nothing that came after their moment."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from portrait.server.admission.charges import Charge, set_charge
 from portrait.server.admission.costs import Kind, cost_of
 from portrait.server.admission.gate import End, Gate, Priority, Work
 from portrait.server.admission.turns import Turns
-from portrait.server.batching.share import Share, set_share
+from portrait.server.batching.caller_key import CallerKey, set_caller_key
 from portrait.server.errors import DeadlineExceeded
 from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method, current_deadline
 from portrait.server.rpc.interceptors.identity import identity
@@ -33,7 +33,7 @@ def admission(gates: Mapping[Kind, Gate], turns: Turns) -> Interceptor:
             if cost.background:
                 priority = Priority.BATCH
             # Apart by method: what a service upserts must not hold up what it recommends.
-            set_share(Share(f"{caller} {method.name}", background=priority is Priority.BATCH))
+            set_caller_key(CallerKey(f"{caller} {method.name}", background=priority is Priority.BATCH))
             deadline = current_deadline()
             ticket = await gate.enter(
                 Work(

@@ -76,7 +76,7 @@ class Batch:
                 total += entry.events
 
     @property
-    def unanswered(self) -> tuple[list[Entry], list[Entry]]:
+    def pending(self) -> tuple[list[Entry], list[Entry]]:
         """Entries without a result: those of short histories, and those of long ones."""
         left = [entry for entry in self.entries if entry.result is None]
         return [each for each in left if each.events <= _LONG_EVENTS], [

@@ -105,7 +105,7 @@ def item_message(item: Item) -> item_pb2.Item:
 
 
 def filter_of(message: item_pb2.ItemFilter) -> Filter:
-    """Which items may be shown."""
+    """Conditions that a recommended item must meet."""
     return Filter(
         categories=[tuple(category.names) for category in message.categories],
         brands=list(message.brands),

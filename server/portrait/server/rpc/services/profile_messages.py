@@ -240,7 +240,7 @@ def _rhythm(each: Rhythm) -> profile_pb2.ActivityPattern:
 
 
 def demographics_message(each: Demographics) -> demographics_pb2.Demographics:
-    """What a shopper declared."""
+    """Return the demographics that a shopper declared."""
     return demographics_pb2.Demographics(
         age_band=each.age_band,
         gender=each.gender,

@@ -70,7 +70,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         batch = Batch(request.shoppers)
         stored = await count_stored_events(self._store, [entry.shopper for entry in batch.entries], as_of)
         batch.limit_events(stored)
-        short, long = batch.unanswered
+        short, long = batch.pending
         # Those that the request brings are counted since it was read.
         await add_units(sum(history_units(each.events) for each in (*short, *long) if each.shopper.shopper_id))
         with self._registry.routes as routes:

@@ -30,14 +30,14 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _INSTALL = (
     "pip install '.[gpu]' in a checkout of Portrait, or pip install --index-url YOUR_INDEX 'shopper-portrait[gpu]'"
 )
-"""What `portrait.features.installation` says, which the Python of a Triton server may lack."""
+"""The text of `portrait.features.installation`, which the Python of a Triton server may lack."""
 _TYPES = {
     "TYPE_FP16": "tensor(float16)",
     "TYPE_FP32": "tensor(float)",
     "TYPE_INT32": "tensor(int32)",
     "TYPE_INT64": "tensor(int64)",
 }
-"""What ONNX Runtime calls the types that a configuration may name."""
+"""ONNX Runtime's names of the data types of a configuration."""
 
 
 class TritonPythonModel:
@@ -92,7 +92,7 @@ class TritonPythonModel:
             raise pb.TritonModelException(f"warm-up {sample['name']!r}: {fault}")
 
     def _fault(self, outputs: list[Array]) -> str | None:
-        """What is wrong with the numbers of an answer."""
+        """Return the fault of an answer's numbers; None if there is none."""
         for name, output in zip(self._outputs, outputs, strict=True):
             if not np.isfinite(output).all():
                 return f"output {name!r} is not finite"
@@ -164,7 +164,7 @@ def _on_gpu(path: str, config: dict[str, Any], outputs: list[str], device: int) 
 
 
 def _missing_for_cuda() -> str:
-    """What keeps ONNX Runtime from CUDA, in words."""
+    """Say why ONNX Runtime can't use CUDA."""
     version = f"onnxruntime {onnxruntime.__version__}"
     if _CUDA not in onnxruntime.get_available_providers():
         return f"{version} is a build without CUDA; in an environment without the extra `triton`, {_INSTALL}"
@@ -228,7 +228,7 @@ def _require_fit(config: dict[str, Any], session: Any) -> None:
 
 
 def _misfit(configured: dict[str, Any], real: Any, batched: bool) -> str | None:
-    """What of a configured tensor does not fit the graph's; a number of the graph must be that number."""
+    """Say how a configured tensor differs from the graph's; a fixed dimension must be that number."""
     shape = [length if isinstance(length, int) else -1 for length in real.shape]
     dims = [*([-1] if batched else []), *map(int, configured["dims"])]
     if real.type != _TYPES.get(configured["data_type"]):

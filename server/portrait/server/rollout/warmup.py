@@ -11,13 +11,13 @@ from portrait.server.profiles.compute import profile_of
 from portrait.server.profiles.profile import ALL_FIELDS
 from portrait.server.recommendation.ranking import RankRequest, RecommendRequest, rank, recommend
 
-TEXTS = 512
+MAX_TEXTS = 512
 """Texts that a new release encodes before it serves; at 200 a second it takes about as long as to load it."""
 _BATCH = 16
 """Few at a time, since the release that serves needs the cores meanwhile."""
 
 
-async def warm(engine: Engine, texts: Sequence[str]) -> None:
+async def warm_up(engine: Engine, texts: Sequence[str]) -> None:
     """Ask for profiles, recommendations and rankings of every size, and remember the embeddings of texts.
 
     What it asks reads all vectors of items, which a release leaves on the disk until then.
@@ -39,7 +39,7 @@ async def warm(engine: Engine, texts: Sequence[str]) -> None:
         await rank(engine, RankRequest((), now, candidates=nameless[:count]), deadline=None)
     for text in texts[:_BATCH]:
         await engine.texts.encode([text], None)
-    for first in range(_BATCH, min(TEXTS, len(texts)), _BATCH):
+    for first in range(_BATCH, min(MAX_TEXTS, len(texts)), _BATCH):
         await engine.texts.encode(texts[first : first + _BATCH], None)
 
 

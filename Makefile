@@ -25,6 +25,8 @@ protos: env ## Lint the contract and generate the stubs under clients/portrait/v
 	  --python_out=clients --pyi_out=clients protos/portrait/v1/*.proto
 	$(BIN)/python -m grpc_tools.protoc --proto_path=protos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  --grpc_python_out=clients --mypy_grpc_out=clients protos/portrait/v1/*_service.proto
+	$(BIN)/python clients/generate_aio.py && $(BIN)/ruff check --select I --fix --quiet clients/portrait/client/aio.py && \
+	  $(BIN)/ruff format --quiet clients/portrait/client/aio.py
 
 demo: env ## Logs to a served profile on public data; DATA=FOLDER for your own source.
 	$(BIN)/python clients/demo/demo.py $(if $(DATA),--data $(DATA))

@@ -127,7 +127,7 @@ def recorded(content: bytes) -> dict[int, RecordedEvent]:
     lines = content.splitlines(keepends=True)
     stored, ids = {}, set()
     for read in read_events(iter(lines), "log", find_currency(iter(lines), "log"), rejected.append):
-        [entry] = messages.record_request([(read.shopper_id, read.event)]).events
+        [entry] = messages.build_record_request([(read.shopper_id, read.event)]).events
         if not list(violations(entry)) and (key := (read.shopper_id, read.event.event_id)) not in ids:
             ids.add(key)
             stored[read.line] = read

@@ -29,7 +29,7 @@ def recorded(name: str) -> list[RecordedEvent]:
     rejected: list[RejectedRow] = []
     stored = {}
     for read in read_events(lines, name, find_currency(lines, name), rejected.append):
-        [entry] = messages.record_request([(read.shopper_id, read.event)]).events
+        [entry] = messages.build_record_request([(read.shopper_id, read.event)]).events
         if not list(violations(entry)):
             stored.setdefault((read.shopper_id, read.event.event_id), read)
     return list(stored.values())

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescript
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.json_format import MessageToDict
 
-from portrait.client.messages import read_embeddings, vector
+from portrait.client.messages import read_embeddings, read_vector
 from portrait.features.release.layout import MAX_RELEASE
 from portrait.server.rpc.services import messages as translation
 from portrait.v1 import profile_pb2, text_service_pb2
@@ -63,7 +63,7 @@ def test_a_vector_comes_back_as_it_was(count: int) -> None:
     numbers = np.random.default_rng(count).normal(size=count).astype(np.float32)
     message = translation.vector_message(numbers)
     assert message == profile_pb2.Vector(values=numbers.tolist())
-    assert vector(message) == array("f", numbers.tolist())
+    assert read_vector(message) == array("f", numbers.tolist())
     assert profile_pb2.Vector.FromString(message.SerializeToString()) == message
 
 

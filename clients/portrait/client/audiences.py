@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.client.messages import timestamp
+from portrait.client.messages import build_timestamp
 from portrait.v1 import audience_service_pb2, customer_value_pb2, item_pb2
 
 
@@ -106,7 +106,7 @@ class AudiencePage:
     members: tuple[AudienceMember, ...] = field(default=())
 
 
-def audience(criteria: Sequence[Criterion], look_alike: LookAlike | None) -> audience_service_pb2.Audience:
+def build_audience(criteria: Sequence[Criterion], look_alike: LookAlike | None) -> audience_service_pb2.Audience:
     """An audience as a message.
 
     Raises:
@@ -151,7 +151,7 @@ def _criterion(value: Criterion) -> audience_service_pb2.Criterion:
         case ActivityCriterion():
             return kind(
                 activity=audience_service_pb2.ActivityCriterion(
-                    since=timestamp(value.since), before=timestamp(value.before)
+                    since=build_timestamp(value.since), before=build_timestamp(value.before)
                 )
             )
 

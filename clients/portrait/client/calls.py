@@ -4,14 +4,17 @@ The synchronous and the asynchronous client both run these.
 """
 
 import functools
+import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from importlib import import_module
 from itertools import count, islice
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
+import portrait.v1
 from portrait.client import messages
 from portrait.client.arguments import bind, check, check_each
 from portrait.client.audiences import (
@@ -19,7 +22,7 @@ from portrait.client.audiences import (
     AudienceSummary,
     Criterion,
     LookAlike,
-    audience,
+    build_audience,
     read_page,
     read_summary,
 )
@@ -37,7 +40,7 @@ from portrait.client.results import (
     Embeddings,
     Event,
     Filter,
-    Forgotten,
+    ForgetSummary,
     Item,
     Permission,
     ProfileExplanation,
@@ -50,21 +53,13 @@ from portrait.client.results import (
 )
 from portrait.v1 import (
     audience_service_pb2,
-    audience_service_pb2_grpc,
     catalogue_service_pb2,
-    catalogue_service_pb2_grpc,
     consent_service_pb2,
-    consent_service_pb2_grpc,
-    event_service_pb2_grpc,
     explanation_service_pb2,
-    explanation_service_pb2_grpc,
     item_pb2,
     profile_service_pb2,
-    profile_service_pb2_grpc,
     recommendation_service_pb2,
-    recommendation_service_pb2_grpc,
     text_service_pb2,
-    text_service_pb2_grpc,
 )
 
 R = TypeVar("R")
@@ -79,7 +74,7 @@ class Call(Generic[R]):
     """One call."""
 
     method: str
-    """Name of the method in `Stubs`."""
+    """Name of the RPC."""
     request: Any
     read: Callable[[Any], R]
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -97,36 +92,18 @@ def _checked(build: Callable[P, Call[R]]) -> Callable[P, Call[R]]:
     return checking
 
 
-class Stubs:
-    """The generated stubs of all services over one channel."""
-
-    def __init__(self, channel: Any) -> None:
-        events = event_service_pb2_grpc.EventServiceStub(channel)
-        profiles = profile_service_pb2_grpc.ProfileServiceStub(channel)
-        recommendations = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
-        catalogues = catalogue_service_pb2_grpc.CatalogueServiceStub(channel)
-        consents = consent_service_pb2_grpc.ConsentServiceStub(channel)
-        explanations = explanation_service_pb2_grpc.ExplanationServiceStub(channel)
-        audiences = audience_service_pb2_grpc.AudienceServiceStub(channel)
-        self.methods: dict[str, Callable[..., Any]] = {
-            "RecordEvents": events.RecordEvents,
-            "GetProfile": profiles.GetProfile,
-            "BatchGetProfiles": profiles.BatchGetProfiles,
-            "Recommend": recommendations.Recommend,
-            "Rank": recommendations.Rank,
-            "EncodeTexts": text_service_pb2_grpc.TextServiceStub(channel).EncodeTexts,
-            "ExplainRecommendation": explanations.ExplainRecommendation,
-            "ExplainProfile": explanations.ExplainProfile,
-            "UpsertItems": catalogues.UpsertItems,
-            "DeleteItems": catalogues.DeleteItems,
-            "GetItem": catalogues.GetItem,
-            "FindAudience": audiences.FindAudience,
-            "EstimateAudience": audiences.EstimateAudience,
-            "SetConsents": consents.SetConsents,
-            "GetConsents": consents.GetConsents,
-            "SetDemographics": consents.SetDemographics,
-            "ForgetShopper": consents.ForgetShopper,
-        }
+def stub_methods(channel: Any) -> dict[str, Callable[..., Any]]:
+    """Return the methods of the generated stubs of all services over one channel, by name of the RPC."""
+    methods: dict[str, Callable[..., Any]] = {}
+    for module in pkgutil.iter_modules(portrait.v1.__path__):
+        if not module.name.endswith("_service_pb2"):
+            continue
+        services = import_module(f"portrait.v1.{module.name}").DESCRIPTOR.services_by_name.values()
+        stubs = import_module(f"portrait.v1.{module.name}_grpc")
+        for service in services:
+            stub = getattr(stubs, f"{service.name}Stub")(channel)
+            methods |= {method.name: getattr(stub, method.name) for method in service.methods}
+    return methods
 
 
 def record_events(events: Iterable[tuple[str, Event]]) -> Iterator[Call[RecordSummary]]:
@@ -139,11 +116,11 @@ def record_events(events: Iterable[tuple[str, Event]]) -> Iterator[Call[RecordSu
         if not part:
             return
         check_each(part, tuple[str, Event], "events", first)
-        read = functools.partial(messages.read_recorded, first=first)
-        yield Call("RecordEvents", messages.record_request(part), read, {"events": part})
+        read = functools.partial(messages.read_record_summary, first=first)
+        yield Call("RecordEvents", messages.build_record_request(part), read, {"events": part})
 
 
-def total(parts: Sequence[RecordSummary]) -> RecordSummary:
+def sum_record_summaries(parts: Sequence[RecordSummary]) -> RecordSummary:
     """What became of all events of several calls."""
     return RecordSummary(
         sum(part.accepted for part in parts),
@@ -167,12 +144,12 @@ def get_profile(
 ) -> Call[Profile]:
     """One profile."""
     request = profile_service_pb2.GetProfileRequest(
-        shopper=messages.shopper(shopper),
-        as_of=messages.timestamp(as_of),
+        shopper=messages.build_shopper(shopper),
+        as_of=messages.build_timestamp(as_of),
         fields=_mask(fields),
         labels=labels,
         label_examples=[
-            profile_service_pb2.LabelExamples(label=label, shoppers=map(messages.shopper, examples))
+            profile_service_pb2.LabelExamples(label=label, shoppers=map(messages.build_shopper, examples))
             for label, examples in label_examples.items()
         ],
         allow_degraded=allow_degraded,
@@ -186,8 +163,8 @@ def batch_get_profiles(
 ) -> Call[list[Profile | ProfileError]]:
     """Many profiles."""
     request = profile_service_pb2.BatchGetProfilesRequest(
-        shoppers=[messages.shopper(each) for each in shoppers],
-        as_of=messages.timestamp(as_of),
+        shoppers=[messages.build_shopper(each) for each in shoppers],
+        as_of=messages.build_timestamp(as_of),
         fields=_mask(fields),
         allow_degraded=allow_degraded,
     )
@@ -208,13 +185,13 @@ def recommend(
 ) -> Call[Ranking]:
     """The best items of a catalogue."""
     request = recommendation_service_pb2.RecommendRequest(
-        shopper=messages.shopper(shopper),
+        shopper=messages.build_shopper(shopper),
         catalogue=catalogue,
         query=query,
         k=k,
-        filter=messages.filter_(filter) if filter else None,
+        filter=messages.build_filter(filter) if filter else None,
         exclude_seen=exclude_seen,
-        as_of=messages.timestamp(as_of),
+        as_of=messages.build_timestamp(as_of),
         allow_degraded=allow_degraded,
         max_per_category=max_per_category,
     )
@@ -231,15 +208,13 @@ def rank(
     allow_degraded: bool,
 ) -> Call[Ranking]:
     """The caller's candidates in order."""
+    items = [Item(each) if isinstance(each, str) else each for each in candidates]
     request = recommendation_service_pb2.RankRequest(
-        shopper=messages.shopper(shopper),
+        shopper=messages.build_shopper(shopper),
         catalogue=catalogue,
         query=query,
-        candidates=[
-            recommendation_service_pb2.RankCandidate(item=messages.item(Item(each) if isinstance(each, str) else each))
-            for each in candidates
-        ],
-        as_of=messages.timestamp(as_of),
+        candidates=[recommendation_service_pb2.RankCandidate(item=messages.build_item(each)) for each in items],
+        as_of=messages.build_timestamp(as_of),
         allow_degraded=allow_degraded,
     )
     return Call("Rank", request, messages.read_ranking)
@@ -257,11 +232,11 @@ def explain_recommendation(
 ) -> Call[RankingExplanation]:
     """Why an item has its score."""
     request = explanation_service_pb2.ExplainRecommendationRequest(
-        shopper=messages.shopper(shopper),
+        shopper=messages.build_shopper(shopper),
         catalogue=catalogue,
         query=query,
         item_id=item_id,
-        as_of=messages.timestamp(as_of),
+        as_of=messages.build_timestamp(as_of),
     )
     return Call("ExplainRecommendation", request, messages.read_ranking_explanation)
 
@@ -274,8 +249,8 @@ def explain_profile(
     if interest and trait:
         raise ValueError("an interest or a trait can be explained, not both")
     request = explanation_service_pb2.ExplainProfileRequest(
-        shopper=messages.shopper(shopper),
-        as_of=messages.timestamp(as_of),
+        shopper=messages.build_shopper(shopper),
+        as_of=messages.build_timestamp(as_of),
         interest=item_pb2.CategoryPath(names=interest) if interest else None,
         trait=trait or None,
     )
@@ -286,9 +261,9 @@ def explain_profile(
 def upsert_items(items: Sequence[Item], catalogue: str) -> Call[UpsertSummary]:
     """Add or replace items."""
     request = catalogue_service_pb2.UpsertItemsRequest(
-        catalogue=catalogue, items=[messages.item(each) for each in items]
+        catalogue=catalogue, items=[messages.build_item(each) for each in items]
     )
-    return Call("UpsertItems", request, messages.read_upserted)
+    return Call("UpsertItems", request, messages.read_upsert_summary)
 
 
 @_checked
@@ -311,7 +286,7 @@ def find_audience(
 ) -> Call[AudiencePage]:
     """Shoppers who meet criteria; answered with a stream of pages."""
     request = audience_service_pb2.FindAudienceRequest(
-        audience=audience(criteria, look_alike), page_size=page_size, page_token=page_token
+        audience=build_audience(criteria, look_alike), page_size=page_size, page_token=page_token
     )
     return Call("FindAudience", request, read_page)
 
@@ -319,14 +294,14 @@ def find_audience(
 @_checked
 def estimate_audience(criteria: Sequence[Criterion], look_alike: LookAlike | None) -> Call[AudienceSummary]:
     """How many shoppers meet criteria."""
-    request = audience_service_pb2.EstimateAudienceRequest(audience=audience(criteria, look_alike))
+    request = audience_service_pb2.EstimateAudienceRequest(audience=build_audience(criteria, look_alike))
     return Call("EstimateAudience", request, read_summary)
 
 
 @_checked
 def set_consents(shopper_id: str, consents: Sequence[Consent]) -> Call[Mapping[Purpose, Permission]]:
     """Record what a shopper allows."""
-    return Call("SetConsents", messages.consents_request(shopper_id, consents), messages.read_permissions)
+    return Call("SetConsents", messages.build_consents_request(shopper_id, consents), messages.read_permissions)
 
 
 @_checked
@@ -346,7 +321,7 @@ def set_demographics(shopper_id: str, age: int | None, gender: str, region: str,
 
 
 @_checked
-def forget_shopper(shopper_id: str) -> Call[Forgotten]:
+def forget_shopper(shopper_id: str) -> Call[ForgetSummary]:
     """Remove all that is recorded of a shopper."""
     request = consent_service_pb2.ForgetShopperRequest(shopper_id=shopper_id)
-    return Call("ForgetShopper", request, messages.read_forgotten)
+    return Call("ForgetShopper", request, messages.read_forget_summary)

@@ -19,7 +19,7 @@ from portrait.client.results import (
     EventEffect,
     EventType,
     Filter,
-    Forgotten,
+    ForgetSummary,
     Item,
     ItemEffect,
     Permission,
@@ -64,7 +64,7 @@ _ENTRY = re.compile(r"(events|items)\[\d+\]\.(event\.)?")
 """What a rejected field's path begins with: the entry's place in one call, which a caller may not know."""
 
 
-def timestamp(time: datetime | None) -> Timestamp | None:
+def build_timestamp(time: datetime | None) -> Timestamp | None:
     """A time as a message; a naive one is UTC."""
     if time is None:
         return None
@@ -73,12 +73,12 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     return message
 
 
-def event(value: Event) -> event_pb2.Event:
+def build_event(value: Event) -> event_pb2.Event:
     """An event as a message."""
     message = event_pb2.Event(
         event_id=value.event_id,
         type=_TYPES[EventType(value.type)],
-        time=timestamp(value.time),
+        time=build_timestamp(value.time),
         item_id=value.item_id,
         catalogue=value.catalogue,
         query=value.query,
@@ -89,14 +89,14 @@ def event(value: Event) -> event_pb2.Event:
     return message
 
 
-def shopper(value: Shopper) -> shopper_pb2.ShopperRef:
+def build_shopper(value: Shopper) -> shopper_pb2.ShopperRef:
     """A shopper's id, or a history, as a message."""
     if isinstance(value, str):
         return shopper_pb2.ShopperRef(shopper_id=value)
-    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[event(each) for each in value]))
+    return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[build_event(each) for each in value]))
 
 
-def item(value: Item) -> item_pb2.Item:
+def build_item(value: Item) -> item_pb2.Item:
     """An item as a message."""
     return item_pb2.Item(
         item_id=value.item_id,
@@ -108,7 +108,7 @@ def item(value: Item) -> item_pb2.Item:
     )
 
 
-def filter_(value: Filter) -> item_pb2.ItemFilter:
+def build_filter(value: Filter) -> item_pb2.ItemFilter:
     """A filter as a message."""
     return item_pb2.ItemFilter(
         categories=[item_pb2.CategoryPath(names=path) for path in value.categories],
@@ -119,20 +119,20 @@ def filter_(value: Filter) -> item_pb2.ItemFilter:
     )
 
 
-def record_request(events: Iterable[tuple[str, Event]]) -> event_service_pb2.RecordEventsRequest:
+def build_record_request(events: Iterable[tuple[str, Event]]) -> event_service_pb2.RecordEventsRequest:
     """Events and their shoppers as a request."""
     return event_service_pb2.RecordEventsRequest(
-        events=[event_service_pb2.ShopperEvent(shopper_id=who, event=event(what)) for who, what in events]
+        events=[event_service_pb2.ShopperEvent(shopper_id=who, event=build_event(what)) for who, what in events]
     )
 
 
-def consents_request(shopper_id: str, consents: Iterable[Consent]) -> consent_service_pb2.SetConsentsRequest:
+def build_consents_request(shopper_id: str, consents: Iterable[Consent]) -> consent_service_pb2.SetConsentsRequest:
     """What a shopper said as a request."""
     said = [
         consent_service_pb2.Consent(
             purpose=_PURPOSES[Purpose(each.purpose)],
             decision="CONSENT_DECISION_GRANTED" if each.granted else "CONSENT_DECISION_WITHDRAWN",
-            time=timestamp(each.time),
+            time=build_timestamp(each.time),
             notice=each.notice,
             source=each.source,
         )
@@ -171,12 +171,12 @@ def read_consents(message: consent_service_pb2.GetConsentsResponse) -> Consents:
     return Consents(read_permissions(message), records)
 
 
-def read_forgotten(message: consent_service_pb2.ForgetShopperResponse) -> Forgotten:
+def read_forget_summary(message: consent_service_pb2.ForgetShopperResponse) -> ForgetSummary:
     """What was removed of a shopper."""
-    return Forgotten(message.event_count, message.forgotten_at.ToDatetime(tzinfo=UTC))
+    return ForgetSummary(message.event_count, message.forgotten_at.ToDatetime(tzinfo=UTC))
 
 
-def read_recorded(response: event_service_pb2.RecordEventsResponse, first: int) -> RecordSummary:
+def read_record_summary(response: event_service_pb2.RecordEventsResponse, first: int) -> RecordSummary:
     """What became of recorded events; `first` is the place of the response's first event among all that are sent."""
     return RecordSummary(
         response.accepted,
@@ -189,7 +189,7 @@ def read_recorded(response: event_service_pb2.RecordEventsResponse, first: int) 
     )
 
 
-def read_upserted(response: catalogue_service_pb2.UpsertItemsResponse) -> UpsertSummary:
+def read_upsert_summary(response: catalogue_service_pb2.UpsertItemsResponse) -> UpsertSummary:
     """What became of upserted items."""
     return UpsertSummary(response.stored, tuple(_rejection(each.index, each.error) for each in response.errors))
 
@@ -277,7 +277,7 @@ def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings
     return Embeddings(rows, message.release)
 
 
-def vector(message: profile_pb2.Vector) -> "array[float]":
+def read_vector(message: profile_pb2.Vector) -> "array[float]":
     """Read a vector's numbers."""
     return _numbers(message)
 

@@ -1,18 +1,10 @@
 """Profiles as the client gives them; the fields of each part are those of its message in the contract."""
 
 from array import array
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from google.protobuf.descriptor import EnumDescriptor
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from portrait.client.messages import vector
+from portrait.client.message_reader import read_message
 from portrait.v1 import demographics_pb2, profile_pb2, profile_service_pb2
 
 Path = tuple[str, ...]
@@ -307,26 +299,15 @@ class ProfileError:
     """The cause in one word, for example `SHOPPER_UNKNOWN`."""
 
 
-_KINDS: dict[str, Callable[..., Any]] = {
-    kind.__name__: kind
-    for kind in (
-        Interest, Keyword, PriceBand, Aversion, BrandAffinity, DiscountSensitivity, SessionCategory, SessionIntent,
-        QueryIntent, PurchaseCycle, CustomerValue, ActivityPattern, Demographics, LabelInterest, SummarySentence,
-        AbsentField, Trait, Profile,
-    )
-}  # fmt: skip
-"""What each message is read as, by its name."""
-
-
 def read_profile(message: profile_pb2.Profile) -> Profile:
     """A profile of a response."""
-    profile: Profile = _read(message)
+    profile: Profile = read_message(message)
     return profile
 
 
 def read_demographics(message: demographics_pb2.Demographics) -> Demographics:
     """What a shopper declared."""
-    demographics: Demographics = _read(message)
+    demographics: Demographics = read_message(message)
     return demographics
 
 
@@ -338,42 +319,3 @@ def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list
         else ProfileError(each.error.code, each.error.field, each.error.message, each.error.reason)
         for each in message.results
     ]
-
-
-def _read(message: Message) -> Any:
-    """A message as the dataclass of its name; what a later server adds is passed over."""
-    name = message.DESCRIPTOR.name
-    known = _names(name)
-    return _KINDS[name](
-        **{field.name: _value(message, field) for field in message.DESCRIPTOR.fields if field.name in known}
-    )
-
-
-@cache
-def _names(name: str) -> frozenset[str]:
-    return frozenset(field.name for field in fields(_KINDS[name]))  # type: ignore[arg-type]
-
-
-def _value(message: Message, field: Any) -> Any:
-    """The value of a field; `field` is its descriptor, whose type depends on protobuf's implementation."""
-    value = getattr(message, field.name)
-    if field.is_repeated:
-        return tuple(map(_read, value)) if field.message_type else tuple(value)
-    if field.has_presence and not message.HasField(field.name):
-        return None
-    if isinstance(value, Timestamp):
-        return value.ToDatetime(tzinfo=UTC)
-    if isinstance(value, Duration):
-        return value.ToTimedelta()
-    if isinstance(value, profile_pb2.Vector):
-        return vector(value)
-    if field.message_type:
-        return _read(value)
-    return _choice(field.enum_type, value) if field.enum_type else value
-
-
-def _choice(choices: EnumDescriptor, number: int) -> str:
-    """The name of a value of an enum, without what all of them begin with; the number, if it is of a later contract."""
-    names = choices.values_by_number
-    prefix = names[0].name.removesuffix("UNSPECIFIED")
-    return names[number].name.removeprefix(prefix).lower() if number in names else str(number)

@@ -95,7 +95,7 @@ class Consents:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class ForgetSummary:
     """What was removed of a shopper."""
 
     event_count: int

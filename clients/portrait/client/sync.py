@@ -1,27 +1,12 @@
-"""The synchronous client."""
+"""The synchronous client. `aio.py` is generated from this module: run `make protos` after a change."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar, Unpack
-
-import grpc
+from typing import Unpack
 
 from portrait.client import calls
-from portrait.client.arguments import check
 from portrait.client.audiences import AudiencePage, AudienceSummary, Criterion, LookAlike
-from portrait.client.calls import Call, Stubs
-from portrait.client.channels import (
-    Option,
-    Tls,
-    check_address,
-    merge_options,
-)
-from portrait.client.diagnosis import explain_failure
-from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
-from portrait.client.errors import from_rpc
-from portrait.client.options import CallOptions, ClientOptions, Metadata
+from portrait.client.options import CallOptions
 from portrait.client.profiles import Demographics, Profile, ProfileError
 from portrait.client.results import (
     Consent,
@@ -29,7 +14,7 @@ from portrait.client.results import (
     Embeddings,
     Event,
     Filter,
-    Forgotten,
+    ForgetSummary,
     Item,
     Permission,
     ProfileExplanation,
@@ -40,127 +25,47 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
-from portrait.client.retries import Retries
+from portrait.client.sync_channel import SyncChannel
 
-R = TypeVar("R")
-
-_INTERCEPTORS: Any = Sequence[grpc.UnaryUnaryClientInterceptor | grpc.UnaryStreamClientInterceptor]  # type: ignore[type-arg]
-Interceptor: TypeAlias = "grpc.UnaryUnaryClientInterceptor[Any, Any] | grpc.UnaryStreamClientInterceptor[Any, Any]"
-
-_NONE: Mapping[str, Sequence[Shopper]] = {}
+_NO_EXAMPLES: Mapping[str, Sequence[Shopper]] = {}
 
 
-class Client:
-    """Calls a gateway. Safe to share between threads; one channel for all calls.
+class Client(SyncChannel):
+    """Calls a gateway over one channel. Threads may share a client.
 
     Args:
         address: host:port of the gateway, [IPv6 address]:port, or unix:PATH of its socket.
-        tls: how to recognise the server; None for plain text.
-        timeout: seconds that a call may take, retries included, where it says nothing else.
-        caller: who calls, for example the name of a service: while a gateway is overloaded, no caller gets all of it.
-            A certificate says it better (`tls`); without either the address counts. 1 to 128 letters, digits, `._:@/-`.
-        priority: `batch` where nobody waits for the answers: it gets what `interactive` calls leave.
+        tls: certificates of server and caller; None for plain text.
+        timeout: default time limit of a call in seconds, retries included.
+        caller: name of the caller, for example of a service: 1 to 128 letters, digits, `._:@/-`. An overloaded gateway
+            divides its capacity between callers. A client certificate (`tls`) takes precedence; without either, the
+            caller is its address.
+        priority: `batch` if nobody waits for the responses: such calls get the capacity that `interactive` ones leave.
         metadata: sent with every call, for example the tenant that a proxy routes by.
-        interceptors: run round every try of a call, the first outermost.
-        channel_options: arguments of the gRPC channel, in place of the client's own or beside them.
+        interceptors: run around every attempt of a call, the first outermost.
+        channel_options: arguments of the gRPC channel; they override the client's own.
 
     Every method also takes `timeout`, `metadata` and `request_id`: see `CallOptions`.
 
     Raises:
-        TypeError: an argument is of another type than it takes; so does every method.
-        ValueError: an argument has a value that it can't have, as an address with `http://`; so does every method.
+        TypeError: an argument has the wrong type. Every method raises it too.
+        ValueError: an argument has an invalid value, for example an address with `http://`. Every method raises it too.
         OSError: a file of `tls` can't be read.
     """
 
-    def __init__(
-        self,
-        address: str = DEFAULT_ADDRESS,
-        *,
-        tls: Tls | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        caller: str = "",
-        priority: Priority = Priority.INTERACTIVE,
-        metadata: Metadata = (),
-        interceptors: Sequence[Interceptor] = (),
-        channel_options: Sequence[Option] | Mapping[str, str | int] = (),
-    ) -> None:
-        check_address(address)
-        check(tls, Tls | None, "tls")
-        check(interceptors, _INTERCEPTORS, "interceptors")
-        self._options = ClientOptions(timeout, caller, priority, metadata)
-        self._address, self._tls = address, tls
-        options = merge_options(address, channel_options)
-        if tls:
-            self._channel = grpc.secure_channel(address, tls.credentials(), options)
-        else:
-            self._channel = grpc.insecure_channel(address, options)
-        self._stubs = Stubs(grpc.intercept_channel(self._channel, *interceptors))
-        self._retries = Retries()
-
-    def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _run(self, call: Call[R], options: CallOptions) -> R:
-        method = self._stubs.methods[call.method]
-        chosen = self._options.choose(options)
-        tries = self._retries.begin(chosen.timeout)
-        while True:
-            try:
-                answer = method(call.request, timeout=tries.left, metadata=chosen.metadata)
-            except grpc.RpcError as error:
-                failure = from_rpc(error, chosen.request_id, chosen.timeout)
-                pause = tries.pause_after(error, failure)
-                if pause is None:
-                    failure.hint = failure.hint or explain_failure(self._address, self._tls, failure)
-                    raise failure from error
-            else:
-                tries.note_answer()
-                return call.read(answer)
-            time.sleep(pause)
-
-    def _stream(self, call: Call[R], options: CallOptions) -> Iterator[R]:
-        method = self._stubs.methods[call.method]
-        chosen = self._options.choose(options)
-        tries = self._retries.begin(chosen.timeout)
-        while True:
-            answers = method(call.request, timeout=tries.left, metadata=chosen.metadata)
-            try:
-                for answer in answers:
-                    tries.note_answer()
-                    yield call.read(answer)
-                return
-            except grpc.RpcError as error:
-                failure = from_rpc(error, chosen.request_id, chosen.timeout)
-                pause = tries.pause_after(error, failure)
-                if pause is None:
-                    failure.hint = failure.hint or explain_failure(self._address, self._tls, failure)
-                    raise failure from error
-            finally:
-                answers.cancel()  # whoever leaves the loop wants no more
-            time.sleep(pause)
-
     def record_events(self, events: Iterable[tuple[str, Event]], **options: Unpack[CallOptions]) -> RecordSummary:
-        """Record events, each with the id of its shopper; any number, in calls of 1,000.
+        """Record any number of events, each with the id of its shopper, in calls of 1,000 events.
 
-        An event counts once however often its id is recorded, so what failed may be repeated as it is.
+        The gateway stores an event id once per shopper, so a failed call can be repeated unchanged.
 
         Args:
-            events: shopper ids and events; read as they are sent.
-            **options: see `CallOptions`; `timeout` is for each call of 1,000.
+            events: pairs of shopper id and event; read while they are sent.
+            **options: see `CallOptions`; `timeout` applies to each call of 1,000 events.
 
         Raises:
-            PortraitError: a call failed; the ones before it have stored their events.
+            PortraitError: a call failed; the events of the calls before it are stored.
         """
-        return calls.total([self._run(call, options) for call in calls.record_events(events)])
+        return calls.sum_record_summaries([self._run(call, options) for call in calls.record_events(events)])
 
     def get_profile(
         self,
@@ -169,23 +74,24 @@ class Client:
         as_of: datetime | None = None,
         fields: Sequence[str] | None = None,
         labels: Sequence[str] = (),
-        label_examples: Mapping[str, Sequence[Shopper]] = _NONE,
+        label_examples: Mapping[str, Sequence[Shopper]] = _NO_EXAMPLES,
         allow_degraded: bool = False,
         **options: Unpack[CallOptions],
     ) -> Profile:
-        """The profile of a shopper.
+        """Get the profile of a shopper.
 
         Args:
             shopper: an id, or a history.
-            as_of: the moment of the profile; None for now.
-            fields: names of fields of Profile to fill, and to compute; None for all but `embedding` and `traits`.
-            labels: words for interests that nobody trained for, up to 20; answered in `label_interests`.
-            label_examples: interests told by up to 16 shoppers who have them, by name.
-            allow_degraded: take an embedding of some events ago, or none, and absent traits, while the models are down.
+            as_of: the time that the profile describes; None for now.
+            fields: names of the fields of Profile to compute; None for all but `embedding` and `traits`.
+            labels: up to 20 labels in words for zero-shot interests; the response has them in `label_interests`.
+            label_examples: labels by up to 16 example shoppers who have the interest, by name of the label.
+            allow_degraded: while the models are down, accept an embedding of an earlier state of the history, or none,
+                and absent traits.
             **options: see `CallOptions`.
 
         Raises:
-            NotFoundError: nothing is known of the shopper.
+            NotFoundError: no event of the shopper was recorded.
         """
         call = calls.get_profile(shopper, as_of, fields, labels, label_examples, allow_degraded)
         return self._run(call, options)
@@ -199,7 +105,7 @@ class Client:
         allow_degraded: bool = False,
         **options: Unpack[CallOptions],
     ) -> list[Profile | ProfileError]:
-        """The profiles of up to 256 shoppers, in their order; see `get_profile`."""
+        """Get the profiles of up to 256 shoppers, in their order; see `get_profile`."""
         return self._run(calls.batch_get_profiles(shoppers, as_of, fields, allow_degraded), options)
 
     def recommend(
@@ -216,22 +122,22 @@ class Client:
         allow_degraded: bool = False,
         **options: Unpack[CallOptions],
     ) -> Ranking:
-        """The best `k` items of a catalogue for a shopper.
+        """Get the best `k` items of a catalogue for a shopper.
 
         Args:
             shopper: an id, or a history.
-            catalogue: its name; empty for products.
-            query: what the shopper asks for; empty for nothing.
-            k: how many items.
-            filter: which items may be shown; None for all.
-            exclude_seen: leave out what stands in the history.
-            max_per_category: how many items of one category at most; 0 for any number.
-            as_of: the moment; None for now.
-            allow_degraded: take an answer without the models while they are down.
+            catalogue: name of the catalogue; empty for products.
+            query: the shopper's query; empty for none.
+            k: number of items.
+            filter: limits the items that may be shown; None for all.
+            exclude_seen: exclude items that occur in the history.
+            max_per_category: maximum number of items per category; 0 for no maximum.
+            as_of: the time to recommend for; None for now.
+            allow_degraded: accept a ranking computed without the models while they are down.
             **options: see `CallOptions`.
 
         Raises:
-            NotFoundError: there is no such catalogue.
+            NotFoundError: the catalogue does not exist.
         """
         call = calls.recommend(
             shopper, catalogue, query, k, filter, exclude_seen, as_of, allow_degraded, max_per_category
@@ -249,11 +155,11 @@ class Client:
         allow_degraded: bool = False,
         **options: Unpack[CallOptions],
     ) -> Ranking:
-        """Candidates in order for a shopper: ids, or items; those with a title are ranked by their own words."""
+        """Rank candidates for a shopper: ids of items, or items. An item with a title is ranked by its own fields."""
         return self._run(calls.rank(shopper, candidates, catalogue, query, as_of, allow_degraded), options)
 
     def encode_texts(self, texts: Sequence[str], **options: Unpack[CallOptions]) -> Embeddings:
-        """Up to 256 texts as vectors, for an index or a model of your own; of each the first 64 tokens count."""
+        """Encode up to 256 texts as vectors, for your own index or model. The encoder reads 64 tokens of each."""
         return self._run(calls.encode_texts(texts), options)
 
     def explain_recommendation(
@@ -266,10 +172,10 @@ class Client:
         as_of: datetime | None = None,
         **options: Unpack[CallOptions],
     ) -> RankingExplanation:
-        """Why an item has its score for a shopper: what each event, and each word of its title, adds.
+        """Explain an item's score for a shopper: the effect of each event and of each word of its title.
 
         Raises:
-            NotFoundError: there is no such catalogue or item.
+            NotFoundError: the catalogue or the item does not exist.
         """
         return self._run(calls.explain_recommendation(shopper, item_id, catalogue, query, as_of), options)
 
@@ -282,27 +188,27 @@ class Client:
         as_of: datetime | None = None,
         **options: Unpack[CallOptions],
     ) -> ProfileExplanation:
-        """What a profile rests on, or, with the path of an interest or the name of a trait, what that does.
+        """Explain a profile as a whole, or one interest by its category path, or one trait by its name.
 
         Raises:
-            NotFoundError: nothing is known of the shopper, or the profile has no such interest, or no probability of
-                the trait.
-            ValueError: both are named.
+            NotFoundError: no event of the shopper was recorded, or the profile has no such interest, or no probability
+                of the trait.
+            ValueError: both an interest and a trait are given.
         """
         return self._run(calls.explain_profile(shopper, interest, trait, as_of), options)
 
     def upsert_items(
         self, items: Sequence[Item], *, catalogue: str = "", **options: Unpack[CallOptions]
     ) -> UpsertSummary:
-        """Add or replace up to 500 items; each is stored or rejected by itself."""
+        """Add or replace up to 500 items; each is stored or rejected on its own."""
         return self._run(calls.upsert_items(items, catalogue), options)
 
     def delete_items(self, item_ids: Sequence[str], *, catalogue: str = "", **options: Unpack[CallOptions]) -> int:
-        """Remove items; returns how many were there."""
+        """Delete items; returns how many existed."""
         return self._run(calls.delete_items(item_ids, catalogue), options)
 
     def get_item(self, item_id: str, *, catalogue: str = "", **options: Unpack[CallOptions]) -> Item:
-        """One item.
+        """Get one item.
 
         Raises:
             NotFoundError: the catalogue does not hold it.
@@ -318,20 +224,20 @@ class Client:
         page_token: str = "",
         **options: Unpack[CallOptions],
     ) -> Iterator[AudiencePage]:
-        """The shoppers who meet all of some criteria, page by page, in the order of their ids.
+        """Find the shoppers who meet all criteria, page by page, in the order of their ids.
 
-        A stream that breaks is gone on with by the last page's `next_page_token`: nobody is named twice or left out.
-        Nobody is named if they, or the shoppers of a seed, are fewer than the gateway's minimum; see the summary.
+        The last page's `next_page_token` resumes a broken stream: no shopper is repeated or left out. If the audience
+        or the seed has fewer shoppers than the gateway's minimum, no shopper is named; see the summary.
 
         Args:
-            criteria: all must be met.
-            look_alike: a seed that they are like; without it, there is at least one criterion.
-            page_size: shoppers in a page, up to 10,000; 0 for 1,000.
-            page_token: of an earlier page for the same criteria; empty to begin.
-            **options: see `CallOptions`; `timeout` is for all pages.
+            criteria: conditions that a shopper must meet.
+            look_alike: a seed that the shoppers resemble; without it, at least one criterion is needed.
+            page_size: shoppers per page, up to 10,000; 0 for 1,000.
+            page_token: token of an earlier page for the same criteria; empty for the first page.
+            **options: see `CallOptions`; `timeout` applies to all pages together.
 
         Raises:
-            FailedPreconditionError: the gateway has no shopper table, or no more the one of the page token.
+            FailedPreconditionError: the gateway has no audience table, or no longer has that of the page token.
             NotFoundError: the release has no such trait.
         """
         return self._stream(calls.find_audience(criteria, look_alike, page_size, page_token), options)
@@ -343,20 +249,20 @@ class Client:
         look_alike: LookAlike | None = None,
         **options: Unpack[CallOptions],
     ) -> AudienceSummary:
-        """How many shoppers meet criteria, rounded; see `find_audience`."""
+        """Estimate how many shoppers meet the criteria; see `find_audience`."""
         return self._run(calls.estimate_audience(criteria, look_alike), options)
 
     def set_consents(
         self, shopper_id: str, consents: Sequence[Consent], **options: Unpack[CallOptions]
     ) -> Mapping[Purpose, Permission]:
-        """Record what a shopper said of up to 20 purposes; returns what they allow now.
+        """Record consent decisions on up to 20 purposes; returns the resulting permissions.
 
-        Say when they said it, where a call may be late: a late grant does not undo a later withdrawal.
+        Give the time of a decision if the call may be late: a late grant does not undo a later withdrawal.
         """
         return self._run(calls.set_consents(shopper_id, consents), options)
 
     def get_consents(self, shopper_id: str, **options: Unpack[CallOptions]) -> Consents:
-        """What a shopper allows, and all that they said; for any id, known or not."""
+        """Get a shopper's permissions and recorded decisions, for any id, known or not."""
         return self._run(calls.get_consents(shopper_id), options)
 
     def set_demographics(
@@ -369,16 +275,16 @@ class Client:
         source: str = "",
         **options: Unpack[CallOptions],
     ) -> Demographics:
-        """Keep what a shopper declares, in place of all that they declared before; of the age only its band.
+        """Replace a shopper's declared demographics. The gateway stores the band of the age only.
 
         Raises:
-            FailedPreconditionError: the shopper does not allow the purpose `demographics`.
+            FailedPreconditionError: the shopper has not consented to the purpose `demographics`.
         """
         return self._run(calls.set_demographics(shopper_id, age, gender, region, source), options)
 
-    def forget_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> Forgotten:
-        """Remove all that is recorded of a shopper, for good: events, what they declared and what they allowed.
+    def forget_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> ForgetSummary:
+        """Delete everything that is recorded of a shopper, for good: events, demographics and consents.
 
-        Events of up to this moment that are sent again are refused. Safe to repeat, and for any id.
+        The gateway rejects earlier events that are sent again. Safe to repeat; takes any id, known or not.
         """
         return self._run(calls.forget_shopper(shopper_id), options)

@@ -34,12 +34,12 @@ from portrait.server.processes.pool import ProcessError
 from portrait.server.processes.supervisor import supervise
 from portrait.server.response_cache import Answers
 from portrait.server.rollout.engine_registry import EngineRegistry
-from portrait.server.rollout.replay import LOOK_SECONDS as CHANGES_LOOK_SECONDS
+from portrait.server.rollout.replay import POLL_SECONDS as CHANGES_POLL_SECONDS
 from portrait.server.rollout.replay import RemoteItemChanges
-from portrait.server.rollout.rollout import LOOK_SECONDS as ROLLOUT_LOOK_SECONDS
+from portrait.server.rollout.rollout import POLL_SECONDS as ROLLOUT_POLL_SECONDS
 from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
-from portrait.server.rpc.health import LOOK_SECONDS as HEALTH_LOOK_SECONDS
+from portrait.server.rpc.health import POLL_SECONDS as HEALTH_POLL_SECONDS
 from portrait.server.rpc.health import Health
 from portrait.server.rpc.interceptors.access_log import access_log
 from portrait.server.rpc.interceptors.admission import admission
@@ -55,7 +55,7 @@ from portrait.server.rpc.interceptors.request_ids import request_ids
 from portrait.server.rpc.interceptors.requests import requests
 from portrait.server.rpc.interceptors.response_cache import answers
 from portrait.server.rpc.reflection import Reflection
-from portrait.server.rpc.refusal_log import LOOK_SECONDS as REFUSALS_LOOK_SECONDS
+from portrait.server.rpc.refusal_log import POLL_SECONDS as REFUSALS_POLL_SECONDS
 from portrait.server.rpc.refusal_log import RefusalLog, count_refusals
 from portrait.server.rpc.services.audiences import AudienceService
 from portrait.server.rpc.services.registry import SERVICE_NAMES, add_services
@@ -291,13 +291,13 @@ async def _serve(
     port = listen(server, settings, certificates)
     await health.look(registry)
     await server.start()
-    background.repeat("health", partial(health.look, registry), HEALTH_LOOK_SECONDS)
-    background.repeat("item changes", RemoteItemChanges(store, registry, last_change).tell, CHANGES_LOOK_SECONDS)
+    background.repeat("health", partial(health.look, registry), HEALTH_POLL_SECONDS)
+    background.repeat("item changes", RemoteItemChanges(store, registry, last_change).apply, CHANGES_POLL_SECONDS)
     refusals = RefusalLog(partial(count_refusals, gates, rooms))
-    background.repeat("refusals", refusals.tell, REFUSALS_LOOK_SECONDS)
+    background.repeat("refusals", refusals.tell, REFUSALS_POLL_SECONDS)
     background.repeat("repair", rollout.repair, REPAIR_SECONDS)
     if settings.release is None:
-        background.repeat("rollout", rollout.advance, ROLLOUT_LOOK_SECONDS)
+        background.repeat("rollout", rollout.advance, ROLLOUT_POLL_SECONDS)
     metrics_url = addresses.metrics_url(settings.metrics_host, metrics_port)
     if shared:
         sys.stdout.write(json.dumps({"metrics": metrics_url}) + "\n")

@@ -119,8 +119,8 @@ async def test_who_was_forgotten_stands_in_no_later_table(engine: Engine, store:
     assert set(names(after)) == set(names(before)) - {"s03", "s05", "s06"}
     [row] = after.rows_of(["s04"])
     assert moment(int(after["as_of"][row])) == later
-    assert await store.forgotten(before.description.last_forgotten, names(before)) == {"s03", "s04", "s05", "s06"}
-    assert await store.forgotten(after.description.last_forgotten, names(before)) == {"s06"}
+    assert await store.forgotten_since(before.description.last_forgotten, names(before)) == {"s03", "s04", "s05", "s06"}
+    assert await store.forgotten_since(after.description.last_forgotten, names(before)) == {"s06"}
 
 
 async def test_a_run_that_was_cut_short_is_gone_on_with(

@@ -26,7 +26,7 @@ from support.recording_proxy import Proxy, recording_proxy
 from portrait.client import Client, Event, EventType
 from portrait.client.channels import OPTIONS
 from portrait.server.rollout.gateway_status import Gateway
-from portrait.server.rollout.replay import LOOK_SECONDS
+from portrait.server.rollout.replay import POLL_SECONDS
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton.model_processes import find_model_processes
 from portrait.v1 import event_pb2, shopper_pb2
@@ -167,7 +167,7 @@ async def test_an_item_reaches_every_process(gateway: RunningGateway) -> None:
             for stubs in all_stubs:
                 while not await has_item(stubs, "new"):
                     await asyncio.sleep(0.01)
-    assert LOOK_SECONDS <= 0.5, "within a second on a machine that has time"
+    assert POLL_SECONDS <= 0.5, "within a second on a machine that has time"
 
 
 async def test_item_changes_of_others_arrive_again_after_a_fault_of_the_state_file(

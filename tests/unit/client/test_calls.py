@@ -14,7 +14,7 @@ PUBLIC = [
     *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord"),
     *("Consents", "CustomerValue", "CustomerValueCriterion", "DeadlineExceededError", "Demographics"),
     *("DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType", "FailedPreconditionError"),
-    *("FieldViolation", "Filter", "Forgotten", "Interest", "InterestCriterion", "InvalidRequestError", "Item"),
+    *("FieldViolation", "Filter", "ForgetSummary", "Interest", "InterestCriterion", "InvalidRequestError", "Item"),
     *("ItemEffect", "Keyword", "LabelInterest", "LookAlike", "Metadata", "NotFoundError", "Permission"),
     *("PortraitError", "PriceBand", "Priority", "Profile", "ProfileError", "ProfileExplanation"),
     *("PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking", "RankingExplanation"),
@@ -51,8 +51,8 @@ def test_events_are_read_as_they_are_sent() -> None:
 def test_the_total_of_several_calls() -> None:
     one, other = Rejection(0, "price", ""), Rejection(1000, "time", "")
     parts = [RecordSummary(1, 2, (one,)), RecordSummary(3, 4, (other,))]
-    assert calls.total(parts) == RecordSummary(4, 6, (one, other))
-    assert calls.total([]) == RecordSummary(0, 0, ())
+    assert calls.sum_record_summaries(parts) == RecordSummary(4, 6, (one, other))
+    assert calls.sum_record_summaries([]) == RecordSummary(0, 0, ())
 
 
 def test_both_clients_have_the_same_methods() -> None:

@@ -45,12 +45,12 @@ events = st.builds(
 
 @given(items)
 def test_an_item_comes_back_as_it_was(item: Item) -> None:
-    assert messages.read_item(messages.item(item)) == item
+    assert messages.read_item(messages.build_item(item)) == item
 
 
 @given(events)
 def test_an_event_keeps_every_field_and_what_is_not_set(event: Event) -> None:
-    message = event_pb2.Event.FromString(messages.event(event).SerializeToString())
+    message = event_pb2.Event.FromString(messages.build_event(event).SerializeToString())
     assert event_pb2.EventType.Name(message.type) == f"EVENT_TYPE_{event.type.name}"
     for name in ("event_id", "item_id", "query"):
         assert getattr(message, name) == getattr(event, name)
@@ -70,22 +70,24 @@ def test_every_field_of_the_contract_has_one_in_the_client() -> None:
         for part in file.DESCRIPTOR.message_types_by_name.values():
             if part.name != "Vector":  # an array in the client
                 assert names(part) == set(getattr(portrait.client, part.name).__slots__)
-    assert names(messages.filter_(Filter()).DESCRIPTOR) == set(Filter.__slots__)
+    assert names(messages.build_filter(Filter()).DESCRIPTOR) == set(Filter.__slots__)
     assert {f"EVENT_TYPE_{kind.name}" for kind in EventType} == set(event_pb2.EventType.keys()[1:])
 
 
 def test_times_are_utc_whatever_their_zone() -> None:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     for same in (noon, noon.astimezone(timezone(timedelta(hours=8))), noon.replace(tzinfo=None)):
-        message = messages.timestamp(same)
+        message = messages.build_timestamp(same)
         assert message is not None
         assert message.ToDatetime(tzinfo=UTC) == noon
 
 
 def test_a_shopper_is_an_id_or_a_history() -> None:
-    assert messages.shopper("a").shopper_id == "a"
-    assert [each.query for each in messages.shopper([Event(EventType.SEARCH, query="灯")]).history.events] == ["灯"]
-    assert messages.shopper([]).WhichOneof("shopper") == "history"
+    assert messages.build_shopper("a").shopper_id == "a"
+    assert [each.query for each in messages.build_shopper([Event(EventType.SEARCH, query="灯")]).history.events] == [
+        "灯"
+    ]
+    assert messages.build_shopper([]).WhichOneof("shopper") == "history"
 
 
 def test_a_profile_is_read_whole() -> None:
@@ -130,12 +132,12 @@ def test_a_rejection_names_the_place_among_all_and_the_field_within() -> None:
     recorded.results.add(status=event_service_pb2.RECORD_STATUS_ACCEPTED)
     refused = recorded.results.add(status=event_service_pb2.RECORD_STATUS_REJECTED)
     refused.error.field, refused.error.message = "events[1].event.price", "events[1].event.price: sent -1"
-    [rejection] = messages.read_recorded(recorded, first=1000).rejected
+    [rejection] = messages.read_record_summary(recorded, first=1000).rejected
     assert (rejection.index, rejection.field, rejection.message) == (1001, "price", "sent -1")
 
     upserted = catalogue_service_pb2.UpsertItemsResponse(stored=0)
     upserted.errors.add(index=4).error.field = "items[4].category_path[0]"
-    [rejection] = messages.read_upserted(upserted).rejected
+    [rejection] = messages.read_upsert_summary(upserted).rejected
     assert (rejection.index, rejection.field) == (4, "category_path[0]")
 
 

@@ -95,7 +95,7 @@ async def test_what_lost_to_a_clock_in_a_file_of_version_4_counts(tmp_path: Path
     store = await open_store(path)
     for shopper in ("lost", "undone", "granted", "again"):
         await store.record_consents(shopper, [Consent(Purpose.DEMOGRAPHICS, True, NOON, NOON)])
-        await store.declare(shopper, Demographics("25-34", "", "", NOON))
+        await store.set_demographics(shopper, Demographics("25-34", "", "", NOON))
     await store.close()
     late, early = (round((NOON + timedelta(hours=hours)).timestamp() * 1e6) for hours in (2, -2))
     with sqlite3.connect(path) as connection:

@@ -57,7 +57,7 @@ async def test_in_whatever_order_they_arrive_the_latest_counts(store: SqliteStor
 async def test_what_was_said_survives_reopening(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "portrait.db")
     await store.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True)])
-    assert await store.declare("ann", ANN)
+    assert await store.set_demographics("ann", ANN)
     await store.close()
     store = await open_store(tmp_path / "portrait.db")
     assert await store.consents("ann") == {Purpose.DEMOGRAPHICS: True}
@@ -67,24 +67,24 @@ async def test_what_was_said_survives_reopening(tmp_path: Path) -> None:
 
 async def test_a_declaration_takes_the_place_of_the_one_before(store: SqliteStore) -> None:
     assert await store.demographics("ann") is None
-    await store.declare("ann", ANN)
+    await store.set_demographics("ann", ANN)
     moved = replace(ANN, region="US-NY", gender="")
-    await store.declare("ann", moved)
+    await store.set_demographics("ann", moved)
     assert await store.demographics("ann") == moved
 
 
 async def test_withdrawing_erases_what_was_declared_and_nothing_else(store: SqliteStore, tmp_path: Path) -> None:
     for shopper in ("ann", "bob"):
-        await store.declare(shopper, ANN)
+        await store.set_demographics(shopper, ANN)
     await store.record_consents("ann", [said(Purpose.ADVERTISING, False)])
     assert await store.demographics("ann") == ANN
     await store.record_consents("ann", [said(Purpose.DEMOGRAPHICS, False, 1)])
     assert await store.demographics("ann") is None
     assert await store.demographics("bob") == ANN
-    assert not await store.declare("ann", ANN)
+    assert not await store.set_demographics("ann", ANN)
     assert await store.demographics("ann") is None
     await store.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True, 2)])
-    assert await store.declare("ann", ANN)
+    assert await store.set_demographics("ann", ANN)
 
 
 async def test_a_change_is_seen_by_every_process_at_once(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ async def test_many_shoppers_at_once(store: SqliteStore) -> None:
     shoppers = [f"s{number}\x00灯" for number in range(12_000)]
     await store.record_consents(shoppers[0], [said(Purpose.ADVERTISING, True)])
     await store.record_consents(shoppers[-1], [said(Purpose.ADVERTISING, False), said(Purpose.RISK, True)])
-    await store.declare(shoppers[7], ANN)
-    await store.declare(shoppers[8], replace(ANN, region=""))
+    await store.set_demographics(shoppers[7], ANN)
+    await store.set_demographics(shoppers[8], replace(ANN, region=""))
     assert await store.who_said(Purpose.ADVERTISING, True, shoppers) == {shoppers[0]}
     assert await store.who_said(Purpose.ADVERTISING, False, shoppers) == {shoppers[-1]}
     assert await store.who_said(Purpose.RISK, True, []) == set()

@@ -44,7 +44,7 @@ async def know(store: SqliteStore, shopper_id: str) -> None:
     await store.record(events(shopper_id, range(-300, 0)))
     said = [Consent(purpose, True, NOON, NOON, f"notice-of-{shopper_id}") for purpose in Purpose]
     await store.record_consents(shopper_id, said)
-    await store.declare(shopper_id, ANN)
+    await store.set_demographics(shopper_id, ANN)
 
 
 async def length(store: SqliteStore, shopper_id: str) -> int:
@@ -160,7 +160,7 @@ async def test_no_arrival_is_given_twice(store: SqliteStore) -> None:
     assert await store.last_arrival() == before
     await store.record(events("eve", range(1)))
     assert await store.last_arrival() == before + 1
-    assert await store.shoppers_of(before, before + 1) == ["eve"]
+    assert await store.shoppers_with_arrivals(before, before + 1) == ["eve"]
 
 
 async def test_a_table_of_before_gives_out_nobody_who_was_forgotten(store: SqliteStore) -> None:

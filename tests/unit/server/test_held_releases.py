@@ -14,7 +14,7 @@ from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.traffic import Traffic
-from portrait.server.rollout.triton_releases import LOOK_SECONDS, TritonReleaseManager
+from portrait.server.rollout.triton_releases import POLL_SECONDS, TritonReleaseManager
 from portrait.server.runtime.background import Background
 
 
@@ -56,7 +56,7 @@ async def until(seen: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def following(held: TritonReleaseManager, loaded: Callable[[], frozenset[int]]) -> AsyncIterator[None]:
     background = Background()
-    background.repeat("held releases", partial(held.advance, loaded), LOOK_SECONDS)
+    background.repeat("held releases", partial(held.advance, loaded), POLL_SECONDS)
     yield
     await background.stop()
 

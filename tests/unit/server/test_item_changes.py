@@ -154,7 +154,7 @@ async def test_what_is_stored_but_could_not_be_applied_is_applied_later(
     with pytest.raises(MemoryError):
         await changes.upsert("ads", [LAMP], deadline=None)
     engines[1].memory_fails = False
-    await RemoteItemChanges(store, registry, await store.last_item_change()).tell()
+    await RemoteItemChanges(store, registry, await store.last_item_change()).apply()
     assert not registry.unapplied
     for engine in engines:
         assert engine.catalogues == {"ads": {"lamp": LAMP}}

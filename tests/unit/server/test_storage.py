@@ -187,15 +187,15 @@ async def test_changes_of_other_processes_are_found(tmp_path: Path) -> None:
     mine, other = await open_store(tmp_path / "portrait.db"), await open_store(tmp_path / "portrait.db")
     lamp = Item("lamp", "Lamp")
     await mine.change_items([ItemChange("products", "mine", lamp), ItemChange("products", "lamp", None)])
-    assert await mine.item_changes_of_others(0) == (2, [])
+    assert await mine.remote_item_changes(0) == (2, [])
     await other.change_items([ItemChange("products", "lamp", lamp), ItemChange("ads", "x", None)])
     found = [ItemChange("products", "lamp", lamp), ItemChange("ads", "x", None)]
-    assert await mine.item_changes_of_others(2) == (4, found)
-    assert await mine.item_changes_of_others(4) == (4, [])
+    assert await mine.remote_item_changes(2) == (4, found)
+    assert await mine.remote_item_changes(4) == (4, [])
     # What this process changed later is its own again.
     await mine.change_items([ItemChange("ads", "x", lamp)])
-    assert await mine.item_changes_of_others(2) == (5, found[:1])
-    assert [change.number for change in (await other.item_changes_of_others(0))[1]] == [1, 5]
+    assert await mine.remote_item_changes(2) == (5, found[:1])
+    assert [change.number for change in (await other.remote_item_changes(0))[1]] == [1, 5]
     await mine.close()
     await other.close()
 
@@ -215,7 +215,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path)
     connection.close()
     store = await open_store(path)
     assert [change async for change in store.item_changes()] == [ItemChange("ads", "x", None)]
-    assert await store.item_changes_of_others(0) == (0, [])
+    assert await store.remote_item_changes(0) == (0, [])
     await store.change_items([ItemChange("ads", "y", None)])
     assert [change.number async for change in store.item_changes()] == [0, 1]
     await store.close()

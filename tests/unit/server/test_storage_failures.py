@@ -55,7 +55,7 @@ async def failed(store: SqliteStore) -> set[tuple[str, bool]]:
     writes = (
         store.record(events("eve", 0, 500)),
         store.record_consents("eve", [consent] * 500),
-        store.declare("eve", Demographics("25-34", "x" * 4000, "", NOON)),
+        store.set_demographics("eve", Demographics("25-34", "x" * 4000, "", NOON)),
         store.change_items([ItemChange("ads", str(number), Item(str(number), "x" * 400)) for number in range(200)]),
     )
     return {outcome(error) for error in await asyncio.gather(*writes, return_exceptions=True)}  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from portrait.client.results import (
     Embeddings,
     Event,
     EventEffect,
-    Forgotten,
+    ForgetSummary,
     Item,
     Permission,
     ProfileExplanation,
@@ -284,10 +284,10 @@ class FakeGateway:
         self._declared[shopper_id] = Demographics(rules.age_band(age), gender, region, MOMENT, source, None)
         return self._declared[shopper_id]
 
-    def _forget_shopper(self, shopper_id: str) -> Forgotten:
+    def _forget_shopper(self, shopper_id: str) -> ForgetSummary:
         self._records.pop(shopper_id, None)
         self._declared.pop(shopper_id, None)
-        return Forgotten(len(self._events.pop(shopper_id, {})), MOMENT)
+        return ForgetSummary(len(self._events.pop(shopper_id, {})), MOMENT)
 
 
 def _effects(events: Sequence[Event]) -> tuple[EventEffect, ...]:

@@ -160,7 +160,9 @@ class _Run:
         )
         changed = None
         if self._base is not None:
-            changed = sorted(await self._store.shoppers_of(plan.first_arrival, plan.last_arrival), key=str.encode)
+            changed = sorted(
+                await self._store.shoppers_with_arrivals(plan.first_arrival, plan.last_arrival), key=str.encode
+            )
         parts = [ShopperTable.open(part) async for part in self._parts(plan, changed, tell)]
         sources = [Source(part, np.arange(len(part))) for part in parts]
         if self._base is not None:
@@ -242,7 +244,9 @@ class _Run:
         kept = [rows[:0]]
         for begin in range(0, len(rows), CHUNK):
             stay = await self._permitted(base.shopper_ids(rows[begin : begin + CHUNK]))
-            kept.append(base.rows_of(stay - await self._store.forgotten(base.description.last_forgotten, [*stay])))
+            kept.append(
+                base.rows_of(stay - await self._store.forgotten_since(base.description.last_forgotten, [*stay]))
+            )
         return np.concatenate(kept)
 
     def _description(self, last_arrival: int, last_forgotten: int) -> Description:

@@ -30,7 +30,7 @@ class Reach:
             shopper_ids: in the table.
         """
         allowing = await self._permissions.allowing(_FOR_AUDIENCES, shopper_ids)
-        return allowing - await self._store.forgotten(last_forgotten, [*allowing])
+        return allowing - await self._store.forgotten_since(last_forgotten, [*allowing])
 
     async def living(self, regions: Set[str], shopper_ids: Sequence[str]) -> Set[str]:
         """Those of some shoppers who declared one of some regions, and allow to go by it."""

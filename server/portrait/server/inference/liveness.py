@@ -25,7 +25,7 @@ MAX_SILENT_SECONDS = 10.0
 MIN_SILENT_LOOKS = 5
 """Looks in a row without an answer that this takes."""
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class ModelStatus(Enum):
@@ -126,7 +126,7 @@ class Liveness:
     def _watch(self) -> None:
         if not self._is_watched:
             self._is_watched = True
-            self._background.repeat("liveness of Triton", self._look, _LOOK_SECONDS)
+            self._background.repeat("liveness of Triton", self._look, _POLL_SECONDS)
 
     async def _look(self) -> None:
         """Look at Triton if it is silent or down."""

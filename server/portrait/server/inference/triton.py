@@ -23,7 +23,7 @@ from portrait.server.triton.connection import open_client
 
 AHEAD = 1
 """Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 """Timeout of Triton's liveness check."""
 READY_SECONDS = 5.0
 """Timeout of the readiness check of all graphs."""
@@ -219,7 +219,7 @@ class TritonModels:
     async def _check_server(self) -> ModelStatus:
         """Tell whether Triton answers at all."""
         try:
-            is_live = await self._client.is_server_live(client_timeout=_LOOK_SECONDS)
+            is_live = await self._client.is_server_live(client_timeout=_POLL_SECONDS)
         except InferenceServerException as error:
             return ModelStatus.DEAD if classify(error) is Failure.REFUSED else ModelStatus.SILENT
         return ModelStatus.READY if is_live else ModelStatus.SILENT

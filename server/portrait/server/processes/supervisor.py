@@ -10,7 +10,7 @@ from portrait.server.metrics.collectors import show
 from portrait.server.processes.collectors import of_processes
 from portrait.server.processes.pool import Processes, hold
 from portrait.server.rollout.traffic import Traffic
-from portrait.server.rollout.triton_releases import LOOK_SECONDS, TritonReleaseManager
+from portrait.server.rollout.triton_releases import POLL_SECONDS, TritonReleaseManager
 from portrait.server.rpc.tls import load_certificates
 from portrait.server.rpc.transport import warn_of_plain_text
 from portrait.server.runtime import addresses
@@ -52,7 +52,7 @@ async def supervise(settings: Settings) -> None:
             own["triton_url"] = triton.url
         processes = Processes(settings.model_copy(update=own), settings.processes, triton.repair if triton else None)
         if settings.triton_url is None and settings.release is None:
-            background.repeat("held releases", partial(held.advance, processes.loaded_releases), LOOK_SECONDS)
+            background.repeat("held releases", partial(held.advance, processes.loaded_releases), POLL_SECONDS)
         closing.push_async_callback(processes.stop)
         await processes.start()
         stop = asyncio.Event()

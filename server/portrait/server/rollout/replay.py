@@ -12,7 +12,7 @@ from portrait.server.errors import NotFound, PortraitError
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.storage.store import ItemChange, Store
 
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 """Seconds between polls for the changes of other processes."""
 _BATCH = 512
 
@@ -22,25 +22,25 @@ Changes = dict[tuple[str, str], Item | None]
 """The last change of each item, by catalogue and item id."""
 
 
-async def replay(store: Store, engine: Engine, told: Changes) -> None:
-    """Tell the engine every stored change of an item that it was not told yet.
+async def replay(store: Store, engine: Engine, applied: Changes) -> None:
+    """Apply every stored change of an item that an engine does not have yet.
 
     Args:
         store: holds the changes.
-        engine: is told.
-        told: what it was told before; what it is told now is added.
+        engine: gets them.
+        applied: changes applied before; the new ones are added.
     """
     changes = []
     async for change in store.item_changes():
         key = (change.catalogue, change.item_id)
-        if key not in told or told[key] != change.item:
-            told[key] = change.item
+        if key not in applied or applied[key] != change.item:
+            applied[key] = change.item
             changes.append(change)
-    await _tell(engine, changes)
+    await _apply(engine, changes)
 
 
 class RemoteItemChanges:
-    """Changes of items by other processes, of which the engines are told.
+    """Applies item changes of other processes to the engines of this one.
 
     Args:
         store: holds the changes.
@@ -51,15 +51,19 @@ class RemoteItemChanges:
     def __init__(self, store: Store, registry: EngineRegistry, after: int) -> None:
         self._store, self._registry, self._after = store, registry, after
 
-    async def tell(self) -> None:
-        """Tell the engines what changed since the last time; raises what the store fails with."""
+    async def apply(self) -> None:
+        """Apply the changes since the last call.
+
+        Raises:
+            PortraitError: the store can't be read.
+        """
         async with self._registry.changing:
-            last, changes = await self._store.item_changes_of_others(self._after)
+            last, changes = await self._store.remote_item_changes(self._after)
             if self._registry.unapplied:
                 changes = [change async for change in self._store.item_changes() if self._is_due(change)]
             try:
-                await _tell(self._registry, changes)
-            except PortraitError as error:  # Triton is down, say: the next look tries again
+                await _apply(self._registry, changes)
+            except PortraitError as error:  # Triton is down, say: the next poll retries
                 _log.warning("item_sync_retry", reason=str(error))
             else:
                 self._registry.unapplied.clear()
@@ -69,7 +73,7 @@ class RemoteItemChanges:
         return change.number > self._after or (change.catalogue, change.item_id) in self._registry.unapplied
 
 
-async def _tell(engine: Engine | EngineRegistry, changes: Iterable[ItemChange]) -> None:
+async def _apply(engine: Engine | EngineRegistry, changes: Iterable[ItemChange]) -> None:
     upserted: dict[str, list[Item]] = defaultdict(list)
     deleted: dict[str, list[str]] = defaultdict(list)
     for change in changes:

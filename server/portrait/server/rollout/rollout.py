@@ -25,7 +25,7 @@ from portrait.server.rollout.warmup import MAX_TEXTS, warm_up
 from portrait.server.storage.store import Store
 from portrait.server.triton import TritonError
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 """Seconds between polls of the operator's file."""
 REPAIR_SECONDS = 1.0
 """Seconds between checks for unhealthy models."""
@@ -124,13 +124,13 @@ class Rollout:
                 raise error from None
         self.registry = EngineRegistry(engine, traffic)
         self.triton.prefer(traffic.serving)
-        _spare_what_stays()
+        _freeze_loaded_objects()
 
     async def advance(self) -> None:
         """Do the next step towards what the file says now. Called again and again."""
-        await self._look()
-        await self._switch()
-        self._work()
+        await self._read_traffic()
+        await self._switch_routes()
+        self._start_next_job()
 
     async def repair(self) -> None:
         """Have Triton repair the models whose processes are unhealthy again and again. Called again and again."""
@@ -148,7 +148,7 @@ class Rollout:
             self._job.cancel()
             await asyncio.gather(self._job, return_exceptions=True)
 
-    async def _look(self) -> None:
+    async def _read_traffic(self) -> None:
         """Read the file if it is another one than before."""
         # Off the event loop: the repository may be on a network.
         stamp = await asyncio.to_thread(_stamp, self._repository)
@@ -169,7 +169,7 @@ class Rollout:
         self._wanted = wanted
         self.refused.clear()
 
-    async def _switch(self) -> None:
+    async def _switch_routes(self) -> None:
         """Send requests where they are wanted, if all is there for it; else they go on as before."""
         registry, wanted = self.registry, self._wanted
         engines = [registry.engines.get(release) for release in wanted.routed]
@@ -185,7 +185,7 @@ class Rollout:
         self.switches += 1
         _log.info("traffic_switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
 
-    def _work(self) -> None:
+    def _start_next_job(self) -> None:
         """Begin the next thing that is missing or superfluous, one at a time."""
         if self._job is not None:
             if not self._job.done():
@@ -197,21 +197,21 @@ class Rollout:
         for release in wanted.routed:
             refusal = self.refused.get(release)
             if release not in registry.engines and (refusal is None or refusal.until <= now):
-                self._job = asyncio.create_task(self._bring(release), name=f"release {release}")
+                self._job = asyncio.create_task(self._load_release(release), name=f"release {release}")
                 return
         for release in registry.engines.keys() - wanted.kept - registry.in_use:
-            self._job = asyncio.create_task(self._remove(release), name=f"release {release}")
+            self._job = asyncio.create_task(self._remove_release(release), name=f"release {release}")
             return
 
-    async def _bring(self, release: int) -> None:
+    async def _load_release(self, release: int) -> None:
         """Load a release, or refuse it; never fails."""
-        told: Changes = {}
+        applied: Changes = {}
         try:
-            engine = await self._open(release, told)
+            engine = await self._open(release, applied)
             try:
                 await warm_up(engine, self.registry.routes.serving.texts.cache.latest(MAX_TEXTS))
                 async with self.registry.changing:
-                    await replay(self._store, engine, told)
+                    await replay(self._store, engine, applied)
                     self.registry.add(engine)
             except BaseException:
                 await self._close(engine)
@@ -224,9 +224,9 @@ class Rollout:
         else:
             self.refused.pop(release, None)
             gc.freeze()
-            _log.info("release_loaded", release=release, item_changes=len(told))
+            _log.info("release_loaded", release=release, item_changes=len(applied))
 
-    async def _open(self, release: int, told: Changes) -> Engine:
+    async def _open(self, release: int, applied: Changes) -> Engine:
         """The engine of a release, its graphs loaded, told of the changed items."""
         engine = await self._open_engine(release)
         try:
@@ -234,20 +234,20 @@ class Rollout:
             if not await engine.is_ready(_ANSWER_SECONDS):
                 raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
             await engine.count_instances()
-            await replay(self._store, engine, told)
+            await replay(self._store, engine, applied)
         except BaseException:
             await self._close(engine)
             raise
         return engine
 
-    async def _remove(self, release: int) -> None:
+    async def _remove_release(self, release: int) -> None:
         async with self.registry.changing:
             if release in self._wanted.kept | self.registry.in_use:
                 return  # wanted again while this waited
             engine = self.registry.remove(release)
         await self._close(engine)
         del engine
-        _spare_what_stays()
+        _freeze_loaded_objects()
         _log.info("release_unloaded", release=release)
 
     async def _close(self, engine: Engine) -> None:
@@ -264,7 +264,7 @@ class Rollout:
         _log.error("release_refused", release=release, reason=reason, retry_in_seconds=pause)
 
 
-def _spare_what_stays() -> None:
+def _freeze_loaded_objects() -> None:
     """Have the garbage collector look at what is loaded once, now, and not again.
 
     A release is some hundred thousand objects that live as long as it does. To walk them took 65 ms every few seconds,

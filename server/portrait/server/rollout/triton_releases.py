@@ -12,7 +12,7 @@ from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.triton import TritonError
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 """Seconds between polls of the operator's file."""
 _RETRY_SECONDS = 30.0
 """Before a release that could not be loaded is tried again. A change of the file lets it be tried at once."""
@@ -51,14 +51,14 @@ class TritonReleaseManager:
         wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
         release = wanted.serving
         try:
-            await self._load_whole(release)
+            await self._check_and_load(release)
         except (ReleaseError, TritonError) as error:
             if wanted.previous is None:
                 raise
             self._refuse(release, error)
             release = wanted.previous
             try:
-                await self._load_whole(release)
+                await self._check_and_load(release)
             except (ReleaseError, TritonError):
                 raise error from None
         self._wanted_at[release] = asyncio.get_running_loop().time()
@@ -78,9 +78,9 @@ class TritonReleaseManager:
             return
         if wanted != self._wanted:
             self._wanted, self._failed = wanted, {}
-        await self._hold(wanted, loaded)
+        await self._load_wanted(wanted, loaded)
 
-    async def _hold(self, wanted: Traffic, loaded: Callable[[], frozenset[int]]) -> None:
+    async def _load_wanted(self, wanted: Traffic, loaded: Callable[[], frozenset[int]]) -> None:
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
             self._wanted_at[release] = now
@@ -91,15 +91,15 @@ class TritonReleaseManager:
             self._wanted_at[release] = now
         for release, since in list(self._wanted_at.items()):
             if now - since > self._grace:
-                await self._let_go(release, loaded)
+                await self._unload(release, loaded)
 
     async def _load(self, release: int) -> None:
         try:
-            await self._load_whole(release)
+            await self._check_and_load(release)
         except (ReleaseError, TritonError) as error:
             self._refuse(release, error)
 
-    async def _load_whole(self, release: int) -> None:
+    async def _check_and_load(self, release: int) -> None:
         """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe."""
         await asyncio.to_thread(read_verified_manifest, self._repository, release)
         await self._triton.load(release)
@@ -109,7 +109,7 @@ class TritonReleaseManager:
         if isinstance(error, TritonError):  # a damaged release is told by the gateway processes
             _log.error("release_load_failed", release=release, reason=str(error))
 
-    async def _let_go(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
+    async def _unload(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:
         """Unload a release that no process holds: where they refused all that is wanted, they go on with another."""
         try:
             is_held = release in await asyncio.to_thread(loaded)

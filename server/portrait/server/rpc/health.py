@@ -14,7 +14,7 @@ from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context
 from portrait.server.storage.store import Store
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """How often the status is made true."""
 MAX_SILENT_LOOKS = 3
 """Looks in a row that found the models silent, after which they count as gone."""

@@ -9,7 +9,7 @@ from portrait.server.admission.costs import Kind
 from portrait.server.admission.gate import Gate
 from portrait.server.rpc.interceptors.open_calls import Rooms
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """Between two looks."""
 
 _log = structlog.get_logger(__name__)

@@ -24,7 +24,7 @@ _AGE_GRACE_SECONDS = 5.0
 """What calls get beyond the longest deadline on a connection that has reached its age: none is cut off."""
 _PARTING_SECONDS = 1.0
 """What callers get to take the last answers, and to part."""
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 _log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ async def stop_server(server: grpc.aio.Server, count_running: Callable[[], int],
     stopping = asyncio.create_task(server.stop(seconds))
     await asyncio.sleep(0)  # from here on none is taken up
     while count_running() and not stopping.done():
-        await asyncio.wait({stopping}, timeout=_LOOK_SECONDS)
+        await asyncio.wait({stopping}, timeout=_POLL_SECONDS)
     await server.stop(min(seconds, _PARTING_SECONDS))
     await stopping
 

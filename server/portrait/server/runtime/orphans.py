@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -33,7 +33,7 @@ async def _reap_all() -> None:
     """
     seen: set[int] = set()
     while True:
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
         ended = _ended_children()
         for pid in ended & seen:
             _reap(pid)

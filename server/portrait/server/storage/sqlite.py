@@ -36,7 +36,7 @@ from portrait.server.storage.rows import (
 from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
-from portrait.server.storage.writer import LOCK_LOOK_SECONDS, LOCK_SECONDS, Writer
+from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
 from portrait.server.timestamps import microseconds, moment
 
 _COLUMN_LIST = ", ".join(EVENT_COLUMNS)
@@ -156,7 +156,7 @@ class SqliteStore:
         [[last]] = await self._reader.rows(_LAST_FORGOTTEN)
         return int(last)
 
-    async def forgotten(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+    async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who were forgotten after a time."""
         if await self.last_forgotten() <= after:
             return set()
@@ -200,7 +200,7 @@ class SqliteStore:
         """The next shoppers in the order of their ids."""
         return [shopper_id for (shopper_id,) in await self._reader.rows(_SHOPPERS, (after, limit))]
 
-    async def shoppers_of(self, after: int, last: int) -> list[str]:
+    async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
         """The shoppers of some events."""
         return [shopper_id for (shopper_id,) in await self._reader.rows(_SHOPPERS_OF, (after, last))]
 
@@ -229,7 +229,7 @@ class SqliteStore:
         parts = self._of_many(_WHO_SAID, (purpose, granted), shopper_ids)
         return {shopper_id async for part in parts for (shopper_id,) in part}
 
-    async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
+    async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before."""
         declared_at = microseconds(demographics.declared_at)
         bands = (demographics.age_band, demographics.gender, demographics.region)
@@ -264,7 +264,7 @@ class SqliteStore:
         [[last]] = await self._reader.rows(_LAST_CHANGE)
         return int(last)
 
-    async def item_changes_of_others(self, after: int) -> tuple[int, list[ItemChange]]:
+    async def remote_item_changes(self, after: int) -> tuple[int, list[ItemChange]]:
         """The last change of every item that another process changed last."""
         last = await self.last_item_change()
         if last <= after:
@@ -343,7 +343,7 @@ def _open(path: Path) -> list[sqlite3.Connection]:
             prepare(connections[0], path)
             tighten_files(path)  # not before it is known to be ours
             for connection in connections:
-                connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_LOOK_SECONDS)}")
+                connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_POLL_SECONDS)}")
             Reserve(path).fill()
         except OSError as error:
             raise StoreError(f"{path} can't be opened: {error.strerror}") from error

@@ -104,7 +104,7 @@ class Store(Protocol):
         """The number of the last time that a shopper was forgotten; 0 if none was."""
         ...
 
-    async def forgotten(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+    async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who were forgotten after a time, by the numbers of `last_forgotten`."""
         ...
 
@@ -134,7 +134,7 @@ class Store(Protocol):
         """The first `limit` shoppers with events whose ids come after another, in the order of their UTF-8."""
         ...
 
-    async def shoppers_of(self, after: int, last: int) -> list[str]:
+    async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
         """All shoppers of the events that arrived after one and up to another, by the numbers of `last_arrival`."""
         ...
 
@@ -163,7 +163,7 @@ class Store(Protocol):
         """Those of any number of shoppers who granted a purpose, or withdrew it; who said nothing of it did neither."""
         ...
 
-    async def declare(self, shopper_id: str, demographics: Demographics) -> bool:
+    async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before.
 
         Returns:
@@ -199,7 +199,7 @@ class Store(Protocol):
         """The number of the last change of all; 0 if there was none."""
         ...
 
-    async def item_changes_of_others(self, after: int) -> tuple[int, list[ItemChange]]:
+    async def remote_item_changes(self, after: int) -> tuple[int, list[ItemChange]]:
         """The last change of every item that another process changed last.
 
         Args:

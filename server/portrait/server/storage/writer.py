@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 LOCK_SECONDS = 5.0
 """A write waits so long for another process's transaction."""
-LOCK_LOOK_SECONDS = 0.05
+LOCK_POLL_SECONDS = 0.05
 """So often a wait for a lock looks whether its callers still wait."""
 _MAX_GROUP_ROWS = 4_000
 """More rows in one transaction would let other processes wait for long."""
@@ -45,7 +45,7 @@ class Writer:
     outcome: when a group fails, each of it is tried by itself, so that nobody fails by a neighbour.
 
     Args:
-        connection: this thread's from now on, in autocommit mode, with a busy timeout of `LOCK_LOOK_SECONDS`.
+        connection: this thread's from now on, in autocommit mode, with a busy timeout of `LOCK_POLL_SECONDS`.
         failures: types what goes wrong.
     """
 

@@ -30,7 +30,7 @@ _SPECIAL = re.compile(r"[\s\"'`$&|;<>()*?\\]")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 """Seconds between checks of the model processes. A process that is dead in two checks was not ended by Triton."""
 _PORTS = range(20_000, 32_000)
 """Below those that Linux gives to outgoing connections: one of these could hold the port when Triton restarts."""
@@ -110,7 +110,7 @@ class EmbeddedTriton:
             raise
         self._began = time.monotonic()
         self._background.repeat("triton", partial(self._revive, self._process, self._workspace), 0.0)
-        self._background.repeat("model processes", partial(self._check_models, self._process), _LOOK_SECONDS)
+        self._background.repeat("model processes", partial(self._check_models, self._process), _POLL_SECONDS)
 
     async def load(self, release: int) -> None:
         """Load a release beside those that are loaded, which go on answering meanwhile.

@@ -12,7 +12,7 @@ from portrait.server.triton.configuration import LOAD_SECONDS
 from portrait.server.triton.connection import open_client
 from portrait.server.triton.errors import TritonError
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _SECONDS = 5.0
 
 
@@ -37,7 +37,7 @@ class SupervisedTriton:
             while not await _holds(client, release):
                 if asyncio.get_running_loop().time() > until:
                     raise TritonError(f"release {release} was not loaded in {LOAD_SECONDS:.0f} s")
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def unload(self, release: int) -> None:
         """Leave it to the other process."""

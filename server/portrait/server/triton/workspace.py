@@ -30,7 +30,7 @@ _SHORT = Path("/tmp")  # noqa: S108
 """Parent of the folder if the path of the temporary folder is too long or has special characters."""
 _PLAIN = re.compile(r"[A-Za-z0-9_./%+,:@=-]+")
 """Triton starts the processes of models by a shell, without quotes, in whatever locale there is."""
-_LOOK_SECONDS = 0.01
+_POLL_SECONDS = 0.01
 _SOCKET = "grpc"
 _PORT = 8001
 """Triton appends its port to the address that it is given, also to that of a socket; this is its default."""
@@ -142,7 +142,7 @@ def _clear(folder: Path) -> None:
 async def _close_regions(folder: Path) -> None:
     while True:
         _close_shared_memory(folder)
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _close_shared_memory(folder: Path) -> None:

@@ -69,7 +69,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
         )
         allowed = await self._permissions.allows(request.shopper_id, Purpose.DEMOGRAPHICS)
         # The store looks again: the shopper may have withdrawn since.
-        if not allowed or not await self._store.declare(request.shopper_id, declared):
+        if not allowed or not await self._store.set_demographics(request.shopper_id, declared):
             raise FailedPrecondition(
                 "the shopper does not allow the purpose `demographics`: set that consent first",
                 ErrorReason.CONSENT_MISSING,

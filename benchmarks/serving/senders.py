@@ -63,13 +63,8 @@ async def opened(target: Target) -> AsyncIterator[Send]:
 
 async def _to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, version: str, text: str) -> object:
     """Triton joins requests of one shape only: texts are padded to the gateway's few lengths."""
-<<<<<<< HEAD
-    [row] = tokenizer.encode([text])
-    batch = tokenizer.pad([row], SHAPES.padded(len(row)))
-=======
     [row] = tokenizer.token_ids([text])
     batch = tokenizer.pad([row], SHAPES.padded_length(len(row)))
->>>>>>> main
     inputs = []
     for name, value in (("input_ids", batch.input_ids), ("attention_mask", batch.attention_mask)):
         inputs.append(InferInput(name, list(value.shape), "INT64"))

@@ -63,7 +63,7 @@ async def opened(target: Target) -> AsyncIterator[Send]:
 
 async def _to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, version: str, text: str) -> object:
     """Triton joins requests of one shape only: texts are padded to the gateway's few lengths."""
-    [row] = tokenizer.token_ids([text])
+    [row] = tokenizer.encode([text])
     batch = tokenizer.pad([row], SHAPES.padded_length(len(row)))
     inputs = []
     for name, value in (("input_ids", batch.input_ids), ("attention_mask", batch.attention_mask)):

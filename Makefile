@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := clients/portrait clients/demo features/portrait training/portrait export/portrait reporting/portrait server/portrait benchmarks docs/examples
+PARALLEL := --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo serve benchmark check test unit lint format protos
+.PHONY: help env demo serve benchmark check unit test lint format protos hooks
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -38,16 +38,24 @@ benchmark: env ## Run a benchmark, as NAME=quality ARGS=FOLDER; without NAME, li
 	$(if $(NAME),$(BIN)/pip install --quiet --editable ".[$$($(BIN)/python -m benchmarks --extra $(NAME))]")
 	$(BIN)/python -W ignore -m benchmarks $(NAME) $(ARGS)
 
-test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile
+check: lint unit ## Check a change within a minute: format, style, types, imports, the contract, unit tests.
 
-lint: env ## Check style, types, imports and the contract.
+unit: env ## Run the unit tests.
+	$(BIN)/pytest tests/unit --quiet $(PARALLEL)
+
+test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
+	$(BIN)/pytest $(PARALLEL)
+
+lint: env ## Check format, style, types, imports and the contract.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy $(SOURCES)
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd protos && ../$(BIN)/buf lint
 
-format: env ## Put the code into the one style.
+hooks: env ## Run the checks of .pre-commit-config.yaml before each commit from now on.
+	$(BIN)/pre-commit install
+
+format: env ## Format the code and fix what can be fixed.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix

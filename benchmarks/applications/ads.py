@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.applications import client_calls as asking
-from benchmarks.applications.tables import Figure, Table, of
+from benchmarks.applications.tables import Figure, Table, to_figure
 from benchmarks.common import campaigns as protocol
 from docs.examples.applications import ads as example
 from docs.examples.applications import shop
@@ -18,7 +18,7 @@ from portrait.training.run.run import TrainedRun
 from portrait.training.traits import metrics as measures
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0)
-_LEARNT = 1500
+_TRAIN_PAIRS = 1500
 """Earlier pairs that the regression learns from, drawn by lot: it has few weights."""
 
 
@@ -29,20 +29,20 @@ def measure(repository: Path, run: Path) -> Table:
     campaigns = protocol.read_campaigns(folder, trained.corpus)
     pairs = protocol.read_pairs(folder, trained.corpus)
     learnt = float(trained.corpus.columns.time[trained.holdout.train].max())
-    drawn = [pairs.of([campaign.number for campaign in part]) for part in protocol.split(campaigns, learnt)]
-    drawn[0] = _some(drawn[0])
-    with asking.gateway(repository) as portrait:
-        told = [_told(portrait, trained, campaigns, part) for part in drawn]
+    drawn = [pairs.of([campaign.number for campaign in part]) for part in protocol.split_campaigns(campaigns, learnt)]
+    drawn[0] = _draw_pairs(drawn[0])
+    with asking.open_client(repository) as portrait:
+        told = [_make_inputs(portrait, trained, campaigns, part) for part in drawn]
     train, validation, test = drawn
     fitted = [example.Redemption.learn(told[0], train.label, ridge) for ridge in _RIDGES]
-    best = min(fitted, key=lambda model: _log_loss(model.chances(told[1]), validation.label))
-    ours, others = best.chances(told[2]), protocol.popularity(campaigns, train, test)
+    best = min(fitted, key=lambda model: _compute_log_loss(model.chances(told[1]), validation.label))
+    ours, others = best.chances(told[2]), protocol.predict_by_popularity(campaigns, train, test)
     rows: dict[str, list[Figure | None]] = {}
     for name, chances in (("Portrait", ours), ("popularity of the type of campaign", others)):
         summary = measures.summary(chances, test.label, test.shopper)
-        rows[name] = [of(summary["auc"]), of(summary["calibration_error"])]
+        rows[name] = [to_figure(summary["auc"]), to_figure(summary["calibration_error"])]
     difference = measures.auc_difference(ours, others, test.label, test.shopper)
-    rows["Portrait minus popularity"] = [of(difference, "+.3f"), None]
+    rows["Portrait minus popularity"] = [to_figure(difference, "+.3f"), None]
     sent = len(np.unique(test.campaign))
     return Table(
         "Ads: p(redeem | shopper, campaign)",
@@ -56,7 +56,7 @@ def measure(repository: Path, run: Path) -> Table:
     )
 
 
-def _told(
+def _make_inputs(
     portrait: Client, trained: TrainedRun, campaigns: list[protocol.Campaign], pairs: protocol.Pairs
 ) -> NDArray[np.float64]:
     """`[pairs, inputs]`."""
@@ -77,13 +77,13 @@ def _told(
         start, campaign = known[pair[1]]
         return example.told(portrait, shop.until(histories[pair[0]], start), [campaign], start)
 
-    return np.concatenate(asking.answers(told, list(zip(names, pairs.campaign.tolist(), strict=True))))
+    return np.concatenate(asking.call_all(told, list(zip(names, pairs.campaign.tolist(), strict=True))))
 
 
-def _some(pairs: protocol.Pairs) -> protocol.Pairs:
-    rows = np.random.default_rng(0).permutation(len(pairs.label))[:_LEARNT]
+def _draw_pairs(pairs: protocol.Pairs) -> protocol.Pairs:
+    rows = np.random.default_rng(0).permutation(len(pairs.label))[:_TRAIN_PAIRS]
     return protocol.Pairs(pairs.shopper[rows], pairs.campaign[rows], pairs.label[rows])
 
 
-def _log_loss(chances: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
+def _compute_log_loss(chances: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
     return float(-np.log(np.where(label, chances, 1.0 - chances)).mean())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.applications import client_calls as asking
 from benchmarks.applications import trait_test as moments
-from benchmarks.applications.tables import Figure, Table, of
+from benchmarks.applications.tables import Figure, Table, to_figure
 from docs.examples.applications import audience as example
 from portrait.client import Profile
 from portrait.training.run import run as runs
@@ -21,26 +21,30 @@ from portrait.training.traits import metrics as measures
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
     """The audience of a tenth of the shoppers, as of a past moment, beside RFM, past spending and drawing lots."""
     trained = runs.load(run)
-    asked = moments.latest(trained, traits, example.TRAIT, complete_until)
+    asked = moments.draw_latest(trained, traits, example.TRAIT, complete_until)
     with tempfile.TemporaryDirectory() as folder:
         files = ("--state", f"{folder}/portrait.db", "--audiences", f"{folder}/audiences")
-        with asking.gateway(repository, *files) as portrait:
+        with asking.open_client(repository, *files) as portrait:
             portrait.record_events((name, event) for name, history in asked.histories.items() for event in history)
-            found = asking.profiles(portrait, asked.histories, asked.as_of)
-        _tabulate(repository, asked.as_of, *files, "--triton-log", f"{folder}/triton.log")
+            found = asking.get_profiles(portrait, asked.histories, asked.as_of)
+        _build_table(repository, asked.as_of, *files, "--triton-log", f"{folder}/triton.log")
         # Nobody in the log was asked.
-        with asking.gateway(repository, *files, "--consent-advertising", "unless-withdrawn") as portrait:
+        with asking.open_client(repository, *files, "--consent-advertising", "unless-withdrawn") as portrait:
             ours = set(example.most_valuable(portrait, example.least_chance(portrait)))
     ways = {
         "Portrait, `high_value`": np.array([name in ours for name in asked.shoppers]),
-        "RFM, logistic regression": _highest(asked.rfm, len(ours)),
-        "RFM, sum of the fifths": _highest(np.array([_fifths(found[name]) for name in asked.shoppers]), len(ours)),
-        "spent the most so far": _highest(np.array([_spent(found[name]) for name in asked.shoppers]), len(ours)),
+        "RFM, logistic regression": _choose_highest(asked.rfm, len(ours)),
+        "RFM, sum of the fifths": _choose_highest(
+            np.array([_sum_scores(found[name]) for name in asked.shoppers]), len(ours)
+        ),
+        "spent the most so far": _choose_highest(
+            np.array([_total_spent(found[name]) for name in asked.shoppers]), len(ours)
+        ),
     }
     rows: dict[str, list[Figure | None]] = {
         way: [
-            _precision(chosen, asked),
-            None if way.startswith("Portrait") else _difference(ways["Portrait, `high_value`"], chosen, asked),
+            _measure_precision(chosen, asked),
+            None if way.startswith("Portrait") else _measure_difference(ways["Portrait, `high_value`"], chosen, asked),
         ]
         for way, chosen in ways.items()
     }
@@ -55,7 +59,7 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
     )
 
 
-def _tabulate(repository: Path, as_of: datetime, *files: str) -> None:
+def _build_table(repository: Path, as_of: datetime, *files: str) -> None:
     """Make the shopper table of the recorded shoppers as of a moment."""
     program = str(Path(sys.executable).parent / "portrait")
     moment = as_of.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
@@ -64,35 +68,38 @@ def _tabulate(repository: Path, as_of: datetime, *files: str) -> None:
     )
 
 
-def _fifths(profile: Profile) -> float:
+def _sum_scores(profile: Profile) -> float:
     """Of recency, frequency and money; who spent more comes first among equals."""
     if (value := profile.customer_value) is None:
         return 0.0
-    return value.recency_score + value.frequency_score + (value.monetary_score or 0) + _spent(profile) * 1e-9
+    return value.recency_score + value.frequency_score + (value.monetary_score or 0) + _total_spent(profile) * 1e-9
 
 
-def _spent(profile: Profile) -> float:
+def _total_spent(profile: Profile) -> float:
     return 0.0 if profile.customer_value is None else profile.customer_value.monetary or 0.0
 
 
-def _highest(scores: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
+def _choose_highest(scores: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
     chosen = np.zeros(len(scores), dtype=bool)
     chosen[np.argsort(-scores, kind="stable")[:count]] = True
     return chosen
 
 
-def _share(chosen: NDArray[np.bool_], label: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+def _compute_precision(chosen: NDArray[np.bool_], label: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
     return float((weights * (chosen & label)).sum() / (weights * chosen).sum())
 
 
-def _precision(chosen: NDArray[np.bool_], asked: moments.Moment) -> Figure:
-    return of(measures.estimate(lambda weights: _share(chosen, asked.label, weights), asked.row))
+def _measure_precision(chosen: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
+    return to_figure(measures.estimate(lambda weights: _compute_precision(chosen, asked.label, weights), asked.row))
 
 
-def _difference(ours: NDArray[np.bool_], others: NDArray[np.bool_], asked: moments.Moment) -> Figure:
-    return of(
+def _measure_difference(ours: NDArray[np.bool_], others: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
+    return to_figure(
         measures.estimate(
-            lambda weights: _share(ours, asked.label, weights) - _share(others, asked.label, weights), asked.row
+            lambda weights: (
+                _compute_precision(ours, asked.label, weights) - _compute_precision(others, asked.label, weights)
+            ),
+            asked.row,
         ),
         "+.3f",
     )

@@ -23,7 +23,7 @@ from benchmarks.applications import ads, audience, recommendation, risk, search,
 from benchmarks.applications.tables import Figure, Table
 from benchmarks.common import steps
 from benchmarks.common.cli import existing_folder, make_parser
-from benchmarks.common.results import RESULTS, circumstances, origin, write
+from benchmarks.common.results import RESULTS, describe_circumstances, format_origin, write_results
 from docs.examples.applications import draw_missed_instalments
 
 FILE = "applications"
@@ -93,29 +93,29 @@ APPLICATIONS: dict[str, Application] = {
 """By name, in the order of the results."""
 
 
-def keep(name: str, table: Table, where: dict[str, str]) -> str:
+def keep_result(name: str, table: Table, where: dict[str, str]) -> str:
     """Put a result among the others; returns all of them as Markdown."""
     path = RESULTS / f"{FILE}.json"
     parts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["applications"] if path.exists() else {}
     parts[name] = {"circumstances": where, **dataclasses.asdict(table)}
     content = {"applications": {each: parts[each] for each in APPLICATIONS if each in parts}}
-    told = _markdown(content["applications"])
-    write(FILE, json.loads(json.dumps(content)), told)
+    told = _format_results(content["applications"])
+    write_results(FILE, json.loads(json.dumps(content)), told)
     return told
 
 
-def _markdown(parts: dict[str, Any]) -> str:
+def _format_results(parts: dict[str, Any]) -> str:
     lines = [
         "# The six applications", "",
         "Each is asked through a gateway with real Triton, by the code of its example "
         "([docs/examples/applications](../../docs/examples/applications)); 95% bootstrap intervals in brackets.",
     ]  # fmt: skip
     for part in parts.values():
-        lines += ["", *_read(part).lines(), "", origin(part["circumstances"])]
+        lines += ["", *_parse_table(part).lines(), "", format_origin(part["circumstances"])]
     return "\n".join(lines) + "\n"
 
 
-def _read(part: dict[str, Any]) -> Table:
+def _parse_table(part: dict[str, Any]) -> Table:
     rows = {
         name: [None if each is None else Figure(each["value"], each["interval"], each["form"]) for each in row]
         for name, row in part["rows"].items()
@@ -141,8 +141,8 @@ def main(arguments: list[str]) -> int:
             parser.error(f"{name} needs --{data}")
     prepared = {data: _PREPARATIONS[data](options) for data in sorted(needed)}
     for name in names:
-        where = circumstances(f"python -m benchmarks applications {name}")
+        where = describe_circumstances(f"python -m benchmarks applications {name}")
         table = APPLICATIONS[name].measure(prepared[APPLICATIONS[name].data])
-        keep(name, table, where)
+        keep_result(name, table, where)
         print("\n".join(table.lines()), flush=True)
     return 0

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.gateway import serve
+from benchmarks.common.gateway import run_gateway
 from portrait.client import Client, Event, Profile, Ranking
 from portrait.training.metrics import MISSED
 
@@ -24,19 +24,19 @@ _PER_CALL = 64
 
 
 @contextmanager
-def gateway(repository: Path, *arguments: str) -> Iterator[Client]:
+def open_client(repository: Path, *arguments: str) -> Iterator[Client]:
     """A client of a gateway with real Triton that serves the newest release of a repository."""
-    with serve(repository, *arguments) as served, Client(served.address, timeout=_SECONDS) as portrait:
+    with run_gateway(repository, *arguments) as served, Client(served.address, timeout=_SECONDS) as portrait:
         yield portrait
 
 
-def answers(ask: Callable[[T], A], questions: Sequence[T]) -> list[A]:
+def call_all(ask: Callable[[T], A], questions: Sequence[T]) -> list[A]:
     """The answers to all questions, in their order."""
     with ThreadPoolExecutor(_IN_FLIGHT) as threads:
         return list(threads.map(ask, questions))
 
 
-def profiles(portrait: Client, histories: Mapping[str, list[Event]], as_of: datetime) -> dict[str, Profile]:
+def get_profiles(portrait: Client, histories: Mapping[str, list[Event]], as_of: datetime) -> dict[str, Profile]:
     """Trait and value of each shopper; who can't be answered for is left out."""
     names = list(histories)
     found: dict[str, Profile] = {}
@@ -49,7 +49,7 @@ def profiles(portrait: Client, histories: Mapping[str, list[Event]], as_of: date
     return found
 
 
-def ranks(rankings: Sequence[Ranking], wanted: Sequence[str]) -> NDArray[np.int64]:
+def rank_wanted(rankings: Sequence[Ranking], wanted: Sequence[str]) -> NDArray[np.int64]:
     """`[rankings]`: where the wanted item stands in each, from 0; `MISSED` where it does not."""
     found = np.full(len(rankings), MISSED)
     for row, (ranking, item_id) in enumerate(zip(rankings, wanted, strict=True)):

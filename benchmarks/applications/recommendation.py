@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.applications import client_calls as asking
-from benchmarks.applications.tables import Table, mean
+from benchmarks.applications.tables import Table, bootstrap_mean
 from docs.examples.applications import product_recommendation as example
 from docs.examples.applications import shop
 from portrait.client import Event
@@ -31,15 +31,15 @@ def measure(repository: Path, run: Path) -> Table:
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
         return events[max(start, end - MAX_REMEMBERED_EVENTS) : end]
 
-    with asking.gateway(repository) as portrait:
-        rankings = asking.answers(
+    with asking.open_client(repository) as portrait:
+        rankings = asking.call_all(
             lambda target: example.recommended(
                 portrait, history(target), events[target].time, new_only=holdout.mask_seen, k=K
             ),
             holdout.test.tolist(),
         )
-    ours = asking.ranks(rankings, [corpus.items[item].item_id for item in wanted.tolist()])
-    others = ranks_of(popular(corpus, holdout), wanted)
+    ours = asking.rank_wanted(rankings, [corpus.items[item].item_id for item in wanted.tolist()])
+    others = ranks_of(rank_by_popularity(corpus, holdout), wanted)
     who = corpus.event_shopper[holdout.test]
     report = trained.data["report"]
     return Table(
@@ -49,14 +49,19 @@ def measure(repository: Path, run: Path) -> Table:
         "Popularity is counted on training events. Intervals are over shoppers.",
         ["HR@10", "NDCG@10"],
         {
-            "Portrait": [mean(hit_rate(ours, K), who, ".4f"), mean(ndcg(ours, K), who, ".4f")],
-            "popularity": [mean(hit_rate(others, K), who, ".4f"), mean(ndcg(others, K), who, ".4f")],
-            "Portrait minus popularity": [mean(of(ours, K) - of(others, K), who, "+.4f") for of in (hit_rate, ndcg)],
+            "Portrait": [bootstrap_mean(hit_rate(ours, K), who, ".4f"), bootstrap_mean(ndcg(ours, K), who, ".4f")],
+            "popularity": [
+                bootstrap_mean(hit_rate(others, K), who, ".4f"),
+                bootstrap_mean(ndcg(others, K), who, ".4f"),
+            ],
+            "Portrait minus popularity": [
+                bootstrap_mean(of(ours, K) - of(others, K), who, "+.4f") for of in (hit_rate, ndcg)
+            ],
         },
     )
 
 
-def popular(corpus: Corpus, holdout: Holdout) -> NDArray[np.int64]:
+def rank_by_popularity(corpus: Corpus, holdout: Holdout) -> NDArray[np.int64]:
     """`[targets, K]` items: the most popular ones, without the known ones where these are left out; -1 where none."""
     order = np.argsort(-holdout.item_counts, kind="stable")
     found = np.full((len(holdout.test), K), NO_ITEM)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.applications import client_calls as asking
 from benchmarks.applications import trait_test as moments
-from benchmarks.applications.tables import Figure, Table, mean, of
+from benchmarks.applications.tables import Figure, Table, bootstrap_mean, to_figure
 from docs.examples.applications import financial_risk as example
 from portrait.client import Consent, Purpose, Ranking
 from portrait.training.dataset import readers
@@ -25,22 +25,22 @@ from portrait.training.traits import metrics as measures
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
     """Who would be shown credit as of a past moment, and how many of them missed an instalment after it."""
-    asked = moments.latest(runs.load(run), traits, example.TRAIT, complete_until)
+    asked = moments.draw_latest(runs.load(run), traits, example.TRAIT, complete_until)
     offers = example.products()
-    with asking.gateway(repository) as portrait:
+    with asking.open_client(repository) as portrait:
         portrait.upsert_items([product.item for product in offers], catalogue=example.CATALOGUE)
-        found = asking.profiles(portrait, asked.histories, asked.as_of)
+        found = asking.get_profiles(portrait, asked.histories, asked.as_of)
         granted = [Consent(Purpose.RISK, granted=True)]
-        asking.answers(lambda name: portrait.set_consents(name, granted), asked.shoppers)
-        allowed = asking.answers(lambda name: example.allowed(portrait, name), asked.shoppers)
+        asking.call_all(lambda name: portrait.set_consents(name, granted), asked.shoppers)
+        allowed = asking.call_all(lambda name: example.allowed(portrait, name), asked.shoppers)
         risks = [
             example.risk(found[name].traits) if may else None for name, may in zip(asked.shoppers, allowed, strict=True)
         ]
-        rankings = asking.answers(
+        rankings = asking.call_all(
             lambda pair: example.offered(portrait, asked.histories[pair[0]], pair[1], offers, asked.as_of),
             list(zip(asked.shoppers, risks, strict=True)),
         )
-    broken = sum(_breaks(ranking, chance, offers) for ranking, chance in zip(rankings, risks, strict=True))
+    broken = sum(_breaks_policy(ranking, chance, offers) for ranking, chance in zip(rankings, risks, strict=True))
     if broken:
         raise AssertionError(f"{broken} rankings show what the policy holds back")
     known = np.array([1.0 if chance is None else chance for chance in risks])
@@ -48,17 +48,17 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
     for name, chances in {
         "the trait": known,
         "RFM": asked.rfm,
-        "the chance of the draw: the most that can be known": _drawn(traits, asked),
+        "the chance of the draw: the most that can be known": _read_drawn_chances(traits, asked),
     }.items():
-        auc = of(measures.summary(chances, asked.label, asked.row)["auc"])
+        auc = to_figure(measures.summary(chances, asked.label, asked.row)["auc"])
         rows[f"AUC of {name}"] = [auc, None, None]
-    rows["everybody"] = [None, Figure(1.0, form=".0%"), mean(asked.label.astype(float), asked.row, ".1%")]
+    rows["everybody"] = [None, Figure(1.0, form=".0%"), bootstrap_mean(asked.label.astype(float), asked.row, ".1%")]
     for limit in sorted({each.highest_risk for each in offers if each.highest_risk is not None}):
         shown = known <= limit
         rows[f"shown credit of the limit {limit:.0%}"] = [
             None,
-            mean(shown.astype(float), asked.row, ".0%"),
-            _missed(shown, asked) if shown.any() else None,
+            bootstrap_mean(shown.astype(float), asked.row, ".0%"),
+            _measure_missed(shown, asked) if shown.any() else None,
         ]
     return Table(
         "Financial risk: credit under a policy, on a synthetic label",
@@ -71,12 +71,12 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
     )
 
 
-def _breaks(ranking: Ranking, chance: float | None, offers: list[example.Product]) -> bool:
+def _breaks_policy(ranking: Ranking, chance: float | None, offers: list[example.Product]) -> bool:
     held = {product.item.item_id for product in offers if not product.may_be_shown(chance)}
     return any(ranked.item.item_id in held for ranked in ranking.items)
 
 
-def _drawn(traits: Path, asked: moments.Moment) -> NDArray[np.float64]:
+def _read_drawn_chances(traits: Path, asked: moments.TraitTest) -> NDArray[np.float64]:
     """`[shoppers]`: the chance that the label within the horizon was drawn with."""
     trait = next(each for each in declarations.read(traits).traits if each.name == example.TRAIT)
     assert trait.table is not None
@@ -86,8 +86,8 @@ def _drawn(traits: Path, asked: moments.Moment) -> NDArray[np.float64]:
     return np.array([chances[name] for name in asked.shoppers])
 
 
-def _missed(shown: NDArray[np.bool_], asked: moments.Moment) -> Figure:
-    return of(
+def _measure_missed(shown: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
+    return to_figure(
         measures.estimate(
             lambda weights: float((weights * (shown & asked.label)).sum() / max(1.0, (weights * shown).sum())),
             asked.row,

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.applications import client_calls as asking
-from benchmarks.applications.tables import Figure, Table, mean
-from benchmarks.common.ranking.search import DEPTH, MEASURES, asked_in_test
-from benchmarks.common.ranking.search_baselines import bm25
+from benchmarks.applications.tables import Figure, Table, bootstrap_mean
+from benchmarks.common.ranking.search import MAX_RANK, METRICS, find_test_clicks
+from benchmarks.common.ranking.search_baselines import rank_by_bm25
 from docs.examples.applications import personalised_search as example
 from docs.examples.applications import shop
 from portrait.client import Event
@@ -20,7 +20,7 @@ def measure(repository: Path, run: Path) -> Table:
     """Every click of the test that a search of a known shopper came right before."""
     trained = runs.load(run)
     corpus = trained.corpus
-    asked = asked_in_test(corpus, trained.holdout)
+    asked = find_test_clicks(corpus, trained.holdout)
     known = asked.has_history
     searches, clicks, first = asked.searches[known], asked.clicks[known], asked.first[known]
     events = [event for history in shop.histories(Path(trained.data["path"])).values() for event in history]
@@ -29,28 +29,28 @@ def measure(repository: Path, run: Path) -> Table:
     histories = [events[begin:end] for begin, end in zip(first, searches, strict=True)]
     moments = [events[search].time for search in searches]
 
-    with asking.gateway(repository) as portrait:
+    with asking.open_client(repository) as portrait:
 
         def ranks(shoppers: list[list[Event]]) -> NDArray[np.int64]:
-            rankings = asking.answers(
-                lambda question: example.found(portrait, *question, k=DEPTH),
+            rankings = asking.call_all(
+                lambda question: example.found(portrait, *question, k=MAX_RANK),
                 list(zip(shoppers, queries, moments, strict=True)),
             )
-            return asking.ranks(rankings, [corpus.items[item].item_id for item in wanted.tolist()])
+            return asking.rank_wanted(rankings, [corpus.items[item].item_id for item in wanted.tolist()])
 
         ours, nobody = ranks(histories), ranks([[] for _ in histories])
-    others = ranks_of(bm25(corpus, corpus.event_text[searches]), wanted)
+    others = ranks_of(rank_by_bm25(corpus, corpus.event_text[searches]), wanted)
     who = corpus.event_shopper[clicks]
     ways = {"Portrait, personalised": ours, "Portrait, without the shopper": nobody, "BM25": others}
     rows: dict[str, list[Figure | None]] = {
-        way: [mean(of(found), who) for of in MEASURES.values()] for way, found in ways.items()
+        way: [bootstrap_mean(of(found), who) for of in METRICS.values()] for way, found in ways.items()
     }
-    rows["personalised minus without"] = [mean(of(ours) - of(nobody), who, "+.3f") for of in MEASURES.values()]
+    rows["personalised minus without"] = [bootstrap_mean(of(ours) - of(nobody), who, "+.3f") for of in METRICS.values()]
     return Table(
         f"Personalised search: {trained.data['report']['source']}",
         f"{len(clicks):,} clicks of the latest tenth that a search came right before, of shoppers with a history, "
         f"among all {len(corpus.items):,} items. [search-bestbuy.md](search-bestbuy.md) has five such windows and the "
         "popularity of the exact query. Intervals are over shoppers.",
-        list(MEASURES),
+        list(METRICS),
         rows,
     )

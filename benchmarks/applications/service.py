@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.applications import client_calls as asking
-from benchmarks.applications.tables import Figure, Table, mean
+from benchmarks.applications.tables import Figure, Table, bootstrap_mean
 from docs.examples.applications import customer_service as example
 from docs.examples.applications import shop
 from portrait.client import Client, Event
@@ -40,23 +40,27 @@ def measure(repository: Path, data: Path) -> Table:
         for each in articles
     ]
     right = np.array([ids.index(each) for each in wanted])
-    with asking.gateway(repository) as portrait:
+    with asking.open_client(repository) as portrait:
         portrait.upsert_items(articles, catalogue=example.CATALOGUE)
         ranks = {
-            "Portrait, the message alone": _asked(portrait, messages, wanted, [[]]),
-            "Portrait, a shopper's history beside it": _asked(portrait, messages, wanted, _histories(data)),
+            "Portrait, the message alone": _rank_articles(portrait, messages, wanted, [[]]),
+            "Portrait, a shopper's history beside it": _rank_articles(
+                portrait, messages, wanted, _draw_histories(data)
+            ),
         }
     ranks |= {
-        f"{DEFAULT_BASE_MODEL} as it came, cosine": _places(_untrained(messages) @ _untrained(texts).T, right),
-        "BM25, stemmed": _places(_bm25(texts, messages), right),
+        f"{DEFAULT_BASE_MODEL} as it came, cosine": _find_positions(
+            _encode_untrained(messages) @ _encode_untrained(texts).T, right
+        ),
+        "BM25, stemmed": _find_positions(_score_by_bm25(texts, messages), right),
     }
     measures = (hit_rate(ranks_, k) for ranks_ in ranks.values() for k in (1, 3))
     hits = list(measures)
     figures: dict[str, list[Figure | None]] = {
         way: [
-            mean(hits[2 * place], right),
-            mean(hits[2 * place + 1], right),
-            mean(reciprocal_rank(each, len(ids)), right),
+            bootstrap_mean(hits[2 * place], right),
+            bootstrap_mean(hits[2 * place + 1], right),
+            bootstrap_mean(reciprocal_rank(each, len(ids)), right),
         ]
         for place, (way, each) in enumerate(ranks.items())
     }
@@ -70,27 +74,29 @@ def measure(repository: Path, data: Path) -> Table:
     )
 
 
-def _histories(data: Path) -> list[list[Event]]:
+def _draw_histories(data: Path) -> list[list[Event]]:
     everybody = shop.histories(data)
     drawn = np.random.default_rng(0).choice(sorted(everybody), _SHOPPERS, replace=False)
     return [everybody[name] for name in drawn.tolist()]
 
 
-def _asked(portrait: Client, messages: list[str], wanted: list[str], histories: list[list[Event]]) -> NDArray[np.int64]:
+def _rank_articles(
+    portrait: Client, messages: list[str], wanted: list[str], histories: list[list[Event]]
+) -> NDArray[np.int64]:
     asked = [(message, histories[place % len(histories)]) for place, message in enumerate(messages)]
-    rankings = asking.answers(
+    rankings = asking.call_all(
         lambda pair: example.answers(portrait, *pair, k=40, as_of=shop.now(pair[1]) if pair[1] else None), asked
     )
-    return asking.ranks(rankings, wanted)
+    return asking.rank_wanted(rankings, wanted)
 
 
-def _places(scores: NDArray[np.float32], right: NDArray[np.int64]) -> NDArray[np.int64]:
+def _find_positions(scores: NDArray[np.float32], right: NDArray[np.int64]) -> NDArray[np.int64]:
     """`[messages, articles]` scores → `[messages]`, where the right article stands; equal ones by their order."""
     order = np.argsort(-scores, axis=1, kind="stable")
     return np.argmax(order == right[:, None], axis=1)
 
 
-def _untrained(texts: list[str]) -> NDArray[np.float32]:
+def _encode_untrained(texts: list[str]) -> NDArray[np.float32]:
     """`[texts, hidden]`: mean-pooled states of the base model, unit length."""
     encoder, tokenizer = TextEncoder(DEFAULT_BASE_MODEL, 8).eval(), base_tokenizer(DEFAULT_BASE_MODEL)
     batch = tokenizer.pad(tokenizer.encode(texts))
@@ -99,7 +105,7 @@ def _untrained(texts: list[str]) -> NDArray[np.float32]:
     return np.asarray(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), dtype=np.float32)
 
 
-def _bm25(texts: list[str], messages: list[str]) -> NDArray[np.float32]:
+def _score_by_bm25(texts: list[str], messages: list[str]) -> NDArray[np.float32]:
     """`[messages, texts]`."""
     stemmer = snowballstemmer.stemmer("english").stemWords
     index = bm25s.BM25()

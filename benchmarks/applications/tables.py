@@ -45,12 +45,12 @@ class Table:
         return [f"## {self.title}", "", self.text, "", *head, *told]
 
 
-def mean(values: NDArray[np.float64], who: NDArray[np.int64], form: str = ".3f") -> Figure:
+def bootstrap_mean(values: NDArray[np.float64], who: NDArray[np.int64], form: str = ".3f") -> Figure:
     """A mean, with a bootstrap interval over whom the values are of."""
-    return of(measures.estimate(lambda weights: float((weights * values).sum() / weights.sum()), who), form)
+    return to_figure(measures.estimate(lambda weights: float((weights * values).sum() / weights.sum()), who), form)
 
 
-def of(estimate: dict[str, Any], form: str = ".3f") -> Figure:
+def to_figure(estimate: dict[str, Any], form: str = ".3f") -> Figure:
     """A figure as the training measures it."""
     low, high = estimate["interval"]
     return Figure(float(estimate["value"]), (float(low), float(high)), form)

@@ -19,7 +19,7 @@ from portrait.training.traits.samples import Samples
 
 
 @dataclass(frozen=True)
-class Moment:
+class TraitTest:
     """Shoppers at the latest moment of a trait's test."""
 
     as_of: datetime
@@ -35,7 +35,7 @@ class Moment:
     """`[shoppers]`: the chance by a logistic regression on recency, frequency and monetary value."""
 
 
-def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime) -> Moment:
+def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime) -> TraitTest:
     """The latest moment of the test of a declared trait.
 
     Args:
@@ -58,21 +58,21 @@ def latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime)
         train, validation, test = (
             samples.draw(labels, trait, chosen) for chosen in (moments.train, moments.validation, moments.test[-1:])
         )
-    rfm = heads.fit_rfm(_part(trained, train), _part(trained, validation), trained.settings.seed)
+    rfm = heads.fit_rfm(_make_part(trained, train), _make_part(trained, validation), trained.settings.seed)
     as_of = datetime.fromtimestamp(float(moments.test[-1]), UTC)
     shoppers = [trained.corpus.shopper_ids[row] for row in test.shopper.tolist()]
     histories = shop.histories(data, shoppers)
-    return Moment(
+    return TraitTest(
         as_of,
         trait.horizon_days,
         shoppers,
         test.shopper,
         {each: shop.until(histories[each], as_of) for each in shoppers},
         test.label,
-        heads.probabilities(rfm.head, _part(trained, test).known),
+        heads.probabilities(rfm.head, _make_part(trained, test).known),
     )
 
 
-def _part(trained: TrainedRun, drawn: Samples) -> Part:
+def _make_part(trained: TrainedRun, drawn: Samples) -> Part:
     known = samples.known(trained.model, trained.cache, trained.corpus, drawn.shopper, drawn.as_of)
     return Part(known, drawn.label)

@@ -21,8 +21,8 @@ from benchmarks.audiences import engines
 from benchmarks.audiences import shopper_table as generated
 from benchmarks.audiences import table_rates as built
 from benchmarks.common.cli import add_repository, existing_folder, make_parser
-from benchmarks.common.gateway import peak_memory, serve
-from benchmarks.common.machine import machine
+from benchmarks.common.gateway import read_peak_memory, run_gateway
+from benchmarks.common.machine import describe_machine
 from benchmarks.common.results import RESULTS
 from benchmarks.common.steps import open_repository
 from portrait.client import (
@@ -85,16 +85,16 @@ class Figures:
     refreshed_per_second: int = 0
 
 
-def questions(release: Release) -> list[Question]:
+def make_questions(release: Release) -> list[Question]:
     """One of each kind, and all kinds at once."""
-    paths = generated.taxonomy(release)
+    paths = generated.make_taxonomy(release)
     interest = InterestCriterion([paths[0], paths[7], paths[40]], 0.2)
     value = CustomerValueCriterion(tiers=["high", "top"], segments=["loyal", "at_risk"])
     recent = ActivityCriterion(since=generated.NOW - timedelta(days=30))
     traits = [TraitCriterion(trait.name, 0.5) for trait in release.traits if not trait.absent][:1]
     label = InterestCriterion(labels=["gifts for a gardener"], min_percentile=0.9)
     buyers: list[Criterion] = [interest, value]
-    seed = [generated.shopper_id(number) for number in range(0, 50_000, 50)]
+    seed = [generated.format_shopper_id(number) for number in range(0, 50_000, 50)]
     found = [
         Question("interest (three nodes of the taxonomy)", [interest]),
         *(Question("trait", [each]) for each in traits),
@@ -108,7 +108,7 @@ def questions(release: Release) -> list[Question]:
     return found if release.profiles is not None else [each for each in found if each.name[:5] != "label"]
 
 
-def ask(client: Client, question: Question) -> Answer:
+def time_question(client: Client, question: Question) -> Answer:
     """Ask one question again and again."""
     taken = []
     for _ in range(1 + _RUNS):
@@ -128,42 +128,42 @@ def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: 
     release = Release.load(repository, number)
     table = folder / "audiences" / release.identity / "1"
     table.mkdir(parents=True)
-    description = generated.write(release, shoppers, seed, table)
+    description = generated.write_table(release, shoppers, seed, table)
     size = sum(path.stat().st_size for path in table.iterdir())
     state = folder / "consents.db"
-    consented.write(state, shoppers, seed)
+    consented.write_consents(state, shoppers, seed)
     figures = Figures(
-        shoppers, description.dimension, round(size / _MIB), machine(), datetime.now(UTC).date().isoformat()
+        shoppers, description.dimension, round(size / _MIB), describe_machine(), datetime.now(UTC).date().isoformat()
     )
     with (
-        serve(
+        run_gateway(
             repository,
             *("--release", str(number), "--audiences", str(folder / "audiences")),
             *("--state", str(state), "--consent-advertising", "granted"),
         ) as gateway,
         Client(gateway.address, timeout=60.0) as client,
     ):
-        figures.gateway_gib = _gib(gateway.rss)
-        figures.answers = [ask(client, question) for question in questions(release)]
-        figures.peak_gib = _gib(peak_memory(gateway.process.pid))
+        figures.gateway_gib = _to_gib(gateway.rss)
+        figures.answers = [time_question(client, question) for question in make_questions(release)]
+        figures.peak_gib = _to_gib(read_peak_memory(gateway.process.pid))
     work = folder / "parquet"
     work.mkdir()
-    engines.export(table, work)
+    engines.export_parquet(table, work)
     for engine in engines.ENGINES:
         command = [sys.executable, "-m", "benchmarks.audiences.engines", engine, str(table), str(work)]
         figures.engines.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
     shutil.rmtree(work)
-    rates = built.rates(repository, release, tabulated, folder)
+    rates = built.measure_rates(repository, release, tabulated, folder)
     figures.tabulated, figures.tabulated_per_second = tabulated, rates["first_per_second"]
     figures.refreshed_per_second = rates["refresh_per_second"]
     return figures
 
 
-def _gib(size: int) -> float:
+def _to_gib(size: int) -> float:
     return round(size / 2**30, 2)
 
 
-def tables(figures: Figures) -> str:
+def format_report(figures: Figures) -> str:
     """The figures as Markdown."""
     slowest = max(max(each.first_seconds, each.estimate_seconds) for each in figures.answers)
     verdict = "passed" if slowest <= SECONDS_BOUND and figures.peak_gib <= MEMORY_BOUND_GIB else "not passed"
@@ -172,8 +172,8 @@ def tables(figures: Figures) -> str:
         f"{figures.table_mib:,} MiB on the disk; {figures.machine}, {figures.date}; "
         "`python -m benchmarks audiences REPOSITORY`.",
         "",
-        f"All of them have said what they allow, and are asked at every question: {consented.GRANTED:.0%} granted "
-        f"advertising, the others refused it; {consented.WITHDRAWN:.0%} withdrew personalisation, "
+        f"All of them have said what they allow, and are asked at every question: {consented.GRANTED_SHARE:.0%} "
+        f"granted advertising, the others refused it; {consented.WITHDRAWN_SHARE:.0%} withdrew personalisation, "
         "the others granted it.",
         "",
         f"Target: at most {SECONDS_BOUND:g} s and {MEMORY_BOUND_GIB:g} GiB: **{verdict}**, {slowest:.2f} s the slowest "
@@ -200,7 +200,8 @@ def tables(figures: Figures) -> str:
         ),
         "",
         f"`portrait build-audience-table`: {figures.tabulated_per_second:,} shoppers a second in a first run over "
-        f"{figures.tabulated:,} shoppers of {built.EVENTS} events, {figures.refreshed_per_second:,} a second in a run "
+        f"{figures.tabulated:,} shoppers of {built.EVENTS_PER_SHOPPER} events, "
+        f"{figures.refreshed_per_second:,} a second in a run "
         "for a tenth of them.",
     ]
     return "\n".join(lines) + "\n"
@@ -219,6 +220,6 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(repository, options.shoppers, options.tabulated, options.seed, Path(folder))
     (options.results / "audiences.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
-    (options.results / "audiences.md").write_text(tables(figures), encoding="utf-8")
-    print(tables(figures))
+    (options.results / "audiences.md").write_text(format_report(figures), encoding="utf-8")
+    print(format_report(figures))
     return 0

@@ -7,26 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.audiences.shopper_table import NOW, shopper_id
+from benchmarks.audiences.shopper_table import NOW, format_shopper_id
 from portrait.server.consent.consents import Purpose
 from portrait.server.storage.sqlite import open_store
 from portrait.server.timestamps import microseconds
 
-GRANTED = 0.7
+GRANTED_SHARE = 0.7
 """Share of shoppers who granted advertising; the others refused it."""
-WITHDRAWN = 0.05
+WITHDRAWN_SHARE = 0.05
 """Share of shoppers who withdrew personalisation; the others granted it."""
 
 
-def write(state: Path, shoppers: int, seed: int) -> None:
+def write_consents(state: Path, shoppers: int, seed: int) -> None:
     """Write both tables of consents at once: a call for each shopper would take an hour."""
-    asyncio.run(_begin(state))
+    asyncio.run(_create_store(state))
     connection = sqlite3.connect(state)
     with connection:
         connection.executemany(
             "INSERT INTO consent_records (shopper_id, purpose, granted, time, recorded_at, notice, source) "
             "VALUES (?, ?, ?, ?, ?, 'notice 3', 'cookie banner')",
-            _said(shoppers, seed),
+            _draw_consents(shoppers, seed),
         )
         connection.execute(
             "INSERT INTO consents (shopper_id, purpose, granted, time) "
@@ -35,15 +35,15 @@ def write(state: Path, shoppers: int, seed: int) -> None:
     connection.close()
 
 
-async def _begin(state: Path) -> None:
+async def _create_store(state: Path) -> None:
     await (await open_store(state)).close()
 
 
-def _said(shoppers: int, seed: int) -> Iterator[tuple[str, str, bool, int, int]]:
+def _draw_consents(shoppers: int, seed: int) -> Iterator[tuple[str, str, bool, int, int]]:
     rng, moment = np.random.default_rng(seed), microseconds(NOW)
-    advertising, personalisation = rng.random(shoppers) < GRANTED, rng.random(shoppers) >= WITHDRAWN
+    advertising, personalisation = rng.random(shoppers) < GRANTED_SHARE, rng.random(shoppers) >= WITHDRAWN_SHARE
     for number, (may_advertise, may_personalise) in enumerate(
         zip(advertising.tolist(), personalisation.tolist(), strict=True)
     ):
-        yield shopper_id(number), Purpose.ADVERTISING.value, may_advertise, moment, moment
-        yield shopper_id(number), Purpose.PERSONALISATION.value, may_personalise, moment, moment
+        yield format_shopper_id(number), Purpose.ADVERTISING.value, may_advertise, moment, moment
+        yield format_shopper_id(number), Purpose.PERSONALISATION.value, may_personalise, moment, moment

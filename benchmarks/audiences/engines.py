@@ -1,7 +1,7 @@
 """The same two questions to embedded engines, each in a process of its own: `python -m benchmarks audiences.engines`.
 
 Arguments: ENGINE TABLE WORK. Prints one line of JSON: seconds of each question, and the memory of the process at its
-highest. DuckDB and Polars read Parquet files of the same columns, written before by `export`.
+highest. DuckDB and Polars read Parquet files of the same columns, written before by `export_parquet`.
 """
 
 import json
@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.gateway import peak_memory
+from benchmarks.common.gateway import read_peak_memory
 from portrait.server.audiences.table import CHUNK, ShopperTable
 
 ENGINES = ("numpy", "duckdb", "polars")
-_PLACES = (1, 2, 3)
-_LEAST, _TIER, _SCORE, _TOP = 0.3, 3, 3, 10_000
+_PATHS = (1, 2, 3)
+_MIN_WEIGHT, _MIN_TIER, _MIN_SCORE, _TOP = 0.3, 3, 3, 10_000
 _RUNS = 5
 
 
-def export(table: Path, work: Path) -> None:
+def export_parquet(table: Path, work: Path) -> None:
     """Write a table as Parquet, a file for each chunk of rows."""
     import polars as pl
 
@@ -36,15 +36,15 @@ def export(table: Path, work: Path) -> None:
 _COLUMNS = ("tier", "recency_score", "interest_path", "interest_weight")
 
 
-def _numpy(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
+def _open_numpy(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
     opened = ShopperTable.open(table)
     wish = np.asarray(opened["vector"][0], dtype=np.float32)
 
     def filtered() -> int:
         found = 0
         for rows in opened.chunks():
-            met = (opened["tier"][rows] >= _TIER) & (opened["recency_score"][rows] >= _SCORE)
-            at = np.isin(opened["interest_path"][rows], _PLACES) & (opened["interest_weight"][rows] >= _LEAST)
+            met = (opened["tier"][rows] >= _MIN_TIER) & (opened["recency_score"][rows] >= _MIN_SCORE)
+            at = np.isin(opened["interest_path"][rows], _PATHS) & (opened["interest_weight"][rows] >= _MIN_WEIGHT)
             found += int((met & at.any(axis=1)).sum())
         return found
 
@@ -55,7 +55,7 @@ def _numpy(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int
     return filtered, alike
 
 
-def _duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
+def _open_duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
     import duckdb
 
     files = f"read_parquet('{work}/*.parquet', filename = true, file_row_number = true)"
@@ -66,8 +66,8 @@ def _duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], in
         [[found]] = duckdb.execute(
             f"SELECT count(*) FROM {files} WHERE tier >= ? AND recency_score >= ? AND list_bool_or("
             "list_transform(list_zip(interest_path, interest_weight), "
-            f"lambda x: x[1] IN {_PLACES} AND x[2] >= {_LEAST}))",
-            [_TIER, _SCORE],
+            f"lambda x: x[1] IN {_PATHS} AND x[2] >= {_MIN_WEIGHT}))",
+            [_MIN_TIER, _MIN_SCORE],
         ).fetchall()
         return int(found)
 
@@ -79,19 +79,19 @@ def _duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], in
     return filtered, alike
 
 
-def _polars(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
+def _open_polars(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
     import polars as pl
 
     wish = np.asarray(ShopperTable.open(table)["vector"][0], dtype=np.float32)
 
     def filtered() -> int:
-        met = (pl.col("tier") >= _TIER) & (pl.col("recency_score") >= _SCORE)
+        met = (pl.col("tier") >= _MIN_TIER) & (pl.col("recency_score") >= _MIN_SCORE)
         rows = pl.scan_parquet(work / "*.parquet").filter(met).select("interest_path", "interest_weight")
         return sum(
             int(
                 (
-                    np.isin(part["interest_path"].to_numpy(), _PLACES)
-                    & (part["interest_weight"].to_numpy() >= _LEAST)
+                    np.isin(part["interest_path"].to_numpy(), _PATHS)
+                    & (part["interest_weight"].to_numpy() >= _MIN_WEIGHT)
                 ).any(axis=1).sum()
             )
             for part in rows.collect(engine="streaming").iter_slices(CHUNK)
@@ -107,7 +107,7 @@ def _polars(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], in
     return filtered, alike
 
 
-def _seconds(question: Callable[[], int]) -> tuple[float, int]:
+def _time_query(question: Callable[[], int]) -> tuple[float, int]:
     """The median of some runs, and what was found."""
     taken = []
     for _ in range(_RUNS):
@@ -119,15 +119,15 @@ def _seconds(question: Callable[[], int]) -> tuple[float, int]:
 
 if __name__ == "__main__":
     engine, table, work = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    filtered, alike = {"numpy": _numpy, "duckdb": _duckdb, "polars": _polars}[engine](table, work)
-    (filter_seconds, found), (alike_seconds, _) = _seconds(filtered), _seconds(alike)
+    filtered, alike = {"numpy": _open_numpy, "duckdb": _open_duckdb, "polars": _open_polars}[engine](table, work)
+    (filter_seconds, found), (alike_seconds, _) = _time_query(filtered), _time_query(alike)
     print(
         json.dumps(
             {
                 "engine": engine,
                 "filter_seconds": round(filter_seconds, 3),
                 "look_alike_seconds": round(alike_seconds, 3),
-                "peak_gib": round(peak_memory(os.getpid()) / 2**30, 2),
+                "peak_gib": round(read_peak_memory(os.getpid()) / 2**30, 2),
                 "found": found,
             }
         )

@@ -19,21 +19,21 @@ _PATHS = 5_000
 """Nodes of the taxonomy that a large shop has."""
 
 
-def taxonomy(release: Release) -> list[tuple[str, ...]]:
+def make_taxonomy(release: Release) -> list[tuple[str, ...]]:
     """The release's own nodes, then made-up ones up to `_PATHS`."""
     own = {item.category_path[:depth] for item in release.items for depth in range(1, len(item.category_path) + 1)}
     made = ((f"Department {number % 50}", f"Category {number}") for number in range(_PATHS))
     return [*sorted(own), *made][:_PATHS]
 
 
-def write(release: Release, shoppers: int, seed: int, folder: Path) -> Description:
+def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> Description:
     """Write a table of a release.
 
     Half of the shoppers have fewer than ten interests; nodes are as unevenly liked as in Zipf's law. Profiles lie
     round the release's own mean, if it has statistics.
     """
     rng = np.random.default_rng(seed)
-    paths = taxonomy(release)
+    paths = make_taxonomy(release)
     traits = [trait.name for trait in release.traits if not trait.absent]
     description = Description(
         release=release.number,
@@ -47,7 +47,7 @@ def write(release: Release, shoppers: int, seed: int, folder: Path) -> Descripti
         oldest_as_of=microseconds(NOW),
         newest_as_of=microseconds(NOW),
     )
-    width = len(key_of(shopper_id(0)))
+    width = len(key_of(format_shopper_id(0)))
     columns = {
         name: np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(shoppers, *shape))
         for name, (dtype, shape) in layout(description, width).items()
@@ -57,19 +57,19 @@ def write(release: Release, shoppers: int, seed: int, folder: Path) -> Descripti
         np.save(folder / "trait.npy", np.zeros((shoppers, 0), dtype="<f4"))
     for begin in range(0, shoppers, CHUNK):
         rows = slice(begin, min(begin + CHUNK, shoppers))
-        for name, values in _chunk(rng, rows, description, release).items():
+        for name, values in _draw_chunk(rng, rows, description, release).items():
             if name in columns:
                 columns[name][rows] = values
     write_description(description, folder)
     return description
 
 
-def shopper_id(number: int) -> str:
+def format_shopper_id(number: int) -> str:
     """Of the length of a UUID."""
     return f"{number:032x}"
 
 
-def _chunk(
+def _draw_chunk(
     rng: np.random.Generator, rows: slice, description: Description, release: Release
 ) -> dict[str, NDArray[Any] | Sequence[bytes]]:
     count = rows.stop - rows.start
@@ -81,7 +81,7 @@ def _chunk(
         vector += release.profiles.mean
     last = microseconds(NOW) - (rng.random(count) * _DAYS * timedelta(days=1).total_seconds() * 1e6).astype(np.int64)
     return {
-        "shopper": [key_of(shopper_id(number)) for number in range(rows.start, rows.stop)],
+        "shopper": [key_of(format_shopper_id(number)) for number in range(rows.start, rows.stop)],
         "as_of": np.full(count, microseconds(NOW)),
         "last_event": last,
         "tier": np.where(valued, rng.integers(1, 5, count), 0),

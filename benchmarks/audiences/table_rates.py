@@ -15,28 +15,28 @@ from portrait.server.release.release import Release
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 
-EVENTS = 20
+EVENTS_PER_SHOPPER = 20
 """Of each shopper."""
 _TYPES = (EventType.VIEW, EventType.VIEW, EventType.VIEW, EventType.ADD_TO_CART, EventType.PURCHASE)
 _TABULATE = "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
 _BATCH = 1_000
 
 
-def rates(repository: Path, release: Release, shoppers: int, folder: Path) -> dict[str, int]:
+def measure_rates(repository: Path, release: Release, shoppers: int, folder: Path) -> dict[str, int]:
     """Shoppers a second: of a first run, and of one for a tenth of them who have new events."""
     state = folder / "portrait.db"
-    asyncio.run(_record(state, release, range(shoppers)))
-    first = _run(repository, folder)
-    asyncio.run(_record(state, release, range(0, shoppers, 10)))
-    return {"first_per_second": first, "refresh_per_second": _run(repository, folder)}
+    asyncio.run(_record_events(state, release, range(shoppers)))
+    first = _build_table(repository, folder)
+    asyncio.run(_record_events(state, release, range(0, shoppers, 10)))
+    return {"first_per_second": first, "refresh_per_second": _build_table(repository, folder)}
 
 
-async def _record(state: Path, release: Release, shoppers: range) -> None:
+async def _record_events(state: Path, release: Release, shoppers: range) -> None:
     rng, now = np.random.default_rng(len(shoppers)), datetime.now(UTC)
     store = await open_store(state)
     events: list[RecordedEvent] = []
     for number in shoppers:
-        for nth in range(EVENTS):
+        for nth in range(EVENTS_PER_SHOPPER):
             item = release.items[int(rng.integers(len(release.items)))]
             time = now - timedelta(days=float(rng.random() * 90))
             kind = _TYPES[int(rng.integers(len(_TYPES)))]
@@ -49,7 +49,7 @@ async def _record(state: Path, release: Release, shoppers: range) -> None:
     await store.close()
 
 
-def _run(repository: Path, folder: Path) -> int:
+def _build_table(repository: Path, folder: Path) -> int:
     files = ("--state", folder / "portrait.db", "--audiences", folder / "built", "--triton-log", folder / "triton.log")
     done = subprocess.run(
         [sys.executable, "-c", _TABULATE, "--repository", str(repository), *map(str, files)],

@@ -34,13 +34,15 @@ class Certificates:
     def make(cls, folder: Path) -> Self:
         """Make an authority and a server's certificate in a folder."""
         made = cls(folder)
-        _openssl(folder, "-x509", *_KEY, "-keyout", "authority.key", "-out", "authority.pem", "-subj", "/CN=authority")
+        _run_openssl(
+            folder, "-x509", *_KEY, "-keyout", "authority.key", "-out", "authority.pem", "-subj", "/CN=authority"
+        )
         made.replace()
         return made
 
     def replace(self) -> None:
         """Put another certificate and key in the place of the server's, one file after the other as tools do."""
-        _openssl(
+        _run_openssl(
             self.folder,
             *("-x509", *_KEY, "-keyout", "next.key", "-out", "next.pem", "-subj", "/CN=server"),
             *("-CA", "authority.pem", "-CAkey", "authority.key"),
@@ -50,5 +52,5 @@ class Certificates:
         os.replace(self.folder / "next.key", self.key)
 
 
-def _openssl(folder: Path, *arguments: str) -> None:
+def _run_openssl(folder: Path, *arguments: str) -> None:
     subprocess.run(["openssl", "req", *arguments], cwd=folder, check=True, capture_output=True)

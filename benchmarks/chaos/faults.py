@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from benchmarks.chaos.gateway import Harmed
+from benchmarks.chaos.gateway import GatewayUnderTest
 
 MAX_LOCK_SECONDS = 8.0
 """Longer than the gateway waits for a lock: writes fail for some seconds."""
@@ -16,7 +16,7 @@ _STALL_SECONDS = 3.0
 _GONE_SECONDS = 2.0
 
 
-def kill_stub(harmed: Harmed, chance: random.Random) -> str | None:
+def kill_stub(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Kill the process of one model, as the kernel does when memory is short."""
     stubs = harmed.stubs()
     if not stubs:
@@ -25,7 +25,7 @@ def kill_stub(harmed: Harmed, chance: random.Random) -> str | None:
     return "killed"
 
 
-def kill_triton(harmed: Harmed, chance: random.Random) -> str | None:
+def kill_triton(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Kill the Triton server."""
     triton = harmed.triton()
     if triton is None:
@@ -34,7 +34,7 @@ def kill_triton(harmed: Harmed, chance: random.Random) -> str | None:
     return "killed"
 
 
-def stop_triton(harmed: Harmed, chance: random.Random) -> str | None:
+def stop_triton(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Have the Triton server stand still, as on a machine that is too busy."""
     triton = harmed.triton()
     if triton is None:
@@ -45,7 +45,7 @@ def stop_triton(harmed: Harmed, chance: random.Random) -> str | None:
     return f"stopped for {_STALL_SECONDS:.0f} s"
 
 
-def kill_worker(harmed: Harmed, chance: random.Random) -> str | None:
+def kill_worker(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Kill one of the gateway processes."""
     workers = harmed.workers()
     if not workers:
@@ -54,7 +54,7 @@ def kill_worker(harmed: Harmed, chance: random.Random) -> str | None:
     return "killed"
 
 
-def stall_log_reader(harmed: Harmed, chance: random.Random) -> str | None:
+def stall_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Have nobody read the log for a while."""
     harmed.reader.send_signal(signal.SIGSTOP)
     time.sleep(_STALL_SECONDS)
@@ -62,7 +62,7 @@ def stall_log_reader(harmed: Harmed, chance: random.Random) -> str | None:
     return f"stalled for {_STALL_SECONDS:.0f} s"
 
 
-def kill_log_reader(harmed: Harmed, chance: random.Random) -> str | None:
+def kill_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Break the pipe of the log, and have another reader come after a while."""
     harmed.reader.kill()
     harmed.reader.wait()
@@ -71,7 +71,7 @@ def kill_log_reader(harmed: Harmed, chance: random.Random) -> str | None:
     return f"gone for {_GONE_SECONDS:.0f} s"
 
 
-def lock_state(harmed: Harmed, chance: random.Random) -> str | None:
+def lock_state(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Keep the write lock of the state file, as a backup or a careless query does."""
     seconds = chance.uniform(0.5, MAX_LOCK_SECONDS)
     connection = sqlite3.connect(harmed.state, isolation_level=None, timeout=MAX_LOCK_SECONDS)
@@ -84,20 +84,20 @@ def lock_state(harmed: Harmed, chance: random.Random) -> str | None:
     return f"locked for {seconds:.1f} s"
 
 
-def step_clock(harmed: Harmed, chance: random.Random) -> str | None:
+def step_clock(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Step the gateway's wall clock."""
     step = chance.choice(_CLOCK_STEPS)
     harmed.set_clock(step)
     return f"to {step:+.0f} s"
 
 
-def swap_certificates(harmed: Harmed, chance: random.Random) -> str | None:
+def swap_certificates(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     """Replace certificate and key."""
     harmed.certificates.replace()
     return "replaced"
 
 
-Fault = Callable[[Harmed, random.Random], str | None]
+Fault = Callable[[GatewayUnderTest, random.Random], str | None]
 """Returns what was done; None if there was nothing to do it to."""
 
 FAULTS: dict[str, Fault] = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.chaos.certificates import Certificates
-from benchmarks.common.gateway import read_ready
+from benchmarks.common.gateway import wait_until_ready
 
 PROCESSES = 2
 _END_SECONDS = 60
@@ -20,7 +20,7 @@ _CLOCK_SOURCE = Path(__file__).parent / "clock.c"
 
 
 @dataclass
-class Harmed:
+class GatewayUnderTest:
     """A running gateway and the folder of its files."""
 
     process: subprocess.Popen[bytes]
@@ -33,7 +33,7 @@ class Harmed:
     @property
     def state(self) -> Path:
         """Its state file."""
-        return state_of(self.folder)
+        return state_path(self.folder)
 
     def set_clock(self, seconds: float) -> None:
         """Have its wall clock differ from the machine's from now on; the monotonic clock stays."""
@@ -45,32 +45,38 @@ class Harmed:
 
     def workers(self) -> list[int]:
         """Process ids of the gateway processes that serve."""
-        return [pid for pid in _children(self.process.pid) if "processes.worker" in _command_of(pid)]
+        return [pid for pid in _list_children(self.process.pid) if "processes.worker" in _read_command(pid)]
 
     def triton(self) -> int | None:
         """Process id of Triton; None while there is none."""
-        found = [pid for pid in _children(self.process.pid) if "tritonserver" in _command_of(pid)]
+        found = [pid for pid in _list_children(self.process.pid) if "tritonserver" in _read_command(pid)]
         return found[0] if found else None
 
     def stubs(self) -> list[int]:
         """Process ids of Triton's models."""
         triton = self.triton()
-        return [] if triton is None else [pid for pid in _children(triton) if "python_backend_stub" in _command_of(pid)]
+        return (
+            []
+            if triton is None
+            else [pid for pid in _list_children(triton) if "python_backend_stub" in _read_command(pid)]
+        )
 
 
 @contextmanager
-def serve(repository: Path, folder: Path) -> Iterator[Harmed]:
+def run_gateway(repository: Path, folder: Path) -> Iterator[GatewayUnderTest]:
     """Run the gateway until the end of the block; its files are in the folder."""
     certificates = Certificates.make(folder)
-    os.mkfifo(_pipe_of(folder))
+    os.mkfifo(_pipe_path(folder))
     set_clock(folder, 0.0)
     _build_clock(folder)
     reader = start_reader(folder)
-    with _pipe_of(folder).open("wb") as log:
-        process = subprocess.Popen(_command(repository, folder, certificates), stderr=log, env=_environment(folder))
+    with _pipe_path(folder).open("wb") as log:
+        process = subprocess.Popen(
+            _make_command(repository, folder, certificates), stderr=log, env=_make_environment(folder)
+        )
     try:
-        ready = read_ready(process, log_of(folder))
-        harmed = Harmed(process, folder, str(ready["address"]), certificates, reader)
+        ready = wait_until_ready(process, log_path(folder))
+        harmed = GatewayUnderTest(process, folder, str(ready["address"]), certificates, reader)
         yield harmed
         reader = harmed.reader
     finally:
@@ -82,24 +88,24 @@ def serve(repository: Path, folder: Path) -> Iterator[Harmed]:
 
 def start_reader(folder: Path) -> subprocess.Popen[bytes]:
     """Start a process that appends to the log's file what comes through its pipe."""
-    with log_of(folder).open("ab") as log:
-        return subprocess.Popen(["cat", str(_pipe_of(folder))], stdout=log)
+    with log_path(folder).open("ab") as log:
+        return subprocess.Popen(["cat", str(_pipe_path(folder))], stdout=log)
 
 
-def log_of(folder: Path) -> Path:
+def log_path(folder: Path) -> Path:
     """The file that the reader writes the log to."""
     return folder / "gateway.log"
 
 
-def state_of(folder: Path) -> Path:
+def state_path(folder: Path) -> Path:
     """The state file of the gateway."""
     return folder / "portrait.db"
 
 
-def lines_of(folder: Path) -> list[dict[str, object]]:
+def read_log_lines(folder: Path) -> list[dict[str, object]]:
     """All lines of the log that came through whole."""
     lines = []
-    for text in log_of(folder).read_text(encoding="utf-8", errors="replace").splitlines():
+    for text in log_path(folder).read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             lines.append(json.loads(text))
         except ValueError:
@@ -107,45 +113,45 @@ def lines_of(folder: Path) -> list[dict[str, object]]:
     return lines
 
 
-def _command(repository: Path, folder: Path, certificates: Certificates) -> list[str]:
+def _make_command(repository: Path, folder: Path, certificates: Certificates) -> list[str]:
     return [
         str(Path(sys.executable).parent / "portrait"),
         *("serve", "--repository", str(repository), "--processes", str(PROCESSES), "--port", "0"),
-        *("--state", str(state_of(folder)), "--audiences", f"{folder}/audiences", "--metrics-port", "0"),
+        *("--state", str(state_path(folder)), "--audiences", f"{folder}/audiences", "--metrics-port", "0"),
         *("--triton-log", f"{folder}/triton.log"),
         *("--tls-certificate", str(certificates.certificate), "--tls-key", str(certificates.key)),
     ]
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    clock = {"LD_PRELOAD": str(_library_of(folder)), "CHAOS_CLOCK": str(_clock_of(folder))}
+def _make_environment(folder: Path) -> dict[str, str]:
+    clock = {"LD_PRELOAD": str(_library_path(folder)), "CHAOS_CLOCK": str(_clock_path(folder))}
     return {**os.environ, **clock}
 
 
 def _build_clock(folder: Path) -> None:
-    command = ["cc", "-shared", "-fPIC", "-O2", "-o", str(_library_of(folder)), str(_CLOCK_SOURCE), "-ldl"]
+    command = ["cc", "-shared", "-fPIC", "-O2", "-o", str(_library_path(folder)), str(_CLOCK_SOURCE), "-ldl"]
     subprocess.run(command, check=True)
 
 
 def set_clock(folder: Path, seconds: float) -> None:
     """Write by how much the wall clock differs, where the running gateway has it in memory."""
-    with _clock_of(folder).open("r+b" if _clock_of(folder).exists() else "wb") as file:
+    with _clock_path(folder).open("r+b" if _clock_path(folder).exists() else "wb") as file:
         file.write(round(seconds).to_bytes(8, sys.byteorder, signed=True))
 
 
-def _pipe_of(folder: Path) -> Path:
+def _pipe_path(folder: Path) -> Path:
     return folder / "log.pipe"
 
 
-def _clock_of(folder: Path) -> Path:
+def _clock_path(folder: Path) -> Path:
     return folder / "clock"
 
 
-def _library_of(folder: Path) -> Path:
+def _library_path(folder: Path) -> Path:
     return folder / "clock.so"
 
 
-def _children(pid: int) -> list[int]:
+def _list_children(pid: int) -> list[int]:
     """Processes that any thread of a process started; zombies are not among them."""
     found: set[int] = set()
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -153,17 +159,17 @@ def _children(pid: int) -> list[int]:
             found.update(map(int, path.read_text(encoding="utf-8").split()))
         except OSError:
             continue
-    return sorted(child for child in found if not re.search(r"^State:\s+Z", _status_of(child), re.MULTILINE))
+    return sorted(child for child in found if not re.search(r"^State:\s+Z", _read_status(child), re.MULTILINE))
 
 
-def _status_of(pid: int) -> str:
+def _read_status(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
         return "State: Z"
 
 
-def _command_of(pid: int) -> str:
+def _read_command(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
     except OSError:

@@ -56,7 +56,7 @@ class Outcome:
     """Events of the shopper that this call was told to be stored."""
 
 
-def start(
+def start_load(
     address: str, root_certificates: bytes, reads: Sequence[Call], item_ids: Sequence[str], seconds: float
 ) -> "multiprocessing.pool.AsyncResult[list[Outcome]]":
     """Begin to call from another process; the result is there after so many seconds.
@@ -69,12 +69,12 @@ def start(
         seconds: how long.
     """
     pool = multiprocessing.get_context("spawn").Pool(1)
-    running = pool.apply_async(_run, (address, root_certificates, reads, item_ids, seconds))
+    running = pool.apply_async(_call_in_process, (address, root_certificates, reads, item_ids, seconds))
     pool.close()
     return running
 
 
-def _run(
+def _call_in_process(
     address: str, root_certificates: bytes, reads: Sequence[Call], item_ids: Sequence[str], seconds: float
 ) -> list[Outcome]:
     return uvloop.run(_call_all(address, root_certificates, reads, item_ids, seconds))

@@ -1,4 +1,4 @@
-"""Figures of a run, for each bar, from the outcomes of its calls."""
+"""Figures of a run, one for each target, from the outcomes of its calls."""
 
 import math
 from collections import Counter, defaultdict
@@ -6,24 +6,24 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.chaos.load import DEADLINE, HEALTH, NOT_SERVING, OK, READ, WITHDRAWAL_LOST, WRITE, Outcome
 
-TOLERANCE = 0.5
+TOLERANCE_SECONDS = 0.5
 """Seconds that the load generator itself may be late, of which it shares two cores with all that it measures."""
 _EXCUSED = ("RESOURCE_EXHAUSTED",)
 """Refused for want of room, with a time at which to come back: no fault that health should tell."""
-_CALM = 2.0
+_CALM_SECONDS = 2.0
 
 
-def late_calls(outcomes: Iterable[Outcome]) -> int:
+def count_late_calls(outcomes: Iterable[Outcome]) -> int:
     """Number of calls that were not answered by their deadline, whatever the answer."""
-    return sum(outcome.seconds > DEADLINE + TOLERANCE for outcome in outcomes)
+    return sum(outcome.seconds > DEADLINE + TOLERANCE_SECONDS for outcome in outcomes)
 
 
-def lost_withdrawals(outcomes: Iterable[Outcome]) -> int:
+def count_lost_withdrawals(outcomes: Iterable[Outcome]) -> int:
     """Number of withdrawals that were answered OK and did not count."""
     return sum(outcome.code == WITHDRAWAL_LOST for outcome in outcomes)
 
 
-def accepted_events(outcomes: Iterable[Outcome]) -> Counter[str]:
+def count_accepted_events(outcomes: Iterable[Outcome]) -> Counter[str]:
     """Events that callers were told to be stored, by shopper."""
     accepted = Counter[str]()
     for outcome in outcomes:
@@ -32,7 +32,7 @@ def accepted_events(outcomes: Iterable[Outcome]) -> Counter[str]:
     return accepted
 
 
-def codes(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
+def count_codes(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
     """How many calls of each kind ended with each code."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for outcome in outcomes:
@@ -40,33 +40,33 @@ def codes(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
     return {kind: dict(found.most_common()) for kind, found in sorted(counts.items())}
 
 
-def longest_unnoticed(outcomes: Sequence[Outcome]) -> float:
+def find_longest_unnoticed(outcomes: Sequence[Outcome]) -> float:
     """Seconds of the longest time from the first to the last failure of a row while health said SERVING throughout.
 
     Looks at each connection and kind of call by itself. A row of failures ends where calls have succeeded and none has
-    failed for `_CALM` seconds, and where health says NOT_SERVING.
+    failed for `_CALM_SECONDS` seconds, and where health says NOT_SERVING.
     """
     apart: dict[tuple[int, str], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         for kind in (READ, WRITE) if outcome.kind == HEALTH else (outcome.kind,):
             apart[outcome.connection, kind].append(outcome)
-    return max((_longest_row(apart[key]) for key in apart if key[1] in (READ, WRITE)), default=0.0)
+    return max((_find_longest_row(apart[key]) for key in apart if key[1] in (READ, WRITE)), default=0.0)
 
 
-def _longest_row(outcomes: Sequence[Outcome]) -> float:
+def _find_longest_row(outcomes: Sequence[Outcome]) -> float:
     longest, first, last = 0.0, math.inf, -math.inf
-    for outcome in sorted(outcomes, key=_ended):
-        now = _ended(outcome)
+    for outcome in sorted(outcomes, key=_end_time):
+        now = _end_time(outcome)
         if outcome.kind == HEALTH:
             told = outcome.code == NOT_SERVING
             first = math.inf if told else first
         elif outcome.code == OK:
-            first = math.inf if now - last > _CALM else first
+            first = math.inf if now - last > _CALM_SECONDS else first
         elif outcome.code not in _EXCUSED:
             first, last = min(first, now), now
             longest = max(longest, last - first)
     return longest
 
 
-def _ended(outcome: Outcome) -> float:
+def _end_time(outcome: Outcome) -> float:
     return outcome.sent + outcome.seconds

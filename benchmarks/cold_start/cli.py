@@ -23,7 +23,7 @@ from portrait.training.dataset import readers
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.run import run as runs
 
-SHARE, SEED = 0.1, 0
+COLD_SHARE, SEED = 0.1, 0
 BOOSTS = (0.0, 1.0, 2.0, 2.5)
 """Nats added to the scores of cold items; see the setting `cold_item_boost`."""
 _COLD_BASELINES = ("popularity", "zero-shot MiniLM")
@@ -36,7 +36,7 @@ def write_cold_data(data: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     events = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
     items = readers.read_parquet(data / "items.parquet")
-    cold = items["item_id"].sort().sample(int(SHARE * len(items)), seed=SEED)
+    cold = items["item_id"].sort().sample(int(COLD_SHARE * len(items)), seed=SEED)
     last = pl.int_range(pl.len()).over("shopper_id") == pl.len().over("shopper_id") - 1
     kept = events.filter(~pl.col("item_id").is_in(cold.implode()) | last)
     kept.write_parquet(out / "events.parquet")
@@ -54,13 +54,13 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
     test = trained.holdout.test
     cold_rows = np.flatnonzero(trained.holdout.item_counts == 0)
     is_cold = np.isin(trained.corpus.event_item[test], cold_rows)
-    scorers = {"Portrait, retrieval alone": _retrieval(trained)}
+    scorers = {"Portrait, retrieval alone": _make_retrieval_scorer(trained)}
     tuned = {}
     for baseline in BASELINES:
         if baseline.name in _COLD_BASELINES:
             tuned[baseline.name], _, scorers[baseline.name] = baseline.tuned(task)
     found: dict[str, dict[str, NDArray[np.int64]]] = {"cold items, among all items": {}, "cold items, among those": {}}
-    served = _served(trained)
+    served = _rank_with_boosts(trained)
     for name, ranks in served.items():
         found["cold items, among all items"][name] = ranks[is_cold]
     for name, scorer in scorers.items():
@@ -77,29 +77,29 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
             found[name][baseline_name] = task.ranks(scorers[baseline_name], test[inside])
     return {
         "data": read_source(data),
-        "circumstances": results.circumstances("python -m benchmarks cold-start SOURCE"),
+        "circumstances": results.describe_circumstances("python -m benchmarks cold-start SOURCE"),
         "cold_items": len(cold_rows),
         "settings": tuned,
         "slices": {
             name: {
                 "targets": len(next(iter(models.values()))),
-                "models": {model: ranking.measured(ranks) for model, ranks in models.items()},
+                "models": {model: ranking.compute_metrics(ranks) for model, ranks in models.items()},
             }
             for name, models in found.items()
         },
     }
 
 
-def _served(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
+def _rank_with_boosts(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
     """Ranks of all test targets, with more and more preference for cold items."""
     found = {}
     for boost in BOOSTS:
         trained.ranker.cold_item_boost.fill_(boost)
-        found[f"Portrait, cold item boost {boost:g}"] = portrait.ranks(trained)
+        found[f"Portrait, cold item boost {boost:g}"] = portrait.rank_targets(trained)
     return found
 
 
-def _retrieval(trained: runs.TrainedRun) -> Scorer:
+def _make_retrieval_scorer(trained: runs.TrainedRun) -> Scorer:
     """Profile times item vector."""
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
 
@@ -109,12 +109,12 @@ def _retrieval(trained: runs.TrainedRun) -> Scorer:
     return score
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """The slices as Markdown."""
     lines = [
         f"# Cold starts: {content['data']}",
         "",
-        f"{results.origin(content['circumstances'])} "
+        f"{results.format_origin(content['circumstances'])} "
         f"{content['cold_items']:,} items have no event in training. Train only; 95% bootstrap intervals.",
         "",
         "| slice | targets | model | NDCG@10 | HR@10 | 95% interval |",
@@ -141,6 +141,6 @@ def main(arguments: list[str]) -> int:
     if not (cold / "report.json").exists():
         write_cold_data(data, cold)
     content = measure(cold, steps.train_run(cold, work / "cold-run"))
-    results.write(f"cold-{content['data']}", content, table(content))
-    print(table(content))
+    results.write_results(f"cold-{content['data']}", content, format_report(content))
+    print(format_report(content))
     return 0

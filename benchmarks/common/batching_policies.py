@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-from benchmarks.common.batching_simulation import Model, Policy, Text, ours
+from benchmarks.common.batching_simulation import Policy, SimulatedModel, Text, make_gateway_batcher
 from portrait.server.inference.texts import SHAPES
 
 DELAY = 2e-3
 """Seconds that a batcher of fixed delay waits for more."""
 
 
-class Gathering:
+class ArrivalOrderBatcher:
     """Batches in the order of arrival, padded to the longest text.
 
     Args:
@@ -21,7 +21,7 @@ class Gathering:
             Triton's dynamic batcher.
     """
 
-    def __init__(self, model: Model, budget: int, delay: float, joins: bool) -> None:
+    def __init__(self, model: SimulatedModel, budget: int, delay: float, joins: bool) -> None:
         self._model, self._budget, self._delay, self._joins = model, budget, delay, joins
         self._waiting: list[tuple[Text, asyncio.Future[int]]] = []
         self._running: set[asyncio.Task[None]] = set()
@@ -62,9 +62,9 @@ class Gathering:
         return batch
 
 
-POLICIES: dict[str, Callable[[Model], Policy]] = {
-    "ours": ours,
-    "in order of arrival": lambda model: Gathering(model, SHAPES.budget, 0.0, joins=True),
-    "fixed delay": lambda model: Gathering(model, SHAPES.budget, DELAY, joins=True),
-    "fixed delay, one length": lambda model: Gathering(model, SHAPES.budget, DELAY, joins=False),
+POLICIES: dict[str, Callable[[SimulatedModel], Policy]] = {
+    "ours": make_gateway_batcher,
+    "in order of arrival": lambda model: ArrivalOrderBatcher(model, SHAPES.budget, 0.0, joins=True),
+    "fixed delay": lambda model: ArrivalOrderBatcher(model, SHAPES.budget, DELAY, joins=True),
+    "fixed delay, one length": lambda model: ArrivalOrderBatcher(model, SHAPES.budget, DELAY, joins=False),
 }

@@ -44,7 +44,7 @@ class Text:
 
 
 @dataclass
-class Model:
+class SimulatedModel:
     """Each instance runs a batch at a time, the others wait."""
 
     fixed: float = FIXED
@@ -71,7 +71,7 @@ class Policy(Protocol):
         """Have a text answered."""
 
 
-def ours(model: Model, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[Text, int]:
+def make_gateway_batcher(model: SimulatedModel, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[Text, int]:
     """The gateway's batcher."""
     running = model.instances
     return Batcher(model.run, lambda text: text.length, shapes, running + AHEAD, limit, running)
@@ -81,7 +81,7 @@ def ours(model: Model, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[T
 class Outcome:
     """What became of a workload."""
 
-    model: Model
+    model: SimulatedModel
     seconds: dict[int, float] = field(default_factory=dict)
     """What each answered text took."""
     late: dict[int, float] = field(default_factory=dict)
@@ -105,11 +105,13 @@ class Outcome:
         }
 
 
-def simulate(workload: Sequence[Text], policy: Callable[[Model], Policy], model: Model | None = None) -> Outcome:
+def simulate(
+    workload: Sequence[Text], policy: Callable[[SimulatedModel], Policy], model: SimulatedModel | None = None
+) -> Outcome:
     """Send a workload, and wait for what becomes of all of it."""
 
     async def scenario() -> Outcome:
-        outcome = Outcome(model or Model())
+        outcome = Outcome(model or SimulatedModel())
         batcher = policy(outcome.model)
         async with asyncio.TaskGroup() as group:
             for text in workload:
@@ -138,7 +140,7 @@ async def _send(text: Text, batcher: Policy, outcome: Outcome) -> None:
         outcome.late[text.number] = loop.time()
 
 
-def poisson(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float) -> Iterator[Text]:
+def draw_poisson_arrivals(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float) -> Iterator[Text]:
     """Texts that come one by one, at random."""
     now, number = 0.0, 0
     while (now := now + chance.expovariate(rate)) < seconds:
@@ -146,9 +148,11 @@ def poisson(chance: random.Random, lengths: Sequence[int], rate: float, seconds:
         number += 1
 
 
-def bursts(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float, size: int) -> Iterator[Text]:
+def draw_burst_arrivals(
+    chance: random.Random, lengths: Sequence[int], rate: float, seconds: float, size: int
+) -> Iterator[Text]:
     """Texts that come so many at a time, as calls of many texts do."""
-    calls = poisson(chance, lengths, rate / size, seconds)
+    calls = draw_poisson_arrivals(chance, lengths, rate / size, seconds)
     for call, first in enumerate(calls):
         for place in range(size):
             yield Text(call * size + place, first.arrives, chance.choice(lengths))

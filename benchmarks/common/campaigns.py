@@ -56,7 +56,7 @@ class Campaign:
     """Rows of the corpus' items."""
 
 
-def split(campaigns: Sequence[Campaign], learnt: float) -> list[list[Campaign]]:
+def split_campaigns(campaigns: Sequence[Campaign], learnt: float) -> list[list[Campaign]]:
     """Training, validation and test; campaigns whose time reaches into that of a later part are left out."""
     begins = [VALIDATION_FROM.timestamp(), learnt]
     test = [each for each in campaigns if each.start >= learnt]
@@ -106,7 +106,7 @@ def read_pairs(folder: Path, corpus: Corpus) -> Pairs:
     return Pairs(np.array(shopper), np.array(campaign), np.array(label))
 
 
-def popularity(campaigns: Sequence[Campaign], train: Pairs, test: Pairs) -> NDArray[np.float64]:
+def predict_by_popularity(campaigns: Sequence[Campaign], train: Pairs, test: Pairs) -> NDArray[np.float64]:
     """The share of those who redeemed earlier campaigns of the same type: all that is known of one not yet sent."""
     kinds = {campaign.number: campaign.kind for campaign in campaigns}
     earlier = np.array([kinds[number] for number in train.campaign.tolist()])

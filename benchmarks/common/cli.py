@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import describe_machine
 from benchmarks.common.steps import open_repository
 from benchmarks.common.targets import Result
 
@@ -67,7 +67,7 @@ def run_part(
     for option, (default, meaning) in options.items():
         parser.add_argument(f"--{option}", type=type(default), default=default, help=f"{meaning} ({default:g})")
     chosen = vars(parser.parse_args(arguments))
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    sys.stderr.write(f"{describe_machine()}, {date.today()}\n")
     rows = measure(open_repository(chosen.pop("repository")), **chosen)
     print("\n".join(map(str, rows)))
     return 0 if all(row.passed for row in rows) else 1

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import MethodDescriptor
 import portrait.v1
 
 
-def methods() -> Iterator[MethodDescriptor]:
+def list_unary_methods() -> Iterator[MethodDescriptor]:
     """All methods of one request and one answer."""
     for module in pkgutil.iter_modules(portrait.v1.__path__):
         if module.name.endswith("_service_pb2"):
@@ -18,6 +18,6 @@ def methods() -> Iterator[MethodDescriptor]:
                 yield from (each for each in service.methods if not (each.client_streaming or each.server_streaming))
 
 
-def path_of(method: MethodDescriptor) -> str:
+def method_path(method: MethodDescriptor) -> str:
     """Where a method is called."""
     return f"/{method.containing_service.full_name}/{method.name}"

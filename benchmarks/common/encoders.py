@@ -18,7 +18,7 @@ Encoder = Callable[[NDArray[np.int64], NDArray[np.int64]], Array]
 OUTPUT = "embedding"
 
 
-def in_onnxruntime(path: Path, threads: int) -> Encoder:
+def open_onnxruntime_encoder(path: Path, threads: int) -> Encoder:
     """ONNX Runtime's own kernels."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -26,7 +26,7 @@ def in_onnxruntime(path: Path, threads: int) -> Encoder:
     return lambda ids, mask: session.run([OUTPUT], {"input_ids": ids, "attention_mask": mask})[0]
 
 
-def in_openvino(path: Path, threads: int) -> Encoder:
+def open_openvino_encoder(path: Path, threads: int) -> Encoder:
     """OpenVINO, as the text encoder's configuration asks for it: bfloat16 where the CPU can."""
     properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     request = openvino.Core().compile_model(str(path), "CPU", properties).create_infer_request()
@@ -37,7 +37,7 @@ def in_openvino(path: Path, threads: int) -> Encoder:
     return encode
 
 
-def encode_all(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> Array:
+def encode_texts(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> Array:
     """`[texts, dimension]`, in the order of the texts: like lengths together, within the gateway's budget of tokens."""
     rows = tokenizer.encode(texts)
     order = sorted(range(len(rows)), key=lambda place: len(rows[place]))

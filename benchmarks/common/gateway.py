@@ -14,6 +14,8 @@ from pathlib import Path
 
 from portrait.server.runtime.direct_http import open_url
 
+NO_RESPONSE_CACHE = ("--answer-cache-mib", "0")
+"""Options without a response cache: where no two calls are the same, a cache would look like a leak of memory."""
 _READY_SECONDS = 120.0
 
 
@@ -53,7 +55,7 @@ def _is_triton(pid: int) -> bool:
     return "tritonserver" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
 
 
-def peak_memory(pid: int) -> int:
+def read_peak_memory(pid: int) -> int:
     """Resident memory of a process at its highest, in bytes; mapped files count."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
     assert found is not None
@@ -61,7 +63,7 @@ def peak_memory(pid: int) -> int:
 
 
 @contextmanager
-def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
+def run_gateway(repository: Path, *arguments: str) -> Iterator[Gateway]:
     """Run a gateway with Triton on free ports until the end of the block.
 
     Its log goes to a file: a process that reads each line would take the processor from what is measured.
@@ -78,14 +80,14 @@ def serve(repository: Path, *arguments: str) -> Iterator[Gateway]:
         with log.open("w", encoding="utf-8") as stream:
             process = subprocess.Popen([*command, *arguments], stderr=stream, stdout=subprocess.DEVNULL)
         try:
-            ready = read_ready(process, log)
+            ready = wait_until_ready(process, log)
             yield Gateway(process, str(ready["address"]), str(ready["metrics"]))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
 
-def read_ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, object]:
+def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, object]:
     """Wait for the log line that says where calls are served.
 
     Raises:

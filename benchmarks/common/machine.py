@@ -5,12 +5,12 @@ import platform
 from pathlib import Path
 
 
-def machine() -> str:
+def describe_machine() -> str:
     """Operating system, processor and number of cores."""
-    return f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores"
+    return f"{platform.system()} {platform.machine()}, {_read_processor()}, {os.cpu_count()} cores"
 
 
-def _processor() -> str:
+def _read_processor() -> str:
     """The processor's name; `platform` knows it on few systems."""
     known = Path("/proc/cpuinfo")
     if not known.exists():

@@ -6,28 +6,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import describe_machine
 
 RESULTS = Path(__file__).parents[1] / "results"
 
 
-def circumstances(command: str) -> dict[str, str]:
+def describe_circumstances(command: str) -> dict[str, str]:
     """What is run, where and when: command, machine, date, commit. To be asked before the work begins."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, encoding="utf-8", check=False)
     return {
         "command": command,
-        "machine": machine(),
+        "machine": describe_machine(),
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit.stdout.strip(),
     }
 
 
-def origin(where: dict[str, str]) -> str:
+def format_origin(where: dict[str, str]) -> str:
     """What made a table, when, where and from which commit."""
     return f"`{where['command']}`, {where['date']}, {where['machine']}, commit {where['commit']}."
 
 
-def write(name: str, results: Any, text: str) -> None:
+def write_results(name: str, results: Any, text: str) -> None:
     """Write `<name>.json` and `<name>.md` among the results, each all of it or nothing."""
     for suffix, content in ((".json", json.dumps(results, indent=2) + "\n"), (".md", text)):
         temporary = RESULTS / f".{name}{suffix}.tmp"

@@ -2,8 +2,8 @@
 
 A variation is a real item's vector moved as far and in such a direction as two of its neighbours lie apart, so that
 vectors lie as thick and as thin as the real ones do, in as few dimensions. Its category is the item it varies, its
-brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations, and profiles
-are what the release's own graph says of histories that follow these.
+brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations, and profiles are
+what the release's own graph says of histories that follow these.
 """
 
 import json
@@ -37,12 +37,12 @@ from portrait.server.release.release import Release
 
 _NEIGHBOURS = 20
 _NOW = datetime.now(UTC)
-_NEW = 0.2
+_COLD_SHARE = 0.2
 _CATEGORIES, _BRANDS = 200, 20_000
 _HISTORY = 6
 
 
-def write(source: Path, target: Path, count: int, dimension: int | None = None) -> Retrieval:
+def write_synthetic_release(source: Path, target: Path, count: int, dimension: int | None = None) -> Retrieval:
     """Write a model repository whose release 1 has so many items; returns how the nearest are found.
 
     Args:
@@ -59,27 +59,27 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
         shutil.copy(release_layout.release_folder(source, real.number) / name, folder)
     random = np.random.default_rng(count)
     varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
-    items = list(_items(real, varied, random))
+    items = list(_make_items(real, varied, random))
     scale = PriceScale.fit([item.category_path for item in items], np.array([item.price for item in items]))
     write_items(items, scale, folder)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
-    new = random.random(count) < _NEW
+    new = random.random(count) < _COLD_SHARE
     new[: len(real.items)] = False
     _draw_neighbours(new, random).save(folder / release_layout.COLD_START_NEIGHBOURS)
     np.save(
         folder / release_layout.ITEM_POPULARITY,
         scale_popularity(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))),
     )
-    _associations(real.associations, count).save(folder / release_layout.ASSOCIATIONS)
-    turned = _turned(real.dimension, dimension or real.dimension, random)
-    vectors = _vectors(real, varied, np.arange(count) >= len(real.items), random) @ turned
+    _select_associations(real.associations, count).save(folder / release_layout.ASSOCIATIONS)
+    turned = _make_rotation(real.dimension, dimension or real.dimension, random)
+    vectors = _vary_vectors(real, varied, np.arange(count) >= len(real.items), random) @ turned
 
     def profiles(count: int) -> NDArray[np.float32]:
-        return _profiles(source, real, count, random) @ turned
+        return _encode_profiles(source, real, count, random) @ turned
 
     if real.profiles is not None:
         write_profile_distribution(
-            _turned_profiles(real.profiles, turned), folder / release_layout.PROFILE_DISTRIBUTION
+            _rotate_profiles(real.profiles, turned), folder / release_layout.PROFILE_DISTRIBUTION
         )
     told = nearest.write(vectors, profiles, folder, exact=nearest.EXACT_ITEMS)
     written = release_layout.list_files(folder) + _link_models(source, target, real.number)
@@ -91,21 +91,21 @@ def write(source: Path, target: Path, count: int, dimension: int | None = None) 
     return told
 
 
-def drawn(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def draw_vectors(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Vectors of so many items, and profiles."""
     real, random = Release.load(source, release_layout.list_releases(source)[-1]), np.random.default_rng(count)
-    vectors = _vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
-    return vectors, _profiles(source, real, profiles, random)
+    vectors = _vary_vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
+    return vectors, _encode_profiles(source, real, profiles, random)
 
 
-def _turned_profiles(profiles: ProfileDistribution, turned: NDArray[np.float32]) -> ProfileDistribution:
+def _rotate_profiles(profiles: ProfileDistribution, turned: NDArray[np.float32]) -> ProfileDistribution:
     """The same cloud of profiles in the larger space."""
     return ProfileDistribution(
         profiles.mean @ turned, turned.T @ profiles.covariance @ turned, profiles.item_mean @ turned
     )
 
 
-def _turned(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
+def _make_rotation(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
     """`[own, dimension]`: turns vectors into a larger space, and leaves them as they are for their own."""
     if own == dimension:
         return np.eye(own, dtype=np.float32)
@@ -113,7 +113,7 @@ def _turned(own: int, dimension: int, random: np.random.Generator) -> NDArray[np
     return np.ascontiguousarray(turned.T, dtype=np.float32)
 
 
-def _items(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> Iterator[Item]:
+def _make_items(real: Release, varied: NDArray[np.int64], random: np.random.Generator) -> Iterator[Item]:
     prices = np.round(random.lognormal(3.0, 1.0, len(varied)), 2).tolist()
     brands = random.zipf(1.2, len(varied)) % _BRANDS
     for row, (of, price, brand) in enumerate(zip(varied.tolist(), prices, brands.tolist(), strict=True)):
@@ -123,7 +123,7 @@ def _items(real: Release, varied: NDArray[np.int64], random: np.random.Generator
         yield Item(item_id, title, category_path=path, brand=f"Brand {brand}", price=price)
 
 
-def _vectors(
+def _vary_vectors(
     real: Release, varied: NDArray[np.int64], moved: NDArray[np.bool_], random: np.random.Generator
 ) -> NDArray[np.float32]:
     """The vectors of the items that are varied, moved where they are."""
@@ -133,12 +133,12 @@ def _vectors(
     one, other = random.integers(1, _NEIGHBOURS, size=(2, int(moved.sum())))
     of = varied[moved]
     vectors[moved] += own[near[of, one]] - own[near[of, other]]
-    subspaces = vectors.reshape(len(vectors), real.manifest.subspaces, -1)
-    subspaces /= np.linalg.norm(subspaces, axis=-1, keepdims=True) * np.float32(real.manifest.subspaces**0.5)
+    towers = vectors.reshape(len(vectors), real.manifest.subspaces, -1)
+    towers /= np.linalg.norm(towers, axis=-1, keepdims=True) * np.float32(real.manifest.subspaces**0.5)
     return vectors
 
 
-def _profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
+def _encode_profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
     """Of histories in which each item is one that follows the item before."""
     session = onnxruntime.InferenceSession(release_layout.model_file(source, "profile_encoder", real.number))
     starts, follow = real.associations.starts, real.associations.items
@@ -160,7 +160,7 @@ def _draw_neighbours(new: NDArray[np.bool_], random: np.random.Generator) -> Col
     return neighbours
 
 
-def _associations(real: Associations, count: int) -> Associations:
+def _select_associations(real: Associations, count: int) -> Associations:
     """The real ones between items that are there; none of the others."""
     of = np.repeat(np.arange(len(real.starts) - 1), np.diff(real.starts))
     there = (of < count) & (real.items < count)

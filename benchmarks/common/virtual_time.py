@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 R = TypeVar("R")
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class _VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now = 0.0
-        super().__init__(_Selector(self))
+        super().__init__(_VirtualTimeSelector(self))
 
     def time(self) -> float:
         return self._now
@@ -20,8 +20,8 @@ class _Loop(asyncio.SelectorEventLoop):
         self._now += seconds
 
 
-class _Selector(selectors.DefaultSelector):
-    def __init__(self, loop: _Loop) -> None:
+class _VirtualTimeSelector(selectors.DefaultSelector):
+    def __init__(self, loop: _VirtualTimeLoop) -> None:
         super().__init__()
         self._loop = loop
 
@@ -34,5 +34,5 @@ class _Selector(selectors.DefaultSelector):
 
 def run(scenario: Coroutine[Any, Any, R]) -> R:
     """Run a coroutine to its end. It may use nothing but the loop: no threads, no sockets."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    with asyncio.Runner(loop_factory=_VirtualTimeLoop) as runner:
         return runner.run(scenario)

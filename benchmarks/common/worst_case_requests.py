@@ -47,14 +47,14 @@ class World:
     """A node of the taxonomy that the shoppers care for."""
 
 
-def most(place: str) -> int:
+def max_length(place: str) -> int:
     """How many entries, pairs or characters a field may hold, by message and field."""
     limit = LIMITS[place]
     assert isinstance(limit, Entries | Pairs | Characters)
     return limit.maximum
 
 
-def text(number: int, characters: int) -> str:
+def make_text(number: int, characters: int) -> str:
     """Words that no other number has, as long as is asked for."""
     words = (f"{_WORDS[(number + n) % len(_WORDS)]}{number}" for n in itertools.count())
     made = ""
@@ -63,7 +63,7 @@ def text(number: int, characters: int) -> str:
     return made[: characters - 1] + "x"
 
 
-def history(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEventsRequest]:
+def make_history_requests(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEventsRequest]:
     """Records as many events of a shopper as are read, searches of their own and purchases and refunds among them."""
     now = datetime.now(UTC)
     kinds = [event_pb2.EVENT_TYPE_VIEW, event_pb2.EVENT_TYPE_PURCHASE, event_pb2.EVENT_TYPE_REFUND]
@@ -73,7 +73,7 @@ def history(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEven
         time.FromDatetime(now - timedelta(minutes=MAX_HISTORY_EVENTS - number))
         event = event_pb2.Event(event_id=f"{shopper}-{number}", time=time)
         if number % 4 == 3:
-            event.type, event.query = event_pb2.EVENT_TYPE_SEARCH, text(number, 60)
+            event.type, event.query = event_pb2.EVENT_TYPE_SEARCH, make_text(number, 60)
         else:
             event.type, event.item_id = kinds[number % 4], world.item_ids[number % len(world.item_ids)]
             event.price = 10.0 + number % 7
@@ -82,22 +82,22 @@ def history(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEven
         yield event_service_pb2.RecordEventsRequest(events=events[begin : begin + _RECORDED_PER_CALL])
 
 
-def _ref(shopper: str) -> shopper_pb2.ShopperRef:
+def _refer_to(shopper: str) -> shopper_pb2.ShopperRef:
     return shopper_pb2.ShopperRef(shopper_id=shopper)
 
 
-def _inline(events: int) -> shopper_pb2.ShopperRef:
+def _make_inline(events: int) -> shopper_pb2.ShopperRef:
     """The shortest events that a request can bring."""
     event = event_pb2.Event(type=event_pb2.EVENT_TYPE_VIEW, item_id="a")
     return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[event] * events))
 
 
-def _item(number: int, bytes_: int) -> item_pb2.Item:
+def _make_item(number: int, bytes_: int) -> item_pb2.Item:
     """An item with as many words as there is room for, and no two alike."""
-    item = item_pb2.Item(item_id=f"dearest-{number}", title=text(number, most("Item.title")))
+    item = item_pb2.Item(item_id=f"dearest-{number}", title=make_text(number, max_length("Item.title")))
     length, place = 500, 0
-    while item.ByteSize() + length + 20 < bytes_ and place < most("Item.attributes"):
-        item.attributes[f"attribute {place}"] = text(number + place, length)
+    while item.ByteSize() + length + 20 < bytes_ and place < max_length("Item.attributes"):
+        item.attributes[f"attribute {place}"] = make_text(number + place, length)
         place += 1
     return item
 
@@ -105,20 +105,21 @@ def _item(number: int, bytes_: int) -> item_pb2.Item:
 def _get_profile(world: World) -> Message:
     examples = itertools.cycle(world.shoppers)
     return profile_service_pb2.GetProfileRequest(
-        shopper=_ref(world.shoppers[0]),
+        shopper=_refer_to(world.shoppers[0]),
         fields={"paths": _FIELDS},
-        labels=[text(n, 200) for n in range(most("GetProfileRequest.labels"))],
+        labels=[make_text(n, 200) for n in range(max_length("GetProfileRequest.labels"))],
         label_examples=[
             profile_service_pb2.LabelExamples(
-                label=f"label {n}", shoppers=[_ref(next(examples)) for _ in range(most("LabelExamples.shoppers"))]
+                label=f"label {n}",
+                shoppers=[_refer_to(next(examples)) for _ in range(max_length("LabelExamples.shoppers"))],
             )
-            for n in range(most("GetProfileRequest.label_examples"))
+            for n in range(max_length("GetProfileRequest.label_examples"))
         ],
     )
 
 
 def _get_profile_of_history(world: World) -> Message:
-    return profile_service_pb2.GetProfileRequest(shopper=_inline(MAX_HISTORY_EVENTS), fields={"paths": _FIELDS})
+    return profile_service_pb2.GetProfileRequest(shopper=_make_inline(MAX_HISTORY_EVENTS), fields={"paths": _FIELDS})
 
 
 def _batch(shoppers: Sequence[shopper_pb2.ShopperRef]) -> Message:
@@ -126,21 +127,21 @@ def _batch(shoppers: Sequence[shopper_pb2.ShopperRef]) -> Message:
 
 
 def _batch_of_one(world: World) -> Message:
-    return _batch([_ref(world.shoppers[0])] * most("BatchGetProfilesRequest.shoppers"))
+    return _batch([_refer_to(world.shoppers[0])] * max_length("BatchGetProfilesRequest.shoppers"))
 
 
 def _batch_of_many(world: World) -> Message:
-    return _batch([_ref(shopper) for shopper in world.shoppers])
+    return _batch([_refer_to(shopper) for shopper in world.shoppers])
 
 
 def _batch_inline(world: World) -> Message:
-    one = _inline(MAX_HISTORY_EVENTS)
-    return _batch([one] * min(most("BatchGetProfilesRequest.shoppers"), MESSAGE_BYTES // one.ByteSize()))
+    one = _make_inline(MAX_HISTORY_EVENTS)
+    return _batch([one] * min(max_length("BatchGetProfilesRequest.shoppers"), MESSAGE_BYTES // one.ByteSize()))
 
 
-def _searches(number: int, count: int) -> shopper_pb2.ShopperRef:
+def _make_searcher(number: int, count: int) -> shopper_pb2.ShopperRef:
     """A shopper who types as much as is taken, and no word twice."""
-    most_words = most("Event.query") // _WORD
+    most_words = max_length("Event.query") // _WORD
     words = (f"w{place:0{_WORD - 2}x} " for place in itertools.count(number << 16))
     events = [
         event_pb2.Event(type=event_pb2.EVENT_TYPE_SEARCH, query="".join(itertools.islice(words, most_words)))
@@ -150,80 +151,80 @@ def _searches(number: int, count: int) -> shopper_pb2.ShopperRef:
 
 
 def _get_profile_of_searches(world: World) -> Message:
-    shopper = _searches(0, MESSAGE_BYTES // (most("Event.query") + 20))
+    shopper = _make_searcher(0, MESSAGE_BYTES // (max_length("Event.query") + 20))
     return profile_service_pb2.GetProfileRequest(shopper=shopper, fields={"paths": _FIELDS})
 
 
 def _batch_of_searches(world: World) -> Message:
-    count = most("BatchGetProfilesRequest.shoppers")
-    each = MESSAGE_BYTES // count // (most("Event.query") + 20)
-    return _batch([_searches(number, each) for number in range(count)])
+    count = max_length("BatchGetProfilesRequest.shoppers")
+    each = MESSAGE_BYTES // count // (max_length("Event.query") + 20)
+    return _batch([_make_searcher(number, each) for number in range(count)])
 
 
 def _recommend(world: World) -> Message:
     return recommendation_service_pb2.RecommendRequest(
-        shopper=_ref(world.shoppers[0]),
-        query=text(1, most("RecommendRequest.query")),
+        shopper=_refer_to(world.shoppers[0]),
+        query=make_text(1, max_length("RecommendRequest.query")),
         k=1_000,
         exclude_seen=True,
-        filter={"exclude_item_ids": [f"excluded-{n}" for n in range(most("ItemFilter.exclude_item_ids"))]},
+        filter={"exclude_item_ids": [f"excluded-{n}" for n in range(max_length("ItemFilter.exclude_item_ids"))]},
     )
 
 
 def _rank(world: World) -> Message:
-    count = most("RankRequest.candidates")
+    count = max_length("RankRequest.candidates")
     return recommendation_service_pb2.RankRequest(
-        shopper=_ref(world.shoppers[0]),
-        query=text(2, most("RankRequest.query")),
+        shopper=_refer_to(world.shoppers[0]),
+        query=make_text(2, max_length("RankRequest.query")),
         candidates=[
-            recommendation_service_pb2.RankCandidate(item=_item(n, MESSAGE_BYTES // count)) for n in range(count)
+            recommendation_service_pb2.RankCandidate(item=_make_item(n, MESSAGE_BYTES // count)) for n in range(count)
         ],
     )
 
 
 def _rank_of_one(world: World) -> Message:
-    candidate = recommendation_service_pb2.RankCandidate(item=_item(1, 5_000))
+    candidate = recommendation_service_pb2.RankCandidate(item=_make_item(1, 5_000))
     return recommendation_service_pb2.RankRequest(
-        shopper=_ref(world.shoppers[0]), candidates=[candidate] * most("RankRequest.candidates")
+        shopper=_refer_to(world.shoppers[0]), candidates=[candidate] * max_length("RankRequest.candidates")
     )
 
 
 def _explain_recommendation(world: World) -> Message:
     return explanation_service_pb2.ExplainRecommendationRequest(
-        shopper=_ref(world.shoppers[0]),
+        shopper=_refer_to(world.shoppers[0]),
         item_id=world.item_ids[0],
-        query=text(3, most("ExplainRecommendationRequest.query")),
+        query=make_text(3, max_length("ExplainRecommendationRequest.query")),
     )
 
 
 def _explain_profile(world: World) -> Message:
     return explanation_service_pb2.ExplainProfileRequest(
-        shopper=_ref(world.shoppers[0]), interest={"names": world.interest}
+        shopper=_refer_to(world.shoppers[0]), interest={"names": world.interest}
     )
 
 
 def _explain_embedding(world: World) -> Message:
-    return explanation_service_pb2.ExplainProfileRequest(shopper=_ref(world.shoppers[0]))
+    return explanation_service_pb2.ExplainProfileRequest(shopper=_refer_to(world.shoppers[0]))
 
 
 def _upsert(world: World) -> Message:
-    count = most("UpsertItemsRequest.items")
-    items = [_item(n, MESSAGE_BYTES // count) for n in range(count)]
+    count = max_length("UpsertItemsRequest.items")
+    items = [_make_item(n, MESSAGE_BYTES // count) for n in range(count)]
     return catalogue_service_pb2.UpsertItemsRequest(catalogue="dearest", items=items)
 
 
 def _delete(world: World) -> Message:
-    count = most("DeleteItemsRequest.item_ids")
+    count = max_length("DeleteItemsRequest.item_ids")
     return catalogue_service_pb2.DeleteItemsRequest(item_ids=[f"no-such-{n}" for n in range(count)])
 
 
 def _encode(world: World) -> Message:
-    limit = most("EncodeTextsRequest.texts")
-    return text_service_pb2.EncodeTextsRequest(texts=[text(n, 1_000) for n in range(limit)])
+    limit = max_length("EncodeTextsRequest.texts")
+    return text_service_pb2.EncodeTextsRequest(texts=[make_text(n, 1_000) for n in range(limit)])
 
 
 def _encode_one(world: World) -> Message:
-    return text_service_pb2.EncodeTextsRequest(texts=[text(1, 1_000)] * most("EncodeTextsRequest.texts"))
+    return text_service_pb2.EncodeTextsRequest(texts=[make_text(1, 1_000)] * max_length("EncodeTextsRequest.texts"))
 
 
 def _audience(world: World) -> audience_service_pb2.Audience:
@@ -231,13 +232,13 @@ def _audience(world: World) -> audience_service_pb2.Audience:
         audience_service_pb2.Criterion(
             interest={
                 "categories": [
-                    {"names": [*world.interest, str(n)]} for n in range(most("InterestCriterion.categories"))
+                    {"names": [*world.interest, str(n)]} for n in range(max_length("InterestCriterion.categories"))
                 ],
-                "labels": [text(100 * place + n, 200) for n in range(most("InterestCriterion.labels"))],
+                "labels": [make_text(100 * place + n, 200) for n in range(max_length("InterestCriterion.labels"))],
                 "min_percentile": 0.1,
             }
         )
-        for place in range(most("Audience.criteria"))
+        for place in range(max_length("Audience.criteria"))
     ]
     return audience_service_pb2.Audience(
         criteria=criteria, look_alike={"criteria": {"criteria": criteria}, "top": 1_000_000}
@@ -245,7 +246,7 @@ def _audience(world: World) -> audience_service_pb2.Audience:
 
 
 def _record(world: World) -> Message:
-    return next(history(world, "dearest-recorded"))
+    return next(make_history_requests(world, "dearest-recorded"))
 
 
 def _consents(world: World) -> Message:
@@ -255,13 +256,13 @@ def _consents(world: World) -> Message:
         notice="n" * 200,
     )
     return consent_service_pb2.SetConsentsRequest(
-        shopper_id="dearest-consents", consents=[consent] * most("SetConsentsRequest.consents")
+        shopper_id="dearest-consents", consents=[consent] * max_length("SetConsentsRequest.consents")
     )
 
 
-Make = Callable[[World], Message]
+RequestFactory = Callable[[World], Message]
 
-WORST_CASE_REQUESTS: dict[str, dict[str, Make]] = {
+WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
     "portrait.v1.ProfileService/GetProfile": {
         "examples": _get_profile, "history": _get_profile_of_history,
         "searches": _get_profile_of_searches,

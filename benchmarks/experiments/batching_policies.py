@@ -7,9 +7,9 @@ import json
 import random
 
 from benchmarks.common.batching_policies import POLICIES
-from benchmarks.common.batching_simulation import bursts, poisson, simulate
+from benchmarks.common.batching_simulation import draw_burst_arrivals, draw_poisson_arrivals, simulate
 from benchmarks.common.cli import add_repository, make_parser
-from benchmarks.common.load.calls import item_texts
+from benchmarks.common.load.calls import read_item_texts
 from benchmarks.common.steps import open_repository
 from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
@@ -27,11 +27,11 @@ def main(arguments: list[str]) -> int:
         release_layout.release_folder(repository, release_layout.list_releases(repository)[-1])
         / release_layout.TOKENIZER
     )
-    lengths = [len(row) for row in tokenizer.encode(item_texts(repository))]
+    lengths = [len(row) for row in tokenizer.encode(read_item_texts(repository))]
     for rate in RATES:
         loads = {
-            "one by one": list(poisson(random.Random(1), lengths, rate, SECONDS)),
-            "32 at a time": list(bursts(random.Random(1), lengths, rate, SECONDS, 32)),
+            "one by one": list(draw_poisson_arrivals(random.Random(1), lengths, rate, SECONDS)),
+            "32 at a time": list(draw_burst_arrivals(random.Random(1), lengths, rate, SECONDS, 32)),
         }
         for load, workload in loads.items():
             for name, policy in POLICIES.items():

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import synthetic_catalogue as synthetic
 from benchmarks.common.cli import add_repository, make_parser
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import describe_machine
 from benchmarks.common.steps import open_repository
 from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
 from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
@@ -32,7 +32,7 @@ Search = Callable[[NDArray[np.float32]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Found:
+class IndexCost:
     """One way."""
 
     way: str
@@ -44,11 +44,11 @@ class Found:
     recall_at_100: float
 
 
-def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iterator[Found]:
+def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iterator[IndexCost]:
     """All ways, with all cores to build and one to search."""
     _, nearest = faiss.knn(profiles, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)
 
-    def found(way: str, looks_at: int | None, seconds: float, mib: float, search: Search) -> Found:
+    def found(way: str, looks_at: int | None, seconds: float, mib: float, search: Search) -> IndexCost:
         faiss.omp_set_num_threads(1)
         took, rows = [], []
         for profile in profiles:
@@ -56,19 +56,24 @@ def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iter
             rows.append(search(profile[None]))
             took.append(time.perf_counter() - began)
         recall = recall_of(np.concatenate(rows)[:, :RECALL_AT], nearest)
-        return Found(way, looks_at, round(seconds, 1), round(mib), 1000 * statistics.median(took), recall)
+        return IndexCost(way, looks_at, round(seconds, 1), round(mib), 1000 * statistics.median(took), recall)
 
-    for way, make in (("flat", _flat), ("flat, SQ8", _flat_sq8), ("IVF, SQ8", inverted_file), ("HNSW, SQ8", _hnsw)):
+    for way, make in (
+        ("flat", _build_flat),
+        ("flat, SQ8", _build_flat_sq8),
+        ("IVF, SQ8", inverted_file),
+        ("HNSW, SQ8", _build_hnsw),
+    ):
         faiss.omp_set_num_threads(os.cpu_count() or 1)
         began = time.monotonic()
         index = make(vectors)
         seconds, mib = time.monotonic() - began, len(faiss.serialize_index(index)) / 2**20
-        for looks_at, set_to in _efforts(index):
+        for looks_at, set_to in _list_efforts(index):
             set_to()
             yield found(way, looks_at, seconds, mib, partial(_search, index))
 
 
-def _efforts(index: faiss.Index) -> list[tuple[int | None, Callable[[], None]]]:
+def _list_efforts(index: faiss.Index) -> list[tuple[int | None, Callable[[], None]]]:
     """How far a search may look, and what tells the index."""
     if isinstance(index, faiss.IndexIVF):
         return [(lists, partial(setattr, index, "nprobe", lists)) for lists in (16, 32, 64, 128, 256)]
@@ -82,20 +87,20 @@ def _search(index: faiss.Index, wish: NDArray[np.float32]) -> NDArray[np.int64]:
     return rows
 
 
-def _flat(vectors: NDArray[np.float32]) -> faiss.Index:
+def _build_flat(vectors: NDArray[np.float32]) -> faiss.Index:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return index
 
 
-def _flat_sq8(vectors: NDArray[np.float32]) -> faiss.Index:
+def _build_flat_sq8(vectors: NDArray[np.float32]) -> faiss.Index:
     index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
     index.train(vectors)
     index.add(vectors)
     return index
 
 
-def _hnsw(vectors: NDArray[np.float32]) -> faiss.Index:
+def _build_hnsw(vectors: NDArray[np.float32]) -> faiss.Index:
     index = faiss.IndexHNSWSQ(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, _LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = _EFFORT
     index.train(vectors)
@@ -109,8 +114,8 @@ def main(arguments: list[str]) -> int:
     add_repository(parser)
     parser.add_argument("--items", type=int, default=200_000, help="number of items (200,000)")
     options = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
-    vectors, profiles = synthetic.drawn(open_repository(options.repository), options.items, 300)
+    sys.stderr.write(f"{describe_machine()}, {date.today()}\n")
+    vectors, profiles = synthetic.draw_vectors(open_repository(options.repository), options.items, 300)
     for each in measure(vectors, profiles):
         print(json.dumps(asdict(each)), flush=True)
     return 0

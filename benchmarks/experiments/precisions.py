@@ -20,7 +20,7 @@ from torch import nn
 
 from benchmarks.common import results
 from benchmarks.common.cli import existing_folder, make_parser
-from benchmarks.common.encoders import Array, Encoder, encode_all, in_onnxruntime, in_openvino
+from benchmarks.common.encoders import Array, Encoder, encode_texts, open_onnxruntime_encoder, open_openvino_encoder
 from benchmarks.common.ranking import tables as ranking
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
@@ -36,7 +36,7 @@ TIMED_TEXTS = 2_048
 ROUNDS = 5
 
 
-def ranks(trained: TrainedRun, embeddings: Array, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+def rank_with_embeddings(trained: TrainedRun, embeddings: Array, targets: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rank of each target if every text is what an exported encoder says.
 
     Args:
@@ -73,25 +73,25 @@ def measure(folder: Path, threads: int) -> dict[str, Any]:
         for precision in Precision:
             path = Path(name) / f"{precision}.onnx"
             export(graph, trained.settings.dimension, precision, path)
-            encoders[precision, "onnxruntime"] = in_onnxruntime(path, threads)
-            encoders[precision, "openvino"] = in_openvino(path, threads)
-            embeddings = encode_all(encoders[precision, "onnxruntime"], tokenizer, texts)
-            found[precision] = embeddings, ranks(trained, embeddings, targets)
+            encoders[precision, "onnxruntime"] = open_onnxruntime_encoder(path, threads)
+            encoders[precision, "openvino"] = open_openvino_encoder(path, threads)
+            embeddings = encode_texts(encoders[precision, "onnxruntime"], tokenizer, texts)
+            found[precision] = embeddings, rank_with_embeddings(trained, embeddings, targets)
             exact, reference = found[Precision.FP32]
             cosines = (embeddings * exact).sum(1)
             rows[precision.value] = {
                 "megabytes": path.stat().st_size / 1e6,
                 "cosine": {"mean": float(cosines.mean()), "least": float(cosines.min())},
                 "ndcg@10": float(ndcg(found[precision][1], 10).mean()),
-                "minus_fp32": ranking.compared(found[precision][1], reference)["NDCG@10"],
+                "minus_fp32": ranking.compare_paired(found[precision][1], reference)["NDCG@10"],
             }
             print(precision, rows[precision.value], flush=True)
-        for (precision_name, runtime), rate in _rates(encoders, tokenizer, timed).items():
+        for (precision_name, runtime), rate in _measure_rates(encoders, tokenizer, timed).items():
             rows[precision_name].setdefault("texts_per_second", {})[runtime] = rate
     return {"data": trained.data["report"]["source"], "shoppers": len(targets), "threads": threads, "formats": rows}
 
 
-def _rates(
+def _measure_rates(
     encoders: dict[tuple[str, str], Encoder], tokenizer: TextTokenizer, texts: list[str]
 ) -> dict[tuple[str, str], float]:
     """Texts a second of each: the best of some rounds, in each of which all take their turn."""
@@ -99,17 +99,18 @@ def _rates(
     for _ in range(ROUNDS):
         for name, encode in encoders.items():
             began = time.perf_counter()
-            encode_all(encode, tokenizer, texts)
+            encode_texts(encode, tokenizer, texts)
             best[name] = max(best[name], len(texts) / (time.perf_counter() - began))
     return best
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """The formats as Markdown."""
     lines = [
         "# Number formats of the text encoder",
         "",
-        f"{results.origin(content['circumstances'])} {content['data']}, {content['shoppers']:,} validation targets, "
+        f"{results.format_origin(content['circumstances'])} "
+        f"{content['data']}, {content['shoppers']:,} validation targets, "
         f"the whole catalogue ranked; paired 95% bootstrap intervals over shoppers. Texts a second: {TIMED_TEXTS:,} "
         f"of the texts, {content['threads']} threads, batches of like lengths, best of {ROUNDS} rounds in turns.",
         "",
@@ -134,8 +135,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("run", type=existing_folder, help="folder of a run that has ended")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each runtime (all cores)")
     options = parser.parse_args(arguments)
-    where = results.circumstances("python -m benchmarks precisions RUN")
+    where = results.describe_circumstances("python -m benchmarks precisions RUN")
     content = {"circumstances": where, **measure(options.run, options.threads)}
-    results.write("precisions", content, table(content))
-    print(table(content))
+    results.write_results("precisions", content, format_report(content))
+    print(format_report(content))
     return 0

@@ -19,7 +19,7 @@ from tritonclient.grpc.aio import InferenceServerClient, InferInput, InferReques
 from tritonclient.utils import np_to_triton_dtype, shared_memory
 
 from benchmarks.common.cli import add_repository, make_parser
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import describe_machine
 from benchmarks.common.steps import open_repository
 from benchmarks.common.targets import Result
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
@@ -35,7 +35,7 @@ _REGION = "portrait_benchmark"
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
-def inputs_of(model: str, dimension: int) -> Arrays:
+def make_inputs(model: str, dimension: int) -> Arrays:
     """A batch as the gateway sends it: texts, or the candidates of one recommendation."""
     chance = np.random.default_rng(1)
     if model == "text_encoder":
@@ -82,7 +82,7 @@ async def compare(client: InferenceServerClient, release: int, model: str, outpu
         return await ask(tensors)
 
     try:
-        message, shared = await _medians(by_message, by_shared_memory)
+        message, shared = await _time_ways(by_message, by_shared_memory)
     finally:
         await client.unregister_system_shared_memory(_REGION)
         shared_memory.destroy_shared_memory_region(region)
@@ -92,7 +92,7 @@ async def compare(client: InferenceServerClient, release: int, model: str, outpu
     )
 
 
-async def _medians(*ways: Callable[[], Awaitable[object]]) -> list[float]:
+async def _time_ways(*ways: Callable[[], Awaitable[object]]) -> list[float]:
     """Seconds of each way, taken by turns so that what else the machine does meets all of them."""
     seconds: list[list[float]] = [[] for _ in ways]
     for _ in range(CALLS):
@@ -111,7 +111,7 @@ async def _measure(repository: Path) -> list[Result]:
             await triton.load(release)
             async with open_client(triton.url) as client:
                 return [
-                    await compare(client, release, model, output, inputs_of(model, dimension))
+                    await compare(client, release, model, output, make_inputs(model, dimension))
                     for model, output in (("text_encoder", "embedding"), ("ranker", "score"))
                 ]
 
@@ -126,6 +126,6 @@ def main(arguments: list[str]) -> int:
     parser = make_parser("shared-memory", __doc__)
     add_repository(parser)
     options = parser.parse_args(arguments)
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    sys.stderr.write(f"{describe_machine()}, {date.today()}\n")
     print("\n".join(map(str, measure(open_repository(options.repository)))))
     return 0

@@ -19,7 +19,7 @@ from portrait.training.run.run import TrainedRun
 T = TypeVar("T")
 A = TypeVar("A")
 
-LEAST_EVENTS = 8
+MIN_EVENTS = 8
 """Of shorter histories three events are cited, and not three others are left to compare with."""
 _IN_FLIGHT = 4
 
@@ -34,8 +34,8 @@ class Case:
     """Ids of items that are not recommended: those that the shopper knows, where the data set masks them."""
 
 
-def by_lot(trained: TrainedRun, data: Path, count: int, seed: int = 0) -> list[Case]:
-    """Test shoppers with at least `LEAST_EVENTS`, each once.
+def draw_cases(trained: TrainedRun, data: Path, count: int, seed: int = 0) -> list[Case]:
+    """Test shoppers with at least `MIN_EVENTS`, each once.
 
     Args:
         trained: says what the test is.
@@ -46,36 +46,36 @@ def by_lot(trained: TrainedRun, data: Path, count: int, seed: int = 0) -> list[C
     corpus, events = trained.corpus, read_events(data)
     targets = trained.holdout.test
     lengths = corpus.context_end[targets] - corpus.shopper_start[targets]
-    fit = targets[lengths >= LEAST_EVENTS]
+    fit = targets[lengths >= MIN_EVENTS]
     _, first = np.unique(corpus.event_shopper[fit], return_index=True)
     chosen = np.random.default_rng(seed).permutation(fit[first])[:count]
-    return [_case(trained, events, int(target)) for target in chosen]
+    return [_make_case(trained, events, int(target)) for target in chosen]
 
 
-def _case(trained: TrainedRun, events: Sequence[Event], target: int) -> Case:
+def _make_case(trained: TrainedRun, events: Sequence[Event], target: int) -> Case:
     history = events[trained.corpus.shopper_start[target] : trained.corpus.context_end[target]]
     seen = {event.item_id for event in history if event.item_id} if trained.holdout.mask_seen else set()
     return Case(history, events[target].time or datetime.now(UTC), sorted(seen))
 
 
-async def recommended(engine: Engine, case: Case, history: Sequence[Event]) -> list[Item]:
+async def recommend_items(engine: Engine, case: Case, history: Sequence[Event]) -> list[Item]:
     """The ten best items after a history; what is excluded does not depend on it."""
     request = RecommendRequest(history, case.as_of, filter=Filter(exclude_item_ids=case.excluded))
     return [each.item for each in (await recommend(engine, request, deadline=None)).items]
 
 
-async def score(engine: Engine, case: Case, history: Sequence[Event], item: Item) -> float:
+async def score_item(engine: Engine, case: Case, history: Sequence[Event], item: Item) -> float:
     """Score of an item after a history; of one without a title, as the catalogue holds it."""
     request = RankRequest(history, case.as_of, candidates=[item])
     return (await rank(engine, request, deadline=None)).items[0].score
 
 
-def held(item: Item) -> Item:
+def without_title(item: Item) -> Item:
     """The item as the catalogue holds it, named by its id."""
     return replace(item, title="")
 
 
-async def each(things: Sequence[T], ask: Callable[[T], Awaitable[A]]) -> list[A]:
+async def gather_limited(things: Sequence[T], ask: Callable[[T], Awaitable[A]]) -> list[A]:
     """Answers for all, a few at a time."""
     gate = asyncio.Semaphore(_IN_FLIGHT)
 

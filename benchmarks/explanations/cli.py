@@ -19,8 +19,8 @@ from scipy.stats import spearmanr
 from benchmarks.common import results, steps
 from benchmarks.common.cli import add_source, existing_folder, make_parser
 from benchmarks.explanations import deletion, releases, sanity, tables
-from benchmarks.explanations.cases import Case, by_lot, each, recommended
-from benchmarks.explanations.deletion import Dropped
+from benchmarks.explanations.cases import Case, draw_cases, gather_limited, recommend_items
+from benchmarks.explanations.deletion import DeletionEffect
 from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.explanation.counterfactuals import RankingExplanation
@@ -34,16 +34,16 @@ _CACHE_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
-class Measured:
+class Figures:
     """One shopper."""
 
     item: Item
     """What the release recommends first."""
     why: RankingExplanation
-    recommendation: Dropped
-    words: Dropped | None
-    interest: Dropped | None
-    traits: dict[str, Dropped | None]
+    recommendation: DeletionEffect
+    words: DeletionEffect | None
+    interest: DeletionEffect | None
+    traits: dict[str, DeletionEffect | None]
 
 
 async def measure(trained: TrainedRun, data: Path, repository: Path, shoppers: int, compared: int) -> dict[str, Any]:
@@ -56,102 +56,104 @@ async def measure(trained: TrainedRun, data: Path, repository: Path, shoppers: i
         shoppers: for how many things are deleted.
         compared: for how many of them the releases are compared.
     """
-    cases = by_lot(trained, data, shoppers)
+    cases = draw_cases(trained, data, shoppers)
     with tempfile.TemporaryDirectory() as folder:
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
             engines = {}
-            for number in (releases.TRAINED, releases.OTHER_SEED, *releases.SHUFFLED.values()):
+            for number in (releases.TRAINED, releases.OTHER_SEED, *releases.RANDOMISED.values()):
                 await triton.load(number)
                 engines[number] = await Engine.open(repository, number, triton.url, _CACHE_BYTES)
             engine = engines.pop(releases.TRAINED)
-            deleted = await each(list(enumerate(cases)), lambda numbered: _deleted(engine, *numbered))
+            deleted = await gather_limited(
+                list(enumerate(cases)), lambda numbered: _measure_deletion(engine, *numbered)
+            )
             explained = list(zip(cases, deleted, strict=True))[:compared]
-            agreed = await each(explained, lambda pair: _agreed(engines, *pair))
+            agreed = await gather_limited(explained, lambda pair: _measure_agreements(engines, *pair))
             for opened in (engine, *engines.values()):
                 await opened.close()
     names = {releases.OTHER_SEED: "another seed"} | {
-        number: f"shuffled: {depth.words}" for depth, number in releases.SHUFFLED.items()
+        number: f"shuffled: {depth.words}" for depth, number in releases.RANDOMISED.items()
     }
     traits = [trait.name for trait in engine.release.traits if not trait.absent]
     return {
         "data": trained.data["report"]["source"],
-        "events": {"least": min(len(case.history) for case in cases), "mean": _mean_length(cases)},
+        "events": {"least": min(len(case.history) for case in cases), "mean": _compute_mean_length(cases)},
         "deletion": {
-            "recommendation": _lost([one.recommendation for one in deleted]),
-            "words": _lost([one.words for one in deleted]),
-            "interest": _lost([one.interest for one in deleted]),
-            **{f"trait {name}": _lost([one.traits[name] for one in deleted]) for name in traits},
+            "recommendation": _summarise_losses([one.recommendation for one in deleted]),
+            "words": _summarise_losses([one.words for one in deleted]),
+            "interest": _summarise_losses([one.interest for one in deleted]),
+            **{f"trait {name}": _summarise_losses([one.traits[name] for one in deleted]) for name in traits},
         },
-        "joint": _joint([one.recommendation for one in deleted]),
-        "sanity": {names[number]: _alike([one[number] for one in agreed]) for number in names},
+        "joint": _correlate_joint([one.recommendation for one in deleted]),
+        "sanity": {names[number]: _summarise_agreements([one[number] for one in agreed]) for number in names},
     }
 
 
-async def _deleted(engine: Engine, number: int, case: Case) -> Measured:
+async def _measure_deletion(engine: Engine, number: int, case: Case) -> Figures:
     random = np.random.default_rng(number)
-    item = (await recommended(engine, case, case.history))[0]
-    why = await sanity.explained(engine, case, item)
+    item = (await recommend_items(engine, case, case.history))[0]
+    why = await sanity.explain_item(engine, case, item)
     traits = [trait.name for trait in engine.release.traits if not trait.absent]
-    return Measured(
+    return Figures(
         item=item,
         why=why,
-        recommendation=await deletion.of_recommendation(engine, case, item, why.events, random),
-        words=await deletion.of_words(engine, case, item, why.words, random),
-        interest=await deletion.of_interest(engine, case, random),
-        traits={name: await deletion.of_trait(engine, case, name, random) for name in traits},
+        recommendation=await deletion.measure_recommendation(engine, case, item, why.events, random),
+        words=await deletion.measure_words(engine, case, item, why.words, random),
+        interest=await deletion.measure_interest(engine, case, random),
+        traits={name: await deletion.measure_trait(engine, case, name, random) for name in traits},
     )
 
 
-async def _agreed(others: dict[int, Engine], case: Case, measured: Measured) -> dict[int, sanity.Agreement]:
+async def _measure_agreements(others: dict[int, Engine], case: Case, measured: Figures) -> dict[int, sanity.Agreement]:
     return {
-        number: sanity.agreement(measured.why, await sanity.explained(other, case, measured.item))
+        number: sanity.measure_agreement(measured.why, await sanity.explain_item(other, case, measured.item))
         for number, other in others.items()
     }
 
 
-def _lost(found: Sequence[Dropped | None]) -> dict[str, Any]:
+def _summarise_losses(found: Sequence[DeletionEffect | None]) -> dict[str, Any]:
     """Means over shoppers of what is lost in each way, and by how much more it is if what is cited goes."""
     known = [one for one in found if one is not None]
     content: dict[str, Any] = {"shoppers": len(known), "by_size": {}, "left_ten": {}}
     for size in deletion.SIZES:
-        content["by_size"][str(size)] = _ways([one.by_size[size] for one in known])
+        content["by_size"][str(size)] = _summarise_ways([one.by_size[size] for one in known])
         left = [one.left_ten[size] for one in known if one.left_ten]
         if left:
-            content["left_ten"][str(size)] = _ways(left)
+            content["left_ten"][str(size)] = _summarise_ways(left)
     return content
 
 
-def _ways(drops: Sequence[deletion.Drop]) -> dict[str, Any]:
+def _summarise_ways(drops: Sequence[deletion.Loss]) -> dict[str, Any]:
     found = {}
     for way in dict.fromkeys(way for drop in drops for way in drop):
         values = np.array([drop[way] for drop in drops if way in drop])
         more = np.array([drop["cited"] - drop[way] for drop in drops if way in drop])
-        found[way] = _figure(values)
+        found[way] = _summarise(values)
         if way != "cited":
-            found[way]["cited_more"] = _figure(more) | {"share_of_shoppers": float((more > 0.0).mean())}
+            found[way]["cited_more"] = _summarise(more) | {"share_of_shoppers": float((more > 0.0).mean())}
     return found
 
 
-def _joint(found: Sequence[Dropped]) -> dict[str, float]:
+def _correlate_joint(found: Sequence[DeletionEffect]) -> dict[str, float]:
     """Whether the sum of single effects tells what is lost when several events go, over all random removals."""
     sums, lost = np.array([pair for one in found for pair in one.joint]).T
     return {"removals": len(sums), "spearman": float(spearmanr(sums, lost).statistic)}
 
 
-def _alike(found: Sequence[sanity.Agreement]) -> dict[str, Any]:
+def _summarise_agreements(found: Sequence[sanity.Agreement]) -> dict[str, Any]:
     columns: dict[str, list[float]] = {}
     for one in found:
         for name, value in dataclasses.asdict(one).items():
             if value is not None:
                 columns.setdefault(name, []).append(value)
-    return {"shoppers": len(found)} | {name: _figure(np.array(values)) for name, values in columns.items()}
+    return {"shoppers": len(found)} | {name: _summarise(np.array(values)) for name, values in columns.items()}
 
 
-def _figure(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+def _summarise(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
     return {"value": float(values.mean()), "interval": interval(values)}
 
 
-def _mean_length(cases: Sequence[Case]) -> float:
+def _compute_mean_length(cases: Sequence[Case]) -> float:
     return float(np.mean([len(case.history) for case in cases]))
 
 
@@ -165,7 +167,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--shoppers", type=int, default=100, help="number of shoppers of the deletion test")
     parser.add_argument("--compared", type=int, default=50, help="number of them whose releases are compared")
     options = parser.parse_args(arguments)
-    where = results.circumstances("python -m benchmarks explanations SOURCE --shop SOURCE")
+    where = results.describe_circumstances("python -m benchmarks explanations SOURCE --shop SOURCE")
     work = options.work or steps.WORK / "explanations"
     folders = [_prepare(options.source, work / "first")]
     if options.shop:
@@ -174,12 +176,12 @@ def main(arguments: list[str]) -> int:
     found = []
     for data, run in folders:
         trained, repository = runs.load(run), run.parent / "repository"
-        releases.build(trained, run.parent / "seed-1", repository)
+        releases.export_releases(trained, run.parent / "seed-1", repository)
         found.append(asyncio.run(measure(trained, data, repository, options.shoppers, options.compared)))
     content = json.loads(json.dumps({"circumstances": where, "data_sets": found}))
-    results.write(NAME, content, tables.text(content))
-    tables.plot(content, results.RESULTS / f"{NAME}.svg")
-    print(tables.text(content))
+    results.write_results(NAME, content, tables.format_report(content))
+    tables.plot_report(content, results.RESULTS / f"{NAME}.svg")
+    print(tables.format_report(content))
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.explanations.cases import Case, held, recommended, score
+from benchmarks.explanations.cases import Case, recommend_items, score_item, without_title
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.server.engine import Engine
@@ -24,29 +24,29 @@ SIZES = (1, 3)
 """How many are removed."""
 DRAWS = 5
 """Random removals for each shopper, whose mean counts."""
-LEAST_WORDS = 6
+MIN_WORDS = 6
 """Shorter titles have not three cited words and three others."""
-MOST_OF_ATTENTION = 0.5
+MAX_ATTENTION_SHARE = 0.5
 """An interest that holds more is most of the history: no few events matter to it."""
 
-Drop = dict[str, float]
+Loss = dict[str, float]
 """What is lost by each way of choosing what is removed."""
 
 
 @dataclass
-class Dropped:
+class DeletionEffect:
     """What is lost for one shopper, by how many are removed and how they are chosen."""
 
-    by_size: dict[int, Drop] = field(default_factory=dict)
-    left_ten: dict[int, Drop] = field(default_factory=dict)
+    by_size: dict[int, Loss] = field(default_factory=dict)
+    left_ten: dict[int, Loss] = field(default_factory=dict)
     """1 where the item is no longer among the ten best; only of recommendations."""
     joint: list[tuple[float, float]] = field(default_factory=list)
     """Of each random removal of several: the sum of their effects, and what was lost."""
 
 
-async def of_recommendation(
+async def measure_recommendation(
     engine: Engine, case: Case, item: Item, effects: Sequence[EventEffect], random: np.random.Generator
-) -> Dropped:
+) -> DeletionEffect:
     """What the first recommendation loses without some events.
 
     Args:
@@ -56,19 +56,19 @@ async def of_recommendation(
         effects: what the explanation says of the events.
         random: draws events.
     """
-    whole = await score(engine, case, case.history, held(item))
-    nearest = _nearest(engine, case.history, item)
-    places = _places(case.history)
-    found = Dropped()
+    whole = await score_item(engine, case, case.history, without_title(item))
+    nearest = _order_by_similarity(engine, case.history, item)
+    places = _explained_positions(case.history)
+    found = DeletionEffect()
 
     async def lost(removed: Sequence[int]) -> tuple[float, float]:
-        rest = _rest(case.history, removed)
-        ten = {each.item_id for each in await recommended(engine, case, rest)}
-        return whole - await score(engine, case, rest, held(item)), float(item.item_id not in ten)
+        rest = _remove(case.history, removed)
+        ten = {each.item_id for each in await recommend_items(engine, case, rest)}
+        return whole - await score_item(engine, case, rest, without_title(item)), float(item.item_id not in ten)
 
     effect = {each.event.event_id: each.effect for each in effects}
     for size in SIZES:
-        ways = _ways(case.history, [each.event.event_id for each in effects][:size], random)
+        ways = _choose_removals(case.history, [each.event.event_id for each in effects][:size], random)
         ways["nearest"] = [[place for place in nearest if place in places][:size]]
         drops = {way: [await lost(removed) for removed in draws] for way, draws in ways.items()}
         found.by_size[size] = {way: float(np.mean([score for score, _ in of])) for way, of in drops.items()}
@@ -79,7 +79,7 @@ async def of_recommendation(
     return found
 
 
-async def of_interest(engine: Engine, case: Case, random: np.random.Generator) -> Dropped | None:
+async def measure_interest(engine: Engine, case: Case, random: np.random.Generator) -> DeletionEffect | None:
     """What the strongest interest that is not most of the attention loses; None if there is none."""
 
     async def interests(history: Sequence[Event]) -> Mapping[tuple[str, ...], tuple[float, tuple[str, ...]]]:
@@ -87,7 +87,7 @@ async def of_interest(engine: Engine, case: Case, random: np.random.Generator) -
         return {each.path: (each.weight, each.evidence_event_ids) for each in profile.interests if not each.inferred}
 
     known = await interests(case.history)
-    path = next((path for path, (weight, _) in known.items() if weight <= MOST_OF_ATTENTION), None)
+    path = next((path for path, (weight, _) in known.items() if weight <= MAX_ATTENTION_SHARE), None)
     if path is None:
         return None
 
@@ -95,12 +95,12 @@ async def of_interest(engine: Engine, case: Case, random: np.random.Generator) -
         return (await interests(history)).get(path, (0.0, ()))[0]
 
     explained = await explain_profile(engine, case.history, case.as_of, Part(path), deadline=None)
-    latest = {case.history[place].event_id for place in _places(case.history)}
+    latest = {case.history[place].event_id for place in _explained_positions(case.history)}
     evidence = [event_id for event_id in known[path][1] if event_id in latest]
-    return await _of_profile(case, explained.events, value, random, evidence)
+    return await _measure_profile(case, explained.events, value, random, evidence)
 
 
-async def of_trait(engine: Engine, case: Case, name: str, random: np.random.Generator) -> Dropped | None:
+async def measure_trait(engine: Engine, case: Case, name: str, random: np.random.Generator) -> DeletionEffect | None:
     """What the probability of a trait loses; None if the shopper has none."""
 
     async def value(history: Sequence[Event]) -> float | None:
@@ -114,49 +114,55 @@ async def of_trait(engine: Engine, case: Case, name: str, random: np.random.Gene
     async def probability(history: Sequence[Event]) -> float:
         return await value(history) or 0.0
 
-    return await _of_profile(case, explained.events, probability, random)
+    return await _measure_profile(case, explained.events, probability, random)
 
 
-async def _of_profile(
+async def _measure_profile(
     case: Case,
     effects: Sequence[EventEffect],
     value: Callable[[Sequence[Event]], Awaitable[float]],
     random: np.random.Generator,
     evidence: Sequence[str] = (),
-) -> Dropped:
-    whole, found = await value(case.history), Dropped()
+) -> DeletionEffect:
+    whole, found = await value(case.history), DeletionEffect()
     ids = {event.event_id: place for place, event in enumerate(case.history)}
     for size in SIZES:
-        ways = _ways(case.history, [each.event.event_id for each in effects][:size], random)
+        ways = _choose_removals(case.history, [each.event.event_id for each in effects][:size], random)
         if evidence:
             ways["evidence"] = [[ids[event_id] for event_id in evidence[:size]]]
         found.by_size[size] = {
-            way: float(np.mean([whole - await value(_rest(case.history, removed)) for removed in draws]))
+            way: float(np.mean([whole - await value(_remove(case.history, removed)) for removed in draws]))
             for way, draws in ways.items()
         }
     return found
 
 
-async def of_words(
+async def measure_words(
     engine: Engine, case: Case, item: Item, effects: Sequence[WordEffect], random: np.random.Generator
-) -> Dropped | None:
+) -> DeletionEffect | None:
     """What an item loses without some words of its title; None if the title is short."""
-    if len(effects) < LEAST_WORDS:
+    if len(effects) < MIN_WORDS:
         return None
-    words, whole, found = [each.word for each in effects], await score(engine, case, case.history, item), Dropped()
+    words, whole, found = (
+        [each.word for each in effects],
+        await score_item(engine, case, case.history, item),
+        DeletionEffect(),
+    )
     for size in SIZES:
         ways = {"cited": [words[:size]], "random": [_draw(words[size:], size, random) for _ in range(DRAWS)]}
-        drops: Drop = {}
+        drops: Loss = {}
         for way, draws in ways.items():
-            scores = [await score(engine, case, case.history, without_words(item, removed)) for removed in draws]
+            scores = [await score_item(engine, case, case.history, without_words(item, removed)) for removed in draws]
             drops[way] = whole - float(np.mean(scores))
         found.by_size[size] = drops
     return found
 
 
-def _ways(history: Sequence[Event], cited: Sequence[str], random: np.random.Generator) -> dict[str, list[list[int]]]:
+def _choose_removals(
+    history: Sequence[Event], cited: Sequence[str], random: np.random.Generator
+) -> dict[str, list[list[int]]]:
     """Places of the events that are removed, by how they are chosen: cited, other ones by lot, the latest."""
-    places = _places(history)
+    places = _explained_positions(history)
     chosen = [place for place in places if history[place].event_id in set(cited)]
     others = [place for place in places if place not in chosen]
     size = len(cited)
@@ -167,7 +173,7 @@ def _ways(history: Sequence[Event], cited: Sequence[str], random: np.random.Gene
     }
 
 
-def _places(history: Sequence[Event]) -> list[int]:
+def _explained_positions(history: Sequence[Event]) -> list[int]:
     """Of the events that explanations are about."""
     return list(range(max(0, len(history) - MAX_ENCODED_EVENTS), len(history)))
 
@@ -176,12 +182,12 @@ def _draw(things: Sequence[T], size: int, random: np.random.Generator) -> list[T
     return [things[place] for place in random.choice(len(things), size, replace=False)]
 
 
-def _rest(history: Sequence[Event], removed: Sequence[int]) -> list[Event]:
+def _remove(history: Sequence[Event], removed: Sequence[int]) -> list[Event]:
     gone = set(removed)
     return [event for place, event in enumerate(history) if place not in gone]
 
 
-def _nearest(engine: Engine, history: Sequence[Event], item: Item) -> list[int]:
+def _order_by_similarity(engine: Engine, history: Sequence[Event], item: Item) -> list[int]:
     """Places of a history's events, those first whose items are most like an item: what one would cite unasked."""
     release = engine.release
     rows = np.array([release.row_of(event) for event in history], dtype=np.int64)

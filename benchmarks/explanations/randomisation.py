@@ -34,7 +34,7 @@ class Depth(IntEnum):
         return {Depth.RANKER: "ranker", Depth.PROFILE: "and profile encoder", Depth.ALL: "everything"}[self]
 
 
-def shuffled(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRun:
+def randomise_run(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRun:
     """The run with shuffled weights; it has no traits.
 
     Args:
@@ -44,20 +44,20 @@ def shuffled(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRun:
     """
     generator = torch.Generator().manual_seed(seed)
     model, ranker = copy.deepcopy(trained.model), copy.deepcopy(trained.ranker)
-    shuffle(ranker, generator)
+    shuffle_weights(ranker, generator)
     if depth >= Depth.PROFILE:
-        shuffle(model.profile, generator)
+        shuffle_weights(model.profile, generator)
     if depth < Depth.ALL:
         return dataclasses.replace(trained, model=model, ranker=ranker, traits=None)
-    shuffle(model.text, generator)
-    shuffle(model.residual, generator)
+    shuffle_weights(model.text, generator)
+    shuffle_weights(model.residual, generator)
     cache = TextCache(model.text, TextTokenizer.load(trained.folder / TOKENIZER), trained.corpus.texts)
     cache.refill()
     return dataclasses.replace(
         trained,
         model=model,
         ranker=ranker,
-        associations=shuffled_associations(trained.associations, seed),
+        associations=shuffle_associations(trained.associations, seed),
         cache=cache,
         index=indexes.make(model, cache, trained.corpus, trained.holdout.item_counts),
         traits=None,
@@ -65,14 +65,14 @@ def shuffled(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRun:
 
 
 @torch.no_grad()
-def shuffle(module: nn.Module, generator: torch.Generator) -> None:
+def shuffle_weights(module: nn.Module, generator: torch.Generator) -> None:
     """Put the entries of each weight into another order."""
     for weight in module.parameters():
         entries = weight.flatten()
         weight.copy_(entries[torch.randperm(len(entries), generator=generator)].view_as(weight))
 
 
-def shuffled_associations(linked: Associations, seed: int) -> Associations:
+def shuffle_associations(linked: Associations, seed: int) -> Associations:
     """Each item leads to as many items as before, but to any."""
     random = np.random.default_rng(seed)
     items = random.permutation(linked.items)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.explanations.randomisation import Depth, shuffled
+from benchmarks.explanations.randomisation import Depth, randomise_run
 from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.features.release import layout as release_layout
@@ -10,11 +10,11 @@ from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
 
 TRAINED, OTHER_SEED = 1, 2
-SHUFFLED = {Depth.RANKER: 3, Depth.PROFILE: 4, Depth.ALL: 5}
+RANDOMISED = {Depth.RANKER: 3, Depth.PROFILE: 4, Depth.ALL: 5}
 """Their numbers."""
 
 
-def build(trained: TrainedRun, other_seed: Path, repository: Path) -> None:
+def export_releases(trained: TrainedRun, other_seed: Path, repository: Path) -> None:
     """Export the run, one of another seed, and the run with shuffled weights, as far as they are not there.
 
     Args:
@@ -27,6 +27,6 @@ def build(trained: TrainedRun, other_seed: Path, repository: Path) -> None:
         make(trained, {}, repository, Precision.FP32, print)
     if OTHER_SEED not in there:
         make(runs.load(other_seed), {}, repository, Precision.FP32, print)
-    for depth, number in SHUFFLED.items():
+    for depth, number in RANDOMISED.items():
         if number not in there:
-            make(shuffled(trained, depth), {}, repository, Precision.FP32, print)
+            make(randomise_run(trained, depth), {}, repository, Precision.FP32, print)

@@ -16,7 +16,7 @@ from portrait.server.engine import Engine
 from portrait.server.explanation.counterfactuals import RankingExplanation, explain_recommendation
 from portrait.server.recommendation.ranking import RankRequest
 
-CITED = 3
+CITED_EVENTS = 3
 """Events that are compared as a set."""
 
 
@@ -27,35 +27,35 @@ class Agreement:
     events: float
     """Spearman's rank correlation of the events' effects; 0 if one tells no event from another."""
     cited: float
-    """Share of the `CITED` events that both cite."""
+    """Share of the `CITED_EVENTS` events that both cite."""
     by_chance: float
     """The same, if they were drawn by lot."""
     words: float | None
     """Rank correlation of the words' effects; None of a title with fewer than three."""
 
 
-async def explained(engine: Engine, case: Case, item: Item) -> RankingExplanation:
+async def explain_item(engine: Engine, case: Case, item: Item) -> RankingExplanation:
     """Why an item has its score."""
     return await explain_recommendation(engine, RankRequest(case.history, case.as_of), item, deadline=None)
 
 
-def agreement(one: RankingExplanation, other: RankingExplanation) -> Agreement:
+def measure_agreement(one: RankingExplanation, other: RankingExplanation) -> Agreement:
     """How far two explanations of one item, for one shopper, agree."""
     ids = [each.event.event_id for each in one.events]
     effects = {each.event.event_id: each.effect for each in other.events}
-    cited = {each.event.event_id for each in other.events[:CITED]}
+    cited = {each.event.event_id for each in other.events[:CITED_EVENTS]}
     words, of_other = [each.word for each in one.words], {each.word: each.effect for each in other.words}
     return Agreement(
-        events=_correlation([each.effect for each in one.events], [effects[event_id] for event_id in ids]),
-        cited=len(cited & set(ids[:CITED])) / CITED,
-        by_chance=CITED / len(ids),
-        words=_correlation([each.effect for each in one.words], [of_other[word] for word in words])
-        if len(words) >= CITED
+        events=_correlate([each.effect for each in one.events], [effects[event_id] for event_id in ids]),
+        cited=len(cited & set(ids[:CITED_EVENTS])) / CITED_EVENTS,
+        by_chance=CITED_EVENTS / len(ids),
+        words=_correlate([each.effect for each in one.words], [of_other[word] for word in words])
+        if len(words) >= CITED_EVENTS
         else None,
     )
 
 
-def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
+def _correlate(one: Sequence[float], other: Sequence[float]) -> float:
     if np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
         return 0.0
     return float(spearmanr(one, other).statistic)

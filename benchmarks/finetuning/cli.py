@@ -33,14 +33,14 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def folders(work: Path, factors: list[float]) -> dict[Tuning, list[tuple[Path, float]]]:
+def list_trials(work: Path, factors: list[float]) -> dict[Tuning, list[tuple[Path, float]]]:
     """Folder and learning rate of all that is trained; what is frozen has no rate to choose."""
     rates = {tuning: [factor * usual for factor in factors] for tuning, usual in TEXT_LEARNING_RATES.items()}
     rates[Tuning.FROZEN] = [TEXT_LEARNING_RATES[Tuning.FROZEN]]
     return {tuning: [(work / f"{tuning}-{rate:g}", rate) for rate in rates[tuning]] for tuning in Tuning}
 
 
-def trained(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, Any]:
+def train_trial(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, Any]:
     """Cost of a way at a rate, and its NDCG@10 on validation; trains what is not there.
 
     Raises:
@@ -55,13 +55,13 @@ def trained(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, 
     return cost | {"validation_ndcg@10": float(ndcg(np.load(folder / trial.VALIDATION), 10).mean())}
 
 
-def chosen(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
+def choose_rate(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
     """A way at its best rate by validation: its cost, and its ranks of validation and test targets."""
-    costs = [trained(data, folder, tuning, rate) for folder, rate in tried]
+    costs = [train_trial(data, folder, tuning, rate) for folder, rate in tried]
     best = int(np.argmax([cost["validation_ndcg@10"] for cost in costs]))
     folder = tried[best][0]
     if not (folder / TEST).exists():
-        np.save(folder / TEST, portrait.ranks(runs.load(folder / trial.RUN)))
+        np.save(folder / TEST, portrait.rank_targets(runs.load(folder / trial.RUN)))
     ranks = {"validation": np.load(folder / trial.VALIDATION), "test": np.load(folder / TEST)}
     rates = {f"{cost['rate']:g}": cost["validation_ndcg@10"] for cost in costs}
     kept = {name: value for name, value in costs[best].items() if name != "validation_ndcg@10"}
@@ -69,12 +69,12 @@ def chosen(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[
     return {**kept, "tried": rates, "ranks": ranks}
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """The ways as Markdown."""
     lines = [
         f"# Fine-tuning: {content['data']}",
         "",
-        f"{results.origin(content['circumstances'])} `--preset quick`, train only, one seed; rates chosen on "
+        f"{results.format_origin(content['circumstances'])} `--preset quick`, train only, one seed; rates chosen on "
         f"validation among factors {', '.join(f'{factor:g}' for factor in content['factors'])} of the usual one; "
         f"{content['shoppers']:,} shoppers, all {content['items']:,} items ranked, seen items {content['seen_items']}; "
         "95% bootstrap intervals over shoppers. Seconds and peak memory are those of the whole training, the peak of "
@@ -83,12 +83,12 @@ def table(content: dict[str, Any]) -> str:
         f"| {' | '.join(_COLUMNS)} |",
         "|---" * len(_COLUMNS) + "|",
     ]
-    lines += [_row(name, way) for name, way in content["ways"].items()]
-    tried = [f"{name} {_tried(way['tried'])}" for name, way in content["ways"].items()]
+    lines += [_format_row(name, way) for name, way in content["ways"].items()]
+    tried = [f"{name} {_format_rates(way['tried'])}" for name, way in content["ways"].items()]
     return "\n".join([*lines, "", f"NDCG@10 on validation by learning rate: {'; '.join(tried)}."]) + "\n"
 
 
-def _row(name: str, way: dict[str, Any]) -> str:
+def _format_row(name: str, way: dict[str, Any]) -> str:
     cells = [
         name, f"{way['rate']:g}" if way["parameters"]["text"] else "", f"{way['parameters']['text']:,}",
         f"{way['parameters']['all']:,}", f"{way['seconds']:.0f}", f"{way['cpu_seconds']:.0f}",
@@ -99,16 +99,16 @@ def _row(name: str, way: dict[str, Any]) -> str:
         low, high = value["interval"]
         cells += [f"{value['value']:.4f}", f"{low:.4f} to {high:.4f}"]
         difference = way[part].get("minus_frozen")
-        cells.append(_difference(difference["NDCG@10"]) if difference else "")
+        cells.append(_format_difference(difference["NDCG@10"]) if difference else "")
     return "| " + " | ".join(cells) + " |"
 
 
-def _difference(paired: dict[str, Any]) -> str:
+def _format_difference(paired: dict[str, Any]) -> str:
     low, high = paired["interval"]
     return f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
-def _tried(rates: dict[str, float]) -> str:
+def _format_rates(rates: dict[str, float]) -> str:
     return ", ".join(f"{value:.4f} at {rate}" for rate, value in rates.items())
 
 
@@ -121,16 +121,16 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     work = options.work or steps.work_folder(options.source)
     factors = " ".join(f"{factor:g}" for factor in options.factors)
-    circumstances = results.circumstances(f"python -m benchmarks finetuning SOURCE --factors {factors}")
+    circumstances = results.describe_circumstances(f"python -m benchmarks finetuning SOURCE --factors {factors}")
     data = steps.prepare_source(options.source, work / "data")
-    trials = folders(work / "finetuning", options.factors)
-    ways = {tuning: chosen(data, tuning, tried) for tuning, tried in trials.items()}
+    trials = list_trials(work / "finetuning", options.factors)
+    ways = {tuning: choose_rate(data, tuning, tried) for tuning, tried in trials.items()}
     frozen = ways[Tuning.FROZEN]["ranks"]
     for tuning, way in ways.items():
         for part, ranks in way.pop("ranks").items():
-            way[part] = {"measures": ranking.measured(ranks)}
+            way[part] = {"measures": ranking.compute_metrics(ranks)}
             if tuning is not Tuning.FROZEN:
-                way[part]["minus_frozen"] = ranking.compared(ranks, frozen[part])
+                way[part]["minus_frozen"] = ranking.compare_paired(ranks, frozen[part])
     any_run = runs.load(trials[Tuning.FROZEN][0][0] / trial.RUN)
     content = {
         "data": options.name or read_source(data),
@@ -142,6 +142,6 @@ def main(arguments: list[str]) -> int:
         "ways": {tuning.value: way for tuning, way in ways.items()},
     }
     name = f"finetuning-{content['data']}"
-    results.write(name, content, table(content))
-    print(table(content))
+    results.write_results(name, content, format_report(content))
+    print(format_report(content))
     return 0

@@ -50,19 +50,19 @@ def measure(data: Path, folder: Path, tuning: Tuning, rate: float) -> None:
     # Before anything else is done in this process: the peak is the training's own.
     used = resource.getrusage(resource.RUSAGE_SELF)
     trained = runs.load(folder / RUN)
-    np.save(folder / VALIDATION, portrait.ranks(trained, trained.holdout.validation))
+    np.save(folder / VALIDATION, portrait.rank_targets(trained, trained.holdout.validation))
     cost = {
         "rate": rate,
-        "parameters": _parameters(settings, len(trained.corpus.items)),
+        "parameters": _count_parameters(settings, len(trained.corpus.items)),
         "seconds": seconds,
         "cpu_seconds": used.ru_utime + used.ru_stime,
         "peak_gib": used.ru_maxrss / 2**20,
-        "parity": _parity(trained),
+        "parity": _measure_parity(trained),
     }
     (folder / COST).write_text(json.dumps(cost, indent=2) + "\n", encoding="utf-8")
 
 
-def _parameters(settings: TrainSettings, items: int) -> dict[str, int]:
+def _count_parameters(settings: TrainSettings, items: int) -> dict[str, int]:
     """How many numbers are trained: the BERT's, and all."""
     model = PortraitModel(settings, items)
 
@@ -72,7 +72,7 @@ def _parameters(settings: TrainSettings, items: int) -> dict[str, int]:
     return {"text": trained(model.text.bert), "all": trained(model)}
 
 
-def _parity(trained: TrainedRun) -> float:
+def _measure_parity(trained: TrainedRun) -> float:
     """Worst difference of the exported text encoder from the trained one, of a number of a unit vector."""
     [text] = [graph for graph in graphs(trained) if graph.name == "text_encoder"]
     with tempfile.TemporaryDirectory() as folder:

@@ -24,12 +24,11 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from benchmarks.common import results
 from benchmarks.common.cli import add_repository, make_parser
-from benchmarks.common.gateway import serve
-from benchmarks.common.load.calls import encodings, item_texts, searches
-from benchmarks.common.load.generator import OK, Answered, Call, Load, run
+from benchmarks.common.gateway import NO_RESPONSE_CACHE, run_gateway
+from benchmarks.common.load.calls import make_encode_calls, make_search_calls, read_item_texts
+from benchmarks.common.load.generator import OK, Call, CallResult, Load, run_load
 from benchmarks.common.steps import open_repository
-from benchmarks.gpu.graphs import Compared, compare
-from benchmarks.serving.overload import NOT_AGAIN
+from benchmarks.gpu.graphs import GraphComparison, compare
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest
 from portrait.server.triton import EmbeddedTriton, RemoteTriton
@@ -45,7 +44,7 @@ _NO_GPU = "No GPU took part: this shows that the script runs, and says nothing o
 _TINY = "The text encoder is a few kilobytes, made for tests: rates say nothing of a trained one."
 
 
-async def graphs(repository: Path, release: int, url: str | None) -> tuple[list[Compared], str]:
+async def compare_graphs(repository: Path, release: int, url: str | None) -> tuple[list[GraphComparison], str]:
     """Compare the graphs in a Triton; returns its version too."""
     async with AsyncExitStack() as closing:
         folder = closing.enter_context(tempfile.TemporaryDirectory())
@@ -60,49 +59,50 @@ async def graphs(repository: Path, release: int, url: str | None) -> tuple[list[
         return await compare(client, repository, release), version
 
 
-def rates(repository: Path, seconds: float, url: str | None) -> dict[str, Any]:
+def measure_rates(repository: Path, seconds: float, url: str | None) -> dict[str, Any]:
     """Measure texts a second, and the latency of cold recommendations, through a gateway."""
     where = ("--triton-url", url) if url else ()
-    with serve(repository, "--text-cache-mib", "0", *NOT_AGAIN, *where) as gateway:
-        words = _texts(repository)
+    with run_gateway(repository, "--text-cache-mib", "0", *NO_RESPONSE_CACHE, *where) as gateway:
+        words = _make_texts(repository)
 
-        def send(calls: list[Call], in_flight: int) -> list[Answered]:
+        def send(calls: list[Call], in_flight: int) -> list[CallResult]:
             load = Load(gateway.address, calls, seconds, _DEADLINE, in_flight=in_flight, after_refusal=_PAUSE)
-            run(load)  # first of all, whatever compiles for a shape compiles
-            return run(load)
+            run_load(load)  # first of all, whatever compiles for a shape compiles
+            return run_load(load)
 
         texts = {
-            str(size): _counted(send(encodings(words, size), in_flight), seconds) | {"in_flight": in_flight}
+            str(size): _count_results(send(make_encode_calls(words, size), in_flight), seconds)
+            | {"in_flight": in_flight}
             for size, in_flight in _CALLS.items()
         }
         for size in _CALLS:
             texts[str(size)]["texts_per_second"] = size * texts[str(size)]["calls_per_second"]
-        cold = send(searches(repository, _SEARCHES), _COLD_IN_FLIGHT)
+        cold = send(make_search_calls(repository, _SEARCHES), _COLD_IN_FLIGHT)
         return {
             "encode_texts": texts,
-            "cold_recommend": _counted(cold, seconds) | {"in_flight": _COLD_IN_FLIGHT} | _latency(cold),
+            "cold_recommend": _count_results(cold, seconds) | {"in_flight": _COLD_IN_FLIGHT} | _measure_latency(cold),
         }
 
 
-def _texts(repository: Path) -> list[str]:
+def _make_texts(repository: Path) -> list[str]:
     """Texts of the items' words, each another one."""
-    chance, known = random.Random(1), item_texts(repository)
+    chance, known = random.Random(1), read_item_texts(repository)
     return [f"{chance.choice(known)} {place}" for place in range(_TEXTS)]
 
 
-def _counted(answered: list[Answered], seconds: float) -> dict[str, Any]:
+def _count_results(answered: list[CallResult], seconds: float) -> dict[str, Any]:
     good = sum(each.code == OK for each in answered)
     return {"calls_per_second": round(good / seconds, 1), "not_answered": len(answered) - good}
 
 
-def _latency(answered: list[Answered]) -> dict[str, float]:
+def _measure_latency(answered: list[CallResult]) -> dict[str, float]:
     taken = [1e3 * each.seconds for each in answered if each.code == OK]
     if len(taken) < 2:
         return {}
     return {"p50_ms": round(statistics.median(taken), 1), "p99_ms": round(statistics.quantiles(taken, n=100)[98], 1)}
 
 
-def gpus() -> list[str]:
+def list_gpus() -> list[str]:
     """Name, memory and driver of each GPU; none where the driver's program is missing or finds none."""
     program = shutil.which("nvidia-smi")
     if program is None:
@@ -112,7 +112,7 @@ def gpus() -> list[str]:
     return told.stdout.splitlines() if told.returncode == 0 else []
 
 
-def faults(compared: list[Compared], devices: list[str], embedded: bool) -> list[str]:
+def list_faults(compared: list[GraphComparison], devices: list[str], embedded: bool) -> list[str]:
     """What does not hold."""
     told = [
         f"{each.graph} differs by {each.difference:.1e}, over {each.bound:.0e}" for each in compared if not each.passed
@@ -135,12 +135,12 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     repository = open_repository(options.repository)
     url = f" --triton-url {options.triton_url}" if options.triton_url else ""
-    told = results.circumstances(f"python -m benchmarks gpu REPOSITORY --seconds {options.seconds:g}{url}")
-    release, devices = release_layout.list_releases(repository)[-1], gpus()
+    told = results.describe_circumstances(f"python -m benchmarks gpu REPOSITORY --seconds {options.seconds:g}{url}")
+    release, devices = release_layout.list_releases(repository)[-1], list_gpus()
     manifest = Manifest.read(release_layout.release_folder(repository, release))
-    compared, version = asyncio.run(graphs(repository, release, options.triton_url))
+    compared, version = asyncio.run(compare_graphs(repository, release, options.triton_url))
     size = release_layout.model_file(repository, "text_encoder", release).stat().st_size
-    wrong = faults(compared, devices, options.triton_url is None)
+    wrong = list_faults(compared, devices, options.triton_url is None)
     measured = {
         **told,
         "mode": "gpu" if devices else "cpu",
@@ -150,7 +150,7 @@ def main(arguments: list[str]) -> int:
         "onnxruntime": onnxruntime.__version__,
         "release": {"dimension": manifest.dimension, "text_encoder_bytes": size, "training": manifest.training},
         "graphs": [asdict(each) | {"passed": each.passed} for each in compared],
-        **rates(repository, options.seconds, options.triton_url),
+        **measure_rates(repository, options.seconds, options.triton_url),
         "faults": wrong,
     }
     path = options.out / ("gpu.json" if devices else "gpu-dry-run.json")

@@ -23,7 +23,7 @@ Inputs = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
-class Compared:
+class GraphComparison:
     """One graph."""
 
     graph: str
@@ -41,7 +41,7 @@ class Compared:
         return self.difference <= self.bound
 
 
-async def compare(client: InferenceServerClient, repository: Path, release: int) -> list[Compared]:
+async def compare(client: InferenceServerClient, repository: Path, release: int) -> list[GraphComparison]:
     """Compare every graph of a release that a Triton has loaded."""
     tokenizer = Tokenizer.from_file(str(release_layout.release_folder(repository, release) / release_layout.TOKENIZER))
     vocabulary = tokenizer.get_vocab_size()
@@ -51,20 +51,20 @@ async def compare(client: InferenceServerClient, repository: Path, release: int)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         worst = 0.0
         for seed, (rows, length) in enumerate(_SHAPES):
-            inputs = _example(session, rows, length, vocabulary, np.random.default_rng(seed))
+            inputs = _make_inputs(session, rows, length, vocabulary, np.random.default_rng(seed))
             outputs = [value.name for value in session.get_outputs()]
-            answer = await client.infer(model, [_input(*pair) for pair in inputs.items()], str(release))
+            answer = await client.infer(model, [_make_tensor(*pair) for pair in inputs.items()], str(release))
             expected = dict(zip(outputs, session.run(outputs, inputs), strict=True))
             worst = max(worst, *(difference(expected[name], answer.as_numpy(name)) for name in outputs))
         config = (await client.get_model_config(model, str(release), as_json=True))["config"]
         groups = [
             {key: group[key] for key in ("kind", "count", "gpus") if key in group} for group in config["instance_group"]
         ]
-        compared.append(Compared(model, _providers(path), groups, worst, TRITON_BOUND))
+        compared.append(GraphComparison(model, _list_providers(path), groups, worst, TRITON_BOUND))
     return compared
 
 
-def _providers(path: Path) -> list[str]:
+def _list_providers(path: Path) -> list[str]:
     """What a session in this process runs on: the session's own list, not what the wheel says is available."""
     if _CUDA not in onnxruntime.get_available_providers():
         wanted = ["CPUExecutionProvider"]
@@ -75,7 +75,7 @@ def _providers(path: Path) -> list[str]:
     return list(onnxruntime.InferenceSession(str(path), providers=wanted).get_providers())
 
 
-def _example(session: Any, rows: int, length: int, vocabulary: int, random: np.random.Generator) -> Inputs:
+def _make_inputs(session: Any, rows: int, length: int, vocabulary: int, random: np.random.Generator) -> Inputs:
     """Inputs that look like real ones, nothing padded."""
     inputs: Inputs = {}
     for value in session.get_inputs():
@@ -92,7 +92,7 @@ def _example(session: Any, rows: int, length: int, vocabulary: int, random: np.r
     return inputs
 
 
-def _input(name: str, value: NDArray[np.generic]) -> InferInput:
+def _make_tensor(name: str, value: NDArray[np.generic]) -> InferInput:
     tensor = InferInput(name, list(value.shape), np_to_triton_dtype(value.dtype))
     tensor.set_data_from_numpy(value)
     return tensor

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.common.cli import make_parser
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import describe_machine
 from benchmarks.common.results import RESULTS
 from benchmarks.prepare import log_generator as log
 
@@ -42,7 +42,7 @@ def measure(events: int, seed: int, folder: Path) -> Figures:
     """Generate a log in the folder and prepare it."""
     file = folder / "log" / "events.csv"
     file.parent.mkdir()
-    log.write(file, events, seed)
+    log.write_log(file, events, seed)
     begun = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", _PREPARE, str(file.parent), str(folder / "data"), "--json"],
@@ -61,12 +61,12 @@ def measure(events: int, seed: int, folder: Path) -> Figures:
         peak_gib=round(peak / 2**30, 2),
         kept=report["kept"],
         rejected=report["rejected"],
-        machine=machine(),
+        machine=describe_machine(),
         date=datetime.now(UTC).date().isoformat(),
     )
 
 
-def table(figures: Figures) -> str:
+def format_report(figures: Figures) -> str:
     """The figures as a Markdown table."""
     rejected = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in figures.rejected.items())
     rows = {
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options.events, options.seed, Path(folder))
-    print(table(figures))
+    print(format_report(figures))
     (RESULTS / "prepare.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
-    (RESULTS / "prepare.md").write_text(table(figures) + "\n", encoding="utf-8")
+    (RESULTS / "prepare.md").write_text(format_report(figures) + "\n", encoding="utf-8")
     return int(figures.peak_gib > MEMORY_BOUND_GIB)

@@ -15,19 +15,19 @@ BAD_PRICES, REPEATS, ROBOTS = 0.002, 0.005, 0.002
 """Shares of rows with a negative price, of rows that repeat the one before, and of rows of one robot."""
 
 
-def write(file: Path, events: int, seed: int) -> None:
+def write_log(file: Path, events: int, seed: int) -> None:
     """Write a CSV log of `events` rows; the same seed writes the same bytes."""
     generator = np.random.default_rng(seed)
     with file.open("wb") as log:
         for start in range(0, events, PIECE):
-            piece = _piece(generator, min(PIECE, events - start))
+            piece = _make_piece(generator, min(PIECE, events - start))
             piece.write_csv(log, include_header=start == 0)
 
 
-def _piece(generator: np.random.Generator, rows: int) -> pl.DataFrame:
+def _make_piece(generator: np.random.Generator, rows: int) -> pl.DataFrame:
     """Rows in no order, heavy-tailed in shoppers, items and queries, with some of each kind of dirt."""
     types = generator.choice(TYPES, rows, p=SHARES)
-    shoppers = _heavy_tailed(generator, SHOPPERS, rows)
+    shoppers = _draw_heavy_tailed(generator, SHOPPERS, rows)
     seconds = FIRST_SECOND + generator.uniform(0, SPAN_SECONDS, rows)
     robots = generator.random(rows) < ROBOTS
     shoppers[robots] = SHOPPERS
@@ -43,8 +43,8 @@ def _piece(generator: np.random.Generator, rows: int) -> pl.DataFrame:
             "shopper_id": shoppers,
             "type": types,
             "time": (seconds * 1e6).astype(np.int64),
-            "item_id": _heavy_tailed(generator, ITEMS, rows),
-            "query": _heavy_tailed(generator, QUERIES, rows),
+            "item_id": _draw_heavy_tailed(generator, ITEMS, rows),
+            "query": _draw_heavy_tailed(generator, QUERIES, rows),
             "price": prices,
             "quantity": generator.integers(1, 4, rows),
             "searched": searched,
@@ -62,6 +62,6 @@ def _piece(generator: np.random.Generator, rows: int) -> pl.DataFrame:
     )
 
 
-def _heavy_tailed(generator: np.random.Generator, size: int, rows: int) -> NDArray[np.int64]:
+def _draw_heavy_tailed(generator: np.random.Generator, size: int, rows: int) -> NDArray[np.int64]:
     """Numbers below `size`, small ones far oftener than large ones: density 1/√n."""
     return (generator.random(rows) ** 2 * size).astype(np.int64)

@@ -25,14 +25,14 @@ from portrait.training.population.taxonomy import Taxonomy
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
 
-_CHANCES = {
+_CHANCE_TITLES = {
     "next": "next event is in a category of the history (`Interest.next_event_probability`)",
     "inferred": "next event is in a category that the history does not hold (`Interest.inferred`)",
     "due": "the category is bought again within 30 days (`PurchaseCycle.due_probability`)",
 }
 
 
-def chances(trained: TrainedRun, known: Population) -> dict[str, Any]:
+def measure_reliability(trained: TrainedRun, known: Population) -> dict[str, Any]:
     """Reliability of each chance on the test."""
     corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.Basis.of(trained)
     test, seed = attention.sample(trained.holdout.test, trained.settings.seed), trained.settings.seed
@@ -51,10 +51,12 @@ def chances(trained: TrainedRun, known: Population) -> dict[str, Any]:
     return found
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """Everything as Markdown."""
     lines = [
-        f"# Profiles: {content['data']}", "", f"{results.origin(content['circumstances'])} Split by time; estimated "
+        f"# Profiles: {content['data']}", "",
+        f"{results.format_origin(content['circumstances'])} "
+        "Split by time; estimated "
         "from what precedes the validation period, calibrated on it, measured on the test.", "", "## Half-lives", "",
         "| ages in | short | long | weight of the short one | prior (purchases) |", "|---" * 5 + "|",
         *(
@@ -67,14 +69,15 @@ def table(content: dict[str, Any]) -> str:
     for name, row in content["chances"].items():
         area = "" if row["auc"] is None else f"{row['auc']:.3f}"
         lines.append(
-            f"| {_CHANCES[name]} | {row['pairs']:,} | {row['came_true']:,} | {row['calibration_error']:.4f} | {area} |"
+            f"| {_CHANCE_TITLES[name]} | {row['pairs']:,} | {row['came_true']:,} | {row['calibration_error']:.4f} "
+            f"| {area} |"
         )
     lines += ["", "Reliability, in tenths of the pairs from the lowest chance to the highest: said → came true.", ""]
     for name, row in content["chances"].items():
         curve = " · ".join(f"{each['chance']:.1%} → {each['rate']:.1%}" for each in row["curve"])
         lines += [f"- {name}: {curve}"]
     if content["labels"]:
-        lines += _labels(content["labels"])
+        lines += _format_labels(content["labels"])
     lines += ["", "## Three shoppers in words", "", "Drawn by lot from the thirds by length of history."]
     for shopper in content["examples"]:
         lines += ["", f"Shopper {shopper['shopper']}, {shopper['events']:,} events:", ""]
@@ -83,7 +86,7 @@ def table(content: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _labels(measured: dict[str, Any]) -> list[str]:
+def _format_labels(measured: dict[str, Any]) -> list[str]:
     tried = ", ".join(f"`{name}` {value:.3f}" for name, value in measured["templates_on_validation"].items())
     lines = [
         "", "## Labels that nobody trained for", "",
@@ -112,15 +115,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--no-labels", action="store_true", help="leave labels out; they are of open-ecommerce")
     options = parser.parse_args(arguments)
     work = options.work or steps.work_folder(options.source)
-    where = results.circumstances("python -m benchmarks profiles SOURCE")
+    where = results.describe_circumstances("python -m benchmarks profiles SOURCE")
     data = steps.prepare_source(options.source, work / "data")
     trained = runs.load(options.run or steps.train_run(data, work / "quick", "--split", "time"))
     if trained.settings.split is not Split.TIME:
         raise BenchmarkError(f"{options.run} must be trained with --split time")
     known = population.fit(trained)
-    measured = chances(trained, known)
+    measured = measure_reliability(trained, known)
     of_labels = None if options.no_labels else labels.measure(trained)
-    shown = examples.told(data, trained, known)
+    shown = examples.summarise_shoppers(data, trained, known)
     decays = (
         {"events": known.interest_dynamics.by_order, "days": known.interest_dynamics.by_time}
         if known.interest_dynamics
@@ -134,6 +137,6 @@ def main(arguments: list[str]) -> int:
         "labels": of_labels,
         "examples": shown,
     }
-    results.write(f"profiles-{content['data']}", content, table(content))
-    print(table(content))
+    results.write_results(f"profiles-{content['data']}", content, format_report(content))
+    print(format_report(content))
     return 0

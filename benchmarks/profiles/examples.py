@@ -21,10 +21,10 @@ from portrait.training.run.run import TrainedRun
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
 
 
-def told(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, Any]]:
+def summarise_shoppers(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, Any]]:
     """One shopper by lot of each third by length of history, a day after the shopper's last event."""
     corpus = trained.corpus
-    release, items = _release(trained, known), {item.item_id: item for item in corpus.items}
+    release, items = _make_release(trained, known), {item.item_id: item for item in corpus.items}
     lengths = np.diff(corpus.starts)
     random = np.random.default_rng(trained.settings.seed)
     thirds = np.array_split(np.argsort(lengths, kind="stable"), 3)
@@ -37,7 +37,7 @@ def told(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, A
     for number, third in enumerate(thirds):
         shopper = corpus.shopper_ids[int(random.choice(third))]
         rows = log.filter(pl.col("shopper_id") == shopper).sort("sequence").collect()
-        history = [_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))]
+        history = [_make_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))]
         times = [event.time for event in history if event.time is not None]
         as_of = max(times, default=datetime(1970, 1, 1, tzinfo=UTC)) + timedelta(days=1)
         made = run_to_completion(build(history, as_of, item, release, ALL_FIELDS, Asked()))
@@ -53,12 +53,12 @@ def told(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, A
     return found
 
 
-def _event(place: int, row: dict[str, Any]) -> Event:
+def _make_event(place: int, row: dict[str, Any]) -> Event:
     numbers = {name: row[name] for name in _NUMBERS}
     return Event(str(place), EventType(row["type"]), row["time"], row["item_id"], query=row["query"], **numbers)
 
 
-def _release(trained: TrainedRun, known: Population) -> Release:
+def _make_release(trained: TrainedRun, known: Population) -> Release:
     """As far as profiles need it: without models."""
     corpus = trained.corpus
     nothing: Any = None

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.profiles.themes import TEMPLATES, THEMES, is_of
+from benchmarks.profiles.themes import TEMPLATES, THEMES, belongs_to
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.features.text.tokenizer import TextTokenizer
@@ -29,8 +29,10 @@ def measure(trained: TrainedRun) -> dict[str, Any]:
     The template is chosen on the validation targets, from which the example shoppers come too; figures are of the test.
     """
     shoppers = population.profiles(trained)
-    validation, test = (_Moments(trained, targets) for targets in (trained.holdout.validation, trained.holdout.test))
-    words = {template: _vectors(trained, [template.format(theme) for theme in THEMES]) for template in TEMPLATES}
+    validation, test = (
+        _TargetShoppers(trained, targets) for targets in (trained.holdout.validation, trained.holdout.test)
+    )
+    words = {template: _encode_labels(trained, [template.format(theme) for theme in THEMES]) for template in TEMPLATES}
     on_validation = {
         template: float(
             np.nanmean([validation.auc(theme, row, shoppers) for theme, row in zip(THEMES, rows, strict=True)])
@@ -46,14 +48,18 @@ def measure(trained: TrainedRun) -> dict[str, Any]:
             "shoppers": len(test.profiles),
             "words": test.auc(theme, vector, shoppers),
             "words_newcomers": test.auc(theme, vector, shoppers, newcomers=True),
-            "examples": _by_examples(theme, validation, test, shoppers, random),
+            "examples": _measure_examples(theme, validation, test, shoppers, random),
             "share_of_history": auc(test.shares(theme), test.buys(theme), np.ones(len(test.profiles))),
         }
     return {"templates_on_validation": on_validation, "template": chosen, "themes": rows}
 
 
-def _by_examples(
-    theme: str, validation: "_Moments", test: "_Moments", shoppers: ProfileDistribution, random: np.random.Generator
+def _measure_examples(
+    theme: str,
+    validation: "_TargetShoppers",
+    test: "_TargetShoppers",
+    shoppers: ProfileDistribution,
+    random: np.random.Generator,
 ) -> float:
     """Mean over draws of example shoppers, of whom none is asked about; the label is their mean less that of all."""
     buyers = np.flatnonzero(validation.buys(theme))
@@ -66,7 +72,7 @@ def _by_examples(
     return float(np.nanmean(values))
 
 
-class _Moments:
+class _TargetShoppers:
     """Shoppers at the time of some targets: profiles, what came before, and what came after."""
 
     def __init__(self, trained: TrainedRun, targets: NDArray[np.int64]) -> None:
@@ -113,13 +119,13 @@ class _Moments:
         return auc(scores[kept], self.buys(theme)[kept], np.ones(int(kept.sum())))
 
     def _of_theme(self, theme: str) -> NDArray[np.bool_]:
-        items = np.array([is_of(theme, item.title) for item in self._corpus.items])
+        items = np.array([belongs_to(theme, item.title) for item in self._corpus.items])
         row = self._corpus.event_item
         return np.where(row == NO_ITEM, False, items[row])
 
 
 @torch.no_grad()
-def _vectors(trained: TrainedRun, texts: list[str]) -> NDArray[np.float32]:
+def _encode_labels(trained: TrainedRun, texts: list[str]) -> NDArray[np.float32]:
     tokenizer = TextTokenizer.load(trained.folder / runs.TOKENIZER)
     cache = TextCache(trained.model.text, tokenizer, texts)
     cache.refill()

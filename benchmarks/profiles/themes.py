@@ -17,6 +17,6 @@ TEMPLATES = ("{}", "interested in {}", "a shopper who buys {}")
 """How a label is put to the text encoder; validation chooses."""
 
 
-def is_of(theme: str, name: str) -> bool:
+def belongs_to(theme: str, name: str) -> bool:
     """Whether a category is of a theme, by the words of its name."""
     return not THEMES[theme].isdisjoint(name.lower().replace("_", " ").split())

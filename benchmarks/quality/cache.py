@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def remembered(folder: Path, subject: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def find_cached(folder: Path, subject: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What was found of the same subject before, or else what `find` finds now.
 
     Args:
@@ -28,6 +28,6 @@ def remembered(folder: Path, subject: dict[str, Any], find: Callable[[], dict[st
     return found
 
 
-def digest(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Of a file's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -21,7 +21,7 @@ from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
 from benchmarks.common.ranking.protocol import Protocol, Task
 from benchmarks.quality import report, sasrec
-from benchmarks.quality.cache import digest, remembered
+from benchmarks.quality.cache import find_cached, hash_file
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset.splits import hold_out
 from portrait.training.enums import Split
@@ -31,17 +31,17 @@ Models = dict[Protocol, dict[str, dict[str, Any]]]
 """Protocol → model → its settings, ranks and measures."""
 
 
-def baselines(tasks: dict[Protocol, Task], data: Path, cache: Path, with_sasrec: bool) -> Models:
+def measure_baselines(tasks: dict[Protocol, Task], data: Path, cache: Path, with_sasrec: bool) -> Models:
     """Settings and test ranks of every baseline under every protocol; settings come from training events alone."""
     models: list[tuple[str, Any, list[dict[str, Any]]]] = [(one.name, one, list(one.grid())) for one in BASELINES]
     if with_sasrec:
         models.append((sasrec.NAME, sasrec, list(sasrec.GRID)))
     found: Models = {protocol: {} for protocol in tasks}
     for name, model, grid in models:
-        subject = {"events": digest(data / "events.parquet"), "model": name, "grid": grid}
-        known = remembered(cache, subject, partial(_find, tasks, model))
+        subject = {"events": hash_file(data / "events.parquet"), "model": name, "grid": grid}
+        known = find_cached(cache, subject, partial(_tune_and_rank, tasks, model))
         for protocol in tasks:
-            one = ranking.model(known["settings"], np.array(known["ranks"][protocol]))
+            one = ranking.describe_model(known["settings"], np.array(known["ranks"][protocol]))
             found[protocol][name] = one
             value = one["measures"]["NDCG@10"]["value"]
             print(f"{protocol}: {name} {known['settings']}: NDCG@10 {value:.4f}", flush=True)
@@ -49,7 +49,7 @@ def baselines(tasks: dict[Protocol, Task], data: Path, cache: Path, with_sasrec:
     return found
 
 
-def _find(tasks: dict[Protocol, Task], model: Any) -> dict[str, Any]:
+def _tune_and_rank(tasks: dict[Protocol, Task], model: Any) -> dict[str, Any]:
     """Tune a baseline by validation, and rank the test items under each protocol."""
     settings, tried, scorer = model.tuned(tasks[Protocol.TRAIN_ONLY])
     ranks = {}
@@ -82,19 +82,19 @@ def main(arguments: list[str]) -> int:
 
 def _measure(data: Path, runs_: Mapping[Protocol, Path | None], options: argparse.Namespace) -> None:
     command = "python -m benchmarks quality SOURCE" + (" --no-sasrec" if options.no_sasrec else "")
-    circumstances = results.circumstances(command)
+    circumstances = results.describe_circumstances(command)
     corpus = corpora.load(data)
     tasks = {
         protocol: Task(corpus, hold_out(corpus, Split.LOO, refit=protocol is Protocol.REFIT)) for protocol in Protocol
     }
-    found = baselines(tasks, data, options.cache, not options.no_sasrec)
+    found = measure_baselines(tasks, data, options.cache, not options.no_sasrec)
     for protocol, folder in runs_.items():
         if folder is None:
             continue
         trained = runs.load(folder)
-        ours = ranking.model(dataclasses.asdict(trained.settings), portrait.ranks(trained))
+        ours = ranking.describe_model(dataclasses.asdict(trained.settings), portrait.rank_targets(trained))
         for other in found[protocol].values():
-            other["portrait_minus_this"] = ranking.compared(ours["ranks"], other["ranks"])
+            other["portrait_minus_this"] = ranking.compare_paired(ours["ranks"], other["ranks"])
         found[protocol][ranking.PORTRAIT] = ours
     holdout = tasks[Protocol.TRAIN_ONLY].holdout
     content = {
@@ -111,7 +111,7 @@ def _measure(data: Path, runs_: Mapping[Protocol, Path | None], options: argpars
         },
     }
     name = f"quality-{content['data']}"
-    table = report.quality_table(content)
-    results.write(name, content, table)
-    report.plot(content, name)
+    table = report.format_report(content)
+    results.write_results(name, content, table)
+    report.plot_report(content, name)
     print(table)

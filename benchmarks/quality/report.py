@@ -4,25 +4,25 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.ranking.tables import PORTRAIT, ranking_rows
-from benchmarks.common.results import RESULTS, origin
+from benchmarks.common.ranking.tables import PORTRAIT, format_ranking
+from benchmarks.common.results import RESULTS, format_origin
 
 
-def quality_table(results: dict[str, Any]) -> str:
+def format_report(results: dict[str, Any]) -> str:
     """The table of one data set, a section for each protocol."""
     lines = [
         f"# Ranking quality: {results['data']}",
         "",
-        f"{origin(results['circumstances'])} "
+        f"{format_origin(results['circumstances'])} "
         f"{results['shoppers']:,} shoppers, all {results['items']:,} items ranked, seen items {results['seen_items']}; "
         "settings chosen on validation; 95% bootstrap intervals over shoppers.",
     ]
     for protocol, models in results["protocols"].items():
-        lines += ["", f"## {protocol.capitalize()}", "", *ranking_rows(models)]
+        lines += ["", f"## {protocol.capitalize()}", "", *format_ranking(models)]
     return "\n".join(lines) + "\n"
 
 
-def plot(results: dict[str, Any], name: str) -> None:
+def plot_report(results: dict[str, Any], name: str) -> None:
     """Draw `<name>.svg` among the results: NDCG@10 of every model with its interval, one panel a protocol."""
     import matplotlib
 

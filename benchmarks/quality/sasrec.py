@@ -18,7 +18,7 @@ from torch.nn import functional
 from benchmarks.common.ranking.protocol import Scorer, Task
 
 NAME = "SASRec, softmax"
-EPOCHS_A_LOOK, MOST_EPOCHS, PATIENCE = 3, 24, 2
+EPOCHS_PER_VALIDATION, MAX_EPOCHS, PATIENCE = 3, 24, 2
 """Validation is looked at after every so many epochs; training ends when so many looks have brought nothing better."""
 GRID: tuple[dict[str, Any], ...] = (
     {"similarity": "cosine", "temperature": 0.05, "dropout": 0.4},
@@ -26,11 +26,11 @@ GRID: tuple[dict[str, Any], ...] = (
 )
 _PADDING = 0
 """Row of no item in the network; also stands for the items that training has no event of: it can't rank these."""
-_SESSION = 20
-_SHAPE: dict[str, Any] = {"n_blocks": 2, "n_heads": 2, "n_factors": 128, "session_max_len": _SESSION}
+_MAX_SESSION = 20
+_SHAPE: dict[str, Any] = {"n_blocks": 2, "n_heads": 2, "n_factors": 128, "session_max_len": _MAX_SESSION}
 
 
-class _OverTargets(TransformerLightningModule):
+class _UnpaddedLossModule(TransformerLightningModule):
     """RecTools' training with the same loss, which leaves out the padding before the softmax and not after it.
 
     Seven tenths of the places of Beauty's sessions are padding.
@@ -55,16 +55,16 @@ class SasRec:
     def __init__(self, task: Task, settings: dict[str, Any]) -> None:
         seed_everything(0, verbose=False)
         self._task = task
-        self._data = _dataset(task)
+        self._data = _make_dataset(task)
         self._model = SASRecModel(
             **_SHAPE,
             dropout_rate=settings["dropout"],
             loss="softmax",
             similarity_module_kwargs={"distance": settings["similarity"]},
-            lightning_module_type=_OverTargets,
+            lightning_module_type=_UnpaddedLossModule,
             lightning_module_kwargs={"logits_t": settings["temperature"]},
             batch_size=128,
-            get_trainer_func=_trainer,
+            get_trainer_func=_make_trainer,
         )
 
     def train(self, epochs: int) -> None:
@@ -84,10 +84,10 @@ class SasRec:
         network = self._model.torch_model.eval()
         known = self._model.data_preparator.item_id_map.to_internal
         inner = known.reindex(np.arange(len(self._task.corpus.items)), fill_value=_PADDING).to_numpy()
-        sessions = np.full((len(targets), _SESSION), _PADDING, dtype=np.int64)
+        sessions = np.full((len(targets), _MAX_SESSION), _PADDING, dtype=np.int64)
         for row, items in enumerate(self._task.histories(targets)):
-            latest = inner[items][inner[items] != _PADDING][-_SESSION:]
-            sessions[row, _SESSION - len(latest) :] = latest
+            latest = inner[items][inner[items] != _PADDING][-_MAX_SESSION:]
+            sessions[row, _MAX_SESSION - len(latest) :] = latest
         with torch.no_grad():
             items = network.item_model.get_all_embeddings()
             states = network.encode_sessions({"x": torch.from_numpy(sessions)}, items)[:, -1]
@@ -96,13 +96,13 @@ class SasRec:
         return scores
 
 
-def tuned(task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
+def tune(task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
     """Settings and number of epochs by validation, all that was tried, and the model that the best make."""
     tried: list[dict[str, Any]] = []
     best: tuple[float, dict[str, Any], SasRec] | None = None
     for settings in GRID:
         model = SasRec(task, settings)
-        for epochs, value in _looks(task, model):
+        for epochs, value in _validate_epochs(task, model):
             tried.append(settings | {"epochs": epochs, "validation NDCG@10": round(value, 4)})
             if best is None or value > best[0]:
                 best = value, tried[-1], model
@@ -112,10 +112,10 @@ def tuned(task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
     return best[1], tried, best[2].score
 
 
-def _looks(task: Task, model: SasRec) -> Iterator[tuple[int, float]]:
+def _validate_epochs(task: Task, model: SasRec) -> Iterator[tuple[int, float]]:
     best, worse = -1.0, 0
-    for epochs in range(EPOCHS_A_LOOK, MOST_EPOCHS + 1, EPOCHS_A_LOOK):
-        model.train(EPOCHS_A_LOOK)
+    for epochs in range(EPOCHS_PER_VALIDATION, MAX_EPOCHS + 1, EPOCHS_PER_VALIDATION):
+        model.train(EPOCHS_PER_VALIDATION)
         value = task.validate(model.score)
         print(f"  SASRec after {epochs} epochs: validation NDCG@10 {value:.4f}", flush=True)
         yield epochs, value
@@ -124,21 +124,21 @@ def _looks(task: Task, model: SasRec) -> Iterator[tuple[int, float]]:
             return
 
 
-def fitted(task: Task, settings: dict[str, Any]) -> Scorer:
+def fit(task: Task, settings: dict[str, Any]) -> Scorer:
     """The model of given settings."""
     model = SasRec(task, settings)
     model.train(settings["epochs"])
     return model.score
 
 
-def _trainer() -> Trainer:
+def _make_trainer() -> Trainer:
     return Trainer(
         accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False,
     )  # fmt: skip
 
 
-def _dataset(task: Task) -> Dataset:
+def _make_dataset(task: Task) -> Dataset:
     corpus, events = task.corpus, task.learnt
     order = pd.Timestamp("2000-01-01") + pd.to_timedelta(events, unit="s")  # events stand in their order in time
     return Dataset.construct(

@@ -26,11 +26,11 @@ from portrait.training.enums import Split
 from portrait.training.metrics import MISSED, hit_rate, ndcg
 
 IN_FLIGHT = 32
-BOUND = 1e-3
+MAX_DIFFERENCE = 1e-3
 """Largest difference of NDCG@10 and HR@10 between the release in Triton and its run."""
 
 
-async def ranks(data: Path, repository: Path, split: Split) -> NDArray[np.int64]:
+async def rank_served(data: Path, repository: Path, split: Split) -> NDArray[np.int64]:
     """Rank of each test target within the first ten of what the engine recommends, `MISSED` beyond."""
     corpus = corpora.load(data)
     holdout = hold_out(corpus, split)
@@ -72,10 +72,10 @@ def main(arguments: list[str]) -> int:
     )
     split = Split(manifest.training["split"])
     measured = manifest.metrics[f"metrics-{split.value}"]["ranking"]["portrait"]
-    found = asyncio.run(ranks(chosen.data, chosen.repository, split))
+    found = asyncio.run(rank_served(chosen.data, chosen.repository, split))
     worst = 0.0
     for name, measure in (("NDCG@10", ndcg), ("HR@10", hit_rate)):
         served, offline = float(measure(found, 10).mean()), float(measured[name]["value"])
         worst = max(worst, abs(served - offline))
         print(f"{name}: release {manifest.release} through Triton {served:.5f}, run {offline:.5f}")
-    return 0 if worst <= BOUND else 1
+    return 0 if worst <= MAX_DIFFERENCE else 1

@@ -17,11 +17,22 @@ from benchmarks.common import steps
 from benchmarks.common.cli import add_source, make_parser
 from benchmarks.common.data_sets import read_source
 from benchmarks.common.errors import BenchmarkError
-from benchmarks.common.ranking.search import MEASURES, asked, asked_in_test, figure, without_shoppers
-from benchmarks.common.ranking.search_baselines import bm25, popular, query_popularity, spelled
-from benchmarks.common.results import circumstances, origin, write
+from benchmarks.common.ranking.search import (
+    METRICS,
+    bootstrap_mean,
+    find_search_clicks,
+    find_test_clicks,
+    remove_shoppers,
+)
+from benchmarks.common.ranking.search_baselines import (
+    number_queries,
+    rank_by_bm25,
+    rank_by_popularity,
+    rank_by_query_popularity,
+)
+from benchmarks.common.results import describe_circumstances, format_origin, write_results
 from benchmarks.search import windows
-from benchmarks.search.shipped_split import floor
+from benchmarks.search.shipped_split import measure_shipped_split
 from portrait.training.encoders.retrieval import ranks_of
 from portrait.training.enums import Preset, Split
 from portrait.training.metrics import MISSED
@@ -37,7 +48,7 @@ SETTINGS = TrainSettings.of(Preset.QUICK, split=Split.TIME, refit=True)
 
 
 @dataclass(frozen=True)
-class Measured:
+class WindowRanks:
     """Ranks of the targets of some windows."""
 
     ranks: dict[str, NDArray[np.int64]]
@@ -47,22 +58,22 @@ class Measured:
     has_history: NDArray[np.bool_]
     """`[clicks]`: whether the shopper did anything before the search."""
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Measured":
+    def where(self, chosen: NDArray[np.bool_]) -> "WindowRanks":
         """Some of the clicks."""
         ranks = {way: found[chosen] for way, found in self.ranks.items()}
-        return Measured(ranks, self.shoppers[chosen], self.has_history[chosen])
+        return WindowRanks(ranks, self.shoppers[chosen], self.has_history[chosen])
 
 
-def joined(parts: list[Measured]) -> Measured:
+def concatenate_ranks(parts: list[WindowRanks]) -> WindowRanks:
     """The clicks of several windows as one."""
-    return Measured(
+    return WindowRanks(
         {way: np.concatenate([part.ranks[way] for part in parts]) for way in parts[0].ranks},
         np.concatenate([part.shoppers for part in parts]),
         np.concatenate([part.has_history for part in parts]),
     )
 
 
-def trained_on(data: Path) -> TrainedRun:
+def train_window(data: Path) -> TrainedRun:
     """The run beside a window's data set, trained now if it is not there."""
     run = data / "run"
     if not (run / runs.MODEL).exists():
@@ -73,41 +84,43 @@ def trained_on(data: Path) -> TrainedRun:
     return trained
 
 
-def measure(trained: TrainedRun) -> Measured:
+def rank_window(trained: TrainedRun) -> WindowRanks:
     """Rank the catalogue for each target of a window, in every way."""
     corpus, holdout = trained.corpus, trained.holdout
-    targets = asked_in_test(corpus, holdout)
+    targets = find_test_clicks(corpus, holdout)
     if not len(targets.clicks):
         raise BenchmarkError(f"the last tenth of {trained.data['path']} holds no click right after a search")
     wanted = corpus.event_item[targets.clicks]
-    learnt = asked(corpus, holdout.train)
-    queries = spelled(corpus.texts)[corpus.event_text]
+    learnt = find_search_clicks(corpus, holdout.train)
+    queries = number_queries(corpus.texts)[corpus.event_text]
     known = (queries[learnt.searches], corpus.event_item[learnt.clicks])
     ranked = {
         PERSONALISED: rank(trained, corpus, targets.clicks).items,
-        UNPERSONALISED: rank(trained, *without_shoppers(corpus, targets)).items,
-        "BM25": bm25(corpus, corpus.event_text[targets.searches]),
-        "popularity of the exact query": query_popularity(known, queries[targets.searches], holdout.item_counts),
-        "popularity": popular(holdout.item_counts, len(wanted)),
+        UNPERSONALISED: rank(trained, *remove_shoppers(corpus, targets)).items,
+        "BM25": rank_by_bm25(corpus, corpus.event_text[targets.searches]),
+        "popularity of the exact query": rank_by_query_popularity(
+            known, queries[targets.searches], holdout.item_counts
+        ),
+        "popularity": rank_by_popularity(holdout.item_counts, len(wanted)),
     }
-    return Measured(
+    return WindowRanks(
         {way: ranks_of(items, wanted) for way, items in ranked.items()},
         np.array(corpus.shopper_ids)[corpus.event_shopper[targets.clicks]],
         targets.has_history,
     )
 
 
-def slices(parts: list[Measured]) -> dict[str, dict[str, Any]]:
+def measure_slices(parts: list[WindowRanks]) -> dict[str, dict[str, Any]]:
     """All clicks, and those with and without a history; and what personalisation adds in each window."""
-    whole = joined(parts)
+    whole = concatenate_ranks(parts)
     return {
-        "with history": _slice(whole.where(whole.has_history)),
-        "without history": _slice(whole.where(~whole.has_history)),
-        "all": _slice(whole),
+        "with history": _measure_slice(whole.where(whole.has_history)),
+        "without history": _measure_slice(whole.where(~whole.has_history)),
+        "all": _measure_slice(whole),
     }
 
 
-def _slice(part: Measured) -> dict[str, Any]:
+def _measure_slice(part: WindowRanks) -> dict[str, Any]:
     if not len(part.shoppers):
         return {"clicks": 0}
     _, shoppers = np.unique(part.shoppers, return_inverse=True)
@@ -115,27 +128,28 @@ def _slice(part: Measured) -> dict[str, Any]:
         "clicks": len(shoppers),
         "shoppers": int(shoppers.max()) + 1,
         "ways": {
-            way: {name: figure(of(ranks), shoppers) for name, of in MEASURES.items()}
+            way: {name: bootstrap_mean(of(ranks), shoppers) for name, of in METRICS.items()}
             for way, ranks in part.ranks.items()
         },
         "beyond_100": {way: float((ranks == MISSED).mean()) for way, ranks in part.ranks.items()},
-        "personalised_minus_unpersonalised": _gain(part),
+        "personalised_minus_unpersonalised": _measure_gain(part),
     }
 
 
-def _gain(part: Measured) -> dict[str, Any]:
+def _measure_gain(part: WindowRanks) -> dict[str, Any]:
     """Paired differences over the same clicks."""
     _, shoppers = np.unique(part.shoppers, return_inverse=True)
     ours, other = part.ranks[PERSONALISED], part.ranks[UNPERSONALISED]
-    return {name: figure(of(ours) - of(other), shoppers) for name, of in MEASURES.items()}
+    return {name: bootstrap_mean(of(ours) - of(other), shoppers) for name, of in METRICS.items()}
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """The slices as Markdown."""
     lines = [
         f"# Search: {content['data']}",
         "",
-        f"{origin(content['circumstances'])} {len(content['windows'])} consecutive windows of the log, each ranked by "
+        f"{format_origin(content['circumstances'])} "
+        f"{len(content['windows'])} consecutive windows of the log, each ranked by "
         f"a model that was trained on what precedes it (`--preset {SETTINGS.preset}`, refit); every click that a "
         f"search came right before; all {content['items']:,} items ranked, known ones among them. 95% bootstrap "
         "intervals over shoppers; differences are paired.",
@@ -145,15 +159,15 @@ def table(content: dict[str, Any]) -> str:
         if not part["clicks"]:
             continue
         lines += ["| | MAP@5 | 95% interval | HR@5 | MRR |", "|---|---|---|---|---|"]
-        lines += [_row(way, row, "") for way, row in part["ways"].items()]
-        lines.append(_row("personalised minus without", part["personalised_minus_unpersonalised"], "+"))
+        lines += [_format_row(way, row, "") for way, row in part["ways"].items()]
+        lines.append(_format_row("personalised minus without", part["personalised_minus_unpersonalised"], "+"))
     lines += ["", "## What the shopper's history adds, window by window", ""]
     lines += [
         "| window ends at | clicks with history | MAP@5 | 95% interval | HR@5 | MRR |",
         "|---|---|---|---|---|---|",
     ]
     for name, part in content["windows"].items():
-        lines.append(_row(f"{name} | {part['clicks']:,}", part["gain"], "+"))
+        lines.append(_format_row(f"{name} | {part['clicks']:,}", part["gain"], "+"))
     if shipped := content["shipped_split"]:
         lines += [
             "",
@@ -166,7 +180,7 @@ def table(content: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(name: str, row: dict[str, Any], sign: str) -> str:
+def _format_row(name: str, row: dict[str, Any], sign: str) -> str:
     low, high = row["MAP@5"]["interval"]
     return (
         f"| {name} | {row['MAP@5']['value']:{sign}.4f} | {low:{sign}.4f} to {high:{sign}.4f} "
@@ -180,19 +194,21 @@ def main(arguments: list[str]) -> int:
     add_source(parser)
     options = parser.parse_args(arguments)
     work = options.work or steps.work_folder(options.source)
-    where = circumstances("python -m benchmarks search SOURCE")
+    where = describe_circumstances("python -m benchmarks search SOURCE")
     data = steps.prepare_source(options.source, work / "data")
-    folders = windows.cut(data, work / "windows", WINDOWS)
-    parts = {folder.name: measure(trained_on(folder)) for folder in folders}
+    folders = windows.cut_windows(data, work / "windows", WINDOWS)
+    parts = {folder.name: rank_window(train_window(folder)) for folder in folders}
     with_history = {name: part.where(part.has_history) for name, part in parts.items()}
     content = {
         "data": read_source(data),
         "circumstances": where,
         "items": json.loads((data / "report.json").read_text(encoding="utf-8"))["items"],
-        "slices": slices(list(parts.values())),
-        "windows": {name: {"clicks": len(part.shoppers), "gain": _gain(part)} for name, part in with_history.items()},
-        "shipped_split": floor(data),
+        "slices": measure_slices(list(parts.values())),
+        "windows": {
+            name: {"clicks": len(part.shoppers), "gain": _measure_gain(part)} for name, part in with_history.items()
+        },
+        "shipped_split": measure_shipped_split(data),
     }
-    write(f"search-{content['data']}", content, table(content))
-    print(table(content))
+    write_results(f"search-{content['data']}", content, format_report(content))
+    print(format_report(content))
     return 0

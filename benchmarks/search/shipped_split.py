@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.common.ranking.search import MEASURES
-from benchmarks.common.ranking.search_baselines import query_popularity, spelled
+from benchmarks.common.ranking.search import METRICS
+from benchmarks.common.ranking.search_baselines import number_queries, rank_by_query_popularity
 from portrait.training.dataset import readers
 from portrait.training.encoders.retrieval import ranks_of
 
-LEARNT, TESTED = "train.csv", "test.csv"
+TRAIN_FILE, TEST_FILE = "train.csv", "test.csv"
 
 
-def floor(data: Path) -> dict[str, float] | None:
+def measure_shipped_split(data: Path) -> dict[str, float] | None:
     """Measures of the clicks of one shipped file, learnt from the other; None if the log has no such files.
 
     Args:
@@ -21,11 +21,14 @@ def floor(data: Path) -> dict[str, float] | None:
     """
     events = readers.read_parquet(data / "events.parquet").filter(pl.col("item_id").is_not_null())
     file = events["event_id"].str.split(":").list.first().to_numpy()
-    learnt, tested = file == LEARNT, file == TESTED
+    learnt, tested = file == TRAIN_FILE, file == TEST_FILE
     if not learnt.any() or not tested.any():
         return None
-    items, queries = spelled(events["item_id"].to_list()), spelled(events["query"].fill_null("").to_list())
+    items, queries = (
+        number_queries(events["item_id"].to_list()),
+        number_queries(events["query"].fill_null("").to_list()),
+    )
     popularity = np.bincount(items[learnt], minlength=items.max() + 1).astype(np.float64)
-    ranked = query_popularity((queries[learnt], items[learnt]), queries[tested], popularity)
+    ranked = rank_by_query_popularity((queries[learnt], items[learnt]), queries[tested], popularity)
     ranks = ranks_of(ranked, items[tested])
-    return {name: float(measure(ranks).mean()) for name, measure in MEASURES.items()}
+    return {name: float(measure(ranks).mean()) for name, measure in METRICS.items()}

@@ -10,7 +10,7 @@ from portrait.training.dataset import readers
 from portrait.training.dataset.splits import TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE
 
 
-def cut(data: Path, out: Path, windows: int) -> list[Path]:
+def cut_windows(data: Path, out: Path, windows: int) -> list[Path]:
     """Write a data set for each window: the log until the window's end, and the whole catalogue.
 
     Training with `--split time` on one of them tests on the window. No event is in two windows, and no model learns
@@ -29,7 +29,7 @@ def cut(data: Path, out: Path, windows: int) -> list[Path]:
     for _ in range(windows):
         folders.append(out / f"until-{len(events) / whole:.2f}")
         if not folders[-1].exists():
-            _write(events, data, folders[-1])
+            _write_window(events, data, folders[-1])
         first_test = np.quantile(
             events["time"].dt.epoch("us").to_numpy() / 1e6, TIME_TRAIN_SHARE + TIME_VALIDATION_SHARE
         )
@@ -37,7 +37,7 @@ def cut(data: Path, out: Path, windows: int) -> list[Path]:
     return folders
 
 
-def _write(events: pl.DataFrame, data: Path, folder: Path) -> None:
+def _write_window(events: pl.DataFrame, data: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     events.sort("shopper_id", "sequence").write_parquet(folder / "events.parquet")
     readers.read_parquet(data / "items.parquet").write_parquet(folder / "items.parquet")

@@ -20,7 +20,7 @@ OK = "OK"
 
 
 @dataclass(frozen=True, slots=True)
-class Callers:
+class CallerGroup:
     """Some callers who do the same."""
 
     name: str
@@ -34,7 +34,7 @@ class Callers:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallerAnswer:
     """What became of one call."""
 
     callers: str
@@ -47,9 +47,9 @@ class Answer:
     response: bytes
 
 
-def start(
-    address: str, callers: Sequence[Callers], seconds: float, deadline: float
-) -> "multiprocessing.pool.AsyncResult[list[Answer]]":
+def start_callers(
+    address: str, callers: Sequence[CallerGroup], seconds: float, deadline: float
+) -> "multiprocessing.pool.AsyncResult[list[CallerAnswer]]":
     """Begin to call from a process of its own.
 
     Args:
@@ -59,17 +59,21 @@ def start(
         deadline: of each call, in seconds.
     """
     pool = multiprocessing.get_context("spawn").Pool(1)
-    running = pool.apply_async(_run, (address, callers, seconds, deadline))
+    running = pool.apply_async(_call_in_process, (address, callers, seconds, deadline))
     pool.close()
     return running
 
 
-def _run(address: str, callers: Sequence[Callers], seconds: float, deadline: float) -> list[Answer]:
+def _call_in_process(
+    address: str, callers: Sequence[CallerGroup], seconds: float, deadline: float
+) -> list[CallerAnswer]:
     return uvloop.run(_call_all(address, callers, seconds, deadline))
 
 
-async def _call_all(address: str, callers: Sequence[Callers], seconds: float, deadline: float) -> list[Answer]:
-    answers: list[Answer] = []
+async def _call_all(
+    address: str, callers: Sequence[CallerGroup], seconds: float, deadline: float
+) -> list[CallerAnswer]:
+    answers: list[CallerAnswer] = []
     end = time.monotonic() + seconds
     async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
         await asyncio.gather(
@@ -83,7 +87,12 @@ async def _call_all(address: str, callers: Sequence[Callers], seconds: float, de
 
 
 async def _call(
-    channel: grpc.aio.Channel, callers: Callers, place: int, end: float, deadline: float, answers: list[Answer]
+    channel: grpc.aio.Channel,
+    callers: CallerGroup,
+    place: int,
+    end: float,
+    deadline: float,
+    answers: list[CallerAnswer],
 ) -> None:
     """One caller of several, who makes each so-manieth call."""
     methods = {call.path: channel.unary_unary(call.path, bytes, bytes) for call in callers.calls}
@@ -94,6 +103,8 @@ async def _call(
             response = await methods[call.path](call.request, timeout=deadline)
         except grpc.aio.AioRpcError as error:
             code = error.code().name
-        answers.append(Answer(callers.name, place % len(callers.calls), sent, time.monotonic() - sent, code, response))
+        answers.append(
+            CallerAnswer(callers.name, place % len(callers.calls), sent, time.monotonic() - sent, code, response)
+        )
         place += callers.in_flight
         await asyncio.sleep(callers.pause if code == OK else callers.patience)

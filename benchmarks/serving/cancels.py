@@ -14,24 +14,32 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import Gateway, serve
-from benchmarks.common.load.calls import searches
-from benchmarks.common.load.generator import LATE, LEFT, OK, REFUSED, Answered, Call, Load, run
+from benchmarks.common.gateway import NO_RESPONSE_CACHE, Gateway, run_gateway
+from benchmarks.common.load.calls import make_search_calls
+from benchmarks.common.load.generator import (
+    CANCELLED,
+    DEADLINE_EXCEEDED,
+    OK,
+    RESOURCE_EXHAUSTED,
+    Call,
+    CallResult,
+    Load,
+    run_load,
+)
 from benchmarks.common.targets import Result
-from benchmarks.serving.overload import NOT_AGAIN
 from benchmarks.serving.parts import PARTS
 
 DEADLINE = 5.0
 IN_FLIGHT = 16
-LEAVING = 0.9
-EARLY = 0.1
+CANCEL_SHARE = 0.9
+EARLY_SHARE = 0.1
 """Of the usual time of an answer; callers leave within it."""
-COMPARED = 3_000
+COMPARED_CALLS = 3_000
 """Calls whose work is counted, without and with callers who leave."""
-_FILLING = 10_000
+_FILL_CALLS = 10_000
 """Calls until the cache is full and pools have come to their size."""
 _TEXT_CACHE_MIB = 4
-_LONGEST_SECONDS = 3_600.0
+_MAX_SECONDS = 3_600.0
 
 
 def measure(repository: Path, requests: int = 100_000) -> list[Result]:
@@ -41,31 +49,33 @@ def measure(repository: Path, requests: int = 100_000) -> list[Result]:
         repository: holds the release that is served.
         requests: calls of the storm in which memory is looked at.
     """
-    with serve(repository, "--text-cache-mib", str(_TEXT_CACHE_MIB), *NOT_AGAIN) as gateway:
-        _storm(gateway, searches(repository, 500, seed=1), leaving=0.0, leave_seconds=0.0)  # warm
-        calm, calm_work = _worked(gateway, searches(repository, COMPARED, seed=2), 0.0, 0.0)
+    with run_gateway(repository, "--text-cache-mib", str(_TEXT_CACHE_MIB), *NO_RESPONSE_CACHE) as gateway:
+        _send_storm(gateway, make_search_calls(repository, 500, seed=1), leaving=0.0, leave_seconds=0.0)  # warm
+        calm, calm_work = _measure_work(gateway, make_search_calls(repository, COMPARED_CALLS, seed=2), 0.0, 0.0)
         usual = statistics.median(each.seconds for each in calm if each.code == OK)
-        stormy, stormy_work = _worked(gateway, searches(repository, COMPARED, seed=3), LEAVING, EARLY * usual)
-        _worked(gateway, searches(repository, COMPARED, seed=4), LEAVING, usual)
-        pool = searches(repository, 20_000, seed=5)  # more than the cache holds
-        _storm(gateway, pool[:_FILLING], LEAVING, usual)
+        stormy, stormy_work = _measure_work(
+            gateway, make_search_calls(repository, COMPARED_CALLS, seed=3), CANCEL_SHARE, EARLY_SHARE * usual
+        )
+        _measure_work(gateway, make_search_calls(repository, COMPARED_CALLS, seed=4), CANCEL_SHARE, usual)
+        pool = make_search_calls(repository, 20_000, seed=5)  # more than the cache holds
+        _send_storm(gateway, pool[:_FILL_CALLS], CANCEL_SHARE, usual)
         before = gateway.rss
-        _storm(gateway, pool, LEAVING, usual, requests)
+        _send_storm(gateway, pool, CANCEL_SHARE, usual, requests)
         after = gateway.rss
-        _say(f"{requests} requests", mib_before=before >> 20, mib_after=after >> 20)
-        left = _left(gateway)
-    _say("gateway", **left)
-    return _rows(calm, stormy, calm_work, stormy_work, before, after, requests, left)
+        _log(f"{requests} requests", mib_before=before >> 20, mib_after=after >> 20)
+        left = _read_pending_work(gateway)
+    _log("gateway", **left)
+    return _make_results(calm, stormy, calm_work, stormy_work, before, after, requests, left)
 
 
-def _storm(
+def _send_storm(
     gateway: Gateway, calls: list[Call], leaving: float, leave_seconds: float, count: int | None = None
-) -> list[Answered]:
-    return run(
+) -> list[CallResult]:
+    return run_load(
         Load(
             gateway.address,
             calls,
-            _LONGEST_SECONDS,
+            _MAX_SECONDS,
             DEADLINE,
             in_flight=IN_FLIGHT,
             count=count or len(calls),
@@ -75,14 +85,14 @@ def _storm(
     )
 
 
-def _worked(
+def _measure_work(
     gateway: Gateway, calls: list[Call], leaving: float, leave_seconds: float
-) -> tuple[list[Answered], dict[str, float]]:
+) -> tuple[list[CallResult], dict[str, float]]:
     """What became of calls, and the rows that each model ran for them."""
-    before = _model_rows(gateway)
-    answered = _storm(gateway, calls, leaving, leave_seconds)
-    ran = {model: rows - before[model] for model, rows in _model_rows(gateway).items()}
-    _say(
+    before = _read_model_rows(gateway)
+    answered = _send_storm(gateway, calls, leaving, leave_seconds)
+    ran = {model: rows - before[model] for model, rows in _read_model_rows(gateway).items()}
+    _log(
         f"{leaving:.0%} leave",
         leave_seconds=round(leave_seconds, 4),
         codes=Counter(each.code for each in answered),
@@ -91,21 +101,21 @@ def _worked(
     return answered, ran
 
 
-def _model_rows(gateway: Gateway) -> dict[str, float]:
+def _read_model_rows(gateway: Gateway) -> dict[str, float]:
     shown = gateway.metrics()
     prefix = 'portrait_model_rows_total{model="'
     return {name.removeprefix(prefix)[:-2]: value for name, value in shown.items() if name.startswith(prefix)}
 
 
-def _left(gateway: Gateway) -> dict[str, float]:
+def _read_pending_work(gateway: Gateway) -> dict[str, float]:
     """What is still counted as under way or waiting when nobody calls any more."""
     wanted = ("portrait_admission_under_way", "portrait_unanswered")
     return {name: value for name, value in gateway.metrics().items() if name.startswith(wanted)}
 
 
-def _rows(
-    calm: list[Answered],
-    stormy: list[Answered],
+def _make_results(
+    calm: list[CallResult],
+    stormy: list[CallResult],
     calm_work: dict[str, float],
     stormy_work: dict[str, float],
     before: int,
@@ -113,17 +123,17 @@ def _rows(
     requests: int,
     left: dict[str, float],
 ) -> list[Result]:
-    left_share = sum(each.code == LEFT for each in stormy) / _admitted(stormy)
+    left_share = sum(each.code == CANCELLED for each in stormy) / _count_admitted(stormy)
     rows = []
     for model, ran in stormy_work.items():
         if not calm_work[model]:
             continue  # nobody asked for it
-        fall = 1 - (ran / _admitted(stormy)) / (calm_work[model] / _admitted(calm))
+        fall = 1 - (ran / _count_admitted(stormy)) / (calm_work[model] / _count_admitted(calm))
         rows.append(
             Result(f"cancel storm: how far the work of the {model} falls", fall, "share of the rows without cancels",
                 f"share of calls that were cancelled, {left_share:.3f}", fall / left_share, "ratio >= 0.9")
         )  # fmt: skip
-    late = sum(each.code == LATE for each in stormy)
+    late = sum(each.code == DEADLINE_EXCEEDED for each in stormy)
     return [
         *rows,
         Result("cancel storm: calls late", late, "calls", f"{len(stormy)} calls", None, "value <= 0"),
@@ -133,11 +143,11 @@ def _rows(
     ]  # fmt: skip
 
 
-def _admitted(answered: list[Answered]) -> int:
-    return sum(each.code != REFUSED for each in answered)
+def _count_admitted(answered: list[CallResult]) -> int:
+    return sum(each.code != RESOURCE_EXHAUSTED for each in answered)
 
 
-def _say(phase: str, **told: object) -> None:
+def _log(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 

@@ -17,12 +17,12 @@ import grpc
 
 from benchmarks.common import synthetic_catalogue as synthetic
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import Gateway, serve
-from benchmarks.common.load.calls import recommendations
-from benchmarks.common.load.generator import OK, Load, run
+from benchmarks.common.gateway import Gateway, run_gateway
+from benchmarks.common.load.calls import make_recommend_calls
+from benchmarks.common.load.generator import OK, Load, run_load
 from benchmarks.common.targets import Result
-from benchmarks.serving.curves import Curve, keep
-from benchmarks.serving.memory import resident
+from benchmarks.serving.curves import Curve, keep_curves
+from benchmarks.serving.memory import measure_resident_memory
 from benchmarks.serving.parts import PARTS
 from portrait.client.channels import proxy_options
 from portrait.v1 import item_pb2, shopper_pb2
@@ -34,13 +34,13 @@ from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceStu
 SIZES = (10_000, 100_000, 1_000_000)
 DIMENSION = 384
 """Of the vectors whose memory is measured: that of the default base model."""
-UPSERTED = (1, 500)
+UPSERT_SIZES = (1, 500)
 _CALLS, _WARM = 2_000, 300
 _TRIES = 5
 
 
 @dataclass(frozen=True)
-class Point:
+class CatalogueCost:
     """What one size of catalogue costs."""
 
     items: int
@@ -63,40 +63,42 @@ def measure(repository: Path, sizes: Sequence[int] = SIZES) -> list[Result]:
     points = []
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".catalogues-") as name:
         for size in sizes:
-            points.append(_point(repository, Path(name) / str(size), size))
-            _say(asdict(points[-1]))
+            points.append(_measure_size(repository, Path(name) / str(size), size))
+            _log(asdict(points[-1]))
         by_size = [(point.items, point.p50_ms) for point in points]
-        keep([Curve("Latency by catalogue", "Recommend", "items", "ms, p50", by_size)])
+        keep_curves([Curve("Latency by catalogue", "Recommend", "items", "ms, p50", by_size)])
         wide = Path(name) / "wide"
-        synthetic.write(repository, wide, sizes[-1], DIMENSION)
-        return _rows(points, resident(wide) / 2**20)
+        synthetic.write_synthetic_release(repository, wide, sizes[-1], DIMENSION)
+        return _make_results(points, measure_resident_memory(wide) / 2**20)
 
 
-def _point(source: Path, repository: Path, size: int) -> Point:
-    told = synthetic.write(source, repository, size)
+def _measure_size(source: Path, repository: Path, size: int) -> CatalogueCost:
+    told = synthetic.write_synthetic_release(source, repository, size)
     began = time.monotonic()
-    with serve(repository) as gateway:
+    with run_gateway(repository) as gateway:
         started = time.monotonic() - began
-        load = Load(gateway.address, recommendations(repository, _WARM, seed=2), 60.0, 10.0, in_flight=1, count=_WARM)
-        run(load)
-        calls = recommendations(repository, _CALLS)
-        answered = run(Load(gateway.address, calls, 60.0, 10.0, in_flight=1, count=_CALLS))
+        load = Load(
+            gateway.address, make_recommend_calls(repository, _WARM, seed=2), 60.0, 10.0, in_flight=1, count=_WARM
+        )
+        run_load(load)
+        calls = make_recommend_calls(repository, _CALLS)
+        answered = run_load(Load(gateway.address, calls, 60.0, 10.0, in_flight=1, count=_CALLS))
         if any(each.code != OK for each in answered):
             raise RuntimeError("not every call was answered")
         quantiles = statistics.quantiles([1000 * each.seconds for each in answered], n=100)
         rss = gateway.rss / 2**20
-        upserts = {count: _upsert(gateway, count) for count in UPSERTED}
+        upserts = {count: _measure_upsert(gateway, count) for count in UPSERT_SIZES}
     stored, shown = ({count: each[part] for count, each in upserts.items()} for part in (0, 1))
-    return Point(size, told.kind, told.recall_at_100, started, quantiles[49], quantiles[98], rss, stored, shown)
+    return CatalogueCost(size, told.kind, told.recall_at_100, started, quantiles[49], quantiles[98], rss, stored, shown)
 
 
-def _upsert(gateway: Gateway, count: int) -> tuple[float, float]:
+def _measure_upsert(gateway: Gateway, count: int) -> tuple[float, float]:
     with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
-        tried = [_until_shown(channel, f"{count}-{number}", count) for number in range(_TRIES)]
+        tried = [_time_until_shown(channel, f"{count}-{number}", count) for number in range(_TRIES)]
     return statistics.median(each[0] for each in tried), statistics.median(each[1] for each in tried)
 
 
-def _until_shown(channel: grpc.Channel, name: str, count: int) -> tuple[float, float]:
+def _time_until_shown(channel: grpc.Channel, name: str, count: int) -> tuple[float, float]:
     """Upsert items of words and a category of their own, and ask for the category; seconds of both."""
     items = [
         item_pb2.Item(item_id=f"{name}-{place}", title=f"Novelty {name}, number {place}", category_path=[f"new {name}"])
@@ -113,7 +115,7 @@ def _until_shown(channel: grpc.Channel, name: str, count: int) -> tuple[float, f
     return stored - began, time.monotonic() - stored
 
 
-def _rows(points: Sequence[Point], wide_mib: float) -> list[Result]:
+def _make_results(points: Sequence[CatalogueCost], wide_mib: float) -> list[Result]:
     small, large = points[0], points[-1]
     named = f"{large.items:,} items"
     return [
@@ -132,7 +134,7 @@ def _rows(points: Sequence[Point], wide_mib: float) -> list[Result]:
     ]  # fmt: skip
 
 
-def _say(told: dict[str, object]) -> None:
+def _log(told: dict[str, object]) -> None:
     sys.stderr.write(json.dumps(told) + "\n")
 
 

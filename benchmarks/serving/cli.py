@@ -37,12 +37,12 @@ def merge(kept: Kept, name: str, rows: Sequence[Result], where: dict[str, str]) 
     return sorted([*others, *mine], key=lambda row: list(PARTS).index(row["benchmark"]))
 
 
-def table(kept: Kept) -> str:
+def format_report(kept: Kept) -> str:
     """Format all results as Markdown, a section for each part with when and where it ran."""
     lines = ["# Serving", "", "Ratios are of one run; of times, trust the ratios.", ""]
     for name in dict.fromkeys(row["benchmark"] for row in kept):
         rows = [row for row in kept if row["benchmark"] == name]
-        lines += [f"## {name}", "", results.origin(rows[0]["circumstances"]), ""]
+        lines += [f"## {name}", "", results.format_origin(rows[0]["circumstances"]), ""]
         lines += [*format_table(rows), ""]
     return "\n".join(lines)
 
@@ -61,13 +61,13 @@ def main(arguments: list[str]) -> int:
     path = results.RESULTS / f"{NAME}.json"
     passed = True
     for name in options.only:
-        where = results.circumstances(f"python -m benchmarks serving REPOSITORY --only {name}")
+        where = results.describe_circumstances(f"python -m benchmarks serving REPOSITORY --only {name}")
         rows = measure(name, repository)
         passed &= all(row.passed for row in rows)
         kept = merge(json.loads(path.read_text(encoding="utf-8")) if path.exists() else [], name, rows, where)
         # Written after each part, so that a run that is stopped keeps the parts before.
-        results.write(NAME, kept, table(kept))
+        results.write_results(NAME, kept, format_report(kept))
         print("\n".join(map(str, rows)), flush=True)
-    if found := curves.read():
-        curves.draw(found, results.RESULTS / f"{NAME}.svg")
+    if found := curves.read_curves():
+        curves.draw_curves(found, results.RESULTS / f"{NAME}.svg")
     return 0 if passed else 1

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 RESULTS = Path(__file__).parents[1] / "results"
-KEPT = RESULTS / "serving-curves.json"
+CURVES_FILE = RESULTS / "serving-curves.json"
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,20 @@ class Curve:
     """What grows → what was measured."""
 
 
-def keep(curves: Sequence[Curve]) -> None:
+def keep_curves(curves: Sequence[Curve]) -> None:
     """Keep curves in the place of those of the same panel and name."""
-    kept = {(curve.panel, curve.name): curve for curve in [*read(), *curves]}
-    KEPT.write_text(json.dumps([asdict(curve) for curve in kept.values()], indent=2) + "\n", encoding="utf-8")
+    kept = {(curve.panel, curve.name): curve for curve in [*read_curves(), *curves]}
+    CURVES_FILE.write_text(json.dumps([asdict(curve) for curve in kept.values()], indent=2) + "\n", encoding="utf-8")
 
 
-def read() -> list[Curve]:
+def read_curves() -> list[Curve]:
     """All that are kept."""
-    return [Curve(**each) for each in json.loads(KEPT.read_text(encoding="utf-8"))] if KEPT.exists() else []
+    return (
+        [Curve(**each) for each in json.loads(CURVES_FILE.read_text(encoding="utf-8"))] if CURVES_FILE.exists() else []
+    )
 
 
-def draw(curves: Sequence[Curve], path: Path) -> None:
+def draw_curves(curves: Sequence[Curve], path: Path) -> None:
     """Draw a panel for each title, side by side, both axes logarithmic."""
     import matplotlib
 

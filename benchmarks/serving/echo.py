@@ -17,13 +17,13 @@ PATH = "/benchmarks.Echo/Echo"
 CALL = Call(PATH, b"")
 
 
-async def _echo(request: bytes, _: object) -> bytes:
+async def _answer(request: bytes, _: object) -> bytes:
     return request
 
 
-async def _serve() -> None:
+async def _run_server() -> None:
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(_echo)
+    handler = grpc.unary_unary_rpc_method_handler(_answer)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("benchmarks.Echo", {"Echo": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -32,7 +32,7 @@ async def _serve() -> None:
 
 
 @contextmanager
-def serve() -> Iterator[str]:
+def run_echo_server() -> Iterator[str]:
     """Run an echo server in a process of its own; gives its address."""
     with subprocess.Popen([sys.executable, "-m", __spec__.name], stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
@@ -43,4 +43,4 @@ def serve() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(_run_server())

@@ -20,9 +20,9 @@ from pathlib import Path
 import openvino  # type: ignore[import-untyped]
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import Gateway, serve
-from benchmarks.common.load.calls import encodings, item_texts
-from benchmarks.common.load.generator import OK, Call, Load, run
+from benchmarks.common.gateway import Gateway, run_gateway
+from benchmarks.common.load.calls import make_encode_calls, read_item_texts
+from benchmarks.common.load.generator import OK, Call, Load, run_load
 from benchmarks.common.targets import Result
 from benchmarks.serving.parts import PARTS
 from portrait.features.release import layout as release_layout
@@ -31,7 +31,7 @@ from portrait.server.inference.texts import SHAPES
 
 LOADS = ((64, 1), (24, 8))
 """Calls in flight, and texts in each. Admission lets no more of the latter in: they would take over 100 ms."""
-PLACES = (512, 1024, 2048, 4096)
+BATCH_SIZES = (512, 1024, 2048, 4096)
 """Sizes of batches that are tried in process."""
 _DEADLINE = 10.0
 _PAUSE = 0.5
@@ -42,7 +42,7 @@ Encode = Callable[[Sequence[str]], None]
 
 
 @dataclass(frozen=True)
-class Measured:
+class Figures:
     """One repetition through the gateway."""
 
     rate: float
@@ -55,7 +55,7 @@ class Measured:
     """Share of the calls that were not refused."""
 
 
-def in_process(repository: Path, places: int) -> Encode:
+def open_encoder(repository: Path, places: int) -> Encode:
     """What encodes texts in this process.
 
     Args:
@@ -78,18 +78,18 @@ def in_process(repository: Path, places: int) -> Encode:
     return encode
 
 
-def _rate(encode: Encode, texts: Sequence[str]) -> float:
+def _measure_rate(encode: Encode, texts: Sequence[str]) -> float:
     began = time.perf_counter()
     encode(texts)
     return len(texts) / (time.perf_counter() - began)
 
 
-def through(gateway: Gateway, texts: Sequence[str], in_flight: int, texts_per_call: int) -> Measured:
+def encode_through_gateway(gateway: Gateway, texts: Sequence[str], in_flight: int, texts_per_call: int) -> Figures:
     """Encode texts through the gateway, in a closed loop; a call that is refused counts as no text."""
-    calls: list[Call] = encodings(texts, texts_per_call)
+    calls: list[Call] = make_encode_calls(texts, texts_per_call)
     before = gateway.metrics()
     load = Load(gateway.address, calls, 600.0, _DEADLINE, in_flight=in_flight, count=len(calls), after_refusal=_PAUSE)
-    answered = run(load)
+    answered = run_load(load)
     after = gateway.metrics()
     codes = Counter(each.code for each in answered)
     seconds = max(each.sent + each.seconds for each in answered) - min(each.sent for each in answered)
@@ -100,32 +100,32 @@ def through(gateway: Gateway, texts: Sequence[str], in_flight: int, texts_per_ca
     }
     batches = counted["batches"]
     share = codes[OK] / len(answered)
-    return Measured(share * len(texts) / seconds, counted["units"] / batches, counted["padded_units"] / batches, share)
+    return Figures(share * len(texts) / seconds, counted["units"] / batches, counted["padded_units"] / batches, share)
 
 
 def measure(repository: Path, repetitions: int = 5) -> list[Result]:
     """Measure both, by turns."""
-    texts = item_texts(repository)
+    texts = read_item_texts(repository)
     random.Random(1).shuffle(texts)
-    encoders = {places: in_process(repository, places) for places in PLACES}
+    encoders = {places: open_encoder(repository, places) for places in BATCH_SIZES}
     for encode in encoders.values():
         encode(texts)  # every shape is compiled
-    best = max(PLACES, key=lambda places: _rate(encoders[places], texts))
+    best = max(BATCH_SIZES, key=lambda places: _measure_rate(encoders[places], texts))
     own: list[float] = []
-    ours: dict[tuple[int, int], list[Measured]] = {load: [] for load in LOADS}
-    with serve(repository, "--text-cache-mib", "0") as gateway:
+    ours: dict[tuple[int, int], list[Figures]] = {load: [] for load in LOADS}
+    with run_gateway(repository, "--text-cache-mib", "0") as gateway:
         for in_flight, size in LOADS:
             # Shapes are compiled, and admission learns that it may let in more than it does at first.
-            through(gateway, texts, in_flight * 3 // 4, size)
+            encode_through_gateway(gateway, texts, in_flight * 3 // 4, size)
         for _ in range(repetitions):
-            own.append(_rate(encoders[best], texts))
+            own.append(_measure_rate(encoders[best], texts))
             for load, measured in ours.items():
-                measured.append(through(gateway, texts, *load))
-                _say(load, own[-1], measured[-1])
-    return [row for load, measured in ours.items() for row in _rows(load, measured, own, best)]
+                measured.append(encode_through_gateway(gateway, texts, *load))
+                _log(load, own[-1], measured[-1])
+    return [row for load, measured in ours.items() for row in _make_results(load, measured, own, best)]
 
 
-def _rows(load: tuple[int, int], measured: list[Measured], own: list[float], best: int) -> list[Result]:
+def _make_results(load: tuple[int, int], measured: list[Figures], own: list[float], best: int) -> list[Result]:
     what = f"{load[0]} calls of {load[1]} text{'s' if load[1] > 1 else ''} in flight"
     rate = statistics.median(each.rate for each in measured)
     ratio = statistics.median(each.rate / other for each, other in zip(measured, own, strict=True))
@@ -140,7 +140,7 @@ def _rows(load: tuple[int, int], measured: list[Measured], own: list[float], bes
     ]  # fmt: skip
 
 
-def _say(load: tuple[int, int], own: float, measured: Measured) -> None:
+def _log(load: tuple[int, int], own: float, measured: Figures) -> None:
     told = {
         "in_flight": load[0],
         "texts_per_call": load[1],

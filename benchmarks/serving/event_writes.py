@@ -15,15 +15,15 @@ from uuid import uuid4
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import serve
-from benchmarks.common.load.generator import OK, Answered, Call, Load, run
+from benchmarks.common.gateway import run_gateway
+from benchmarks.common.load.generator import OK, Call, CallResult, Load, run_load
 from benchmarks.common.targets import Result
 from benchmarks.serving import echo
 from benchmarks.serving.parts import PARTS
 from portrait.v1 import event_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 
-RECORD = "/portrait.v1.EventService/RecordEvents"
+RECORD_PATH = "/portrait.v1.EventService/RecordEvents"
 MIN_RATES = {1: 0, 64: 3_000}
 """Events a second that are asked for, by the number of callers."""
 _DEADLINE = 10.0
@@ -35,24 +35,24 @@ _SHOPPERS = 1_000
 def measure(repository: Path, seconds: float) -> list[Result]:
     """Rates by number of callers."""
     rows = []
-    with echo.serve() as empty, serve(repository) as gateway:
-        for callers, asked in MIN_RATES.items():
-            nothing = run(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=callers))
-            calls = _single_events(int(seconds * _MAX_RATE))
-            answered = run(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=callers, count=len(calls)))
+    with echo.run_echo_server() as empty, run_gateway(repository) as gateway:
+        for callers, required in MIN_RATES.items():
+            nothing = run_load(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=callers))
+            calls = _make_calls(int(seconds * _MAX_RATE))
+            answered = run_load(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=callers, count=len(calls)))
             target = f"RecordEvents, {callers} callers x 1 event"
-            _tell(target, answered)
-            rate, empty_rate = _rate(answered), _rate(nothing)
+            _log(target, answered)
+            rate, empty_rate = _compute_rate(answered), _compute_rate(nothing)
             beside = f"empty server, {empty_rate:.0f} answers/s"
-            rows.append(Result(target, rate, "events/s", beside, rate / empty_rate, f"value >= {asked}"))
+            rows.append(Result(target, rate, "events/s", beside, rate / empty_rate, f"value >= {required}"))
     return rows
 
 
-def _single_events(count: int) -> list[Call]:
+def _make_calls(count: int) -> list[Call]:
     now, run_id = Timestamp(seconds=int(time.time())), uuid4().hex
     return [
         Call(
-            RECORD,
+            RECORD_PATH,
             RecordEventsRequest(
                 events=[
                     {
@@ -68,12 +68,12 @@ def _single_events(count: int) -> list[Call]:
     ]
 
 
-def _rate(answered: Sequence[Answered]) -> float:
+def _compute_rate(answered: Sequence[CallResult]) -> float:
     good = [each for each in answered if each.code == OK]
     return len(good) / (max(each.sent + each.seconds for each in good) - min(each.sent for each in good))
 
 
-def _tell(target: str, answered: Sequence[Answered]) -> None:
+def _log(target: str, answered: Sequence[CallResult]) -> None:
     good = sorted(each.seconds for each in answered if each.code == OK)
     told = {"p50_ms": 1000 * good[len(good) // 2], "p99_ms": 1000 * good[len(good) * 99 // 100]}
     sys.stderr.write(json.dumps({"what": target, "codes": Counter(each.code for each in answered), **told}) + "\n")

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.fuzzing.fuzzer import fuzz
-from benchmarks.common.gateway import serve
-from benchmarks.common.load.calls import mixed
+from benchmarks.common.fuzzing.fuzzer import send_bad_inputs
+from benchmarks.common.gateway import run_gateway
+from benchmarks.common.load.calls import make_mixed_calls
 from benchmarks.common.targets import Result
 from benchmarks.serving.parts import PARTS
 
@@ -27,9 +27,11 @@ def measure(repository: Path, inputs: int = 100_000) -> list[Result]:
         repository: model repository.
         inputs: how many.
     """
-    with serve(repository) as gateway:
+    with run_gateway(repository) as gateway:
         memory = []
-        report = fuzz(gateway.address, mixed(repository, 200), inputs, 1, between=lambda: memory.append(gateway.rss))
+        report = send_bad_inputs(
+            gateway.address, make_mixed_calls(repository, 200), inputs, 1, between=lambda: memory.append(gateway.rss)
+        )
         counted = {name: value for name, value in gateway.metrics().items() if name.startswith("portrait_rpcs_total")}
         alive = gateway.process.poll() is None
     sys.stderr.write("".join(f"{count:8} {end}\n" for end, count in sorted(report.ends.items())))

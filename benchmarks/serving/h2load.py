@@ -9,7 +9,7 @@ from benchmarks.common.load.generator import Call
 _CONNECTIONS = 4
 
 
-def rate(address: str, call: Call, seconds: float, in_flight: int) -> float | None:
+def measure_rate(address: str, call: Call, seconds: float, in_flight: int) -> float | None:
     """Answers a second in a closed loop; None where the program is not installed.
 
     Args:

@@ -15,13 +15,13 @@ from portrait.server.release.release import Release
 _BLOCK = 10_000
 
 
-def resident(repository: Path) -> int:
+def measure_resident_memory(repository: Path) -> int:
     """Bytes of a process that holds the newest release of a repository and its catalogues, and has read all of it."""
     command = [sys.executable, "-m", "benchmarks.serving.memory", str(repository)]
     return int(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout)
 
 
-def _resident(repository: Path) -> int:
+def _read_all(repository: Path) -> int:
     release = Release.load(repository, release_layout.list_releases(repository)[-1])
     catalogues = Catalogues(release).now()
     every = np.arange(len(release.items))
@@ -37,4 +37,4 @@ def _resident(repository: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(_resident(Path(sys.argv[1])))
+    print(_read_all(Path(sys.argv[1])))

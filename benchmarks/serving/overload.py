@@ -14,52 +14,63 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import Gateway, serve
-from benchmarks.common.load.calls import mixed
-from benchmarks.common.load.generator import LATE, OK, REFUSED, Answered, Call, Load, run, start_series
+from benchmarks.common.gateway import NO_RESPONSE_CACHE, Gateway, run_gateway
+from benchmarks.common.load.calls import make_mixed_calls
+from benchmarks.common.load.generator import (
+    DEADLINE_EXCEEDED,
+    OK,
+    RESOURCE_EXHAUSTED,
+    Call,
+    CallResult,
+    Load,
+    run_load,
+    start_load_series,
+)
 from benchmarks.common.targets import Result
 from benchmarks.serving.parts import PARTS
 
 DEADLINE = 1.0
-NOT_AGAIN = ("--answer-cache-mib", "0")
-"""No two calls are the same; answers kept in vain would look like memory that grows."""
 IN_FLIGHT = (16, 32, 48)
 PROCESSES = (1, 2)
-OVERLOAD, NORMAL = 3.0, 0.5
-_WINDOW = 0.25
-_SETTLING = 5.0
+OVERLOAD_FACTOR, NORMAL_FACTOR = 3.0, 0.5
+_WINDOW_SECONDS = 0.25
+_SETTLING_SECONDS = 5.0
 """Seconds of the overload that memory is allowed to grow in: queues and pools come to their size."""
 
 
-def capacity(gateway: Gateway, calls: list[Call], seconds: float) -> float:
+def measure_capacity(gateway: Gateway, calls: list[Call], seconds: float) -> float:
     """Answers a second in a closed loop, of the best number of callers."""
     rates = []
     for in_flight in IN_FLIGHT:
-        answered = run(Load(gateway.address, calls, seconds, DEADLINE, in_flight=in_flight))
+        answered = run_load(Load(gateway.address, calls, seconds, DEADLINE, in_flight=in_flight))
         good = [each for each in answered if each.code == OK]
         rates.append(len(good) / (max(e.sent + e.seconds for e in good) - min(e.sent for e in good)))
-        _say(f"{in_flight} in flight", rate=round(rates[-1], 1), **_summary(answered))
+        _log(f"{in_flight} in flight", rate=round(rates[-1], 1), **_summarise(answered))
     return max(rates)
 
 
 def measure(repository: Path, seconds: float) -> list[Result]:
     """Run all phases, with one process of the gateway and with two."""
-    return [row for processes in PROCESSES for row in _measure(repository, seconds, processes)]
+    return [row for processes in PROCESSES for row in _measure_processes(repository, seconds, processes)]
 
 
-def _measure(repository: Path, seconds: float, processes: int) -> list[Result]:
-    calls = mixed(repository, 20_000)
-    with serve(repository, *NOT_AGAIN, "--processes", str(processes)) as gateway:
-        run(Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
-        most = capacity(gateway, mixed(repository, 20_000, seed=2), 10.0)
-        normal = run(Load(gateway.address, mixed(repository, 20_000, seed=3), 10.0, DEADLINE, rate=NORMAL * most))
-        _say("normal load", **_summary(normal))
-        calls = mixed(repository, int(OVERLOAD * most * seconds * 1.1), seed=4)
-        rest = mixed(repository, 20_000, seed=5)
-        pool, running = start_series(
+def _measure_processes(repository: Path, seconds: float, processes: int) -> list[Result]:
+    calls = make_mixed_calls(repository, 20_000)
+    with run_gateway(repository, *NO_RESPONSE_CACHE, "--processes", str(processes)) as gateway:
+        run_load(Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
+        most = measure_capacity(gateway, make_mixed_calls(repository, 20_000, seed=2), 10.0)
+        normal = run_load(
+            Load(
+                gateway.address, make_mixed_calls(repository, 20_000, seed=3), 10.0, DEADLINE, rate=NORMAL_FACTOR * most
+            )
+        )
+        _log("normal load", **_summarise(normal))
+        calls = make_mixed_calls(repository, int(OVERLOAD_FACTOR * most * seconds * 1.1), seed=4)
+        rest = make_mixed_calls(repository, 20_000, seed=5)
+        pool, running = start_load_series(
             [
-                Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD * most),
-                Load(gateway.address, rest, 10.0, DEADLINE, rate=NORMAL * most),
+                Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD_FACTOR * most),
+                Load(gateway.address, rest, 10.0, DEADLINE, rate=NORMAL_FACTOR * most),
             ]
         )
         memory = []
@@ -69,58 +80,62 @@ def _measure(repository: Path, seconds: float, processes: int) -> list[Result]:
         overload, after = running.get()
         pool.terminate()
         ended = max(each.sent for each in overload)
-        _say("overload", rate=round(len(overload) / seconds, 1), **_summary(overload))
-        _say("after", **_summary(after))
-        _say("gateway", **{k: v for k, v in gateway.metrics().items() if "admission" in k and "created" not in k})
-    rows = _rows(most, normal, overload, after, memory, seconds, ended)
+        _log("overload", rate=round(len(overload) / seconds, 1), **_summarise(overload))
+        _log("after", **_summarise(after))
+        _log("gateway", **{k: v for k, v in gateway.metrics().items() if "admission" in k and "created" not in k})
+    rows = _make_results(most, normal, overload, after, memory, seconds, ended)
     return rows if processes == 1 else [replace(row, target=f"{row.target}, {processes} processes") for row in rows]
 
 
-def _rows(
+def _make_results(
     most: float,
-    normal: list[Answered],
-    overload: list[Answered],
-    after: list[Answered],
+    normal: list[CallResult],
+    overload: list[CallResult],
+    after: list[CallResult],
     memory: list[tuple[float, int]],
     seconds: float,
     ended: float,
 ) -> list[Result]:
     codes = Counter(each.code for each in overload)
     goodput = codes[OK] / seconds
-    kept = codes[OK] / (len(overload) - codes[REFUSED])
+    kept = codes[OK] / (len(overload) - codes[RESOURCE_EXHAUSTED])
     began = min(each.sent for each in overload)
-    settled = [size for at, size in memory if began + _SETTLING < at <= ended]
-    recovered = _recovered(normal, after) - ended
-    refused_normally = sum(each.code == REFUSED for each in normal)
+    settled = [size for at, size in memory if began + _SETTLING_SECONDS < at <= ended]
+    recovered = _find_recovery(normal, after) - ended
+    refused_normally = sum(each.code == RESOURCE_EXHAUSTED for each in normal)
     return [
         Result("overload: goodput", goodput, "answers/s", f"capacity, {most:.1f} answers/s", goodput / most,
             "ratio >= 0.85"),
         Result("overload: admitted calls that keep their deadline", kept, "share", "", None, "value >= 0.99"),
-        Result("overload: memory", settled[-1] / 2**20, "MiB", f"{settled[0] / 2**20:.1f} MiB after {_SETTLING:g} s",
-            settled[-1] / settled[0], "ratio <= 1.05"),
+        Result("overload: memory", settled[-1] / 2**20, "MiB",
+            f"{settled[0] / 2**20:.1f} MiB after {_SETTLING_SECONDS:g} s", settled[-1] / settled[0], "ratio <= 1.05"),
         Result("overload: normal latency after its end", recovered, "s", "", None, "value <= 2"),
         Result("normal load: calls refused", refused_normally, "calls", f"{len(normal)} calls", None, "value <= 0"),
     ]  # fmt: skip
 
 
-def _recovered(normal: list[Answered], after: list[Answered]) -> float:
+def _find_recovery(normal: list[CallResult], after: list[CallResult]) -> float:
     """When latency became normal and stayed so: windows whose median is at most the normal 90th percentile."""
     usual = statistics.quantiles([each.seconds for each in normal if each.code == OK], n=10)[-1]
     began = min(each.sent for each in after)
     last_bad = began
-    for place in range(int(10.0 / _WINDOW)):
-        window = [each for each in after if began + place * _WINDOW <= each.sent < began + (place + 1) * _WINDOW]
+    for place in range(int(10.0 / _WINDOW_SECONDS)):
+        window = [
+            each
+            for each in after
+            if began + place * _WINDOW_SECONDS <= each.sent < began + (place + 1) * _WINDOW_SECONDS
+        ]
         if not window:
             continue
         median = statistics.median(each.seconds for each in window)
-        if median > usual or any(each.code in (REFUSED, LATE) for each in window):
-            last_bad = began + (place + 1) * _WINDOW
+        if median > usual or any(each.code in (RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED) for each in window):
+            last_bad = began + (place + 1) * _WINDOW_SECONDS
     return last_bad
 
 
-def _summary(answered: list[Answered]) -> dict[str, object]:
+def _summarise(answered: list[CallResult]) -> dict[str, object]:
     good = sorted(each.seconds for each in answered if each.code == OK)
-    refused = sorted(each.seconds for each in answered if each.code == REFUSED)
+    refused = sorted(each.seconds for each in answered if each.code == RESOURCE_EXHAUSTED)
     return {
         "codes": dict(Counter(each.code for each in answered)),
         "p50_ms": round(1000 * good[len(good) // 2], 1),
@@ -129,7 +144,7 @@ def _summary(answered: list[Answered]) -> dict[str, object]:
     }
 
 
-def _say(phase: str, **told: object) -> None:
+def _log(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 

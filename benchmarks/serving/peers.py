@@ -27,8 +27,8 @@ from statistics import median
 
 from benchmarks.common import gateway
 from benchmarks.common.cli import run_part
-from benchmarks.common.encoders import Encoder, encode_all, in_onnxruntime, in_openvino
-from benchmarks.common.load.generator import OK, Answered
+from benchmarks.common.encoders import Encoder, encode_texts, open_onnxruntime_encoder, open_openvino_encoder
+from benchmarks.common.load.generator import OK, CallResult
 from benchmarks.common.targets import Result
 from benchmarks.serving import senders
 from benchmarks.serving.parts import PARTS
@@ -40,11 +40,11 @@ from portrait.features.text.normalisation import item_text
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.triton import EmbeddedTriton
 
-TEXTS, TRIED, ROUNDS = 3_000, 1_000, 3
+TEXTS, TRIAL_TEXTS, ROUNDS = 3_000, 1_000, 3
 IN_FLIGHT = 64
-LOAD = 0.7
+OPEN_LOAD_SHARE = 0.7
 """Of a server's own rate, in the open loop."""
-OURS = "the gateway"
+GATEWAY = "the gateway"
 BATCHES = ((16, 0), (32, 2), (64, 5))
 """Texts in a batch at most, and milliseconds that it waits for them."""
 _MODEL = "text_encoder"
@@ -52,7 +52,7 @@ _START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Served:
+class ServerFigures:
     """A server under load."""
 
     rate: float
@@ -68,7 +68,7 @@ class Served:
 Start = Callable[[], AbstractContextManager[Target]]
 
 
-def texts_of(repository: Path) -> list[str]:
+def choose_texts(repository: Path) -> list[str]:
     """What is encoded: titles, as long as queries may be, and whole items; each text once, in random order."""
     number = release_layout.list_releases(repository)[-1]
     lines = (
@@ -84,7 +84,7 @@ def texts_of(repository: Path) -> list[str]:
 
 
 @contextmanager
-def _http(kind: str, repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
+def _run_http_peer(kind: str, repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
     """A peer in processes of its own, from the moment it answers."""
     number = release_layout.list_releases(repository)[-1]
     tokenizer = release_layout.release_folder(repository, number) / release_layout.TOKENIZER
@@ -108,7 +108,7 @@ def _http(kind: str, repository: Path, threads: int, batch: int, wait: int) -> I
     )
     target = Target(kind, f"127.0.0.1:{port}", tokenizer, number)
     try:
-        _wait(target)
+        _wait_until_answering(target)
         yield target
     finally:
         process.terminate()
@@ -119,16 +119,16 @@ def _http(kind: str, repository: Path, threads: int, batch: int, wait: int) -> I
         process.wait()
 
 
-def _wait(target: Target) -> None:
+def _wait_until_answering(target: Target) -> None:
     until = time.monotonic() + _START_SECONDS
-    while any(each.code != OK for each in senders.load(target, ["a"], in_flight=1)):
+    while any(each.code != OK for each in senders.send_load(target, ["a"], in_flight=1)):
         if time.monotonic() > until:
             raise RuntimeError(f"{target.kind} does not answer")
         time.sleep(0.2)
 
 
 @contextmanager
-def _triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
+def _run_triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
     """The embedded Triton, with its own batching."""
     number = release_layout.list_releases(repository)[-1]
     with tempfile.TemporaryDirectory() as name:
@@ -141,12 +141,12 @@ def _triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[T
         of_threads = f'parameters {{ key: "intra_op_thread_count" value {{ string_value: "{threads}" }} }}'
         config.write_text(f"{config.read_text(encoding='utf-8')}\n{batching}\n{of_threads}\n", encoding="utf-8")
         tokenizer = release_layout.release_folder(repository, number) / release_layout.TOKENIZER
-        with _running(folder, number) as url:
+        with _run_in_thread(folder, number) as url:
             yield Target("triton", url, tokenizer, number)
 
 
 @contextmanager
-def _running(repository: Path, number: int) -> Iterator[str]:
+def _run_in_thread(repository: Path, number: int) -> Iterator[str]:
     """Triton, kept by a loop in a thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -168,9 +168,9 @@ def _running(repository: Path, number: int) -> Iterator[str]:
 
 
 @contextmanager
-def _gateway(repository: Path) -> Iterator[Target]:
+def _run_gateway(repository: Path) -> Iterator[Target]:
     number = release_layout.list_releases(repository)[-1]
-    with gateway.serve(repository, "--text-cache-mib", "0") as served:
+    with gateway.run_gateway(repository, "--text-cache-mib", "0") as served:
         yield Target(
             "gateway",
             served.address,
@@ -180,45 +180,45 @@ def _gateway(repository: Path) -> Iterator[Target]:
 
 
 PEERS: dict[str, Callable[[Path, int, int, int], AbstractContextManager[Target]]] = {
-    "Triton": _triton,
-    "LitServe": partial(_http, "litserve"),
-    "mosec": partial(_http, "mosec"),
+    "Triton": _run_triton,
+    "LitServe": partial(_run_http_peer, "litserve"),
+    "mosec": partial(_run_http_peer, "mosec"),
 }
 """By repository, threads, texts in a batch and milliseconds to wait for them."""
 
 
-def under_load(start: Start, texts: Sequence[str]) -> Served:
+def measure_under_load(start: Start, texts: Sequence[str]) -> ServerFigures:
     """A server's rate and latencies."""
     with start() as target:
-        senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT)  # every shape is compiled
-        closed = senders.load(target, texts, in_flight=IN_FLIGHT)
-        rate = rate_of(closed)
-        opened = senders.load(target, texts, rate=LOAD * rate)
-    served = Served(rate, *_percentiles(closed), *_percentiles(opened))
-    _say(target.kind, served)
+        senders.send_load(target, texts[:TRIAL_TEXTS], in_flight=IN_FLIGHT)  # every shape is compiled
+        closed = senders.send_load(target, texts, in_flight=IN_FLIGHT)
+        rate = compute_rate(closed)
+        opened = senders.send_load(target, texts, rate=OPEN_LOAD_SHARE * rate)
+    served = ServerFigures(rate, *_compute_percentiles(closed), *_compute_percentiles(opened))
+    _log(target.kind, served)
     return served
 
 
-def best(starts: dict[str, Start], texts: Sequence[str]) -> str:
+def choose_setting(starts: dict[str, Start], texts: Sequence[str]) -> str:
     """The setting with which a server is fastest in a trial."""
     tried = {}
     for setting, start in starts.items():
         with start() as target:
-            senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT)
-            tried[setting] = rate_of(senders.load(target, texts[:TRIED], in_flight=IN_FLIGHT))
-        _say(target.kind, setting, tried[setting])
+            senders.send_load(target, texts[:TRIAL_TEXTS], in_flight=IN_FLIGHT)
+            tried[setting] = compute_rate(senders.send_load(target, texts[:TRIAL_TEXTS], in_flight=IN_FLIGHT))
+        _log(target.kind, setting, tried[setting])
     return max(tried, key=lambda setting: tried[setting])
 
 
-def in_process(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> float:
+def measure_in_process(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> float:
     """Texts a second of a runtime that knows all texts beforehand."""
-    encode_all(encode, tokenizer, texts[:TRIED])
+    encode_texts(encode, tokenizer, texts[:TRIAL_TEXTS])
     began = time.perf_counter()
-    encode_all(encode, tokenizer, texts)
+    encode_texts(encode, tokenizer, texts)
     return len(texts) / (time.perf_counter() - began)
 
 
-def rate_of(answered: Sequence[Answered]) -> float:
+def compute_rate(answered: Sequence[CallResult]) -> float:
     """Answers a second.
 
     Raises:
@@ -229,7 +229,7 @@ def rate_of(answered: Sequence[Answered]) -> float:
     return len(answered) / (max(e.sent + e.seconds for e in answered) - min(e.sent for e in answered))
 
 
-def _percentiles(answered: Sequence[Answered]) -> tuple[float, float]:
+def _compute_percentiles(answered: Sequence[CallResult]) -> tuple[float, float]:
     seconds = sorted(each.seconds for each in answered)
     return seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100]
 
@@ -241,63 +241,68 @@ def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Result
         repository: model repository.
         threads: of every runtime.
     """
-    texts = texts_of(repository)
+    texts = choose_texts(repository)
     number = release_layout.list_releases(repository)[-1]
     path = release_layout.model_file(repository, _MODEL, number)
     tokenizer = TextTokenizer.load(release_layout.release_folder(repository, number) / release_layout.TOKENIZER)
     runtimes = {
-        "ONNX Runtime in process": in_onnxruntime(path, threads),
-        "OpenVINO in process": in_openvino(path, threads),
+        "ONNX Runtime in process": open_onnxruntime_encoder(path, threads),
+        "OpenVINO in process": open_openvino_encoder(path, threads),
     }
-    settings: dict[str, str] = {OURS: ""}
-    starts: dict[str, Start] = {OURS: partial(_gateway, repository)}
+    settings: dict[str, str] = {GATEWAY: ""}
+    starts: dict[str, Start] = {GATEWAY: partial(_run_gateway, repository)}
     for name, peer in PEERS.items():
         tried: dict[str, Start] = {
             f"batches of {batch}, {wait} ms": partial(peer, repository, threads, batch, wait) for batch, wait in BATCHES
         }
-        settings[name] = best(tried, texts)
+        settings[name] = choose_setting(tried, texts)
         starts[name] = tried[settings[name]]
-    alone: dict[str, list[float]] = {name: [] for name in runtimes}
-    served: dict[str, list[Served]] = {name: [] for name in starts}
+    in_process_rates: dict[str, list[float]] = {name: [] for name in runtimes}
+    served: dict[str, list[ServerFigures]] = {name: [] for name in starts}
     for _ in range(ROUNDS):
         for name, encode in runtimes.items():
-            alone[name].append(in_process(encode, tokenizer, texts))
-            _say(name, alone[name][-1])
+            in_process_rates[name].append(measure_in_process(encode, tokenizer, texts))
+            _log(name, in_process_rates[name][-1])
         for name, start in starts.items():
-            served[name].append(under_load(start, texts))
-    return _rows(alone, served, settings)
+            served[name].append(measure_under_load(start, texts))
+    return _make_results(in_process_rates, served, settings)
 
 
-def _rows(alone: dict[str, list[float]], served: dict[str, list[Served]], settings: dict[str, str]) -> list[Result]:
+def _make_results(
+    in_process_rates: dict[str, list[float]], served: dict[str, list[ServerFigures]], settings: dict[str, str]
+) -> list[Result]:
     rates = {name: [each.rate for each in rounds] for name, rounds in served.items()}
-    ours, ideal = rates[OURS], alone["OpenVINO in process"]
+    ours, ideal = rates[GATEWAY], in_process_rates["OpenVINO in process"]
     strongest = max(PEERS, key=lambda name: median(rates[name]))
     rows = [
         Result("peers: the gateway against the best of them", median(ours), "texts/s",
-            f"{strongest}, {median(rates[strongest]):.0f} texts/s", _ratio(ours, rates[strongest]), "ratio >= 1.3"),
-        *(Result(f"peers: {name}", median(rounds), "texts/s", "OpenVINO in process", _ratio(rounds, ideal),
-            "value >= 0") for name, rounds in alone.items()),
+            f"{strongest}, {median(rates[strongest]):.0f} texts/s",
+            _median_ratio(ours, rates[strongest]), "ratio >= 1.3"),
+        *(Result(f"peers: {name}", median(rounds), "texts/s", "OpenVINO in process", _median_ratio(rounds, ideal),
+            "value >= 0") for name, rounds in in_process_rates.items()),
     ]  # fmt: skip
     for name, rounds in served.items():
-        told = "; ".join(filter(None, ("OpenVINO in process", settings[name], _latencies(rounds))))
-        ratio = _ratio(rates[name], ideal)
+        told = "; ".join(filter(None, ("OpenVINO in process", settings[name], _format_latencies(rounds))))
+        ratio = _median_ratio(rates[name], ideal)
         rows.append(Result(f"peers: {name}", median(rates[name]), "texts/s", told, ratio, "value >= 0"))
     return rows
 
 
-def _ratio(rates: Sequence[float], others: Sequence[float]) -> float:
+def _median_ratio(rates: Sequence[float], others: Sequence[float]) -> float:
     """The median of the rounds' own ratios."""
     return median(rate / other for rate, other in zip(rates, others, strict=True))
 
 
-def _latencies(rounds: Sequence[Served]) -> str:
+def _format_latencies(rounds: Sequence[ServerFigures]) -> str:
     p50, p99, open_p50, open_p99 = (
         1000 * median(getattr(each, name) for each in rounds) for name in ("p50", "p99", "open_p50", "open_p99")
     )
-    return f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, at {LOAD:.0%} of its rate {open_p50:.0f} and {open_p99:.0f} ms"
+    return (
+        f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, at {OPEN_LOAD_SHARE:.0%} of its rate {open_p50:.0f} and {open_p99:.0f} ms"
+    )
 
 
-def _say(*told: object) -> None:
+def _log(*told: object) -> None:
     sys.stderr.write(" ".join(map(str, told)) + "\n")
 
 

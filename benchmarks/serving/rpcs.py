@@ -16,12 +16,12 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import Gateway, serve
-from benchmarks.common.load.calls import PROFILE, RECOMMEND, items_of
-from benchmarks.common.load.generator import OK, Answered, Call, Load, run
+from benchmarks.common.gateway import Gateway, run_gateway
+from benchmarks.common.load.calls import PROFILE_PATH, RECOMMEND_PATH, read_items
+from benchmarks.common.load.generator import OK, Call, CallResult, Load, run_load
 from benchmarks.common.targets import Result
 from benchmarks.serving import echo, h2load
-from benchmarks.serving.curves import Curve, keep
+from benchmarks.serving.curves import Curve, keep_curves
 from benchmarks.serving.parts import PARTS
 from portrait.client.channels import proxy_options
 from portrait.v1 import event_pb2, shopper_pb2
@@ -35,32 +35,32 @@ SHOPPERS, EVENTS = 1_000, 20
 IN_FLIGHT = 16
 CLIENTS = (1, 4, 16, 64, 256)
 LENGTHS = (5, 20, 50, 200, 500)
-NORMAL = 0.7
+NORMAL_LOAD_SHARE = 0.7
 _DEADLINE = 10.0
-_LATER = 60.0
+_CACHE_SECONDS = 60.0
 """Seconds for which the gateway's default lets an answer be given again."""
 _HITS, _MISSES = "portrait_answer_cache_hits_total", "portrait_answer_cache_misses_total"
 
-Maker = Callable[[shopper_pb2.ShopperRef], Call]
+CallFactory = Callable[[shopper_pb2.ShopperRef], Call]
 
 
-def profile(shopper: shopper_pb2.ShopperRef) -> Call:
+def make_profile_call(shopper: shopper_pb2.ShopperRef) -> Call:
     """What `GetProfile` fills by default: all but the embedding."""
-    return Call(PROFILE, GetProfileRequest(shopper=shopper).SerializeToString())
+    return Call(PROFILE_PATH, GetProfileRequest(shopper=shopper).SerializeToString())
 
 
-def embedding(shopper: shopper_pb2.ShopperRef) -> Call:
+def make_embedding_call(shopper: shopper_pb2.ShopperRef) -> Call:
     """A profile with its embedding: the profile encoder runs."""
     fields = {"paths": ["interests", "keywords", "price_bands", "embedding"]}
-    return Call(PROFILE, GetProfileRequest(shopper=shopper, fields=fields).SerializeToString())
+    return Call(PROFILE_PATH, GetProfileRequest(shopper=shopper, fields=fields).SerializeToString())
 
 
-def recommend(shopper: shopper_pb2.ShopperRef) -> Call:
+def make_recommend_call(shopper: shopper_pb2.ShopperRef) -> Call:
     """The ten best items: profile encoder and ranker run."""
-    return Call(RECOMMEND, RecommendRequest(shopper=shopper, k=10).SerializeToString())
+    return Call(RECOMMEND_PATH, RecommendRequest(shopper=shopper, k=10).SerializeToString())
 
 
-class Shoppers:
+class ShopperFactory:
     """Makes shoppers who visit a release's items, the latest time a minute ago, the earliest about a year.
 
     Args:
@@ -69,7 +69,7 @@ class Shoppers:
     """
 
     def __init__(self, repository: Path, seed: int) -> None:
-        self._items, self._chance, self._now = items_of(repository), random.Random(seed), time.time()
+        self._items, self._chance, self._now = read_items(repository), random.Random(seed), time.time()
 
     def events(self, count: int) -> list[event_pb2.Event]:
         """A history of views, oldest first."""
@@ -90,71 +90,85 @@ class Shoppers:
 
 
 def measure(repository: Path, seconds: float) -> list[Result]:
-    """Run everything; rows for the bars, everything else to stderr."""
-    shoppers = Shoppers(repository, 1)
+    """Run everything; the results of the targets; everything else goes to stderr."""
+    shoppers = ShopperFactory(repository, 1)
     warm = [shoppers.inline(EVENTS) for _ in range(SHOPPERS)]
     rows = []
-    with echo.serve() as empty, serve(repository) as gateway:
-        for name, make, share in (("GetProfile", profile, 0.25), ("Recommend", recommend, 0.15)):
+    with echo.run_echo_server() as empty, run_gateway(repository) as gateway:
+        for name, make, share in (("GetProfile", make_profile_call, 0.25), ("Recommend", make_recommend_call, 0.15)):
             calls = [make(shopper) for shopper in warm]
-            rows += _beside_empty(gateway, empty, name, calls, f"ratio >= {share}", seconds)
+            rows += _compare_with_empty(gateway, empty, name, calls, f"ratio >= {share}", seconds)
             if name == "GetProfile":
-                rows += [_tail(gateway, empty, calls, rows[-1], seconds, even) for even in (False, True)]
-        stored = _stored(gateway, shoppers)
-        for name, make in (("GetProfile", profile), ("Recommend", recommend)):
-            _warm(gateway, f"{name}, stored shoppers", [make(shopper) for shopper in stored], seconds)
-        for name, make in (("GetProfile", profile), ("GetProfile with embedding", embedding), ("Recommend", recommend)):
-            _cold(gateway, name, [make(shoppers.inline(EVENTS)) for _ in range(4 * SHOPPERS)], seconds)
-            rows.append(_growth(gateway, name, make, shoppers))
-        _clients(gateway, [profile(shopper) for shopper in warm], seconds)
-        _drift(gateway, shoppers)
+                rows += [_measure_tail(gateway, empty, calls, rows[-1], seconds, even) for even in (False, True)]
+        stored = _store_shoppers(gateway, shoppers)
+        for name, make in (("GetProfile", make_profile_call), ("Recommend", make_recommend_call)):
+            _measure_warm(gateway, f"{name}, stored shoppers", [make(shopper) for shopper in stored], seconds)
+        for name, make in (
+            ("GetProfile", make_profile_call),
+            ("GetProfile with embedding", make_embedding_call),
+            ("Recommend", make_recommend_call),
+        ):
+            _measure_cold(gateway, name, [make(shoppers.inline(EVENTS)) for _ in range(4 * SHOPPERS)], seconds)
+            rows.append(_measure_growth(gateway, name, make, shoppers))
+        _measure_clients(gateway, [make_profile_call(shopper) for shopper in warm], seconds)
+        _measure_drift(gateway, shoppers)
     return rows
 
 
-def _beside_empty(
-    gateway: Gateway, empty: str, name: str, calls: Sequence[Call], asked: str, seconds: float
+def _compare_with_empty(
+    gateway: Gateway, empty: str, name: str, calls: Sequence[Call], required: str, seconds: float
 ) -> list[Result]:
     """Rates of gateway and empty server, by h2load with one of the calls, and then by the generator of all loads."""
-    nothing = _rate(run(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=IN_FLIGHT)))
-    rows = [_against(f"warm {name}", _warm(gateway, name, calls, seconds), nothing, asked)]
-    nothing_by_h2load = h2load.rate(empty, echo.CALL, seconds, IN_FLIGHT)
-    by_h2load = h2load.rate(gateway.address, calls[0], seconds, IN_FLIGHT)
+    nothing = _compute_rate(run_load(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=IN_FLIGHT)))
+    rows = [_make_result(f"warm {name}", _measure_warm(gateway, name, calls, seconds), nothing, required)]
+    nothing_by_h2load = h2load.measure_rate(empty, echo.CALL, seconds, IN_FLIGHT)
+    by_h2load = h2load.measure_rate(gateway.address, calls[0], seconds, IN_FLIGHT)
     if by_h2load is not None and nothing_by_h2load is not None:
-        rows.insert(0, _against(f"warm {name}, one shopper, by h2load", by_h2load, nothing_by_h2load, asked))
+        rows.insert(0, _make_result(f"warm {name}, one shopper, by h2load", by_h2load, nothing_by_h2load, required))
     return rows
 
 
-def _warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> float:
+def _measure_warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> float:
     """Answers a second to calls that come again and again."""
-    run(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
+    run_load(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
     before = gateway.metrics()
-    answered = run(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT))
+    answered = run_load(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT))
     after = gateway.metrics()
     hits, misses = (after[each] - before[each] for each in (_HITS, _MISSES))
-    _say(f"warm {name}", rate=round(_rate(answered)), hit_rate=round(hits / (hits + misses), 4), **_summary(answered))
-    return _rate(answered)
+    _log(
+        f"warm {name}",
+        rate=round(_compute_rate(answered)),
+        hit_rate=round(hits / (hits + misses), 4),
+        **_summarise(answered),
+    )
+    return _compute_rate(answered)
 
 
-def _tail(gateway: Gateway, empty: str, calls: Sequence[Call], warm: Result, seconds: float, even: bool) -> Result:
+def _measure_tail(
+    gateway: Gateway, empty: str, calls: Sequence[Call], warm: Result, seconds: float, even: bool
+) -> Result:
     """The slowest of a hundred calls in an open loop, and what the empty server makes of the same share of its own.
 
     At random times, a server that is as good as can be, whose calls all take the same time, comes to 4.3 times the
-    median (a queue M/D/1 at 70%): the bar wants less, so calls at even distances are measured too.
+    median (a queue M/D/1 at 70%): the target is stricter, so calls at even distances are measured too.
     """
-    run(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
-    answered = run(Load(gateway.address, calls, seconds, _DEADLINE, rate=NORMAL * warm.value, even=even))
-    p50, p99 = _percentiles(answered)
-    what = f"{warm.target}: p99 at {100 * NORMAL:.0f}% of capacity, calls at {'even' if even else 'random'} distances"
-    _say(what, rate=round(_rate(answered)), **_summary(answered))
-    its_own = NORMAL * warm.value / (warm.ratio or 1.0)
-    nothing = run(Load(empty, [echo.CALL], seconds, _DEADLINE, rate=its_own, even=even))
-    _say("empty server, the same", rate=round(_rate(nothing)), **_summary(nothing))
-    empty_p50, empty_p99 = _percentiles(nothing)
+    run_load(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
+    answered = run_load(
+        Load(gateway.address, calls, seconds, _DEADLINE, rate=NORMAL_LOAD_SHARE * warm.value, even=even)
+    )
+    p50, p99 = _compute_percentiles(answered)
+    spacing = "even" if even else "random"
+    what = f"{warm.target}: p99 at {100 * NORMAL_LOAD_SHARE:.0f}% of capacity, calls at {spacing} distances"
+    _log(what, rate=round(_compute_rate(answered)), **_summarise(answered))
+    its_own = NORMAL_LOAD_SHARE * warm.value / (warm.ratio or 1.0)
+    nothing = run_load(Load(empty, [echo.CALL], seconds, _DEADLINE, rate=its_own, even=even))
+    _log("empty server, the same", rate=round(_compute_rate(nothing)), **_summarise(nothing))
+    empty_p50, empty_p99 = _compute_percentiles(nothing)
     beside = f"p50, {1000 * p50:.2f} ms (empty server at 70% of its own: {empty_p99 / empty_p50:.1f})"
     return Result(what, 1000 * p99, "ms", beside, p99 / p50, "ratio <= 4")
 
 
-def _stored(gateway: Gateway, shoppers: Shoppers) -> list[shopper_pb2.ShopperRef]:
+def _store_shoppers(gateway: Gateway, shoppers: ShopperFactory) -> list[shopper_pb2.ShopperRef]:
     """Shoppers whose events the gateway has."""
     names = [f"shopper-{place}" for place in range(SHOPPERS)]
     with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
@@ -165,76 +179,80 @@ def _stored(gateway: Gateway, shoppers: Shoppers) -> list[shopper_pb2.ShopperRef
     return [shopper_pb2.ShopperRef(shopper_id=name) for name in names]
 
 
-def _cold(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> None:
+def _measure_cold(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> None:
     """Calls that never came before."""
-    answered = run(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
-    _say(f"cold {name}", rate=round(_rate(answered)), **_summary(answered))
+    answered = run_load(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
+    _log(f"cold {name}", rate=round(_compute_rate(answered)), **_summarise(answered))
 
 
-def _growth(gateway: Gateway, name: str, make: Maker, shoppers: Shoppers) -> Result:
+def _measure_growth(gateway: Gateway, name: str, make: CallFactory, shoppers: ShopperFactory) -> Result:
     """Latency of one cold call at a time, as histories grow."""
     p50 = {}
     for length in LENGTHS:
         calls = [make(shoppers.inline(length)) for _ in range(120)]
-        answered = run(Load(gateway.address, calls, 60.0, _DEADLINE, in_flight=1, count=len(calls)))
-        p50[length], _ = _percentiles(answered[20:])
-    _say(f"cold {name} by events", **{f"p50_ms_{length}": round(1000 * each, 2) for length, each in p50.items()})
+        answered = run_load(Load(gateway.address, calls, 60.0, _DEADLINE, in_flight=1, count=len(calls)))
+        p50[length], _ = _compute_percentiles(answered[20:])
+    _log(f"cold {name} by events", **{f"p50_ms_{length}": round(1000 * each, 2) for length, each in p50.items()})
     points = [(length, 1000 * each) for length, each in p50.items()]
-    keep([Curve("Latency of cold calls by history", name, "events", "ms, p50", points)])
+    keep_curves([Curve("Latency of cold calls by history", name, "events", "ms, p50", points)])
     what = f"cold {name}: latency with 500 events"
     return Result(what, 1000 * p50[500], "ms", f"50 events, {1000 * p50[50]:.2f} ms", p50[500] / p50[50], "ratio <= 4")
 
 
-def _clients(gateway: Gateway, calls: Sequence[Call], seconds: float) -> None:
+def _measure_clients(gateway: Gateway, calls: Sequence[Call], seconds: float) -> None:
     """Answers a second as clients grow in number."""
     points = []
     for clients in CLIENTS:
-        answered = run(Load(gateway.address, calls, seconds / 2, _DEADLINE, in_flight=clients))
-        points.append((clients, _rate(answered)))
-        _say(f"warm GetProfile, {clients} clients", rate=round(_rate(answered)), **_summary(answered))
-    keep([Curve("Rate by clients", "warm GetProfile", "calls in flight", "answers/s", points)])
+        answered = run_load(Load(gateway.address, calls, seconds / 2, _DEADLINE, in_flight=clients))
+        points.append((clients, _compute_rate(answered)))
+        _log(f"warm GetProfile, {clients} clients", rate=round(_compute_rate(answered)), **_summarise(answered))
+    keep_curves([Curve("Rate by clients", "warm GetProfile", "calls in flight", "answers/s", points)])
 
 
-def _drift(gateway: Gateway, shoppers: Shoppers) -> None:
+def _measure_drift(gateway: Gateway, shoppers: ShopperFactory) -> None:
     """How the ten best items change in the time for which an answer may be given again."""
     now = int(time.time())
     requests = [RecommendRequest(shopper=shoppers.inline(EVENTS), k=10) for _ in range(200)]
     with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
         ask = RecommendationServiceStub(channel).Recommend
-        lists = [_top(ask, request, moment) for request in requests for moment in (now, now + int(_LATER))]
+        lists = [
+            _list_top_items(ask, request, moment) for request in requests for moment in (now, now + int(_CACHE_SECONDS))
+        ]
     pairs = list(zip(lists[::2], lists[1::2], strict=True))
     same_order = statistics.mean(first == second for first, second in pairs)
     same_items = statistics.mean(len({*first} & {*second}) / len(first) for first, second in pairs)
-    _say(f"top 10 after {_LATER:.0f} s", lists_unchanged=same_order, items_unchanged=same_items)
+    _log(f"top 10 after {_CACHE_SECONDS:.0f} s", lists_unchanged=same_order, items_unchanged=same_items)
 
 
-def _top(ask: Callable[[RecommendRequest], RecommendResponse], request: RecommendRequest, moment: int) -> list[str]:
+def _list_top_items(
+    ask: Callable[[RecommendRequest], RecommendResponse], request: RecommendRequest, moment: int
+) -> list[str]:
     request.as_of.FromSeconds(moment)
     return [ranked.item.item_id for ranked in ask(request).items]
 
 
-def _against(target: str, rate: float, empty: float, asked: str) -> Result:
-    return Result(target, rate, "answers/s", f"empty server, {empty:.0f} answers/s", rate / empty, asked)
+def _make_result(target: str, rate: float, empty: float, required: str) -> Result:
+    return Result(target, rate, "answers/s", f"empty server, {empty:.0f} answers/s", rate / empty, required)
 
 
-def _rate(answered: Sequence[Answered]) -> float:
+def _compute_rate(answered: Sequence[CallResult]) -> float:
     good = [each for each in answered if each.code == OK]
     return len(good) / (max(each.sent + each.seconds for each in good) - min(each.sent for each in good))
 
 
-def _percentiles(answered: Sequence[Answered]) -> tuple[float, float]:
+def _compute_percentiles(answered: Sequence[CallResult]) -> tuple[float, float]:
     """Median, and the slowest of a hundred, in seconds."""
     good = sorted(each.seconds for each in answered if each.code == OK)
     return good[len(good) // 2], good[len(good) * 99 // 100]
 
 
-def _summary(answered: Sequence[Answered]) -> dict[str, object]:
-    p50, p99 = _percentiles(answered)
+def _summarise(answered: Sequence[CallResult]) -> dict[str, object]:
+    p50, p99 = _compute_percentiles(answered)
     failed = sum(each.code != OK for each in answered)
     return {"p50_ms": round(1000 * p50, 2), "p99_ms": round(1000 * p99, 2), "failed": failed}
 
 
-def _say(what: str, **told: object) -> None:
+def _log(what: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"what": what, **told}) + "\n")
 
 

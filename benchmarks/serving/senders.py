@@ -17,7 +17,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from tritonclient.grpc.aio import InferenceServerClient, InferInput
 
-from benchmarks.common.load.generator import OK, Answered
+from benchmarks.common.load.generator import OK, CallResult
 from portrait.client.channels import proxy_options
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.inference.texts import SHAPES
@@ -45,23 +45,23 @@ class Target:
 
 
 @asynccontextmanager
-async def opened(target: Target) -> AsyncIterator[Send]:
+async def open_sender(target: Target) -> AsyncIterator[Send]:
     """What sends one text, over connections that stay open."""
     match target.kind:
         case "triton":
             async with open_client(target.address) as client:
-                yield partial(_to_triton, client, TextTokenizer.load(target.tokenizer), str(target.version))
+                yield partial(_send_to_triton, client, TextTokenizer.load(target.tokenizer), str(target.version))
         case "gateway":
             async with grpc.aio.insecure_channel(target.address, proxy_options(target.address)) as channel:
                 call = channel.unary_unary("/portrait.v1.TextService/EncodeTexts", None, None)
-                yield partial(_to_gateway, call)
+                yield partial(_send_to_gateway, call)
         case _:
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(f"http://{target.address}", connector=connector) as session:
-                yield partial({"litserve": _to_litserve, "mosec": _to_mosec}[target.kind], session)
+                yield partial({"litserve": _send_to_litserve, "mosec": _send_to_mosec}[target.kind], session)
 
 
-async def _to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, version: str, text: str) -> object:
+async def _send_to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, version: str, text: str) -> object:
     """Triton joins requests of one shape only: texts are padded to the gateway's few lengths."""
     [row] = tokenizer.encode([text])
     batch = tokenizer.pad([row], SHAPES.padded_length(len(row)))
@@ -73,7 +73,7 @@ async def _to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, ve
     return answer.as_numpy("embedding")
 
 
-async def _to_gateway(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", text: str) -> object:
+async def _send_to_gateway(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", text: str) -> object:
     """A call that is refused for now comes back when `RetryInfo` says."""
     request = EncodeTextsRequest(texts=[text]).SerializeToString()
     until = time.monotonic() + SECONDS
@@ -83,66 +83,68 @@ async def _to_gateway(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", te
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise
-            await asyncio.sleep(_retry_after(error))
+            await asyncio.sleep(_read_retry_delay(error))
 
 
-def _retry_after(error: grpc.aio.AioRpcError) -> float:
+def _read_retry_delay(error: grpc.aio.AioRpcError) -> float:
     status, info = rpc_status.from_call(error), error_details_pb2.RetryInfo()  # type: ignore[arg-type]
     if status is None or not any(detail.Unpack(info) for detail in status.details):
         raise error
     return float(info.retry_delay.ToTimedelta().total_seconds())
 
 
-async def _to_litserve(session: aiohttp.ClientSession, text: str) -> object:
+async def _send_to_litserve(session: aiohttp.ClientSession, text: str) -> object:
     async with session.post("/predict", json={"text": text}) as answer:
         answer.raise_for_status()
         return await answer.read()
 
 
-async def _to_mosec(session: aiohttp.ClientSession, text: str) -> object:
+async def _send_to_mosec(session: aiohttp.ClientSession, text: str) -> object:
     async with session.post("/inference", data=text.encode()) as answer:
         answer.raise_for_status()
         return await answer.read()
 
 
-def load(target: Target, texts: Sequence[str], *, in_flight: int = 0, rate: float = 0.0) -> list[Answered]:
+def send_load(target: Target, texts: Sequence[str], *, in_flight: int = 0, rate: float = 0.0) -> list[CallResult]:
     """Send texts from another process, each once: so many always under way, or at a rate, at random times."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_run, (target, texts, in_flight, rate))
+        return pool.apply(_send_in_process, (target, texts, in_flight, rate))
 
 
-def _run(target: Target, texts: Sequence[str], in_flight: int, rate: float) -> list[Answered]:
-    return uvloop.run(_closed(target, texts, in_flight) if in_flight else _open(target, texts, rate))
+def _send_in_process(target: Target, texts: Sequence[str], in_flight: int, rate: float) -> list[CallResult]:
+    return uvloop.run(
+        _send_closed_loop(target, texts, in_flight) if in_flight else _send_open_loop(target, texts, rate)
+    )
 
 
-async def _closed(target: Target, texts: Sequence[str], in_flight: int) -> list[Answered]:
+async def _send_closed_loop(target: Target, texts: Sequence[str], in_flight: int) -> list[CallResult]:
     left = iter(texts)
-    answered: list[Answered] = []
+    answered: list[CallResult] = []
 
     async def caller(send: Send) -> None:
         for text in left:
-            answered.append(await _timed(send, text))
+            answered.append(await _time_send(send, text))
 
-    async with opened(target) as send:
+    async with open_sender(target) as send:
         await asyncio.gather(*(caller(send) for _ in range(in_flight)))
     return answered
 
 
-async def _open(target: Target, texts: Sequence[str], rate: float) -> list[Answered]:
+async def _send_open_loop(target: Target, texts: Sequence[str], rate: float) -> list[CallResult]:
     chance, tasks = random.Random(1), []
-    async with opened(target) as send:
+    async with open_sender(target) as send:
         due = time.monotonic()
         for text in texts:
             due += chance.expovariate(rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            tasks.append(asyncio.create_task(_timed(send, text)))
+            tasks.append(asyncio.create_task(_time_send(send, text)))
         return await asyncio.gather(*tasks)
 
 
-async def _timed(send: Send, text: str) -> Answered:
+async def _time_send(send: Send, text: str) -> CallResult:
     sent, code = time.monotonic(), OK
     try:
         await send(text)
     except Exception as error:  # of whatever protocol
         code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else type(error).__name__
-    return Answered(sent, time.monotonic() - sent, code)
+    return CallResult(sent, time.monotonic() - sent, code)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.cli import add_repository, make_parser
-from benchmarks.common.encoders import Encoder, in_openvino
-from benchmarks.common.machine import machine
+from benchmarks.common.encoders import Encoder, open_openvino_encoder
+from benchmarks.common.machine import describe_machine
 from benchmarks.common.steps import open_repository
 from portrait.features.release import layout as release_layout
 from portrait.server.triton.configuration import instances
@@ -40,15 +40,15 @@ def measure(repository: Path) -> dict[tuple[int, int], float]:
     random = np.random.default_rng(1)
     seconds = {}
     with ThreadPoolExecutor(running) as pool:
-        encoders = [in_openvino(path, threads) for _ in range(running)]
+        encoders = [open_openvino_encoder(path, threads) for _ in range(running)]
         for rows, length in ((rows, length) for rows in ROWS for length in LENGTHS if rows * length <= _LARGEST):
             ids = random.integers(1_000, 2_000, (rows, length))
-            every = list(pool.map(lambda encode, ids=ids: _runs(encode, ids), encoders))
+            every = list(pool.map(lambda encode, ids=ids: _time_runs(encode, ids), encoders))
             seconds[rows, length] = statistics.median(taken for runs in every for taken in runs)
     return seconds
 
 
-def _runs(encode: Encoder, ids: NDArray[np.int64]) -> list[float]:
+def _time_runs(encode: Encoder, ids: NDArray[np.int64]) -> list[float]:
     """Seconds of each run but the first."""
     runs = []
     for _ in range(1 + _REPETITIONS):
@@ -58,7 +58,7 @@ def _runs(encode: Encoder, ids: NDArray[np.int64]) -> list[float]:
     return runs[1:]
 
 
-def fit(seconds: dict[tuple[int, int], float]) -> tuple[float, float]:
+def fit_cost(seconds: dict[tuple[int, int], float]) -> tuple[float, float]:
     """Seconds that a batch costs, and that each of its places costs."""
     places = np.array([rows * length for rows, length in seconds])
     taken = np.array(list(seconds.values()))
@@ -72,10 +72,10 @@ def main(arguments: list[str]) -> int:
     parser = make_parser("batch-shapes", __doc__)
     add_repository(parser)
     seconds = measure(open_repository(parser.parse_args(arguments).repository))
-    sys.stderr.write(f"{machine()}, {date.today()}\n")
+    sys.stderr.write(f"{describe_machine()}, {date.today()}\n")
     for (rows, length), taken in seconds.items():
         print(json.dumps({"rows": rows, "length": length, "ms": round(1e3 * taken, 2)}))
-    fixed, per_place = fit(seconds)
+    fixed, per_place = fit_cost(seconds)
     told = {"fixed_ms": round(1e3 * fixed, 3), "per_place_us": round(1e6 * per_place, 2)}
     print(json.dumps(told | {"overhead_places": round(fixed / per_place)}))
     return 0

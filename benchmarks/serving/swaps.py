@@ -25,14 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import Gateway, serve
-from benchmarks.common.load.calls import PROFILE, mixed, searches
+from benchmarks.common.gateway import Gateway, run_gateway
+from benchmarks.common.load.calls import PROFILE_PATH, make_mixed_calls, make_search_calls
 from benchmarks.common.load.generator import Call
 from benchmarks.common.load.lost_events import count_lost_events
 from benchmarks.common.targets import Result
-from benchmarks.serving.callers import OK, Answer, Callers, start
+from benchmarks.serving.callers import OK, CallerAnswer, CallerGroup, start_callers
 from benchmarks.serving.parts import PARTS
-from benchmarks.serving.variants import copy_beside
+from benchmarks.serving.variants import copy_with_variants
 from portrait.client.channels import proxy_options
 from portrait.features.release import layout as release_layout
 from portrait.server.rollout.traffic import Traffic
@@ -44,21 +44,21 @@ from portrait.v1.profile_service_pb2 import GetProfileRequest, GetProfileRespons
 from portrait.v1.recommendation_service_pb2 import RecommendResponse
 
 DEADLINE = 5.0
-HUNG = DEADLINE + 1.0
-IN_FLIGHT, DISTINCT = 8, 200
-MIXED = 0.2
+HUNG_SECONDS = DEADLINE + 1.0
+IN_FLIGHT, DISTINCT_CALLS = 8, 200
+MAX_RELATIVE_DISTANCE = 0.2
 """An answer that is so far from what its release says, as a share of how far the releases are apart, is of neither.
 Answers of one release differ by up to 0.05 of it: bfloat16 rounds a text otherwise in another batch."""
 SHOPPERS = 50
-RECORD = "/portrait.v1.EventService/RecordEvents"
-UPSERT = "/portrait.v1.CatalogueService/UpsertItems"
+RECORD_PATH = "/portrait.v1.EventService/RecordEvents"
+UPSERT_PATH = "/portrait.v1.CatalogueService/UpsertItems"
 _STARTS, _SETTLING = 3, 3.0
 
 _KILL_SECONDS = 15.0
 """From one death of Triton to the next."""
 
 Numbers = NDArray[np.float64]
-Said = dict[int, list[Numbers]]
+ReleaseAnswers = dict[int, list[Numbers]]
 """What each release says to each of the calls."""
 
 
@@ -66,69 +66,69 @@ def measure(repository: Path, seconds: float = 60.0, swaps: int = 20, kills: int
     """Run all phases."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "model_repository"
-        releases = copy_beside(repository, copy, 3)
-        return [*_swaps(copy, releases, seconds, swaps), *_kills(copy, releases, kills)]
+        releases = copy_with_variants(repository, copy, 3)
+        return [*_measure_swaps(copy, releases, seconds, swaps), *_measure_kills(copy, releases, kills)]
 
 
-def _swaps(repository: Path, releases: list[int], seconds: float, swaps: int) -> list[Result]:
+def _measure_swaps(repository: Path, releases: list[int], seconds: float, swaps: int) -> list[Result]:
     one, two, three = releases
-    calls = [_naming(call) for call in mixed(repository, DISTINCT)]
-    order = random.Random(1).choices(range(DISTINCT), k=20_000)
+    calls = [_request_release(call) for call in make_mixed_calls(repository, DISTINCT_CALLS)]
+    order = random.Random(1).choices(range(DISTINCT_CALLS), k=20_000)
     callers = [
-        Callers("readers", [calls[place] for place in order], IN_FLIGHT),
-        Callers("writers", _writes(repository), 1, pause=0.05),
+        CallerGroup("readers", [calls[place] for place in order], IN_FLIGHT),
+        CallerGroup("writers", _make_writes(repository), 1, pause=0.05),
     ]
     Traffic(one).write(repository)
     # Too little for all texts and answers: some are known, others made anew, on either release.
-    with serve(repository, "--text-cache-mib", "1", "--answer-seconds", "0.2") as gateway:
-        said: Said = {}
+    with run_gateway(repository, "--text-cache-mib", "1", "--answer-seconds", "0.2") as gateway:
+        said: ReleaseAnswers = {}
         for release in (three, two, one):
-            _command(gateway, repository, "promote", str(release))
-            said[release] = asyncio.run(_ask(gateway.address, calls, release))
-        steady = start(gateway.address, callers, 10.0, DEADLINE).get()
+            _run_release_command(gateway, repository, "promote", str(release))
+            said[release] = asyncio.run(_collect_answers(gateway.address, calls, release))
+        steady = start_callers(gateway.address, callers, 10.0, DEADLINE).get()
         # `two` served before `one` and is kept: a swap is a switch.
-        running = start(gateway.address, callers, seconds + 5.0, DEADLINE)
+        running = start_callers(gateway.address, callers, seconds + 5.0, DEADLINE)
         time.sleep(_SETTLING)
         began = time.monotonic()
         for place in range(1, swaps + 1):
-            _command(gateway, repository, "rollback")
+            _run_release_command(gateway, repository, "rollback")
             time.sleep(max(0.0, began + place * seconds / swaps - time.monotonic()))
         took = time.monotonic() - began
         swapped = running.get()
         # With three releases in turn, a swap loads one and unloads another.
-        running = start(gateway.address, callers, seconds, DEADLINE)
+        running = start_callers(gateway.address, callers, seconds, DEADLINE)
         began, loads = time.monotonic(), 0
         while time.monotonic() < began + 0.8 * seconds:
-            _command(gateway, repository, "promote", str((three, two, one)[loads % 3]))
+            _run_release_command(gateway, repository, "promote", str((three, two, one)[loads % 3]))
             loads += 1
         loaded = running.get()
     told = {"steady load": steady, "swaps": swapped, f"swaps that load and unload ({loads})": loaded}
-    rows = [row for name, answers in told.items() for row in _rows(name, answers, calls, order, said)]
+    rows = [row for name, answers in told.items() for row in _make_results(name, answers, calls, order, said)]
     return [Result("swaps", swaps, "swaps", f"{took:.1f} s of load", None, "value >= 20"), *rows]
 
 
-def _rows(
-    name: str, answers: Sequence[Answer], calls: Sequence[Call], order: Sequence[int], said: Said
+def _make_results(
+    name: str, answers: Sequence[CallerAnswer], calls: Sequence[Call], order: Sequence[int], said: ReleaseAnswers
 ) -> list[Result]:
     failed = sum(answer.code != OK for answer in answers)
     mixes, farthest, seen = 0, 0.0, Counter[int]()
     for answer in answers:
         if answer.callers == "readers" and answer.code == OK:
             call = order[answer.call]
-            release, numbers = _told(calls[call], answer.response)
-            far = strangeness(release, numbers, {each: said[each][call] for each in said})
+            release, numbers = _parse_answer(calls[call], answer.response)
+            far = relative_distance(release, numbers, {each: said[each][call] for each in said})
             seen[release] += 1
             farthest = max(farthest, far)
-            mixes += far > MIXED
+            mixes += far > MAX_RELATIVE_DISTANCE
     of = ", ".join(f"{count} of release {release}" for release, count in sorted(seen.items()))
-    _say(name, **_summary(answers), farthest=round(farthest, 4))
+    _log(name, **_summarise(answers), farthest=round(farthest, 4))
     return [
         Result(f"{name}: failed requests", failed, "requests", f"{len(answers)} requests", None, "value <= 0"),
         Result(f"{name}: answers that mix releases", mixes, "answers", of, None, "value <= 0"),
     ]
 
 
-def strangeness(release: int, numbers: Numbers, said: Mapping[int, Numbers]) -> float:
+def relative_distance(release: int, numbers: Numbers, said: Mapping[int, Numbers]) -> float:
     """How far an answer is from what its release says, as a share of how far the nearest other release is from that."""
     own = said[release]
     apart = min(_distance(own, other) for number, other in said.items() if number != release)
@@ -139,36 +139,36 @@ def _distance(one: Numbers, other: Numbers) -> float:
     return float(np.linalg.norm(one - other)) if one.shape == other.shape else np.inf
 
 
-def _told(call: Call, response: bytes) -> tuple[int, Numbers]:
+def _parse_answer(call: Call, response: bytes) -> tuple[int, Numbers]:
     """The release that an answer names, and the numbers that its models made."""
-    if call.path == PROFILE:
+    if call.path == PROFILE_PATH:
         profile = GetProfileResponse.FromString(response).profile
         return profile.release, np.array(profile.embedding.values)
     ranking = RecommendResponse.FromString(response)
     return ranking.release, np.array([ranked.score for ranked in ranking.items])
 
 
-def _naming(call: Call) -> Call:
+def _request_release(call: Call) -> Call:
     """The call, with the release among the fields that it asks for."""
-    if call.path != PROFILE:
+    if call.path != PROFILE_PATH:
         return call
     request = GetProfileRequest.FromString(call.request)
     request.fields.paths.append("release")
     return Call(call.path, request.SerializeToString())
 
 
-async def _ask(address: str, calls: Sequence[Call], release: int) -> list[Numbers]:
+async def _collect_answers(address: str, calls: Sequence[Call], release: int) -> list[Numbers]:
     """What a release says to each call, while it serves alone."""
     said = []
     async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
         for call in calls:
-            named, numbers = _told(call, await channel.unary_unary(call.path, bytes, bytes)(call.request))
+            named, numbers = _parse_answer(call, await channel.unary_unary(call.path, bytes, bytes)(call.request))
             assert named == release
             said.append(numbers)
     return said
 
 
-def _writes(repository: Path, events_each: int = 5) -> list[Call]:
+def _make_writes(repository: Path, events_each: int = 5) -> list[Call]:
     """Events of some shoppers, each with an id of its own, and now and then an item of another catalogue."""
     path = release_layout.release_folder(repository, release_layout.list_releases(repository)[0]) / release_layout.ITEMS
     items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -181,28 +181,28 @@ def _writes(repository: Path, events_each: int = 5) -> list[Call]:
             for nth, item in enumerate(chance.choices(items, k=events_each))
         ]
         events = [{"shopper_id": shopper, "event": view} for view in views]
-        calls.append(Call(RECORD, RecordEventsRequest(events=events).SerializeToString()))
+        calls.append(Call(RECORD_PATH, RecordEventsRequest(events=events).SerializeToString()))
         if place % 20 == 19:
             title = chance.choice(items)["title"]
             item = {"item_id": f"ad-{place % 200}", "title": title}
-            calls.append(Call(UPSERT, UpsertItemsRequest(catalogue="ads", items=[item]).SerializeToString()))
+            calls.append(Call(UPSERT_PATH, UpsertItemsRequest(catalogue="ads", items=[item]).SerializeToString()))
     return calls
 
 
-def _kills(repository: Path, releases: list[int], kills: int) -> list[Result]:
+def _measure_kills(repository: Path, releases: list[int], kills: int) -> list[Result]:
     one, two, _ = releases
-    own = statistics.median(asyncio.run(_start_seconds(repository, two)) for _ in range(_STARTS))
-    records = [call for call in _writes(repository) if call.path == RECORD]
+    own = statistics.median(asyncio.run(_measure_start(repository, two)) for _ in range(_STARTS))
+    records = [call for call in _make_writes(repository) if call.path == RECORD_PATH]
     callers = [
-        Callers("readers", mixed(repository, 20_000), IN_FLIGHT),
-        Callers("writers", records, 1, pause=0.05),
+        CallerGroup("readers", make_mixed_calls(repository, 20_000), IN_FLIGHT),
+        CallerGroup("writers", records, 1, pause=0.05),
         # Words that nobody used before: no answer without Triton.
-        Callers("prober", searches(repository, 20_000), 1, patience=0.05),
+        CallerGroup("prober", make_search_calls(repository, 20_000), 1, patience=0.05),
     ]
     Traffic(one).write(repository)
-    with serve(repository) as gateway:
-        _command(gateway, repository, "promote", str(two))
-        running = start(gateway.address, callers, (kills + 1) * _KILL_SECONDS, DEADLINE)
+    with run_gateway(repository) as gateway:
+        _run_release_command(gateway, repository, "promote", str(two))
+        running = start_callers(gateway.address, callers, (kills + 1) * _KILL_SECONDS, DEADLINE)
         time.sleep(_SETTLING + 2.0)
         killed = []
         for _ in range(kills):
@@ -211,12 +211,12 @@ def _kills(repository: Path, releases: list[int], kills: int) -> list[Result]:
             time.sleep(_KILL_SECONDS)
         answers = running.get()
         # The release that did not serve is back too.
-        _command(gateway, repository, "rollback")
-        lost = asyncio.run(_lost(gateway.address, answers, records))
+        _run_release_command(gateway, repository, "rollback")
+        lost = asyncio.run(_count_lost(gateway.address, answers, records))
     probes = [answer for answer in answers if answer.callers == "prober" and answer.code == OK]
     recovered = [min(each.sent + each.seconds for each in probes if each.sent > death) - death for death in killed]
-    _say("kills", **_summary(answers), own_start=round(own, 2), recovered=[round(each, 2) for each in recovered])
-    hung = sum(answer.seconds > HUNG for answer in answers)
+    _log("kills", **_summarise(answers), own_start=round(own, 2), recovered=[round(each, 2) for each in recovered])
+    hung = sum(answer.seconds > HUNG_SECONDS for answer in answers)
     of = f"{len(answers)} requests, {kills} deaths"
     started = f"its own start, {own:.2f} s"
     return [
@@ -227,7 +227,7 @@ def _kills(repository: Path, releases: list[int], kills: int) -> list[Result]:
     ]  # fmt: skip
 
 
-async def _start_seconds(repository: Path, release: int) -> float:
+async def _measure_start(repository: Path, release: int) -> float:
     """How long Triton takes from nothing until it has a release loaded, with nothing else to do."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
@@ -236,7 +236,7 @@ async def _start_seconds(repository: Path, release: int) -> float:
             return time.monotonic() - began
 
 
-async def _lost(address: str, answers: Iterable[Answer], records: Sequence[Call]) -> int:
+async def _count_lost(address: str, answers: Iterable[CallerAnswer], records: Sequence[Call]) -> int:
     """Events that were accepted and that the profiles do not count."""
     accepted = Counter[str]()
     for answer in answers:
@@ -247,11 +247,11 @@ async def _lost(address: str, answers: Iterable[Answer], records: Sequence[Call]
             accepted[shopper] += RecordEventsResponse.FromString(answer.response).accepted
     async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
         lost = await count_lost_events(channel, accepted)
-    _say("events", accepted=accepted.total(), lost=lost)
+    _log("events", accepted=accepted.total(), lost=lost)
     return lost
 
 
-def _command(gateway: Gateway, repository: Path, *words: str) -> None:
+def _run_release_command(gateway: Gateway, repository: Path, *words: str) -> None:
     """`portrait release …`, as an operator calls it; returns when the gateway has switched.
 
     Raises:
@@ -262,7 +262,7 @@ def _command(gateway: Gateway, repository: Path, *words: str) -> None:
     subprocess.run([program, "release", *words, *options], check=True, stdout=subprocess.DEVNULL)
 
 
-def _summary(answers: Sequence[Answer]) -> dict[str, object]:
+def _summarise(answers: Sequence[CallerAnswer]) -> dict[str, object]:
     good = sorted(answer.seconds for answer in answers if answer.code == OK and answer.callers == "readers")
     return {
         "codes": dict(Counter(answer.code for answer in answers)),
@@ -273,7 +273,7 @@ def _summary(answers: Sequence[Answer]) -> dict[str, object]:
     }
 
 
-def _say(phase: str, **told: object) -> None:
+def _log(phase: str, **told: object) -> None:
     sys.stderr.write(json.dumps({"phase": phase, **told}) + "\n")
 
 

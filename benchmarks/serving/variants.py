@@ -17,7 +17,7 @@ _GAIN = 1.1
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
-def copy_beside(repository: Path, folder: Path, count: int) -> list[int]:
+def copy_with_variants(repository: Path, folder: Path, count: int) -> list[int]:
     """Copy the newest release of a repository and make others of it, with the numbers that follow.
 
     Args:
@@ -30,25 +30,25 @@ def copy_beside(repository: Path, folder: Path, count: int) -> list[int]:
     """
     first = release_layout.list_releases(repository)[-1]
     for model in release_layout.list_models(repository, first):
-        _copy(repository / model / str(first), folder / model / str(first))
+        _copy_tree(repository / model / str(first), folder / model / str(first))
         shutil.copy(repository / model / "config.pbtxt", folder / model)
-    _copy(release_layout.release_folder(repository, first), release_layout.release_folder(folder, first))
+    _copy_tree(release_layout.release_folder(repository, first), release_layout.release_folder(folder, first))
     numbers = [first + place for place in range(count)]
     for place, number in enumerate(numbers[1:], start=1):
-        _make(folder, first, number, _GAIN**place)
+        _make_variant(folder, first, number, _GAIN**place)
     return numbers
 
 
-def _make(repository: Path, first: int, number: int, gain: float) -> None:
+def _make_variant(repository: Path, first: int, number: int, gain: float) -> None:
     """Every graph has other weights, and the items' vectors point elsewhere."""
     source, target = release_layout.release_folder(repository, first), release_layout.release_folder(repository, number)
-    _copy(source, target)
+    _copy_tree(source, target)
     (target / release_layout.MANIFEST).unlink()
     models = release_layout.list_models(repository, first)
     for model in models:
         path = release_layout.model_file(repository, model, number)
         path.parent.mkdir()
-        onnx.save(_amplified(onnx.load(release_layout.model_file(repository, model, first)), gain), path)
+        onnx.save(_amplify(onnx.load(release_layout.model_file(repository, model, first)), gain), path)
     vectors = np.load(source / release_layout.ITEM_VECTORS)
     (target / release_layout.ITEM_VECTORS).unlink()  # a link to the first release's
     (target / release_layout.ITEM_INDEX).unlink(missing_ok=True)  # of the first release's vectors
@@ -63,7 +63,7 @@ def _make(repository: Path, first: int, number: int, gain: float) -> None:
     Manifest(**{**manifest, "release": number, "hashes": hashes, "export": told}).write(target)
 
 
-def _amplified(model: onnx.ModelProto, gain: float) -> onnx.ModelProto:
+def _amplify(model: onnx.ModelProto, gain: float) -> onnx.ModelProto:
     for weights in model.graph.initializer:
         if weights.data_type in _FLOATS and len(weights.dims) == 2:
             values = numpy_helper.to_array(weights)
@@ -71,11 +71,11 @@ def _amplified(model: onnx.ModelProto, gain: float) -> onnx.ModelProto:
     return model
 
 
-def _copy(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, copy_function=_link)
+def _copy_tree(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=_link_or_copy)
 
 
-def _link(source: str, target: str) -> None:
+def _link_or_copy(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system

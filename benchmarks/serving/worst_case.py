@@ -23,15 +23,14 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import Gateway, serve
+from benchmarks.common.gateway import NO_RESPONSE_CACHE, Gateway, run_gateway
 from benchmarks.common.targets import Result
-from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, history
-from benchmarks.serving.overload import NOT_AGAIN
+from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, make_history_requests
 from benchmarks.serving.parts import PARTS
 from portrait.features.release import layout as release_layout
 from portrait.server.release.release import Release
 
-AT_ONCE = 4
+CONCURRENT_CALLS = 4
 DEADLINE = 60.0
 SHOPPERS = 8
 _CANCELLED_AFTER = 0.1
@@ -41,7 +40,7 @@ _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 
 
 @dataclass(frozen=True)
-class Measured:
+class Figures:
     """What four requests at once took."""
 
     bytes: int
@@ -64,22 +63,25 @@ def measure(repository: Path) -> list[Result]:
     """Measure all requests, one after the other, on one gateway."""
     rows: list[Result] = []
     release = Release.load(repository, release_layout.list_releases(repository)[-1])
-    with serve(repository, *NOT_AGAIN) as gateway, grpc.insecure_channel(gateway.address, _OPTIONS) as channel:
-        world = _world(release)
+    with (
+        run_gateway(repository, *NO_RESPONSE_CACHE) as gateway,
+        grpc.insecure_channel(gateway.address, _OPTIONS) as channel,
+    ):
+        world = _make_world(release)
         for shopper in world.shoppers:
-            for request in history(world, shopper):
-                assert _ended(_call(channel, "portrait.v1.EventService/RecordEvents", request)) == "OK"
+            for request in make_history_requests(world, shopper):
+                assert _wait_for_status(_call(channel, "portrait.v1.EventService/RecordEvents", request)) == "OK"
         for method, requests in WORST_CASE_REQUESTS.items():
             for kind, make in requests.items():
-                measured = _measure(gateway, channel, method, make(world))
+                measured = _measure_request(gateway, channel, method, make(world))
                 name = f"{method.partition('/')[2]}{', ' if kind else ''}{kind}"
                 told = {**vars(measured), "codes": dict(measured.codes)}
                 sys.stderr.write(json.dumps({"request": name, **told}) + "\n")
-                rows += _rows(name, measured)
+                rows += _make_results(name, measured)
     return rows
 
 
-def _world(release: Release) -> World:
+def _make_world(release: Release) -> World:
     items = release.items[:1_000]
     interest = next(item.category_path for item in items if item.category_path)
     return World([f"dearest-{n}" for n in range(SHOPPERS)], [item.item_id for item in items], interest)
@@ -90,7 +92,7 @@ def _call(channel: grpc.Channel, method: str, request: Message) -> "grpc.CallIte
     return channel.unary_stream(f"/{method}", bytes, bytes)(request.SerializeToString(), timeout=DEADLINE)
 
 
-def _ended(call: "grpc.CallIterator[bytes]") -> str:
+def _wait_for_status(call: "grpc.CallIterator[bytes]") -> str:
     """Wait for a call; returns the name of its status."""
     with suppress(grpc.RpcError):
         for _ in call:
@@ -98,49 +100,54 @@ def _ended(call: "grpc.CallIterator[bytes]") -> str:
     return str(call.code().name)
 
 
-def _measure(gateway: Gateway, channel: grpc.Channel, method: str, request: Message) -> Measured:
-    _idle(gateway)
-    pid, before, units = gateway.process.pid, gateway.rss, _units(gateway)
-    cpu = _cpu(pid)
+def _measure_request(gateway: Gateway, channel: grpc.Channel, method: str, request: Message) -> Figures:
+    _wait_until_idle(gateway)
+    pid, before, units = gateway.process.pid, gateway.rss, _read_units(gateway)
+    cpu = _read_cpu_seconds(pid)
     stop, ready = multiprocessing.Event(), multiprocessing.Event()
-    with multiprocessing.Pool(1, _begin, (stop, ready)) as pool, ThreadPoolExecutor(AT_ONCE) as threads:
-        watched = pool.apply_async(_watch, (gateway.address, pid))
+    with (
+        multiprocessing.Pool(1, _initialise_watcher, (stop, ready)) as pool,
+        ThreadPoolExecutor(CONCURRENT_CALLS) as threads,
+    ):
+        watched = pool.apply_async(_watch_gateway, (gateway.address, pid))
         ready.wait()
         began = time.monotonic()
-        codes = Counter(threads.map(lambda _: _ended(_call(channel, method, request)), range(AT_ONCE)))
+        codes = Counter(
+            threads.map(lambda _: _wait_for_status(_call(channel, method, request)), range(CONCURRENT_CALLS))
+        )
         slowest = time.monotonic() - began
         stop.set()
         seconds, highest = watched.get()
-    cpu = _cpu(pid) - cpu
-    let_in = max(1, AT_ONCE - codes[grpc.StatusCode.RESOURCE_EXHAUSTED.name])
-    return Measured(
+    cpu = _read_cpu_seconds(pid) - cpu
+    let_in = max(1, CONCURRENT_CALLS - codes[grpc.StatusCode.RESOURCE_EXHAUSTED.name])
+    return Figures(
         request.ByteSize(),
-        (_units(gateway) - units) / let_in,
+        (_read_units(gateway) - units) / let_in,
         slowest,
         codes,
         cpu,
         (highest - before) / 2**20,
         sorted(seconds)[len(seconds) * 99 // 100],
-        _cancelled(gateway, channel, method, request),
+        _measure_cancel(gateway, channel, method, request),
     )
 
 
-def _cancelled(gateway: Gateway, channel: grpc.Channel, method: str, request: Message) -> float:
+def _measure_cancel(gateway: Gateway, channel: grpc.Channel, method: str, request: Message) -> float:
     """Seconds of work after a call was cancelled."""
-    _idle(gateway)
+    _wait_until_idle(gateway)
     call = _call(channel, method, request)
     time.sleep(_CANCELLED_AFTER)
     call.cancel()
     began = time.monotonic()
-    return max(0.0, _idle(gateway) - began)
+    return max(0.0, _wait_until_idle(gateway) - began)
 
 
-def _idle(gateway: Gateway) -> float:
+def _wait_until_idle(gateway: Gateway) -> float:
     """Wait until the gateway works no more; returns since when."""
-    since, cpu = time.monotonic(), _cpu(gateway.process.pid)
+    since, cpu = time.monotonic(), _read_cpu_seconds(gateway.process.pid)
     while time.monotonic() - since < _IDLE_SECONDS:
         time.sleep(0.02)
-        now = _cpu(gateway.process.pid)
+        now = _read_cpu_seconds(gateway.process.pid)
         if now - cpu > 0.1 * _IDLE_SECONDS:
             since, cpu = time.monotonic(), now
     return since
@@ -150,12 +157,12 @@ _stop: Event
 _ready: Event
 
 
-def _begin(stop: Event, ready: Event) -> None:
+def _initialise_watcher(stop: Event, ready: Event) -> None:
     global _stop, _ready
     _stop, _ready = stop, ready
 
 
-def _watch(address: str, pid: int) -> tuple[list[float], int]:
+def _watch_gateway(address: str, pid: int) -> tuple[list[float], int]:
     """Seconds of each health check until the end, and the highest memory."""
     seconds: list[float] = []
     highest = 0
@@ -168,27 +175,27 @@ def _watch(address: str, pid: int) -> tuple[list[float], int]:
             with suppress(grpc.RpcError):  # one that is not answered has taken all of its time
                 check(health_pb2.HealthCheckRequest(), timeout=DEADLINE)
             seconds.append(time.monotonic() - began)
-            highest = max(highest, _resident(pid))
+            highest = max(highest, _read_memory(pid))
             time.sleep(_HEALTH_PAUSE)
     return seconds, highest
 
 
-def _resident(pid: int) -> int:
+def _read_memory(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _cpu(pid: int) -> float:
+def _read_cpu_seconds(pid: int) -> float:
     """Processor seconds of a process, without its children."""
     values = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _units(gateway: Gateway) -> float:
+def _read_units(gateway: Gateway) -> float:
     """Units of all calls that have ended."""
     return sum(value for name, value in gateway.metrics().items() if name.startswith("portrait_admission_units_total"))
 
 
-def _rows(name: str, measured: Measured) -> Iterable[Result]:
+def _make_results(name: str, measured: Figures) -> Iterable[Result]:
     def row(what: str, value: float, unit: str, limit: float) -> Result:
         return Result(f"dearest {name}: {what}", value, unit, "", None, f"value <= {limit}")
 

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.campaigns import Campaign, Pairs, popularity, read_campaigns, read_pairs, split
+from benchmarks.common.campaigns import (
+    Campaign,
+    Pairs,
+    predict_by_popularity,
+    read_campaigns,
+    read_pairs,
+    split_campaigns,
+)
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.histories.statistics import RFM, STATISTICS
 from portrait.training.dataset.corpus import Corpus
@@ -18,7 +25,7 @@ from portrait.training.traits import samples
 from portrait.training.traits.head_selection import Part
 from portrait.training.traits.samples import Known
 
-NEAREST = 50
+NEAREST_PRODUCTS = 50
 """Products of a campaign that a shopper's affinity is the mean over, the nearest ones."""
 _AFFINITIES = (
     "to all products",
@@ -43,15 +50,15 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
     campaigns = read_campaigns(folder, corpus)
     pairs = read_pairs(folder, corpus)
     learnt = float(corpus.columns.time[trained.holdout.train].max())
-    parts = split(campaigns, learnt)
+    parts = split_campaigns(campaigns, learnt)
     drawn = [pairs.of([campaign.number for campaign in part]) for part in parts]
-    told = [_told(trained, campaigns, part) for part in drawn]
+    told = [_make_inputs(trained, campaigns, part) for part in drawn]
     train, validation, test = (Part(known, part.label) for known, part in zip(told, drawn, strict=True))
-    columns = _columns(trained.settings.dimension)
+    columns = _select_columns(trained.settings.dimension)
     fitted = {name: heads.fit_linear(chosen, train, validation, 0) for name, chosen in columns.items()}
     ours = min(("Portrait, affinities", "Portrait, affinities and profile"), key=lambda name: fitted[name].log_loss)
     chances = {name: heads.probabilities(each.head, test.known) for name, each in fitted.items()}
-    chances["popularity"] = popularity(campaigns, drawn[0], drawn[2])
+    chances["popularity"] = predict_by_popularity(campaigns, drawn[0], drawn[2])
     label, who = test.label, drawn[2].shopper
     shown = ("popularity", "RFM", "RFM and campaign", ours)
     return {
@@ -73,7 +80,7 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
     }
 
 
-def _told(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pairs) -> Known:
+def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pairs) -> Known:
     """Of each pair: the shopper's statistics, the affinities to the campaign, the campaign, and the profile."""
     corpus, vectors = trained.corpus, trained.index.vectors
     by_number = {campaign.number: campaign for campaign in campaigns}
@@ -86,8 +93,8 @@ def _told(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pairs) -> K
     for row, (shopper, number, profile) in enumerate(zip(pairs.shopper, pairs.campaign, known.profile, strict=True)):
         campaign = by_number[int(number)]
         near = vectors[campaign.products] @ profile
-        nearest = np.sort(near)[-NEAREST:]
-        bought = np.isin(_bought(corpus, int(shopper), campaign.start), campaign.products)
+        nearest = np.sort(near)[-NEAREST_PRODUCTS:]
+        bought = np.isin(_list_bought(corpus, int(shopper), campaign.start), campaign.products)
         affinities[row] = [
             near.mean(), nearest.mean(), np.log1p(bought.sum()), bought.mean() if len(bought) else 0.0,
             *(campaign.kind == kind for kind in "ABC"), np.log1p(len(campaign.products)),
@@ -95,14 +102,14 @@ def _told(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pairs) -> K
     return Known(known.profile, np.concatenate([known.statistics, affinities, known.profile], axis=1))
 
 
-def _bought(corpus: Corpus, shopper: int, as_of: float) -> NDArray[np.int64]:
+def _list_bought(corpus: Corpus, shopper: int, as_of: float) -> NDArray[np.int64]:
     """Items of the shopper's latest remembered events up to a moment."""
     start, end = corpus.starts[shopper : shopper + 2]
     end = start + np.searchsorted(corpus.columns.time[start:end], as_of, side="right")
     return corpus.event_item[max(start, end - MAX_REMEMBERED_EVENTS) : end]
 
 
-def _columns(dimension: int) -> dict[str, list[int]]:
+def _select_columns(dimension: int) -> dict[str, list[int]]:
     """What each model reads of what is told."""
     statistics = list(range(len(STATISTICS)))
     affinities = list(range(len(STATISTICS), len(STATISTICS) + len(_AFFINITIES)))

@@ -18,22 +18,23 @@ from portrait.training.traits import artifacts as learnt
 NAME = "traits"
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """All figures as Markdown."""
     lines = [
         "# Traits", "",
-        f"{results.origin(content['circumstances'])} Heads, their strength and their calibration are chosen on "
+        f"{results.format_origin(content['circumstances'])} "
+        "Heads, their strength and their calibration are chosen on "
         "validation, the test is read once; 95% bootstrap intervals over shoppers, paired for differences. RFM is a "
         "logistic regression on recency, frequency and monetary value, tuned and calibrated alike.",
     ]  # fmt: skip
     if shop := content.get("shop"):
-        lines += ["", "## open-ecommerce", "", *_shop_rows(shop)]
+        lines += ["", "## open-ecommerce", "", *_format_shop(shop)]
     if redeemed := content.get("campaigns"):
-        lines += ["", "## complete-journey: p(redeem | shopper, campaign)", "", *_campaign_rows(redeemed)]
+        lines += ["", "## complete-journey: p(redeem | shopper, campaign)", "", *_format_campaigns(redeemed)]
     return "\n".join(lines) + "\n"
 
 
-def _shop_rows(declared: list[dict[str, Any]]) -> list[str]:
+def _format_shop(declared: list[dict[str, Any]]) -> list[str]:
     columns = ("trait", "test", "AUC", "RFM", "AUC above RFM", "calibration error", "RFM", "Brier score", "head")
     rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for entry in declared:
@@ -42,16 +43,16 @@ def _shop_rows(declared: list[dict[str, Any]]) -> list[str]:
             continue
         test, part, head = entry["test"], entry["samples"]["test"], entry["head"]
         rows.append(
-            f"| {entry['name']} | {part['positives']:,} of {part['samples']:,} | {_figure(test['auc'])} | "
-            f"{_figure(entry['rfm']['auc'])} | {_figure(entry['auc_above_rfm'], '+.3f')} | "
-            f"{_figure(test['calibration_error'])} | {entry['rfm']['calibration_error']['value']:.3f} | "
+            f"| {entry['name']} | {part['positives']:,} of {part['samples']:,} | {_format_figure(test['auc'])} | "
+            f"{_format_figure(entry['rfm']['auc'])} | {_format_figure(entry['auc_above_rfm'], '+.3f')} | "
+            f"{_format_figure(test['calibration_error'])} | {entry['rfm']['calibration_error']['value']:.3f} | "
             f"{test['brier']['value']:.3f} | {'profile and ' if head['profile'] else ''}statistics, "
             f"{head['hidden'] or 'no'} hidden |"
         )
     return rows
 
 
-def _campaign_rows(found: dict[str, Any]) -> list[str]:
+def _format_campaigns(found: dict[str, Any]) -> list[str]:
     part = found["parts"]["test"]
     rows = [
         f"{part['pairs']:,} pairs of a household and one of {len(part['campaigns'])} campaigns, {part['redeemed']:,} "
@@ -61,18 +62,18 @@ def _campaign_rows(found: dict[str, Any]) -> list[str]:
     for name, test in found["test"].items():
         paired = found["portrait_minus_this"].get(name)
         rows.append(
-            f"| {name} | {_figure(test['auc'])} | {_figure(paired, '+.3f') if paired else ''} | "
-            f"{_figure(test['calibration_error'])} |"
+            f"| {name} | {_format_figure(test['auc'])} | {_format_figure(paired, '+.3f') if paired else ''} | "
+            f"{_format_figure(test['calibration_error'])} |"
         )
     return rows
 
 
-def _figure(row: dict[str, Any], form: str = ".3f") -> str:
+def _format_figure(row: dict[str, Any], form: str = ".3f") -> str:
     low, high = row["interval"]
     return f"{row['value']:{form}} ({low:{form}} to {high:{form}})"
 
 
-def plot(content: dict[str, Any]) -> None:
+def plot_reliability(content: dict[str, Any]) -> None:
     """Draw the reliability curves, a panel each."""
     import matplotlib
 
@@ -103,7 +104,9 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.no_campaigns and not options.shop:
         parser.error("--no-campaigns without --shop leaves nothing to measure")
-    content: dict[str, Any] = {"circumstances": results.circumstances("python -m benchmarks traits --shop SOURCE")}
+    content: dict[str, Any] = {
+        "circumstances": results.describe_circumstances("python -m benchmarks traits --shop SOURCE")
+    }
     split = ("--split", "time")
     if options.shop:
         data = steps.prepare_source(options.shop, options.work / "shop")
@@ -115,7 +118,7 @@ def main(arguments: list[str]) -> int:
         data = steps.prepare_complete_journey(options.work / "journey")
         run = steps.train_run(data, options.work / "journey-run", *split)
         content["campaigns"] = campaigns.measure(runs.load(run), complete_journey.installed())
-    results.write(NAME, json.loads(json.dumps(content, default=float)), table(content))
-    plot(content)
-    print(table(content))
+    results.write_results(NAME, json.loads(json.dumps(content, default=float)), format_report(content))
+    plot_reliability(content)
+    print(format_report(content))
     return 0

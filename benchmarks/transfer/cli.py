@@ -13,7 +13,7 @@ from benchmarks.common.data_sets import read_source
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
-from benchmarks.common.ranking.baselines import RETURNING
+from benchmarks.common.ranking.baselines import RETURNING_BASELINES
 from benchmarks.common.ranking.protocol import Task
 from benchmarks.transfer import privacy
 from portrait.training.dataset.splits import hold_out
@@ -27,39 +27,40 @@ def compare_models(trained: TrainedRun, concealed: TrainedRun) -> dict[str, dict
     task = Task(trained.corpus, trained.holdout)
     train_only = Task(trained.corpus, hold_out(trained.corpus, trained.settings.split))
     found: dict[str, dict[str, Any]] = {}
-    for baseline in RETURNING:
+    for baseline in RETURNING_BASELINES:
         settings, _, scorer = baseline.tuned(train_only)
         if trained.settings.refit:
             scorer = baseline.fitted(task, settings)
-        found[baseline.name] = ranking.model(settings, task.ranks(scorer, task.holdout.test))
+        found[baseline.name] = ranking.describe_model(settings, task.ranks(scorer, task.holdout.test))
         print(f"{baseline.name} {settings}: NDCG@10 {found[baseline.name]['measures']['NDCG@10']['value']:.4f}")
     if True:
         name = f"{ranking.PORTRAIT}, {', '.join(concealed.settings.conceal)} concealed"
-        found[name] = ranking.model(dataclasses.asdict(concealed.settings), portrait.ranks(concealed))
-    ours = ranking.model(dataclasses.asdict(trained.settings), portrait.ranks(trained))
+        found[name] = ranking.describe_model(dataclasses.asdict(concealed.settings), portrait.rank_targets(concealed))
+    ours = ranking.describe_model(dataclasses.asdict(trained.settings), portrait.rank_targets(trained))
     for other in found.values():
-        other["portrait_minus_this"] = ranking.compared(ours["ranks"], other["ranks"])
+        other["portrait_minus_this"] = ranking.compare_paired(ours["ranks"], other["ranks"])
     return found | {ranking.PORTRAIT: ours}
 
 
-def table(content: dict[str, Any]) -> str:
+def format_report(content: dict[str, Any]) -> str:
     """Ranking and probes as Markdown."""
     lines = [
         f"# Transfer and privacy: {content['data']}",
         "",
-        f"{results.origin(content['circumstances'])} Split by time; {content['targets']:,} shoppers' next item, all "
+        f"{results.format_origin(content['circumstances'])} "
+        f"Split by time; {content['targets']:,} shoppers' next item, all "
         f"{content['items']:,} items ranked, known ones among them; settings chosen on validation, models learnt from "
         f"what precedes the {'test' if content['refit'] else 'validation period'}. 95% bootstrap intervals over "
         "shoppers.",
         "",
         "## Next item",
         "",
-        *ranking.ranking_rows(content["ranking"]),
+        *ranking.format_ranking(content["ranking"]),
         "",
         "## What profiles tell",
         "",
         "Five-fold cross-validation over shoppers, each with one profile: the one before the shopper's last event. "
-        f"Values that fewer than {privacy.LEAST_SHOPPERS} shoppers declared are left out. AUC is the mean over values, "
+        f"Values that fewer than {privacy.MIN_SHOPPERS} shoppers declared are left out. AUC is the mean over values, "
         "each against the rest.",
     ]
     for attribute, rows in content["probes"].items():
@@ -67,11 +68,11 @@ def table(content: dict[str, Any]) -> str:
             "", f"### {attribute}", "",
             "| what the probe sees | probe | shoppers | accuracy | 95% interval | AUC |", "|---" * 6 + "|",
         ]  # fmt: skip
-        lines += [_row(row) for row in rows]
+        lines += [_format_row(row) for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def _row(row: dict[str, Any]) -> str:
+def _format_row(row: dict[str, Any]) -> str:
     low, high = row["interval"]
     return (
         f"| {row['sees']} | {row['probe']} | {row['shoppers']:,} | {row['accuracy']:.3f} | {low:.3f} to {high:.3f} "
@@ -89,14 +90,14 @@ def main(arguments: list[str]) -> int:
     )
     options = parser.parse_args(arguments)
     work = options.work or steps.work_folder(options.source)
-    where = results.circumstances("python -m benchmarks transfer SOURCE")
+    where = results.describe_circumstances("python -m benchmarks transfer SOURCE")
     data = steps.prepare_source(options.source, work / "data")
     split = ("--split", "time")
     trained = runs.load(options.run or steps.train_run(data, work / "quick", *split))
     concealed = runs.load(
         options.concealed or steps.train_run(data, work / "concealed", *split, "--conceal", "gender,age_band")
     )
-    _require_alike(trained, concealed)
+    _require_same_settings(trained, concealed)
     probes = privacy.measure(data, trained, concealed)
     ranked = compare_models(trained, concealed)
     content = {
@@ -110,12 +111,12 @@ def main(arguments: list[str]) -> int:
         },
         "probes": probes,
     }
-    results.write(f"transfer-{content['data']}", content, table(content))
-    print(table(content))
+    results.write_results(f"transfer-{content['data']}", content, format_report(content))
+    print(format_report(content))
     return 0
 
 
-def _require_alike(trained: TrainedRun, concealed: TrainedRun) -> None:
+def _require_same_settings(trained: TrainedRun, concealed: TrainedRun) -> None:
     if trained.settings.split is not Split.TIME or trained.settings.conceal:
         raise BenchmarkError(f"{trained.folder} must be trained with --split time and without --conceal")
     if not concealed.settings.conceal:

@@ -16,23 +16,27 @@ from portrait.training.encoders.retrieval import Vectors, encode_targets
 from portrait.training.enums import Attribute
 from portrait.training.run.run import TrainedRun
 
-LEAST_SHOPPERS = 60
+MIN_SHOPPERS = 60
 _ATTRIBUTES = (Attribute.GENDER, Attribute.AGE_BAND)
-_PROFILE_PROBES = {"linear": probes.linear, "radial kernel": probes.kernel, "boosted trees": probes.boosting}
+_PROFILE_PROBES = {
+    "linear": probes.make_linear,
+    "radial kernel": probes.make_kernel,
+    "boosted trees": probes.make_boosting,
+}
 
 
 def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, list[dict[str, Any]]]:
     """Rows of probes for each attribute."""
     corpus = trained.corpus
     values = conceal.declared(data, corpus, _ATTRIBUTES)
-    ours = encode_targets(trained.model, trained.cache, corpus, _last_with_item(corpus))
+    ours = encode_targets(trained.model, trained.cache, corpus, _find_last_events(corpus))
     targets = ours.targets  # those with an earlier event
     values = values[:, corpus.event_shopper[targets]]
     everyone = np.ones(len(targets), dtype=bool)
     seen: list[tuple[str, NDArray[np.float32], NDArray[np.bool_]]] = [("profile", ours.profiles, everyone)]
     if concealed is not None:
         half = np.random.default_rng(probes.SEED).random(len(targets)) < 0.5
-        hidden = _concealed_by_others(data, trained, concealed, ours, half)
+        hidden = _conceal_by_others(data, trained, concealed, ours, half)
         seen += [
             ("concealed profile", encode_targets(concealed.model, concealed.cache, corpus, targets).profiles, everyone),
             ("profile of half of the shoppers", ours.profiles, half),
@@ -41,13 +45,13 @@ def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> di
     histories = Task(corpus, trained.holdout).histories(targets)
     found: dict[str, list[dict[str, Any]]] = {}
     for attribute, value in zip(_ATTRIBUTES, values, strict=True):
-        counted = np.isin(value, np.flatnonzero(np.bincount(value[value >= 0]) >= LEAST_SHOPPERS))
+        counted = np.isin(value, np.flatnonzero(np.bincount(value[value >= 0]) >= MIN_SHOPPERS))
         places = np.flatnonzero(counted)
         rows: list[tuple[str, str, probes.Probe, Any, NDArray[np.int64]]] = [
-            ("nothing", "majority", probes.majority, np.zeros((len(places), 1)), places),
-            ("all events", "TF-IDF, linear", probes.words, [histories[place] for place in places], places),
+            ("nothing", "majority", probes.make_majority, np.zeros((len(places), 1)), places),
+            ("all events", "TF-IDF, linear", probes.make_tfidf, [histories[place] for place in places], places),
             (
-                "the events of the profile", "TF-IDF, linear", probes.words,
+                "the events of the profile", "TF-IDF, linear", probes.make_tfidf,
                 [histories[place][-MAX_ENCODED_EVENTS:] for place in places], places,
             ),
         ]  # fmt: skip
@@ -55,20 +59,20 @@ def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> di
             chosen = np.flatnonzero(counted & among)
             rows += [(sees, name, probe, vectors[chosen], chosen) for name, probe in _PROFILE_PROBES.items()]
         found[attribute] = [
-            {"sees": sees, "probe": name, **probes.probed(probe, features, value[chosen])}
+            {"sees": sees, "probe": name, **probes.measure_probe(probe, features, value[chosen])}
             for sees, name, probe, features, chosen in rows
         ]
     return found
 
 
-def _last_with_item(corpus: Corpus) -> NDArray[np.int64]:
+def _find_last_events(corpus: Corpus) -> NDArray[np.int64]:
     """Each shopper's last event that carries an item, ascending."""
     events = np.flatnonzero(corpus.event_item != NO_ITEM)
     shopper = corpus.event_shopper[events]
     return events[np.append(shopper[1:] != shopper[:-1], True)]
 
 
-def _concealed_by_others(
+def _conceal_by_others(
     data: Path, trained: TrainedRun, concealed: TrainedRun, ours: Vectors, half: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Profiles after a concealment that is fitted, as in training, on the shoppers outside of one half."""

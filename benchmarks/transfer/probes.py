@@ -24,33 +24,35 @@ Probe = Callable[[], Any]
 """Makes an untrained classifier."""
 
 
-def majority() -> Any:
+def make_majority() -> Any:
     """The value that most training shoppers declared."""
     return DummyClassifier(strategy="prior")
 
 
-def words() -> Any:
+def make_tfidf() -> Any:
     """Logistic regression over the TF-IDF of a shopper's items."""
     return make_pipeline(TfidfVectorizer(analyzer=list), LogisticRegression(max_iter=2000))
 
 
-def linear() -> Any:
+def make_linear() -> Any:
     """Logistic regression over profiles; how much it is held back is chosen inside the training folds."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return GridSearchCV(model, {"logisticregression__C": _STRENGTHS}, cv=3, scoring="neg_log_loss")
 
 
-def boosting() -> Any:
+def make_boosting() -> Any:
     """Gradient-boosted trees over profiles."""
     return HistGradientBoostingClassifier(max_iter=100, learning_rate=0.05, max_leaf_nodes=8, random_state=SEED)
 
 
-def kernel() -> Any:
+def make_kernel() -> Any:
     """A support vector machine with a radial kernel over profiles."""
     return make_pipeline(StandardScaler(), SVC(probability=False, random_state=SEED))
 
 
-def probed(probe: Probe, features: Sequence[Any] | NDArray[np.float32], values: NDArray[np.int64]) -> dict[str, Any]:
+def measure_probe(
+    probe: Probe, features: Sequence[Any] | NDArray[np.float32], values: NDArray[np.int64]
+) -> dict[str, Any]:
     """Accuracy with its 95% bootstrap interval, and the area under the ROC curve (one value against the rest, mean).
 
     Args:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.table import BENCHMARKS
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "clients", "benchmarks/results")
 PAGES = sorted(
@@ -20,6 +22,8 @@ CURRENT_PAGES = [page for page in PAGES if page.name != "CHANGELOG.md" and "resu
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?:`|^\$ )portrait ([a-z][a-z-]*)", re.MULTILINE)
+TARGET = re.compile(r"(?:`|^\$ )make ([a-z][a-z-]*)", re.MULTILINE)
+BENCHMARK = re.compile(r"python -m benchmarks ([a-z][\w.-]*)")
 FILE = re.compile(
     r"`((?:clients|docs|export|features|model_repository|reporting|server|tests|training)/[\w./-]+\.\w+)`"
 )
@@ -62,11 +66,14 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
-def test_commands_and_files_of_a_page_exist(page: Path) -> None:
+def test_commands_targets_benchmarks_and_files_of_a_page_exist(page: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     commands = set(project["entry-points"]["portrait.commands"])
     text = page.read_text(encoding="utf-8")
     assert set(COMMAND.findall(text)) <= commands
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(TARGET.findall(text)) <= targets
+    assert set(BENCHMARK.findall(text)) <= set(BENCHMARKS)
     assert [file for file in FILE.findall(text) if not (ROOT / file).exists()] == []
 
 

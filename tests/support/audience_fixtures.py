@@ -20,15 +20,15 @@ DIMENSION = 4
 DESCRIPTION = Description(7, 1, "", 0, DIMENSION, list(TRAITS), [], 0, 0, 0)
 
 
-def interest(path: tuple[str, ...], weight: float, *, inferred: bool = False) -> Interest:
+def make_interest(path: tuple[str, ...], weight: float, *, inferred: bool = False) -> Interest:
     return Interest(path, weight, 0.5, (), weight, weight, None, None, None, inferred)
 
 
-def value(tier: Tier, segment: Segment, scores: tuple[int, int, int | None]) -> Value:
+def make_value(tier: Tier, segment: Segment, scores: tuple[int, int, int | None]) -> Value:
     return Value(tier, segment, 1.0, 1, None, *scores, 90.0, 1.0, (), NOW)
 
 
-def profile(
+def make_profile(
     interests: Sequence[Interest] = (),
     worth: Value | None = None,
     traits: Mapping[str, float | None] | None = None,
@@ -45,7 +45,7 @@ def profile(
     )
 
 
-def table(
+def write_table(
     profiles: Mapping[str, Profile], folder: Path, description: Description = DESCRIPTION, snapshot: int = 1
 ) -> ShopperTable:
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from portrait.client import cli
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandResult:
     """A command that has ended by itself; one that raises anything else raises it in the test."""
 
     code: int
@@ -18,7 +18,7 @@ class Ended:
     stderr: str
 
 
-def portrait(*arguments: object) -> Ended:
+def run_portrait(*arguments: object) -> CommandResult:
     """Run a command line."""
     code: object = 0
     with (
@@ -37,4 +37,4 @@ def portrait(*arguments: object) -> Ended:
         for stream in (stdout, stderr):
             stream.seek(0)
             written.append(stream.read())
-    return Ended(code if isinstance(code, int) else int(bool(code)), *written)
+    return CommandResult(code if isinstance(code, int) else int(bool(code)), *written)

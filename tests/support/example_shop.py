@@ -64,17 +64,17 @@ POPULATION = Population(
 )  # fmt: skip
 
 
-def item(event: Event) -> Item | None:
+def find_item(event: Event) -> Item | None:
     """The item of an event."""
     return _BY_ID.get(event.item_id or "")
 
 
-def did(event_id: str, kind: EventType, item_id: str | None = None, days: float = 0.0, **more: Any) -> Event:
+def past_event(event_id: str, kind: EventType, item_id: str | None = None, days: float = 0.0, **more: Any) -> Event:
     """An event so many days before now."""
     return Event(event_id, kind, NOW - timedelta(days=days), item_id, **more)
 
 
-def release(population: Population | None = POPULATION) -> Release:
+def make_release(population: Population | None = POPULATION) -> Release:
     """A release of the shop: who had a coffee, or a desk lamp, goes on to a spade."""
     starts, spade = np.array([0, 1, 1, 2, 2, 2, 2, 2]), np.array([6, 6], dtype=np.int32)
     rest: dict[str, Any] = {

@@ -32,7 +32,9 @@ _READY_SECONDS = 60.0
 _END_SECONDS = 40.0
 _LOG_SECONDS = 30.0
 _POLL_SECONDS = 0.01
-_TABULATE = "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
+_BUILD_AUDIENCE_TABLE = (
+    "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
+)
 
 
 @dataclass
@@ -182,11 +184,11 @@ def run_gateway(
         reader.join()
 
 
-def tabulate(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:
+def build_audience_table(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:
     """Run `portrait build-audience-table`; returns the last line of its log."""
     done = subprocess.run(
         [
-            *(sys.executable, "-c", _TABULATE, "--repository", str(repository)),
+            *(sys.executable, "-c", _BUILD_AUDIENCE_TABLE, "--repository", str(repository)),
             *("--state", str(folder / "portrait.db"), "--audiences", str(folder / "audiences")),
             *("--triton-log", str(folder / "audience-table.log"), *arguments),
         ],

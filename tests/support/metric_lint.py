@@ -31,13 +31,13 @@ GAUGES = {
 """Metrics that may go down. All others only grow, and are counters or histograms."""
 
 
-def gauges(text: str) -> set[str]:
+def list_gauges(text: str) -> set[str]:
     """Names of the gauges in a text of metrics, without the times at which counters were made."""
     shown = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ") and line.endswith(" gauge")}
     return {name for name in shown if not name.endswith("_created")}
 
 
-def lint(text: str) -> str:
+def lint_metrics(text: str) -> str:
     """Return what `promtool check metrics` finds; empty if nothing. Skips the test where there is no promtool."""
     if shutil.which("promtool") is None:
         pytest.skip("there is no promtool: it comes with the package `prometheus`")

@@ -10,7 +10,7 @@ from portrait.training.prepare.report import Report
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """A data set and its report."""
 
     report: Report
@@ -26,9 +26,9 @@ class Prepared:
 
 
 class Prepare(Protocol):
-    """The fixture `prepared`."""
+    """The fixture `prepare_log`."""
 
-    def __call__(self, path: Path, source: str = "events") -> Prepared: ...
+    def __call__(self, path: Path, source: str = "events") -> PreparedData: ...
 
 
 class WriteLog(Protocol):

@@ -27,7 +27,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(disk: Path) -> None:
+def fill_disk(disk: Path) -> None:
     """Leave no byte free."""
     with (disk / _FILLER).open("ab", buffering=0) as file:
         try:
@@ -37,6 +37,6 @@ def fill(disk: Path) -> None:
             return
 
 
-def make_room(disk: Path) -> None:
+def free_disk(disk: Path) -> None:
     """Undo `fill`."""
     (disk / _FILLER).unlink()

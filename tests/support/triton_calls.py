@@ -74,7 +74,7 @@ async def infer(
     return {name: answer.as_numpy(name) for name in OUTPUTS[model]}
 
 
-def expected(repository: Path, model: str, release: int, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+def run_in_process(repository: Path, model: str, release: int, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
     """Outputs of a model's graph, computed in this process."""
     session = onnxruntime.InferenceSession(
         str(model_file(repository, model, release)), providers=["CPUExecutionProvider"]

@@ -16,18 +16,18 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from benchmarks.common.contract import methods, path_of
-from benchmarks.common.fuzzing.http2 import PREFACE, Headers, Sent
+from benchmarks.common.contract import list_unary_methods, method_path
+from benchmarks.common.fuzzing.http2 import PREFACE, Headers, StreamInput
 from benchmarks.common.load.generator import Call
 
 Chance = random.Random
 
-_DATA_BYTES = 2_000
+_MAX_DATA_BYTES = 2_000
 """Of one stream at most: all streams of a connection fit into the window that it begins with."""
-_METHODS = [path_of(method) for method in methods()]
+_METHODS = [method_path(method) for method in list_unary_methods()]
 
 
-def _headers(path: str, *more: tuple[str, str], content_type: str = "application/grpc") -> Headers:
+def _make_headers(path: str, *more: tuple[str, str], content_type: str = "application/grpc") -> Headers:
     return [
         (":method", "POST"),
         (":scheme", "http"),
@@ -39,21 +39,21 @@ def _headers(path: str, *more: tuple[str, str], content_type: str = "application
     ]
 
 
-def _framed(message: bytes, flag: int = 0, length: int | None = None) -> bytes:
+def _frame_message(message: bytes, flag: int = 0, length: int | None = None) -> bytes:
     """A message with gRPC's prefix: whether it is compressed, and its length."""
     return struct.pack(">BI", flag, len(message) if length is None else length) + message
 
 
-def _some_bytes(chance: Chance) -> bytes:
-    return chance.randbytes(chance.choice((0, 1, 2, 5, 30, 300, _DATA_BYTES - 5)))
+def _draw_bytes(chance: Chance) -> bytes:
+    return chance.randbytes(chance.choice((0, 1, 2, 5, 30, 300, _MAX_DATA_BYTES - 5)))
 
 
-def random_message(chance: Chance, call: Call) -> Sent:
+def random_message(chance: Chance, call: Call) -> StreamInput:
     """Bytes that are no message."""
-    return Sent(_headers(call.path), _framed(_some_bytes(chance)))
+    return StreamInput(_make_headers(call.path), _frame_message(_draw_bytes(chance)))
 
 
-def random_fields(chance: Chance, call: Call) -> Sent:
+def random_fields(chance: Chance, call: Call) -> StreamInput:
     """Fields of any number and wire type, each well formed."""
     message = b""
     while len(message) < chance.randrange(1, 200):
@@ -67,12 +67,12 @@ def random_fields(chance: Chance, call: Call) -> Sent:
                 message += bytes([len(value)]) + value
             case _:
                 message += chance.randbytes(8 if kind == 1 else 4)
-    return Sent(_headers(call.path), _framed(message[: _DATA_BYTES - 5]))
+    return StreamInput(_make_headers(call.path), _frame_message(message[: _MAX_DATA_BYTES - 5]))
 
 
-def damaged_message(chance: Chance, call: Call) -> Sent:
+def damaged_message(chance: Chance, call: Call) -> StreamInput:
     """A good request with some bytes changed, taken out, or doubled."""
-    message = bytearray(call.request[: _DATA_BYTES - 100])
+    message = bytearray(call.request[: _MAX_DATA_BYTES - 100])
     for _ in range(chance.randrange(1, 5)):
         place = chance.randrange(len(message) + 1)
         match chance.randrange(3):
@@ -82,81 +82,85 @@ def damaged_message(chance: Chance, call: Call) -> Sent:
                 del message[place : place + chance.randrange(20)]
             case _:
                 message[place:place] = message[place : place + chance.randrange(20)]
-    return Sent(_headers(call.path), _framed(bytes(message)))
+    return StreamInput(_make_headers(call.path), _frame_message(bytes(message)))
 
 
-def other_message(chance: Chance, call: Call) -> Sent:
+def other_message(chance: Chance, call: Call) -> StreamInput:
     """A request of one method sent to another."""
-    return Sent(_headers(chance.choice(_METHODS)), _framed(call.request[: _DATA_BYTES - 5]))
+    return StreamInput(_make_headers(chance.choice(_METHODS)), _frame_message(call.request[: _MAX_DATA_BYTES - 5]))
 
 
-def wrong_length(chance: Chance, call: Call) -> Sent:
+def wrong_length(chance: Chance, call: Call) -> StreamInput:
     """A message that is shorter or longer than its prefix says."""
-    message = call.request[: _DATA_BYTES - 5]
-    return Sent(_headers(call.path), _framed(message, length=chance.randrange(2 * len(message) + 1)))
+    message = call.request[: _MAX_DATA_BYTES - 5]
+    return StreamInput(_make_headers(call.path), _frame_message(message, length=chance.randrange(2 * len(message) + 1)))
 
 
-def oversized(chance: Chance, call: Call) -> Sent:
+def oversized(chance: Chance, call: Call) -> StreamInput:
     """A message that says that it is longer than any may be."""
-    return Sent(_headers(call.path), _framed(_some_bytes(chance), length=chance.randrange(2**23 + 1, 2**32)))
+    return StreamInput(
+        _make_headers(call.path), _frame_message(_draw_bytes(chance), length=chance.randrange(2**23 + 1, 2**32))
+    )
 
 
-def cut_prefix(chance: Chance, call: Call) -> Sent:
+def cut_prefix(chance: Chance, call: Call) -> StreamInput:
     """Less than a message's prefix, or nothing at all."""
-    return Sent(_headers(call.path), _framed(b"")[: chance.randrange(5)])
+    return StreamInput(_make_headers(call.path), _frame_message(b"")[: chance.randrange(5)])
 
 
-def several_messages(chance: Chance, call: Call) -> Sent:
+def several_messages(chance: Chance, call: Call) -> StreamInput:
     """More than one message to a method that takes one."""
-    return Sent(_headers(call.path), _framed(call.request[:300]) * chance.randrange(2, 5))
+    return StreamInput(_make_headers(call.path), _frame_message(call.request[:300]) * chance.randrange(2, 5))
 
 
-def compressed(chance: Chance, call: Call) -> Sent:
+def compressed(chance: Chance, call: Call) -> StreamInput:
     """Flags of compression without it, encodings that there are not, bytes that don't unpack."""
     encodings = ("gzip", "deflate", "identity", "snappy", "")
     more = [("grpc-encoding", chance.choice(encodings))] if chance.random() < 0.7 else []
-    return Sent(_headers(call.path, *more), _framed(_some_bytes(chance), flag=chance.choice((1, 2, 255))))
+    return StreamInput(
+        _make_headers(call.path, *more), _frame_message(_draw_bytes(chance), flag=chance.choice((1, 2, 255)))
+    )
 
 
-def wrong_content_type(chance: Chance, call: Call) -> Sent:
+def wrong_content_type(chance: Chance, call: Call) -> StreamInput:
     """Not gRPC's."""
     kinds = ("application/json", "text/html", "application/grpc+json", "application/grpc-web", "", "\x7f" * 100)
-    return Sent(_headers(call.path, content_type=chance.choice(kinds)), _framed(call.request[:300]))
+    return StreamInput(_make_headers(call.path, content_type=chance.choice(kinds)), _frame_message(call.request[:300]))
 
 
-def unknown_method(chance: Chance, call: Call) -> Sent:
+def unknown_method(chance: Chance, call: Call) -> StreamInput:
     """A path that there is not."""
     parts = (call.path, "/", "//", "*", "", "/portrait.v1.ProfileService/", "?a=b", "/../../etc/passwd", "%00", "\x01")
-    return Sent(_headers(chance.choice(parts) + chance.choice(parts)), _framed(call.request[:300]))
+    return StreamInput(_make_headers(chance.choice(parts) + chance.choice(parts)), _frame_message(call.request[:300]))
 
 
-def wrong_method(chance: Chance, call: Call) -> Sent:
+def wrong_method(chance: Chance, call: Call) -> StreamInput:
     """Another HTTP method than POST."""
-    headers = [(":method", chance.choice(("GET", "PUT", "DELETE", "TRACE", ""))), *_headers(call.path)[1:]]
-    return Sent(headers, _framed(call.request[:300]))
+    headers = [(":method", chance.choice(("GET", "PUT", "DELETE", "TRACE", ""))), *_make_headers(call.path)[1:]]
+    return StreamInput(headers, _frame_message(call.request[:300]))
 
 
-def strange_metadata(chance: Chance, call: Call) -> Sent:
+def strange_metadata(chance: Chance, call: Call) -> StreamInput:
     """Deadlines that are none, ids of any bytes, binary values that are not base64, long values."""
     values = ("", "abc", "0n", "-1S", "99999999999H", "1S1S", "\x00", "x" * 1000, "é", "batch", "=")
     keys = ("grpc-timeout", "x-request-id", "x-priority", "x-caller", "x-any-bin", "grpc-trace-bin", "Upper-Case", "")
     more = [(chance.choice(keys), chance.choice(values)) for _ in range(chance.randrange(1, 4))]
-    return Sent(_headers(call.path, *more), _framed(call.request[: _DATA_BYTES // 2]))
+    return StreamInput(_make_headers(call.path, *more), _frame_message(call.request[: _MAX_DATA_BYTES // 2]))
 
 
-def missing_headers(chance: Chance, call: Call) -> Sent:
+def missing_headers(chance: Chance, call: Call) -> StreamInput:
     """Without some of what every request has."""
-    headers = [each for each in _headers(call.path) if chance.random() < 0.7]
-    return Sent(headers or [(":path", call.path)], _framed(call.request[:300]))
+    headers = [each for each in _make_headers(call.path) if chance.random() < 0.7]
+    return StreamInput(headers or [(":path", call.path)], _frame_message(call.request[:300]))
 
 
-def left_midway(chance: Chance, call: Call) -> Sent:
+def left_midway(chance: Chance, call: Call) -> StreamInput:
     """A stream that is reset before its message is whole, or right after."""
-    message = _framed(call.request[: _DATA_BYTES - 5])
-    return Sent(_headers(call.path), message[: chance.randrange(len(message) + 1)], reset=True)
+    message = _frame_message(call.request[: _MAX_DATA_BYTES - 5])
+    return StreamInput(_make_headers(call.path), message[: chance.randrange(len(message) + 1)], reset=True)
 
 
-STREAMS: Sequence[Callable[[Chance, Call], Sent]] = (
+STREAM_INPUTS: Sequence[Callable[[Chance, Call], StreamInput]] = (
     random_message,
     random_fields,
     damaged_message,
@@ -203,10 +207,10 @@ def cut_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
     # Headers as literals, so that no encoder is needed: RFC 7541, 6.2.2.
     block = b"".join(
         b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-        for name, value in _headers(call.path)
+        for name, value in _make_headers(call.path)
     )
     whole = PREFACE + SettingsFrame(0).serialize() + HeadersFrame(1, block, flags=["END_HEADERS"]).serialize()
-    whole += DataFrame(1, _framed(call.request[:_DATA_BYTES]), flags=["END_STREAM"]).serialize()
+    whole += DataFrame(1, _frame_message(call.request[:_MAX_DATA_BYTES]), flags=["END_STREAM"]).serialize()
     return bytes(whole[: chance.randrange(len(whole))])
 
 
@@ -247,7 +251,7 @@ def many_resets(chance: Chance, calls: Sequence[Call]) -> bytes:
     return PREFACE + SettingsFrame(0).serialize() + b"".join(pairs)
 
 
-CONNECTIONS: Sequence[Callable[[Chance, Sequence[Call]], bytes]] = (
+CONNECTION_INPUTS: Sequence[Callable[[Chance, Sequence[Call]], bytes]] = (
     no_http2,
     random_frames,
     cut_frames,

@@ -8,22 +8,22 @@ from functools import partial
 
 import grpc
 
-from benchmarks.common.fuzzing.bad_input import CONNECTIONS, STREAMS, Chance
-from benchmarks.common.fuzzing.http2 import End, Sent, exchange, throw
+from benchmarks.common.fuzzing.bad_input import CONNECTION_INPUTS, STREAM_INPUTS, Chance
+from benchmarks.common.fuzzing.http2 import StreamEnd, StreamInput, send_bytes, send_streams
 from benchmarks.common.load.generator import Call
 from portrait.client.channels import proxy_options
 
-BLOCK = 1_000
-CONNECTED = 32
+BLOCK_INPUTS = 1_000
+MAX_CONNECTIONS = 32
 """Connections at a time. gRPC keeps a peer that breaks the protocol waiting for up to a second."""
-TOGETHER = 20
+STREAMS_PER_CONNECTION = 20
 """Streams of one connection."""
-WHOLE_CONNECTIONS = 0.6
+CONNECTION_SHARE = 0.6
 """Share of the connections that are one input: about a fifteenth of the inputs."""
-SECONDS = 10.0
+MAX_SECONDS = 10.0
 """In which everything ends; else it hangs."""
 
-TRANSPORT = (
+TRANSPORT_ERRORS = (
     "Error parsing ",
     "Illegal header ",
     "Metadata keys cannot",
@@ -34,8 +34,8 @@ TRANSPORT = (
 HTTP/2 or gRPC forbid, and for a compressed message without encoding or of bytes that don't unpack, where gRPC's own
 specification asks for it (https://github.com/grpc/grpc/blob/master/doc/compression.md)."""
 
-_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
-_FAULTS = {grpc.StatusCode.INTERNAL.value[0], grpc.StatusCode.UNKNOWN.value[0]}
+_STATUS_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+_FAULT_STATUSES = {grpc.StatusCode.INTERNAL.value[0], grpc.StatusCode.UNKNOWN.value[0]}
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Report:
     failed_calls: int = 0
 
 
-def fuzz(
+def send_bad_inputs(
     address: str, calls: Sequence[Call], inputs: int, seed: int, *, between: Callable[[], None] = lambda: None
 ) -> Report:
     """Send bad inputs to a gateway.
@@ -63,57 +63,57 @@ def fuzz(
         between: called after each block.
     """
     chance, report = Chance(seed), Report()
-    with grpc.insecure_channel(address, proxy_options(address)) as channel, ThreadPoolExecutor(CONNECTED) as pool:
-        for start in range(0, inputs, BLOCK):
-            block = list(_block(chance, calls, min(BLOCK, inputs - start)))
+    with grpc.insecure_channel(address, proxy_options(address)) as channel, ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
+        for start in range(0, inputs, BLOCK_INPUTS):
+            block = list(_make_block(chance, calls, min(BLOCK_INPUTS, inputs - start)))
             for ends in pool.map(lambda send: send(address), block):
                 for kind, end in ends:
-                    _count(kind, end, report)
-            _good_call(channel, chance.choice(calls), report)
+                    _count_end(kind, end, report)
+            _make_good_call(channel, chance.choice(calls), report)
             between()
     return report
 
 
-Ends = list[tuple[str, End]]
+Ends = list[tuple[str, StreamEnd]]
 """Kind of input and how it ended."""
 
 
-def _block(chance: Chance, calls: Sequence[Call], inputs: int) -> Iterator[Callable[[str], Ends]]:
+def _make_block(chance: Chance, calls: Sequence[Call], inputs: int) -> Iterator[Callable[[str], Ends]]:
     """Connections that together bring so many inputs; each is to be called with the address."""
     while inputs > 0:
-        if chance.random() < WHOLE_CONNECTIONS:
-            make = chance.choice(CONNECTIONS)
-            yield partial(_throw, make.__name__, make(chance, calls))
+        if chance.random() < CONNECTION_SHARE:
+            make = chance.choice(CONNECTION_INPUTS)
+            yield partial(_send_connection, make.__name__, make(chance, calls))
             inputs -= 1
         else:
-            kinds = [chance.choice(STREAMS) for _ in range(min(inputs, TOGETHER))]
+            kinds = [chance.choice(STREAM_INPUTS) for _ in range(min(inputs, STREAMS_PER_CONNECTION))]
             yield partial(
-                _exchange, [kind.__name__ for kind in kinds], [kind(chance, chance.choice(calls)) for kind in kinds]
+                _send_streams, [kind.__name__ for kind in kinds], [kind(chance, chance.choice(calls)) for kind in kinds]
             )
             inputs -= len(kinds)
 
 
-def _throw(kind: str, sent: bytes, address: str) -> Ends:
-    return [(kind, throw(address, sent, SECONDS))]
+def _send_connection(kind: str, sent: bytes, address: str) -> Ends:
+    return [(kind, send_bytes(address, sent, MAX_SECONDS))]
 
 
-def _exchange(kinds: list[str], sent: list[Sent], address: str) -> Ends:
-    return list(zip(kinds, exchange(address, sent, SECONDS), strict=True))
+def _send_streams(kinds: list[str], sent: list[StreamInput], address: str) -> Ends:
+    return list(zip(kinds, send_streams(address, sent, MAX_SECONDS), strict=True))
 
 
-def _count(kind: str, end: End, report: Report) -> None:
-    told = end.how if end.status is None else _NAMES.get(end.status, str(end.status))
-    if end.message.startswith(TRANSPORT):
+def _count_end(kind: str, end: StreamEnd, report: Report) -> None:
+    told = end.how if end.status is None else _STATUS_NAMES.get(end.status, str(end.status))
+    if end.message.startswith(TRANSPORT_ERRORS):
         report.ends[f"{kind}: {told} from gRPC's transport"] += 1
         return
     report.ends[f"{kind}: {told}"] += 1
-    if end.how == "hung" or end.status in _FAULTS or "Traceback" in end.message:
+    if end.how == "hung" or end.status in _FAULT_STATUSES or "Traceback" in end.message:
         report.faults.append(f"{kind}: {told} {end.message[:200]}")
 
 
-def _good_call(channel: grpc.Channel, call: Call, report: Report) -> None:
+def _make_good_call(channel: grpc.Channel, call: Call, report: Report) -> None:
     report.good_calls += 1
     try:
-        channel.unary_unary(call.path, None, None)(call.request, timeout=SECONDS, wait_for_ready=True)
+        channel.unary_unary(call.path, None, None)(call.request, timeout=MAX_SECONDS, wait_for_ready=True)
     except grpc.RpcError:
         report.failed_calls += 1

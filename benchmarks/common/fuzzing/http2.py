@@ -18,7 +18,7 @@ Headers = Sequence[tuple[str, str]]
 
 
 @dataclass
-class End:
+class StreamEnd:
     """How a stream, or a connection, ended."""
 
     how: str = "hung"
@@ -32,7 +32,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class StreamInput:
     """What goes over one stream."""
 
     headers: Headers
@@ -41,7 +41,7 @@ class Sent:
     """Leave the stream right after, with RST_STREAM, instead of ending it."""
 
 
-def exchange(address: str, streams: Sequence[Sent], seconds: float) -> list[End]:
+def send_streams(address: str, streams: Sequence[StreamInput], seconds: float) -> list[StreamEnd]:
     """Send all streams over one connection at once, then wait until each has ended.
 
     Args:
@@ -49,20 +49,20 @@ def exchange(address: str, streams: Sequence[Sent], seconds: float) -> list[End]
         streams: together within the 65,535 bytes that a server takes at first.
         seconds: to wait, at most.
     """
-    ends = [End("left") if sent.reset else End() for sent in streams]
+    ends = [StreamEnd("left") if sent.reset else StreamEnd() for sent in streams]
     with _connect(address, seconds) as connection:
         encoder = Encoder()
         out = PREFACE + SettingsFrame(0).serialize()
         for place, sent in enumerate(streams):
-            out += _stream(encoder, 2 * place + 1, sent)
+            out += _encode_stream(encoder, 2 * place + 1, sent)
         if not _send(connection, out):
-            return [end if end.how == "left" else End("closed") for end in ends]
+            return [end if end.how == "left" else StreamEnd("closed") for end in ends]
         waiting = {2 * place + 1: end for place, end in enumerate(ends) if end.how == "hung"}
-        _read(connection, waiting, time.monotonic() + seconds)
+        _read_frames(connection, waiting, time.monotonic() + seconds)
     return ends
 
 
-def throw(address: str, sent: bytes, seconds: float) -> End:
+def send_bytes(address: str, sent: bytes, seconds: float) -> StreamEnd:
     """Send bytes and no more, and wait until the connection is closed.
 
     Args:
@@ -72,16 +72,16 @@ def throw(address: str, sent: bytes, seconds: float) -> End:
     """
     with _connect(address, seconds) as connection:
         if not _send(connection, sent):
-            return End("closed")
+            return StreamEnd("closed")
         try:
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(_READ_BYTES):
                 pass
         except TimeoutError:
-            return End("hung")
+            return StreamEnd("hung")
         except OSError:
             pass
-    return End("closed")
+    return StreamEnd("closed")
 
 
 def _connect(address: str, seconds: float) -> socket.socket:
@@ -102,14 +102,14 @@ def _send(connection: socket.socket, sent: bytes) -> bool:
     return True
 
 
-def _stream(encoder: Encoder, number: int, sent: Sent) -> bytes:
+def _encode_stream(encoder: Encoder, number: int, sent: StreamInput) -> bytes:
     headers = HeadersFrame(number, encoder.encode(sent.headers), flags=["END_HEADERS"])
     data = DataFrame(number, sent.data, flags=[] if sent.reset else ["END_STREAM"])
     last = RstStreamFrame(number, error_code=8).serialize() if sent.reset else b""  # 8: CANCEL
     return bytes(headers.serialize() + data.serialize() + last)
 
 
-def _read(connection: socket.socket, waiting: dict[int, End], until: float) -> None:
+def _read_frames(connection: socket.socket, waiting: dict[int, StreamEnd], until: float) -> None:
     """Read frames until no stream waits any more, the connection ends, or the time is up."""
     decoder, unread = Decoder(), b""
     while waiting and time.monotonic() < until:
@@ -121,15 +121,15 @@ def _read(connection: socket.socket, waiting: dict[int, End], until: float) -> N
         except OSError:
             got = b""
         if not got:
-            _close(waiting)
+            _mark_closed(waiting)
             return
         unread += got
-        while (cut := _frame(unread)) is not None:
+        while (cut := _next_frame(unread)) is not None:
             frame, unread = cut
-            _take(frame, decoder, waiting)
+            _apply_frame(frame, decoder, waiting)
 
 
-def _frame(unread: bytes) -> tuple[Frame | None, bytes] | None:
+def _next_frame(unread: bytes) -> tuple[Frame | None, bytes] | None:
     """The next whole frame, None for one of a kind that hyperframe refuses, and what comes after it."""
     length = HEADER_BYTES + int.from_bytes(unread[:3], "big")
     if len(unread) < max(HEADER_BYTES, length):
@@ -142,11 +142,11 @@ def _frame(unread: bytes) -> tuple[Frame | None, bytes] | None:
     return frame, unread[length:]
 
 
-def _take(frame: Frame | None, decoder: Decoder, waiting: dict[int, End]) -> None:
+def _apply_frame(frame: Frame | None, decoder: Decoder, waiting: dict[int, StreamEnd]) -> None:
     if isinstance(frame, GoAwayFrame):
-        _close({number: end for number, end in waiting.items() if number > frame.last_stream_id})
+        _mark_closed({number: end for number, end in waiting.items() if number > frame.last_stream_id})
         return
-    headers = _decoded(frame, decoder) if isinstance(frame, HeadersFrame) else []
+    headers = _decode_headers(frame, decoder) if isinstance(frame, HeadersFrame) else []
     end = waiting.get(frame.stream_id) if frame is not None else None
     if frame is None or end is None:
         return
@@ -167,13 +167,13 @@ def _take(frame: Frame | None, decoder: Decoder, waiting: dict[int, End]) -> Non
         del waiting[frame.stream_id]
 
 
-def _decoded(frame: HeadersFrame, decoder: Decoder) -> list[tuple[str, str]]:
+def _decode_headers(frame: HeadersFrame, decoder: Decoder) -> list[tuple[str, str]]:
     try:
         return [(str(name), str(value)) for name, value in decoder.decode(frame.data)]
     except HPACKError:
         return []
 
 
-def _close(waiting: dict[int, End]) -> None:
+def _mark_closed(waiting: dict[int, StreamEnd]) -> None:
     for end in waiting.values():
         end.how = "closed"

@@ -14,13 +14,13 @@ from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
-EVENTS = 20
-RECOMMEND = "/portrait.v1.RecommendationService/Recommend"
-ENCODE = "/portrait.v1.TextService/EncodeTexts"
-PROFILE = "/portrait.v1.ProfileService/GetProfile"
+HISTORY_EVENTS = 20
+RECOMMEND_PATH = "/portrait.v1.RecommendationService/Recommend"
+ENCODE_PATH = "/portrait.v1.TextService/EncodeTexts"
+PROFILE_PATH = "/portrait.v1.ProfileService/GetProfile"
 
 
-def mixed(repository: Path, count: int, seed: int = 1) -> list[Call]:
+def make_mixed_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
     """Of ten calls seven recommendations, two profiles with embedding, one search with words of its own.
 
     Args:
@@ -28,38 +28,38 @@ def mixed(repository: Path, count: int, seed: int = 1) -> list[Call]:
         count: how many calls.
         seed: other calls for another one.
     """
-    chance, items = random.Random(seed), items_of(repository)
-    makers = (*(7 * (_recommend,)), *(2 * (_profile,)), _search)
+    chance, items = random.Random(seed), read_items(repository)
+    makers = (*(7 * (_make_recommend_call,)), *(2 * (_make_profile_call,)), _make_search_call)
     return [makers[place % len(makers)](chance, items) for place in range(count)]
 
 
-def recommendations(repository: Path, count: int, seed: int = 1) -> list[Call]:
+def make_recommend_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
     """The ten best items for a visit each."""
-    chance, items = random.Random(seed), items_of(repository)
-    return [_recommend(chance, items) for _ in range(count)]
+    chance, items = random.Random(seed), read_items(repository)
+    return [_make_recommend_call(chance, items) for _ in range(count)]
 
 
-def searches(repository: Path, count: int, seed: int = 1) -> list[Call]:
+def make_search_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
     """Recommendations for queries, each of its own words: all of them cost the text encoder something."""
-    chance, items = random.Random(seed), items_of(repository)
-    return [_search(chance, items) for _ in range(count)]
+    chance, items = random.Random(seed), read_items(repository)
+    return [_make_search_call(chance, items) for _ in range(count)]
 
 
-def item_texts(repository: Path) -> list[str]:
+def read_item_texts(repository: Path) -> list[str]:
     """The texts of a release's items, as the text encoder reads them, each once."""
-    told = [item_text(Item(**item)) for item in items_of(repository)]  # type: ignore[arg-type]
+    told = [item_text(Item(**item)) for item in read_items(repository)]  # type: ignore[arg-type]
     return list(dict.fromkeys(told))
 
 
-def encodings(texts: Sequence[str], texts_per_call: int) -> list[Call]:
+def make_encode_calls(texts: Sequence[str], texts_per_call: int) -> list[Call]:
     """Calls that encode texts, in their order."""
     return [
-        Call(ENCODE, EncodeTextsRequest(texts=texts[begin : begin + texts_per_call]).SerializeToString())
+        Call(ENCODE_PATH, EncodeTextsRequest(texts=texts[begin : begin + texts_per_call]).SerializeToString())
         for begin in range(0, len(texts), texts_per_call)
     ]
 
 
-def items_of(repository: Path) -> list[dict[str, str]]:
+def read_items(repository: Path) -> list[dict[str, str]]:
     """A release's items, as its file has them."""
     number = release_layout.list_releases(repository)[-1]
     lines = (
@@ -70,25 +70,25 @@ def items_of(repository: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in lines]
 
 
-def _visit(chance: random.Random, items: list[dict[str, str]]) -> shopper_pb2.ShopperRef:
-    seen = chance.choices(items, k=EVENTS)
+def _make_visit(chance: random.Random, items: list[dict[str, str]]) -> shopper_pb2.ShopperRef:
+    seen = chance.choices(items, k=HISTORY_EVENTS)
     return shopper_pb2.ShopperRef(
         history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item["item_id"]} for item in seen]}
     )
 
 
-def _recommend(chance: random.Random, items: list[dict[str, str]]) -> Call:
-    request = RecommendRequest(shopper=_visit(chance, items), k=10)
-    return Call(RECOMMEND, request.SerializeToString())
+def _make_recommend_call(chance: random.Random, items: list[dict[str, str]]) -> Call:
+    request = RecommendRequest(shopper=_make_visit(chance, items), k=10)
+    return Call(RECOMMEND_PATH, request.SerializeToString())
 
 
-def _profile(chance: random.Random, items: list[dict[str, str]]) -> Call:
-    request = GetProfileRequest(shopper=_visit(chance, items), fields={"paths": ["embedding", "interests"]})
-    return Call(PROFILE, request.SerializeToString())
+def _make_profile_call(chance: random.Random, items: list[dict[str, str]]) -> Call:
+    request = GetProfileRequest(shopper=_make_visit(chance, items), fields={"paths": ["embedding", "interests"]})
+    return Call(PROFILE_PATH, request.SerializeToString())
 
 
-def _search(chance: random.Random, items: list[dict[str, str]]) -> Call:
+def _make_search_call(chance: random.Random, items: list[dict[str, str]]) -> Call:
     words = " ".join(item["title"] for item in chance.choices(items, k=2)).split()
     query = " ".join(chance.sample(words, min(len(words), 5))) + f" {chance.randrange(10**6)}"
-    request = RecommendRequest(shopper=_visit(chance, items), query=query[:1000], k=10)
-    return Call(RECOMMEND, request.SerializeToString())
+    request = RecommendRequest(shopper=_make_visit(chance, items), query=query[:1000], k=10)
+    return Call(RECOMMEND_PATH, request.SerializeToString())

@@ -12,9 +12,19 @@ from functools import partial
 import uvloop
 
 from benchmarks.common.load import wire
-from benchmarks.common.load.wire import LATE, LEFT, OK, REFUSED
+from benchmarks.common.load.wire import CANCELLED, DEADLINE_EXCEEDED, OK, RESOURCE_EXHAUSTED
 
-__all__ = ["LATE", "LEFT", "OK", "REFUSED", "Answered", "Call", "Load", "run", "start"]
+__all__ = [
+    "CANCELLED",
+    "DEADLINE_EXCEEDED",
+    "OK",
+    "RESOURCE_EXHAUSTED",
+    "Call",
+    "CallResult",
+    "Load",
+    "run_load",
+    "start_load",
+]
 
 _CONNECTIONS = 4
 
@@ -28,7 +38,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class CallResult:
     """What became of one call."""
 
     sent: float
@@ -62,32 +72,32 @@ class Load:
     metadata: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
 
-def run(load: Load) -> list[Answered]:
+def run_load(load: Load) -> list[CallResult]:
     """Send a load from another process and wait for what becomes of it."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_run, (load,))
+        return pool.apply(_send_load, (load,))
 
 
-def start(load: Load) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[Answered]]]":
+def start_load(load: Load) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[CallResult]]]":
     """The same, without waiting."""
     pool = multiprocessing.get_context("spawn").Pool(1)
-    return pool, pool.apply_async(_run, (load,))
+    return pool, pool.apply_async(_send_load, (load,))
 
 
-def start_series(
+def start_load_series(
     loads: Sequence[Load],
-) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[list[Answered]]]]":
+) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[list[CallResult]]]]":
     """Loads with a `rate`, each from the moment at which the one before sends no more; answers may be on their way."""
     pool = multiprocessing.get_context("spawn").Pool(1)
-    return pool, pool.apply_async(_run_series, (loads,))
+    return pool, pool.apply_async(_send_series, (loads,))
 
 
-def _run(load: Load) -> list[Answered]:
-    return _run_series([load])[0]
+def _send_load(load: Load) -> list[CallResult]:
+    return _send_series([load])[0]
 
 
-def _run_series(loads: Sequence[Load]) -> list[list[Answered]]:
-    async def send() -> list[list[Answered]]:
+def _send_series(loads: Sequence[Load]) -> list[list[CallResult]]:
+    async def send() -> list[list[CallResult]]:
         senders = [_Sender(load) for load in loads]
         for sender in senders:
             await sender.begin()
@@ -103,7 +113,7 @@ class _Sender:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._chance = random.Random(1)
-        self._answered: list[Answered] = []
+        self._answered: list[CallResult] = []
         self._sent = self._under_way = 0
         self._ended = asyncio.Event()
 
@@ -112,7 +122,7 @@ class _Sender:
         load = self._load
         self._connections = [await wire.connect(load.address) for _ in range(_CONNECTIONS)]
         paths = {call.path for call in load.calls}
-        self._heads = {path: wire.head(load.address, path, load.deadline, load.metadata) for path in paths}
+        self._heads = {path: wire.encode_headers(load.address, path, load.deadline, load.metadata) for path in paths}
         self._end = time.monotonic() + load.seconds
         if load.in_flight:
             for _ in range(load.in_flight):
@@ -120,7 +130,7 @@ class _Sender:
         else:
             await self._arrive()
 
-    async def end(self) -> list[Answered]:
+    async def end(self) -> list[CallResult]:
         """Wait for what is under way."""
         while self._under_way:
             self._ended.clear()
@@ -154,8 +164,8 @@ class _Sender:
             asyncio.get_running_loop().call_later(chance.uniform(0.0, load.leave_seconds), connection.cancel, stream)
 
     def _note(self, sent: float, code: str) -> None:
-        self._answered.append(Answered(sent, time.monotonic() - sent, code))
-        pause = self._load.after_refusal if code == REFUSED else 0.0
+        self._answered.append(CallResult(sent, time.monotonic() - sent, code))
+        pause = self._load.after_refusal if code == RESOURCE_EXHAUSTED else 0.0
         asyncio.get_running_loop().call_later(pause, self._end_call)
 
     def _end_call(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import grpc
 
-from benchmarks.common.load.calls import PROFILE
+from benchmarks.common.load.calls import PROFILE_PATH
 from portrait.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
 
 _DEADLINE = 10.0
@@ -17,7 +17,7 @@ async def count_lost_events(channel: grpc.aio.Channel, accepted: Mapping[str, in
         channel: to the gateway.
         accepted: events that callers were told to be stored, by shopper.
     """
-    ask = channel.unary_unary(PROFILE, bytes, bytes)
+    ask = channel.unary_unary(PROFILE_PATH, bytes, bytes)
     lost = 0
     for shopper, count in accepted.items():
         request = GetProfileRequest(shopper={"shopper_id": shopper}, fields={"paths": ["event_count"]})

@@ -13,7 +13,7 @@ from typing import cast
 
 import grpc
 
-OK, LATE, REFUSED, LEFT, LOST = (
+OK, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, CANCELLED, UNAVAILABLE = (
     code.name
     for code in (
         grpc.StatusCode.OK,
@@ -25,7 +25,7 @@ OK, LATE, REFUSED, LEFT, LOST = (
 )
 
 
-class _Kind:
+class _FrameType:
     """Kinds of frames."""
 
     DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -36,14 +36,14 @@ _HEADER_TABLE_SIZE, _INITIAL_WINDOW_SIZE = 1, 4
 _CANCEL = 8
 _FRAME = struct.Struct(">IBI")
 _SETTING = struct.Struct(">HI")
-_DEFAULT_WINDOW, _WHOLE_WINDOW, _FRAME_BYTES = 65_535, 2**31 - 1, 16_384
+_DEFAULT_WINDOW, _MAX_WINDOW, _MAX_FRAME_BYTES = 65_535, 2**31 - 1, 16_384
 _STATUS = b"\x0bgrpc-status"
 """With its length before it: there is `grpc-status-details-bin`, too."""
 _UNKNOWN = grpc.StatusCode.UNKNOWN.name
 _NAMES = {str(code.value[0]).encode(): code.name for code in grpc.StatusCode}
 
 
-def head(address: str, path: str, seconds: float, metadata: Sequence[tuple[str, str]] = ()) -> bytes:
+def encode_headers(address: str, path: str, seconds: float, metadata: Sequence[tuple[str, str]] = ()) -> bytes:
     """The headers of calls of one method, encoded.
 
     Args:
@@ -53,12 +53,19 @@ def head(address: str, path: str, seconds: float, metadata: Sequence[tuple[str, 
         metadata: what else is said.
     """
     # Of the static table: POST and http as they are, names of :path, :authority and content-type.
-    known = b"\x83\x86\x04" + _text(path) + b"\x01" + _text(address) + b"\x0f\x10" + _text("application/grpc")
+    known = (
+        b"\x83\x86\x04"
+        + _encode_string(path)
+        + b"\x01"
+        + _encode_string(address)
+        + b"\x0f\x10"
+        + _encode_string("application/grpc")
+    )
     others = (("te", "trailers"), ("grpc-timeout", f"{max(1, round(1000 * seconds))}m"), *metadata)
-    return known + b"".join(b"\x00" + _text(name) + _text(value) for name, value in others)
+    return known + b"".join(b"\x00" + _encode_string(name) + _encode_string(value) for name, value in others)
 
 
-def _text(text: str) -> bytes:
+def _encode_string(text: str) -> bytes:
     """A string of HPACK without Huffman's code."""
     raw, length = text.encode(), b""
     if len(raw) < 127:
@@ -70,7 +77,7 @@ def _text(text: str) -> bytes:
     return b"\x7f" + length + bytes([rest]) + raw
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+def _encode_frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return _FRAME.pack(len(payload) << 8 | kind, flags, stream) + payload
 
 
@@ -93,22 +100,22 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say what this side is ready for: all that can be sent, uncompressed headers."""
         self._transport = cast("asyncio.Transport", transport)
-        settings = _SETTING.pack(_HEADER_TABLE_SIZE, 0) + _SETTING.pack(_INITIAL_WINDOW_SIZE, _WHOLE_WINDOW)
-        self._transport.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(_Kind.SETTINGS, 0, 0, settings))
-        self._widen(_WHOLE_WINDOW - _DEFAULT_WINDOW)
+        settings = _SETTING.pack(_HEADER_TABLE_SIZE, 0) + _SETTING.pack(_INITIAL_WINDOW_SIZE, _MAX_WINDOW)
+        self._transport.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _encode_frame(_FrameType.SETTINGS, 0, 0, settings))
+        self._widen(_MAX_WINDOW - _DEFAULT_WINDOW)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is under way."""
         if not self.ready.done():
             self.ready.set_exception(ConnectionError("the gateway closed the connection"))
         for stream in list(self._waiting):
-            self._end(stream, LOST)
+            self._end(stream, UNAVAILABLE)
 
     def call(self, head: bytes, request: bytes, seconds: float, ended: Callable[[str], None]) -> int:
         """Send a request.
 
         Args:
-            head: of `head`.
+            head: of `encode_headers`.
             request: the message; no longer than the gateway takes at once, 64 KiB at least.
             seconds: the deadline.
             ended: is called once, with the name of the status.
@@ -126,10 +133,10 @@ class Connection(asyncio.Protocol):
         if len(body) > self._stream_window:
             raise ValueError(f"a request of {len(request)} bytes; the gateway takes {self._stream_window - 5}")
         stream, self._next = self._next, self._next + 2
-        self._waiting[stream] = ended, self._loop.call_later(seconds, self._leave, stream, LATE)
-        parts = [body[at : at + _FRAME_BYTES] for at in range(0, len(body), _FRAME_BYTES)]
-        data = [_frame(_Kind.DATA, _END_STREAM * (part is parts[-1]), stream, part) for part in parts]
-        first = _frame(_Kind.HEADERS, _END_HEADERS, stream, head)
+        self._waiting[stream] = ended, self._loop.call_later(seconds, self._leave, stream, DEADLINE_EXCEEDED)
+        parts = [body[at : at + _MAX_FRAME_BYTES] for at in range(0, len(body), _MAX_FRAME_BYTES)]
+        data = [_encode_frame(_FrameType.DATA, _END_STREAM * (part is parts[-1]), stream, part) for part in parts]
+        first = _encode_frame(_FrameType.HEADERS, _END_HEADERS, stream, head)
         if not self._unsent and len(body) <= self._window:
             self._window -= len(body)
             self._transport.write(first + b"".join(data))
@@ -141,7 +148,7 @@ class Connection(asyncio.Protocol):
 
     def cancel(self, stream: int) -> None:
         """Take a call back, if it has not ended."""
-        self._leave(stream, LEFT)
+        self._leave(stream, CANCELLED)
 
     def close(self) -> None:
         """End the connection."""
@@ -162,26 +169,26 @@ class Connection(asyncio.Protocol):
 
     def _read(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         match kind:
-            case _Kind.DATA:
+            case _FrameType.DATA:
                 self._count(len(payload))
-            case _Kind.HEADERS if flags & _END_STREAM:
-                self._end(stream, _status(payload))
-            case _Kind.RST_STREAM:
-                self._end(stream, LEFT if int.from_bytes(payload, "big") == _CANCEL else LOST)
-            case _Kind.SETTINGS if not flags & _ACK:
+            case _FrameType.HEADERS if flags & _END_STREAM:
+                self._end(stream, _parse_status(payload))
+            case _FrameType.RST_STREAM:
+                self._end(stream, CANCELLED if int.from_bytes(payload, "big") == _CANCEL else UNAVAILABLE)
+            case _FrameType.SETTINGS if not flags & _ACK:
                 self._agree(payload)
-            case _Kind.PING if not flags & _ACK:
-                self._transport.write(_frame(_Kind.PING, _ACK, 0, payload))
-            case _Kind.GOAWAY:
+            case _FrameType.PING if not flags & _ACK:
+                self._transport.write(_encode_frame(_FrameType.PING, _ACK, 0, payload))
+            case _FrameType.GOAWAY:
                 self._transport.close()
-            case _Kind.WINDOW_UPDATE if stream == 0:
+            case _FrameType.WINDOW_UPDATE if stream == 0:
                 self._window += int.from_bytes(payload, "big")
                 self._send()
 
     def _count(self, size: int) -> None:
         """Count what came, and let as much come again before the window is used up."""
         self._received += size
-        if self._received > _WHOLE_WINDOW // 2:
+        if self._received > _MAX_WINDOW // 2:
             self._widen(self._received)
             self._received = 0
 
@@ -189,13 +196,13 @@ class Connection(asyncio.Protocol):
         for name, value in _SETTING.iter_unpack(settings):
             if name == _INITIAL_WINDOW_SIZE:
                 self._stream_window = value
-        self._transport.write(_frame(_Kind.SETTINGS, _ACK, 0, b""))
+        self._transport.write(_encode_frame(_FrameType.SETTINGS, _ACK, 0, b""))
         if not self.ready.done():
             self.ready.set_result(None)
 
     def _widen(self, size: int) -> None:
         """Let the gateway send so many bytes more."""
-        self._transport.write(_frame(_Kind.WINDOW_UPDATE, 0, 0, size.to_bytes(4, "big")))
+        self._transport.write(_encode_frame(_FrameType.WINDOW_UPDATE, 0, 0, size.to_bytes(4, "big")))
 
     def _send(self) -> None:
         """Send what the gateway has room for. What was taken back goes out too: it is a frame of a closed stream."""
@@ -205,7 +212,7 @@ class Connection(asyncio.Protocol):
 
     def _leave(self, stream: int, status: str) -> None:
         if stream in self._waiting:
-            self._transport.write(_frame(_Kind.RST_STREAM, 0, stream, _CANCEL.to_bytes(4, "big")))
+            self._transport.write(_encode_frame(_FrameType.RST_STREAM, 0, stream, _CANCEL.to_bytes(4, "big")))
             self._end(stream, status)
 
     def _end(self, stream: int, status: str) -> None:
@@ -215,7 +222,7 @@ class Connection(asyncio.Protocol):
             ended(status)
 
 
-def _status(block: bytes) -> str:
+def _parse_status(block: bytes) -> str:
     """Name of the status in a block of headers; gRPC's C core writes it plain where the header table is of size 0."""
     at = block.find(_STATUS) + len(_STATUS)
     return _NAMES.get(block[at + 1 : at + 1 + block[at]], _UNKNOWN) if at >= len(_STATUS) else _UNKNOWN

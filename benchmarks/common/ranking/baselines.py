@@ -25,7 +25,7 @@ from portrait.training.encoders.model import TextCache
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import DEFAULT_BASE_MODEL
 
-_CHEAP = {"decay", "own", "popularity"}
+_SCORER_SETTINGS = {"decay", "own", "popularity"}
 """Settings that what is prepared does not depend on."""
 DECAYS = (0.5, 0.6, 0.7, 0.8, 1.0)
 
@@ -37,7 +37,7 @@ class Baseline:
     name: str
     grid: Callable[[], Iterator[dict[str, Any]]]
     prepare: Callable[[Task, dict[str, Any]], Any]
-    """What is costly and shared by settings that differ in `_CHEAP` ones only."""
+    """What is costly and shared by settings that differ in `_SCORER_SETTINGS` ones only."""
     scorer: Callable[[Task, Any, dict[str, Any]], Scorer]
 
     def tuned(self, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
@@ -46,7 +46,7 @@ class Baseline:
         best: tuple[float, dict[str, Any], Scorer] | None = None
         prepared_for, prepared = None, None
         for settings in self.grid():
-            costly = {name: value for name, value in settings.items() if name not in _CHEAP}
+            costly = {name: value for name, value in settings.items() if name not in _SCORER_SETTINGS}
             if prepared is None or costly != prepared_for:
                 prepared_for, prepared = costly, self.prepare(task, costly)
             scorer = self.scorer(task, prepared, settings)
@@ -62,12 +62,12 @@ class Baseline:
         return self.scorer(task, self.prepare(task, settings), settings)
 
 
-def _popularity(task: Task, _: Any, __: dict[str, Any]) -> Scorer:
+def _score_by_popularity(task: Task, _: Any, __: dict[str, Any]) -> Scorer:
     counts = task.holdout.item_counts.astype(np.float32)
     return lambda targets: np.repeat(counts[None], len(targets), 0)
 
 
-def _linear(task: Task, weights: Any, settings: dict[str, Any]) -> Scorer:
+def _score_linearly(task: Task, weights: Any, settings: dict[str, Any]) -> Scorer:
     """Item-to-item weights applied to histories that count recent events more."""
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -77,34 +77,34 @@ def _linear(task: Task, weights: Any, settings: dict[str, Any]) -> Scorer:
     return score
 
 
-def _knn(task: Task, settings: dict[str, Any]) -> sparse.csr_matrix:
+def _fit_knn(task: Task, settings: dict[str, Any]) -> sparse.csr_matrix:
     """Similarity of items by BM25-weighted shoppers: cosine, the usual one, trusts items that met once too much."""
     neighbours = BM25Recommender(K=settings["neighbours"], K1=settings["k1"], B=settings["b"], num_threads=2)
     model = ImplicitItemKNNWrapperModel(neighbours)
-    model.fit(_dataset(task))
+    model.fit(_make_dataset(task))
     similarity = model.model.similarity.tocsr()
     similarity.setdiag(0.0)
     return similarity
 
 
-def _ease(task: Task, settings: dict[str, Any]) -> NDArray[np.float32]:
+def _fit_ease(task: Task, settings: dict[str, Any]) -> NDArray[np.float32]:
     model = EASEModel(regularization=settings["ridge"])
-    model.fit(_dataset(task))
+    model.fit(_make_dataset(task))
     return np.asarray(model.weight, dtype=np.float32)
 
 
-def _own_history(task: Task, _: Any, settings: dict[str, Any]) -> Scorer:
+def _score_by_own_history(task: Task, _: Any, settings: dict[str, Any]) -> Scorer:
     """What the shopper had before, recent events counting more; popularity fills up."""
     share = (settings["popularity"] * task.holdout.item_counts / task.holdout.item_counts.sum()).astype(np.float32)
     return lambda targets: np.asarray(task.contexts(targets, settings["decay"]).todense()) + share
 
 
-def _linear_and_own(task: Task, weights: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
+def _score_linearly_with_own(task: Task, weights: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
     """Item-to-item weights, and one weight from each item to itself."""
-    return _linear(task, weights + settings["own"] * np.eye(len(weights), dtype=np.float32), settings)
+    return _score_linearly(task, weights + settings["own"] * np.eye(len(weights), dtype=np.float32), settings)
 
 
-def _dataset(task: Task) -> Dataset:
+def _make_dataset(task: Task) -> Dataset:
     """The learnt events as RecTools reads them; every item is there, so that rows keep their numbers."""
     matrix = task.interactions().tocoo()
     items = len(task.corpus.items)
@@ -120,17 +120,17 @@ def _dataset(task: Task) -> Dataset:
     return Dataset.construct(frame)
 
 
-def _zero_shot(task: Task, vectors: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
+def _score_zero_shot(task: Task, vectors: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
     return lambda targets: (task.contexts(targets, settings["decay"]) @ vectors) @ vectors.T
 
 
-def _title_vectors(task: Task, _: dict[str, Any]) -> NDArray[np.float32]:
+def _encode_titles(task: Task, _: dict[str, Any]) -> NDArray[np.float32]:
     """`[items, hidden]`: what the base model says of each item's words before any training."""
-    pooled = untrained_texts(task.corpus)[task.corpus.item_text]
+    pooled = encode_untrained(task.corpus)[task.corpus.item_text]
     return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
 
 
-def untrained_texts(corpus: Corpus) -> NDArray[np.float32]:
+def encode_untrained(corpus: Corpus) -> NDArray[np.float32]:
     """`[texts, hidden]`: the base model's mean token of each text."""
     encoder = TextEncoder(DEFAULT_BASE_MODEL, 1).eval()
     cache = TextCache(encoder, base_tokenizer(DEFAULT_BASE_MODEL), corpus.texts)
@@ -139,7 +139,7 @@ def untrained_texts(corpus: Corpus) -> NDArray[np.float32]:
     return cache.pooled.numpy()
 
 
-def _over(**values: tuple[Any, ...]) -> Callable[[], Iterator[dict[str, Any]]]:
+def _grid_of(**values: tuple[Any, ...]) -> Callable[[], Iterator[dict[str, Any]]]:
     """Every combination, the last name varying fastest."""
     names = list(values)
 
@@ -152,34 +152,36 @@ def _over(**values: tuple[Any, ...]) -> Callable[[], Iterator[dict[str, Any]]]:
 
 
 BASELINES = (
-    Baseline("popularity", _over(), lambda task, settings: None, _popularity),
-    Baseline("zero-shot MiniLM", _over(decay=DECAYS), _title_vectors, _zero_shot),
+    Baseline("popularity", _grid_of(), lambda task, settings: None, _score_by_popularity),
+    Baseline("zero-shot MiniLM", _grid_of(decay=DECAYS), _encode_titles, _score_zero_shot),
     Baseline(
         "ItemKNN, recency",
-        _over(neighbours=(100, 1000), k1=(0.3, 1.2), b=(0.25, 0.5), decay=(0.6, 0.7, 0.8)),
-        _knn,
-        _linear,
+        _grid_of(neighbours=(100, 1000), k1=(0.3, 1.2), b=(0.25, 0.5), decay=(0.6, 0.7, 0.8)),
+        _fit_knn,
+        _score_linearly,
     ),
-    Baseline("EASE, recency", _over(ridge=(50.0, 100.0, 250.0), decay=(0.6, 0.7, 0.8)), _ease, _linear),
+    Baseline("EASE, recency", _grid_of(ridge=(50.0, 100.0, 250.0), decay=(0.6, 0.7, 0.8)), _fit_ease, _score_linearly),
 )
 
-_LONG = (0.95, 0.97, 0.98, 0.99)
+_SLOW_DECAYS = (0.95, 0.97, 0.98, 0.99)
 """Decays for shoppers who come back: what they had a hundred events ago still counts."""
 
-RETURNING = (
+RETURNING_BASELINES = (
     BASELINES[0],
     Baseline(
         "own history, recency",
-        _over(popularity=(0.3, 3.0, 30.0, 100.0), decay=(0.9, *_LONG, 0.995)),
+        _grid_of(popularity=(0.3, 3.0, 30.0, 100.0), decay=(0.9, *_SLOW_DECAYS, 0.995)),
         lambda task, settings: None,
-        _own_history,
+        _score_by_own_history,
     ),
-    Baseline("EASE, recency", _over(ridge=(50.0, 250.0, 1000.0), decay=(0.8, *_LONG)), _ease, _linear),
+    Baseline(
+        "EASE, recency", _grid_of(ridge=(50.0, 250.0, 1000.0), decay=(0.8, *_SLOW_DECAYS)), _fit_ease, _score_linearly
+    ),
     Baseline(
         "EASE, recency, and own history",
-        _over(ridge=(250.0, 1000.0, 4000.0), own=(0.2, 0.4, 0.8, 1.6), decay=_LONG),
-        _ease,
-        _linear_and_own,
+        _grid_of(ridge=(250.0, 1000.0, 4000.0), own=(0.2, 0.4, 0.8, 1.6), decay=_SLOW_DECAYS),
+        _fit_ease,
+        _score_linearly_with_own,
     ),
 )
 """For logs in which shoppers come back to what they know, and known items are ranked."""

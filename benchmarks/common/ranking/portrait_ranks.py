@@ -9,7 +9,7 @@ from portrait.training.run.evaluation import rank
 from portrait.training.run.run import TrainedRun
 
 
-def ranks(trained: TrainedRun, targets: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def rank_targets(trained: TrainedRun, targets: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """0-based rank of each target as serving has it; targets that nothing came before are missed.
 
     Args:

@@ -13,8 +13,8 @@ from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders.retrieval import masked_items
 from portrait.training.metrics import MISSED, hit_rate, ndcg, reciprocal_rank
 
-CUTS = (5, 10, 20)
-MEASURES = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
+CUTOFFS = (5, 10, 20)
+METRICS = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
 _BLOCK = 512
 
 Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]

@@ -11,19 +11,19 @@ from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.metrics import hit_rate, reciprocal_rank
 
-DEPTH = 100
+MAX_RANK = 100
 """A target further down than this counts as missed."""
 # With one relevant item the average precision at 5 is the reciprocal rank within the first 5.
-MEASURES = {
+METRICS = {
     "MAP@5": lambda ranks: reciprocal_rank(ranks, 5),
     "HR@5": lambda ranks: hit_rate(ranks, 5),
-    "MRR": lambda ranks: reciprocal_rank(ranks, DEPTH),
+    "MRR": lambda ranks: reciprocal_rank(ranks, MAX_RANK),
 }
 _DRAWS = 2_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class SearchClicks:
     """Clicks that a search of the same shopper came right before, in event order."""
 
     clicks: NDArray[np.int64]
@@ -38,23 +38,23 @@ class Asked:
         return self.searches > self.first
 
 
-def asked(corpus: Corpus, chosen: NDArray[np.bool_]) -> Asked:
+def find_search_clicks(corpus: Corpus, chosen: NDArray[np.bool_]) -> SearchClicks:
     """Those of the chosen events, `[events]`, that are clicks right after a search."""
     clicks = np.flatnonzero(chosen & (corpus.event_item != NO_ITEM))
     searches, first = corpus.context_end[clicks] - 1, corpus.shopper_start[clicks]
     led = (searches >= first) & (corpus.event_item[searches] == NO_ITEM)
-    return Asked(clicks[led], searches[led], first[led])
+    return SearchClicks(clicks[led], searches[led], first[led])
 
 
-def asked_in_test(corpus: Corpus, holdout: Holdout) -> Asked:
+def find_test_clicks(corpus: Corpus, holdout: Holdout) -> SearchClicks:
     """Every click of the test period that a search of that period came right before."""
     begin = corpus.columns.time[holdout.test].min()
-    found = asked(corpus, corpus.columns.time >= begin)
+    found = find_search_clicks(corpus, corpus.columns.time >= begin)
     inside = corpus.columns.time[found.searches] >= begin
-    return Asked(found.clicks[inside], found.searches[inside], found.first[inside])
+    return SearchClicks(found.clicks[inside], found.searches[inside], found.first[inside])
 
 
-def without_shoppers(corpus: Corpus, targets: Asked) -> tuple[Corpus, NDArray[np.int64]]:
+def remove_shoppers(corpus: Corpus, targets: SearchClicks) -> tuple[Corpus, NDArray[np.int64]]:
     """The same searches and clicks, each of a shopper of its own who did nothing else; and where the clicks are."""
     events = np.stack([targets.searches, targets.clicks], 1).ravel()
     columns = {field.name: getattr(corpus.columns, field.name)[events] for field in dataclasses.fields(EventColumns)}
@@ -70,7 +70,7 @@ def without_shoppers(corpus: Corpus, targets: Asked) -> tuple[Corpus, NDArray[np
     return alone, 2 * np.arange(len(targets.clicks)) + 1
 
 
-def figure(values: NDArray[np.float64], shoppers: NDArray[np.int64]) -> dict[str, Any]:
+def bootstrap_mean(values: NDArray[np.float64], shoppers: NDArray[np.int64]) -> dict[str, Any]:
     """A mean over clicks, with its 95% bootstrap interval over shoppers: the clicks of one are not independent.
 
     Args:

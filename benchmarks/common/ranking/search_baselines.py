@@ -8,14 +8,14 @@ import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.ranking.search import DEPTH
+from benchmarks.common.ranking.search import MAX_RANK
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.retrieval import top
 
-_NO_WORD = re.compile(r"[\W_]+")
+_NON_WORD = re.compile(r"[\W_]+")
 
 
-def bm25(corpus: Corpus, queries: NDArray[np.int64]) -> NDArray[np.int64]:
+def rank_by_bm25(corpus: Corpus, queries: NDArray[np.int64]) -> NDArray[np.int64]:
     """`[queries, DEPTH]` items by BM25 over their texts.
 
     Args:
@@ -27,23 +27,23 @@ def bm25(corpus: Corpus, queries: NDArray[np.int64]) -> NDArray[np.int64]:
         bm25s.tokenize([corpus.texts[row] for row in corpus.item_text], show_progress=False), show_progress=False
     )
     words = bm25s.tokenize([corpus.texts[row] for row in queries], show_progress=False)
-    return np.asarray(index.retrieve(words, k=min(DEPTH, len(corpus.items)), show_progress=False)[0], dtype=np.int64)
+    return np.asarray(index.retrieve(words, k=min(MAX_RANK, len(corpus.items)), show_progress=False)[0], dtype=np.int64)
 
 
-def spelled(queries: Sequence[str]) -> NDArray[np.int64]:
+def number_queries(queries: Sequence[str]) -> NDArray[np.int64]:
     """`[queries]`: a number for each query, the same for those of the same letters and digits in the same words."""
     codes: dict[str, int] = {}
-    words = (_NO_WORD.sub(" ", query.lower()).strip() for query in queries)
+    words = (_NON_WORD.sub(" ", query.lower()).strip() for query in queries)
     return np.array([codes.setdefault(each, len(codes)) for each in words], dtype=np.int64)
 
 
-def query_popularity(
+def rank_by_query_popularity(
     learnt: tuple[NDArray[np.int64], NDArray[np.int64]], queries: NDArray[np.int64], popularity: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """`[queries, DEPTH]` items by how often they were clicked after exactly the same query, then by popularity.
 
     Args:
-        learnt: query, as `spelled` numbers it, and item of each click to count.
+        learnt: query, as `number_queries` numbers it, and item of each click to count.
         queries: what is asked for, numbered alike.
         popularity: `[items]`, how often each item occurs.
     """
@@ -54,9 +54,9 @@ def query_popularity(
     for row, query in enumerate(queries.tolist()):
         for item, count in counts[query].items():
             scores[row, item] += count
-    return top(scores, DEPTH)
+    return top(scores, MAX_RANK)
 
 
-def popular(popularity: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+def rank_by_popularity(popularity: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """`[count, DEPTH]` items by how often they occur, the same for everyone."""
-    return np.tile(np.argsort(-popularity, kind="stable")[:DEPTH], (count, 1))
+    return np.tile(np.argsort(-popularity, kind="stable")[:MAX_RANK], (count, 1))

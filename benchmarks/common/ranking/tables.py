@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.ranking.protocol import CUTS, MEASURES
+from benchmarks.common.ranking.protocol import CUTOFFS, METRICS
 from portrait.training.metrics import interval
 
 PORTRAIT = "Portrait"
@@ -14,26 +14,26 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def measured(ranks: NDArray[np.int64]) -> dict[str, Any]:
+def compute_metrics(ranks: NDArray[np.int64]) -> dict[str, Any]:
     """Every measure at every cut with its 95% bootstrap interval."""
     rows = {}
-    for name, measure in MEASURES.items():
-        for cut in CUTS:
+    for name, measure in METRICS.items():
+        for cut in CUTOFFS:
             values = measure(ranks, cut)
             rows[f"{name}@{cut}"] = {"value": float(values.mean()), "interval": interval(values)}
     return rows
 
 
-def model(settings: dict[str, Any], ranks: NDArray[np.int64]) -> dict[str, Any]:
+def describe_model(settings: dict[str, Any], ranks: NDArray[np.int64]) -> dict[str, Any]:
     """What stands of a model in the results: how it was set, its ranks, and every measure of them."""
-    return {"settings": settings, "ranks": ranks, "measures": measured(ranks)}
+    return {"settings": settings, "ranks": ranks, "measures": compute_metrics(ranks)}
 
 
-def compared(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, Any]:
+def compare_paired(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, Any]:
     """Differences of NDCG@10 and HR@10 over the same shoppers, with paired 95% bootstrap intervals."""
     rows = {}
     for name in ("NDCG", "HR"):
-        mine, other = MEASURES[name](ours, 10), MEASURES[name](theirs, 10)
+        mine, other = METRICS[name](ours, 10), METRICS[name](theirs, 10)
         rows[f"{name}@10"] = {
             "difference": float((mine - other).mean()),
             "interval": interval(mine - other),
@@ -42,13 +42,13 @@ def compared(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, An
     return rows
 
 
-def ranking_rows(models: dict[str, dict[str, Any]]) -> list[str]:
+def format_ranking(models: dict[str, dict[str, Any]]) -> list[str]:
     """One table: a row for each model by name, with its `measures` and, of other models, `portrait_minus_this`."""
     head = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
-    return head + [_row(name, model) for name, model in models.items()]
+    return head + [_format_row(name, model) for name, model in models.items()]
 
 
-def _row(name: str, model: dict[str, Any]) -> str:
+def _format_row(name: str, model: dict[str, Any]) -> str:
     values = model["measures"]
     cells = [name, f"{values['NDCG@5']['value']:.4f}"]
     for key in ("NDCG@10", "HR@10"):

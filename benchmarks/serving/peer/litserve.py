@@ -13,7 +13,7 @@ class Api(litserve.LitAPI):
 
     def setup(self, device: str) -> None:
         """Open the model."""
-        self._encode = model.encoder()
+        self._encode = model.open_encoder()
 
     def decode_request(self, request: dict[str, str]) -> str:
         """The text."""
@@ -29,11 +29,11 @@ class Api(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Api(max_batch_size=model.number(model.BATCH), batch_timeout=model.number(model.WAIT_MS) / 1000)
+    api = Api(max_batch_size=model.read_number(model.BATCH), batch_timeout=model.read_number(model.WAIT_MS) / 1000)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True, timeout=60)
     server.run(
         host="127.0.0.1",
-        port=model.number(model.PORT),
+        port=model.read_number(model.PORT),
         num_api_servers=1,
         generate_client_file=False,
         log_level="warning",

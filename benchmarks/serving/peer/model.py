@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.common.encoders import Array, encode_all, in_openvino
+from benchmarks.common.encoders import Array, encode_texts, open_openvino_encoder
 from portrait.features.text.tokenizer import TextTokenizer
 
 MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (
@@ -18,12 +18,12 @@ MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (
 """Variables of the environment by which a peer is told: its workers are processes of their own."""
 
 
-def number(variable: str) -> int:
+def read_number(variable: str) -> int:
     """A number that a peer is told."""
     return int(os.environ[variable])
 
 
-def encoder() -> Callable[[Sequence[str]], Array]:
+def open_encoder() -> Callable[[Sequence[str]], Array]:
     """Texts → `[texts, dimension]`."""
-    runtime = in_openvino(Path(os.environ[MODEL]), number(THREADS))
-    return partial(encode_all, runtime, TextTokenizer.load(Path(os.environ[TOKENIZER])))
+    runtime = open_openvino_encoder(Path(os.environ[MODEL]), read_number(THREADS))
+    return partial(encode_texts, runtime, TextTokenizer.load(Path(os.environ[TOKENIZER])))

@@ -12,7 +12,7 @@ class Encoder(mosec.Worker):
     """A batch of texts."""
 
     def __init__(self) -> None:
-        self._encode = model.encoder()
+        self._encode = model.open_encoder()
 
     def deserialize(self, data: bytes) -> str:
         """The text."""
@@ -28,8 +28,8 @@ class Encoder(mosec.Worker):
 
 
 if __name__ == "__main__":
-    batch, wait = model.number(model.BATCH), model.number(model.WAIT_MS)
-    sys.argv[1:] = ["--address", "127.0.0.1", "--port", str(model.number(model.PORT)), "--log-level", "warning"]
+    batch, wait = model.read_number(model.BATCH), model.read_number(model.WAIT_MS)
+    sys.argv[1:] = ["--address", "127.0.0.1", "--port", str(model.read_number(model.PORT)), "--log-level", "warning"]
     server = mosec.Server()
     server.append_worker(Encoder, num=1, max_batch_size=batch, max_wait_time=max(1, wait), timeout=60)
     server.run()

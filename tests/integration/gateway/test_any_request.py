@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support import request_strategies
 from support.gateway import RunningGateway, run_gateway
 
-from benchmarks.common.contract import methods, path_of
+from benchmarks.common.contract import list_unary_methods, method_path
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.settings import Settings
 from portrait.v1.audience_service_pb2 import DESCRIPTOR
@@ -47,7 +47,7 @@ DEADLINE = 60.0
 MAX_MESSAGE_BYTES = Settings.model_fields["max_message_bytes"].default
 EXAMPLES = 100
 """Examples of each method."""
-METHODS = [*methods(), DESCRIPTOR.services_by_name["AudienceService"].methods_by_name["FindAudience"]]
+METHODS = [*list_unary_methods(), DESCRIPTOR.services_by_name["AudienceService"].methods_by_name["FindAudience"]]
 """FindAudience streams its answers, but here there is no shopper table to find anybody in."""
 
 _STEP = re.compile(r"(\w+)(?:\[\d+\])?")
@@ -94,7 +94,7 @@ def call(
     channel: grpc.Channel, method: MethodDescriptor, request: bytes, metadata: Sequence[tuple[str, str]] = ()
 ) -> grpc.Call | Message:
     """The answer, or the call that failed."""
-    path = path_of(method)
+    path = method_path(method)
     made = channel.unary_unary(path).future(request, timeout=DEADLINE, metadata=metadata)
     if made.exception() is not None:
         return made

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.gateway import RunningGateway, run_gateway, tabulate
+from support.gateway import RunningGateway, build_audience_table, run_gateway
 from typer.testing import CliRunner
 
 from portrait.client import (
@@ -69,7 +69,7 @@ def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
             with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
                 client.estimate_audience([EVERYBODY])
             record(client, range(SHOPPERS))
-        assert tabulate(repository, folder)["shoppers"] == SHOPPERS
+        assert build_audience_table(repository, folder)["shoppers"] == SHOPPERS
         yield served
         assert "shopper-" not in served.log_text
         assert "fault" not in {line["event"] for line in served.logged}, served.log_text
@@ -208,18 +208,18 @@ def test_an_answer_outlives_one_table_and_not_two(
     first = next(pages)
     pages.close()  # type: ignore[attr-defined]
     record(client, range(SHOPPERS, SHOPPERS + 5))
-    assert tabulate(repository, folder)["shoppers"] == SHOPPERS + 5
+    assert build_audience_table(repository, folder)["shoppers"] == SHOPPERS + 5
     assert client.estimate_audience([EVERYBODY]).estimated_size == SHOPPERS + 5
     rest = list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
     assert named([first, *rest]) == [f"shopper-{number:03}" for number in range(SHOPPERS)]
-    tabulate(repository, folder, "--full")
+    build_audience_table(repository, folder, "--full")
     with pytest.raises(FailedPreconditionError, match="begin again"):
         list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
     shutil.rmtree(folder / "audiences")
     with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
         list(client.find_audience([EVERYBODY]))
     record(client, range(SHOPPERS))  # the module's other tests may come later
-    tabulate(repository, folder)
+    build_audience_table(repository, folder)
 
 
 def test_the_command_line(gateway: RunningGateway, tmp_path: Path) -> None:

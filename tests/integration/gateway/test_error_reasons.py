@@ -13,12 +13,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from support.gateway import RunningGateway
 
-from benchmarks.common.contract import methods, path_of
+from benchmarks.common.contract import list_unary_methods, method_path
 from portrait.client import Client, FailedPreconditionError, NotFoundError, PortraitError
 from portrait.v1 import profile_service_pb2
 from portrait.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
 
-METHODS = {method.name: method for method in methods()}
+METHODS = {method.name: method for method in list_unary_methods()}
 NOBODY = {"shopperId": "nobody"}
 HISTORY = {"history": {"events": [{"type": "EVENT_TYPE_VIEW", "itemId": "desk-lamp-red"}]}}
 AUDIENCE = {"criteria": [{"trait": {"name": "no-such-trait"}}]}
@@ -27,7 +27,7 @@ AUDIENCE = {"criteria": [{"trait": {"name": "no-such-trait"}}]}
 def refusal(address: str, name: str, request: bytes, **options: Any) -> tuple[str, str, list[str]]:
     """The status, reason and fields that a call fails with."""
     with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as raised:
-        channel.unary_unary(path_of(METHODS[name]))(request, timeout=20.0, **options)
+        channel.unary_unary(method_path(METHODS[name]))(request, timeout=20.0, **options)
     status = rpc_status.from_call(raised.value)
     assert status is not None
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
@@ -109,7 +109,7 @@ def test_health_of_a_service_that_there_is_not(gateway: RunningGateway) -> None:
 def test_entries_of_batches_say_why_too(gateway: RunningGateway, shopper: str) -> None:
     with grpc.insecure_channel(gateway.address) as channel:
         shoppers = [{"shopper_id": shopper}, {}]
-        found = channel.unary_unary(path_of(METHODS["BatchGetProfiles"]))(
+        found = channel.unary_unary(method_path(METHODS["BatchGetProfiles"]))(
             profile_service_pb2.BatchGetProfilesRequest(shoppers=shoppers).SerializeToString()
         )
         results = profile_service_pb2.BatchGetProfilesResponse.FromString(found).results
@@ -117,7 +117,7 @@ def test_entries_of_batches_say_why_too(gateway: RunningGateway, shopper: str) -
             ("SHOPPER_UNKNOWN", "shoppers[0].shopper_id"),
             ("FIELD_INVALID", "shoppers[1]"),
         ]
-        recorded = channel.unary_unary(path_of(METHODS["RecordEvents"]))(
+        recorded = channel.unary_unary(method_path(METHODS["RecordEvents"]))(
             RecordEventsRequest(events=[{"shopper_id": shopper}]).SerializeToString()
         )
         [result] = RecordEventsResponse.FromString(recorded).results

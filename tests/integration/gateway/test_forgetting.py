@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from support.gateway import RunningGateway, run_gateway, tabulate
+from support.gateway import RunningGateway, build_audience_table, run_gateway
 
 from portrait.client import (
     ActivityCriterion,
@@ -111,7 +111,7 @@ def test_a_table_that_still_names_them_does_not_give_them_out(repository: Path, 
         return [each.shopper_id for page in pages for each in page.members if each.shopper_id in SHOPPERS]
 
     client.record_events(event for shopper in SHOPPERS for event in bought(shopper))
-    tabulate(repository, folder)
+    build_audience_table(repository, folder)
     assert audience() == sorted(SHOPPERS)
     begun = client.find_audience([EVERYBODY], page_size=2)
     token = next(begun).next_page_token
@@ -125,7 +125,7 @@ def test_a_table_that_still_names_them_does_not_give_them_out(repository: Path, 
     client.record_events(bought(back, datetime.now(UTC)))
     client.set_consents(back, [Consent(Purpose.ADVERTISING, True)])
     assert audience() == sorted({*SHOPPERS} - {gone, back})  # what the table says of them is of before
-    tabulate(repository, folder)
+    build_audience_table(repository, folder)
     assert audience() == sorted({*SHOPPERS} - {gone})
     assert not {gone, back} & {*audience(token)}
 

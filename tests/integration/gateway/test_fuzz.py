@@ -7,8 +7,8 @@ import grpc
 import pytest
 from support.gateway import RunningGateway, run_gateway
 
-from benchmarks.common.fuzzing.bad_input import CONNECTIONS, STREAMS
-from benchmarks.common.fuzzing.fuzzer import fuzz
+from benchmarks.common.fuzzing.bad_input import CONNECTION_INPUTS, STREAM_INPUTS
+from benchmarks.common.fuzzing.fuzzer import send_bad_inputs
 from benchmarks.common.load.generator import Call
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.profile_service_pb2 import GetProfileRequest
@@ -33,9 +33,9 @@ def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_bad_input_of_every_kind(gateway: RunningGateway) -> None:
-    report = fuzz(gateway.address, CALLS, 3_000, seed=1)
+    report = send_bad_inputs(gateway.address, CALLS, 3_000, seed=1)
     kinds = {end.partition(":")[0] for end in report.ends}
-    assert kinds == {make.__name__ for make in (*STREAMS, *CONNECTIONS)}
+    assert kinds == {make.__name__ for make in (*STREAM_INPUTS, *CONNECTION_INPUTS)}
     assert not report.faults
     assert (report.good_calls, report.failed_calls) == (3, 0)
     assert gateway.process.poll() is None

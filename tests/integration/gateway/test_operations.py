@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from support.certificates import make_authority, make_certificate
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
-from support.metric_lint import GAUGES, gauges, lint
+from support.metric_lint import GAUGES, lint_metrics, list_gauges
 
 from portrait.server.audiences.table import TABLE
 from portrait.server.release.release import Release
@@ -111,11 +111,11 @@ async def scrape(gateway: RunningGateway) -> str:
 async def test_prometheus_finds_no_fault_with_the_metrics(gateway: RunningGateway, stubs: Stubs) -> None:
     await stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY))
     text = await scrape(gateway)
-    assert gauges(text) <= GAUGES
+    assert list_gauges(text) <= GAUGES
     assert "# TYPE portrait_text_cache_hits_total counter" in text
     assert "# TYPE portrait_text_cache_misses_total counter" in text
     assert 'portrait_degraded_answers_total{cause="late"} ' in text
-    assert lint(text) == ""
+    assert lint_metrics(text) == ""
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"shoppers": 3}', "\x00"])

@@ -20,7 +20,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
-from support.metric_lint import GAUGES, gauges, lint
+from support.metric_lint import GAUGES, lint_metrics, list_gauges
 from support.recording_proxy import Proxy, recording_proxy
 
 from portrait.client import Client, Event, EventType
@@ -136,8 +136,8 @@ async def test_both_serve_and_one_scrape_gives_sums(gateway: RunningGateway) -> 
 
 def test_prometheus_finds_no_fault_with_the_sums(gateway: RunningGateway) -> None:
     text = scrape(gateway)
-    assert gauges(text) <= GAUGES
-    assert lint(text) == ""
+    assert list_gauges(text) <= GAUGES
+    assert lint_metrics(text) == ""
 
 
 def test_loopback_ignores_the_proxies_of_the_environment(

@@ -13,7 +13,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from support.gateway import RunningGateway, Stubs, run_gateway
-from support.small_disk import fill, make_room, small_disk
+from support.small_disk import fill_disk, free_disk, small_disk
 
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
@@ -99,7 +99,7 @@ async def test_a_full_disk_and_then_a_kill(repository: Path, tmp_path: Path) -> 
                 stubs = Stubs.over(channel)
                 for shopper in ("ann", "bob"):
                     assert (await stubs.events.RecordEvents(events(shopper, 0, 500))).accepted == 500
-                fill(disk)
+                fill_disk(disk)
                 assert await status(stubs.events.RecordEvents(events("eve", 0, 999))) == ("RESOURCE_EXHAUSTED", True)
                 items = [ITEM | {"item_id": f"i{n}", "title": "x" * 400} for n in range(500)]
                 upsert = stubs.catalogue.UpsertItems(UpsertItemsRequest(catalogue="ads", items=items))
@@ -110,7 +110,7 @@ async def test_a_full_disk_and_then_a_kill(repository: Path, tmp_path: Path) -> 
                 assert (await stubs.profiles.GetProfile(asked)).profile.event_count == 500
                 forget = ForgetShopperRequest(shopper_id="ann")
                 assert (await ConsentServiceStub(channel).ForgetShopper(forget)).event_count == 500
-                make_room(disk)
+                free_disk(disk)
                 assert gateway.line("storage_failure")["sqlite_errorname"] == "SQLITE_FULL"
                 assert "fault" not in {line["event"] for line in gateway.logged}
                 load = [_record_until_killed(stubs, f"s{n}", acknowledged) for n in range(32)]

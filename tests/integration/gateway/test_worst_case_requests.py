@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from support import tiny_release
 from support.gateway import RunningGateway, Stubs, run_gateway
 
-from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, history
+from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, make_history_requests
 from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
@@ -49,7 +49,7 @@ def heavy(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         with grpc.insecure_channel(served.address) as channel:
             record = channel.unary_unary("/portrait.v1.EventService/RecordEvents")
             for shopper in WORLD.shoppers:
-                for request in history(WORLD, shopper):
+                for request in make_history_requests(WORLD, shopper):
                     record(request.SerializeToString())
         yield served
 

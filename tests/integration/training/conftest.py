@@ -2,7 +2,7 @@
 
 import pytest
 from support import tiny_data, tiny_log
-from support.command_line import portrait
+from support.command_line import run_portrait
 from support.tiny_log import Shop
 
 
@@ -16,6 +16,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     settings.write_text('{"dimension": 16, "maximum_epochs": 1, "places": 512}', encoding="utf-8")
     options = ("--base-model", bert, "--settings", settings, "--split", "time")
     for command in (("prepare", log, folder / "data"), ("train", folder / "data", folder / "run", *options)):
-        ended = portrait(*command)
+        ended = run_portrait(*command)
         assert ended.code == 0, ended
     return Shop(log, folder / "data", folder / "run", options)

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support import tiny_log
-from support.command_line import portrait
+from support.command_line import run_portrait
 from support.tiny_log import Shop
 
 from portrait.training.dataset.identity import read_identity
@@ -44,14 +44,14 @@ def test_a_data_set_of_other_content_is_refused_and_nothing_is_written(
 ) -> None:
     tiny_log.retitle(copied.log, "Lamps-3", "green toaster number 3")
     before = json.loads((copied.data / "report.json").read_text(encoding="utf-8"))
-    assert portrait("prepare", copied.log, copied.data).code == 0
+    assert run_portrait("prepare", copied.log, copied.data).code == 0
     after = json.loads((copied.data / "report.json").read_text(encoding="utf-8"))
     assert [before[count] for count in ("kept", "items", "shoppers")] == [
         after[count] for count in ("kept", "items", "shoppers")
     ]
     (tmp_path / "traits.toml").write_text(TRAITS, encoding="utf-8")
     held = _content(tmp_path)
-    ended = portrait(*{
+    ended = run_portrait(*{
         "evaluate": ("evaluate", copied.run, "--dump", tmp_path / "dump.parquet"),
         "twin": ("evaluate", copied.run, "--split", "loo"),
         "export": ("export", copied.run, "--repository", tmp_path / "repository"),
@@ -68,35 +68,35 @@ def test_a_data_set_of_other_content_is_refused_and_nothing_is_written(
 def test_a_run_that_was_stopped_goes_on_with_its_own_data_only(copied: Shop, tmp_path: Path) -> None:
     (copied.run / "model.pt").unlink()
     other = tiny_log.write(tmp_path / "other", seed=1)
-    assert portrait("prepare", other, tmp_path / "prepared").code == 0
+    assert run_portrait("prepare", other, tmp_path / "prepared").code == 0
     held = _content(copied.run)
-    ended = portrait("train", tmp_path / "prepared", copied.run, *copied.options, "--resume")
+    ended = run_portrait("train", tmp_path / "prepared", copied.run, *copied.options, "--resume")
     assert (ended.code, ended.stderr.count("\n")) == (2, 1)
     assert _content(copied.run) == held
 
 
 def test_the_same_log_prepared_again_is_the_same_data_set(copied: Shop) -> None:
-    assert portrait("prepare", copied.log, copied.data).code == 0
-    assert portrait("evaluate", copied.run).code == 0
+    assert run_portrait("prepare", copied.log, copied.data).code == 0
+    assert run_portrait("evaluate", copied.run).code == 0
     # Of a test as small as this, the report can show no parts.
-    assert portrait("report", copied.run).code == 0
+    assert run_portrait("report", copied.run).code == 0
 
 
 def test_a_data_set_that_moved_is_told_to_the_run_by_resuming(copied: Shop, tmp_path: Path) -> None:
     copied.data.rename(tmp_path / "moved")
-    ended = portrait("evaluate", copied.run)
+    ended = run_portrait("evaluate", copied.run)
     assert (ended.code, ended.stderr.count("\n")) == (2, 1)
     assert "--resume" in ended.stderr
     weights = (copied.run / "model.pt").read_bytes()
-    assert portrait("train", tmp_path / "moved", copied.run, *copied.options, "--resume").code == 0
+    assert run_portrait("train", tmp_path / "moved", copied.run, *copied.options, "--resume").code == 0
     assert (copied.run / "model.pt").read_bytes() == weights
-    assert portrait("evaluate", copied.run).code == 0
+    assert run_portrait("evaluate", copied.run).code == 0
 
 
 def test_tables_that_their_report_is_not_about_are_refused(copied: Shop, tmp_path: Path) -> None:
     items = pl.read_parquet(copied.data / "items.parquet")
     items.with_columns(pl.col("title").reverse()).write_parquet(copied.data / "items.parquet")
-    ended = portrait("train", copied.data, tmp_path / "new", *copied.options)
+    ended = run_portrait("train", copied.data, tmp_path / "new", *copied.options)
     assert (ended.code, ended.stderr.count("\n")) == (2, 1)
     assert "run `portrait prepare` again" in ended.stderr
     assert not (tmp_path / "new").exists()
@@ -108,7 +108,7 @@ def test_a_typo_leaves_no_run(shop: Shop, tmp_path: Path) -> None:
         (shop.data, (*shop.options, "--base-model", tmp_path / "nowhere")),
         (shop.data, (*shop.options, "--conceal", "gender")),
     ):
-        ended = portrait("train", data, tmp_path / "new", *options)
+        ended = run_portrait("train", data, tmp_path / "new", *options)
         assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended
         assert not (tmp_path / "new").exists()
 

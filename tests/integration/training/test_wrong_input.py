@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 from support import tiny_release
-from support.command_line import Ended, portrait
+from support.command_line import CommandResult, run_portrait
 from support.tiny_log import Shop
 
 FOLDERS_TO_WRITE = {("export", "repository"), ("prepare", "paths"), ("train", "run"), ("tune", "study")}
@@ -157,7 +157,7 @@ def _arguments(command: Command, wrong_name: str, path: object, valid: dict[str,
     return [*arguments, *options]
 
 
-def _require_told(command: Command, kind: str, ended: Ended) -> None:
+def _require_told(command: Command, kind: str, ended: CommandResult) -> None:
     if (command.words[0], kind) in NOTHING_TO_DO:
         return
     if command.words[0] in SERVER:
@@ -187,7 +187,7 @@ def test_a_wrong_path_is_told(
         if (name, kind) == ("results", "folder"):
             continue  # a folder that holds no results of this data set is none of its own
         arguments = _arguments(command, name, path, valid, shop)
-        ended = portrait(*arguments)
+        ended = run_portrait(*arguments)
         try:
             _require_told(command, kind, ended)
         except AssertionError as error:
@@ -204,7 +204,7 @@ def test_every_command_is_walked() -> None:
 @pytest.mark.parametrize("source", ["events", "amazon-5core", "bestbuy", "complete-journey", None])
 def test_a_wrong_log_is_told(kind: str, source: str | None, wrong: dict[str, Path], tmp_path: Path) -> None:
     chosen = [] if source is None else ["--source", source]
-    ended = portrait("prepare", wrong[kind], tmp_path / "out", *chosen)
+    ended = run_portrait("prepare", wrong[kind], tmp_path / "out", *chosen)
     assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended
     assert not (tmp_path / "out").exists()
 
@@ -216,7 +216,7 @@ def test_a_damaged_run_is_told(shop: Shop, tmp_path: Path, name: str, content: b
     if name == "settings.json" and content == b"{}":
         pytest.skip("a run of an older version may lack settings")
     (tmp_path / "run" / name).write_bytes(content)
-    ended = portrait("evaluate", tmp_path / "run")
+    ended = run_portrait("evaluate", tmp_path / "run")
     assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended
 
 
@@ -228,14 +228,14 @@ def test_a_damaged_data_set_is_told(shop: Shop, tmp_path: Path, name: str) -> No
     flipped = whole[:middle] + bytes(byte ^ 0xFF for byte in whole[middle : middle + 64]) + whole[middle + 64 :]
     for content in (b"", b"[1]", b"PAR1" + bytes(64) + b"PAR1", whole[:middle], flipped):
         (tmp_path / "data" / name).write_bytes(content)
-        ended = portrait("train", tmp_path / "data", tmp_path / "run", *shop.options)
+        ended = run_portrait("train", tmp_path / "data", tmp_path / "run", *shop.options)
         assert (ended.code, ended.stderr.count("\n")) == (2, 1), (content[:8], ended)
         assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
 def test_an_end_far_from_the_log_is_told(shop: Shop, valid: dict[str, object], day: str) -> None:
-    ended = portrait("train-traits", shop.run, valid["file"], "--complete-until", day)
+    ended = run_portrait("train-traits", shop.run, valid["file"], "--complete-until", day)
     assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended
     assert "--complete-until must be from 2026-01-" in ended.stderr
 
@@ -244,7 +244,7 @@ def test_an_end_far_from_the_log_is_told(shop: Shop, valid: dict[str, object], d
     "wrong", [("--trials", 0), ("--minutes", "nan"), ("--minutes", -1), ("--seed", -1), ("--seed", 2**40)]
 )
 def test_a_study_out_of_range_is_told(shop: Shop, tmp_path: Path, wrong: tuple[object, ...]) -> None:
-    ended = portrait("tune", shop.data, tmp_path / "study", *wrong)
+    ended = run_portrait("tune", shop.data, tmp_path / "study", *wrong)
     assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended
     assert f"'{str(wrong[0]).removeprefix('--')}' must be from" in ended.stderr
     assert not (tmp_path / "study").exists()

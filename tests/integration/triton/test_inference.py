@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.triton_calls import INPUTS, expected, infer, ranker_inputs, text_inputs
+from support.triton_calls import INPUTS, infer, ranker_inputs, run_in_process, text_inputs
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -29,7 +29,7 @@ async def test_answers_as_onnxruntime_does(
 ) -> None:
     inputs = INPUTS[model](n, length)
     answer = await infer(client, model, 1, inputs)
-    for name, value in expected(two_releases, model, 1, inputs).items():
+    for name, value in run_in_process(two_releases, model, 1, inputs).items():
         np.testing.assert_allclose(answer[name], value, atol=BFLOAT16 if model == "text_encoder" else 1e-5)
 
 
@@ -51,7 +51,9 @@ async def test_each_release_answers_for_itself(client: InferenceServerClient, tw
     inputs = text_inputs(4, 6)
     first, second = [(await infer(client, "text_encoder", release, inputs))["embedding"] for release in (1, 2)]
     assert not np.allclose(first, second, atol=0.1)
-    np.testing.assert_allclose(second, expected(two_releases, "text_encoder", 2, inputs)["embedding"], atol=BFLOAT16)
+    np.testing.assert_allclose(
+        second, run_in_process(two_releases, "text_encoder", 2, inputs)["embedding"], atol=BFLOAT16
+    )
 
 
 async def test_a_release_that_is_not_loaded_is_not_found(client: InferenceServerClient) -> None:
@@ -77,7 +79,7 @@ async def test_requests_at_one_time_each_get_their_own_answer(
     answers = await asyncio.gather(*(infer(client, "ranker", 1, inputs) for inputs in requests))
     for inputs, answer in zip(requests, answers, strict=True):
         np.testing.assert_allclose(
-            answer["score"], expected(two_releases, "ranker", 1, inputs)["score"], rtol=1e-4, atol=1e-5
+            answer["score"], run_in_process(two_releases, "ranker", 1, inputs)["score"], rtol=1e-4, atol=1e-5
         )
 
 

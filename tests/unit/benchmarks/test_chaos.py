@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.chaos.load import DEADLINE, HEALTH, NOT_SERVING, OK, READ, SERVING, WRITE, Outcome
-from benchmarks.chaos.verdict import accepted_events, late_calls, longest_unnoticed
+from benchmarks.chaos.verdict import count_accepted_events, count_late_calls, find_longest_unnoticed
 
 FAILED = "UNAVAILABLE"
 
@@ -14,24 +14,24 @@ def calls(kind: str, code: str, *ends: float, connection: int = 0) -> list[Outco
 
 def test_failures_while_health_says_serving_are_found_among_successes() -> None:
     half = [*calls(READ, FAILED, *range(10, 20)), *calls(READ, OK, *(each + 0.5 for each in range(10, 20)))]
-    assert longest_unnoticed([*half, *calls(HEALTH, SERVING, *range(30))]) == pytest.approx(9.0)
+    assert find_longest_unnoticed([*half, *calls(HEALTH, SERVING, *range(30))]) == pytest.approx(9.0)
 
 
 def test_health_that_says_not_serving_ends_the_row() -> None:
     failures = calls(READ, FAILED, *range(10, 20))
-    assert longest_unnoticed([*failures, *calls(HEALTH, NOT_SERVING, 12.5)]) == pytest.approx(6.0)
-    assert longest_unnoticed([*failures, *calls(HEALTH, NOT_SERVING, 12.5, connection=1)]) == pytest.approx(9.0)
+    assert find_longest_unnoticed([*failures, *calls(HEALTH, NOT_SERVING, 12.5)]) == pytest.approx(6.0)
+    assert find_longest_unnoticed([*failures, *calls(HEALTH, NOT_SERVING, 12.5, connection=1)]) == pytest.approx(9.0)
 
 
 def test_rare_failures_are_no_row_but_waiting_in_vain_is() -> None:
     rare = [*calls(WRITE, FAILED, 10, 20), *calls(WRITE, OK, *range(11, 20))]
-    assert longest_unnoticed(rare) == pytest.approx(0.0)
-    assert longest_unnoticed(calls(WRITE, FAILED, 10, 20)) == pytest.approx(10.0)
+    assert find_longest_unnoticed(rare) == pytest.approx(0.0)
+    assert find_longest_unnoticed(calls(WRITE, FAILED, 10, 20)) == pytest.approx(10.0)
 
 
 def test_refusals_for_want_of_room_are_excused() -> None:
-    assert longest_unnoticed(calls(READ, "RESOURCE_EXHAUSTED", *range(10, 20))) == 0.0
-    assert longest_unnoticed([]) == 0.0
+    assert find_longest_unnoticed(calls(READ, "RESOURCE_EXHAUSTED", *range(10, 20))) == 0.0
+    assert find_longest_unnoticed([]) == 0.0
 
 
 def test_accepted_events_and_late_calls_are_counted() -> None:
@@ -40,5 +40,5 @@ def test_accepted_events_and_late_calls_are_counted() -> None:
         Outcome(0, WRITE, 1.0, 0.1, OK, "ann", 3),
         Outcome(0, WRITE, 1.0, DEADLINE + 1.0, FAILED, "ann"),
     ]
-    assert accepted_events(outcomes) == {"ann": 8}
-    assert late_calls(outcomes) == 1
+    assert count_accepted_events(outcomes) == {"ann": 8}
+    assert count_late_calls(outcomes) == 1

@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.common.results import RESULTS
-from benchmarks.gpu.cli import faults
-from benchmarks.gpu.graphs import Compared
+from benchmarks.gpu.cli import list_faults
+from benchmarks.gpu.graphs import GraphComparison
 
-ON_GPU = Compared("ranker", ["CUDAExecutionProvider", "CPUExecutionProvider"], [{"kind": "KIND_GPU"}], 1e-4, 1e-2)
+ON_GPU = GraphComparison(
+    "ranker", ["CUDAExecutionProvider", "CPUExecutionProvider"], [{"kind": "KIND_GPU"}], 1e-4, 1e-2
+)
 ON_CPU = replace(ON_GPU, providers=["CPUExecutionProvider"], instances=[{"kind": "KIND_CPU"}])
 
 
@@ -25,9 +27,9 @@ ON_CPU = replace(ON_GPU, providers=["CPUExecutionProvider"], instances=[{"kind":
     ],
 )
 def test_a_fault_is_another_answer_or_a_gpu_that_takes_no_part(
-    compared: Compared, devices: list[str], embedded: bool, told: list[str]
+    compared: GraphComparison, devices: list[str], embedded: bool, told: list[str]
 ) -> None:
-    assert faults([compared], devices, embedded) == told
+    assert list_faults([compared], devices, embedded) == told
 
 
 def test_the_committed_run_without_a_gpu_says_so() -> None:

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from support import tiny_data
 
-from benchmarks.common.ranking.search import asked, asked_in_test, figure, without_shoppers
-from benchmarks.common.ranking.search_baselines import bm25, query_popularity, spelled
+from benchmarks.common.ranking.search import bootstrap_mean, find_search_clicks, find_test_clicks, remove_shoppers
+from benchmarks.common.ranking.search_baselines import number_queries, rank_by_bm25, rank_by_query_popularity
 from benchmarks.search import windows
-from benchmarks.search.shipped_split import floor
+from benchmarks.search.shipped_split import measure_shipped_split
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
 from portrait.training.dataset.splits import hold_out
 from portrait.training.encoders.retrieval import ranks_of
@@ -30,23 +30,23 @@ def corpus(data: Path) -> Corpus:
 
 
 def test_windows_follow_each_other_and_models_learn_what_precedes_theirs(data: Path, tmp_path: Path) -> None:
-    folders = windows.cut(data, tmp_path, 3)
+    folders = windows.cut_windows(data, tmp_path, 3)
     later = np.inf
     for folder in folders:
         cut = load(folder)
         holdout = hold_out(cut, Split.TIME, refit=True)
-        clicks = asked_in_test(cut, holdout).clicks
+        clicks = find_test_clicks(cut, holdout).clicks
         assert cut.columns.time.max() < later
         later = cut.columns.time[holdout.test].min()
         assert len(clicks)
         assert (cut.columns.time[clicks] >= later).all()
         assert cut.columns.time[holdout.train].max() < later
         assert len(cut.items) == len(load(data).items)
-    assert windows.cut(data, tmp_path, 3) == folders
+    assert windows.cut_windows(data, tmp_path, 3) == folders
 
 
 def test_targets_are_clicks_that_a_search_came_right_before(corpus: Corpus) -> None:
-    found = asked(corpus, np.ones(len(corpus.event_item), dtype=bool))
+    found = find_search_clicks(corpus, np.ones(len(corpus.event_item), dtype=bool))
     assert len(found.clicks)
     assert (corpus.event_item[found.clicks] != NO_ITEM).all()
     assert (corpus.event_item[found.searches] == NO_ITEM).all()
@@ -59,8 +59,8 @@ def test_targets_are_clicks_that_a_search_came_right_before(corpus: Corpus) -> N
 
 
 def test_without_its_shopper_a_search_is_all_that_is_known(corpus: Corpus) -> None:
-    found = asked(corpus, np.ones(len(corpus.event_item), dtype=bool))
-    alone, targets = without_shoppers(corpus, found)
+    found = find_search_clicks(corpus, np.ones(len(corpus.event_item), dtype=bool))
+    alone, targets = remove_shoppers(corpus, found)
     samples = cut_exact(alone, targets)
     assert samples.target.tolist() == targets.tolist()
     batch = Batcher(alone, samples, places=1 << 20, pairs=1).batch(np.arange(len(samples)), np.random.default_rng(0))
@@ -77,31 +77,31 @@ def test_without_its_shopper_a_search_is_all_that_is_known(corpus: Corpus) -> No
 def test_intervals_are_over_shoppers() -> None:
     random = np.random.default_rng(0)
     values = random.random(200)
-    each = figure(values, np.arange(200))
+    each = bootstrap_mean(values, np.arange(200))
     assert each["interval"] == pytest.approx(interval(values), abs=0.01)
-    low, high = figure(np.repeat(values, 10), np.repeat(np.arange(200), 10))["interval"]
+    low, high = bootstrap_mean(np.repeat(values, 10), np.repeat(np.arange(200), 10))["interval"]
     assert (low, high) == pytest.approx(each["interval"], abs=0.01)
 
 
 def test_the_popularity_of_the_exact_query_counts_its_clicks_first() -> None:
-    learnt = (spelled(["Halo: 3", "halo 3", "halo  3", "forza"]), np.array([2, 2, 1, 0]))
-    assert spelled(["Halo: 3", "HALO-3!", "halo3"]).tolist() == [0, 0, 1]
-    ranked = query_popularity(learnt, np.array([0, 1, 9]), np.array([5.0, 1.0, 2.0, 0.0]))
+    learnt = (number_queries(["Halo: 3", "halo 3", "halo  3", "forza"]), np.array([2, 2, 1, 0]))
+    assert number_queries(["Halo: 3", "HALO-3!", "halo3"]).tolist() == [0, 0, 1]
+    ranked = rank_by_query_popularity(learnt, np.array([0, 1, 9]), np.array([5.0, 1.0, 2.0, 0.0]))
     assert ranked.tolist() == [[2, 1, 0, 3], [0, 2, 1, 3], [0, 2, 1, 3]]
 
 
 def test_bm25_finds_the_words_of_a_query(corpus: Corpus) -> None:
-    ranked = bm25(corpus, corpus.item_text[:5])
+    ranked = rank_by_bm25(corpus, corpus.item_text[:5])
     assert (ranks_of(ranked, np.arange(5)) < 12).all()
 
 
 def test_the_shipped_split_is_read_from_event_ids(data: Path, tmp_path: Path) -> None:
-    assert floor(data) is None
+    assert measure_shipped_split(data) is None
     rows = [("train.csv:1:1", "a", "halo"), ("train.csv:2:1", "b", "forza"), ("train.csv:3:1", "b", "fable"),
             ("test.csv:1:1", "a", "Halo"), ("test.csv:2:1", "a", "unheard of")]  # fmt: skip
     events = pl.DataFrame(rows, schema=["event_id", "item_id", "query"], orient="row")
     events.write_parquet(tmp_path / "events.parquet")
-    found = floor(tmp_path)
+    found = measure_shipped_split(tmp_path)
     assert found is not None
     assert found["MAP@5"] == pytest.approx((1.0 + 0.5) / 2)
     assert found["HR@5"] == 1.0

@@ -23,14 +23,14 @@ def test_rows_of_a_partial_run_replace_their_own_only() -> None:
     again = serving.merge(both, "fuzz", [row("a", 0)], WHERE)
     assert [(each["target"], each["value"], each["passed"]) for each in again] == [("c", 0, True), ("a", 0, True)]
     assert {"target", "value", "unit", "compared_to", "ratio", "required", "passed"} <= set(again[0])
-    assert "**no**" in serving.table(first)
-    assert "**no**" not in serving.table(again)
+    assert "**no**" in serving.format_report(first)
+    assert "**no**" not in serving.format_report(again)
 
 
 def test_only_what_is_named_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = []
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    monkeypatch.setattr(curves, "KEPT", tmp_path / "curves.json")
+    monkeypatch.setattr(curves, "CURVES_FILE", tmp_path / "curves.json")
     monkeypatch.setattr(serving, "open_repository", lambda path: path)
     monkeypatch.setattr(serving, "measure", lambda name, repository: ran.append(name) or [row(name, 0)])
     assert serving.main([str(tmp_path), "--only", "fuzz,peers"]) == 0
@@ -43,9 +43,9 @@ def test_only_what_is_named_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_curves_are_kept_by_panel_and_name_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curves, "KEPT", tmp_path / "curves.json")
-    curves.keep([Curve("clients", "warm", "clients", "answers/s", [(1, 10), (2, 20)])])
-    curves.keep(
+    monkeypatch.setattr(curves, "CURVES_FILE", tmp_path / "curves.json")
+    curves.keep_curves([Curve("clients", "warm", "clients", "answers/s", [(1, 10), (2, 20)])])
+    curves.keep_curves(
         [Curve("clients", "warm", "clients", "answers/s", [(1, 11)]), Curve("items", "", "items", "ms", [(1, 1)])]
     )
-    assert [list(map(tuple, each.points)) for each in curves.read()] == [[(1, 11)], [(1, 1)]]
+    assert [list(map(tuple, each.points)) for each in curves.read_curves()] == [[(1, 11)], [(1, 1)]]

@@ -19,7 +19,7 @@ def test_campaigns_that_reach_into_a_later_part_are_left_out() -> None:
         campaign(1, -90, 30), campaign(2, -20, 30), campaign(3, 1, 20), campaign(4, 5, 99), campaign(5, 60, 30),
         campaign(6, 70, 30),
     ]  # fmt: skip
-    parts = campaigns.split(every, BEGIN + 50 * DAY)
+    parts = campaigns.split_campaigns(every, BEGIN + 50 * DAY)
     assert [[each.number for each in part] for part in parts] == [[1], [3], [5, 6]]
 
 
@@ -27,4 +27,4 @@ def test_popularity_is_that_of_earlier_campaigns_of_the_type() -> None:
     every = [campaign(1, -90, 30, "A"), campaign(2, -90, 30, "B"), campaign(3, 60, 30, "A"), campaign(4, 60, 30, "C")]
     train = Pairs(np.arange(4), np.array([1, 1, 2, 2]), np.array([True, False, False, False]))
     test = Pairs(np.arange(2), np.array([3, 4]), np.array([False, False]))
-    assert campaigns.popularity(every, train, test).tolist() == [0.5, 0.25]
+    assert campaigns.predict_by_popularity(every, train, test).tolist() == [0.5, 0.25]

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from benchmarks.common.load import wire
-from benchmarks.common.load.generator import Call, Load, run
+from benchmarks.common.load.generator import Call, Load, run_load
 
 Context = grpc.aio.ServicerContext
 
@@ -62,7 +62,7 @@ async def ask(
     server: Server, connection: wire.Connection, method: str, request: bytes = b"", seconds: float = 10.0
 ) -> str:
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    head = wire.head(server.address, f"/test/{method}", seconds, (("x-caller", "n" * 300),))
+    head = wire.encode_headers(server.address, f"/test/{method}", seconds, (("x-caller", "n" * 300),))
     connection.call(head, request, seconds, ended.set_result)
     async with asyncio.timeout(20):
         return await ended
@@ -73,9 +73,9 @@ async def test_calls_end_with_their_status(server: Server, connection: wire.Conn
     assert server.metadata["x-caller"] == "n" * 300
     assert server.seconds is not None
     assert server.seconds <= 10.0
-    assert await ask(server, connection, "Refuse") == wire.REFUSED
+    assert await ask(server, connection, "Refuse") == wire.RESOURCE_EXHAUSTED
     assert await ask(server, connection, "Unknown") == "UNIMPLEMENTED"
-    assert await ask(server, connection, "Hang", seconds=0.05) == wire.LATE
+    assert await ask(server, connection, "Hang", seconds=0.05) == wire.DEADLINE_EXCEEDED
 
 
 async def test_many_calls_at_one_time_stay_within_the_windows(server: Server, connection: wire.Connection) -> None:
@@ -85,11 +85,11 @@ async def test_many_calls_at_one_time_stay_within_the_windows(server: Server, co
 
 async def test_a_call_that_is_taken_back_ends_at_the_server_too(server: Server, connection: wire.Connection) -> None:
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    stream = connection.call(wire.head(server.address, "/test/Hang", 10.0), b"", 10.0, ended.set_result)
+    stream = connection.call(wire.encode_headers(server.address, "/test/Hang", 10.0), b"", 10.0, ended.set_result)
     await server.began.wait()
     connection.cancel(stream)
     connection.cancel(stream)
-    assert await ended == wire.LEFT
+    assert await ended == wire.CANCELLED
     async with asyncio.timeout(5):
         await server.left.wait()
     assert await ask(server, connection, "Echo") == wire.OK
@@ -99,17 +99,17 @@ async def test_a_server_that_ends_ends_the_calls(server: Server, connection: wir
     asked = asyncio.create_task(ask(server, connection, "Hang"))
     await server.began.wait()
     await server.grpc.stop(None)
-    assert await asked in (wire.LOST, wire.LEFT)
+    assert await asked in (wire.UNAVAILABLE, wire.CANCELLED)
     with pytest.raises(ConnectionError):
         connection.call(b"", b"", 1.0, print)
 
 
 async def test_loads_send_what_they_say(server: Server) -> None:
     calls = [Call("/test/Echo", b"x")]
-    closed = await asyncio.to_thread(run, Load(server.address, calls, 30.0, 5.0, in_flight=8, count=200))
+    closed = await asyncio.to_thread(run_load, Load(server.address, calls, 30.0, 5.0, in_flight=8, count=200))
     assert [each.code for each in closed] == [wire.OK] * 200
-    opened = await asyncio.to_thread(run, Load(server.address, calls, 30.0, 5.0, rate=1000.0, count=200))
+    opened = await asyncio.to_thread(run_load, Load(server.address, calls, 30.0, 5.0, rate=1000.0, count=200))
     assert [each.code for each in opened] == [wire.OK] * 200
     hanging = [Call("/test/Hang", b"x")]
     storm = Load(server.address, hanging, 30.0, 5.0, in_flight=50, count=100, leaving=1.0, leave_seconds=0.1)
-    assert {each.code for each in await asyncio.to_thread(run, storm)} == {wire.LEFT}
+    assert {each.code for each in await asyncio.to_thread(run_load, storm)} == {wire.CANCELLED}

@@ -1,6 +1,5 @@
-"""The examples' own parts: what they learn, what they hold back, and the words that they are tested with."""
+"""The examples' own parts: what they learn and what they hold back."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,14 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.applications import client_calls as asking
-from benchmarks.applications.service import MESSAGES
-from benchmarks.applications.tables import Figure, Table, mean
-from docs.examples.applications import ads, customer_service, draw_missed_instalments, financial_risk, shop
+from docs.examples.applications import ads, draw_missed_instalments, financial_risk, shop
 from docs.examples.tour import make_log
-from portrait.client import Event, EventType, Item, RankedItem, Ranking, Trait
-from portrait.features.text.keywords import extract_keywords
-from portrait.training.metrics import MISSED
+from portrait.client import Event, EventType, Trait
 
 DAY = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -42,22 +36,6 @@ def test_risk_is_of_the_trait_and_unknown_where_that_is_absent() -> None:
     known = Trait("misses_instalment", "", 0.07, "", day, 0.7, 0.02)
     assert financial_risk.risk((known,)) == 0.07
     assert financial_risk.risk(()) is None
-
-
-def test_every_article_has_messages_and_few_of_them_repeat_its_words() -> None:
-    rows = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
-    words = {
-        article.item_id: {word.stem for word in extract_keywords(f"{article.title} {article.attributes['answer']}")}
-        for article in customer_service.articles()
-    }
-    parts = {part: [row for row in rows if row["part"] == part] for part in ("validation", "test")}
-    for part, each in (("validation", 1), ("test", 3)):
-        assert sorted(row["article"] for row in parts[part]) == sorted(each * list(words))
-    repeats = [
-        bool({word.stem for word in extract_keywords(row["message"])} & words[row["article"]]) for row in parts["test"]
-    ]
-    assert np.mean(repeats) < 0.2
-    assert len({row["message"] for row in rows}) == len(rows)
 
 
 def test_labels_are_drawn_with_the_chance_that_is_said_and_from_the_past_alone(tmp_path: Path) -> None:
@@ -92,13 +70,3 @@ def test_a_history_is_known_up_to_a_moment() -> None:
     history = [Event(EventType.VIEW, str(day), DAY + timedelta(days=day), "x") for day in range(3)]
     assert [event.event_id for event in shop.until(history, DAY + timedelta(days=1))] == ["0", "1"]
     assert shop.now(history) == DAY + timedelta(days=3)
-
-
-def test_a_result_is_told_as_a_table() -> None:
-    ranking = Ranking((RankedItem(Item("a"), 1.0, 0.0, 0.0), RankedItem(Item("b"), 0.5, 0.0, 0.0)), 1, 0)
-    assert asking.ranks([ranking, ranking], ["b", "c"]).tolist() == [1, MISSED]
-    figure = mean(np.array([0.0, 1.0, 1.0, 0.0]), np.arange(4))
-    assert figure.value == 0.5
-    assert figure.interval is not None
-    table = Table("Title", "Text.", ["one", "two"], {"ours": [Figure(0.5, (0.4, 0.6)), None]})
-    assert table.lines()[-1] == "| ours | 0.500 (0.400 to 0.600) |  |"

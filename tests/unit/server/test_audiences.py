@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from support.audience_fixtures import DESCRIPTION, DIMENSION, NOW, TRAITS, interest, profile, table, value
+from support.audience_fixtures import (
+    DESCRIPTION,
+    DIMENSION,
+    NOW,
+    TRAITS,
+    make_interest,
+    make_profile,
+    make_value,
+    write_table,
+)
 
 from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.server.audiences.criteria import (
@@ -64,12 +73,12 @@ def profiles(draw: st.DrawFn) -> dict[str, Profile]:
         weights = draw(st.dictionaries(st.sampled_from(PATHS), small))
         inferred = draw(st.sampled_from(PATHS))
         worth = draw(st.none() | st.builds(
-            value, st.sampled_from(list(Tier)), st.sampled_from(list(Segment)),
+            make_value, st.sampled_from(list(Tier)), st.sampled_from(list(Segment)),
             st.tuples(st.integers(1, 5), st.integers(1, 5), st.none() | st.integers(1, 5)),
         ))  # fmt: skip
-        made[shopper] = profile(
-            interests=[interest(path, weight) for path, weight in weights.items()]
-            + [interest(inferred, 0.0, inferred=True)],
+        made[shopper] = make_profile(
+            interests=[make_interest(path, weight) for path, weight in weights.items()]
+            + [make_interest(inferred, 0.0, inferred=True)],
             worth=worth,
             traits={name: draw(st.none() | small) for name in TRAITS},
             vector=draw(st.none() | numbers.map(unit)),
@@ -150,7 +159,7 @@ def found_in(
         return {shopper_id for shopper_id in shopper_ids if (regions or {}).get(shopper_id) in wanted}
 
     with TemporaryDirectory() as folder:
-        there = table(of, Path(folder))
+        there = write_table(of, Path(folder))
         finder = Finder(minimum, permitted, living)
         found = asyncio.run(finder.find(audience, there, CLOUD))
         finder.close()
@@ -204,8 +213,10 @@ def test_look_alikes_are_the_most_similar_of_those_who_meet_the_rest(
 
 def crowd(count: int) -> dict[str, Profile]:
     return {
-        f"s{number:03}": profile(
-            [interest(("Home",), 0.5)], vector=unit([number % 7 - 3, 1, number % 3, 0]), traits=dict.fromkeys(TRAITS)
+        f"s{number:03}": make_profile(
+            [make_interest(("Home",), 0.5)],
+            vector=unit([number % 7 - 3, 1, number % 3, 0]),
+            traits=dict.fromkeys(TRAITS),
         )
         for number in range(count)
     }
@@ -225,7 +236,8 @@ def test_a_seed_below_the_minimum_is_like_nobody(count: int) -> None:
         SeedCriteria([InterestCriterion([("Garden",)])]),
     ):
         of = crowd(40) | {
-            f"g{number}": profile([interest(("Garden",), 1.0)], vector=unit([1] * 4)) for number in range(count)
+            f"g{number}": make_profile([make_interest(("Garden",), 1.0)], vector=unit([1] * 4))
+            for number in range(count)
         }
         found, named = found_in(of, Audience([], LookAlikes(seed, top=20)), minimum=10)
         assert found.outcome is (Outcome.FOUND if count == 10 else Outcome.SEED_TOO_SMALL)
@@ -286,12 +298,12 @@ def rows(of: ShopperTable) -> dict[str, tuple[object, ...]]:
 def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile], data: st.DataObject) -> None:
     parts = [data.draw(st.integers(0, 2), label=shopper) for shopper in of]
     with TemporaryDirectory() as folder:
-        whole = table(of, Path(folder, "whole"))
+        whole = write_table(of, Path(folder, "whole"))
         sources = []
         for number in range(3):
             part = {shopper: each for (shopper, each), mine in zip(of.items(), parts, strict=True) if mine == number}
-            dropped = {"zz": profile([interest(("Gone",), 1.0)])}  # a row that is not taken
-            made = table(part | dropped, Path(folder, str(number)))
+            dropped = {"zz": make_profile([make_interest(("Gone",), 1.0)])}  # a row that is not taken
+            made = write_table(part | dropped, Path(folder, str(number)))
             sources.append(Source(made, made.rows_of(part)))
         Path(folder, "merged").mkdir()
         merge(sources, DESCRIPTION, Path(folder, "merged"))
@@ -303,18 +315,18 @@ def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile],
 
 
 def test_shoppers_are_found_by_their_ids(tmp_path: Path) -> None:
-    of = table(crowd(5) | {"s0": profile(), "s\0": profile(), "é": profile()}, tmp_path)
+    of = write_table(crowd(5) | {"s0": make_profile(), "s\0": make_profile(), "é": make_profile()}, tmp_path)
     for shoppers in (["s003"], ["é", "s\0", "s0"], [*crowd(5)]):
         assert sorted(of.shopper_ids(of.rows_of([*shoppers, "nobody", ""]))) == sorted(shoppers)
     assert len(of.rows_of([])) == 0
-    assert len(table({}, tmp_path / "empty").rows_of(["s003"])) == 0
+    assert len(write_table({}, tmp_path / "empty").rows_of(["s003"])) == 0
 
 
 def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
     assert snapshots.newest("7-a") is None
     for number in (1, 2, 10):
-        table(crowd(number), tmp_path / "7-a" / ".made", snapshot=number)
+        write_table(crowd(number), tmp_path / "7-a" / ".made", snapshot=number)
         snapshots.publish(tmp_path / "7-a" / ".made", "7-a", number)
         newest = snapshots.newest("7-a")
         assert newest is not None
@@ -332,7 +344,7 @@ def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:
 def test_a_damaged_table_counts_as_none(tmp_path: Path, file: str, content: bytes | None) -> None:
     snapshots = Snapshots(tmp_path)
     for snapshot in (1, 2):
-        table(crowd(3), snapshots.of("release") / str(snapshot))
+        write_table(crowd(3), snapshots.of("release") / str(snapshot))
     damaged = snapshots.of("release") / "2" / file
     damaged.unlink()
     if content is None:
@@ -349,7 +361,7 @@ def test_a_damaged_table_counts_as_none(tmp_path: Path, file: str, content: byte
 def test_a_table_with_a_column_of_another_table_counts_as_none(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
     for snapshot, count in ((1, 3), (2, 4)):
-        table(crowd(count), snapshots.of("release") / str(snapshot))
+        write_table(crowd(count), snapshots.of("release") / str(snapshot))
     shutil.copy(snapshots.of("release") / "1" / "vector.npy", snapshots.of("release") / "2" / "vector.npy")
     assert snapshots.open("release", 2) is None
 

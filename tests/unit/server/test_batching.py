@@ -12,12 +12,12 @@ from benchmarks.common.batching_policies import POLICIES
 from benchmarks.common.batching_simulation import (
     FIXED,
     PER_PLACE,
-    Model,
     Outcome,
+    SimulatedModel,
     Text,
-    bursts,
-    ours,
-    poisson,
+    draw_burst_arrivals,
+    draw_poisson_arrivals,
+    make_gateway_batcher,
     simulate,
 )
 from portrait.server.batching.shapes import Shapes, group_lengths
@@ -52,8 +52,8 @@ def texts(draw: st.DrawFn) -> list[Text]:
 
 
 def simulated(workload: list[Text], limit: int = 1000, instances: int = 1) -> Outcome:
-    model = Model(fixed=BATCH_SECONDS, per_place=0.0, instances=instances)
-    return simulate(workload, lambda model: ours(model, SHAPES, limit), model)
+    model = SimulatedModel(fixed=BATCH_SECONDS, per_place=0.0, instances=instances)
+    return simulate(workload, lambda model: make_gateway_batcher(model, SHAPES, limit), model)
 
 
 @given(texts(), st.integers(1, 40), st.integers(1, 3))
@@ -174,8 +174,8 @@ def test_no_cut_is_cheaper(waiting: dict[int, int]) -> None:
 @pytest.mark.parametrize("size", [1, 32])
 def test_it_is_faster_than_other_policies_under_load(size: int) -> None:
     """The capacity of all of the others lies below this load."""
-    source = poisson(random.Random(1), LENGTHS, 2000, 1.0) if size == 1 else None
-    workload = list(source or bursts(random.Random(1), LENGTHS, 2000, 1.0, size))
+    source = draw_poisson_arrivals(random.Random(1), LENGTHS, 2000, 1.0) if size == 1 else None
+    workload = list(source or draw_burst_arrivals(random.Random(1), LENGTHS, 2000, 1.0, size))
     results = {name: simulate(workload, policy).summary() for name, policy in POLICIES.items()}
     own = results.pop("ours")
     assert own["p99_ms"] < 0.5 * min(each["p99_ms"] for each in results.values())
@@ -184,4 +184,4 @@ def test_it_is_faster_than_other_policies_under_load(size: int) -> None:
 
 def test_alone_a_text_waits_for_nothing() -> None:
     workload = [Text(0, 0.0, 12)]
-    assert simulate(workload, ours).seconds[0] == pytest.approx(FIXED + 12 * PER_PLACE)
+    assert simulate(workload, make_gateway_batcher).seconds[0] == pytest.approx(FIXED + 12 * PER_PLACE)

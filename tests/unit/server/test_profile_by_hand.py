@@ -8,7 +8,7 @@ import math
 from datetime import timedelta
 
 import pytest
-from support.example_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, did, item, release
+from support.example_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, find_item, make_release, past_event
 
 from portrait.features.events import EventType
 from portrait.features.generators import run_to_completion
@@ -20,18 +20,18 @@ from portrait.server.profiles.value import Segment, Tier
 
 MINUTE = 1.0 / 1440.0
 HISTORY = [
-    did("e01", EventType.PURCHASE, "coffee", 40, price=10.0, quantity=1.0),
-    did("e02", EventType.PURCHASE, "coffee", 30, price=8.0),
-    did("e03", EventType.PURCHASE, "coffee", 20, price=10.0, quantity=2.0),
-    did("e06", EventType.PURCHASE, "desk", 20, price=40.0),
-    did("e04", EventType.PURCHASE, "coffee", 10, price=9.0),
-    did("e05", EventType.RATE, "pan", 10, rating=1.0),
-    did("e07", EventType.SEARCH, None, 10 * MINUTE, query="red lamp"),
-    did("e08", EventType.VIEW, "desk", 8 * MINUTE, query="Red  lamp", dwell_seconds=60.0),
-    did("e09", EventType.VIEW, "floor", 6 * MINUTE),
-    did("e10", EventType.VIEW, "bed", 4 * MINUTE),
-    did("e11", EventType.VIEW, "rug", 2 * MINUTE, dwell_seconds=1.0),
-    did("e12", EventType.ADD_TO_CART, "bed", 0),
+    past_event("e01", EventType.PURCHASE, "coffee", 40, price=10.0, quantity=1.0),
+    past_event("e02", EventType.PURCHASE, "coffee", 30, price=8.0),
+    past_event("e03", EventType.PURCHASE, "coffee", 20, price=10.0, quantity=2.0),
+    past_event("e06", EventType.PURCHASE, "desk", 20, price=40.0),
+    past_event("e04", EventType.PURCHASE, "coffee", 10, price=9.0),
+    past_event("e05", EventType.RATE, "pan", 10, rating=1.0),
+    past_event("e07", EventType.SEARCH, None, 10 * MINUTE, query="red lamp"),
+    past_event("e08", EventType.VIEW, "desk", 8 * MINUTE, query="Red  lamp", dwell_seconds=60.0),
+    past_event("e09", EventType.VIEW, "floor", 6 * MINUTE),
+    past_event("e10", EventType.VIEW, "bed", 4 * MINUTE),
+    past_event("e11", EventType.VIEW, "rug", 2 * MINUTE, dwell_seconds=1.0),
+    past_event("e12", EventType.ADD_TO_CART, "bed", 0),
 ]
 FIELDS = frozenset(
     {
@@ -47,7 +47,7 @@ def near(value: float) -> object:
 
 @pytest.fixture(scope="module")
 def profile() -> Profile:
-    return run_to_completion(build(HISTORY, NOW, item, release(), FIELDS, Asked()))
+    return run_to_completion(build(HISTORY, NOW, find_item, make_release(), FIELDS, Asked()))
 
 
 def test_interests(profile: Profile) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.example_shop import ITEMS, NOW, item, release
+from support.example_shop import ITEMS, NOW, find_item, make_release
 
 from portrait.features.events import Event, EventType
 from portrait.features.generators import run_to_completion
@@ -15,7 +15,7 @@ PARTS = (
     "interests", "keywords", "price_bands", "aversions", "brands", "discount_sensitivity", "session",
     "recent_queries", "purchase_cycles", "customer_value", "activity_pattern", "summary",
 )  # fmt: skip
-RELEASE = release()
+RELEASE = make_release()
 
 
 @st.composite
@@ -51,7 +51,7 @@ def _events(draw: st.DrawFn) -> list[Event]:
 
 
 def profile(history: list[Event], as_of: datetime = NOW) -> Profile:
-    return run_to_completion(build(history, as_of, item, RELEASE, frozenset(PARTS), Asked()))
+    return run_to_completion(build(history, as_of, find_item, RELEASE, frozenset(PARTS), Asked()))
 
 
 def said(made: Profile) -> list[object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from support.small_disk import fill, make_room, small_disk
+from support.small_disk import fill_disk, free_disk, small_disk
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.storage.schema import SCHEMA_VERSION
@@ -304,12 +304,12 @@ async def test_an_old_file_on_a_full_disk_is_refused_and_stays_whole(tmp_path: P
             columns = "arrival, event_id, shopper_id, time, type, item_id, catalogue"
             connection.executemany(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         connection.close()
-        fill(disk)
+        fill_disk(disk)
         filler = disk / "filler"
         os.truncate(filler, filler.stat().st_size - 300_000)  # room to begin, not to move the events
         with pytest.raises(StoreError, match="its disk is full"):
             await open_store(path)
-        make_room(disk)
+        free_disk(disk)
         store = await open_store(path)
         assert len(await ids(store, "ann", limit=20_000)) == 2 + 9_990
         await store.close()

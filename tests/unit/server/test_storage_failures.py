@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from support.small_disk import fill, make_room, small_disk
+from support.small_disk import fill_disk, free_disk, small_disk
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
@@ -117,7 +117,7 @@ async def test_on_a_full_disk_nothing_is_stored_readers_go_on_and_room_mends_it(
         store = await open_store(disk / "portrait.db")
         assert await store.record(events("ann", 0, 300)) == [Recorded.NEW] * 300
         versions = store.version("ann")
-        fill(disk)
+        fill_disk(disk)
         with capture_logs() as logged:
             for _ in range(3):
                 assert await failed(store) == {("RESOURCE_EXHAUSTED", True)}
@@ -126,7 +126,7 @@ async def test_on_a_full_disk_nothing_is_stored_readers_go_on_and_room_mends_it(
         assert await store.history("eve", EVER, 999) == []
         assert await store.consents("eve") == {}
         assert store.version("ann") == versions
-        make_room(disk)
+        free_disk(disk)
         assert await store.record(events("eve", 0, 500)) == [Recorded.NEW] * 500
         await store.close()
 
@@ -178,13 +178,13 @@ async def test_a_shopper_is_forgotten_on_a_full_disk(tmp_path: Path, count: int)
                 [each for shopper in ("ann", "bob") for each in events(shopper, first, min(500, count - first))]
             )
         await store.record_consents("ann", [Consent(Purpose.RISK, True, NOON, NOON, "notice-of-ann")])
-        fill(disk)
+        fill_disk(disk)
         assert await failed(store) == {("RESOURCE_EXHAUSTED", True)}
         assert (await store.forget("ann", EVER)).events == count
         assert await store.history("ann", EVER, 9_999) == []
         assert await store.consent_records("ann", 9) == []
         assert len(await store.history("bob", EVER, 9_999)) == count
-        make_room(disk)
+        free_disk(disk)
         await store.forget("nobody", EVER)  # what there was no room for is done now
         held = b"".join(file.read_bytes() for file in disk.iterdir())
         for word in (b"ann-1", b"query-of-ann", b"notice-of-ann"):
@@ -199,9 +199,9 @@ async def test_the_room_for_forgetting_is_kept_again(tmp_path: Path) -> None:
         reserve = disk / "portrait.db-reserve"
         assert reserve.stat().st_blocks * 512 >= 1 << 20
         await store.record(events("ann", 0, 900))
-        fill(disk)
+        fill_disk(disk)
         await store.forget("ann", EVER)
-        make_room(disk)
+        free_disk(disk)
         await store.forget("bob", EVER)
         assert reserve.stat().st_blocks * 512 >= 1 << 20
         await store.close()
@@ -244,7 +244,7 @@ async def test_a_start_on_a_folder_or_a_read_only_disk_says_so(tmp_path: Path) -
 
 async def test_a_start_on_a_full_disk_says_so(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 4) as disk:
-        fill(disk)
+        fill_disk(disk)
         with pytest.raises(StoreError, match=r"its disk is full .SQLITE_"):
             await open_store(disk / "portrait.db")
 
@@ -253,7 +253,7 @@ async def test_a_file_that_became_full_can_be_opened_and_read(tmp_path: Path) ->
     with small_disk(tmp_path / "disk", 12) as disk:
         store = await open_store(disk / "portrait.db")
         await store.record(events("ann", 0, 3))
-        fill(disk)
+        fill_disk(disk)
         other = await open_store(disk / "portrait.db")
         assert len(await other.history("ann", EVER, 9)) == 3
         await other.close()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.example_shop import COFFEE, NOW, RUGS, did, item, release
+from support.example_shop import COFFEE, NOW, RUGS, find_item, make_release, past_event
 
 from portrait.features.events import Event, EventType
 from portrait.features.generators import run_to_completion
@@ -31,7 +31,7 @@ def said(field: str, value: object) -> list[str]:
 
 
 def profile(history: list[Event], as_of: datetime = NOW) -> Profile:
-    return run_to_completion(build(history, as_of, item, release(), FIELDS, Asked()))
+    return run_to_completion(build(history, as_of, find_item, make_release(), FIELDS, Asked()))
 
 
 GROCERY, CANDY, SODA, DRUG = ("Grocery",), ("Grocery", "Candy"), ("Grocery", "Soft drinks"), ("Drug",)
@@ -133,7 +133,7 @@ def test_today_is_the_calendar_day_of_the_profile(as_of: datetime, hours: float,
 def test_who_bought_long_ago_bought_nothing_of_late() -> None:
     [value] = [
         each
-        for each in profile([did("e", EventType.PURCHASE, "coffee", 100)]).summary
+        for each in profile([past_event("e", EventType.PURCHASE, "coffee", 100)]).summary
         if each.field == "customer_value"
     ]
     assert "bought nothing in the last 90 days; the last purchase was 100 days ago." in value.english
@@ -141,19 +141,21 @@ def test_who_bought_long_ago_bought_nothing_of_late() -> None:
 
 def test_little_of_the_window_is_no_tier() -> None:
     [value] = [
-        each for each in profile([did("e", EventType.PURCHASE, "coffee", 2)]).summary if each.field == "customer_value"
+        each
+        for each in profile([past_event("e", EventType.PURCHASE, "coffee", 2)]).summary
+        if each.field == "customer_value"
     ]
     assert value.english == "New: bought on 1 day of the last 90; the last purchase was 2 days ago."
 
 
 def test_a_price_of_nothing_is_no_price() -> None:
-    gifts = [did(f"gift {n}", EventType.PURCHASE, "coffee", n, price=0.0) for n in range(5)]
+    gifts = [past_event(f"gift {n}", EventType.PURCHASE, "coffee", n, price=0.0) for n in range(5)]
     free = profile(gifts)
     assert not free.price_bands
     assert not free.discount_sensitivity
     assert free.customer_value is not None
     assert free.customer_value.monetary is None
-    paid = [did(f"paid {n}", EventType.PURCHASE, "coffee", n, price=10.0) for n in range(5)]
+    paid = [past_event(f"paid {n}", EventType.PURCHASE, "coffee", n, price=10.0) for n in range(5)]
     found = profile([*gifts, *paid])
     [coffee] = found.price_bands
     assert (coffee.low, coffee.event_count) == (10.0, 5)
@@ -163,8 +165,8 @@ def test_a_price_of_nothing_is_no_price() -> None:
 
 def test_what_says_how_much_is_no_word_of_note() -> None:
     queries = ("milk 2 liter btl", "Sft drnk 12x330ml", "T-shirt XL 3 Stk", "WH-1000XM4 headphones", "牛奶 250毫升")
-    history = [did(str(n), EventType.SEARCH, query=query) for n, query in enumerate(queries)]
-    history.append(did("lamp", EventType.VIEW, "desk"))
+    history = [past_event(str(n), EventType.SEARCH, query=query) for n, query in enumerate(queries)]
+    history.append(past_event("lamp", EventType.VIEW, "desk"))
     made = profile(history)
     assert {each.word for each in made.keywords} >= {"milk", "headphones", "牛奶", "lamp"}
     assert not {each.word for each in made.keywords} & {

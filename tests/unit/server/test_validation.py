@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from portrait.server.rpc.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
 from portrait.server.rpc.contract.limits import LIMITS, REQUIRED
 from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.services.registry import METHODS
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import (
     audience_service_pb2,
@@ -32,23 +34,7 @@ from portrait.v1 import (
 )
 
 REQUESTS: list[type[Message]] = [
-    audience_service_pb2.FindAudienceRequest,
-    audience_service_pb2.EstimateAudienceRequest,
-    catalogue_service_pb2.UpsertItemsRequest,
-    catalogue_service_pb2.DeleteItemsRequest,
-    catalogue_service_pb2.GetItemRequest,
-    consent_service_pb2.SetConsentsRequest,
-    consent_service_pb2.GetConsentsRequest,
-    consent_service_pb2.SetDemographicsRequest,
-    consent_service_pb2.ForgetShopperRequest,
-    event_service_pb2.RecordEventsRequest,
-    explanation_service_pb2.ExplainRecommendationRequest,
-    explanation_service_pb2.ExplainProfileRequest,
-    profile_service_pb2.GetProfileRequest,
-    profile_service_pb2.BatchGetProfilesRequest,
-    recommendation_service_pb2.RecommendRequest,
-    recommendation_service_pb2.RankRequest,
-    text_service_pb2.EncodeTextsRequest,
+    *(GetMessageClass(method.input_type) for method in METHODS),
     event_service_pb2.ShopperEvent,
     item_pb2.Item,
     shopper_pb2.ShopperRef,
@@ -114,6 +100,11 @@ MINIMAL: dict[str, Message] = {
     "ShopperRef": ANN,
     "UpsertItemsRequest": catalogue_service_pb2.UpsertItemsRequest(items=[LAMP]),
 }
+
+
+for request in REQUESTS:
+    # A request whose fields may all be unset needs no entry above.
+    MINIMAL.setdefault(request.DESCRIPTOR.name, request())
 
 
 def minimal(name: str) -> Message:

@@ -111,6 +111,8 @@ class FakeGateway:
 
     def _give(self, method: str, arguments: Mapping[str, Any]) -> Any:
         if method not in self._answers:
+            if not hasattr(self, f"_{method}"):
+                raise NotImplementedError(f"the fake has no rule for {method}: give it an answer with set_answer")
             return getattr(self, f"_{method}")(**arguments)
         given = self._answers[method]
         if callable(given):

@@ -7,6 +7,8 @@ the stored events of a shopper, is added when the store has counted it (`charges
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor
+
 from portrait.server.admission.costs import UnlistedMethod
 
 EVENTS_PER_UNIT = 256
@@ -133,26 +135,29 @@ _UNITS: dict[str, Callable[[Any], int]] = {
     "portrait.v1.RecordEventsRequest": lambda request: 1 + len(request.events) // _EVENTS_PER_WRITE,
 }
 _OF_LONG_TEXTS = {"portrait.v1.RankRequest", "portrait.v1.UpsertItemsRequest", "portrait.v1.EncodeTextsRequest"}
-_COUNTED_BY_SIZE = {
-    "portrait.v1.GetItemRequest",
-    "portrait.v1.SetConsentsRequest",
-    "portrait.v1.GetConsentsRequest",
-    "portrait.v1.SetDemographicsRequest",
-    "portrait.v1.ForgetShopperRequest",
-}
-"""Requests whose size says all that they ask for."""
+_COUNTED_BY_SIZE = {"portrait.v1.SetConsentsRequest"}
+"""Requests with lists whose size in bytes says how much they ask for."""
 LISTED = frozenset({*_UNITS, *_COUNTED_BY_SIZE})
 """The requests whose units somebody has said how to count."""
 
 
-def require_counted(request: str) -> None:
-    """Require that somebody has said how the units of a request are counted.
+def require_counted(request: Descriptor) -> None:
+    """Require that the units of a request are counted: by its size if it has no list, else by a function here.
 
     Args:
-        request: the full name of the message.
+        request: the descriptor of the message.
 
     Raises:
-        UnlistedMethod: nobody has.
+        UnlistedMethod: the request has a list that nothing counts.
     """
-    if request not in LISTED:
-        raise UnlistedMethod(f"{request} has no units: add it to portrait.server.admission.request_units")
+    if request.full_name not in LISTED and _has_list(request, set()):
+        raise UnlistedMethod(f"{request.full_name} has no units: add it to portrait.server.admission.request_units")
+
+
+def _has_list(message: Descriptor, seen: set[str]) -> bool:
+    """Tell whether a message, or a message within it, has a repeated field."""
+    seen.add(message.full_name)
+    nested = (field.message_type for field in message.fields if field.message_type)
+    return any(field.is_repeated for field in message.fields) or any(
+        _has_list(each, seen) for each in nested if each.full_name not in seen
+    )

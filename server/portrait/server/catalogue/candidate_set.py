@@ -73,8 +73,8 @@ def candidates_from_text(
     is_cold = (rows < 0) | release.is_cold[rows]
     neighbours = ColdStartNeighbours.of_known_items(np.where(is_cold, -1, rows))
     if catalogue == DEFAULT_CATALOGUE:
-        lent = release.find_neighbours(words[is_cold])
-        neighbours.rows[is_cold], neighbours.weights[is_cold] = lent.rows, lent.weights
+        nearest = release.find_neighbours(words[is_cold])
+        neighbours.rows[is_cold], neighbours.weights[is_cold] = nearest.rows, nearest.weights
     return CandidateSet(
         [item.item_id for item in items],
         list(items),

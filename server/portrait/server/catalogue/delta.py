@@ -21,7 +21,7 @@ _NUMBERS = np.dtype(
         ("popularity", np.float32),
         ("is_cold", np.bool_),
         ("neighbours", np.int32, (MAX_NEIGHBOURS,)),
-        ("shares", np.float32, (MAX_NEIGHBOURS,)),
+        ("weights", np.float32, (MAX_NEIGHBOURS,)),
         ("percentile", np.float64),
         ("price", np.float64),
         ("path", np.int64),
@@ -66,7 +66,7 @@ class CatalogueDelta:
         first, items = len(self), candidates.items
         numbers = np.empty(len(items), dtype=_NUMBERS)
         numbers["popularity"], numbers["is_cold"] = candidates.popularity, candidates.is_cold
-        numbers["neighbours"], numbers["shares"] = candidates.neighbours.rows, candidates.neighbours.weights
+        numbers["neighbours"], numbers["weights"] = candidates.neighbours.rows, candidates.neighbours.weights
         numbers["percentile"] = candidates.percentile
         numbers["price"] = [known_price(item.price) or math.nan for item in items]
         numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
@@ -129,7 +129,7 @@ class CatalogueDelta:
             self.vectors[places],
             numbers["popularity"],
             numbers["is_cold"],
-            ColdStartNeighbours(numbers["neighbours"], numbers["shares"]),
+            ColdStartNeighbours(numbers["neighbours"], numbers["weights"]),
             numbers["percentile"],
         )
 

@@ -15,9 +15,9 @@ from portrait.features.release import layout as release_layout
 KNOWN, NEW = 40, 3
 
 
-def unit(random: np.random.Generator, count: int, towers: int = 1) -> NDArray[np.float32]:
-    made = random.normal(size=(count, towers, 8 // towers)).astype(np.float32)
-    made /= np.linalg.norm(made, axis=-1, keepdims=True) * towers**0.5
+def unit(random: np.random.Generator, count: int, subspaces: int = 1) -> NDArray[np.float32]:
+    made = random.normal(size=(count, subspaces, 8 // subspaces)).astype(np.float32)
+    made /= np.linalg.norm(made, axis=-1, keepdims=True) * subspaces**0.5
     return made.reshape(count, 8)
 
 
@@ -44,13 +44,13 @@ def test_a_known_item_lends_to_itself_alone() -> None:
 
 
 @given(st.integers(0, 2**16), st.sampled_from([1, 2, 4]))
-def test_what_is_lent_keeps_every_tower_at_one_length(seed: int, towers: int) -> None:
+def test_what_is_lent_keeps_every_tower_at_one_length(seed: int, subspaces: int) -> None:
     random = np.random.default_rng(seed)
-    vectors, words = unit(random, KNOWN, towers), unit(random, NEW, towers)
+    vectors, words = unit(random, KNOWN, subspaces), unit(random, NEW, subspaces)
     neighbours = ColdStartNeighbours.find_nearest(words, vectors, np.ones(KNOWN, dtype=bool))
-    lent = blend_neighbours(words, neighbours, vectors, towers)
-    assert np.allclose(np.linalg.norm(lent.reshape(NEW, towers, -1), axis=-1), towers**-0.5, atol=1e-5)
-    assert ((lent * neighbours.average(vectors)).sum(1) > (words * neighbours.average(vectors)).sum(1) - 1e-5).all()
+    blended = blend_neighbours(words, neighbours, vectors, subspaces)
+    assert np.allclose(np.linalg.norm(blended.reshape(NEW, subspaces, -1), axis=-1), subspaces**-0.5, atol=1e-5)
+    assert ((blended * neighbours.average(vectors)).sum(1) > (words * neighbours.average(vectors)).sum(1) - 1e-5).all()
 
 
 def test_without_neighbours_words_stay_what_they_are() -> None:

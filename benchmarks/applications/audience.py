@@ -20,7 +20,7 @@ from portrait.training.traits import metrics as measures
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
     """The audience of a tenth of the shoppers, as of a past moment, beside RFM, past spending and drawing lots."""
-    trained = runs.load(run)
+    trained = runs.load_run(run)
     asked = moments.draw_latest(trained, traits, example.TRAIT, complete_until)
     with tempfile.TemporaryDirectory() as folder:
         files = ("--state", f"{folder}/portrait.db", "--audiences", f"{folder}/audiences")
@@ -90,12 +90,14 @@ def _compute_precision(chosen: NDArray[np.bool_], label: NDArray[np.bool_], weig
 
 
 def _measure_precision(chosen: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
-    return to_figure(measures.estimate(lambda weights: _compute_precision(chosen, asked.label, weights), asked.row))
+    return to_figure(
+        measures.estimate_with_interval(lambda weights: _compute_precision(chosen, asked.label, weights), asked.row)
+    )
 
 
 def _measure_difference(ours: NDArray[np.bool_], others: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
     return to_figure(
-        measures.estimate(
+        measures.estimate_with_interval(
             lambda weights: (
                 _compute_precision(ours, asked.label, weights) - _compute_precision(others, asked.label, weights)
             ),

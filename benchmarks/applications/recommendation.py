@@ -13,7 +13,7 @@ from portrait.client import Event
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
-from portrait.training.encoders.retrieval import masked_items, ranks_of
+from portrait.training.encoders.retrieval import find_masked_items, find_ranks
 from portrait.training.metrics import hit_rate, ndcg
 from portrait.training.run import run as runs
 
@@ -22,7 +22,7 @@ K = 10
 
 def measure(repository: Path, run: Path) -> Table:
     """Every test shopper of a run, asked for as a shop asks, beside popularity."""
-    trained = runs.load(run)
+    trained = runs.load_run(run)
     corpus, holdout = trained.corpus, trained.holdout
     events = [event for history in shop.histories(Path(trained.data["path"])).values() for event in history]
     wanted = corpus.event_item[holdout.test]
@@ -39,7 +39,7 @@ def measure(repository: Path, run: Path) -> Table:
             holdout.test.tolist(),
         )
     ours = asking.rank_wanted(rankings, [corpus.items[item].item_id for item in wanted.tolist()])
-    others = ranks_of(rank_by_popularity(corpus, holdout), wanted)
+    others = find_ranks(rank_by_popularity(corpus, holdout), wanted)
     who = corpus.event_shopper[holdout.test]
     report = trained.data["report"]
     return Table(
@@ -66,7 +66,7 @@ def rank_by_popularity(corpus: Corpus, holdout: Holdout) -> NDArray[np.int64]:
     order = np.argsort(-holdout.item_counts, kind="stable")
     found = np.full((len(holdout.test), K), NO_ITEM)
     for row, target in enumerate(holdout.test.tolist()):
-        masked = masked_items(corpus, target) if holdout.mask_seen else np.empty(0, dtype=np.int64)
+        masked = find_masked_items(corpus, target) if holdout.mask_seen else np.empty(0, dtype=np.int64)
         first = order[: K + len(masked)]
         found[row] = first[~np.isin(first, masked)][:K]
     return found

@@ -25,7 +25,7 @@ from portrait.training.traits import metrics as measures
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
     """Who would be shown credit as of a past moment, and how many of them missed an instalment after it."""
-    asked = moments.draw_latest(runs.load(run), traits, example.TRAIT, complete_until)
+    asked = moments.draw_latest(runs.load_run(run), traits, example.TRAIT, complete_until)
     offers = example.products()
     with asking.open_client(repository) as portrait:
         portrait.upsert_items([product.item for product in offers], catalogue=example.CATALOGUE)
@@ -50,7 +50,7 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
         "RFM": asked.rfm,
         "the chance of the draw: the most that can be known": _read_drawn_chances(traits, asked),
     }.items():
-        auc = to_figure(measures.summary(chances, asked.label, asked.row)["auc"])
+        auc = to_figure(measures.summarise(chances, asked.label, asked.row)["auc"])
         rows[f"AUC of {name}"] = [auc, None, None]
     rows["everybody"] = [None, Figure(1.0, form=".0%"), bootstrap_mean(asked.label.astype(float), asked.row, ".1%")]
     for limit in sorted({each.highest_risk for each in offers if each.highest_risk is not None}):
@@ -78,7 +78,7 @@ def _breaks_policy(ranking: Ranking, chance: float | None, offers: list[example.
 
 def _read_drawn_chances(traits: Path, asked: moments.TraitTest) -> NDArray[np.float64]:
     """`[shoppers]`: the chance that the label within the horizon was drawn with."""
-    trait = next(each for each in declarations.read(traits).traits if each.name == example.TRAIT)
+    trait = next(each for each in declarations.read_declarations(traits).traits if each.name == example.TRAIT)
     assert trait.table is not None
     until = asked.as_of + timedelta(days=asked.horizon_days)
     table = readers.read_parquet(trait.table).filter((pl.col("time") > asked.as_of) & (pl.col("time") <= until))
@@ -88,7 +88,7 @@ def _read_drawn_chances(traits: Path, asked: moments.TraitTest) -> NDArray[np.fl
 
 def _measure_missed(shown: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
     return to_figure(
-        measures.estimate(
+        measures.estimate_with_interval(
             lambda weights: float((weights * (shown & asked.label)).sum() / max(1.0, (weights * shown).sum())),
             asked.row,
         ),

@@ -12,13 +12,13 @@ from benchmarks.common.ranking.search_baselines import rank_by_bm25
 from docs.examples.applications import personalised_search as example
 from docs.examples.applications import shop
 from portrait.client import Event
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 from portrait.training.run import run as runs
 
 
 def measure(repository: Path, run: Path) -> Table:
     """Every click of the test that a search of a known shopper came right before."""
-    trained = runs.load(run)
+    trained = runs.load_run(run)
     corpus = trained.corpus
     asked = find_test_clicks(corpus, trained.holdout)
     known = asked.has_history
@@ -39,7 +39,7 @@ def measure(repository: Path, run: Path) -> Table:
             return asking.rank_wanted(rankings, [corpus.items[item].item_id for item in wanted.tolist()])
 
         ours, nobody = ranks(histories), ranks([[] for _ in histories])
-    others = ranks_of(rank_by_bm25(corpus, corpus.event_text[searches]), wanted)
+    others = find_ranks(rank_by_bm25(corpus, corpus.event_text[searches]), wanted)
     who = corpus.event_shopper[clicks]
     ways = {"Portrait, personalised": ours, "Portrait, without the shopper": nobody, "BM25": others}
     rows: dict[str, list[Figure | None]] = {

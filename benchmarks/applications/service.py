@@ -16,7 +16,7 @@ from docs.examples.applications import shop
 from portrait.client import Client, Event
 from portrait.features.events import Item
 from portrait.features.text.normalisation import item_text
-from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import DEFAULT_BASE_MODEL
 from portrait.training.metrics import hit_rate, reciprocal_rank
@@ -98,7 +98,7 @@ def _find_positions(scores: NDArray[np.float32], right: NDArray[np.int64]) -> ND
 
 def _encode_untrained(texts: list[str]) -> NDArray[np.float32]:
     """`[texts, hidden]`: mean-pooled states of the base model, unit length."""
-    encoder, tokenizer = TextEncoder(DEFAULT_BASE_MODEL, 8).eval(), base_tokenizer(DEFAULT_BASE_MODEL)
+    encoder, tokenizer = TextEncoder(DEFAULT_BASE_MODEL, 8).eval(), load_tokenizer(DEFAULT_BASE_MODEL)
     batch = tokenizer.pad(tokenizer.encode(texts))
     with torch.no_grad():
         pooled = encoder.pool(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)).numpy()

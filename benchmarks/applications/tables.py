@@ -47,7 +47,9 @@ class Table:
 
 def bootstrap_mean(values: NDArray[np.float64], who: NDArray[np.int64], form: str = ".3f") -> Figure:
     """A mean, with a bootstrap interval over whom the values are of."""
-    return to_figure(measures.estimate(lambda weights: float((weights * values).sum() / weights.sum()), who), form)
+    return to_figure(
+        measures.estimate_with_interval(lambda weights: float((weights * values).sum() / weights.sum()), who), form
+    )
 
 
 def to_figure(estimate: dict[str, Any], form: str = ".3f") -> Figure:

@@ -12,9 +12,9 @@ from portrait.client import Event
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits import declarations, samples
 from portrait.training.traits import head_selection as heads
-from portrait.training.traits.cutoffs import schedule
-from portrait.training.traits.head_selection import Part
-from portrait.training.traits.labels import labeller
+from portrait.training.traits.cutoffs import place_cutoffs
+from portrait.training.traits.head_selection import LabelledInputs
+from portrait.training.traits.labels import open_labeller
 from portrait.training.traits.samples import Samples
 
 
@@ -44,21 +44,22 @@ def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: date
         name: of the trait.
         complete_until: as `portrait train-traits` was told.
     """
-    declared = declarations.read(file)
+    declared = declarations.read_declarations(file)
     trait = next(each for each in declared.traits if each.name == name)
     time, data = trained.corpus.columns.time, Path(trained.data["path"])
-    moments = schedule(
+    moments = place_cutoffs(
         float(time.min()),
         float(time[trained.holdout.train].max()),
         complete_until.timestamp(),
         trait.horizon_days,
         trait.window_days,
     )
-    with labeller(data, trained.corpus.shopper_ids, declared) as labels:
+    with open_labeller(data, trained.corpus.shopper_ids, declared) as labels:
         train, validation, test = (
-            samples.draw(labels, trait, chosen) for chosen in (moments.train, moments.validation, moments.test[-1:])
+            samples.draw_samples(labels, trait, chosen)
+            for chosen in (moments.train, moments.validation, moments.test[-1:])
         )
-    rfm = heads.fit_rfm(_make_part(trained, train), _make_part(trained, validation), trained.settings.seed)
+    rfm = heads.fit_rfm_baseline(_make_part(trained, train), _make_part(trained, validation), trained.settings.seed)
     as_of = datetime.fromtimestamp(float(moments.test[-1]), UTC)
     shoppers = [trained.corpus.shopper_ids[row] for row in test.shopper.tolist()]
     histories = shop.histories(data, shoppers)
@@ -69,10 +70,10 @@ def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: date
         test.shopper,
         {each: shop.until(histories[each], as_of) for each in shoppers},
         test.label,
-        heads.probabilities(rfm.head, _make_part(trained, test).known),
+        heads.predict_probabilities(rfm.head, _make_part(trained, test).known),
     )
 
 
-def _make_part(trained: TrainedRun, drawn: Samples) -> Part:
-    known = samples.known(trained.model, trained.cache, trained.corpus, drawn.shopper, drawn.as_of)
-    return Part(known, drawn.label)
+def _make_part(trained: TrainedRun, drawn: Samples) -> LabelledInputs:
+    known = samples.compute_head_inputs(trained.model, trained.cache, trained.corpus, drawn.shopper, drawn.as_of)
+    return LabelledInputs(known, drawn.label)

@@ -61,4 +61,4 @@ def _build_table(repository: Path, folder: Path) -> int:
     if done.returncode:
         raise RuntimeError(f"portrait build-audience-table ended with {done.returncode}: {done.stderr[-2000:]}")
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    return int([line for line in lines if line["event"] == "tabulating"][-1]["per_second"])
+    return int([line for line in lines if line["event"] == "audience_table_progress"][-1]["per_second"])

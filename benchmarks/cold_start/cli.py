@@ -49,7 +49,7 @@ def write_cold_data(data: Path, out: Path) -> None:
 
 def measure(data: Path, run: Path) -> dict[str, Any]:
     """Cold targets ranked among all items and among the cold ones; and known targets by length of context."""
-    trained = runs.load(run)
+    trained = runs.load_run(run)
     task = Task(trained.corpus, trained.holdout)
     test = trained.holdout.test
     cold_rows = np.flatnonzero(trained.holdout.item_counts == 0)

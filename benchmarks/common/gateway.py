@@ -14,7 +14,7 @@ from pathlib import Path
 
 from portrait.server.runtime.direct_http import open_url
 
-NO_RESPONSE_CACHE = ("--answer-cache-mib", "0")
+NO_RESPONSE_CACHE = ("--response-cache-mib", "0")
 """Options without a response cache: where no two calls are the same, a cache would look like a leak of memory."""
 _READY_SECONDS = 120.0
 

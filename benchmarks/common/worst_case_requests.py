@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.server.rpc.contract.bounds import Characters, Entries, Pairs
+from portrait.server.rpc.contract.bounds import ListSize, MapSize, TextLength
 from portrait.server.rpc.contract.limits import LIMITS
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import (
@@ -50,7 +50,7 @@ class World:
 def max_length(place: str) -> int:
     """How many entries, pairs or characters a field may hold, by message and field."""
     limit = LIMITS[place]
-    assert isinstance(limit, Entries | Pairs | Characters)
+    assert isinstance(limit, ListSize | MapSize | TextLength)
     return limit.maximum
 
 

@@ -25,12 +25,12 @@ from benchmarks.common.ranking import tables as ranking
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 from portrait.training.metrics import ndcg
 from portrait.training.ranker import item_index as indexes
 from portrait.training.run import evaluation
 from portrait.training.run import run as runs
-from portrait.training.run.run import TOKENIZER, TrainedRun
+from portrait.training.run.run import TOKENIZER_FILE, TrainedRun
 
 TIMED_TEXTS = 2_048
 ROUNDS = 5
@@ -48,10 +48,10 @@ def rank_with_embeddings(trained: TrainedRun, embeddings: Array, targets: NDArra
     # The cache holds what goes into the projection: embeddings have it behind them.
     model.text.project = nn.Identity()  # type: ignore[assignment]
     cache.pooled = torch.from_numpy(embeddings)
-    index = indexes.make(model, cache, trained.corpus, trained.holdout.item_counts)
+    index = indexes.build_item_index(model, cache, trained.corpus, trained.holdout.item_counts)
     through = dataclasses.replace(trained, model=model, cache=cache, index=index)
-    ranked = evaluation.rank(through, trained.corpus, targets)
-    return ranks_of(ranked.items, trained.corpus.event_item[ranked.vectors.targets])
+    ranked = evaluation.rank_targets(through, trained.corpus, targets)
+    return find_ranks(ranked.items, trained.corpus.event_item[ranked.vectors.targets])
 
 
 def measure(folder: Path, threads: int) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def measure(folder: Path, threads: int) -> dict[str, Any]:
         folder: of the run.
         threads: of each runtime.
     """
-    trained = runs.load(folder)
-    tokenizer = TextTokenizer.load(folder / TOKENIZER)
+    trained = runs.load_run(folder)
+    tokenizer = TextTokenizer.load(folder / TOKENIZER_FILE)
     texts, targets = trained.corpus.texts, trained.holdout.validation
     timed = [texts[row] for row in np.random.default_rng(0).choice(len(texts), min(len(texts), TIMED_TEXTS), False)]
     [graph] = [graph for graph in graphs(trained) if graph.name == LARGE]

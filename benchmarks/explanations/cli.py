@@ -25,7 +25,7 @@ from portrait.features.events import Item
 from portrait.server.engine import Engine
 from portrait.server.explanation.counterfactuals import RankingExplanation
 from portrait.server.triton import EmbeddedTriton
-from portrait.training.metrics import interval
+from portrait.training.metrics import bootstrap_interval
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
 
@@ -150,7 +150,7 @@ def _summarise_agreements(found: Sequence[sanity.Agreement]) -> dict[str, Any]:
 
 
 def _summarise(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
-    return {"value": float(values.mean()), "interval": interval(values)}
+    return {"value": float(values.mean()), "interval": bootstrap_interval(values)}
 
 
 def _compute_mean_length(cases: Sequence[Case]) -> float:
@@ -175,7 +175,7 @@ def main(arguments: list[str]) -> int:
         steps.learn_traits(folders[-1][1], steps.SHOP_TRAITS, steps.SHOP_COMPLETE_UNTIL)
     found = []
     for data, run in folders:
-        trained, repository = runs.load(run), run.parent / "repository"
+        trained, repository = runs.load_run(run), run.parent / "repository"
         releases.export_releases(trained, run.parent / "seed-1", repository)
         found.append(asyncio.run(measure(trained, data, repository, options.shoppers, options.compared)))
     content = json.loads(json.dumps({"circumstances": where, "data_sets": found}))

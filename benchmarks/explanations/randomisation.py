@@ -16,7 +16,7 @@ from portrait.features.candidates.associations import Associations
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.encoders.model import TextCache
 from portrait.training.ranker import item_index as indexes
-from portrait.training.run.run import TOKENIZER, TrainedRun
+from portrait.training.run.run import TOKENIZER_FILE, TrainedRun
 
 
 class Depth(IntEnum):
@@ -51,7 +51,7 @@ def randomise_run(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRu
         return dataclasses.replace(trained, model=model, ranker=ranker, traits=None)
     shuffle_weights(model.text, generator)
     shuffle_weights(model.residual, generator)
-    cache = TextCache(model.text, TextTokenizer.load(trained.folder / TOKENIZER), trained.corpus.texts)
+    cache = TextCache(model.text, TextTokenizer.load(trained.folder / TOKENIZER_FILE), trained.corpus.texts)
     cache.refill()
     return dataclasses.replace(
         trained,
@@ -59,7 +59,7 @@ def randomise_run(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRu
         ranker=ranker,
         associations=shuffle_associations(trained.associations, seed),
         cache=cache,
-        index=indexes.make(model, cache, trained.corpus, trained.holdout.item_counts),
+        index=indexes.build_item_index(model, cache, trained.corpus, trained.holdout.item_counts),
         traits=None,
     )
 

@@ -26,7 +26,7 @@ def export_releases(trained: TrainedRun, other_seed: Path, repository: Path) -> 
     if TRAINED not in there:
         make(trained, {}, repository, Precision.FP32, print)
     if OTHER_SEED not in there:
-        make(runs.load(other_seed), {}, repository, Precision.FP32, print)
+        make(runs.load_run(other_seed), {}, repository, Precision.FP32, print)
     for depth, number in RANDOMISED.items():
         if number not in there:
             make(randomise_run(trained, depth), {}, repository, Precision.FP32, print)

@@ -20,10 +20,10 @@ from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.finetuning import trial
-from portrait.training.enums import Tuning
+from portrait.training.enums import FineTuning
 from portrait.training.metrics import ndcg
 from portrait.training.run import run as runs
-from portrait.training.settings import TEXT_LEARNING_RATES
+from portrait.training.settings import BERT_LEARNING_RATES
 
 TEST = "test.npy"
 _COLUMNS = (
@@ -33,14 +33,14 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def list_trials(work: Path, factors: list[float]) -> dict[Tuning, list[tuple[Path, float]]]:
+def list_trials(work: Path, factors: list[float]) -> dict[FineTuning, list[tuple[Path, float]]]:
     """Folder and learning rate of all that is trained; what is frozen has no rate to choose."""
-    rates = {tuning: [factor * usual for factor in factors] for tuning, usual in TEXT_LEARNING_RATES.items()}
-    rates[Tuning.FROZEN] = [TEXT_LEARNING_RATES[Tuning.FROZEN]]
-    return {tuning: [(work / f"{tuning}-{rate:g}", rate) for rate in rates[tuning]] for tuning in Tuning}
+    rates = {tuning: [factor * usual for factor in factors] for tuning, usual in BERT_LEARNING_RATES.items()}
+    rates[FineTuning.FROZEN] = [BERT_LEARNING_RATES[FineTuning.FROZEN]]
+    return {tuning: [(work / f"{tuning}-{rate:g}", rate) for rate in rates[tuning]] for tuning in FineTuning}
 
 
-def train_trial(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[str, Any]:
+def train_trial(data: Path, folder: Path, tuning: FineTuning, rate: float) -> dict[str, Any]:
     """Cost of a way at a rate, and its NDCG@10 on validation; trains what is not there.
 
     Raises:
@@ -55,13 +55,13 @@ def train_trial(data: Path, folder: Path, tuning: Tuning, rate: float) -> dict[s
     return cost | {"validation_ndcg@10": float(ndcg(np.load(folder / trial.VALIDATION), 10).mean())}
 
 
-def choose_rate(data: Path, tuning: Tuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
+def choose_rate(data: Path, tuning: FineTuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
     """A way at its best rate by validation: its cost, and its ranks of validation and test targets."""
     costs = [train_trial(data, folder, tuning, rate) for folder, rate in tried]
     best = int(np.argmax([cost["validation_ndcg@10"] for cost in costs]))
     folder = tried[best][0]
     if not (folder / TEST).exists():
-        np.save(folder / TEST, portrait.rank_targets(runs.load(folder / trial.RUN)))
+        np.save(folder / TEST, portrait.rank_targets(runs.load_run(folder / trial.RUN)))
     ranks = {"validation": np.load(folder / trial.VALIDATION), "test": np.load(folder / TEST)}
     rates = {f"{cost['rate']:g}": cost["validation_ndcg@10"] for cost in costs}
     kept = {name: value for name, value in costs[best].items() if name != "validation_ndcg@10"}
@@ -125,13 +125,13 @@ def main(arguments: list[str]) -> int:
     data = steps.prepare_source(options.source, work / "data")
     trials = list_trials(work / "finetuning", options.factors)
     ways = {tuning: choose_rate(data, tuning, tried) for tuning, tried in trials.items()}
-    frozen = ways[Tuning.FROZEN]["ranks"]
+    frozen = ways[FineTuning.FROZEN]["ranks"]
     for tuning, way in ways.items():
         for part, ranks in way.pop("ranks").items():
             way[part] = {"measures": ranking.compute_metrics(ranks)}
-            if tuning is not Tuning.FROZEN:
+            if tuning is not FineTuning.FROZEN:
                 way[part]["minus_frozen"] = ranking.compare_paired(ranks, frozen[part])
-    any_run = runs.load(trials[Tuning.FROZEN][0][0] / trial.RUN)
+    any_run = runs.load_run(trials[FineTuning.FROZEN][0][0] / trial.RUN)
     content = {
         "data": options.name or read_source(data),
         "circumstances": circumstances,

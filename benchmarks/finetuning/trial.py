@@ -21,7 +21,7 @@ from portrait.export import parity
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import Precision
 from portrait.training.encoders.model import PortraitModel
-from portrait.training.enums import Preset, Tuning
+from portrait.training.enums import FineTuning, Preset
 from portrait.training.errors import TrainingError
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
@@ -30,7 +30,7 @@ from portrait.training.settings import TrainSettings
 RUN, VALIDATION, COST = "run", "validation.npy", "cost.json"
 
 
-def measure(data: Path, folder: Path, tuning: Tuning, rate: float) -> None:
+def measure(data: Path, folder: Path, tuning: FineTuning, rate: float) -> None:
     """Train `--preset quick` from nothing, and write what it cost and how it ranks the validation targets.
 
     Args:
@@ -45,11 +45,11 @@ def measure(data: Path, folder: Path, tuning: Tuning, rate: float) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     settings = TrainSettings.of(Preset.QUICK, tuning=tuning, text_learning_rate=rate)
     began = time.perf_counter()
-    runs.train(data, folder / RUN, settings)
+    runs.train_run(data, folder / RUN, settings)
     seconds = time.perf_counter() - began
     # Before anything else is done in this process: the peak is the training's own.
     used = resource.getrusage(resource.RUSAGE_SELF)
-    trained = runs.load(folder / RUN)
+    trained = runs.load_run(folder / RUN)
     np.save(folder / VALIDATION, portrait.rank_targets(trained, trained.holdout.validation))
     cost = {
         "rate": rate,
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.tuning.method", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("tuning", type=Tuning)
+    parser.add_argument("tuning", type=FineTuning)
     parser.add_argument("rate", type=float)
     chosen = parser.parse_args(arguments)
     try:

@@ -20,7 +20,7 @@ from portrait.training.enums import Split
 from portrait.training.population import cycles
 from portrait.training.population import interest_dynamics as attention
 from portrait.training.population import statistics as population
-from portrait.training.population.calibration import Foreseen, reliability
+from portrait.training.population.calibration import Predictions, summarise_reliability
 from portrait.training.population.taxonomy import Taxonomy
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
@@ -34,20 +34,26 @@ _CHANCE_TITLES = {
 
 def measure_reliability(trained: TrainedRun, known: Population) -> dict[str, Any]:
     """Reliability of each chance on the test."""
-    corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.Basis.of(trained)
-    test, seed = attention.sample(trained.holdout.test, trained.settings.seed), trained.settings.seed
+    corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.EstimationBasis.of(trained)
+    test, seed = attention.sample_targets(trained.holdout.test, trained.settings.seed), trained.settings.seed
     found = {}
     if known.interest_dynamics is not None:
-        shares = attention.usual_shares(corpus, taxonomy, basis.holdout.train)
-        found["next"] = reliability(attention.foreseen(corpus, taxonomy, test, shares, known.interest_dynamics))
+        shares = attention.category_shares(corpus, taxonomy, basis.holdout.train)
+        found["next"] = summarise_reliability(
+            attention.predict_categories(corpus, taxonomy, test, shares, known.interest_dynamics)
+        )
         if known.interest_dynamics.inferred_calibration is not None:
-            scores, came = attention.inferred_scores(corpus, taxonomy, test, basis.associations)
+            scores, came = attention.score_inferred(corpus, taxonomy, test, basis.associations)
             a, b = known.interest_dynamics.inferred_calibration
-            found["inferred"] = reliability(Foreseen(1.0 / (1.0 + np.exp(-(a + b * np.log(scores)))), came))
+            found["inferred"] = summarise_reliability(
+                Predictions(1.0 / (1.0 + np.exp(-(a + b * np.log(scores)))), came)
+            )
     if known.purchase_cycles is not None:
-        bought = cycles.Bought.of(corpus, taxonomy, np.ones(len(corpus.event_item), dtype=bool))
+        bought = cycles.PurchaseDays.of(corpus, taxonomy, np.ones(len(corpus.event_item), dtype=bool))
         end = float(np.floor(corpus.columns.time[basis.holdout.train].max() / SECONDS_PER_DAY))
-        found["due"] = reliability(cycles.foresee(bought, taxonomy, known.purchase_cycles, end, seed))
+        found["due"] = summarise_reliability(
+            cycles.predict_purchases(bought, taxonomy, known.purchase_cycles, end, seed)
+        )
     return found
 
 
@@ -117,10 +123,10 @@ def main(arguments: list[str]) -> int:
     work = options.work or steps.work_folder(options.source)
     where = results.describe_circumstances("python -m benchmarks profiles SOURCE")
     data = steps.prepare_source(options.source, work / "data")
-    trained = runs.load(options.run or steps.train_run(data, work / "quick", "--split", "time"))
+    trained = runs.load_run(options.run or steps.train_run(data, work / "quick", "--split", "time"))
     if trained.settings.split is not Split.TIME:
         raise BenchmarkError(f"{options.run} must be trained with --split time")
-    known = population.fit(trained)
+    known = population.estimate_population(trained)
     measured = measure_reliability(trained, known)
     of_labels = None if options.no_labels else labels.measure(trained)
     shown = examples.summarise_shoppers(data, trained, known)

@@ -12,7 +12,7 @@ from portrait.features.population.profile_distribution import ProfileDistributio
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.dataset.corpus import NO_ITEM
 from portrait.training.encoders.model import TextCache
-from portrait.training.encoders.retrieval import encode_targets, text_vectors
+from portrait.training.encoders.retrieval import embed_texts, encode_targets
 from portrait.training.metrics import auc
 from portrait.training.population import statistics as population
 from portrait.training.run import run as runs
@@ -28,7 +28,7 @@ def measure(trained: TrainedRun) -> dict[str, Any]:
 
     The template is chosen on the validation targets, from which the example shoppers come too; figures are of the test.
     """
-    shoppers = population.profiles(trained)
+    shoppers = population.estimate_profile_distribution(trained)
     validation, test = (
         _TargetShoppers(trained, targets) for targets in (trained.holdout.validation, trained.holdout.test)
     )
@@ -126,8 +126,8 @@ class _TargetShoppers:
 
 @torch.no_grad()
 def _encode_labels(trained: TrainedRun, texts: list[str]) -> NDArray[np.float32]:
-    tokenizer = TextTokenizer.load(trained.folder / runs.TOKENIZER)
+    tokenizer = TextTokenizer.load(trained.folder / runs.TOKENIZER_FILE)
     cache = TextCache(trained.model.text, tokenizer, texts)
     cache.refill()
-    vectors: NDArray[np.float32] = text_vectors(trained.model, cache).numpy()
+    vectors: NDArray[np.float32] = embed_texts(trained.model, cache).numpy()
     return vectors

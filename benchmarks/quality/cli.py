@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
 def _measure(data: Path, runs_: Mapping[Protocol, Path | None], options: argparse.Namespace) -> None:
     command = "python -m benchmarks quality SOURCE" + (" --no-sasrec" if options.no_sasrec else "")
     circumstances = results.describe_circumstances(command)
-    corpus = corpora.load(data)
+    corpus = corpora.load_corpus(data)
     tasks = {
         protocol: Task(corpus, hold_out(corpus, Split.LOO, refit=protocol is Protocol.REFIT)) for protocol in Protocol
     }
@@ -91,7 +91,7 @@ def _measure(data: Path, runs_: Mapping[Protocol, Path | None], options: argpars
     for protocol, folder in runs_.items():
         if folder is None:
             continue
-        trained = runs.load(folder)
+        trained = runs.load_run(folder)
         ours = ranking.describe_model(dataclasses.asdict(trained.settings), portrait.rank_targets(trained))
         for other in found[protocol].values():
             other["portrait_minus_this"] = ranking.compare_paired(ours["ranks"], other["ranks"])

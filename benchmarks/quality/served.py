@@ -32,7 +32,7 @@ MAX_DIFFERENCE = 1e-3
 
 async def rank_served(data: Path, repository: Path, split: Split) -> NDArray[np.int64]:
     """Rank of each test target within the first ten of what the engine recommends, `MISSED` beyond."""
-    corpus = corpora.load(data)
+    corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, split)
     events = read_events(data)
     found = np.full(len(holdout.test), MISSED)

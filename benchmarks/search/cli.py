@@ -33,12 +33,12 @@ from benchmarks.common.ranking.search_baselines import (
 from benchmarks.common.results import describe_circumstances, format_origin, write_results
 from benchmarks.search import windows
 from benchmarks.search.shipped_split import measure_shipped_split
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 from portrait.training.enums import Preset, Split
 from portrait.training.metrics import MISSED
 from portrait.training.run import folder as run_folder
 from portrait.training.run import run as runs
-from portrait.training.run.evaluation import rank
+from portrait.training.run.evaluation import rank_targets
 from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
@@ -76,9 +76,9 @@ def concatenate_ranks(parts: list[WindowRanks]) -> WindowRanks:
 def train_window(data: Path) -> TrainedRun:
     """The run beside a window's data set, trained now if it is not there."""
     run = data / "run"
-    if not (run / runs.MODEL).exists():
-        runs.train(data, run, SETTINGS, resume=(run / run_folder.SETTINGS).exists())
-    trained = runs.load(run)
+    if not (run / runs.MODEL_FILE).exists():
+        runs.train_run(data, run, SETTINGS, resume=(run / run_folder.SETTINGS_FILE).exists())
+    trained = runs.load_run(run)
     if trained.settings != SETTINGS:
         raise BenchmarkError(f"{run} was trained with other settings; name another --work")
     return trained
@@ -95,8 +95,8 @@ def rank_window(trained: TrainedRun) -> WindowRanks:
     queries = number_queries(corpus.texts)[corpus.event_text]
     known = (queries[learnt.searches], corpus.event_item[learnt.clicks])
     ranked = {
-        PERSONALISED: rank(trained, corpus, targets.clicks).items,
-        UNPERSONALISED: rank(trained, *remove_shoppers(corpus, targets)).items,
+        PERSONALISED: rank_targets(trained, corpus, targets.clicks).items,
+        UNPERSONALISED: rank_targets(trained, *remove_shoppers(corpus, targets)).items,
         "BM25": rank_by_bm25(corpus, corpus.event_text[targets.searches]),
         "popularity of the exact query": rank_by_query_popularity(
             known, queries[targets.searches], holdout.item_counts
@@ -104,7 +104,7 @@ def rank_window(trained: TrainedRun) -> WindowRanks:
         "popularity": rank_by_popularity(holdout.item_counts, len(wanted)),
     }
     return WindowRanks(
-        {way: ranks_of(items, wanted) for way, items in ranked.items()},
+        {way: find_ranks(items, wanted) for way, items in ranked.items()},
         np.array(corpus.shopper_ids)[corpus.event_shopper[targets.clicks]],
         targets.has_history,
     )

@@ -8,7 +8,7 @@ import polars as pl
 from benchmarks.common.ranking.search import METRICS
 from benchmarks.common.ranking.search_baselines import number_queries, rank_by_query_popularity
 from portrait.training.dataset import readers
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 
 TRAIN_FILE, TEST_FILE = "train.csv", "test.csv"
 
@@ -30,5 +30,5 @@ def measure_shipped_split(data: Path) -> dict[str, float] | None:
     )
     popularity = np.bincount(items[learnt], minlength=items.max() + 1).astype(np.float64)
     ranked = rank_by_query_popularity((queries[learnt], items[learnt]), queries[tested], popularity)
-    ranks = ranks_of(ranked, items[tested])
+    ranks = find_ranks(ranked, items[tested])
     return {name: float(measure(ranks).mean()) for name, measure in METRICS.items()}

@@ -109,7 +109,7 @@ def _read_model_rows(gateway: Gateway) -> dict[str, float]:
 
 def _read_pending_work(gateway: Gateway) -> dict[str, float]:
     """What is still counted as under way or waiting when nobody calls any more."""
-    wanted = ("portrait_admission_under_way", "portrait_unanswered")
+    wanted = ("portrait_admission_running_units", "portrait_model_pending_rows")
     return {name: value for name, value in gateway.metrics().items() if name.startswith(wanted)}
 
 

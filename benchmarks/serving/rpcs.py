@@ -39,7 +39,7 @@ NORMAL_LOAD_SHARE = 0.7
 _DEADLINE = 10.0
 _CACHE_SECONDS = 60.0
 """Seconds for which the gateway's default lets an answer be given again."""
-_HITS, _MISSES = "portrait_answer_cache_hits_total", "portrait_answer_cache_misses_total"
+_HITS, _MISSES = "portrait_response_cache_hits_total", "portrait_response_cache_misses_total"
 
 CallFactory = Callable[[shopper_pb2.ShopperRef], Call]
 

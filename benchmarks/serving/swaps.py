@@ -80,7 +80,7 @@ def _measure_swaps(repository: Path, releases: list[int], seconds: float, swaps:
     ]
     Traffic(one).write(repository)
     # Too little for all texts and answers: some are known, others made anew, on either release.
-    with run_gateway(repository, "--text-cache-mib", "1", "--answer-seconds", "0.2") as gateway:
+    with run_gateway(repository, "--text-cache-mib", "1", "--response-cache-ttl-seconds", "0.2") as gateway:
         said: ReleaseAnswers = {}
         for release in (three, two, one):
             _run_release_command(gateway, repository, "promote", str(release))

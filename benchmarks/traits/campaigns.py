@@ -22,8 +22,8 @@ from portrait.training.run.run import TrainedRun
 from portrait.training.traits import head_selection as heads
 from portrait.training.traits import metrics as measures
 from portrait.training.traits import samples
-from portrait.training.traits.head_selection import Part
-from portrait.training.traits.samples import Known
+from portrait.training.traits.head_selection import LabelledInputs
+from portrait.training.traits.samples import HeadInputs
 
 NEAREST_PRODUCTS = 50
 """Products of a campaign that a shopper's affinity is the mean over, the nearest ones."""
@@ -53,11 +53,11 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
     parts = split_campaigns(campaigns, learnt)
     drawn = [pairs.of([campaign.number for campaign in part]) for part in parts]
     told = [_make_inputs(trained, campaigns, part) for part in drawn]
-    train, validation, test = (Part(known, part.label) for known, part in zip(told, drawn, strict=True))
+    train, validation, test = (LabelledInputs(known, part.label) for known, part in zip(told, drawn, strict=True))
     columns = _select_columns(trained.settings.dimension)
-    fitted = {name: heads.fit_linear(chosen, train, validation, 0) for name, chosen in columns.items()}
+    fitted = {name: heads.fit_linear_head(chosen, train, validation, 0) for name, chosen in columns.items()}
     ours = min(("Portrait, affinities", "Portrait, affinities and profile"), key=lambda name: fitted[name].log_loss)
-    chances = {name: heads.probabilities(each.head, test.known) for name, each in fitted.items()}
+    chances = {name: heads.predict_probabilities(each.head, test.known) for name, each in fitted.items()}
     chances["popularity"] = predict_by_popularity(campaigns, drawn[0], drawn[2])
     label, who = test.label, drawn[2].shopper
     shown = ("popularity", "RFM", "RFM and campaign", ours)
@@ -72,15 +72,15 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
         },
         "validation_log_loss": {name: each.log_loss for name, each in fitted.items()},
         "chosen": ours,
-        "test": {name: measures.summary(chances[name], label, who) for name in shown},
+        "test": {name: measures.summarise(chances[name], label, who) for name in shown},
         "portrait_minus_this": {
             name: measures.auc_difference(chances[ours], chances[name], label, who) for name in shown[:-1]
         },
-        "reliability": [vars(point) for point in measures.reliability(chances[ours], label)],
+        "reliability": [vars(point) for point in measures.reliability_points(chances[ours], label)],
     }
 
 
-def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pairs) -> Known:
+def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pairs) -> HeadInputs:
     """Of each pair: the shopper's statistics, the affinities to the campaign, the campaign, and the profile."""
     corpus, vectors = trained.corpus, trained.index.vectors
     by_number = {campaign.number: campaign for campaign in campaigns}
@@ -88,7 +88,7 @@ def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pair
     begun = corpus.columns.time[corpus.starts[pairs.shopper]] <= starts
     # Who bought nothing before is known as one who came on the first day.
     as_of = np.where(begun, starts, corpus.columns.time[corpus.starts[pairs.shopper]])
-    known = samples.known(trained.model, trained.cache, corpus, pairs.shopper, as_of)
+    known = samples.compute_head_inputs(trained.model, trained.cache, corpus, pairs.shopper, as_of)
     affinities = np.zeros((len(starts), len(_AFFINITIES) + len(_CAMPAIGN)), dtype=np.float32)
     for row, (shopper, number, profile) in enumerate(zip(pairs.shopper, pairs.campaign, known.profile, strict=True)):
         campaign = by_number[int(number)]
@@ -99,7 +99,7 @@ def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pair
             near.mean(), nearest.mean(), np.log1p(bought.sum()), bought.mean() if len(bought) else 0.0,
             *(campaign.kind == kind for kind in "ABC"), np.log1p(len(campaign.products)),
         ]  # fmt: skip
-    return Known(known.profile, np.concatenate([known.statistics, affinities, known.profile], axis=1))
+    return HeadInputs(known.profile, np.concatenate([known.statistics, affinities, known.profile], axis=1))
 
 
 def _list_bought(corpus: Corpus, shopper: int, as_of: float) -> NDArray[np.int64]:

@@ -111,13 +111,13 @@ def main(arguments: list[str]) -> int:
     if options.shop:
         data = steps.prepare_source(options.shop, options.work / "shop")
         run = steps.train_run(data, options.work / "shop-run", *split)
-        traits = learnt.load(steps.learn_traits(run, steps.SHOP_TRAITS, steps.SHOP_COMPLETE_UNTIL))
+        traits = learnt.load_traits(steps.learn_traits(run, steps.SHOP_TRAITS, steps.SHOP_COMPLETE_UNTIL))
         assert traits is not None
         content["shop"] = traits.declared
     if not options.no_campaigns:
         data = steps.prepare_complete_journey(options.work / "journey")
         run = steps.train_run(data, options.work / "journey-run", *split)
-        content["campaigns"] = campaigns.measure(runs.load(run), complete_journey.installed())
+        content["campaigns"] = campaigns.measure(runs.load_run(run), complete_journey.find_installed())
     results.write_results(NAME, json.loads(json.dumps(content, default=float)), format_report(content))
     plot_reliability(content)
     print(format_report(content))

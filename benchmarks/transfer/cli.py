@@ -93,8 +93,8 @@ def main(arguments: list[str]) -> int:
     where = results.describe_circumstances("python -m benchmarks transfer SOURCE")
     data = steps.prepare_source(options.source, work / "data")
     split = ("--split", "time")
-    trained = runs.load(options.run or steps.train_run(data, work / "quick", *split))
-    concealed = runs.load(
+    trained = runs.load_run(options.run or steps.train_run(data, work / "quick", *split))
+    concealed = runs.load_run(
         options.concealed or steps.train_run(data, work / "concealed", *split, "--conceal", "gender,age_band")
     )
     _require_same_settings(trained, concealed)

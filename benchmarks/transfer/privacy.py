@@ -12,12 +12,12 @@ from benchmarks.transfer import probes
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders import concept_erasure as conceal
-from portrait.training.encoders.retrieval import Vectors, encode_targets
-from portrait.training.enums import Attribute
+from portrait.training.encoders.retrieval import TargetVectors, encode_targets
+from portrait.training.enums import Demographic
 from portrait.training.run.run import TrainedRun
 
 MIN_SHOPPERS = 60
-_ATTRIBUTES = (Attribute.GENDER, Attribute.AGE_BAND)
+_ATTRIBUTES = (Demographic.GENDER, Demographic.AGE_BAND)
 _PROFILE_PROBES = {
     "linear": probes.make_linear,
     "radial kernel": probes.make_kernel,
@@ -28,7 +28,7 @@ _PROFILE_PROBES = {
 def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, list[dict[str, Any]]]:
     """Rows of probes for each attribute."""
     corpus = trained.corpus
-    values = conceal.declared(data, corpus, _ATTRIBUTES)
+    values = conceal.read_declared_values(data, corpus, _ATTRIBUTES)
     ours = encode_targets(trained.model, trained.cache, corpus, _find_last_events(corpus))
     targets = ours.targets  # those with an earlier event
     values = values[:, corpus.event_shopper[targets]]
@@ -73,13 +73,13 @@ def _find_last_events(corpus: Corpus) -> NDArray[np.int64]:
 
 
 def _conceal_by_others(
-    data: Path, trained: TrainedRun, concealed: TrainedRun, ours: Vectors, half: NDArray[np.bool_]
+    data: Path, trained: TrainedRun, concealed: TrainedRun, ours: TargetVectors, half: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Profiles after a concealment that is fitted, as in training, on the shoppers outside of one half."""
     corpus = trained.corpus
-    learnt = conceal.learnt_profiles(trained.model, trained.cache, corpus, trained.holdout)
+    learnt = conceal.sample_profiles(trained.model, trained.cache, corpus, trained.holdout)
     shoppers = corpus.event_shopper[learnt.targets]
     others = ~np.isin(shoppers, corpus.event_shopper[ours.targets[half]])
-    values = conceal.declared(data, corpus, concealed.settings.conceal)
-    concealment = conceal.fit(learnt.profiles[others], values[:, shoppers[others]], trained.settings.towers)
+    values = conceal.read_declared_values(data, corpus, concealed.settings.conceal)
+    concealment = conceal.fit_eraser(learnt.profiles[others], values[:, shoppers[others]], trained.settings.towers)
     return concealment(torch.from_numpy(ours.profiles)).numpy()

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from portrait.training.metrics import interval
+from portrait.training.metrics import bootstrap_interval
 
 FOLDS, SEED = 5, 0
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)
@@ -72,6 +72,6 @@ def measure_probe(
     return {
         "shoppers": len(values),
         "accuracy": float(right.mean()),
-        "interval": interval(right),
+        "interval": bootstrap_interval(right),
         "auc": float(np.mean(areas)),
     }

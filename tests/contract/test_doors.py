@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 from portrait.client import messages
 from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_currency, read_events
 from portrait.features.logs.timestamps import EPOCH, MICROSECOND
-from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.contract.validation import find_violations
 from portrait.training.errors import DataError
 from portrait.training.prepare import deletions as forgotten
-from portrait.training.prepare.cleanup import Limits, clean
-from portrait.training.prepare.engine import engine
+from portrait.training.prepare.cleanup import CleanupLimits, clean_events
+from portrait.training.prepare.engine import open_engine
 from portrait.training.prepare.sources import events as source
 
 ROWS = 10_000
 CHECKED_REFUSALS = 8
 """Rows that record refuses, of which prepare is asked one by one."""
-LIMITS = Limits(events_per_minute=ROWS, events_per_day=ROWS)
+LIMITS = CleanupLimits(events_per_minute=ROWS, events_per_day=ROWS)
 COLUMNS = (
     "event_id", "shopper_id", "type", "time", "item_id", "catalogue", "query", "price", "currency", "quantity",
     "rating", "dwell_seconds", "position",
@@ -128,7 +128,7 @@ def recorded(content: bytes) -> dict[int, RecordedEvent]:
     stored, ids = {}, set()
     for read in read_events(iter(lines), "log", find_currency(iter(lines), "log"), rejected.append):
         [entry] = messages.build_record_request([(read.shopper_id, read.event)]).events
-        if not list(violations(entry)) and (key := (read.shopper_id, read.event.event_id)) not in ids:
+        if not list(find_violations(entry)) and (key := (read.shopper_id, read.event.event_id)) not in ids:
             ids.add(key)
             stored[read.line] = read
     return stored
@@ -138,10 +138,10 @@ def prepared(content: bytes, ending: str, folder: Path) -> dict[int, dict[str, A
     """The events by line that a data set holds."""
     log = folder / f"log.{ending}"
     log.write_bytes(content)
-    with engine(folder) as connection:
+    with open_engine(folder) as connection:
         source.load(connection, log)
-        forgotten.load(connection, None)
-        clean(connection, LIMITS)
+        forgotten.load_deletions(connection, None)
+        clean_events(connection, LIMITS)
         rows = connection.execute("SELECT * REPLACE (epoch_us(time) AS time) FROM judged WHERE reason IS NULL")
         names = [column[0] for column in rows.description or ()]
         return {event["row"]: event for row in rows.fetchall() if (event := dict(zip(names, row, strict=True)))}

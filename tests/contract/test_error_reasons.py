@@ -19,7 +19,7 @@ from portrait.server.errors import (
     StateDamaged,
     Unavailable,
 )
-from portrait.server.rpc.contract.statuses import status_of
+from portrait.server.rpc.contract.statuses import status_from_error
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations" / "gateway.md"
@@ -28,7 +28,7 @@ LIST = SERVER / "error_reasons.py"
 
 ANY = ErrorReason.INTERNAL
 STATUSES = {
-    type(error).__name__: status_of(error, None).code.name
+    type(error).__name__: status_from_error(error, None).code.name
     for error in (
         InvalidRequest([]), NotFound("", "", ANY), AlreadyExists("", "", ANY), FailedPrecondition("", ANY),
         Overloaded("", 1.0, ANY), DiskFull("", 1.0), StateDamaged(""), Unavailable("", 1.0, ANY), DeadlineExceeded(""),

@@ -9,9 +9,9 @@ import pytest
 
 from portrait.client import messages
 from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_currency, read_events, read_items
-from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.contract.validation import find_violations
 from portrait.training.errors import DataError
-from portrait.training.prepare.pipeline import prepare
+from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.report import Report
 from portrait.training.prepare.sources import events as source
 
@@ -19,7 +19,7 @@ HOSTILE = Path(__file__).parents[1] / "data" / "hostile"
 
 
 def prepared(name: str, folder: Path) -> tuple[Report, pl.DataFrame]:
-    report = prepare("events", lambda connection: source.load(connection, HOSTILE / name), folder / "data")
+    report = prepare_data_set("events", lambda connection: source.load(connection, HOSTILE / name), folder / "data")
     return report, pl.read_parquet(folder / "data" / "events.parquet")
 
 
@@ -30,7 +30,7 @@ def recorded(name: str) -> list[RecordedEvent]:
     stored = {}
     for read in read_events(lines, name, find_currency(lines, name), rejected.append):
         [entry] = messages.build_record_request([(read.shopper_id, read.event)]).events
-        if not list(violations(entry)):
+        if not list(find_violations(entry)):
             stored.setdefault((read.shopper_id, read.event.event_id), read)
     return list(stored.values())
 
@@ -120,7 +120,7 @@ def test_a_nested_attribute_is_the_same_text(tmp_path: Path) -> None:
     line = '{"item_id": "a", "title": "A", "sizes": [1, "L &amp; XL"], "attributes": {"box": {"h": 1.5}}}\n'
     (tmp_path / "items.jsonl").write_text(line, encoding="utf-8")
     (tmp_path / "events.csv").write_text("shopper_id,type,item_id\ns,view,a\n", encoding="utf-8")
-    prepare("events", lambda connection: source.load(connection, tmp_path), tmp_path / "data")
+    prepare_data_set("events", lambda connection: source.load(connection, tmp_path), tmp_path / "data")
     [pairs] = pl.read_parquet(tmp_path / "data" / "items.parquet")["attributes"].to_list()
     [listed] = read_items([line.encode()], "items.jsonl")
     assert {pair["key"]: pair["value"] for pair in pairs} == listed.item.attributes

@@ -63,7 +63,7 @@ def test_every_requirement_in_a_comment_is_in_the_table(comments: dict[str, str]
     required = {
         name: match[1] for name, comment in comments.items() if (match := re.search(r"(Required[^.;]*)[.;]", comment))
     }
-    assert required == {name: requirement.words for name, requirement in REQUIRED.items()}
+    assert required == {name: requirement.sentence for name, requirement in REQUIRED.items()}
 
 
 def test_every_text_and_list_of_a_request_has_a_limit() -> None:

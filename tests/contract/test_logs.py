@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from portrait.client.files import read_events, read_items
-from portrait.training.prepare.engine import engine
+from portrait.training.prepare.engine import open_engine
 from portrait.training.prepare.sources import events as source
 
 LOGS = Path(__file__).parent / "logs"
@@ -16,7 +16,7 @@ LOGS = Path(__file__).parent / "logs"
 
 def prepared(folder: Path, query: str) -> list[dict[str, Any]]:
     """Read a log as `portrait prepare` does before it cleans."""
-    with engine(folder) as connection:
+    with open_engine(folder) as connection:
         source.load(connection, folder)
         rows = connection.execute(query)
         names = [column[0] for column in rows.description or ()]

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,3 +28,12 @@ async def embedded_triton(
         await triton.load(1)
         await triton.load(2)
         yield triton
+
+
+@pytest.fixture(scope="module")
+def traced_graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Graphs of equal modules are traced once in the whole test run."""
+    from support.traced_graphs import trace_once  # PyTorch, which most tests do without
+
+    with trace_once(tmp_path_factory):
+        yield

@@ -2,12 +2,12 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.ports import find_free_port
 
 TOP = Path(__file__).parents[2]
 SECONDS = 900
@@ -30,12 +30,6 @@ def consoles(page: str) -> dict[str, list[str]]:
 TYPED = consoles((TOP / "docs/tour.md").read_text(encoding="utf-8"))
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The output of each command."""
@@ -44,7 +38,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     typed = list(TYPED)
     steps = [f"echo '{_MARK}'\n{line}" for line in typed]
     script = "\n".join(["set -e", "trap 'kill $(jobs -p) 2> /dev/null; wait' EXIT", *steps])
-    port = free_port()
+    port = find_free_port()
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PORTRAIT_PORT": str(port),

@@ -7,7 +7,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
-from portrait.server.rpc.contract.bounds import Characters, Entries, FieldNames, Finite, Pairs, Whole
+from portrait.server.rpc.contract.bounds import FieldMaskPaths, FloatRange, IntRange, ListSize, MapSize, TextLength
 from portrait.server.rpc.contract.limits import LIMITS, REQUIRED
 
 _INT32, _INT64 = (-(2**31), 2**31 - 1), (-(2**63), 2**63 - 1)
@@ -45,9 +45,9 @@ class _Requests:
         limit = LIMITS.get(f"{field.containing_type.name}.{field.name}")
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             return self._pairs(limit)
-        if isinstance(limit, FieldNames):
+        if isinstance(limit, FieldMaskPaths):
             return self._masks(limit)
-        each = self._scalars(field, limit.each if isinstance(limit, Entries) else limit)
+        each = self._scalars(field, limit.each if isinstance(limit, ListSize) else limit)
         return self._lists(each, limit) if field.is_repeated else each
 
     def _scalars(self, field: FieldDescriptor, limit: object) -> st.SearchStrategy[object]:
@@ -65,16 +65,16 @@ class _Requests:
             case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:
                 kept = (
                     st.floats(limit.minimum, limit.maximum, exclude_min=limit.open)
-                    if isinstance(limit, Finite)
+                    if isinstance(limit, FloatRange)
                     else st.nothing()
                 )
-                return kept if isinstance(limit, Finite) and not self._wild else kept | st.floats()
+                return kept if isinstance(limit, FloatRange) and not self._wild else kept | st.floats()
             case FieldDescriptor.CPPTYPE_INT32 | FieldDescriptor.CPPTYPE_INT64:
                 return self._wholes(limit, *(_INT32 if field.cpp_type == FieldDescriptor.CPPTYPE_INT32 else _INT64))
         raise NotImplementedError(f"{field.full_name}: no strategy for its type yet")
 
     def _texts(self, limit: object) -> st.SearchStrategy[str]:
-        if not isinstance(limit, Characters):
+        if not isinstance(limit, TextLength):
             return st.sampled_from(self._words) | st.text(max_size=50)
         known = [word for word in self._words if not any(limit.broken(word))]
         if limit.pattern is not None and not self._wild:
@@ -83,25 +83,25 @@ class _Requests:
         return st.sampled_from(known) | st.text(min_size=limit.minimum, max_size=50) | edges
 
     def _pairs(self, limit: object) -> st.SearchStrategy[object]:
-        each = self._texts(limit.each if isinstance(limit, Pairs) else None)
+        each = self._texts(limit.each if isinstance(limit, MapSize) else None)
         few = st.dictionaries(each, each, max_size=3)
         return few | st.builds(lambda size: {str(place): "x" for place in range(size)}, self._edges(limit))
 
-    def _masks(self, limit: FieldNames) -> st.SearchStrategy[object]:
-        names = st.sampled_from(sorted(limit.of.DESCRIPTOR.fields_by_name))
+    def _masks(self, limit: FieldMaskPaths) -> st.SearchStrategy[object]:
+        names = st.sampled_from(sorted(limit.message_type.DESCRIPTOR.fields_by_name))
         kept = st.lists(names, max_size=4)
         wild = st.lists(self._texts(None), max_size=limit.maximum + 1)
         return st.builds(FieldMask, paths=kept | wild if self._wild else kept)
 
     def _lists(self, each: st.SearchStrategy[object], limit: object) -> st.SearchStrategy[object]:
         """A few entries, or as many as are allowed, or one more: then all alike, as they cost time to draw."""
-        fewest = limit.minimum if isinstance(limit, Entries) and not self._wild else 0
+        fewest = limit.minimum if isinstance(limit, ListSize) and not self._wild else 0
         few = st.lists(each, min_size=fewest, max_size=3)
         return few | st.builds(lambda entry, size: [entry] * size, each, self._edges(limit))
 
     def _wholes(self, limit: object, minimum: int, maximum: int) -> st.SearchStrategy[int]:
         anything = st.integers(minimum, maximum)
-        if not isinstance(limit, Whole):
+        if not isinstance(limit, IntRange):
             return anything
         kept = st.integers(limit.minimum, limit.maximum)
         return kept | anything if self._wild else kept
@@ -113,8 +113,8 @@ class _Requests:
 
     def _edges(self, limit: object) -> st.SearchStrategy[int]:
         """Sizes at the ends of a limit, and beyond them where it may be broken."""
-        minimum = limit.minimum if isinstance(limit, Characters | Entries) else 0
-        maximum = limit.maximum if isinstance(limit, Characters | Entries | Pairs) else 1000
+        minimum = limit.minimum if isinstance(limit, TextLength | ListSize) else 0
+        maximum = limit.maximum if isinstance(limit, TextLength | ListSize | MapSize) else 1000
         beyond = [max(0, minimum - 1), maximum + 1] if self._wild else []
         return st.sampled_from([minimum, maximum, *beyond])
 
@@ -126,5 +126,5 @@ def _is_needed(descriptor: Descriptor, name: str) -> bool:
     if oneof is not None and oneof.fields[0].name == name:
         places.add(f"{descriptor.name}.{oneof.name}")
     limits = [LIMITS.get(place) for place in places]
-    filled = any(isinstance(limit, Entries) and limit.minimum for limit in limits)
+    filled = any(isinstance(limit, ListSize) and limit.minimum for limit in limits)
     return filled or any(place in REQUIRED for place in places)

@@ -20,7 +20,7 @@ from scipy import sparse
 
 from benchmarks.common.ranking.protocol import Scorer, Task
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.model import TextCache
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import DEFAULT_BASE_MODEL
@@ -133,7 +133,7 @@ def _encode_titles(task: Task, _: dict[str, Any]) -> NDArray[np.float32]:
 def encode_untrained(corpus: Corpus) -> NDArray[np.float32]:
     """`[texts, hidden]`: the base model's mean token of each text."""
     encoder = TextEncoder(DEFAULT_BASE_MODEL, 1).eval()
-    cache = TextCache(encoder, base_tokenizer(DEFAULT_BASE_MODEL), corpus.texts)
+    cache = TextCache(encoder, load_tokenizer(DEFAULT_BASE_MODEL), corpus.texts)
     with torch.no_grad():
         cache.refill()
     return cache.pooled.numpy()

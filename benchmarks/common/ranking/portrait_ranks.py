@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 from portrait.training.metrics import MISSED
-from portrait.training.run.evaluation import rank
+from portrait.training.run import evaluation
 from portrait.training.run.run import TrainedRun
 
 
@@ -17,8 +17,8 @@ def rank_targets(trained: TrainedRun, targets: NDArray[np.int64] | None = None) 
         targets: events to foresee, ascending; None for the test.
     """
     targets = trained.holdout.test if targets is None else targets
-    ranked = rank(trained, trained.corpus, targets)
+    ranked = evaluation.rank_targets(trained, trained.corpus, targets)
     found = np.full(len(targets), MISSED)
     places = np.searchsorted(targets, ranked.vectors.targets)
-    found[places] = ranks_of(ranked.items, trained.corpus.event_item[ranked.vectors.targets])
+    found[places] = find_ranks(ranked.items, trained.corpus.event_item[ranked.vectors.targets])
     return found

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
-from portrait.training.encoders.retrieval import masked_items
+from portrait.training.encoders.retrieval import find_masked_items
 from portrait.training.metrics import MISSED, hit_rate, ndcg, reciprocal_rank
 
 CUTOFFS = (5, 10, 20)
@@ -87,7 +87,7 @@ class Task:
             scores[:, left_out] = -np.inf
             if self.holdout.mask_seen:
                 for row, target in enumerate(part.tolist()):
-                    scores[row, masked_items(self.corpus, target)] = -np.inf
+                    scores[row, find_masked_items(self.corpus, target)] = -np.inf
             wanted = scores[np.arange(len(part)), self.corpus.event_item[part]]
             found = (scores >= wanted[:, None]).sum(1) - 1
             ranks[begin : begin + _BLOCK] = np.where(np.isfinite(wanted), found, MISSED)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.ranking.search import MAX_RANK
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.encoders.retrieval import top
+from portrait.training.encoders.retrieval import select_top
 
 _NON_WORD = re.compile(r"[\W_]+")
 
@@ -54,7 +54,7 @@ def rank_by_query_popularity(
     for row, query in enumerate(queries.tolist()):
         for item, count in counts[query].items():
             scores[row, item] += count
-    return top(scores, MAX_RANK)
+    return select_top(scores, MAX_RANK)
 
 
 def rank_by_popularity(popularity: NDArray[np.float64], count: int) -> NDArray[np.int64]:

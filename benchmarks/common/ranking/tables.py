@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.ranking.protocol import CUTOFFS, METRICS
-from portrait.training.metrics import interval
+from portrait.training.metrics import bootstrap_interval
 
 PORTRAIT = "Portrait"
 _COLUMNS = (
@@ -20,7 +20,7 @@ def compute_metrics(ranks: NDArray[np.int64]) -> dict[str, Any]:
     for name, measure in METRICS.items():
         for cut in CUTOFFS:
             values = measure(ranks, cut)
-            rows[f"{name}@{cut}"] = {"value": float(values.mean()), "interval": interval(values)}
+            rows[f"{name}@{cut}"] = {"value": float(values.mean()), "interval": bootstrap_interval(values)}
     return rows
 
 
@@ -36,7 +36,7 @@ def compare_paired(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[s
         mine, other = METRICS[name](ours, 10), METRICS[name](theirs, 10)
         rows[f"{name}@10"] = {
             "difference": float((mine - other).mean()),
-            "interval": interval(mine - other),
+            "interval": bootstrap_interval(mine - other),
             "relative": float(mine.mean() / other.mean() - 1.0) if other.any() else None,
         }
     return rows

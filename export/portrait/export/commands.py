@@ -29,16 +29,16 @@ def export(
     from portrait.export.nearest import Retrieval
     from portrait.export.release import make
     from portrait.training.errors import TrainingError
-    from portrait.training.files import read_object
-    from portrait.training.run.run import load
+    from portrait.training.files import read_json_object
+    from portrait.training.run.run import load_run
 
     console, errors = Console(), Console(stderr=True)
     try:
         with errors.status("loading the run") as status:
             if repository.exists() and not repository.is_dir():
                 raise RepositoryError(f"{repository} is a file; name a folder")
-            trained = load(run)
-            metrics = {path.stem: read_object(path) for path in sorted(run.glob("metrics-*.json"))}
+            trained = load_run(run)
+            metrics = {path.stem: read_json_object(path) for path in sorted(run.glob("metrics-*.json"))}
             manifest, checks = make(trained, metrics, repository, precision, status.update)
     except (TrainingError, ExportError, OSError) as error:
         _print_error(errors, error)

@@ -32,8 +32,10 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     (folder / release_layout.DOCUMENT_FREQUENCIES).write_text(
         json.dumps(_words(items), ensure_ascii=False), encoding="utf-8"
     )
-    population.fit(trained).write(folder / release_layout.POPULATION)
-    write_profile_distribution(population.profiles(trained), folder / release_layout.PROFILE_DISTRIBUTION)
+    population.estimate_population(trained).write(folder / release_layout.POPULATION)
+    write_profile_distribution(
+        population.estimate_profile_distribution(trained), folder / release_layout.PROFILE_DISTRIBUTION
+    )
     return nearest.write(
         trained.index.vectors, lambda count: _profiles(trained, count), folder, exact=nearest.EXACT_ITEMS
     )

@@ -21,17 +21,17 @@ def report(
     from portrait.reporting import page
     from portrait.reporting.figures import gather
     from portrait.training.errors import TrainingError
-    from portrait.training.files import require_file_target
-    from portrait.training.run.run import load
+    from portrait.training.files import require_writable_file
+    from portrait.training.run.run import load_run
 
     errors = Console(stderr=True)
     path = out or run / release_layout.REPORT
     try:
         if out:
-            require_file_target(out)
+            require_writable_file(out)
         with errors.status("loading the run") as status:
-            trained = load(run)
-            require_file_target(path)
+            trained = load_run(run)
+            require_writable_file(path)
             status.update("ranking the test and measuring")
             figures = gather(trained, results or [])
         page.write(figures, path)

@@ -20,12 +20,12 @@ class Estimate:
     @classmethod
     def of_mean(cls, values: NDArray[np.float64]) -> "Estimate":
         """The mean of `[shoppers]` with its bootstrap interval."""
-        return cls(float(values.mean()), *metrics.interval(values))
+        return cls(float(values.mean()), *metrics.bootstrap_interval(values))
 
     @classmethod
     def of_difference(cls, ours: NDArray[np.float64], others: NDArray[np.float64]) -> "Estimate":
         """The mean of `[shoppers]` minus that of other shoppers, with its bootstrap interval."""
-        return cls(float(ours.mean() - others.mean()), *metrics.difference_interval(ours, others))
+        return cls(float(ours.mean() - others.mean()), *metrics.bootstrap_difference_interval(ours, others))
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Estimate":

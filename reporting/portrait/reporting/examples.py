@@ -25,9 +25,9 @@ from portrait.features.profiles.sentences import Certainty, rate_certainty
 from portrait.features.text.idf import InverseDocumentFrequency, count_document_frequencies
 from portrait.training.dataset import readers
 from portrait.training.dataset.corpus import NO_ITEM
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 from portrait.training.population import statistics as population
-from portrait.training.run.evaluation import Ranked
+from portrait.training.run.evaluation import RankedTargets
 from portrait.training.run.run import TrainedRun
 
 MINIMUM_EVENTS = 3
@@ -104,7 +104,7 @@ class Example:
     """1-based place of that item; None if it was not among the first hundred."""
 
 
-def draw(trained: TrainedRun, ranked: Ranked) -> list[Example]:
+def draw(trained: TrainedRun, ranked: RankedTargets) -> list[Example]:
     """One shopper by lot of each third of those who left something to speak of: short, middle and long histories."""
     corpus, targets = trained.corpus, ranked.vectors.targets
     start, end = corpus.shopper_start[targets], corpus.context_end[targets]
@@ -115,7 +115,7 @@ def draw(trained: TrainedRun, ranked: Ranked) -> list[Example]:
     random = np.random.default_rng(trained.settings.seed)
     rows = [int(random.choice(third)) for third in np.array_split(by_length, 3) if len(third)]
     rarity = InverseDocumentFrequency.from_counts(*count_document_frequencies(corpus.items))
-    usual = population.fit(trained)
+    usual = population.estimate_population(trained)
     return [
         _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", rarity, usual)
         for number, row in enumerate(rows)
@@ -124,7 +124,7 @@ def draw(trained: TrainedRun, ranked: Ranked) -> list[Example]:
 
 def _example(
     trained: TrainedRun,
-    ranked: Ranked,
+    ranked: RankedTargets,
     row: int,
     name: str,
     rarity: InverseDocumentFrequency,
@@ -136,7 +136,7 @@ def _example(
     *history, wanted = _events(trained, [*range(start, end), target])
     as_of = wanted.time or _NO_TIME
     told = _Teller(trained, history, wanted.time)
-    place = int(ranks_of(ranked.items[row : row + 1], corpus.event_item[[target]])[0])
+    place = int(find_ranks(ranked.items[row : row + 1], corpus.event_item[[target]])[0])
     first = history[0].time
     return Example(
         name=name,
@@ -263,9 +263,7 @@ def _statements(
                 f"pays {each.low:,.2f} to {each.high:,.2f}, dearer than {each.percentile:.0%} of the category",
                 each.evidence_event_ids, each.event_count,
             )
-            for each in _said(
-                compute_price_bands(seen, usual.paid_prices, trained.corpus.price_scale)
-            )[: _MOST["price"]]
+            for each in _said(compute_price_bands(seen, usual.paid_prices, trained.corpus.price_scale))[: _MOST["price"]]
         ),
     ]  # fmt: skip
 
@@ -280,7 +278,7 @@ def _claimed(part: list[C] | Absence) -> list[C]:
     return [each for each in _said(part) if rate_certainty(each.confidence)]
 
 
-def _recommended(trained: TrainedRun, ranked: Ranked, row: int) -> list[Recommended]:
+def _recommended(trained: TrainedRun, ranked: RankedTargets, row: int) -> list[Recommended]:
     candidates: NDArray[np.int64] = ranked.chosen.items[row]
     found = []
     for item in ranked.items[row, :_SHOWN_ITEMS]:

@@ -21,10 +21,10 @@ from portrait.reporting.results import DataSet
 from portrait.reporting.slices import Slice, Slicing
 from portrait.reporting.traits import AbsentTrait, Trait
 from portrait.training import metrics
-from portrait.training.encoders.retrieval import ranks_of
+from portrait.training.encoders.retrieval import find_ranks
 from portrait.training.run import evaluation
 from portrait.training.run import run as runs
-from portrait.training.run.evaluation import Foreseen, Ranked
+from portrait.training.run.evaluation import Predictions, RankedTargets
 from portrait.training.run.run import TrainedRun
 
 _GAIN_POINTS = 80
@@ -172,20 +172,20 @@ def gather(trained: TrainedRun, results: Sequence[Path]) -> Figures:
     source = trained.data["report"].get("source", "unknown")
     given = benchmarks.read(results, DataSet(source, len(trained.holdout.test), len(trained.corpus.items)))
     compared = {result.path: comparisons.read(result) for result in given}
-    ranked = evaluation.rank_test(trained)
+    ranked = evaluation.rank_test_targets(trained)
     targets = trained.corpus.event_item[ranked.vectors.targets]
-    measured = evaluation.measure(trained, ranked)
-    evaluation.keep(measured, trained.folder)
-    hits = metrics.hit_rate(ranks_of(ranked.items, targets), 10)
+    measured = evaluation.compute_metrics(trained, ranked)
+    evaluation.write_metrics(measured, trained.folder)
+    hits = metrics.hit_rate(find_ranks(ranked.items, targets), 10)
     learnt, absent = traits.gather(trained.traits)
-    popular_hits = metrics.hit_rate(ranks_of(evaluation.popular_items(trained, ranked), targets), 10)
+    popular_hits = metrics.hit_rate(find_ranks(evaluation.rank_by_popularity(trained, ranked), targets), 10)
     return Figures(
         written_at=datetime.now(UTC),
         model=_model(trained),
         data=_data(trained),
         ranking=_ranking(measured),
         other_rankings=[
-            _ranking(other) for other in evaluation.kept(trained.folder) if other["split"] != measured["split"]
+            _ranking(other) for other in evaluation.read_metrics(trained.folder) if other["split"] != measured["split"]
         ],
         comparisons=[table for tables in compared.values() for table in tables],
         findings=[findings.read(result.words) for result in given if not compared[result.path]],
@@ -220,13 +220,13 @@ def _model(trained: TrainedRun) -> Model:
 def _training_time(folder: Path) -> tuple[datetime, float | None]:
     """When training ended, and its minutes by the scalars: pauses between stop and resume are not counted."""
     spans = []
-    for part in (folder, folder / runs.TRAIN_ONLY):
+    for part in (folder, folder / runs.TRAIN_ONLY_FOLDER):
         for file in (part / "tensorboard").rglob("events.out.tfevents.*"):
             times = [event.wall_time for event in EventFileLoader(str(file)).Load()]
             if times:
                 spans.append((min(times), max(times)))
     if not spans:
-        return datetime.fromtimestamp((folder / runs.MODEL).stat().st_mtime, UTC), None
+        return datetime.fromtimestamp((folder / runs.MODEL_FILE).stat().st_mtime, UTC), None
     return datetime.fromtimestamp(max(end for _, end in spans), UTC), sum(end - begin for begin, end in spans) / 60.0
 
 
@@ -265,8 +265,8 @@ def _ranking(measured: dict[str, Any]) -> Ranking:
     )
 
 
-def _chances(trained: TrainedRun, ranked: Ranked, measured: dict[str, dict[str, float]]) -> list[Chances]:
-    foreseen = evaluation.foresight(trained, ranked)
+def _chances(trained: TrainedRun, ranked: RankedTargets, measured: dict[str, dict[str, float]]) -> list[Chances]:
+    foreseen = evaluation.collect_predictions(trained, ranked)
     popularity = foreseen["popularity"].chances
     items = len(trained.corpus.items)
     return [
@@ -287,10 +287,10 @@ def _chances(trained: TrainedRun, ranked: Ranked, measured: dict[str, dict[str, 
     ]
 
 
-def _reliability(foreseen: Foreseen) -> list[ReliabilityPoint]:
+def _reliability(foreseen: Predictions) -> list[ReliabilityPoint]:
     """With the exact Poisson interval of each count (Garwood 1936)."""
     points = []
-    for each in metrics.reliability(foreseen.chances, foreseen.labels, foreseen.weights):
+    for each in metrics.reliability_bins(foreseen.chances, foreseen.labels, foreseen.weights):
         low, high = chi2.ppf([0.025, 0.975], [2 * each.observed, 2 * each.observed + 2]) / 2
         rate = Estimate(each.observed / each.weight, float(np.nan_to_num(low)) / each.weight, float(high) / each.weight)
         points.append(ReliabilityPoint(each.expected / each.weight, rate, each.observed))
@@ -298,7 +298,7 @@ def _reliability(foreseen: Foreseen) -> list[ReliabilityPoint]:
 
 
 def _gained(
-    foreseen: Foreseen, popularity: NDArray[np.float64], items: int, shown: NDArray[np.float64]
+    foreseen: Predictions, popularity: NDArray[np.float64], items: int, shown: NDArray[np.float64]
 ) -> list[Gained]:
     shares = shown / items
     ours, popular = (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from portrait.reporting.estimates import Estimate
 from portrait.training.dataset import readers
-from portrait.training.run.evaluation import Ranked
+from portrait.training.run.evaluation import RankedTargets
 from portrait.training.run.run import TrainedRun
 
 MINIMUM_SLICE = 10
@@ -106,7 +106,7 @@ def _against_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[n
 
 
 def by_behaviour(
-    trained: TrainedRun, ranked: Ranked, ours: NDArray[np.float64], popularity: NDArray[np.float64]
+    trained: TrainedRun, ranked: RankedTargets, ours: NDArray[np.float64], popularity: NDArray[np.float64]
 ) -> list[Slicing]:
     """Slices by length of history, by how well the wanted item is known, and by whether it was searched for.
 
@@ -135,7 +135,7 @@ def by_behaviour(
 
 
 def by_declaration(
-    trained: TrainedRun, ranked: Ranked, ours: NDArray[np.float64], popularity: NDArray[np.float64]
+    trained: TrainedRun, ranked: RankedTargets, ours: NDArray[np.float64], popularity: NDArray[np.float64]
 ) -> list[Slicing]:
     """Slices by what shoppers declared; none where the data set knows nothing of the kind."""
     path = Path(trained.data["path"]) / "shoppers.parquet"

@@ -6,7 +6,7 @@ from typing import Any
 from scipy.stats import beta
 
 from portrait.reporting.estimates import Estimate, ReliabilityPoint
-from portrait.training.traits.artifacts import Traits
+from portrait.training.traits.artifacts import FittedTraits
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class AbsentTrait:
     reason: str
 
 
-def gather(traits: Traits | None) -> tuple[list[Trait], list[AbsentTrait]]:
+def gather(traits: FittedTraits | None) -> tuple[list[Trait], list[AbsentTrait]]:
     """What was learnt, and what could not be; nothing of a run that was not asked for traits."""
     declared = traits.declared if traits else []
     return (

@@ -19,9 +19,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release.manifest import ReleaseError
-from portrait.server.admission.costs import Kind, UnlistedMethod
+from portrait.server.admission.costs import UnlistedMethod, Workload
 from portrait.server.admission.gate import Gate
-from portrait.server.admission.turns import Turns
+from portrait.server.admission.scheduler import CooperativeScheduler
 from portrait.server.audiences.build_table import Progress, TabulationError, tabulate
 from portrait.server.audiences.eligibility import Reach
 from portrait.server.audiences.search import Finder
@@ -32,7 +32,7 @@ from portrait.server.errors import PortraitError
 from portrait.server.metrics.collectors import Metrics
 from portrait.server.processes.pool import ProcessError
 from portrait.server.processes.supervisor import supervise
-from portrait.server.response_cache import Answers
+from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import POLL_SECONDS as CHANGES_POLL_SECONDS
 from portrait.server.rollout.replay import RemoteItemChanges
@@ -40,32 +40,32 @@ from portrait.server.rollout.rollout import POLL_SECONDS as ROLLOUT_POLL_SECONDS
 from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.rpc.health import POLL_SECONDS as HEALTH_POLL_SECONDS
-from portrait.server.rpc.health import Health
-from portrait.server.rpc.interceptors.access_log import access_log
-from portrait.server.rpc.interceptors.admission import admission
-from portrait.server.rpc.interceptors.chain import Chain
-from portrait.server.rpc.interceptors.deadlines import deadlines
-from portrait.server.rpc.interceptors.drain import ending
-from portrait.server.rpc.interceptors.errors import errors
-from portrait.server.rpc.interceptors.load_shedding import shedding
-from portrait.server.rpc.interceptors.metrics import measuring
-from portrait.server.rpc.interceptors.open_calls import Rooms, open_calls
-from portrait.server.rpc.interceptors.reader import reading
-from portrait.server.rpc.interceptors.request_ids import request_ids
-from portrait.server.rpc.interceptors.requests import requests
-from portrait.server.rpc.interceptors.response_cache import answers
+from portrait.server.rpc.health import HealthService
+from portrait.server.rpc.interceptors.access_log import log_access
+from portrait.server.rpc.interceptors.admission import admit_calls
+from portrait.server.rpc.interceptors.chain import InterceptorChain
+from portrait.server.rpc.interceptors.deadlines import enforce_deadline
+from portrait.server.rpc.interceptors.drain import end_on_drain
+from portrait.server.rpc.interceptors.errors import map_errors
+from portrait.server.rpc.interceptors.load_shedding import shed_load
+from portrait.server.rpc.interceptors.metrics import record_metrics
+from portrait.server.rpc.interceptors.open_calls import OpenCallLimits, limit_open_calls
+from portrait.server.rpc.interceptors.request_ids import assign_request_id
+from portrait.server.rpc.interceptors.request_parser import parse_request
+from portrait.server.rpc.interceptors.request_reader import read_request
+from portrait.server.rpc.interceptors.response_cache import cache_responses
 from portrait.server.rpc.reflection import Reflection
 from portrait.server.rpc.refusal_log import POLL_SECONDS as REFUSALS_POLL_SECONDS
 from portrait.server.rpc.refusal_log import RefusalLog, count_refusals
 from portrait.server.rpc.services.audiences import AudienceService
 from portrait.server.rpc.services.registry import SERVICE_NAMES, add_services
 from portrait.server.rpc.tls import Certificates, TlsError, load_certificates
-from portrait.server.rpc.transport import listen, server_options, stop_server, warn_of_plain_text
+from portrait.server.rpc.transport import listen, server_options, stop_server, warn_about_plain_text
 from portrait.server.runtime import addresses, logs
 from portrait.server.runtime.background import Background
 from portrait.server.runtime.environment import ignored_variables
 from portrait.server.runtime.orphans import run_reaping_orphans
-from portrait.server.runtime.signals import end_on_signals, ignore_hangups, on_signals
+from portrait.server.runtime.signals import cancel_on_signals, handle_signals, ignore_hangup
 from portrait.server.settings import Settings
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
@@ -95,7 +95,7 @@ _log = structlog.get_logger(__name__)
 
 def run(settings: Settings, *, check: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
-    ignore_hangups()
+    ignore_hangup()
     several = settings.processes > 1 and not check
     return _end_of(supervise(settings) if several else _run(settings, check=check), settings)
 
@@ -107,7 +107,7 @@ def run_shared(settings: Settings, *, supervised: bool) -> int:
         settings: with the address of a Triton.
         supervised: whether another process loads releases into it.
     """
-    ignore_hangups()
+    ignore_hangup()
     return _end_of(_run(settings, shared=True, supervised=supervised), settings, shared=True)
 
 
@@ -130,26 +130,26 @@ def _end_of(running: Coroutine[None, None, None], settings: Settings, *, shared:
         try:
             uvloop.run(run_reaping_orphans(running))
         except _FAILURES as error:
-            _log.error("failed", reason=str(error))
+            _log.error("startup_failed", reason=str(error))
             return 1
         except asyncio.CancelledError:
-            _log.error("failed", reason="stopped before it was ready")
+            _log.error("startup_failed", reason="stopped before it was ready")
             return 1
         return 0
 
 
 async def _run(settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False) -> None:
-    end_on_signals()
+    cancel_on_signals()
     certificates = load_certificates(settings)  # before anything is started
-    addresses.require_own("host", settings.host)
-    addresses.require_own("metrics_host", settings.metrics_host)
+    addresses.require_local_address("host", settings.host)
+    addresses.require_local_address("metrics_host", settings.metrics_host)
     async with AsyncExitStack() as closing:
         store, triton, version = await _started(settings, supervised, closing)
         if check:
             await store.check()
         last_change = await store.last_item_change()
         rollout = await _loaded(settings, store, triton, closing)
-        _log.info("loaded", release=rollout.registry.routes.traffic.serving, triton=version)
+        _log.info("release_loaded", release=rollout.registry.routes.traffic.serving, triton=version)
         if not check:
             await _serve(settings, store, rollout, version, last_change, shared, certificates)
         for release, refusal in rollout.refused.items() if check else ():
@@ -157,12 +157,12 @@ async def _run(settings: Settings, *, check: bool = False, shared: bool = False,
 
 
 async def _tabulate(settings: Settings, full: bool, as_of: datetime | None) -> None:
-    end_on_signals()
+    cancel_on_signals()
     begun = time.monotonic()
 
     def tell(progress: Progress) -> None:
         rate = round(progress.shoppers / max(progress.seconds, 1e-9))
-        _log.info("tabulating", shoppers=progress.shoppers, per_second=rate)
+        _log.info("audience_table_progress", shoppers=progress.shoppers, per_second=rate)
 
     async with AsyncExitStack() as closing:
         store, triton, _ = await _started(settings, False, closing)
@@ -171,7 +171,7 @@ async def _tabulate(settings: Settings, full: bool, as_of: datetime | None) -> N
         may = partial(Permissions(store, settings.consent_rules).allowing, {Purpose.PERSONALISATION})
         made = await tabulate(engine, store, snapshots, may, full=full, as_of=as_of, tell=tell)
         _log.info(
-            "tabulated",
+            "audience_table_built",
             release=made.description.release,
             snapshot=made.description.snapshot,
             shoppers=len(made),
@@ -264,37 +264,37 @@ async def _serve(
         certificates: of the port; None for plain text.
     """
     stop, draining = asyncio.Event(), asyncio.Event()
-    on_signals(stop.set)
+    handle_signals(stop.set)
     metrics = Metrics()
     registry = rollout.registry
-    metrics.watch(rollout)
+    metrics.register_releases(rollout)
     if isinstance(rollout.triton, EmbeddedTriton):
-        metrics.watch_triton(rollout.triton)
-    gates = {kind: Gate(settings.max_concurrent_rpcs, settings.caller_share) for kind in Kind}
-    metrics.watch_gates(gates)
-    given = Answers(settings.answer_cache_mib * 1024 * 1024)
-    metrics.watch_answers(given)
+        metrics.register_triton(rollout.triton)
+    gates = {kind: Gate(settings.max_concurrent_rpcs, settings.caller_share) for kind in Workload}
+    metrics.register_admission(gates)
+    given = ResponseCache(settings.response_cache_mib * 1024 * 1024)
+    metrics.register_response_cache(given)
     permissions = Permissions(store, settings.consent_rules)
-    metrics.watch_permissions(permissions)
+    metrics.register_consents(permissions)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
     reach = Reach(store, permissions)
     snapshots = Snapshots(settings.audiences)
-    finder = Finder(settings.audience_minimum, reach.permitted, reach.living)
-    metrics.watch_audiences(finder, snapshots, registry)
+    finder = Finder(settings.min_audience_size, reach.permitted, reach.living)
+    metrics.register_audiences(finder, snapshots, registry)
     background = Background()
-    health = Health(SERVICE_NAMES, store, {"background": background.failure})
+    health = HealthService(SERVICE_NAMES, store, {"background": background.failure})
     audiences = AudienceService(registry, snapshots, finder)
-    rooms = Rooms(len(gates) * settings.max_concurrent_rpcs)
+    rooms = OpenCallLimits(len(gates) * settings.max_concurrent_rpcs)
     server = _server(
         settings, store, registry, metrics, health, gates, given, permissions, audiences, shared, rooms, draining
     )
     port = listen(server, settings, certificates)
-    await health.look(registry)
+    await health.update(registry)
     await server.start()
-    background.repeat("health", partial(health.look, registry), HEALTH_POLL_SECONDS)
+    background.repeat("health", partial(health.update, registry), HEALTH_POLL_SECONDS)
     background.repeat("item changes", RemoteItemChanges(store, registry, last_change).apply, CHANGES_POLL_SECONDS)
     refusals = RefusalLog(partial(count_refusals, gates, rooms))
-    background.repeat("refusals", refusals.tell, REFUSALS_POLL_SECONDS)
+    background.repeat("refusals", refusals.write, REFUSALS_POLL_SECONDS)
     background.repeat("repair", rollout.repair, REPAIR_SECONDS)
     if settings.release is None:
         background.repeat("rollout", rollout.advance, ROLLOUT_POLL_SECONDS)
@@ -303,10 +303,10 @@ async def _serve(
         sys.stdout.write(json.dumps({"metrics": metrics_url}) + "\n")
         sys.stdout.flush()
     else:
-        warn_of_plain_text(settings)
+        warn_about_plain_text(settings)
     _log.info(
         "serving" if shared else "ready",
-        address=addresses.callable_address(settings.host, port),
+        address=addresses.client_address(settings.host, port),
         metrics=metrics_url,
         release=registry.routes.traffic.serving,
         triton=triton_version,
@@ -331,39 +331,39 @@ def _server(
     store: Store,
     registry: EngineRegistry,
     metrics: Metrics,
-    health: Health,
-    gates: Mapping[Kind, Gate],
-    given: Answers,
+    health: HealthService,
+    gates: Mapping[Workload, Gate],
+    given: ResponseCache,
     permissions: Permissions,
     audiences: AudienceService,
     shared: bool,
-    rooms: Rooms,
+    rooms: OpenCallLimits,
     draining: asyncio.Event,
 ) -> grpc.aio.Server:
-    turns = Turns()
-    chain = Chain(
+    turns = CooperativeScheduler()
+    chain = InterceptorChain(
         [
-            open_calls(rooms, metrics),
-            request_ids,
-            shedding(gates, turns, given, metrics),
-            access_log,
-            measuring(metrics),
-            errors,
-            deadlines(settings.default_deadline_seconds, settings.max_deadline_seconds),
-            reading,
-            answers(given, settings.answer_seconds, store, lambda: registry.state),
-            admission(gates, turns),
-            requests,
+            limit_open_calls(rooms, metrics),
+            assign_request_id,
+            shed_load(gates, turns, given, metrics),
+            log_access,
+            record_metrics(metrics),
+            map_errors,
+            enforce_deadline(settings.default_deadline_seconds, settings.max_deadline_seconds),
+            read_request,
+            cache_responses(given, settings.response_cache_ttl_seconds, store, lambda: registry.state),
+            admit_calls(gates, turns),
+            parse_request,
         ],
         endless=[
-            open_calls(rooms, metrics),
-            request_ids,
-            access_log,
-            measuring(metrics),
-            errors,
-            ending(draining),
-            reading,
-            requests,
+            limit_open_calls(rooms, metrics),
+            assign_request_id,
+            log_access,
+            record_metrics(metrics),
+            map_errors,
+            end_on_drain(draining),
+            read_request,
+            parse_request,
         ],
     )
     server = grpc.aio.server(interceptors=[chain], options=server_options(settings, shared=shared))

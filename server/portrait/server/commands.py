@@ -133,7 +133,7 @@ def build_audience_table(
 
     Computes the profile of every shopper of the state file with the release that serves, as GetProfile does, and puts
     the table in place of the last one at once. A run that is cut short is gone on with by the next one. Settings are
-    read as by `portrait serve`. Writes JSON lines to stderr; the last has "event": "tabulated".
+    read as by `portrait serve`. Writes JSON lines to stderr; the last has "event": "audience_table_built".
     """
     _in_environment()
     from portrait.server.app import run_tabulation

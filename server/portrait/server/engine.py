@@ -137,9 +137,9 @@ class Engine:
         """Tell how the graphs of the release do; waits no longer than some seconds."""
         return await self._models.check_models(seconds)
 
-    def take_unhealthy(self) -> list[str]:
+    def pop_unhealthy(self) -> list[str]:
         """List the graphs whose process in Triton was called unhealthy again and again; each is told of once."""
-        return self._models.take_unhealthy()
+        return self._models.pop_unhealthy()
 
     async def count_instances(self) -> None:
         """Send each graph as many batches at one time as Triton, which has loaded it, runs on all its devices.

@@ -15,13 +15,13 @@ _WORTH = 0.05
 _SMOOTHING = 0.01
 
 
-class _Answer(NamedTuple):
+class _Entry(NamedTuple):
     wire: bytes
     state: Hashable
     until: float
 
 
-class Answers:
+class ResponseCache:
     """Serialised answers, the ones used last, within a bound of memory.
 
     A request is known by a keyed hash of its bytes: what a shopper did is kept in no other form than the answer.
@@ -33,7 +33,7 @@ class Answers:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._secret = os.urandom(16)  # nobody can make two requests meet
-        self._entries: OrderedDict[bytes, _Answer] = OrderedDict()
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self.bytes = 0
         self.hits = 0
         self.misses = 0
@@ -44,7 +44,7 @@ class Answers:
         return len(self._entries)
 
     @property
-    def worth_looking(self) -> bool:
+    def is_effective(self) -> bool:
         """Whether of late an answer was found often enough to pay for reading the requests."""
         return self._share > _WORTH
 
@@ -88,7 +88,7 @@ class Answers:
         """
         if key in self._entries:
             self._drop(key)
-        self._entries[key] = _Answer(wire, state, until)
+        self._entries[key] = _Entry(wire, state, until)
         self.bytes += _size(wire)
         while self.bytes > self._limit:
             self._drop(next(iter(self._entries)))

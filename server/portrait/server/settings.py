@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 
 from portrait.server.consent.consents import Purpose, Rule
-from portrait.server.runtime.addresses import UNIX, parse_host, parse_tcp_host
+from portrait.server.runtime.addresses import UNIX_SCHEME, parse_host, parse_tcp_host
 from portrait.server.runtime.environment import PREFIX, is_service_link
 
 
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     audiences: Path = Field(
         Path("var/audiences"), description="Folder of the shopper tables that `portrait build-audience-table` makes."
     )
-    audience_minimum: int = Field(
+    min_audience_size: int = Field(
         50, ge=1, description="Shoppers that an audience must have to be named or counted, and a seed of look-alikes."
     )
     triton_url: str | None = Field(
@@ -79,8 +79,8 @@ class Settings(BaseSettings):
         Path("var/triton.log"), description="Where the Triton that is started here writes its log."
     )
     text_cache_mib: int = Field(256, ge=0, description="Memory for embeddings of texts seen before, in MiB.")
-    answer_cache_mib: int = Field(64, ge=0, description="Memory for answers that may be given again, in MiB.")
-    answer_seconds: float = Field(
+    response_cache_mib: int = Field(64, ge=0, description="Memory for answers that may be given again, in MiB.")
+    response_cache_ttl_seconds: float = Field(
         60.0,
         ge=0,
         description="How old an answer to a request without as_of may be while nothing has changed, in seconds.",
@@ -147,7 +147,7 @@ class Settings(BaseSettings):
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         if self.default_deadline_seconds > self.max_deadline_seconds:
             raise ValueError("default_deadline_seconds is longer than max_deadline_seconds")
-        if self.processes > 1 and self.host.startswith(UNIX):
+        if self.processes > 1 and self.host.startswith(UNIX_SCHEME):
             raise ValueError("processes can't share a Unix socket: set processes to 1, or host to an IP address")
         return self
 

@@ -256,9 +256,9 @@ async def test_a_dead_triton_is_unavailable_until_it_is_back(two_releases: Path,
             *(recommend(engine, anything, deadline=soon()) for _ in range(10)), return_exceptions=True
         )
         assert {type(failure) for failure in failures} == {Unavailable}
-        assert not await engine.ready()
+        assert not await engine.is_ready()
         async with asyncio.timeout(60):
-            while not await engine.ready():
+            while not await engine.is_ready():
                 await asyncio.sleep(0.05)
         assert len((await recommend(engine, anything, deadline=soon())).items) == 10
         await engine.close()

@@ -23,7 +23,7 @@ def soon() -> float:
 
 
 async def test_traits_come_with_their_probability_or_reason(engine_with_traits: Engine) -> None:
-    assert await engine_with_traits.ready()
+    assert await engine_with_traits.is_ready()
     profile = await profile_of(
         engine_with_traits, [bought(20.0), bought(7.0)], NOW, fields=frozenset({"traits"}), deadline=soon()
     )
@@ -61,7 +61,7 @@ async def test_a_history_without_times_has_none(engine_with_traits: Engine) -> N
 
 
 async def test_releases_without_traits_serve_as_before(engine: Engine) -> None:
-    assert await engine.ready()
+    assert await engine.is_ready()
     assert "trait_heads" not in engine.batchers
     profile = await profile_of(engine, [bought(1.0)], NOW, fields=frozenset({"embedding", "traits"}), deadline=soon())
     assert profile.embedding is not None

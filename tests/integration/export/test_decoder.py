@@ -14,18 +14,18 @@ from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
 from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
-from portrait.training.enums import Preset, Tuning
+from portrait.training.enums import FineTuning, Preset
 from portrait.training.run import run as runs
 from portrait.training.settings import TrainSettings
 
 
-@pytest.mark.parametrize("tuning", [Tuning.FULL, Tuning.PREFIX])
-async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [FineTuning.FULL, FineTuning.PREFIX])
+async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: FineTuning) -> None:
     gpt = tiny_data.write_gpt(tmp_path / "gpt")
     chosen = {"dimension": 16, "maximum_epochs": 2, "places": 512, "texts_from": 0.25}
     settings = TrainSettings.of(Preset.QUICK, base_model=str(gpt), tuning=tuning, **chosen)
-    runs.train(tiny_data.write(tmp_path / "data"), tmp_path / "run", settings)
-    trained = runs.load(tmp_path / "run")
+    runs.train_run(tiny_data.write(tmp_path / "data"), tmp_path / "run", settings)
+    trained = runs.load_run(tmp_path / "run")
     assert trained.model.text.last_token
     repository = tmp_path / "model_repository"
     # `make` starts an event loop of its own.

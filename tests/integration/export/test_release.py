@@ -25,10 +25,10 @@ from portrait.features.histories.statistics import STATISTICS
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.release.release import Release
-from portrait.training.encoders.retrieval import item_vectors
+from portrait.training.encoders.retrieval import encode_items
 from portrait.training.run.run import TrainedRun
-from portrait.training.traits.artifacts import Traits
-from portrait.training.traits.heads import Shape, TraitHead, TraitHeads
+from portrait.training.traits.artifacts import FittedTraits
+from portrait.training.traits.heads import HeadShape, TraitHead, TraitHeads
 
 
 def test_releases_are_numbered_and_agree_with_the_model(
@@ -47,7 +47,7 @@ def test_releases_are_numbered_and_agree_with_the_model(
     assert all(check.holds for check in checks)
     loaded = Release.load(repository, 1)
     assert [item.item_id for item in loaded.items] == trained.corpus.item_ids
-    np.testing.assert_allclose(loaded.vectors, item_vectors(trained.model, trained.cache, trained.corpus), atol=1e-6)
+    np.testing.assert_allclose(loaded.vectors, encode_items(trained.model, trained.cache, trained.corpus), atol=1e-6)
     assert loaded.rarity.by_stem["lamp"] == pytest.approx(math.log((1 + len(loaded.items)) / 13))
     assert second.export["retrieval"]["kind"] == "exact"
     assert f"releases/2/{release_layout.ITEM_COLUMNS}/price.npy" in second.hashes
@@ -93,7 +93,7 @@ def test_bfloat16_rounds_to_the_nearest() -> None:
 
 def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) -> None:
     dimension = trained.settings.dimension
-    shapes = (Shape(False, 0), Shape(True, 4))
+    shapes = (HeadShape(False, 0), HeadShape(True, 4))
     heads = TraitHeads([TraitHead(dimension, range(len(STATISTICS)), shape) for shape in shapes]).eval()
     absent = {"one": None, "two": "too few positives", "three": None}
     declared: list[dict[str, object]] = [
@@ -102,7 +102,7 @@ def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) ->
     ]
     plain, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
     manifest, checks = make(
-        dataclasses.replace(trained, traits=Traits(declared, heads)), {}, tmp_path, Precision.FP32, lambda _: None
+        dataclasses.replace(trained, traits=FittedTraits(declared, heads)), {}, tmp_path, Precision.FP32, lambda _: None
     )
     assert {check.runtime for check in checks if check.graph == release_layout.TRAIT_HEADS} == {"onnxruntime", "triton"}
     assert [trait["name"] for trait in manifest.traits] == ["one", "two", "three"]
@@ -114,7 +114,7 @@ def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) ->
     )
     assert Release.load(tmp_path, manifest.release).number == 2
     before = _contents(tmp_path)
-    fewer = dataclasses.replace(trained, traits=Traits(declared, TraitHeads(list(heads.heads)[:1]).eval()))
+    fewer = dataclasses.replace(trained, traits=FittedTraits(declared, TraitHeads(list(heads.heads)[:1]).eval()))
     with pytest.raises(RepositoryError, match=r"trait_heads 2 whose probability is \[2\], not \[1\]"):
         make(fewer, {}, tmp_path, Precision.FP32, lambda _: None)
     assert _contents(tmp_path) == before

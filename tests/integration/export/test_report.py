@@ -16,7 +16,7 @@ from portrait.features.release import layout as release_layout
 from portrait.reporting import commands, page
 from portrait.reporting.figures import Figures, gather
 from portrait.training.run.run import TrainedRun
-from portrait.training.traits.artifacts import Traits
+from portrait.training.traits.artifacts import FittedTraits
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 HOSTILE = """<script>alert("1")</script>'&"""
@@ -36,7 +36,7 @@ def figures(trained: TrainedRun) -> Figures:
             {"samples": 10, "predicted": 0.1, "rate": 0.0}, {"samples": 10, "predicted": 0.9, "rate": 0.8}
         ],
     }  # fmt: skip
-    return gather(replace(hostile, traits=Traits([learnt, {"name": "rare", "absent": "too few"}], None)), [])
+    return gather(replace(hostile, traits=FittedTraits([learnt, {"name": "rare", "absent": "too few"}], None)), [])
 
 
 def report(*arguments: str | Path) -> Result:

@@ -17,9 +17,9 @@ from portrait.server.engine import Engine
 from portrait.server.profiles.compute import profile_of
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.run.run import TrainedRun
-from portrait.training.traits.artifacts import Traits
-from portrait.training.traits.heads import Shape, TraitHead, TraitHeads
-from portrait.training.traits.samples import known
+from portrait.training.traits.artifacts import FittedTraits
+from portrait.training.traits.heads import HeadShape, TraitHead, TraitHeads
+from portrait.training.traits.samples import compute_head_inputs
 
 MOMENT = datetime(2026, 2, 10, tzinfo=UTC)
 
@@ -35,15 +35,17 @@ def history(data: Path, shopper_id: str) -> list[Event]:
 def test_probabilities_are_those_of_training(trained: TrainedRun, tmp_path: Path) -> None:
     torch.manual_seed(0)
     dimension = trained.settings.dimension
-    shapes = (Shape(True, 8), Shape(False, 0))
+    shapes = (HeadShape(True, 8), HeadShape(False, 0))
     heads = TraitHeads([TraitHead(dimension, range(len(STATISTICS)), shape) for shape in shapes]).eval()
     entry = {"description": "", "horizon_days": 30, "window_days": 90, "absent": None}
-    traits = Traits([entry | {"name": name} for name in ("one", "two")], heads)
+    traits = FittedTraits([entry | {"name": name} for name in ("one", "two")], heads)
     manifest, _ = make(dataclasses.replace(trained, traits=traits), {}, tmp_path, Precision.FP32, lambda _: None)
 
     data = Path(trained.data["path"])
     shoppers = np.arange(0, len(trained.corpus.shopper_ids), 20)
-    told = known(trained.model, trained.cache, trained.corpus, shoppers, np.full(len(shoppers), MOMENT.timestamp()))
+    told = compute_head_inputs(
+        trained.model, trained.cache, trained.corpus, shoppers, np.full(len(shoppers), MOMENT.timestamp())
+    )
     with torch.no_grad():
         wanted = heads(torch.from_numpy(told.profile), torch.from_numpy(told.statistics)).numpy()
 

@@ -29,7 +29,7 @@ def gateways(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with ExitStack() as closing:
         yield [
             closing.enter_context(run_gateway(repository, tmp_path_factory.mktemp("answers"), *arguments))
-            for arguments in ((), ("--answer-cache-mib", "0"))
+            for arguments in ((), ("--response-cache-mib", "0"))
         ]
 
 
@@ -104,5 +104,5 @@ async def test_both_say_the_same_whatever_happens(gateways: list[RunningGateway]
 
 def hits(gateway: RunningGateway) -> float:
     text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
-    [line] = [line for line in text.splitlines() if line.startswith("portrait_answer_cache_hits_total ")]
+    [line] = [line for line in text.splitlines() if line.startswith("portrait_response_cache_hits_total ")]
     return float(line.split()[1])

@@ -59,7 +59,7 @@ def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with run_gateway(repository, tmp_path_factory.mktemp("any_request")) as served:
         yield served
         assert served.process.poll() is None
-    assert "fault" not in {line["event"] for line in served.logged}, served.log_text
+    assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
     assert "Traceback" not in served.log_text
 
 

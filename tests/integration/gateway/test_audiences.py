@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
-    settings = ("--audience-minimum", str(MINIMUM), "--consent-advertising", "unless-withdrawn")
+    settings = ("--min-audience-size", str(MINIMUM), "--consent-advertising", "unless-withdrawn")
     with run_gateway(repository, folder, *settings) as served:
         with Client(served.address) as client:
             with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
@@ -72,7 +72,7 @@ def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
         assert build_audience_table(repository, folder)["shoppers"] == SHOPPERS
         yield served
         assert "shopper-" not in served.log_text
-        assert "fault" not in {line["event"] for line in served.logged}, served.log_text
+        assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
 
 
 @pytest.fixture
@@ -267,6 +267,6 @@ def test_the_example_of_the_documentation_works(gateway: RunningGateway, example
 def test_the_metrics_tell_of_audiences(gateway: RunningGateway, client: Client) -> None:
     client.estimate_audience([EVERYBODY])
     text = urllib.request.urlopen(str(gateway.line("ready")["metrics"])).read().decode()
-    assert re.search(r'portrait_audiences_total\{outcome="found"\} [1-9]', text)
+    assert re.search(r'portrait_audience_searches_total\{outcome="found"\} [1-9]', text)
     assert re.search(r"portrait_shopper_table_shoppers [1-9]", text)
-    assert 'kind="audiences"' in text
+    assert 'workload="audiences"' in text

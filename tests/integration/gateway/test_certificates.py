@@ -98,8 +98,8 @@ async def test_certificates_are_swapped_under_load(repository: Path, tmp_path: P
         load.stop()
         await running
         assert gateway.process.poll() is None
-        assert len(gateway.lines("certificate_loaded", 2)) == 2
-        assert 2 <= len(gateway.lines("certificate_refused", 2)) <= 4  # once for each state of the files
+        assert len(gateway.lines("certificate_reloaded", 2)) == 2
+        assert 2 <= len(gateway.lines("certificate_reload_failed", 2)) <= 4  # once for each state of the files
 
 
 def test_a_wrong_key_is_told_before_anything_is_started(repository: Path, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Pat
 
 def lines(gateway: RunningGateway) -> list[dict[str, int]]:
     """The log lines of refusals."""
-    return [line for line in gateway.logged if line["event"] == "calls_refused"]
+    return [line for line in gateway.logged if line["event"] == "refused_calls"]
 
 
 async def test_a_drain_waits_for_no_stream_that_its_caller_keeps_open(repository: Path, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_refusals_are_counted_and_nothing_is_logged(gateway: RunningGateway, cli
     client.set_demographics(shopper, age=41, gender="a-gender", region="a-region", source="a-source")
     client.recommend(shopper)
     text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
-    [count] = [line for line in text.splitlines() if line.startswith('portrait_not_allowed_total{purpose="pers')]
+    [count] = [line for line in text.splitlines() if line.startswith('portrait_consent_denied_total{purpose="pers')]
     assert float(count.split()[-1]) >= 1
     assert not [word for word in (shopper, "a-notice", "a-gender", "a-region", "a-source") if word in gateway.log_text]
 

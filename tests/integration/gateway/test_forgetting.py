@@ -42,11 +42,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
-    settings = ("--processes", "2", "--audience-minimum", "3", "--consent-advertising", "unless-withdrawn")
+    settings = ("--processes", "2", "--min-audience-size", "3", "--consent-advertising", "unless-withdrawn")
     with run_gateway(repository, folder, *settings) as served:
         yield served
         assert "shopper-" not in served.log_text
-        assert "fault" not in {line["event"] for line in served.logged}, served.log_text
+        assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_bad_input_of_every_kind(gateway: RunningGateway) -> None:
     assert (report.good_calls, report.failed_calls) == (3, 0)
     assert gateway.process.poll() is None
     assert all("level" in line for line in gateway.logged), "something else than our own log wrote a line"
-    assert "fault" not in {line["event"] for line in gateway.logged}, gateway.log_text
+    assert "internal_error" not in {line["event"] for line in gateway.logged}, gateway.log_text
 
 
 def test_a_call_that_ends_without_a_message_is_answered(gateway: RunningGateway) -> None:

@@ -111,7 +111,7 @@ def test_from_a_log_to_an_audience(shell: Shell, log: Path, repository: Path, mo
     for name in ("LC_ALL", "LOCPATH", "PYTHONUTF8", "PYTHONCOERCECLOCALE"):
         monkeypatch.setenv(name, shell.environment[name])
     rules = [f"--consent-{purpose}=unless-withdrawn" for purpose in ("advertising", "demographics")]
-    with run_gateway(repository, shell.folder, "--audience-minimum", "1", *rules) as served:
+    with run_gateway(repository, shell.folder, "--min-audience-size", "1", *rules) as served:
         monkeypatch.undo()
         shell.environment["PORTRAIT_ADDRESS"] = served.address
 

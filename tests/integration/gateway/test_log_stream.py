@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 import grpc
 from support.gateway import Stubs, serve_command
+from support.ports import find_free_port
 
 from portrait.v1.consent_service_pb2 import GetConsentsRequest
 from portrait.v1.consent_service_pb2_grpc import ConsentServiceStub
@@ -23,12 +23,6 @@ from portrait.v1.event_service_pb2 import RecordEventsRequest
 
 _FEW_CALLS, _MANY_CALLS, _TOGETHER = 500, 4_000, 20
 """With the longest request ids, few fill a pipe, many the queue of lines as well."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -100,7 +94,7 @@ async def terminate(process: subprocess.Popen[bytes]) -> int:
 
 
 async def test_a_full_log_disk_fails_no_call(repository: Path, tmp_path: Path) -> None:
-    port, metrics = free_port(), free_port()
+    port, metrics = find_free_port(), find_free_port()
     with Path("/dev/full").open("wb") as full, gateway(repository, tmp_path, full.fileno(), port, metrics) as process:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             await until_it_serves(channel)
@@ -113,7 +107,7 @@ async def test_a_full_log_disk_fails_no_call(repository: Path, tmp_path: Path) -
 
 
 async def test_a_log_reader_that_stalls_fails_no_call(repository: Path, tmp_path: Path) -> None:
-    port, metrics = free_port(), free_port()
+    port, metrics = find_free_port(), find_free_port()
     with logging_to_pipe(repository, tmp_path, port, metrics) as (process, stream):
         await asyncio.to_thread(read_until_ready, stream)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -127,7 +121,7 @@ async def test_a_log_reader_that_stalls_fails_no_call(repository: Path, tmp_path
 async def test_a_log_reader_that_pauses_misses_nothing_and_one_that_exits_fails_no_call(
     repository: Path, tmp_path: Path
 ) -> None:
-    port, metrics = free_port(), free_port()
+    port, metrics = find_free_port(), find_free_port()
     with logging_to_pipe(repository, tmp_path, port, metrics) as (process, stream):
         await asyncio.to_thread(read_until_ready, stream)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -96,10 +96,10 @@ async def test_metrics_count_calls(gateway: RunningGateway, stubs: Stubs) -> Non
     url = gateway.line("ready")["metrics"]
     text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
     assert 'portrait_rpcs_total{code="OK",method="portrait.v1.RecommendationService/Recommend"}' in text
-    assert "portrait_rpc_seconds_bucket" in text
+    assert "portrait_rpc_duration_seconds_bucket" in text
     assert "portrait_release 1.0" in text
     assert 'portrait_catalogue_items{catalogue="products",release="1"}' in text
-    assert 'portrait_catalogue_added{catalogue="products",release="1"}' in text
+    assert 'portrait_catalogue_unindexed_items{catalogue="products",release="1"}' in text
 
 
 async def scrape(gateway: RunningGateway) -> str:
@@ -114,7 +114,7 @@ async def test_prometheus_finds_no_fault_with_the_metrics(gateway: RunningGatewa
     assert list_gauges(text) <= GAUGES
     assert "# TYPE portrait_text_cache_hits_total counter" in text
     assert "# TYPE portrait_text_cache_misses_total counter" in text
-    assert 'portrait_degraded_answers_total{cause="late"} ' in text
+    assert 'portrait_degraded_responses_total{cause="late"} ' in text
     assert lint_metrics(text) == ""
 
 
@@ -131,7 +131,7 @@ async def test_a_damaged_shopper_table_hides_no_other_metrics(
     finally:
         shutil.rmtree(damaged.parent)
     assert "portrait_release 1.0" in text
-    assert 'portrait_audiences_total{outcome="' in text
+    assert 'portrait_audience_searches_total{outcome="' in text
     assert 'portrait_log_lines_dropped_total{reason="queue_full"} 0.0' in text
 
 

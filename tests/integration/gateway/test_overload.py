@@ -23,7 +23,7 @@ from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 DEADLINE = 5.0
-FRESH = ("--answer-seconds", "0")
+FRESH = ("--response-cache-ttl-seconds", "0")
 """Turns the response cache off: a cached answer costs nothing and is never refused nor degraded."""
 VISIT = shopper_pb2.ShopperRef(history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": "desk-lamp-red"}]})
 ASKED = RecommendRequest(shopper=VISIT)
@@ -87,7 +87,7 @@ async def test_without_triton_answers_are_degraded_where_that_is_allowed(
                     profile = (await stubs.profiles.GetProfile(embedding, timeout=DEADLINE)).profile
                     assert (profile.degraded, profile.embedding) == (True, full.embedding)
                 cause = "unavailable" if how is signal.SIGKILL else "late"
-                assert (await metrics(gateway))[f'portrait_degraded_answers_total{{cause="{cause}"}}'] >= 10
+                assert (await metrics(gateway))[f'portrait_degraded_responses_total{{cause="{cause}"}}'] >= 10
             finally:
                 if how is signal.SIGSTOP:
                     os.kill(triton, signal.SIGCONT)
@@ -122,8 +122,8 @@ async def admission(gateway: RunningGateway) -> dict[str, float]:
     """Metrics of the gate of the models, by name and the labels beside its workload."""
     found = {}
     for name, value in (await metrics(gateway)).items():
-        if name.startswith("portrait_admission_") and 'kind="models"' in name:
-            found[name.removeprefix("portrait_admission_").replace('kind="models"', "").replace("{,", "{")] = value
+        if name.startswith("portrait_admission_") and 'workload="models"' in name:
+            found[name.removeprefix("portrait_admission_").replace('workload="models"', "").replace("{,", "{")] = value
     return found
 
 
@@ -221,6 +221,6 @@ async def test_a_storm_of_callers_who_leave_costs_little_and_leaves_nothing(repo
             assert stayed == 400
             assert left < 0.8 * stayed
             after = await metrics(gateway)
-            assert after['portrait_admission_under_way{kind="models"}'] == 0
-            assert after['portrait_unanswered{model="text_encoder"}'] == 0
+            assert after['portrait_admission_running_units{workload="models"}'] == 0
+            assert after['portrait_model_pending_rows{model="text_encoder"}'] == 0
             assert (await stubs.recommendations.Recommend(ASKED, timeout=DEADLINE)).items

@@ -345,7 +345,7 @@ def test_a_port_that_somebody_listens_on_is_refused(repository: Path, tmp_path: 
         served = RunningGateway(process)
         served.read()
     assert served.process.wait(10) == 1
-    assert "in use" in served.line("failed")["reason"]
+    assert "in use" in served.line("startup_failed")["reason"]
 
 
 def served_connections(pid: int, port: int) -> int:

@@ -112,7 +112,7 @@ async def test_a_full_disk_and_then_a_kill(repository: Path, tmp_path: Path) -> 
                 assert (await ConsentServiceStub(channel).ForgetShopper(forget)).event_count == 500
                 free_disk(disk)
                 assert gateway.line("storage_failure")["sqlite_errorname"] == "SQLITE_FULL"
-                assert "fault" not in {line["event"] for line in gateway.logged}
+                assert "internal_error" not in {line["event"] for line in gateway.logged}
                 load = [_record_until_killed(stubs, f"s{n}", acknowledged) for n in range(32)]
                 running = asyncio.gather(*load)
                 await asyncio.sleep(1.0)

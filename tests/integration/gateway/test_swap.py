@@ -188,7 +188,7 @@ class Load:
 
 async def test_requests_never_fail_nor_mix_while_releases_are_swapped(repository: Path, tmp_path: Path) -> None:
     # Answers that are given again prove little: few of them, but some.
-    async with serving(repository, tmp_path / "gateway", "--answer-seconds", "0.05") as (gateway, stubs):
+    async with serving(repository, tmp_path / "gateway", "--response-cache-ttl-seconds", "0.05") as (gateway, stubs):
         expected = {(1, ask): (await ask(stubs))[1] for ask in ASKS}
         await swap(repository, "promote", "2", gateways=(gateway,))
         expected |= {(2, ask): (await ask(stubs))[1] for ask in ASKS}
@@ -292,7 +292,7 @@ async def test_a_broken_release_changes_nothing(repository: Path, tmp_path: Path
         file_of(repository).write_text("{", encoding="utf-8")
 
         async def misread() -> bool:
-            return await metric(gateway, "portrait_traffic_file_misread") == 1
+            return await metric(gateway, "portrait_traffic_file_invalid") == 1
 
         await until(misread)
         assert (await recommend(stubs))[0] == 1

@@ -18,9 +18,9 @@ from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, ma
 from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
-from portrait.server.admission.request_units import EVENTS_PER_UNIT, search_units, units_of
+from portrait.server.admission.request_units import EVENTS_PER_UNIT, count_units, search_units
 from portrait.server.rpc.contract.limits import MAX_BATCH_EVENTS
-from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.contract.validation import find_violations
 from portrait.server.rpc.services.registry import SERVICE_NAMES
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import event_pb2, shopper_pb2
@@ -45,7 +45,7 @@ ENDED = {
 @pytest.fixture(scope="module")
 def heavy(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway that holds the world."""
-    with run_gateway(repository, tmp_path_factory.mktemp("heavy"), "--answer-seconds", "0") as served:
+    with run_gateway(repository, tmp_path_factory.mktemp("heavy"), "--response-cache-ttl-seconds", "0") as served:
         with grpc.insecure_channel(served.address) as channel:
             record = channel.unary_unary("/portrait.v1.EventService/RecordEvents")
             for shopper in WORLD.shoppers:
@@ -99,7 +99,7 @@ def test_every_rpc_has_a_worst_case_request_and_a_cost() -> None:
 
 @pytest.mark.parametrize(("method", "kind"), requests())
 def test_worst_case_requests_keep_the_contract(method: str, kind: str) -> None:
-    assert list(violations(WORST_CASE_REQUESTS[method][kind](WORLD))) == []
+    assert list(find_violations(WORST_CASE_REQUESTS[method][kind](WORLD))) == []
 
 
 @pytest.mark.parametrize(("method", "kind"), requests())
@@ -123,7 +123,7 @@ async def under_way(gateway: RunningGateway) -> float:
     async with asyncio.timeout(10):
         while True:
             shown = await metrics(gateway)
-            left = sum(value for name, value in shown.items() if name.startswith("portrait_admission_under_way"))
+            left = sum(value for name, value in shown.items() if name.startswith("portrait_admission_running_units"))
             if not left:
                 return left
             await asyncio.sleep(0.05)
@@ -277,4 +277,4 @@ def asked(count: int) -> list[Message]:
 
 def test_units_grow_with_what_is_asked_for() -> None:
     for few, many in zip(asked(20), asked(256), strict=True):
-        assert (units_of(many, many.ByteSize()) or 0) >= 8 * (units_of(few, few.ByteSize()) or 0)
+        assert (count_units(many, many.ByteSize()) or 0) >= 8 * (count_units(few, few.ByteSize()) or 0)

@@ -19,3 +19,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         ended = run_portrait(*command)
         assert ended.code == 0, ended
     return Shop(log, folder / "data", folder / "run", options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_graph_is_traced_once(traced_graphs: None) -> None:
+    """Have all tests of this folder share traced graphs."""

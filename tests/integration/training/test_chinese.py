@@ -20,10 +20,10 @@ from portrait.features.text.keywords import extract_keywords
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.commands import prepare
 from portrait.training.dataset import corpus as corpora
-from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.enums import Preset
 from portrait.training.run import run as runs
-from portrait.training.run.evaluation import evaluate
+from portrait.training.run.evaluation import evaluate_run
 from portrait.training.settings import TrainSettings
 
 REAL = Path(os.environ.get("PORTRAIT_TEST_DATA", "")) / "amazon-cn-zh-ratings"
@@ -99,7 +99,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("chinese")
     source = REAL if request.param == "amazon-cn" else _made_up(folder / "log")
     _invoke(prepare, source, folder / "data")
-    bert = _write_bert(folder / "bert", corpora.load(folder / "data").texts)
+    bert = _write_bert(folder / "bert", corpora.load_corpus(folder / "data").texts)
     settings = TrainSettings.of(
         Preset.QUICK,
         base_model=str(bert),
@@ -109,7 +109,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         places=512,
         texts_from=0.5,
     )
-    runs.train(folder / "data", folder / "run", settings)
+    runs.train_run(folder / "data", folder / "run", settings)
     return folder
 
 
@@ -122,9 +122,9 @@ def gateway(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_a_vocabulary_of_its_language_knows_what_the_default_does_not(folder: Path) -> None:
-    texts = corpora.load(folder / "data").texts
+    texts = corpora.load_corpus(folder / "data").texts
     assert TextTokenizer.load(folder / "run" / "tokenizer.json").unknown_token_share(texts) == 0.0
-    assert base_tokenizer(TrainSettings().base_model).unknown_token_share(texts) > runs.MOST_UNKNOWN
+    assert load_tokenizer(TrainSettings().base_model).unknown_token_share(texts) > runs.MAX_UNKNOWN_TOKEN_SHARE
 
 
 def test_every_title_has_keywords_that_stand_in_it(folder: Path) -> None:
@@ -135,7 +135,7 @@ def test_every_title_has_keywords_that_stand_in_it(folder: Path) -> None:
 
 
 def test_it_is_evaluated(folder: Path) -> None:
-    measured = evaluate(folder / "run", None, None)
+    measured = evaluate_run(folder / "run", None, None)
     assert 0.0 < measured["ranking"]["portrait"]["HR@10"]["value"] <= 1.0
 
 

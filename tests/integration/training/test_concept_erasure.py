@@ -11,13 +11,13 @@ from portrait.export import parity
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import Precision
 from portrait.training.encoders import concept_erasure as conceal
-from portrait.training.enums import Attribute, Preset
+from portrait.training.enums import Demographic, Preset
 from portrait.training.run import run as runs
-from portrait.training.run.evaluation import rank_test
+from portrait.training.run.evaluation import rank_test_targets
 from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
-GENDER = (Attribute.GENDER,)
+GENDER = (Demographic.GENDER,)
 
 
 @pytest.fixture(scope="module")
@@ -36,23 +36,25 @@ def refit(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
         Preset.QUICK, base_model=str(tiny_data.write_bert(folder / "bert")), dimension=32, towers=2, refit=True,
         maximum_epochs=2, places=256, conceal=GENDER,
     )  # fmt: skip
-    runs.train(data, folder / "run", settings)
-    return runs.load(folder / "run")
+    runs.train_run(data, folder / "run", settings)
+    return runs.load_run(folder / "run")
 
 
 def _apart(trained: TrainedRun, data: Path) -> float:
     """Distance between the mean profiles of the two genders, over the profiles that concept erasure learnt from."""
-    vectors = conceal.learnt_profiles(trained.model, trained.cache, trained.corpus, trained.holdout)
-    (values,) = conceal.declared(data, trained.corpus, GENDER)[:, trained.corpus.event_shopper[vectors.targets]]
+    vectors = conceal.sample_profiles(trained.model, trained.cache, trained.corpus, trained.holdout)
+    (values,) = conceal.read_declared_values(data, trained.corpus, GENDER)[
+        :, trained.corpus.event_shopper[vectors.targets]
+    ]
     means = [vectors.profiles[values == value].mean(0) for value in (0, 1)]
     return float(np.linalg.norm(means[0] - means[1]))
 
 
 def test_both_runs_of_a_refit_conceal_and_go_on_ranking(refit: TrainedRun, data: Path) -> None:
-    first = runs.load(refit.folder / runs.TRAIN_ONLY)
+    first = runs.load_run(refit.folder / runs.TRAIN_ONLY_FOLDER)
     for trained in (first, refit):
         assert _apart(trained, data) < 1e-3
-        assert rank_test(trained).items[:, 0].min() >= 0
+        assert rank_test_targets(trained).items[:, 0].min() >= 0
         trained.model.profile.concealment, kept = None, trained.model.profile.concealment
         assert _apart(trained, data) > 0.1
         trained.model.profile.concealment = kept

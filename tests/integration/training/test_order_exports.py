@@ -12,10 +12,10 @@ from support import tiny_data
 
 from portrait.training.enums import Preset, Split
 from portrait.training.errors import TrainingError
-from portrait.training.prepare.pipeline import prepare
+from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.sources import events
 from portrait.training.run import run as runs
-from portrait.training.run.evaluation import evaluate
+from portrait.training.run.evaluation import evaluate_run
 from portrait.training.settings import TrainSettings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -48,9 +48,9 @@ def train(bert: Path, tmp_path: Path) -> Train:
     def run(rows: Rows, split: Split = Split.LOO, **chosen: Any) -> Path:
         log, data = tmp_path / "log.jsonl", tmp_path / "data"
         log.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        prepare("events", lambda connection: events.load(connection, log), data)
+        prepare_data_set("events", lambda connection: events.load(connection, log), data)
         small = {"base_model": str(bert), "dimension": 16, "maximum_epochs": 1, "places": 256, "split": split}
-        runs.train(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, **(small | chosen)))
+        runs.train_run(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, **(small | chosen)))
         return tmp_path / "run"
 
     return run
@@ -76,13 +76,13 @@ def alternating(rows: Rows) -> Rows:
     ids=["no purchases", "no times"],
 )
 def test_a_log_with_enough_moments_is_learnt_from(train: Train, rows: Rows) -> None:
-    measured = evaluate(train(rows), None, None)
+    measured = evaluate_run(train(rows), None, None)
     assert measured["shoppers"] > 0
     assert all(math.isfinite(number) for number in _numbers(measured))
 
 
 def test_three_orders_each_are_enough_also_for_a_refit(train: Train) -> None:
-    measured = evaluate(train(orders(count=3), refit=True), None, None)
+    measured = evaluate_run(train(orders(count=3), refit=True), None, None)
     assert all(math.isfinite(number) for number in _numbers(measured))
 
 

@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from support import tiny_data
 
 from portrait.training.encoders import trainer as loop
-from portrait.training.enums import Preset, Split, Tuning
+from portrait.training.enums import FineTuning, Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.run import run as runs
-from portrait.training.run.evaluation import evaluate, rank_test
+from portrait.training.run.evaluation import evaluate_run, rank_test_targets
 from portrait.training.settings import TrainSettings
 
 
@@ -44,7 +44,7 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
 
 def _train_until_killed(data: Path, run: Path, settings: TrainSettings) -> None:
     """Train in another process and kill it, with no warning, soon after its first checkpoint."""
-    process = multiprocessing.get_context("spawn").Process(target=runs.train, args=(data, run, settings))
+    process = multiprocessing.get_context("spawn").Process(target=runs.train_run, args=(data, run, settings))
     process.start()
     while not (run / "checkpoint.pt").exists():
         assert process.is_alive()
@@ -56,7 +56,7 @@ def _train_until_killed(data: Path, run: Path, settings: TrainSettings) -> None:
 @pytest.fixture(scope="module")
 def whole(data: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    runs.train(data, folder, _settings(bert))
+    runs.train_run(data, folder, _settings(bert))
     return folder
 
 
@@ -64,7 +64,7 @@ def test_a_killed_run_ends_like_one_that_was_not(data: Path, bert: Path, whole: 
     settings = _settings(bert)
     _train_until_killed(data, tmp_path / "killed", settings)
     assert not (tmp_path / "killed" / "model.pt").exists()
-    runs.train(data, tmp_path / "killed", settings, resume=True)
+    runs.train_run(data, tmp_path / "killed", settings, resume=True)
     expected, resumed = _weights(whole), _weights(tmp_path / "killed")
     assert expected.keys() == resumed.keys()
     for name, value in expected.items():
@@ -72,7 +72,7 @@ def test_a_killed_run_ends_like_one_that_was_not(data: Path, bert: Path, whole: 
 
 
 def test_evaluation_ranks_better_than_popularity_and_dumps(whole: Path, tmp_path: Path) -> None:
-    measured = evaluate(whole, None, tmp_path / "dump.parquet")
+    measured = evaluate_run(whole, None, tmp_path / "dump.parquet")
     ours, popular = (measured["ranking"][name]["NDCG@10"]["value"] for name in ("portrait", "popularity"))
     # A shopper stays with one category of four: whoever learns that is far ahead.
     assert ours > 1.2 * popular
@@ -84,15 +84,17 @@ def test_evaluation_ranks_better_than_popularity_and_dumps(whole: Path, tmp_path
 
 
 def test_the_other_split_is_measured_on_a_twin_that_has_not_seen_it(whole: Path) -> None:
-    measured = evaluate(whole, Split.TIME, None)
+    measured = evaluate_run(whole, Split.TIME, None)
     assert measured["split"] == "time"
     assert (whole / "time" / "model.pt").exists()
 
 
-@pytest.mark.parametrize("tuning", [tuning for tuning in Tuning if tuning is not Tuning.FULL])
-def test_each_tuning_goes_on_where_it_stopped_and_loads(data: Path, bert: Path, tmp_path: Path, tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [tuning for tuning in FineTuning if tuning is not FineTuning.FULL])
+def test_each_tuning_goes_on_where_it_stopped_and_loads(
+    data: Path, bert: Path, tmp_path: Path, tuning: FineTuning
+) -> None:
     settings = _settings(bert, tuning=tuning, maximum_epochs=3, texts_every=2)
-    runs.train(data, tmp_path / "whole", settings)
+    runs.train_run(data, tmp_path / "whole", settings)
 
     def stop(epoch: int, _: float) -> None:
         # The epoch before has left a checkpoint, in the midst of the steps that read texts.
@@ -100,13 +102,13 @@ def test_each_tuning_goes_on_where_it_stopped_and_loads(data: Path, bert: Path, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        runs.try_out(data, tmp_path / "stopped", settings, stop)
-    runs.train(data, tmp_path / "stopped", settings, resume=True)
+        runs.run_trial(data, tmp_path / "stopped", settings, stop)
+    runs.train_run(data, tmp_path / "stopped", settings, resume=True)
     expected, resumed = _weights(tmp_path / "whole"), _weights(tmp_path / "stopped")
     assert expected.keys() == resumed.keys()
     for name, value in expected.items():
         torch.testing.assert_close(resumed[name], value, rtol=1e-3, atol=1e-4, msg=name)
-    loaded = runs.load(tmp_path / "stopped")
+    loaded = runs.load_run(tmp_path / "stopped")
     everything = np.arange(len(loaded.corpus.texts))
     with torch.no_grad():
         read = loaded.cache.read(everything)
@@ -114,15 +116,15 @@ def test_each_tuning_goes_on_where_it_stopped_and_loads(data: Path, bert: Path, 
 
 
 def test_a_refit_learns_once_more_and_keeps_what_was_chosen(data: Path, bert: Path, tmp_path: Path) -> None:
-    runs.train(data, tmp_path / "run", _settings(bert, maximum_epochs=2, refit=True, towers=2))
-    first, refit = runs.load(tmp_path / "run" / runs.TRAIN_ONLY), runs.load(tmp_path / "run")
+    runs.train_run(data, tmp_path / "run", _settings(bert, maximum_epochs=2, refit=True, towers=2))
+    first, refit = runs.load_run(tmp_path / "run" / runs.TRAIN_ONLY_FOLDER), runs.load_run(tmp_path / "run")
     # Some validation events are of the same moment as the test, and stay unseen.
     assert refit.holdout.train[first.holdout.validation].any()
     assert not refit.holdout.train[first.holdout.test].any()
     for name, value in first.ranker.state_dict().items():
         torch.testing.assert_close(refit.ranker.state_dict()[name], value)
     assert not torch.equal(first.model.residual.weight, refit.model.residual.weight)
-    profiles = rank_test(refit).vectors.profiles
+    profiles = rank_test_targets(refit).vectors.profiles
     # Each of two towers has half of a vector's squared length.
     assert np.allclose((profiles.reshape(-1, 2, 8) ** 2).sum(-1), 0.5, atol=1e-5)
 
@@ -131,22 +133,22 @@ def test_a_query_counts_though_the_log_holds_none(data: Path, bert: Path, whole:
     shutil.copytree(data, tmp_path / "data")
     events = pl.read_parquet(data / "events.parquet").filter(pl.col("item_id").is_not_null())
     events.write_parquet(tmp_path / "data" / "events.parquet")
-    runs.train(tmp_path / "data", tmp_path / "run", _settings(bert, maximum_epochs=1))
-    counts, fitted = (runs.load(run).ranker.query_scale.item() for run in (tmp_path / "run", whole))
+    runs.train_run(tmp_path / "data", tmp_path / "run", _settings(bert, maximum_epochs=1))
+    counts, fitted = (runs.load_run(run).ranker.query_scale.item() for run in (tmp_path / "run", whole))
     assert counts > 1.0 > fitted
 
 
 def test_too_little_data_is_refused(bert: Path, tmp_path: Path) -> None:
     data = tiny_data.write(tmp_path / "data", shoppers=5)
     with pytest.raises(TrainingError, match="too little data: 5 shoppers"):
-        runs.train(data, tmp_path / "run", _settings(bert))
+        runs.train_run(data, tmp_path / "run", _settings(bert))
 
 
 def test_a_folder_in_use_is_refused(data: Path, bert: Path, whole: Path) -> None:
     with pytest.raises(TrainingError, match="--resume"):
-        runs.train(data, whole, _settings(bert))
+        runs.train_run(data, whole, _settings(bert))
     with pytest.raises(TrainingError, match="other settings"):
-        runs.train(data, whole, _settings(bert, seed=7), resume=True)
+        runs.train_run(data, whole, _settings(bert, seed=7), resume=True)
 
 
 def test_a_loss_that_is_no_number_ends_training_and_keeps_no_model(data: Path, bert: Path, tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_a_loss_that_is_no_number_ends_training_and_keeps_no_model(data: Path, b
     weights = {name: tensor * 1e30 for name, tensor in load_file(bert / "model.safetensors").items()}
     save_file(weights, tmp_path / "huge" / "model.safetensors", {"format": "pt"})
     with pytest.raises(TrainingError, match=r"the loss is nan at step 1, .* base model"):
-        runs.train(data, tmp_path / "run", _settings(tmp_path / "huge"))
+        runs.train_run(data, tmp_path / "run", _settings(tmp_path / "huge"))
     assert not list((tmp_path / "run").glob("*.pt"))
 
 
@@ -162,16 +164,16 @@ def test_training_that_gets_lost_names_the_step_and_the_settings(
     data: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third step finds weights that are no numbers, as after a step that was far too large."""
-    step, losses = loop.Loop._step, []
+    step, losses = loop.Trainer._step, []
 
-    def lose(self: loop.Loop, group: list[object]) -> float:
+    def lose(self: loop.Trainer, group: list[object]) -> float:
         if len(losses) == 2:
             torch.nn.init.constant_(self._model.residual.weight, float("nan"))
         losses.append(step(self, group))
         return losses[-1]
 
-    monkeypatch.setattr(loop.Loop, "_step", lose)
+    monkeypatch.setattr(loop.Trainer, "_step", lose)
     with pytest.raises(TrainingError, match=r"the loss is nan at step 3, .* lower learning_rate \(0.001\)"):
-        runs.train(data, tmp_path / "run", _settings(bert))
+        runs.train_run(data, tmp_path / "run", _settings(bert))
     assert len(losses) == 2
     assert not (tmp_path / "run" / "model.pt").exists()

@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from portrait.features.installation import explain_install
 from portrait.training import commands
 from portrait.training.encoders import trainer
-from portrait.training.encoders.trainer import Position
-from portrait.training.enums import Preset, Track
+from portrait.training.encoders.trainer import TrainerState
+from portrait.training.enums import Preset, TrackerKind
 from portrait.training.run import run as runs
 from portrait.training.run import study as hyperparameters
-from portrait.training.run.evaluation import evaluate
+from portrait.training.run.evaluation import evaluate_run
 from portrait.training.settings import TrainSettings
-from portrait.training.tracking import Tracking
+from portrait.training.tracking import TrackerConfig
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +46,18 @@ def _own_places(monkeypatch: pytest.MonkeyPatch) -> None:
 def stopped(data: Path, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function that trains a run and is interrupted after the first epoch."""
 
-    def train(track: Track) -> Path:
+    def train(track: TrackerKind) -> Path:
         run = tmp_path / "run"
         with monkeypatch.context() as patched:
-            patched.setattr(trainer.Loop, "_ended", lambda loop: _interrupt_after_one(loop._at))
+            patched.setattr(trainer.Trainer, "_ended", lambda loop: _interrupt_after_one(loop._at))
             with pytest.raises(KeyboardInterrupt):
-                runs.train(data, run, settings, track=Tracking(track, run))
+                runs.train_run(data, run, settings, track=TrackerConfig(track, run))
         return run
 
     return train
 
 
-def _interrupt_after_one(at: Position) -> bool:
+def _interrupt_after_one(at: TrainerState) -> bool:
     if at.epoch:
         raise KeyboardInterrupt
     return False
@@ -67,14 +67,14 @@ def test_mlflow_has_one_run_of_a_training_that_was_resumed(data: Path, settings:
     pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
     from mlflow.tracking import MlflowClient
 
-    run = stopped(Track.MLFLOW)
+    run = stopped(TrackerKind.MLFLOW)
     client = MlflowClient(f"sqlite:///{run / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("portrait").experiment_id
     (told,) = client.search_runs([experiment])
     assert told.info.status == "KILLED"
 
-    runs.train(data, run, settings, resume=True)
-    measured = evaluate(run, None, None)
+    runs.train_run(data, run, settings, resume=True)
+    measured = evaluate_run(run, None, None)
 
     (told,) = client.search_runs([experiment])
     history = _history(run)
@@ -93,9 +93,9 @@ def test_wandb_has_all_records_of_a_resumed_training_under_one_id(
     data: Path, settings: TrainSettings, stopped: Any
 ) -> None:
     wandb = pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
-    run = stopped(Track.WANDB)
-    runs.train(data, run, settings, resume=True)
-    evaluate(run, None, None)
+    run = stopped(TrackerKind.WANDB)
+    runs.train_run(data, run, settings, resume=True)
+    evaluate_run(run, None, None)
     wandb.teardown()  # W&B's own process writes the files; it ends here
 
     parts = sorted((run / "wandb").glob("offline-run-*"))
@@ -121,18 +121,20 @@ def test_both_halves_of_a_refit_and_all_trials_of_a_study_stand_side_by_side(
         return {told.info.run_name for told in client.search_runs([experiment.experiment_id])}
 
     refit = TrainSettings(**(vars(settings) | {"refit": True}))
-    runs.train(data, tmp_path / "refit", refit, track=Tracking(Track.MLFLOW, tmp_path / "refit"))
+    runs.train_run(data, tmp_path / "refit", refit, track=TrackerConfig(TrackerKind.MLFLOW, tmp_path / "refit"))
     assert names(tmp_path / "refit") == {"refit", "refit/train-only"}
 
     study = tmp_path / "study"
     base = {"base_model": settings.base_model, "maximum_epochs": 1}
-    hyperparameters.search(data, study, base, 2, None, 0, lambda *_: None, Tracking(Track.MLFLOW, study))
+    hyperparameters.search_hyperparameters(
+        data, study, base, 2, None, 0, lambda *_: None, TrackerConfig(TrackerKind.MLFLOW, study)
+    )
     assert names(study) == {"study/trials/0", "study/trials/1"}
 
 
-@pytest.mark.parametrize("track", list(Track))
+@pytest.mark.parametrize("track", list(TrackerKind))
 def test_a_missing_library_is_one_line_that_names_the_extra(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, track: Track
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, track: TrackerKind
 ) -> None:
     for name in [track.value, *(name for name in sys.modules if name.startswith(f"{track.value}."))]:
         monkeypatch.setitem(sys.modules, name, None)

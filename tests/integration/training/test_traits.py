@@ -49,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Preset.QUICK, base_model=str(tiny_data.write_bert(folder / "bert")), dimension=16, maximum_epochs=1,
         places=512, split=Split.TIME,
     )  # fmt: skip
-    runs.train(data, folder / "run", settings)
+    runs.train_run(data, folder / "run", settings)
     return folder / "run"
 
 
@@ -65,7 +65,7 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
     assert set(buys["test"]) == {"auc", "calibration_error", "brier"}
     assert sum(point["samples"] for point in buys["reliability"]) == buys["samples"]["test"]["samples"]
 
-    traits = runs.load(run).traits
+    traits = runs.load_run(run).traits
     assert traits is not None
     assert traits.heads is not None
     assert traits.names == ["buys_2d"]
@@ -87,8 +87,8 @@ def test_what_is_wrong_is_told_in_one_line(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_label_that_runs_away_is_told_in_one_line(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limited = partial(labels.labeller, limits=labels.Limits(seconds=1.0, memory_mib=256))
-    monkeypatch.setattr("portrait.training.run.traits.labeller", limited)
+    limited = partial(labels.open_labeller, limits=labels.Limits(seconds=1.0, memory_mib=256))
+    monkeypatch.setattr("portrait.training.run.traits.open_labeller", limited)
     file = tmp_path / "traits.toml"
     joined = "(SELECT count(*) FROM past AS a, past AS b, past AS c WHERE a.time < b.time) > 0"
     file.write_text(FILE.replace(BUYS, f"SELECT shopper_id, {joined} AS label FROM shoppers"), encoding="utf-8")

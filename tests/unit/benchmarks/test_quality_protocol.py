@@ -7,15 +7,15 @@ import pytest
 from support import tiny_data
 
 from benchmarks.common.ranking.protocol import Task
-from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
+from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.dataset.splits import hold_out
-from portrait.training.encoders.retrieval import masked_items
+from portrait.training.encoders.retrieval import find_masked_items
 from portrait.training.enums import Split
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return load(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=20, events=12))
+    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=20, events=12))
 
 
 @pytest.mark.parametrize("split", list(Split))
@@ -57,7 +57,7 @@ def test_a_target_stands_behind_what_ties_with_it_and_masked_items_are_left_out(
     wanted = corpus.event_item[targets]
     assert np.array_equal(task.ranks(scorer, targets), wanted)
     for target, item, rank in zip(targets, wanted, masked.ranks(scorer, targets), strict=True):
-        seen = masked_items(corpus, target)
+        seen = find_masked_items(corpus, target)
         assert rank == (-1 if item in seen else item - (seen < item).sum())
     flat = task.ranks(lambda part: np.zeros((len(part), len(corpus.items)), dtype=np.float32), targets)
     assert (flat == len(corpus.items) - 1).all()

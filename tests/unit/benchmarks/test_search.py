@@ -11,12 +11,12 @@ from benchmarks.common.ranking.search import bootstrap_mean, find_search_clicks,
 from benchmarks.common.ranking.search_baselines import number_queries, rank_by_bm25, rank_by_query_popularity
 from benchmarks.search import windows
 from benchmarks.search.shipped_split import measure_shipped_split
-from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
+from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.dataset.splits import hold_out
-from portrait.training.encoders.retrieval import ranks_of
-from portrait.training.encoders.samples import Batcher, cut_exact
+from portrait.training.encoders.retrieval import find_ranks
+from portrait.training.encoders.samples import Batcher, build_serving_samples
 from portrait.training.enums import Split
-from portrait.training.metrics import interval
+from portrait.training.metrics import bootstrap_interval
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def corpus(data: Path) -> Corpus:
-    return load(data)
+    return load_corpus(data)
 
 
 def test_windows_follow_each_other_and_models_learn_what_precedes_theirs(data: Path, tmp_path: Path) -> None:
     folders = windows.cut_windows(data, tmp_path, 3)
     later = np.inf
     for folder in folders:
-        cut = load(folder)
+        cut = load_corpus(folder)
         holdout = hold_out(cut, Split.TIME, refit=True)
         clicks = find_test_clicks(cut, holdout).clicks
         assert cut.columns.time.max() < later
@@ -41,7 +41,7 @@ def test_windows_follow_each_other_and_models_learn_what_precedes_theirs(data: P
         assert len(clicks)
         assert (cut.columns.time[clicks] >= later).all()
         assert cut.columns.time[holdout.train].max() < later
-        assert len(cut.items) == len(load(data).items)
+        assert len(cut.items) == len(load_corpus(data).items)
     assert windows.cut_windows(data, tmp_path, 3) == folders
 
 
@@ -61,14 +61,14 @@ def test_targets_are_clicks_that_a_search_came_right_before(corpus: Corpus) -> N
 def test_without_its_shopper_a_search_is_all_that_is_known(corpus: Corpus) -> None:
     found = find_search_clicks(corpus, np.ones(len(corpus.event_item), dtype=bool))
     alone, targets = remove_shoppers(corpus, found)
-    samples = cut_exact(alone, targets)
+    samples = build_serving_samples(alone, targets)
     assert samples.target.tolist() == targets.tolist()
     batch = Batcher(alone, samples, places=1 << 20, pairs=1).batch(np.arange(len(samples)), np.random.default_rng(0))
     assert batch.event.shape == (len(targets), 1)
     assert alone.event_text[batch.event[:, 0]].tolist() == corpus.event_text[found.searches].tolist()
     assert batch.target.tolist() == corpus.event_item[found.clicks].tolist()
     # A shopper who did nothing before the search is ranked for as without a shopper.
-    whole = cut_exact(corpus, found.clicks)
+    whole = build_serving_samples(corpus, found.clicks)
     lengths = whole.window_end - whole.window_start
     assert (lengths[~found.has_history] == 1).all()
     assert (lengths[found.has_history] > 1).all()
@@ -78,7 +78,7 @@ def test_intervals_are_over_shoppers() -> None:
     random = np.random.default_rng(0)
     values = random.random(200)
     each = bootstrap_mean(values, np.arange(200))
-    assert each["interval"] == pytest.approx(interval(values), abs=0.01)
+    assert each["interval"] == pytest.approx(bootstrap_interval(values), abs=0.01)
     low, high = bootstrap_mean(np.repeat(values, 10), np.repeat(np.arange(200), 10))["interval"]
     assert (low, high) == pytest.approx(each["interval"], abs=0.01)
 
@@ -92,7 +92,7 @@ def test_the_popularity_of_the_exact_query_counts_its_clicks_first() -> None:
 
 def test_bm25_finds_the_words_of_a_query(corpus: Corpus) -> None:
     ranked = rank_by_bm25(corpus, corpus.item_text[:5])
-    assert (ranks_of(ranked, np.arange(5)) < 12).all()
+    assert (find_ranks(ranked, np.arange(5)) < 12).all()
 
 
 def test_the_shipped_split_is_read_from_event_ids(data: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Retries, deadlines and TLS, against a real server."""
 
 import asyncio
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as Any_
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
+from support.ports import find_free_port
 
 from portrait.client import AsyncClient, Client, InvalidRequestError, PortraitError, Tls, UnavailableError
 from portrait.client.channels import proxy_options
@@ -110,9 +110,7 @@ async def test_a_server_in_trouble_is_asked_at_the_slowest_pace(scripted: Script
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_a_gateway_that_starts_late_is_found(kind: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{find_free_port()}"
     asked = asyncio.create_task(ask(address, kind, timeout=30.0))
     await asyncio.sleep(1.0)
     servicer, server = Scripted(), grpc.aio.server()

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from portrait.server.metrics.collectors import show
-from portrait.server.processes.pool import hold
+from portrait.server.metrics.collectors import serve_metrics
+from portrait.server.processes.pool import reserve_port
 from portrait.server.runtime import addresses
 from portrait.server.settings import Settings
 
@@ -35,7 +35,7 @@ from portrait.server.settings import Settings
 def test_each_form_is_bound_and_can_be_called_as_printed(given: str, bound: str, printed: str) -> None:
     host = Settings(host=given).host
     assert addresses.bind_address(host, 7) == bound
-    assert addresses.callable_address(host, 7) == printed
+    assert addresses.client_address(host, 7) == printed
     assert Settings(host=host).host == host  # as processes that share the port read it again
 
 
@@ -116,17 +116,17 @@ def test_a_socket_is_for_its_owner_and_group(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "203.0.113.9", "2001:db8::1"])
 def test_an_address_that_is_not_ours_is_told_with_its_setting(host: str) -> None:
     with pytest.raises(OSError, match=f"^metrics_host: {host}: "):
-        addresses.require_own("metrics_host", host)
+        addresses.require_local_address("metrics_host", host)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "::", "0.0.0.0", "unix:/run/portrait.sock"])
 def test_an_address_of_this_machine_is_ours(host: str) -> None:
-    addresses.require_own("host", host)
+    addresses.require_local_address("host", host)
 
 
 def test_a_taken_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for listen in (hold, partial(show, CollectorRegistry())):
+        for listen in (reserve_port, partial(serve_metrics, CollectorRegistry())):
             with pytest.raises(OSError, match=f"can't listen on 127.0.0.1:{port}: Address already in use"):
                 listen("127.0.0.1", port)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.common.virtual_time import run
-from portrait.server.admission.gate import End, Gate, Priority, Refusal, Ticket, Work
-from portrait.server.admission.limit import MINIMUM, START
+from portrait.server.admission.gate import Gate, Priority, Refusal, Ticket, Work, WorkOutcome
+from portrait.server.admission.limit import INITIAL_LIMIT, MIN_LIMIT
 from portrait.server.errors import Overloaded
 
 MAXIMUM = 1000
@@ -115,10 +115,10 @@ async def arrive(
             async with asyncio.timeout_at(began + deadline):
                 await serve()
             outcome.good.append((began, loop.time() - began))
-            gate.leave(ticket, End.DONE)
+            gate.leave(ticket, WorkOutcome.DONE)
         except TimeoutError:
             outcome.late.append((began, deadline))
-            gate.leave(ticket, End.LATE)
+            gate.leave(ticket, WorkOutcome.LATE)
 
     end = loop.time() + seconds
     calls = []
@@ -296,12 +296,12 @@ def test_a_large_call_is_let_in_when_there_is_room_and_counts_as_what_it_is() ->
         gate = Gate(MAXIMUM, 1.0)
         large = Work("BatchGetProfiles", 10_000, Priority.INTERACTIVE, "shop", 10.0)
         first, second = await gate.enter(large), await gate.enter(large)
-        assert gate.under_way == START
+        assert gate.under_way == INITIAL_LIMIT
         with pytest.raises(Overloaded) as refused:
             await gate.enter(large)
         assert refused.value.retry_after > 0
-        gate.leave(first, End.DONE)
-        gate.leave(second, End.LOST)
+        gate.leave(first, WorkOutcome.DONE)
+        gate.leave(second, WorkOutcome.LOST)
         assert gate.under_way == 0
 
     run(scenario())
@@ -315,10 +315,10 @@ def test_who_has_its_share_does_not_wait_for_more() -> None:
         waiting = [asyncio.create_task(gate.enter(search)) for _ in range(3)]  # one of them may
         await asyncio.sleep(0)
         assert gate.refused == {(Priority.INTERACTIVE, Refusal.CALLER): 2}
-        gate.leave(tickets.pop(), End.DONE)
+        gate.leave(tickets.pop(), WorkOutcome.DONE)
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
         for ticket in (*tickets, *(each for each in outcomes if isinstance(each, Ticket))):
-            gate.leave(ticket, End.DONE)
+            gate.leave(ticket, WorkOutcome.DONE)
         assert gate.under_way == 0
         await gate.enter(search)  # nothing is counted twice: its share is free again
 
@@ -332,7 +332,7 @@ def test_who_waited_in_vain_has_its_share_again() -> None:
         tickets = [await gate.enter(work) for work in (*3 * [search], *4 * [mail], ads)]
         with pytest.raises(Overloaded):
             await gate.enter(search)
-        gate.leave(tickets.pop(), End.DONE)
+        gate.leave(tickets.pop(), WorkOutcome.DONE)
         await gate.enter(search)
 
     run(scenario())
@@ -348,7 +348,7 @@ def test_calls_that_are_slow_while_few_are_under_way_do_not_lower_the_limit() ->
             tickets = [await gate.enter(Work("Recommend", 1, Priority.INTERACTIVE, "shop", math.inf)) for _ in range(5)]
             await asyncio.sleep(seconds)
             for ticket in tickets:
-                gate.leave(ticket, End.DONE)
+                gate.leave(ticket, WorkOutcome.DONE)
         return before, gate.limit
 
     before, after = run(scenario())
@@ -359,33 +359,33 @@ def test_work_that_is_taken_back_while_it_waits_leaves_no_trace() -> None:
     async def scenario() -> None:
         gate = Gate(MAXIMUM, 1.0)
         work = Work("Recommend", 1, Priority.INTERACTIVE, "shop", 10.0)
-        tickets = [await gate.enter(work) for _ in range(int(START))]
+        tickets = [await gate.enter(work) for _ in range(int(INITIAL_LIMIT))]
         waiting = [asyncio.create_task(gate.enter(work)) for _ in range(5)]
         await asyncio.sleep(0.01)
         for task in waiting[:4]:
             task.cancel()
         await asyncio.sleep(0)
-        gate.leave(tickets.pop(), End.DONE)
+        gate.leave(tickets.pop(), WorkOutcome.DONE)
         waiting[4].cancel()  # at the very moment that it gets its place
         results = await asyncio.gather(*waiting, return_exceptions=True)
         for result in results:
             if not isinstance(result, BaseException):
                 tickets.append(result)
         for ticket in tickets:
-            gate.leave(ticket, End.DONE)
+            gate.leave(ticket, WorkOutcome.DONE)
         assert gate.under_way == 0
 
     run(scenario())
 
 
-@given(st.lists(st.tuples(st.floats(0.0001, 10.0), st.sampled_from(End)), max_size=300))
-def test_the_limit_stays_within_its_bounds(calls: list[tuple[float, End]]) -> None:
+@given(st.lists(st.tuples(st.floats(0.0001, 10.0), st.sampled_from(WorkOutcome)), max_size=300))
+def test_the_limit_stays_within_its_bounds(calls: list[tuple[float, WorkOutcome]]) -> None:
     async def scenario() -> None:
         gate = Gate(200, 1.0)
         for seconds, end in calls:
             ticket = await gate.enter(Work("Recommend", 1, Priority.INTERACTIVE, "shop", math.inf))
             await asyncio.sleep(seconds)
             gate.leave(ticket, end)
-            assert MINIMUM <= gate.limit <= 200
+            assert MIN_LIMIT <= gate.limit <= 200
 
     run(scenario())

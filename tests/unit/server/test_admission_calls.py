@@ -9,20 +9,20 @@ from google.protobuf.wrappers_pb2 import StringValue
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from portrait.server.admission.costs import Kind
+from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate, Priority, Refusal
-from portrait.server.admission.turns import Turns
+from portrait.server.admission.scheduler import CooperativeScheduler
 from portrait.server.batching.caller_key import CallerKey, current_caller_key
 from portrait.server.metrics.collectors import Metrics
-from portrait.server.response_cache import Answers
+from portrait.server.response_cache import ResponseCache
 from portrait.server.rpc.context import Context
-from portrait.server.rpc.interceptors.admission import admission
-from portrait.server.rpc.interceptors.chain import Chain
-from portrait.server.rpc.interceptors.deadlines import deadlines
-from portrait.server.rpc.interceptors.errors import errors
-from portrait.server.rpc.interceptors.load_shedding import shedding
-from portrait.server.rpc.interceptors.reader import reading
-from portrait.server.rpc.interceptors.requests import requests
+from portrait.server.rpc.interceptors.admission import admit_calls
+from portrait.server.rpc.interceptors.chain import InterceptorChain
+from portrait.server.rpc.interceptors.deadlines import enforce_deadline
+from portrait.server.rpc.interceptors.errors import map_errors
+from portrait.server.rpc.interceptors.load_shedding import shed_load
+from portrait.server.rpc.interceptors.request_parser import parse_request
+from portrait.server.rpc.interceptors.request_reader import read_request
 
 RECOMMEND = "portrait.v1.RecommendationService/Recommend"
 RECORD = "portrait.v1.EventService/RecordEvents"
@@ -37,19 +37,19 @@ class Server:
         self.go = asyncio.Event()
         self.held = 0
         self.shares: list[CallerKey] = []
-        self.gates = {kind: Gate(PLACES, 0.5) for kind in Kind}
+        self.gates = {kind: Gate(PLACES, 0.5) for kind in Workload}
         self.metrics = Metrics()
-        self.metrics.watch_gates(self.gates)
-        self.given = Answers(1_000)
-        turns = Turns()
-        chain = Chain(
+        self.metrics.register_admission(self.gates)
+        self.given = ResponseCache(1_000)
+        turns = CooperativeScheduler()
+        chain = InterceptorChain(
             [
-                shedding(self.gates, turns, self.given, self.metrics),
-                errors,
-                deadlines(5, 5),
-                reading,
-                admission(self.gates, turns),
-                requests,
+                shed_load(self.gates, turns, self.given, self.metrics),
+                map_errors,
+                enforce_deadline(5, 5),
+                read_request,
+                admit_calls(self.gates, turns),
+                parse_request,
             ]
         )
         self.grpc = grpc.aio.server(interceptors=[chain])
@@ -120,27 +120,27 @@ async def test_a_full_gateway_refuses_at_once_and_says_when_to_come_back(
     assert 0 < info.retry_delay.ToTimedelta().total_seconds() < 1
     pushback = dict(refused.trailing_metadata())["grpc-retry-pushback-ms"]
     assert int(pushback) == round(1000 * info.retry_delay.ToTimedelta().total_seconds())
-    assert server.count("refused_total", kind="models", priority="interactive", reason="limit") == 1
-    assert server.count("under_way", kind="models") == PLACES
+    assert server.count("refused_total", workload="models", priority="interactive", reason="limit") == 1
+    assert server.count("running_units", workload="models") == PLACES
     # Events wait for the disk, not for models; health is never refused.
     others = [ask(channel, RECORD), *(ask(channel, HEALTH) for _ in range(50))]
     await until(lambda: server.held == PLACES + len(others))
     server.go.set()
     await asyncio.gather(*taken, *others)
-    assert server.count("under_way", kind="models") == 0
-    assert server.count("admitted_total", kind="models", priority="interactive") == PLACES
+    assert server.count("running_units", workload="models") == 0
+    assert server.count("admitted_total", workload="models", priority="interactive") == PLACES
 
 
 async def test_batch_calls_leave_room_for_interactive_ones(server: Server, channel: grpc.aio.Channel) -> None:
     batch = [ask(channel, RECOMMEND, ("x-priority", "batch")) for _ in range(PLACES)]
-    await until(lambda: server.held == 6 and server.gates[Kind.MODELS].refused.total() == 2)
+    await until(lambda: server.held == 6 and server.gates[Workload.MODELS].refused.total() == 2)
     interactive = [ask(channel, RECOMMEND, ("x-caller", "search")) for _ in range(2)]
     await until(lambda: server.held == PLACES)
     server.go.set()
     await asyncio.gather(*interactive)
     outcomes = await asyncio.gather(*batch, return_exceptions=True)
     assert sum(isinstance(outcome, grpc.aio.AioRpcError) for outcome in outcomes) == 2
-    assert server.gates[Kind.MODELS].refused == {(Priority.BATCH, Refusal.LIMIT): 2}
+    assert server.gates[Workload.MODELS].refused == {(Priority.BATCH, Refusal.LIMIT): 2}
 
 
 async def test_a_caller_gets_its_share_while_others_call_and_all_of_it_while_none_does(
@@ -149,9 +149,9 @@ async def test_a_caller_gets_its_share_while_others_call_and_all_of_it_while_non
     first = ask(channel, RECOMMEND, ("x-caller", "mail"))
     await until(lambda: server.held == 1)
     greedy = [ask(channel, RECOMMEND, ("x-caller", "search")) for _ in range(PLACES)]
-    await until(lambda: server.held + server.gates[Kind.MODELS].refused.total() == 1 + PLACES)
+    await until(lambda: server.held + server.gates[Workload.MODELS].refused.total() == 1 + PLACES)
     assert server.held == 1 + PLACES // 2
-    assert server.gates[Kind.MODELS].refused == {(Priority.INTERACTIVE, Refusal.CALLER): PLACES // 2}
+    assert server.gates[Workload.MODELS].refused == {(Priority.INTERACTIVE, Refusal.CALLER): PLACES // 2}
     server.go.set()
     await asyncio.gather(first, *greedy, return_exceptions=True)
 
@@ -168,21 +168,21 @@ def _never_given_again(server: Server) -> bytes:
 async def test_a_full_gateway_reads_no_calls_unless_many_are_answered_from_memory(
     server: Server, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch, often_given_again: bool
 ) -> None:
-    monkeypatch.setattr("portrait.server.admission.gate.WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("portrait.server.admission.gate.MAX_WAIT_SECONDS", 60.0)
     key = _never_given_again(server)
     if often_given_again:
         server.given.put(key, b"answer", None, 1.0)
         for _ in range(100):
             server.given.get(key, None, 0.0)
     taken = [ask(channel, RECOMMEND, ("x-caller", f"c{n}")) for n in range(PLACES + 2)]
-    await until(lambda: server.gates[Kind.MODELS].is_full)
+    await until(lambda: server.gates[Workload.MODELS].is_full)
     unread = channel.stream_unary(f"/{RECOMMEND}")(metadata=(("x-caller", "late"), ("x-priority", "batch")))
     if often_given_again:
         await asyncio.sleep(0.05)
         assert not unread.done()
         await unread.write(b"")
     assert await unread.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert server.count("refused_total", kind="models", priority="batch", reason="limit") == 1
+    assert server.count("refused_total", workload="models", priority="batch", reason="limit") == 1
     server.go.set()
     await asyncio.gather(*taken)
 
@@ -190,10 +190,10 @@ async def test_a_full_gateway_reads_no_calls_unless_many_are_answered_from_memor
 async def test_a_call_that_is_not_read_is_refused_and_counted_as_any_other(
     server: Server, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portrait.server.admission.gate.WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("portrait.server.admission.gate.MAX_WAIT_SECONDS", 60.0)
     _never_given_again(server)
     taken = [ask(channel, RECOMMEND, ("x-caller", f"c{n}")) for n in range(PLACES + 2)]
-    await until(lambda: server.gates[Kind.MODELS].is_full)
+    await until(lambda: server.gates[Workload.MODELS].is_full)
     refused = [await refusal(ask(channel, RECOMMEND, ("x-caller", "late"))) for _ in range(3)]
     for each in refused:
         status = rpc_status.from_call(each)
@@ -236,4 +236,4 @@ async def test_a_caller_who_leaves_gives_its_place_back(server: Server, channel:
     await until(lambda: server.held == 5)
     for call in calls:
         call.cancel()
-    await until(lambda: server.gates[Kind.MODELS].under_way == 0)
+    await until(lambda: server.gates[Workload.MODELS].under_way == 0)

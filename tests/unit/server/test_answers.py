@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portrait.features.events import Event, EventType
-from portrait.server.response_cache import Answers
-from portrait.server.rpc.context import Behaviour, Context, Method
-from portrait.server.rpc.interceptors.response_cache import answers
+from portrait.server.response_cache import ResponseCache
+from portrait.server.rpc.context import Context, Handler, Method
+from portrait.server.rpc.interceptors.response_cache import cache_responses
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import RecordedEvent
 from portrait.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
@@ -28,7 +28,7 @@ AS_OF = datetime(2026, 1, 2, tzinfo=UTC)
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 5_000))), st.integers(0, 20_000))
 def test_memory_is_bounded_and_what_is_given_is_what_was_kept(steps: list[tuple[int, int, int]], limit: int) -> None:
-    cache, kept = Answers(limit), dict[tuple[bytes, int], bytes]()
+    cache, kept = ResponseCache(limit), dict[tuple[bytes, int], bytes]()
     for place, state, size in steps:
         key = cache.key("method", bytes([place]))
         known = cache.get(key, state, 0.0)
@@ -40,7 +40,7 @@ def test_memory_is_bounded_and_what_is_given_is_what_was_kept(steps: list[tuple[
 
 
 def test_an_answer_is_given_until_it_is_too_old() -> None:
-    cache = Answers(10_000)
+    cache = ResponseCache(10_000)
     key = cache.key("method", b"request")
     cache.put(key, b"answer", None, 5.0)
     assert cache.get(key, None, 5.0) == b"answer"
@@ -49,7 +49,7 @@ def test_an_answer_is_given_until_it_is_too_old() -> None:
 
 
 def test_what_was_not_used_for_longest_makes_room() -> None:
-    cache = Answers(3_000)
+    cache = ResponseCache(3_000)
     keys = [cache.key("method", bytes([place])) for place in range(3)]
     for key in keys[:2]:
         cache.put(key, bytes(500), None, 1.0)
@@ -59,7 +59,7 @@ def test_what_was_not_used_for_longest_makes_room() -> None:
 
 
 def test_methods_do_not_share_answers() -> None:
-    cache = Answers(1_000)
+    cache = ResponseCache(1_000)
     assert cache.key("a", b"request") != cache.key("b", b"request")
 
 
@@ -68,8 +68,8 @@ class Shop:
 
     def __init__(self, store: SqliteStore) -> None:
         self.store, self.asked, self.items, self.degraded = store, 0, 0, False
-        cache = Answers(1_000_000)
-        intercept = answers(cache, 1000.0, store, lambda: self.items)
+        cache = ResponseCache(1_000_000)
+        intercept = cache_responses(cache, 1000.0, store, lambda: self.items)
         self.profile = intercept(PROFILE, self._profile)
         self.recommend = intercept(RECOMMEND, self._recommend)
 
@@ -106,7 +106,7 @@ def _run(folder: Path, scenario: Callable[[Shop], Any]) -> None:
     asyncio.run(run())
 
 
-async def _said(behaviour: Behaviour, request: Message, answer: type[Message]) -> Any:
+async def _said(behaviour: Handler, request: Message, answer: type[Message]) -> Any:
     said = await behaviour(request.SerializeToString(), NOBODY)
     return answer.FromString(said) if isinstance(said, bytes) else said
 
@@ -193,7 +193,7 @@ def test_what_changes_while_an_answer_is_made_is_in_the_next_one(tmp_path: Path)
             shop.asked += 1
             return made
 
-        behaviour = answers(Answers(10_000), 1000.0, shop.store, lambda: 0)(RECOMMEND, slow)
+        behaviour = cache_responses(ResponseCache(10_000), 1000.0, shop.store, lambda: 0)(RECOMMEND, slow)
         request = RecommendRequest(shopper={"shopper_id": "a"})
         assert [(await _said(behaviour, request, RecommendResponse)).event_count for _ in range(3)] == [0, 1, 2]
 

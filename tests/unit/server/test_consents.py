@@ -92,11 +92,13 @@ async def test_a_change_is_seen_by_every_process_at_once(tmp_path: Path) -> None
     versions = [mine.version("ann")]
     for change in (
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True)]),
-        other.declare("ann", ANN),
-        other.declare("ann", replace(ANN, region="")),
+        other.set_demographics("ann", ANN),
+        other.set_demographics("ann", replace(ANN, region="")),
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, False, 1)]),
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True, 2)]),
-        other.declare("ann", ANN),  # its row would have the number of one that was erased, were numbers given again
+        other.set_demographics(
+            "ann", ANN
+        ),  # its row would have the number of one that was erased, were numbers given again
     ):
         await change
         versions.append(mine.version("ann"))

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from portrait.server.errors import InvalidRequest
 from portrait.server.rpc.context import Context, Method
 from portrait.server.rpc.contract.limits import MAX_REQUEST_ENTRIES
-from portrait.server.rpc.interceptors.requests import requests
+from portrait.server.rpc.interceptors.request_parser import parse_request
 from portrait.v1.event_pb2 import EVENT_TYPE_VIEW, Event
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest
 from portrait.v1.shopper_pb2 import History, ShopperRef
@@ -38,7 +38,7 @@ async def answered(request: bytes) -> Parser:
         return cast("Message", message)
 
     parser = Parser()
-    await requests(Method("portrait.v1.ProfileService/BatchGetProfiles", parser), proceed)(request, NOBODY)
+    await parse_request(Method("portrait.v1.ProfileService/BatchGetProfiles", parser), proceed)(request, NOBODY)
     return parser
 
 

@@ -12,8 +12,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 import portrait.v1
 from portrait.server.admission import costs, request_units
 from portrait.server.admission.costs import UnlistedMethod, cost_of
-from portrait.server.rpc.health import WRITING
-from portrait.server.rpc.interceptors.response_cache import ANSWERED_AGAIN
+from portrait.server.rpc.health import WRITING_SERVICES
+from portrait.server.rpc.interceptors.response_cache import CACHEABLE_METHODS
 from portrait.server.rpc.services.profiles import ProfileService
 from portrait.server.rpc.services.registry import METHODS, SERVICE_NAMES, require_costs, require_served
 
@@ -99,13 +99,13 @@ def test_a_batch_costs_more_than_one_call() -> None:
 
 def test_no_table_names_what_there_is_not() -> None:
     names, requests = {name_of(method) for method in METHODS}, {method.input_type.full_name for method in METHODS}
-    assert names == costs.LISTED
-    assert requests >= request_units.LISTED
-    assert names >= ANSWERED_AGAIN
-    assert {"", *SERVICE_NAMES} >= WRITING
+    assert names == costs.LISTED_METHODS
+    assert requests >= request_units.LISTED_REQUESTS
+    assert names >= CACHEABLE_METHODS
+    assert {"", *SERVICE_NAMES} >= WRITING_SERVICES
 
 
 def test_answers_that_are_given_again_say_for_whom_and_when() -> None:
     for method in METHODS:
-        if name_of(method) in ANSWERED_AGAIN:
+        if name_of(method) in CACHEABLE_METHODS:
             assert {"shopper", "as_of"} <= set(method.input_type.fields_by_name), name_of(method)

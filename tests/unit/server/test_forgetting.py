@@ -138,7 +138,7 @@ async def test_freed_pages_leave_the_file_and_no_copies_stay(store: SqliteStore,
 async def test_freed_pages_of_a_large_file_leave_it_step_by_step(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portrait.server.storage.forgetting._MAX_REWRITTEN_BYTES", 0)
+    monkeypatch.setattr("portrait.server.storage.deletion._MAX_REWRITTEN_BYTES", 0)
     for first in range(-4_000, 0, 500):
         for shopper in ("ann", "bob"):
             await store.record(events(shopper, range(first, first + 500)))

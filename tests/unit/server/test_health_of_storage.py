@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2
 from portrait.features.events import Event, EventType
 from portrait.server.errors import PortraitError
 from portrait.server.inference.liveness import ModelStatus
-from portrait.server.rpc.health import Health
+from portrait.server.rpc.health import HealthService
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 
@@ -23,10 +23,10 @@ async def _look(seconds: float) -> ModelStatus:
     return ModelStatus.READY
 
 
-async def served(health: Health) -> list[bool]:
-    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(look=_look)))
+async def served(health: HealthService) -> list[bool]:
+    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(check_models=_look)))
     context: Any = None
-    await health.look(loaded)
+    await health.update(loaded)
     answers: list[Any] = [await health.Check(health_pb2.HealthCheckRequest(service=name), context) for name in NAMES]
     return [answer.status == health_pb2.HealthCheckResponse.SERVING for answer in answers]
 
@@ -48,7 +48,7 @@ async def test_damage_ends_the_serving_of_what_writes(tmp_path: Path) -> None:
             file.seek(page * 4096)
             file.write(os.urandom(4096))
     store = await open_store(path)
-    health = Health(NAMES, store)
+    health = HealthService(NAMES, store)
     assert await served(health) == [True] * 6
     for shopper in range(20):
         try:

@@ -27,14 +27,14 @@ from portrait.server.errors import (
 )
 from portrait.server.metrics.collectors import Metrics
 from portrait.server.rpc.context import Context, current_deadline
-from portrait.server.rpc.interceptors.access_log import access_log
-from portrait.server.rpc.interceptors.chain import Chain
-from portrait.server.rpc.interceptors.deadlines import deadlines
-from portrait.server.rpc.interceptors.errors import errors
-from portrait.server.rpc.interceptors.metrics import measuring
-from portrait.server.rpc.interceptors.reader import reading
-from portrait.server.rpc.interceptors.request_ids import request_ids
-from portrait.server.rpc.interceptors.requests import requests
+from portrait.server.rpc.interceptors.access_log import log_access
+from portrait.server.rpc.interceptors.chain import InterceptorChain
+from portrait.server.rpc.interceptors.deadlines import enforce_deadline
+from portrait.server.rpc.interceptors.errors import map_errors
+from portrait.server.rpc.interceptors.metrics import record_metrics
+from portrait.server.rpc.interceptors.request_ids import assign_request_id
+from portrait.server.rpc.interceptors.request_parser import parse_request
+from portrait.server.rpc.interceptors.request_reader import read_request
 from portrait.server.runtime import logs
 
 METHOD = "portrait.test/Do"
@@ -51,15 +51,15 @@ class Server:
         self.answer: Answer
         self.metrics = Metrics()
         interceptors = [
-            request_ids,
-            access_log,
-            measuring(self.metrics),
-            errors,
-            deadlines(DEFAULT, MAXIMUM),
-            reading,
-            requests,
+            assign_request_id,
+            log_access,
+            record_metrics(self.metrics),
+            map_errors,
+            enforce_deadline(DEFAULT, MAXIMUM),
+            read_request,
+            parse_request,
         ]
-        self.grpc = grpc.aio.server(interceptors=[Chain(interceptors)])
+        self.grpc = grpc.aio.server(interceptors=[InterceptorChain(interceptors)])
         handler = grpc.unary_unary_rpc_method_handler(
             self._behaviour, StringValue.FromString, StringValue.SerializeToString
         )
@@ -189,7 +189,7 @@ async def test_a_fault_of_ours_tells_the_caller_nothing_but_the_request_id(
     written = log.getvalue()
     assert "ann" not in written
     fault, access = map(json.loads, written.splitlines())
-    assert (fault["event"], fault["exception"]) == ("fault", type(error).__name__)
+    assert (fault["event"], fault["exception"]) == ("internal_error", type(error).__name__)
     assert fault["request_id"] == access["request_id"] == request_id
     assert access["code"] == "INTERNAL"
 

@@ -179,7 +179,7 @@ def test_every_command_logs_the_variables_that_it_ignores(command: str, tmp_path
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert done.returncode == 1
     assert [(line["event"], line.get("variable")) for line in lines] == [
-        ("variable_ignored", "PORTRAIT_PROT"), ("variable_ignored", "PORTRAIT_PORT"), ("failed", None),
+        ("variable_ignored", "PORTRAIT_PROT"), ("variable_ignored", "PORTRAIT_PORT"), ("startup_failed", None),
     ]  # fmt: skip
     assert "secret" not in done.stderr
 

@@ -161,8 +161,10 @@ async def test_events_and_item_changes_survive_reopening(tmp_path: Path) -> None
 
 
 async def test_writes_wait_for_the_disk(store: SqliteStore) -> None:
-    [[mode]] = await store._writer.alone(lambda connection: connection.execute("PRAGMA journal_mode").fetchall())
-    [[synchronous]] = await store._writer.alone(lambda connection: connection.execute("PRAGMA synchronous").fetchall())
+    [[mode]] = await store._writer.run_alone(lambda connection: connection.execute("PRAGMA journal_mode").fetchall())
+    [[synchronous]] = await store._writer.run_alone(
+        lambda connection: connection.execute("PRAGMA synchronous").fetchall()
+    )
     assert (mode, synchronous) == ("wal", 2)
 
 
@@ -251,7 +253,7 @@ async def test_a_file_that_keeps_freed_pages_is_written_anew_once(tmp_path: Path
     assert connection.execute("PRAGMA auto_vacuum").fetchall() == [(0,)]
     connection.close()
     store = await open_store(path)
-    [[mode]] = await store._writer.alone(lambda connection: connection.execute("PRAGMA auto_vacuum").fetchall())
+    [[mode]] = await store._writer.run_alone(lambda connection: connection.execute("PRAGMA auto_vacuum").fetchall())
     assert mode == 2
     assert len(await ids(store, "ann", limit=1_000)) == 500
     await store.close()

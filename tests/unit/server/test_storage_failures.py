@@ -18,7 +18,7 @@ from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import PortraitError
-from portrait.server.rpc.contract.statuses import status_of
+from portrait.server.rpc.contract.statuses import status_from_error
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, StoreError
 
@@ -45,7 +45,7 @@ def events(shopper_id: str, first: int, count: int) -> list[RecordedEvent]:
 def outcome(error: BaseException | None) -> tuple[str, bool]:
     """The status that callers get, and whether they are told when to come back."""
     assert isinstance(error, PortraitError), repr(error)
-    status = status_of(error, "an-id")
+    status = status_from_error(error, "an-id")
     return status.code.name, (status.retry_after or 0) > 0
 
 
@@ -149,7 +149,7 @@ async def test_a_disk_that_became_read_only_is_told_as_that_and_is_read(tmp_path
 async def test_a_file_that_this_process_may_only_read(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "portrait.db")
     await store.record(events("ann", 0, 3))
-    await store._writer.alone(lambda connection: connection.execute("PRAGMA query_only = ON"))
+    await store._writer.run_alone(lambda connection: connection.execute("PRAGMA query_only = ON"))
     assert await failed(store) == {("UNAVAILABLE", True)}
     assert len(await store.history("ann", EVER, 9)) == 3
     await store.close()

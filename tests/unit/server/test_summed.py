@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from portrait.server.metrics.collectors import show
+from portrait.server.metrics.collectors import serve_metrics
 from portrait.server.metrics.guarded_registry import GuardedRegistry
-from portrait.server.processes.aggregated_metrics import Summed
+from portrait.server.processes.aggregated_metrics import AggregatedMetrics
 
 
 class Process:
@@ -20,10 +20,10 @@ class Process:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         self.rpcs = Counter("portrait_rpcs", "Calls.", ["code"], registry=registry)
-        self.seconds = Histogram("portrait_rpc_seconds", "Seconds.", buckets=(1.0,), registry=registry)
+        self.seconds = Histogram("portrait_rpc_duration_seconds", "Seconds.", buckets=(1.0,), registry=registry)
         self.bytes = Gauge("portrait_text_cache_bytes", "Bytes.", registry=registry)
         self.release = Gauge("portrait_release", "Release.", registry=registry)
-        port, self.stop = show(registry, "127.0.0.1", 0)
+        port, self.stop = serve_metrics(registry, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{port}/metrics"
 
 
@@ -37,7 +37,7 @@ def two() -> Iterator[list[Process]]:
 
 def _shown(urls: Callable[[], dict[int, str]]) -> CollectorRegistry:
     registry = GuardedRegistry()
-    registry.register(Summed(urls, registry.errors, [registry.errors.counter]))
+    registry.register(AggregatedMetrics(urls, registry.errors, [registry.errors.counter]))
     return registry
 
 
@@ -72,8 +72,8 @@ def test_a_scrape_gives_sums(two: list[Process]) -> None:
     registry = _shown(lambda: {place: process.url for place, process in enumerate(two)})
     assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 5
     assert registry.get_sample_value("portrait_rpcs_total", {"code": "NOT_FOUND"}) == 1
-    assert registry.get_sample_value("portrait_rpc_seconds_bucket", {"le": "1.0"}) == 1
-    assert registry.get_sample_value("portrait_rpc_seconds_count") == 2
+    assert registry.get_sample_value("portrait_rpc_duration_seconds_bucket", {"le": "1.0"}) == 1
+    assert registry.get_sample_value("portrait_rpc_duration_seconds_count") == 2
     assert registry.get_sample_value("portrait_text_cache_bytes") == 200
     assert registry.get_sample_value("portrait_release") == 7
     text = generate_latest(registry).decode()
@@ -141,7 +141,7 @@ def test_a_process_that_answers_garbage_hides_no_other(two: list[Process], statu
     two[0].rpcs.labels("OK").inc()
     with answering(status, content) as url:
         registry = _shown(lambda: {0: two[0].url, 1: url})
-        port, stop = show(registry, "127.0.0.1", 0)
+        port, stop = serve_metrics(registry, "127.0.0.1", 0)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         stop()

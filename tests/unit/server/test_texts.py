@@ -1,6 +1,6 @@
 import asyncio
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -58,13 +58,20 @@ def models(release: Release) -> Models:
 
 
 @pytest.fixture
-def encoder(release: Release, models: Models) -> TextEncoder:
+def encoder(release: Release, models: Models, monkeypatch: pytest.MonkeyPatch) -> TextEncoder:
+    monkeypatch.setattr(asyncio, "to_thread", _call_at_once)
     return TextEncoder(cast(TritonModels, models), release, CACHE_BYTES, instances=1)
 
 
+async def _call_at_once(function: Callable[..., object], *arguments: object) -> object:
+    """Stand for a thread that is done at once."""
+    return function(*arguments)
+
+
 async def settle() -> None:
-    """Let every task go as far as it can, tokenising in a thread included."""
-    await asyncio.sleep(0.05)
+    """Let every task go as far as it can."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 async def test_texts_come_back_in_their_order_whatever_their_lengths(encoder: TextEncoder, release: Release) -> None:

@@ -100,7 +100,7 @@ def test_good_files_are_taken_without_a_word(made: Path, log: io.StringIO) -> No
 def test_a_certificate_that_has_expired_is_warned_of(made: Path, log: io.StringIO) -> None:
     Certificates(made / "expired.pem", made / "expired.key", None)
     line = json.loads(log.getvalue())
-    assert (line["event"], line["level"], line["file"]) == ("certificate_doubtful", "warning", f"{made}/expired.pem")
+    assert (line["event"], line["level"], line["file"]) == ("certificate_problem", "warning", f"{made}/expired.pem")
     assert "expired" in line["reason"]
 
 
@@ -113,7 +113,7 @@ def test_a_change_is_seen_and_a_bad_one_is_told_once(made: Path, tmp_path: Path,
     for _ in range(3):
         assert certificates.refresh() is first
     [refused] = map(json.loads, log.getvalue().splitlines())
-    assert refused["event"] == "certificate_refused"
+    assert refused["event"] == "certificate_reload_failed"
     assert f"tls_key: {key} is not the key" in refused["reason"]
     shutil.copy(made / "other.key", key)
     second = certificates.refresh()
@@ -121,4 +121,4 @@ def test_a_change_is_seen_and_a_bad_one_is_told_once(made: Path, tmp_path: Path,
     key.unlink()
     assert certificates.refresh() is second
     events = [json.loads(line)["event"] for line in log.getvalue().splitlines()]
-    assert events == ["certificate_refused", "certificate_loaded", "certificate_refused"]
+    assert events == ["certificate_reload_failed", "certificate_reloaded", "certificate_reload_failed"]

@@ -10,10 +10,10 @@ from hyperframe.frame import SettingsFrame
 from benchmarks.common.fuzzing.http2 import PREFACE
 from portrait.server.metrics.collectors import Metrics
 from portrait.server.rpc.context import Context
-from portrait.server.rpc.interceptors.chain import Chain
-from portrait.server.rpc.interceptors.open_calls import Excess, Room, Rooms, open_calls
-from portrait.server.rpc.interceptors.reader import reading
-from portrait.server.rpc.interceptors.requests import requests
+from portrait.server.rpc.interceptors.chain import InterceptorChain
+from portrait.server.rpc.interceptors.open_calls import OpenCallLimit, OpenCallLimits, Rejection, limit_open_calls
+from portrait.server.rpc.interceptors.request_parser import parse_request
+from portrait.server.rpc.interceptors.request_reader import read_request
 from portrait.server.rpc.transport import stop_server
 
 METHOD = "portrait.v1.Test/Do"
@@ -27,8 +27,10 @@ async def test_the_end_waits_for_calls_but_not_for_callers_who_are_gone() -> Non
         await may_end.wait()
         return request
 
-    rooms = Rooms(10)
-    server = grpc.aio.server(interceptors=[Chain([open_calls(rooms, Metrics()), reading, requests])])
+    rooms = OpenCallLimits(10)
+    server = grpc.aio.server(
+        interceptors=[InterceptorChain([limit_open_calls(rooms, Metrics()), read_request, parse_request])]
+    )
     service, _, name = METHOD.partition("/")
     handler = grpc.unary_unary_rpc_method_handler(answer, StringValue.FromString, StringValue.SerializeToString)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {name: handler})])
@@ -50,11 +52,11 @@ async def test_the_end_waits_for_calls_but_not_for_callers_who_are_gone() -> Non
 
 
 def test_a_room_is_shared_and_given_back() -> None:
-    room = Room(3, 2)
+    room = OpenCallLimit(3, 2)
     assert [room.enter(caller) for caller in ("a", "a", "a", "b", "b")] == [
-        None, None, Excess.CALLER, None, Excess.LIMIT,
+        None, None, Rejection.CALLER, None, Rejection.LIMIT,
     ]  # fmt: skip
-    assert room.refused == {Excess.CALLER: 1, Excess.LIMIT: 1}
+    assert room.refused == {Rejection.CALLER: 1, Rejection.LIMIT: 1}
     room.leave("a")
     assert room.enter("c") is None
     for caller in ("a", "b", "c"):

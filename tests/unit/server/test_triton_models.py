@@ -91,7 +91,7 @@ async def test_what_does_not_pass_is_told_as_unhealthy_once(
     answering(models, monkeypatch, InferenceServerException("Stub process 'r' is not healthy.", "StatusCode.INTERNAL"))
     with pytest.raises(DeadlineExceeded):
         await run(models, asyncio.get_running_loop().time() + 1.0)
-    assert (models.take_unhealthy(), models.take_unhealthy()) == (["ranker"], [])
+    assert (models.pop_unhealthy(), models.pop_unhealthy()) == (["ranker"], [])
 
 
 async def test_a_queue_timeout_at_the_deadline_is_the_deadline(
@@ -139,4 +139,4 @@ async def test_an_answer_that_is_none_is_refused(
 async def test_nothing_there_is_unavailable_and_not_ready(models: TritonModels) -> None:
     with pytest.raises(Unavailable):
         await run(models, asyncio.get_running_loop().time() + 5.0)
-    assert not await models.ready()
+    assert not await models.is_ready()

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.common.virtual_time import run
-from portrait.server.admission.turns import QUIET_TURNS, ROOM_SHARE, WORKED_SECONDS, Turns
+from portrait.server.admission.scheduler import (
+    MAX_PAUSE_RATIO,
+    MAX_WORK_SECONDS,
+    QUIET_ITERATIONS,
+    CooperativeScheduler,
+)
 
 R = TypeVar("R")
 
@@ -27,11 +32,12 @@ class Loop:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "apart"), [(WORKED_SECONDS, range(QUIET_TURNS, 2 * QUIET_TURNS)), (0.0, range(1, QUIET_TURNS))]
+    ("seconds", "apart"),
+    [(MAX_WORK_SECONDS, range(QUIET_ITERATIONS, 2 * QUIET_ITERATIONS)), (0.0, range(1, QUIET_ITERATIONS))],
 )
 async def test_steps_are_apart_and_in_order(seconds: float, apart: range) -> None:
     """Steps take some time, or none; then nothing is left to others."""
-    turns, loop = Turns(lambda: seconds * len(steps)), Loop()
+    turns, loop = CooperativeScheduler(lambda: seconds * len(steps)), Loop()
     ready = asyncio.Event()
     steps: list[tuple[int, int]] = []
 
@@ -55,7 +61,7 @@ async def test_steps_are_apart_and_in_order(seconds: float, apart: range) -> Non
 async def test_calls_that_come_keep_the_room_open_for_a_while() -> None:
     """A turn of the loop takes as long as a step here, and a call comes in each."""
     loop, worked = Loop(), 0
-    turns = Turns(lambda: WORKED_SECONDS * (loop.turns + worked))
+    turns = CooperativeScheduler(lambda: MAX_WORK_SECONDS * (loop.turns + worked))
     when: list[int] = []
 
     async def work() -> None:
@@ -65,20 +71,20 @@ async def test_calls_that_come_keep_the_room_open_for_a_while() -> None:
 
     async def call() -> None:
         while len(when) < 3:
-            turns.came()
+            turns.note_arrival()
             await asyncio.sleep(0)
 
     await asyncio.gather(call(), *(turns.run(work()) for _ in range(3)))
-    assert all(later - sooner >= ROOM_SHARE for sooner, later in pairwise(when))
-    assert when[-1] < 3 * QUIET_TURNS
+    assert all(later - sooner >= MAX_PAUSE_RATIO for sooner, later in pairwise(when))
+    assert when[-1] < 3 * QUIET_ITERATIONS
 
 
-async def _task(turns: Turns, work: Awaitable[R]) -> R:
+async def _task(turns: CooperativeScheduler, work: Awaitable[R]) -> R:
     return await turns.run(work)
 
 
 async def test_who_is_alone_does_not_wait() -> None:
-    turns, loop = Turns(), Loop()
+    turns, loop = CooperativeScheduler(), Loop()
 
     async def work() -> int:
         return loop.turns
@@ -88,7 +94,7 @@ async def test_who_is_alone_does_not_wait() -> None:
 
 
 async def test_errors_and_timeouts_pass() -> None:
-    turns = Turns()
+    turns = CooperativeScheduler()
 
     async def fail() -> None:
         await asyncio.sleep(0)
@@ -113,7 +119,7 @@ def test_work_that_is_taken_back_ends_and_stops_nobody(works: list[tuple[int, fl
     """Each work: how many steps, seconds until it is taken back, and whether it is."""
 
     async def scenario() -> None:
-        turns = Turns()
+        turns = CooperativeScheduler()
         begun = ended = 0
 
         async def work(steps: int) -> int:
@@ -142,7 +148,7 @@ def test_work_that_is_taken_back_ends_and_stops_nobody(works: list[tuple[int, fl
 
 async def test_what_came_first_goes_first() -> None:
     steps: list[str] = []
-    turns = Turns(lambda: 1.0 * len(steps))
+    turns = CooperativeScheduler(lambda: 1.0 * len(steps))
 
     async def work(name: str, count: int) -> None:
         for _ in range(count):

@@ -14,9 +14,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.server.rpc.contract.bounds import Characters, Entries, FieldNames, Finite, Limit, Moment, Pairs, Whole
+from portrait.server.rpc.contract.bounds import (
+    FieldMaskPaths,
+    FloatRange,
+    IntRange,
+    Limit,
+    ListSize,
+    MapSize,
+    TextLength,
+    TimeRange,
+)
 from portrait.server.rpc.contract.limits import LIMITS, REQUIRED
-from portrait.server.rpc.contract.validation import violations
+from portrait.server.rpc.contract.validation import find_violations
 from portrait.server.rpc.services.registry import METHODS
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import (
@@ -128,7 +137,7 @@ def put(message: Message, name: str, value: Any) -> Message:
     return message
 
 
-def entries(limit: Entries, field: FieldDescriptor, count: int) -> list[Any]:
+def entries(limit: ListSize, field: FieldDescriptor, count: int) -> list[Any]:
     if field.enum_type is not None:
         entry: Any = 1
     else:
@@ -138,43 +147,43 @@ def entries(limit: Entries, field: FieldDescriptor, count: int) -> list[Any]:
 
 def inside(limit: Limit, field: FieldDescriptor) -> list[Any]:
     match limit:
-        case Characters():
+        case TextLength():
             return ["x" * max(limit.minimum, 1), "x" * limit.maximum, *(["灯🛋"] if limit.pattern is None else [])]
-        case Entries():
+        case ListSize():
             return [entries(limit, field, count) for count in (max(limit.minimum, 1), limit.maximum)]
-        case Pairs():
+        case MapSize():
             return [{f"{n}": "红" * limit.each.maximum for n in range(limit.maximum)}]
-        case FieldNames():
+        case FieldMaskPaths():
             return [FieldMask(paths=["interests"]), FieldMask(paths=["embedding"] * limit.maximum)]
-        case Whole():
+        case IntRange():
             return [limit.minimum, limit.maximum]
-        case Finite():
-            return [math.nextafter(limit.minimum, math.inf) if limit.open else limit.minimum, limit.maximum]
-        case Moment():
+        case FloatRange():
+            return [math.nextafter(limit.minimum, math.inf) if limit.excludes_minimum else limit.minimum, limit.maximum]
+        case TimeRange():
             return [Timestamp(seconds=631_152_000), Timestamp(seconds=int(time.time()) + 86_300)]
     raise AssertionError(limit)
 
 
 def outside(limit: Limit, field: FieldDescriptor) -> list[Any]:
     match limit:
-        case Characters():
+        case TextLength():
             return ["x" * (limit.maximum + 1), *(["a b", "灯"] if limit.pattern else [])]
-        case Entries(each=Characters() as each):
+        case ListSize(each=TextLength() as each):
             too_long = ["x" * (each.maximum + 1)]
             return [entries(limit, field, limit.maximum + 1), too_long, [""], *([[]] if limit.minimum else [])]
-        case Entries():
+        case ListSize():
             return [entries(limit, field, limit.maximum + 1), *([[]] if limit.minimum else [])]
-        case Pairs():
+        case MapSize():
             too_long = "x" * (limit.each.maximum + 1)
             return [{str(n): "x" for n in range(limit.maximum + 1)}, {"x": too_long}, {too_long: "x"}, {"x": ""}]
-        case FieldNames():
+        case FieldMaskPaths():
             return [FieldMask(paths=[SECRET]), FieldMask(paths=["interests"] * (limit.maximum + 1))]
-        case Whole():
+        case IntRange():
             return [limit.minimum - 1, limit.maximum + 1]
-        case Finite():
-            below = limit.minimum if limit.open else math.nextafter(limit.minimum, -math.inf)
+        case FloatRange():
+            below = limit.minimum if limit.excludes_minimum else math.nextafter(limit.minimum, -math.inf)
             return [below, math.nextafter(limit.maximum, math.inf), math.nan, math.inf, -math.inf]
-        case Moment():
+        case TimeRange():
             too_late = Timestamp(seconds=int(time.time()) + 86_500)
             return [Timestamp(seconds=631_151_999), too_late, Timestamp(seconds=10**12), Timestamp(nanos=-1)]
     raise AssertionError(limit)
@@ -185,7 +194,7 @@ def test_a_value_at_its_limit_passes(name: str) -> None:
     message_name, field_name = name.split(".")
     field = MINIMAL[message_name].DESCRIPTOR.fields_by_name[field_name]
     for value in inside(LIMITS[name], field):
-        assert list(violations(put(minimal(message_name), field_name, value))) == []
+        assert list(find_violations(put(minimal(message_name), field_name, value))) == []
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -193,7 +202,7 @@ def test_a_value_beyond_its_limit_names_the_field_and_the_limit(name: str) -> No
     message_name, field_name = name.split(".")
     field = MINIMAL[message_name].DESCRIPTOR.fields_by_name[field_name]
     for value in outside(LIMITS[name], field):
-        found = list(violations(put(minimal(message_name), field_name, value), "here[3]"))
+        found = list(find_violations(put(minimal(message_name), field_name, value), "here[3]"))
         assert found, value
         for violation in found:
             assert violation.field.startswith(f"here[3].{field_name}")
@@ -201,18 +210,18 @@ def test_a_value_beyond_its_limit_names_the_field_and_the_limit(name: str) -> No
             assert SECRET not in violation.description
 
 
-@pytest.mark.parametrize("name", [name for name, need in REQUIRED.items() if need.words == "Required"])
+@pytest.mark.parametrize("name", [name for name, need in REQUIRED.items() if need.sentence == "Required"])
 def test_a_missing_field_is_named(name: str) -> None:
     message_name, field_name = name.split(".")
     message = minimal(message_name)
     is_oneof = field_name in message.DESCRIPTOR.oneofs_by_name
     message.ClearField(message.WhichOneof(field_name) if is_oneof else field_name)
-    found = [violation.field for violation in violations(message, "here")]
+    found = [violation.field for violation in find_violations(message, "here")]
     assert ("here" if is_oneof else f"here.{field_name}") in found
 
 
 def fields_at_fault(message: Message) -> list[str]:
-    return [violation.field for violation in violations(message)]
+    return [violation.field for violation in find_violations(message)]
 
 
 def test_what_an_event_needs_depends_on_where_it_stands_and_on_its_type() -> None:
@@ -294,7 +303,7 @@ def anything(kind: type[Message]) -> st.SearchStrategy[Message]:
 
 @given(st.one_of(*map(anything, REQUESTS)))
 def test_whatever_is_sent_gets_violations_that_lead_to_fields(message: Message) -> None:
-    for violation in violations(message):
+    for violation in find_violations(message):
         value: Any = message
         for step in violation.field.replace("[", ".[").split("."):
             if step.startswith("["):
@@ -307,4 +316,4 @@ def test_whatever_is_sent_gets_violations_that_lead_to_fields(message: Message) 
 @given(st.text(min_size=1, max_size=1000), st.floats(0, 1e9), st.integers(1, 100_000))
 def test_any_text_is_fine_within_its_length(text: str, price: float, position: int) -> None:
     sent = viewed(query=text, item_id=text[:256], price=price, position=position)
-    assert list(violations(event_service_pb2.ShopperEvent(shopper_id=text[:128], event=sent))) == []
+    assert list(find_violations(event_service_pb2.ShopperEvent(shopper_id=text[:128], event=sent))) == []

@@ -38,7 +38,7 @@ def test_chances_that_are_true_are_calibrated() -> None:
 
 def test_interval_holds_the_mean() -> None:
     values = np.random.default_rng(1).random(500)
-    low, high = metrics.interval(values)
+    low, high = metrics.bootstrap_interval(values)
     assert low < values.mean() < high
     assert high - low < 0.1
 
@@ -46,7 +46,7 @@ def test_interval_holds_the_mean() -> None:
 def test_reliability_bins_by_hand() -> None:
     """Four chances that expect 2 in all: each of two bins expects 1."""
     chances, labels = np.array([0.5, 0.25, 1.0, 0.25]), np.array([True, False, True, False])
-    low, high = metrics.reliability(chances, labels, np.ones(4), bins=2)
+    low, high = metrics.reliability_bins(chances, labels, np.ones(4), bins=2)
     # The bin of a chance is decided by what has been expected up to it, itself counted.
     assert low == metrics.ReliabilityBin(weight=2.0, expected=0.5, observed=0.0)
     assert high == metrics.ReliabilityBin(weight=2.0, expected=1.5, observed=2.0)
@@ -56,7 +56,7 @@ def test_reliability_bins_by_hand() -> None:
 @given(st.lists(st.tuples(st.floats(0.01, 1), st.booleans(), st.floats(0.1, 5)), min_size=1, max_size=50))
 def test_reliability_bins_hold_everything_once(rows: list[tuple[float, bool, float]]) -> None:
     chances, labels, weights = map(np.array, zip(*rows, strict=True))
-    bins = metrics.reliability(chances, labels, weights)
+    bins = metrics.reliability_bins(chances, labels, weights)
     assert sum(each.weight for each in bins) == pytest.approx(weights.sum())
     assert sum(each.expected for each in bins) == pytest.approx((chances * weights).sum())
     assert sum(each.observed for each in bins) == pytest.approx(weights[labels].sum())
@@ -73,5 +73,5 @@ def test_cumulative_gain_by_hand() -> None:
 def test_difference_interval_holds_the_difference() -> None:
     random = np.random.default_rng(2)
     ours, others = random.random(400) + 0.2, random.random(300)
-    low, high = metrics.difference_interval(ours, others)
+    low, high = metrics.bootstrap_difference_interval(ours, others)
     assert 0 < low < ours.mean() - others.mean() < high

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.training.enums import Preset, Tuning
+from portrait.training.enums import FineTuning, Preset
 from portrait.training.errors import TrainingError
 from portrait.training.ranges import RANGES, Range, require_in_range
-from portrait.training.run.study import suggest
+from portrait.training.run.study import suggest_settings
 from portrait.training.settings import TrainSettings
 
 NUMBERS = {
@@ -80,10 +80,10 @@ def test_options_of_a_study_have_ranges(name: str, value: float) -> None:
         require_in_range({name: value})
 
 
-@pytest.mark.parametrize("tuning", list(Tuning))
-def test_what_a_study_tries_is_within_the_ranges(tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", list(FineTuning))
+def test_what_a_study_tries_is_within_the_ranges(tuning: FineTuning) -> None:
     trial = optuna.create_study().ask()
-    suggest(trial, tuning)
+    suggest_settings(trial, tuning)
     for name, searched in trial.distributions.items():
         for value in getattr(searched, "choices", None) or (searched.low, searched.high):  # type: ignore[attr-defined]
             assert value in RANGES[name], name

@@ -8,13 +8,13 @@ import torch
 from portrait.features.files.atomic_write import atomic_write
 
 
-def save(state: dict[str, Any], path: Path) -> None:
+def save_state(state: dict[str, Any], path: Path) -> None:
     """Write a state, all of it or nothing."""
     with atomic_write(path) as temporary:
         torch.save(state, temporary)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a state that `save` wrote. Only tensors and plain values are read, never code."""
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a state that `save_state` wrote. Only tensors and plain values are read, never code."""
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state

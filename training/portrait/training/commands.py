@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from portrait.training.enums import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Track, Tuning
+from portrait.training.enums import DEFAULT_BASE_MODEL, Demographic, FineTuning, Preset, Split, TrackerKind
 from portrait.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _reported_errors() -> Iterator[None]:
     """Tell what the caller can mend in one line, exit code 2."""
     try:
         yield
@@ -61,16 +61,16 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Clean logs into one canonical data set."""
-    from portrait.training.prepare.pipeline import prepare as write
-    from portrait.training.prepare.sources import SOURCES, complete_journey, detect
+    from portrait.training.prepare.pipeline import prepare_data_set as write
+    from portrait.training.prepare.sources import SOURCES, complete_journey, detect_source
 
-    with _told():
+    with _reported_errors():
         if len(paths) > 2 or (len(paths) == 1 and source != "complete-journey"):
             raise TrainingError("give the source's path and the data set's folder: portrait prepare IN OUT")
-        path = paths[0] if len(paths) == 2 else complete_journey.installed()
+        path = paths[0] if len(paths) == 2 else complete_journey.find_installed()
         if not path.exists():
             raise TrainingError(f"{path} does not exist")
-        name = source or detect(path)
+        name = source or detect_source(path)
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
         report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions)
@@ -91,7 +91,9 @@ def train(
             help=f"Folder or name of a Hugging Face encoder (BERT) or decoder (GPT).  [default: {DEFAULT_BASE_MODEL}]"
         ),
     ] = None,
-    tuning: Annotated[Tuning | None, typer.Option(help="How much of the BERT is fine-tuned.  [default: full]")] = None,
+    tuning: Annotated[
+        FineTuning | None, typer.Option(help="How much of the BERT is fine-tuned.  [default: full]")
+    ] = None,
     preset: Annotated[
         Preset, typer.Option(help="quick: minutes on two cores; best: more towers, then a refit on all but the test.")
     ] = Preset.QUICK,
@@ -114,31 +116,31 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     track: Annotated[
-        Track | None, typer.Option(help="Tell the run's course to this as well as to TensorBoard.")
+        TrackerKind | None, typer.Option(help="Tell the run's course to this as well as to TensorBoard.")
     ] = None,
 ) -> None:
     """Fine-tune a shopper-profile model."""
     from portrait.training.run import run as runs
     from portrait.training.settings import TrainSettings
-    from portrait.training.tracking import Tracking
+    from portrait.training.tracking import TrackerConfig
 
     options: dict[str, Any] = {"base_model": base_model, "tuning": tuning, "split": split, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
-    with _told():
+    with _reported_errors():
         if conceal is not None:
-            given["conceal"] = _attributes(conceal)
+            given["conceal"] = _parse_demographics(conceal)
         chosen = {**(TrainSettings.choices(settings) if settings else {}), **given}
-        tracking = Tracking(track, run) if track else None
-        runs.train(data, run, TrainSettings.of(chosen.pop("preset", preset), **chosen), resume, tracking)
+        tracking = TrackerConfig(track, run) if track else None
+        runs.train_run(data, run, TrainSettings.of(chosen.pop("preset", preset), **chosen), resume, tracking)
     typer.echo(f"trained: {run}")
 
 
-def _attributes(names: str) -> tuple[Attribute, ...]:
+def _parse_demographics(names: str) -> tuple[Demographic, ...]:
     """Declared attributes by their names, with commas between."""
     chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
-    if unknown := [name for name in chosen if name not in set(Attribute)]:
-        raise TrainingError(f"there is no declared attribute {unknown[0]!r}; there are {', '.join(Attribute)}")
-    return tuple(Attribute(name) for name in chosen)
+    if unknown := [name for name in chosen if name not in set(Demographic)]:
+        raise TrainingError(f"there is no declared attribute {unknown[0]!r}; there are {', '.join(Demographic)}")
+    return tuple(Demographic(name) for name in chosen)
 
 
 def tune(
@@ -148,26 +150,28 @@ def tune(
     minutes: Annotated[float | None, typer.Option(help="Begin no new trial after these.")] = None,
     settings: Annotated[Path | None, typer.Option(help="JSON file of settings that all trials share.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search and of every trial.")] = 0,
-    track: Annotated[Track | None, typer.Option(help="Tell every trial to this as well as to TensorBoard.")] = None,
+    track: Annotated[
+        TrackerKind | None, typer.Option(help="Tell every trial to this as well as to TensorBoard.")
+    ] = None,
 ) -> None:
     """Search for better hyper-parameters, judged by validation alone."""
     from portrait.training.ranges import require_in_range
     from portrait.training.run import study as hyperparameters
     from portrait.training.settings import TrainSettings
-    from portrait.training.tracking import Tracking
+    from portrait.training.tracking import TrackerConfig
 
     def report(number: int, value: float | None, chosen: dict[str, Any]) -> None:
         told = "cut short" if value is None else f"validation NDCG@10 {value:.4f}"
         typer.echo(f"trial {number}: {told}, {json.dumps(chosen)}")
 
-    with _told():
+    with _reported_errors():
         require_in_range({"trials": trials, "minutes": minutes, "seed": seed})
         base = TrainSettings.choices(settings) if settings else {}
         seconds = None if minutes is None else 60.0 * minutes
-        tracking = Tracking(track, study) if track else None
-        best = hyperparameters.search(data, study, base, trials, seconds, seed, report, tracking)
+        tracking = TrackerConfig(track, study) if track else None
+        best = hyperparameters.search_hyperparameters(data, study, base, trials, seconds, seed, report, tracking)
     typer.echo(f"best: {json.dumps(best, default=str)}")
-    typer.echo(f"train with it: portrait train {data} RUN --settings {study / hyperparameters.BEST}")
+    typer.echo(f"train with it: portrait train {data} RUN --settings {study / hyperparameters.BEST_FILE}")
 
 
 def evaluate(
@@ -182,10 +186,10 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Measure a run on the events it has not seen, against popularity."""
-    from portrait.training.run.evaluation import evaluate as measure
+    from portrait.training.run.evaluation import evaluate_run
 
-    with _told():
-        measured = measure(run, split, dump)
+    with _reported_errors():
+        measured = evaluate_run(run, split, dump)
     if as_json:
         typer.echo(json.dumps(measured))
     else:
@@ -205,15 +209,15 @@ def train_traits(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt and measured as JSON.")] = False,
 ) -> None:
     """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
-    from portrait.training.run.run import load
-    from portrait.training.run.traits import learn
+    from portrait.training.run.run import load_run
+    from portrait.training.run.traits import fit_traits
     from portrait.training.traits import declarations
 
     errors = Console(stderr=True)
-    with _told(), errors.status("loading the run") as status:
-        declarations.read(file)  # what is wrong with it is told before the run is loaded
+    with _reported_errors(), errors.status("loading the run") as status:
+        declarations.read_declarations(file)  # what is wrong with it is told before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
-        found = learn(load(run), file, until, lambda name: status.update(f"learning {name}"))
+        found = fit_traits(load_run(run), file, until, lambda name: status.update(f"learning {name}"))
     if as_json:
         typer.echo(json.dumps(found.declared))
     else:
@@ -256,14 +260,14 @@ def _print_report(report: "Report", folder: Path) -> None:
         **({"refunds written with a minus": report.negative_refunds} if report.negative_refunds else {}),
         "shoppers": report.shoppers,
         "items": report.items,
-        **_unjoined(report),
+        **_unjoined_counts(report),
     }.items():
         table.add_row(name, f"{count:,}")
     table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
     console.print(table)
 
 
-def _unjoined(report: "Report") -> dict[str, int]:
+def _unjoined_counts(report: "Report") -> dict[str, int]:
     """Counts of ids that meet nothing, where there is something to meet."""
     joins = report.joins
     if not joins.items_listed:
@@ -284,9 +288,9 @@ def _print_metrics(measured: dict[str, Any]) -> None:
     console.print(table)
     table = Table("chance of the next", "AUC", "log loss", "calibration error", title="probabilities")
     for name, row in measured["probabilities"].items():
-        table.add_row(name, *(_figure(row[key]) for key in ("auc", "log_loss", "calibration_error")))
+        table.add_row(name, *(_format_figure(row[key]) for key in ("auc", "log_loss", "calibration_error")))
     console.print(table)
 
 
-def _figure(value: float | None) -> str:
+def _format_figure(value: float | None) -> str:
     return "none in the test" if value is None else f"{value:.4g}"

@@ -5,7 +5,7 @@ from enum import StrEnum
 DEFAULT_BASE_MODEL = "all-MiniLM-L6-v2"
 
 
-class Tuning(StrEnum):
+class FineTuning(StrEnum):
     """Which weights of the text encoder's BERT are trained. Its projection always is."""
 
     FULL = "full"
@@ -31,7 +31,7 @@ class Preset(StrEnum):
     """More towers, then a refit on everything but the test."""
 
 
-class Attribute(StrEnum):
+class Demographic(StrEnum):
     """What shoppers may declare about themselves: columns of `shoppers.parquet`."""
 
     AGE_BAND = "age_band"
@@ -48,7 +48,7 @@ class Split(StrEnum):
     """Global time: everything after one moment is the test, as in production; validation before it likewise."""
 
 
-class Track(StrEnum):
+class TrackerKind(StrEnum):
     """Where the course of a run is told beside TensorBoard."""
 
     MLFLOW = "mlflow"

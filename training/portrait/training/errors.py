@@ -41,7 +41,7 @@ class DeclarationError(TrainingError):
         return type(self), (self.file, self.trait, self.field, self.message)
 
 
-def one_line(error: BaseException) -> str:
+def to_one_line(error: BaseException) -> str:
     """What an error says, in one line; its kind if it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__

@@ -8,7 +8,7 @@ from typing import Any
 from portrait.training.errors import TrainingError
 
 
-def require_file_target(path: Path) -> None:
+def require_writable_file(path: Path) -> None:
     """Require that a file can be written, or replaced, at a path.
 
     Raises:
@@ -16,10 +16,10 @@ def require_file_target(path: Path) -> None:
     """
     if path.is_dir():
         raise TrainingError(f"{path} is a folder; name a file")
-    require_folder_target(path.parent)
+    require_writable_folder(path.parent)
 
 
-def require_folder_target(folder: Path) -> None:
+def require_writable_folder(folder: Path) -> None:
     """Require that files can be written into a folder.
 
     Raises:
@@ -34,7 +34,7 @@ def require_folder_target(folder: Path) -> None:
         raise TrainingError(f"nothing can be written into {folder}: {error.strerror}") from error
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
     """The object of a JSON file.
 
     Raises:

@@ -31,7 +31,7 @@ def reciprocal_rank(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
     return np.where(found, 1.0 / (np.maximum(ranks, 0) + 1.0), 0.0)
 
 
-def interval(values: NDArray[np.float64], seed: int = 0, draws: int = 1000) -> tuple[float, float]:
+def bootstrap_interval(values: NDArray[np.float64], seed: int = 0, draws: int = 1000) -> tuple[float, float]:
     """95% bootstrap interval of a mean, by the percentile method (Efron 1979)."""
     random = np.random.default_rng(seed)
     means = [values[random.integers(0, len(values), len(values))].mean() for _ in range(draws)]
@@ -39,7 +39,7 @@ def interval(values: NDArray[np.float64], seed: int = 0, draws: int = 1000) -> t
     return float(low), float(high)
 
 
-def difference_interval(
+def bootstrap_difference_interval(
     ours: NDArray[np.float64], others: NDArray[np.float64], seed: int = 0, draws: int = 1000
 ) -> tuple[float, float]:
     """95% bootstrap interval of the mean of one group minus that of another one, drawn independently."""
@@ -83,7 +83,7 @@ class ReliabilityBin:
     """How often it did."""
 
 
-def reliability(
+def reliability_bins(
     chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], bins: int = 10
 ) -> list[ReliabilityBin]:
     """Chances in ascending bins that each expect the same number of positives; bins that none falls into are left out.
@@ -101,12 +101,12 @@ def reliability(
 def calibration_error(
     chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], bins: int = 10
 ) -> float:
-    """Expected calibration error over the bins of `reliability` (Naeini et al. 2015).
+    """Expected calibration error over the bins of `reliability_bins` (Naeini et al. 2015).
 
     Probabilities of a next item are small: the error is relative to the mean probability, so that 0.1 says that
     chances are off by a tenth of their size on average.
     """
-    rows = reliability(chances, labels, weights, bins)
+    rows = reliability_bins(chances, labels, weights, bins)
     return sum(abs(row.expected - row.observed) for row in rows) / sum(row.expected for row in rows)
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from portrait.features.files.atomic_write import atomic_write
-from portrait.training.enums import DEFAULT_BASE_MODEL, Attribute, Preset, Split, Tuning
+from portrait.training.enums import DEFAULT_BASE_MODEL, Demographic, FineTuning, Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.ranges import require_in_range
 
-TEXT_LEARNING_RATES = {
-    Tuning.FULL: 1e-5,
-    Tuning.LORA: 2e-4,
-    Tuning.ADALORA: 1e-3,
-    Tuning.IA3: 3e-3,
-    Tuning.PREFIX: 1e-2,
-    Tuning.FROZEN: 1e-5,
+BERT_LEARNING_RATES = {
+    FineTuning.FULL: 1e-5,
+    FineTuning.LORA: 2e-4,
+    FineTuning.ADALORA: 1e-3,
+    FineTuning.IA3: 3e-3,
+    FineTuning.PREFIX: 1e-2,
+    FineTuning.FROZEN: 1e-5,
 }
 """Usual learning rates: few weights that begin at nothing take larger steps than many that know their work."""
 
@@ -28,7 +28,7 @@ class TrainSettings:
     """Settings of a run."""
 
     base_model: str = DEFAULT_BASE_MODEL
-    tuning: Tuning = Tuning.FULL
+    tuning: FineTuning = FineTuning.FULL
     preset: Preset = Preset.QUICK
     split: Split = Split.LOO
     seed: int = 0
@@ -57,7 +57,7 @@ class TrainSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     text_learning_rate: float = 1e-5
-    """Of the BERT. What suits a tuning, if the caller names none: see `TEXT_LEARNING_RATES`."""
+    """Of the BERT. What suits a tuning, if the caller names none: see `BERT_LEARNING_RATES`."""
     texts_from: float = 0.75
     """Share of the steps after which the BERT joins: before, its vectors are good and the rest is not."""
     texts_every: int = 4
@@ -82,7 +82,7 @@ class TrainSettings:
     """Nats added to the score of items without events. They have no better way to get any: 0 shows them as seldom as
     they were asked for among known items."""
 
-    conceal: tuple[Attribute, ...] = ()
+    conceal: tuple[Demographic, ...] = ()
     """Declared attributes that no linear function of a profile shall tell; see `conceal`."""
 
     refit: bool = False
@@ -106,7 +106,7 @@ class TrainSettings:
                 "texts_from": 0.6,
             }
         _require_types(chosen, {field.name: type(field.default) for field in dataclasses.fields(cls)})
-        rate = TEXT_LEARNING_RATES[chosen.get("tuning", cls.tuning)]
+        rate = BERT_LEARNING_RATES[chosen.get("tuning", cls.tuning)]
         settings = cls(**{"preset": preset, "text_learning_rate": rate, **effort, **chosen})
         settings._require_possible()
         return settings
@@ -134,7 +134,7 @@ class TrainSettings:
         if not isinstance(chosen, dict):
             raise TrainingError(f"{path} is no settings file: it holds no JSON object")
         try:
-            return _named(chosen)
+            return _parse_enums(chosen)
         except (ValueError, TypeError) as error:
             raise TrainingError(f"{path}: {error}") from error
 
@@ -162,13 +162,13 @@ def _require_types(chosen: dict[str, Any], known: dict[str, type]) -> None:
             raise TrainingError(f"the setting {name!r} is of type {known[name].__name__}, not {value!r}")
 
 
-def _attributes(names: Iterable[str]) -> tuple[Attribute, ...]:
-    return tuple(Attribute(name) for name in names)
+def _parse_demographics(names: Iterable[str]) -> tuple[Demographic, ...]:
+    return tuple(Demographic(name) for name in names)
 
 
-def _named(data: dict[str, Any]) -> dict[str, Any]:
+def _parse_enums(data: dict[str, Any]) -> dict[str, Any]:
     """Fields as JSON holds them, with names of choices as the choices themselves."""
     kinds: dict[str, Callable[[Any], Any]] = {
-        "tuning": Tuning, "preset": Preset, "split": Split, "conceal": _attributes,
+        "tuning": FineTuning, "preset": Preset, "split": Split, "conceal": _parse_demographics,
     }  # fmt: skip
     return {name: kinds[name](value) if name in kinds else value for name, value in data.items()}

@@ -2,20 +2,20 @@
 
 from collections import OrderedDict
 
-KEPT = 1_000
+MAX_CALLERS = 1_000
 """Callers remembered; beyond them, all others count as one."""
-WANTING_SECONDS = 1.0
+ACTIVE_SECONDS = 1.0
 """How long a caller counts as wanting after it asked."""
 
 _REST = ""
 
 
 class _Caller:
-    __slots__ = ("asked", "units")
+    __slots__ = ("last_request", "units")
 
     def __init__(self) -> None:
         self.units = 0
-        self.asked = 0.0
+        self.last_request = 0.0
 
 
 class Callers:
@@ -33,7 +33,7 @@ class Callers:
     def __len__(self) -> int:
         return len(self._known)
 
-    def ask(self, name: str, now: float) -> str:
+    def note_request(self, name: str, now: float) -> str:
         """Note that a caller wants something.
 
         Returns:
@@ -41,10 +41,10 @@ class Callers:
         """
         if name not in self._known:
             self._forget(now)
-            if len(self._known) >= KEPT:
+            if len(self._known) >= MAX_CALLERS:
                 name = _REST
         caller = self._known.setdefault(name, _Caller())
-        caller.asked = now
+        caller.last_request = now
         self._known.move_to_end(name)
         return name
 
@@ -52,11 +52,11 @@ class Callers:
         """Make room: those who asked first, and have nothing under way, go."""
         while self._known:
             name, caller = next(iter(self._known.items()))
-            if caller.units or now - caller.asked <= WANTING_SECONDS:
+            if caller.units or now - caller.last_request <= ACTIVE_SECONDS:
                 return
             del self._known[name]
 
-    def may(self, name: str, units: int, limit: float, now: float, held: int = 0) -> bool:
+    def allows(self, name: str, units: int, limit: float, now: float, held: int = 0) -> bool:
         """Whether a caller that asked just now may have so many units more. One call is granted to everybody.
 
         Args:
@@ -74,12 +74,12 @@ class Callers:
         latest = reversed(self._known.values())
         next(latest)
         other = next(latest, None)
-        return other is not None and now - other.asked <= WANTING_SECONDS
+        return other is not None and now - other.last_request <= ACTIVE_SECONDS
 
-    def take(self, name: str, units: int) -> None:
+    def acquire(self, name: str, units: int) -> None:
         """Count units as under way."""
         self._known[name].units += units
 
-    def give_back(self, name: str, units: int) -> None:
+    def release(self, name: str, units: int) -> None:
         """Count units as ended."""
         self._known[name].units -= units

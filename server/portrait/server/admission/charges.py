@@ -31,7 +31,7 @@ class Charge:
         async with self._changing:
             whole, fraction = divmod(self._fraction + units, 1)
             if whole:
-                await self._gate.resize(self._ticket, self._ticket.asked + int(whole))
+                await self._gate.resize(self._ticket, self._ticket.requested_units + int(whole))
             self._fraction = fraction
 
 
@@ -43,7 +43,7 @@ def set_charge(charge: Charge) -> None:
     _current.set(charge)
 
 
-async def recount(units: int) -> None:
+async def set_units(units: int) -> None:
     """Count the current call as so many units in all, before it does that work; outside of calls nothing happens.
 
     Raises:
@@ -55,6 +55,6 @@ async def recount(units: int) -> None:
 
 
 async def add_units(units: float) -> None:
-    """Count the current call as so many units more; see `recount`."""
+    """Count the current call as so many units more; see `set_units`."""
     if units and (charge := _current.get()) is not None:
         await charge.add(units)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class Workload(StrEnum):
     """Calls that wait for the same thing have one limit: what waits for models must not keep events from the disk."""
 
     MODELS = "models"
@@ -23,47 +23,47 @@ class UnlistedMethod(Exception):
 class Cost:
     """What calls of one method cost."""
 
-    kind: Kind
+    workload: Workload
     bytes_per_unit: int
     """Every so many bytes of a request are one unit more: entries of a batch, events of an inline history."""
-    least: int = 1
+    base_units: int = 1
     """Units of the smallest request."""
     background: bool = False
     """Whether nobody waits for such calls, whatever they say of themselves."""
 
     def units(self, size: int) -> int:
         """Units of a request of so many bytes."""
-        return self.least + size // self.bytes_per_unit
+        return self.base_units + size // self.bytes_per_unit
 
 
 _COSTS = {
-    "ProfileService/GetProfile": Cost(Kind.MODELS, 16_384),
+    "ProfileService/GetProfile": Cost(Workload.MODELS, 16_384),
     # A named shopper is some 40 bytes, and as much work as a call of its own.
-    "ProfileService/BatchGetProfiles": Cost(Kind.MODELS, 40),
-    "RecommendationService/Recommend": Cost(Kind.MODELS, 16_384),
-    "RecommendationService/Rank": Cost(Kind.MODELS, 16_384),
+    "ProfileService/BatchGetProfiles": Cost(Workload.MODELS, 40),
+    "RecommendationService/Recommend": Cost(Workload.MODELS, 16_384),
+    "RecommendationService/Rank": Cost(Workload.MODELS, 16_384),
     # Asked again without each of up to 64 events, and without those of each item that has several.
-    "ExplanationService/ExplainRecommendation": Cost(Kind.MODELS, 16_384, 32),
-    "ExplanationService/ExplainProfile": Cost(Kind.MODELS, 16_384, 32),
+    "ExplanationService/ExplainRecommendation": Cost(Workload.MODELS, 16_384, 32),
+    "ExplanationService/ExplainProfile": Cost(Workload.MODELS, 16_384, 32),
     # An item's words are encoded, about eight items in the time of a recommendation.
-    "CatalogueService/UpsertItems": Cost(Kind.MODELS, 1_024),
-    "CatalogueService/DeleteItems": Cost(Kind.STORE, 16_384),
-    "CatalogueService/GetItem": Cost(Kind.STORE, 16_384),
+    "CatalogueService/UpsertItems": Cost(Workload.MODELS, 1_024),
+    "CatalogueService/DeleteItems": Cost(Workload.STORE, 16_384),
+    "CatalogueService/GetItem": Cost(Workload.STORE, 16_384),
     # As many bytes are some eight titles.
-    "TextService/EncodeTexts": Cost(Kind.MODELS, 512),
+    "TextService/EncodeTexts": Cost(Workload.MODELS, 512),
     # One thread works for all of them, and some are slow to take what it found: ten at a time are enough.
-    "AudienceService/FindAudience": Cost(Kind.AUDIENCES, 16_384, 4, background=True),
-    "AudienceService/EstimateAudience": Cost(Kind.AUDIENCES, 16_384, 4, background=True),
-    "EventService/RecordEvents": Cost(Kind.STORE, 16_384),
-    "ConsentService/SetConsents": Cost(Kind.STORE, 16_384),
-    "ConsentService/GetConsents": Cost(Kind.STORE, 16_384),
-    "ConsentService/SetDemographics": Cost(Kind.STORE, 16_384),
-    "ConsentService/ForgetShopper": Cost(Kind.STORE, 16_384),
+    "AudienceService/FindAudience": Cost(Workload.AUDIENCES, 16_384, 4, background=True),
+    "AudienceService/EstimateAudience": Cost(Workload.AUDIENCES, 16_384, 4, background=True),
+    "EventService/RecordEvents": Cost(Workload.STORE, 16_384),
+    "ConsentService/SetConsents": Cost(Workload.STORE, 16_384),
+    "ConsentService/GetConsents": Cost(Workload.STORE, 16_384),
+    "ConsentService/SetDemographics": Cost(Workload.STORE, 16_384),
+    "ConsentService/ForgetShopper": Cost(Workload.STORE, 16_384),
 }
 _PACKAGE = "portrait.v1."
-LISTED = frozenset(f"{_PACKAGE}{method}" for method in _COSTS)
+LISTED_METHODS = frozenset(f"{_PACKAGE}{method}" for method in _COSTS)
 """The methods that have a cost."""
-FREE = ("grpc.health.", "grpc.reflection.")
+EXEMPT_PREFIXES = ("grpc.health.", "grpc.reflection.")
 """What the names of methods begin with whose calls are never refused."""
 
 
@@ -76,7 +76,7 @@ def cost_of(method: str) -> Cost | None:
     Raises:
         UnlistedMethod: nobody has said what they cost.
     """
-    if method.startswith(FREE):
+    if method.startswith(EXEMPT_PREFIXES):
         return None
     cost = _COSTS.get(method.removeprefix(_PACKAGE)) if method.startswith(_PACKAGE) else None
     if cost is None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from portrait.server.admission.callers import Callers
-from portrait.server.admission.latency import Latency
-from portrait.server.admission.limit import MINIMUM, GradientLimit
+from portrait.server.admission.latency import LatencyTracker
+from portrait.server.admission.limit import MIN_LIMIT, GradientLimit
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, Overloaded
 
-WAIT_SECONDS = 0.05
+MAX_WAIT_SECONDS = 0.05
 """How long interactive work may wait for a place, which batch work or a burst has taken."""
 BATCH_SHARE = 0.8
 """Batch work is let in up to this share of the limit: the rest is room for interactive work to come."""
@@ -23,7 +23,7 @@ _LARGEST_SHARE = 0.5
 calls one at a time goes on when its cost is known."""
 MAX_UNITS = 512
 """A call of more is refused for good: it would keep all others of its size out for seconds."""
-LARGE_WAIT_SECONDS = 0.25
+MAX_LARGE_WAIT_SECONDS = 0.25
 """How long a large call may wait for the one before it."""
 _FULL_SHARE = 0.9
 _FULL = "as much as can be done at one time is under way"
@@ -41,7 +41,7 @@ class Priority(StrEnum):
     """Nobody does: it gets what is left, and is shed first."""
 
 
-class End(StrEnum):
+class WorkOutcome(StrEnum):
     """How work that was let in ended."""
 
     DONE = "done"
@@ -84,14 +84,14 @@ class Ticket:
     """Work that was let in."""
 
     work: Work
-    asked: int
+    requested_units: int
     """Units of all of it, as far as is known: at first what it counts as."""
     units: int
     """What it counts as."""
     caller: str
     """Who it counts for."""
     since: float
-    alone: bool
+    unloaded: bool
     """Whether next to nothing else was under way when it came."""
     large: bool = False
     """Whether it has the place of large calls."""
@@ -108,7 +108,7 @@ class Gate:
     def __init__(self, maximum: int, caller_share: float) -> None:
         self._limit = GradientLimit(maximum)
         self._callers = Callers(caller_share)
-        self._latencies: dict[str, Latency] = {}
+        self._latencies: dict[str, LatencyTracker] = {}
         self._waiting: deque[tuple[Work, int, asyncio.Future[None]]] = deque()
         # When many are refused at one moment, they shall not come back at one moment.
         self._random = random.Random()  # noqa: S311 - nothing secret
@@ -133,7 +133,7 @@ class Gate:
 
     def shed(self, priority: Priority, caller: str) -> Overloaded:
         """Refuse work of which no more is known; the gate is full."""
-        self._callers.ask(caller, asyncio.get_running_loop().time())
+        self._callers.note_request(caller, asyncio.get_running_loop().time())
         return self._refused(priority, Refusal.LIMIT, _FULL)
 
     async def enter(self, work: Work) -> Ticket:
@@ -144,11 +144,11 @@ class Gate:
         """
         now = asyncio.get_running_loop().time()
         units = min(work.units, self._largest)
-        caller = self._callers.ask(work.caller, now)
+        caller = self._callers.note_request(work.caller, now)
         self._refuse_late(work, now)
         await self._take(work, caller, units, now)
         self.admitted[work.priority] += 1
-        alone = self.under_way - units < MINIMUM
+        alone = self.under_way - units < MIN_LIMIT
         return Ticket(work, units, units, caller, asyncio.get_running_loop().time(), alone)
 
     async def resize(self, ticket: Ticket, units: int) -> None:
@@ -173,22 +173,22 @@ class Gate:
         more = min(units, largest) - ticket.units
         if more > 0:
             now = asyncio.get_running_loop().time()
-            await self._take(ticket.work, self._callers.ask(ticket.caller, now), more, now, ticket.units)
+            await self._take(ticket.work, self._callers.note_request(ticket.caller, now), more, now, ticket.units)
         elif more < 0:
             self._give_back(ticket.caller, -more)
         ticket.units += more
-        ticket.asked = units
+        ticket.requested_units = units
 
-    def leave(self, ticket: Ticket, end: End) -> None:
+    def leave(self, ticket: Ticket, end: WorkOutcome) -> None:
         """Give a place back.
 
         Args:
             ticket: what `enter` gave.
             end: how the work ended; what it took tells how loaded the gateway is.
         """
-        if end is not End.LOST and ticket.work.units == 1 and not ticket.large:
+        if end is not WorkOutcome.LOST and ticket.work.units == 1 and not ticket.large:
             self._learn(ticket, end)
-        self.units[ticket.work.priority] += ticket.asked
+        self.units[ticket.work.priority] += ticket.requested_units
         self._give_back(ticket.caller, ticket.units)
         if ticket.large:
             self._large.release()
@@ -201,7 +201,7 @@ class Gate:
     async def _wait_for_large(self, ticket: Ticket) -> None:
         """Get the place of large calls."""
         try:
-            async with asyncio.timeout(LARGE_WAIT_SECONDS):
+            async with asyncio.timeout(MAX_LARGE_WAIT_SECONDS):
                 await self._large.acquire()
         except TimeoutError:
             raise self._refused(ticket.work.priority, Refusal.LIMIT, _LARGE_UNDER_WAY) from None
@@ -209,21 +209,21 @@ class Gate:
 
     async def _take(self, work: Work, caller: str, units: int, now: float, held: int = 0) -> None:
         """Keep a place for units of a caller who asked just now, beside those that the same call holds."""
-        if not self._callers.may(caller, units, self.limit, now, held):
+        if not self._callers.allows(caller, units, self.limit, now, held):
             raise self._refused(
                 work.priority, Refusal.CALLER, "this caller has its share of what can be done at one time"
             )
         # Counted from now on, or one caller could wait for more than its share.
-        self._callers.take(caller, units)
+        self._callers.acquire(caller, units)
         try:
             await self._find_place(work, units)
         except BaseException:
-            self._callers.give_back(caller, units)
+            self._callers.release(caller, units)
             raise
 
     def _give_back(self, caller: str, units: int) -> None:
         self.under_way -= units
-        self._callers.give_back(caller, units)
+        self._callers.release(caller, units)
         self._wake()
 
     async def _find_place(self, work: Work, units: int) -> None:
@@ -243,7 +243,7 @@ class Gate:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, units, place))
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
                 await place
         except BaseException as error:
             if place.done() and not place.cancelled():
@@ -271,7 +271,7 @@ class Gate:
         if latency is None or work.units > 1:
             return
         full = self.under_way >= _FULL_SHARE * self.limit
-        needed = latency.at_most(now) if full else latency.at_least(now)
+        needed = latency.high_quantile(now) if full else latency.low_quantile(now)
         if work.deadline - now < needed:
             message = f"such calls take {1000 * needed:.0f} ms at present, longer than the time left"
             raise self._refused(work.priority, Refusal.DEADLINE, message)
@@ -281,13 +281,13 @@ class Gate:
         seconds = _RETRY_SECONDS if priority is Priority.INTERACTIVE else _BATCH_RETRY_SECONDS
         return Overloaded(message, seconds * self._random.uniform(0.5, 1.5), _REASONS[reason])
 
-    def _learn(self, ticket: Ticket, end: End) -> None:
+    def _learn(self, ticket: Ticket, end: WorkOutcome) -> None:
         now = asyncio.get_running_loop().time()
-        latency = self._latencies.setdefault(ticket.work.method, Latency())
+        latency = self._latencies.setdefault(ticket.work.method, LatencyTracker())
         seconds = now - ticket.since
-        if end is End.DONE:
-            latency.ended(now, seconds, ticket.alone)
-        slowness = seconds / latency.tolerated(ticket.work.deadline - ticket.since)
+        if end is WorkOutcome.DONE:
+            latency.record(now, seconds, ticket.unloaded)
+        slowness = seconds / latency.tolerated_seconds(ticket.work.deadline - ticket.since)
         if self._limit.sample(now, slowness, self.under_way):
             for each in self._latencies.values():
-                each.look()
+                each.update_quantiles()

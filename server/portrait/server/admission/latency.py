@@ -14,7 +14,7 @@ _FRESH_SECONDS = 1.0
 _SMOOTHING = 0.05
 
 
-class Latency:
+class LatencyTracker:
     """Latencies of calls of one unit."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Latency:
         self._seen = 0.0
         self._fast = self._slow = 0.0
 
-    def ended(self, now: float, seconds: float, alone: bool) -> None:
+    def record(self, now: float, seconds: float, alone: bool) -> None:
         """Note a call.
 
         Args:
@@ -42,7 +42,7 @@ class Latency:
         self._latest.append(seconds)
         self._seen = now
 
-    def look(self) -> None:
+    def update_quantiles(self) -> None:
         """Read the latest calls; costs more than noting one."""
         ordered = sorted(self._latest)
         if not ordered:
@@ -51,7 +51,7 @@ class Latency:
         if self.unloaded is not None and len(ordered) == _KEPT:
             self.unloaded = min(self.unloaded, sum(ordered) / _KEPT)
 
-    def tolerated(self, allowed: float) -> float:
+    def tolerated_seconds(self, allowed: float) -> float:
         """What a call may take, in seconds, before it speaks for too much work.
 
         Args:
@@ -59,10 +59,10 @@ class Latency:
         """
         return max(TOLERANCE * (self.unloaded or 0.0), min(TOLERATED_SECONDS, TOLERATED_SHARE * allowed))
 
-    def at_least(self, now: float) -> float:
+    def low_quantile(self, now: float) -> float:
         """Seconds that nine of ten calls take at least at present; 0 if too few or none has ended of late."""
         return self._fast if now - self._seen <= _FRESH_SECONDS else 0.0
 
-    def at_most(self, now: float) -> float:
+    def high_quantile(self, now: float) -> float:
         """Seconds that nineteen of twenty calls take at most at present; 0 if none has ended of late."""
         return self._slow if now - self._seen <= _FRESH_SECONDS else 0.0

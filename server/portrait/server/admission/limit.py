@@ -14,8 +14,8 @@ alone, see `latency`: batches make calls slower and the whole faster, and must n
 
 import math
 
-MINIMUM = 4.0
-START = 50.0
+MIN_LIMIT = 4.0
+INITIAL_LIMIT = 50.0
 """Rather too much for a moment than calls refused at the start of a gateway that is not yet known."""
 
 _WINDOW_SECONDS = 0.1
@@ -35,7 +35,7 @@ class GradientLimit:
 
     def __init__(self, maximum: int) -> None:
         self._maximum = float(maximum)
-        self.value = min(START, self._maximum)
+        self.value = min(INITIAL_LIMIT, self._maximum)
         self._begin(0.0)
 
     def _begin(self, now: float) -> None:
@@ -69,4 +69,4 @@ class GradientLimit:
         gradient = min(1.0, max(_STEEPEST, 1.0 / max(slowness, 1e-9)))
         wanted = self.value * gradient + math.sqrt(self.value)
         self.value += _SMOOTHING * (wanted - self.value)
-        self.value = min(self._maximum, max(MINIMUM, self.value))
+        self.value = min(self._maximum, max(MIN_LIMIT, self.value))

@@ -27,7 +27,7 @@ _BYTES_PER_UNIT = 1 << 15
 """Long texts cost time even where the models read their beginning only."""
 
 
-def units_of(request: Any, size: int) -> int | None:
+def count_units(request: Any, size: int) -> int | None:
     """Units of a request, at least one; None if it has none but those of its size.
 
     Args:
@@ -137,7 +137,7 @@ _UNITS: dict[str, Callable[[Any], int]] = {
 _OF_LONG_TEXTS = {"portrait.v1.RankRequest", "portrait.v1.UpsertItemsRequest", "portrait.v1.EncodeTextsRequest"}
 _COUNTED_BY_SIZE = {"portrait.v1.SetConsentsRequest"}
 """Requests with lists whose size in bytes says how much they ask for."""
-LISTED = frozenset({*_UNITS, *_COUNTED_BY_SIZE})
+LISTED_REQUESTS = frozenset({*_UNITS, *_COUNTED_BY_SIZE})
 """The requests whose units somebody has said how to count."""
 
 
@@ -150,7 +150,7 @@ def require_counted(request: Descriptor) -> None:
     Raises:
         UnlistedMethod: the request has a list that nothing counts.
     """
-    if request.full_name not in LISTED and _has_list(request, set()):
+    if request.full_name not in LISTED_REQUESTS and _has_list(request, set()):
         raise UnlistedMethod(f"{request.full_name} has no units: add it to portrait.server.admission.request_units")
 
 

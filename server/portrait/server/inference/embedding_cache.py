@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from portrait.features.events import Event
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 
-REMEMBERED = 20_000
+MAX_ENTRIES = 20_000
 """Histories; of 256 numbers each they take about 30 MB."""
 _NEWER_EVENTS = 8
 """The profile of a history before its latest events, so many of them at most, stands for it too."""
@@ -24,7 +24,7 @@ class ProfileEmbeddingCache:
         limit: how many.
     """
 
-    def __init__(self, limit: int = REMEMBERED) -> None:
+    def __init__(self, limit: int = MAX_ENTRIES) -> None:
         self._limit = limit
         self._entries: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
 

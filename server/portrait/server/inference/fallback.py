@@ -42,7 +42,7 @@ class Fallback:
         Raises:
             PortraitError: what the full answer failed with, where there is no spare one.
         """
-        latest = None if deadline is None else _latest(deadline)
+        latest = None if deadline is None else _model_deadline(deadline)
         try:
             try:
                 async with asyncio.timeout_at(latest) as timeout:
@@ -55,17 +55,17 @@ class Fallback:
             answer = spare()
             if answer is None:
                 raise
-            self.answers[_cause(error)] += 1
+            self.answers[_cause_of(error)] += 1
             return answer
 
 
-def _latest(deadline: float) -> float:
+def _model_deadline(deadline: float) -> float:
     """Until when the models are waited for."""
     left = max(0.0, deadline - asyncio.get_running_loop().time())
     return deadline - min(_RESERVED_SECONDS, _RESERVED_SHARE * left)
 
 
-def _cause(error: PortraitError) -> Cause:
+def _cause_of(error: PortraitError) -> Cause:
     match error:
         case Unavailable():
             return Cause.UNAVAILABLE

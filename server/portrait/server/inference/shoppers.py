@@ -45,7 +45,7 @@ class Shopper:
         )
 
 
-def _read(history: Sequence[Event]) -> list[Event]:
+def read_events(history: Sequence[Event]) -> list[Event]:
     """Return the events of a history that the models read."""
     return [event for event in history[-histories.MAX_REMEMBERED_EVENTS :] if event.type in EVENT_TYPE_CODES]
 
@@ -64,7 +64,7 @@ class ShopperEncoder:
         self.profiles = ProfileEncoder(models, release)
         self._remembered = ProfileEmbeddingCache()
 
-    def remembered(
+    def encode_cached(
         self, history: Sequence[Event], query: str, as_of: datetime, snapshots: CatalogueSnapshots
     ) -> Shopper | None:
         """A shopper as far as no model is needed: the profile, if it is remembered; None if the query is not.
@@ -72,8 +72,8 @@ class ShopperEncoder:
         The arguments are those of `encode_history`.
         """
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
-        events = _read(history)
-        columns = histories.build_event_columns(events, lambda event: self._percentile(event, snapshots))
+        events = read_events(history)
+        columns = histories.build_event_columns(events, lambda event: self._price_percentile(event, snapshots))
         told = (events, columns.price_percentile, columns.time, self._release)
         profile = self._remembered.get(events)
         asked = nobody
@@ -102,10 +102,10 @@ class ShopperEncoder:
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
         asks = bool(normalise_text(query))
-        events = _read(history)
+        events = read_events(history)
         if asks:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
-        columns = histories.build_event_columns(events, lambda event: self._percentile(event, snapshots))
+        columns = histories.build_event_columns(events, lambda event: self._price_percentile(event, snapshots))
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
         told = (events, columns.price_percentile, columns.time, self._release)
         if not events:
@@ -116,7 +116,7 @@ class ShopperEncoder:
             self._remembered.put(events, profile)
         return Shopper(profile, vectors[-1] if asks else nobody, *told)
 
-    def _percentile(self, event: Event, snapshots: CatalogueSnapshots) -> float:
+    def _price_percentile(self, event: Event, snapshots: CatalogueSnapshots) -> float:
         item = snapshots.item(event) if event.price is not None else None
         return self._release.price_scale.percentile(item.category_path, event.price) if item else math.nan
 

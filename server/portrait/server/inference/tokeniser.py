@@ -28,10 +28,10 @@ class Tokeniser:
         """Token ids of each text, unpadded; of many texts a part at a time, so that others are not held up."""
         ids: list[list[int]] = []
         for begin in range(0, len(texts), _TOGETHER):
-            ids += await self._part(texts[begin : begin + _TOGETHER])
+            ids += await self._tokenise_part(texts[begin : begin + _TOGETHER])
         return ids
 
-    async def _part(self, texts: Sequence[str]) -> list[list[int]]:
+    async def _tokenise_part(self, texts: Sequence[str]) -> list[list[int]]:
         answer: asyncio.Future[list[list[int]]] = asyncio.get_running_loop().create_future()
         self._waiting.append((texts, answer))
         if self._reading is None:

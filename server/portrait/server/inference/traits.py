@@ -17,7 +17,7 @@ PROFILES = Shapes(lengths=(1,), rows=tuple(range(1, 65)), budget=64, overhead=0,
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _TraitInput:
     profile: NDArray[np.float32]
     statistics: NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class TraitHeads:
 
     def __init__(self, models: TritonModels, traits: int) -> None:
         self._models, self._traits = models, traits
-        self.batcher: Batcher[_Known, NDArray[np.float32]] = Batcher(
+        self.batcher: Batcher[_TraitInput, NDArray[np.float32]] = Batcher(
             self._run, lambda _: 1, PROFILES, concurrency=1 + AHEAD, limit=QUEUE
         )
 
@@ -46,9 +46,9 @@ class TraitHeads:
             statistics: `[len(STATISTICS)]`.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
-        return await self.batcher.submit(_Known(profile, statistics), deadline)
+        return await self.batcher.submit(_TraitInput(profile, statistics), deadline)
 
-    async def _run(self, known: Sequence[_Known], _: int, deadline: float | None) -> list[NDArray[np.float32]]:
+    async def _run(self, known: Sequence[_TraitInput], _: int, deadline: float | None) -> list[NDArray[np.float32]]:
         inputs = {
             "profile": np.stack([each.profile for each in known]),
             "statistics": np.stack([each.statistics for each in known]),

@@ -41,7 +41,7 @@ _LOG_SECONDS = 10.0
 """Between two log lines that say the same."""
 _MIN_UNHEALTHY_ANSWERS, _UNHEALTHY_WINDOW_SECONDS = 5, 30.0
 """A model that gives so many of these answers in such a time needs another process."""
-_STRUGGLES = {Failure.LATE, Failure.QUEUED, Failure.CLOSED, Failure.UNHEALTHY}
+_SLOW_FAILURES = {Failure.LATE, Failure.QUEUED, Failure.CLOSED, Failure.UNHEALTHY}
 """Failures of a probe that may pass."""
 
 _CHANNEL = (
@@ -99,7 +99,7 @@ class TritonModels:
         Args:
             seconds: how long to wait for the answers. A graph that answers another call meanwhile is slow, not silent.
         """
-        found = ModelStatus.DEAD if self._liveness.has_ended() else await self._ask_all(seconds)
+        found = ModelStatus.DEAD if self._liveness.has_ended() else await self._check_all(seconds)
         if found is ModelStatus.READY:
             self._liveness.mark_ready()
         return found
@@ -132,18 +132,18 @@ class TritonModels:
         began = asyncio.get_running_loop().time()
         tries = 0
         while True:
-            left = _left(deadline)
+            left = _remaining_seconds(deadline)
             if left is not None and left <= 0:
                 raise DeadlineExceeded("the deadline passed before the model was asked")
             try:
                 return await self._liveness.run(self._infer(model, inputs, outputs, left))
             except InferenceServerException as error:
                 failure, tries = classify(error), tries + 1
-                if not _is_worth_a_try(failure, tries, asyncio.get_running_loop().time() - began):
-                    raise self._failed(model, failure, error, deadline) from error
+                if not _should_retry(failure, tries, asyncio.get_running_loop().time() - began):
+                    raise self._handle_failure(model, failure, error, deadline) from error
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    def take_unhealthy(self) -> list[str]:
+    def pop_unhealthy(self) -> list[str]:
         """List the models whose process was called unhealthy again and again; each is told of once."""
         since = asyncio.get_running_loop().time() - _UNHEALTHY_WINDOW_SECONDS
         found = [model for model, times in self._unhealthy.items() if len(times) == times.maxlen and times[0] >= since]
@@ -183,11 +183,11 @@ class TritonModels:
                 times = self._unhealthy.setdefault(model, deque(maxlen=_MIN_UNHEALTHY_ANSWERS))
                 times.append(asyncio.get_running_loop().time())
             raise
-        checked = {name: _checked(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
+        checked = {name: _require_shape(model, name, answer.as_numpy(name), shape) for name, shape in outputs.items()}
         self._answered[model] = asyncio.get_running_loop().time()
         return checked
 
-    def _failed(
+    def _handle_failure(
         self, model: str, failure: Failure, error: InferenceServerException, deadline: float | None
     ) -> PortraitError:
         """Note what a failure says of Triton; returns the error for the caller."""
@@ -198,10 +198,10 @@ class TritonModels:
         if failure is Failure.REFUSED:
             self._liveness.mark_dead()
         elif failure in (Failure.CLOSED, Failure.MISSING, Failure.UNHEALTHY):
-            self._liveness.mark_down(_refusal(failure))
-        return _error(failure, error, deadline)
+            self._liveness.mark_down(_reason_of(failure))
+        return _to_portrait_error(failure, error, deadline)
 
-    async def _ask_all(self, seconds: float) -> ModelStatus:
+    async def _check_all(self, seconds: float) -> ModelStatus:
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(seconds):
@@ -211,7 +211,7 @@ class TritonModels:
         except TimeoutError:
             return ModelStatus.READY if self._have_all_answered(began) else ModelStatus.SILENT
         except InferenceServerException as error:
-            return ModelStatus.SILENT if classify(error) in _STRUGGLES else ModelStatus.DEAD
+            return ModelStatus.SILENT if classify(error) in _SLOW_FAILURES else ModelStatus.DEAD
         except InferenceFailed:
             return ModelStatus.DEAD
         return ModelStatus.READY
@@ -260,7 +260,9 @@ def _input(name: str, value: NDArray[np.generic]) -> InferInput:
     return tensor
 
 
-def _checked(model: str, name: str, value: NDArray[np.float32] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _require_shape(
+    model: str, name: str, value: NDArray[np.float32] | None, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
     if value is None or value.shape != shape:
         raise InferenceFailed(f"{model}.{name} is {None if value is None else value.shape}, not {shape}")
     if not np.isfinite(value).all():
@@ -268,20 +270,20 @@ def _checked(model: str, name: str, value: NDArray[np.float32] | None, shape: tu
     return value
 
 
-def _left(deadline: float | None) -> float | None:
+def _remaining_seconds(deadline: float | None) -> float | None:
     return None if deadline is None else deadline - asyncio.get_running_loop().time()
 
 
-def _is_worth_a_try(failure: Failure, tries: int, seconds: float) -> bool:
+def _should_retry(failure: Failure, tries: int, seconds: float) -> bool:
     """Tell whether a call that failed is made again: all of them are safe to repeat."""
     if failure is Failure.CLOSED:
         return tries < _MAX_TRIES
     return failure is Failure.UNHEALTHY and seconds < _MAX_UNHEALTHY_SECONDS
 
 
-def _error(failure: Failure, error: InferenceServerException, deadline: float | None) -> PortraitError:
+def _to_portrait_error(failure: Failure, error: InferenceServerException, deadline: float | None) -> PortraitError:
     """Make the error for the caller of a call that failed."""
-    left = _left(deadline)
+    left = _remaining_seconds(deadline)
     if failure is Failure.LATE or ("timeout expired" in str(error).lower() and left is not None and left <= 0):
         return DeadlineExceeded("a model did not answer in time")
     if failure is Failure.QUEUED:
@@ -290,9 +292,9 @@ def _error(failure: Failure, error: InferenceServerException, deadline: float | 
         return Unavailable("the models are out of shared memory", RETRY_SECONDS, ErrorReason.SHARED_MEMORY_FULL)
     if failure is Failure.FAULT:
         return InferenceFailed(f"{error.status()}: {error.message()}")
-    return unavailable(_refusal(failure))
+    return unavailable(_reason_of(failure))
 
 
-def _refusal(failure: Failure) -> ErrorReason:
+def _reason_of(failure: Failure) -> ErrorReason:
     """Tell a release that is not loaded from a Triton that is not there."""
     return ErrorReason.RELEASE_LOADING if failure is Failure.MISSING else ErrorReason.MODELS_UNAVAILABLE

@@ -7,18 +7,18 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from portrait.features.release.layout import MODELS, TRAIT_HEADS
-from portrait.server.admission.costs import Kind
+from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
 from portrait.server.audiences.search import Finder, Outcome
 from portrait.server.audiences.snapshots import Snapshots
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.inference.fallback import Cause
 from portrait.server.metrics.guarded_registry import GuardedRegistry
-from portrait.server.response_cache import Answers
+from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.rollout.rollout import Rollout
-from portrait.server.runtime.addresses import naming_address
+from portrait.server.runtime.addresses import name_address_in_errors
 from portrait.server.runtime.log_writer import DROPPED_LINES
 from portrait.server.triton import EmbeddedTriton
 
@@ -34,46 +34,46 @@ class Metrics:
         self.registry.register(self.registry.errors.counter)
         self.registry.register(DROPPED_LINES)
         self.rpcs = Counter("portrait_rpcs", "Calls that ended.", ["method", "code"], registry=self.registry)
-        self.rpc_seconds = Histogram(
-            "portrait_rpc_seconds",
+        self.rpc_duration_seconds = Histogram(
+            "portrait_rpc_duration_seconds",
             "How long calls took.",
             ["method"],
             buckets=_SECONDS,
             registry=self.registry,
         )
 
-    def watch(self, rollout: Rollout) -> None:
+    def register_releases(self, rollout: Rollout) -> None:
         """Show what is loaded, which release serves whom, and what the engines count."""
         self.registry.register(_Releases(rollout))
         self.registry.register(_Engines(rollout.registry))
         self.registry.register(_Catalogues(rollout.registry))
 
-    def watch_triton(self, triton: EmbeddedTriton) -> None:
+    def register_triton(self, triton: EmbeddedTriton) -> None:
         """Show how often Triton, or the process of a model, died."""
         self.registry.register(TritonCollector(triton))
 
-    def watch_gates(self, gates: Mapping[Kind, Gate]) -> None:
+    def register_admission(self, gates: Mapping[Workload, Gate]) -> None:
         """Show what the gates let in and refuse."""
         self.registry.register(_Gates(gates))
 
-    def watch_answers(self, given: Answers) -> None:
+    def register_response_cache(self, given: ResponseCache) -> None:
         """Show how often an answer was given again."""
         self.registry.register(_Answers(given))
 
-    def watch_audiences(self, finder: Finder, snapshots: Snapshots, registry: EngineRegistry) -> None:
+    def register_audiences(self, finder: Finder, snapshots: Snapshots, registry: EngineRegistry) -> None:
         """Show what became of audiences, and the shopper table that they are found in."""
         self.registry.register(_Audiences(finder, snapshots, registry))
 
-    def watch_permissions(self, permissions: Permissions) -> None:
+    def register_consents(self, permissions: Permissions) -> None:
         """Show how often shoppers did not allow what was asked for."""
         self.registry.register(_Permissions(permissions))
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Show the metrics; see `show`."""
-        return show(self.registry, host, port)
+        """Show the metrics; see `serve_metrics`."""
+        return serve_metrics(self.registry, host, port)
 
 
-def show(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callable[[], None]]:
+def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callable[[], None]]:
     """Show metrics at `http://host:port/metrics`, from a thread of its own.
 
     Returns:
@@ -82,7 +82,7 @@ def show(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callab
     Raises:
         OSError: the port is taken.
     """
-    with naming_address(host, port):
+    with name_address_in_errors(host, port):
         server, thread = start_http_server(port, addr=host, registry=registry)
 
     def stop() -> None:
@@ -112,12 +112,12 @@ class TritonCollector(Collector):
 class _Answers(Collector):
     """Reads the answers that are kept when it is asked."""
 
-    def __init__(self, given: Answers) -> None:
+    def __init__(self, given: ResponseCache) -> None:
         self._given = given
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """How often an answer was given again, and the memory of answers."""
-        name, given = "portrait_answer_cache", self._given
+        name, given = "portrait_response_cache", self._given
         yield CounterMetricFamily(f"{name}_hits", "Answers that were given again.", given.hits)
         yield CounterMetricFamily(f"{name}_misses", "Answers that had to be made.", given.misses)
         yield GaugeMetricFamily(f"{name}_bytes", "Memory of answers.", given.bytes)
@@ -131,7 +131,9 @@ class _Audiences(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Audiences by what became of them; size and age of the serving release's shopper table, if it has one."""
-        outcomes = CounterMetricFamily("portrait_audiences", "Audiences that were looked for.", labels=["outcome"])
+        outcomes = CounterMetricFamily(
+            "portrait_audience_searches", "Audiences that were looked for.", labels=["outcome"]
+        )
         for outcome in Outcome:
             outcomes.add_metric([outcome], self._finder.outcomes[outcome])
         yield outcomes
@@ -153,7 +155,7 @@ class _Permissions(Collector):
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Refusals by purpose."""
         refused = CounterMetricFamily(
-            "portrait_not_allowed", "Times that a shopper did not allow a purpose.", labels=["purpose"]
+            "portrait_consent_denied", "Times that a shopper did not allow a purpose.", labels=["purpose"]
         )
         for purpose in Purpose:
             refused.add_metric([purpose], self._permissions.refused[purpose])
@@ -180,7 +182,7 @@ class _Releases(Collector):
             refused.add_metric([str(release)], 1)
         yield from (loaded, refused)
         yield GaugeMetricFamily(
-            "portrait_traffic_file_misread", "1 if releases/traffic.json is not what it may be.", int(rollout.misread)
+            "portrait_traffic_file_invalid", "1 if releases/traffic.json is not what it may be.", int(rollout.misread)
         )
         yield CounterMetricFamily(
             "portrait_release_switches", "Changes of which release serves whom.", rollout.switches
@@ -197,7 +199,9 @@ class _Catalogues(Collector):
         """Items of each catalogue that has any, and how many of them every request looks at."""
         labels = ["release", "catalogue"]
         items = GaugeMetricFamily("portrait_catalogue_items", "Items that can be shown.", labels=labels)
-        added = GaugeMetricFamily("portrait_catalogue_added", "Of these, not in the release's index.", labels=labels)
+        added = GaugeMetricFamily(
+            "portrait_catalogue_unindexed_items", "Of these, not in the release's index.", labels=labels
+        )
         for release, engine in tuple(self._registry.engines.items()):
             snapshots = engine.snapshots.by_name
             # A name that callers have made up must not stay for ever.
@@ -221,8 +225,8 @@ class _Engines(Collector):
             "portrait_model_padded_units", "Tokens, events, candidates in them, padding included.", labels=["model"]
         )
         filled = CounterMetricFamily("portrait_model_units", "The same without padding.", labels=["model"])
-        unanswered = GaugeMetricFamily("portrait_unanswered", "Rows that wait or run.", labels=["model"])
-        degraded = CounterMetricFamily("portrait_degraded_answers", "Answers without the models.", labels=["cause"])
+        unanswered = GaugeMetricFamily("portrait_model_pending_rows", "Rows that wait or run.", labels=["model"])
+        degraded = CounterMetricFamily("portrait_degraded_responses", "Answers without the models.", labels=["cause"])
         engines, counts = tuple(self._registry.engines.values()), self._registry.counts()
         for model in (*MODELS, TRAIT_HEADS):
             batches.add_metric([model], counts["batches", model])
@@ -244,19 +248,19 @@ class _Engines(Collector):
 class _Gates(Collector):
     """Reads the gates when it is asked."""
 
-    def __init__(self, gates: Mapping[Kind, Gate]) -> None:
+    def __init__(self, gates: Mapping[Workload, Gate]) -> None:
         self._gates = gates
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Limit, what is under way, and what was let in and refused since the start."""
         name = "portrait_admission"
-        limit = GaugeMetricFamily(f"{name}_limit", "Units of work that may be under way.", labels=["kind"])
-        under_way = GaugeMetricFamily(f"{name}_under_way", "Units of work under way.", labels=["kind"])
-        admitted = CounterMetricFamily(f"{name}_admitted", "Calls that were let in.", labels=["kind", "priority"])
+        limit = GaugeMetricFamily(f"{name}_limit_units", "Units of work that may be under way.", labels=["workload"])
+        under_way = GaugeMetricFamily(f"{name}_running_units", "Units of work under way.", labels=["workload"])
+        admitted = CounterMetricFamily(f"{name}_admitted", "Calls that were let in.", labels=["workload", "priority"])
         refused = CounterMetricFamily(
-            f"{name}_refused", "Calls that were refused.", labels=["kind", "priority", "reason"]
+            f"{name}_refused", "Calls that were refused.", labels=["workload", "priority", "reason"]
         )
-        units = CounterMetricFamily(f"{name}_units", "Units of calls that have ended.", labels=["kind", "priority"])
+        units = CounterMetricFamily(f"{name}_units", "Units of calls that have ended.", labels=["workload", "priority"])
         for kind, gate in self._gates.items():
             limit.add_metric([kind], gate.limit)
             under_way.add_metric([kind], gate.under_way)

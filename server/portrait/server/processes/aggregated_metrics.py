@@ -16,8 +16,8 @@ from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFU
 from portrait.server.runtime.direct_http import open_url
 
 _LARGEST = {
-    LOADED, REFUSED, "portrait_traffic_file_misread", "portrait_catalogue_items", "portrait_catalogue_added",
-    "portrait_shopper_table_shoppers", "portrait_shopper_table_oldest_seconds",
+    LOADED, REFUSED, "portrait_traffic_file_invalid", "portrait_catalogue_items", "portrait_catalogue_unindexed_items",
+    "portrait_shopper_table_shoppers", "portrait_shopper_table_oldest_timestamp_seconds",
     "process_start_time_seconds", "process_max_fds",
 }  # fmt: skip
 """What has no sum: the largest is shown."""
@@ -31,7 +31,7 @@ _Process = tuple[int, str]
 """Process id and address of the metrics: the system gives either again, but not both."""
 
 
-class Summed(Collector):
+class AggregatedMetrics(Collector):
     """Asks each process for its metrics when it is asked, and shows the sums.
 
     What a process had counted that is gone, or can't say it now, stays in the sums as far as it was seen: a counter

@@ -8,19 +8,19 @@ from prometheus_client.registry import Collector
 
 from portrait.server.metrics.collectors import TritonCollector
 from portrait.server.metrics.guarded_registry import GuardedRegistry
-from portrait.server.processes.aggregated_metrics import Summed
-from portrait.server.processes.pool import Processes
+from portrait.server.processes.aggregated_metrics import AggregatedMetrics
+from portrait.server.processes.pool import ProcessPool
 from portrait.server.runtime.log_writer import DROPPED_LINES
 from portrait.server.triton import EmbeddedTriton
 
 
-def of_processes(processes: Processes, triton: EmbeddedTriton | None) -> CollectorRegistry:
+def build_registry(processes: ProcessPool, triton: EmbeddedTriton | None) -> CollectorRegistry:
     """The sums of all gateway processes, how many there are, and what became of the Triton that they share."""
     registry = GuardedRegistry()
     own = [registry.errors.counter, DROPPED_LINES]
     if triton is not None:
         registry.register(TritonCollector(triton))
-    registry.register(Summed(lambda: processes.metrics_urls, registry.errors, own))
+    registry.register(AggregatedMetrics(lambda: processes.metrics_urls, registry.errors, own))
     registry.register(_Processes(processes))
     return registry
 
@@ -28,7 +28,7 @@ def of_processes(processes: Processes, triton: EmbeddedTriton | None) -> Collect
 class _Processes(Collector):
     """Reads the processes when it is asked."""
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: ProcessPool) -> None:
         self._processes = processes
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:

@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 
 from portrait.server.rollout.gateway_status import Gateway
-from portrait.server.runtime.addresses import naming_address
+from portrait.server.runtime.addresses import name_address_in_errors
 from portrait.server.runtime.background import Background
 from portrait.server.settings import Settings
 from portrait.server.triton.process import dying_with
@@ -33,7 +33,7 @@ class ProcessError(Exception):
     """A gateway process did not come up."""
 
 
-class Processes:
+class ProcessPool:
     """Runs `portrait.server.worker` so many times.
 
     Each holds its own models' texts and answers, and its own limits of admission; the kernel deals out connections.
@@ -146,7 +146,7 @@ class Processes:
             await process.wait()
 
 
-def hold(host: str, port: int) -> socket.socket:
+def reserve_port(host: str, port: int) -> socket.socket:
     """Take a port for processes that share it; calls go to them, none to this socket.
 
     Args:
@@ -157,7 +157,7 @@ def hold(host: str, port: int) -> socket.socket:
         OSError: somebody else listens there, or the address is not of this machine.
     """
     family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family) as probe, naming_address(host, port):
+    with socket.socket(family) as probe, name_address_in_errors(host, port):
         # Whoever shares the port is no obstacle to one who shares too: so try alone first.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)

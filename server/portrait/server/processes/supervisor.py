@@ -6,16 +6,16 @@ from functools import partial
 
 import structlog
 
-from portrait.server.metrics.collectors import show
-from portrait.server.processes.collectors import of_processes
-from portrait.server.processes.pool import Processes, hold
+from portrait.server.metrics.collectors import serve_metrics
+from portrait.server.processes.collectors import build_registry
+from portrait.server.processes.pool import ProcessPool, reserve_port
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.rollout.triton_releases import POLL_SECONDS, TritonReleaseManager
 from portrait.server.rpc.tls import load_certificates
-from portrait.server.rpc.transport import warn_of_plain_text
+from portrait.server.rpc.transport import warn_about_plain_text
 from portrait.server.runtime import addresses
 from portrait.server.runtime.background import Background
-from portrait.server.runtime.signals import end_on_signals, on_signals
+from portrait.server.runtime.signals import cancel_on_signals, handle_signals
 from portrait.server.settings import Settings
 from portrait.server.storage.sqlite import open_store
 from portrait.server.triton import EmbeddedTriton
@@ -32,12 +32,12 @@ async def supervise(settings: Settings) -> None:
     Raises:
         OSError, ProcessError, ReleaseError, StoreError, TlsError, TrafficError, TritonError: it can't be done.
     """
-    end_on_signals()
+    cancel_on_signals()
     load_certificates(settings)  # each process reads them; told here, before anything is started
-    addresses.require_own("host", settings.host)
-    addresses.require_own("metrics_host", settings.metrics_host)
+    addresses.require_local_address("host", settings.host)
+    addresses.require_local_address("metrics_host", settings.metrics_host)
     async with AsyncExitStack() as closing:
-        held_port = closing.enter_context(hold(settings.host, settings.port))
+        held_port = closing.enter_context(reserve_port(settings.host, settings.port))
         own = {"port": held_port.getsockname()[1], "metrics_host": "127.0.0.1", "metrics_port": 0}
         store = await open_store(settings.state)  # brings the file up to date before they all open it
         await store.close()
@@ -50,19 +50,21 @@ async def supervise(settings: Settings) -> None:
             closing.push_async_callback(background.stop)
             await held.begin(settings.release)
             own["triton_url"] = triton.url
-        processes = Processes(settings.model_copy(update=own), settings.processes, triton.repair if triton else None)
+        processes = ProcessPool(settings.model_copy(update=own), settings.processes, triton.repair if triton else None)
         if settings.triton_url is None and settings.release is None:
             background.repeat("held releases", partial(held.advance, processes.loaded_releases), POLL_SECONDS)
         closing.push_async_callback(processes.stop)
         await processes.start()
         stop = asyncio.Event()
-        on_signals(stop.set)
-        metrics_port, stop_metrics = show(of_processes(processes, triton), settings.metrics_host, settings.metrics_port)
+        handle_signals(stop.set)
+        metrics_port, stop_metrics = serve_metrics(
+            build_registry(processes, triton), settings.metrics_host, settings.metrics_port
+        )
         closing.callback(stop_metrics)
-        warn_of_plain_text(settings)
+        warn_about_plain_text(settings)
         _log.info(
             "ready",
-            address=addresses.callable_address(settings.host, held_port.getsockname()[1]),
+            address=addresses.client_address(settings.host, held_port.getsockname()[1]),
             metrics=addresses.metrics_url(settings.metrics_host, metrics_port),
             processes=settings.processes,
         )

@@ -102,7 +102,7 @@ async def ask_models(
         return await _ask(engine, history, as_of, snapshots, labels, "traits" in fields, deadline)
 
     def spare() -> Asked:
-        shopper = engine.shoppers.remembered(history, "", as_of, snapshots)
+        shopper = engine.shoppers.encode_cached(history, "", as_of, snapshots)
         known = shopper is not None and shopper.profile.any()
         embedding = shopper.profile if shopper is not None and known else None
         return Asked(embedding, degraded=True, traits=without_probabilities())

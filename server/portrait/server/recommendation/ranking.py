@@ -112,7 +112,7 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
 def _recommend_without_models(engine: Engine, request: RecommendRequest) -> Ranking | None:
     """None if nothing is known of the query: what does not answer it is no answer."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, snapshots)
+    shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
     if shopper is None:
         return None
     left_out = request.history if request.exclude_seen else ()
@@ -169,7 +169,7 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
 def _rank_without_models(engine: Engine, request: RankRequest) -> Ranking:
     """Candidates of equal scores keep the caller's order, as do all if nothing is known of the query."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = engine.shoppers.remembered(request.history, request.query, request.as_of, snapshots)
+    shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
     score: dict[str, float] = {}
     if shopper is not None:
         rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]

@@ -134,7 +134,7 @@ class Rollout:
 
     async def repair(self) -> None:
         """Have Triton repair the models whose processes are unhealthy again and again. Called again and again."""
-        unhealthy = {model for engine in tuple(self.registry.engines.values()) for model in engine.take_unhealthy()}
+        unhealthy = {model for engine in tuple(self.registry.engines.values()) for model in engine.pop_unhealthy()}
         for model in sorted(unhealthy):
             _log.error("model_unhealthy", model=model)
             try:

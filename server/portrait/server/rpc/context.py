@@ -9,9 +9,9 @@ import grpc
 from google.protobuf.message import Message
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Answer: TypeAlias = Message | bytes | None
+Response: TypeAlias = Message | bytes | None
 """A message, or one that is serialised already; None of a method that has written a stream of them."""
-Behaviour = Callable[[Any, Context], Awaitable[Answer]]
+Handler = Callable[[Any, Context], Awaitable[Response]]
 """Answers a request."""
 
 
@@ -29,7 +29,7 @@ class Method:
     """Whether it answers with a stream that has no end of its own: watchers of health, and reflection."""
 
 
-Interceptor = Callable[[Method, Behaviour], Behaviour]
+Interceptor = Callable[[Method, Handler], Handler]
 """Makes, of what answers a method, what does so with something done before or after."""
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)

@@ -16,14 +16,14 @@ from portrait.server.storage.store import Store
 
 POLL_SECONDS = 0.5
 """How often the status is made true."""
-MAX_SILENT_LOOKS = 3
+MAX_SILENT_POLLS = 3
 """Looks in a row that found the models silent, after which they count as gone."""
 _ANSWER_SECONDS = 1.25
 """How long a look waits for the models."""
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-WRITING = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
+WRITING_SERVICES = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
 """Services that write to the state file."""
 
 _log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ Condition = Callable[[], str | None]
 """Tells why the gateway can't serve; None if it can. It is asked at every look, on the event loop."""
 
 
-class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     """One status for all services, since all need the same parts.
 
     The service that grpcio-health-checking brings keeps its watchers open while the server drains, which
@@ -78,7 +78,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             else:
                 await changed.wait()
 
-    async def look(self, registry: EngineRegistry) -> None:
+    async def update(self, registry: EngineRegistry) -> None:
         """Make the status true: that of the release that serves, whatever becomes of a canary."""
         self._fault = self._store.fault
         try:
@@ -102,7 +102,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             self._reason = "the models are gone, or answer with errors"
         elif found is ModelStatus.READY:
             self._reason = None
-        elif self._silent_looks >= MAX_SILENT_LOOKS:
+        elif self._silent_looks >= MAX_SILENT_POLLS:
             self._reason = "the models do not answer"
         return self._reason
 
@@ -112,7 +112,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._set(_NOT_SERVING, "draining")
 
     def _status_of(self, service: str) -> int:
-        return _NOT_SERVING if self._fault is not None and service in WRITING else self._status
+        return _NOT_SERVING if self._fault is not None and service in WRITING_SERVICES else self._status
 
     def _set(self, status: int, reason: str | None) -> None:
         """Change the status and wake the watchers, who look at an event that is theirs only once."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from portrait.server.admission.costs import Kind
+from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
-from portrait.server.rpc.interceptors.open_calls import Rooms
+from portrait.server.rpc.interceptors.open_calls import OpenCallLimits
 
 POLL_SECONDS = 1.0
 """Between two looks."""
@@ -18,7 +18,7 @@ Counts = Mapping[tuple[str, str], int]
 """Calls refused since the start, by the limit that they met and the reason."""
 
 
-def count_refusals(gates: Mapping[Kind, Gate], rooms: Rooms) -> Counts:
+def count_refusals(gates: Mapping[Workload, Gate], rooms: OpenCallLimits) -> Counts:
     """Count the calls that gates and rooms have refused since the start."""
     refused = Counter(rooms.refused())
     for kind, gate in gates.items():
@@ -38,11 +38,11 @@ class RefusalLog:
         self._counts = counts
         self._before = dict(counts())
 
-    async def tell(self) -> None:
+    async def write(self) -> None:
         """Write a line for each limit and reason that refused calls."""
         now = dict(self._counts())
         for (limit, reason), count in now.items():
             grown = count - self._before.get((limit, reason), 0)
             if grown:
-                _log.warning("calls_refused", limit=limit, reason=reason, count=grown)
+                _log.warning("refused_calls", limit=limit, reason=reason, count=grown)
         self._before = now

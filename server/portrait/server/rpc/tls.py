@@ -65,9 +65,9 @@ class Certificates:
                 try:
                     self._configuration = self._load()
                 except TlsError as error:
-                    _log.error("certificate_refused", reason=f"{error}; the one in use is kept")
+                    _log.error("certificate_reload_failed", reason=f"{error}; the one in use is kept")
                 else:
-                    _log.info("certificate_loaded", file=str(self._certificate))
+                    _log.info("certificate_reloaded", file=str(self._certificate))
             return self._configuration
 
     def _state(self) -> list[tuple[int, ...] | None]:
@@ -84,7 +84,7 @@ class Certificates:
         _check_key(self._key, key)
         doubt = _find_doubt(self._pair(chain, key), chain)
         if doubt:
-            _log.warning("certificate_doubtful", setting="tls_certificate", file=str(self._certificate), reason=doubt)
+            _log.warning("certificate_problem", setting="tls_certificate", file=str(self._certificate), reason=doubt)
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
 
     def _pair(self, chain: bytes, key: bytes) -> ssl.SSLContext:

@@ -7,8 +7,14 @@ import grpc
 import structlog
 
 from portrait.server.rpc.tls import Certificates
-from portrait.server.runtime.addresses import UNIX, bind_address, claim_unix_socket, is_local, open_unix_socket_to_group
-from portrait.server.runtime.signals import on_hangup
+from portrait.server.runtime.addresses import (
+    UNIX_SCHEME,
+    bind_address,
+    claim_unix_socket,
+    is_local,
+    open_unix_socket_to_group,
+)
+from portrait.server.runtime.signals import handle_hangup
 from portrait.server.settings import Settings
 
 _MIN_PING_MILLISECONDS = 500
@@ -64,17 +70,17 @@ def listen(server: grpc.aio.Server, settings: Settings, certificates: Certificat
         OSError: it is taken, or can't be opened.
     """
     address = bind_address(settings.host, settings.port)
-    if settings.host.startswith(UNIX):
+    if settings.host.startswith(UNIX_SCHEME):
         claim_unix_socket(settings.host)
     try:
         if certificates is None:
             port = server.add_insecure_port(address)
         else:
             port = server.add_secure_port(address, certificates.credentials())
-            on_hangup(certificates.refresh)
+            handle_hangup(certificates.refresh)
     except RuntimeError as error:
         raise OSError(f"can't listen on {address}: the port is taken, or the address is not of this machine") from error
-    if settings.host.startswith(UNIX):
+    if settings.host.startswith(UNIX_SCHEME):
         open_unix_socket_to_group(settings.host)
     return port
 
@@ -97,7 +103,7 @@ async def stop_server(server: grpc.aio.Server, count_running: Callable[[], int],
     await stopping
 
 
-def warn_of_plain_text(settings: Settings) -> None:
+def warn_about_plain_text(settings: Settings) -> None:
     """Log a warning where what shoppers do would travel unprotected."""
     if settings.tls_certificate is None and not is_local(settings.host):
         _log.warning(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-UNIX = "unix:"
+UNIX_SCHEME = "unix:"
 """Begins the address of a Unix socket: the path of its file follows."""
 
 _MAX_UNIX_PATH_BYTES = 107
@@ -30,9 +30,9 @@ def parse_host(value: str) -> str:
     Raises:
         ValueError: it is none of these; the message says which form is wanted.
     """
-    if not value.startswith(UNIX):
+    if not value.startswith(UNIX_SCHEME):
         return _parse_tcp_host(value, f"{_FORMS}, or unix:/path/of/a.socket")
-    path = value.removeprefix(UNIX)
+    path = value.removeprefix(UNIX_SCHEME)
     if path.startswith("//"):
         path = path[2:]
         if not path.startswith("/"):
@@ -42,7 +42,7 @@ def parse_host(value: str) -> str:
     absolute = str(Path(path).absolute())
     if len(absolute.encode()) > _MAX_UNIX_PATH_BYTES:
         raise ValueError(f"the path of a Unix socket has at most {_MAX_UNIX_PATH_BYTES} bytes")
-    return UNIX + absolute
+    return UNIX_SCHEME + absolute
 
 
 def parse_tcp_host(value: str) -> str:
@@ -54,7 +54,7 @@ def parse_tcp_host(value: str) -> str:
     Raises:
         ValueError: it is neither; the message says which form is wanted.
     """
-    if value.startswith(UNIX):
+    if value.startswith(UNIX_SCHEME):
         raise ValueError(f"a Unix socket can't be used here; {_FORMS} is wanted")
     return _parse_tcp_host(value, _FORMS)
 
@@ -79,19 +79,19 @@ def bind_address(host: str, port: int) -> str:
         host: as `parse_host` returns it.
         port: nothing to a Unix socket.
     """
-    if host.startswith(UNIX):
-        return UNIX + quote(host.removeprefix(UNIX))  # gRPC takes it for a URI
+    if host.startswith(UNIX_SCHEME):
+        return UNIX_SCHEME + quote(host.removeprefix(UNIX_SCHEME))  # gRPC takes it for a URI
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def callable_address(host: str, port: int) -> str:
+def client_address(host: str, port: int) -> str:
     """Address at which a program of this machine reaches what listens there."""
     return bind_address(_WILDCARDS.get(host, host), port)
 
 
 def metrics_url(host: str, port: int) -> str:
     """URL at which a program of this machine reads the metrics."""
-    return f"http://{callable_address(host, port)}/metrics"
+    return f"http://{client_address(host, port)}/metrics"
 
 
 def is_local(host: str) -> bool:
@@ -100,7 +100,7 @@ def is_local(host: str) -> bool:
     Args:
         host: as `parse_host` returns it.
     """
-    if host.startswith(UNIX):
+    if host.startswith(UNIX_SCHEME):
         return True
     try:
         found = {ipaddress.ip_address(host)}
@@ -112,7 +112,7 @@ def is_local(host: str) -> bool:
     return all(address.is_loopback for address in found)
 
 
-def require_own(setting: str, host: str) -> None:
+def require_local_address(setting: str, host: str) -> None:
     """Require an address to be of this machine, before anything is started.
 
     Args:
@@ -122,7 +122,7 @@ def require_own(setting: str, host: str) -> None:
     Raises:
         OSError: it can't be resolved, or belongs to another machine; the message names the setting.
     """
-    if host.startswith(UNIX):
+    if host.startswith(UNIX_SCHEME):
         return
     try:
         found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
@@ -136,7 +136,7 @@ def require_own(setting: str, host: str) -> None:
 
 
 @contextlib.contextmanager
-def naming_address(host: str, port: int) -> Iterator[None]:
+def name_address_in_errors(host: str, port: int) -> Iterator[None]:
     """Say where one can't listen: the system's own message lacks it."""
     try:
         yield
@@ -150,7 +150,7 @@ def claim_unix_socket(host: str) -> None:
     Raises:
         OSError: a process listens there, another file is in the way, or the folder is missing.
     """
-    path = Path(host.removeprefix(UNIX))
+    path = Path(host.removeprefix(UNIX_SCHEME))
     if not path.parent.is_dir():
         raise OSError(f"can't listen on {host}: the folder {path.parent} does not exist")
     try:
@@ -172,4 +172,4 @@ def claim_unix_socket(host: str) -> None:
 
 def open_unix_socket_to_group(host: str) -> None:
     """Let the owner and the group of a socket file connect, and nobody else; its folder may allow less."""
-    Path(host.removeprefix(UNIX)).chmod(_UNIX_MODE)
+    Path(host.removeprefix(UNIX_SCHEME)).chmod(_UNIX_MODE)

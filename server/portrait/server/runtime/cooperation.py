@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 STEP_SECONDS = 0.005
 """Steps go on for so long before other work has its turn."""
-GROUP = 8
+GROUP_SIZE = 8
 """Parts of one call that are under way together: enough for a batch, few enough to leave room for other calls."""
 
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="long-work")
@@ -42,7 +42,7 @@ def _advance(work: Generator[None, None, R]) -> list[R]:
             return []
 
 
-async def run_in_groups(work: Callable[[T], Awaitable[R]], items: Sequence[T], together: int = GROUP) -> list[R]:
+async def run_in_groups(work: Callable[[T], Awaitable[R]], items: Sequence[T], together: int = GROUP_SIZE) -> list[R]:
     """Run the same work for each of some items, so many of them together; returns the results in their order."""
     results: list[R] = []
     for begin in range(0, len(items), together):

@@ -22,7 +22,7 @@ def is_service_link(name: str, value: object) -> bool:
     return name.lower().endswith("port") and isinstance(value, str) and bool(_LINK_VALUE.fullmatch(value.strip()))
 
 
-def variable_of(setting: str, environment: Mapping[str, str]) -> str | None:
+def find_variable(setting: str, environment: Mapping[str, str]) -> str | None:
     """Name of the variable that sets a setting, as it is written; None if none does."""
     wanted = (PREFIX + setting).lower()
     return next((name for name in environment if name.lower() == wanted and environment[name]), None)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from portrait.server.runtime.environment import is_service_link, variable_of
+from portrait.server.runtime.environment import find_variable, is_service_link
 
 _SECRET = {"tls_key"}
 """A setting that the content of a key may have been put in: its value is not shown."""
@@ -51,11 +51,11 @@ class SettingSources:
         return f"{self._source(name, problem['input'])}: {message}"
 
     def _is_set(self, name: str) -> bool:
-        return name in self._options or bool(variable_of(name, self._environment)) or name in self._lines()
+        return name in self._options or bool(find_variable(name, self._environment)) or name in self._lines()
 
     def _source(self, name: str, value: object = None) -> str:
         """A setting as its user wrote it."""
-        variable = variable_of(name, self._environment)
+        variable = find_variable(name, self._environment)
         if name in self._options:
             return f"--{name.replace('_', '-')} {_shown(name, self._options[name])}"
         if variable and not is_service_link(name, self._environment[variable]):
@@ -64,7 +64,7 @@ class SettingSources:
 
     def _file(self) -> str:
         """The settings file as its user wrote it."""
-        variable = variable_of("settings_file", self._environment)
+        variable = find_variable("settings_file", self._environment)
         return str(self._options.get("settings_file") or (self._environment[variable] if variable else ""))
 
     def _lines(self) -> Mapping[str, Any]:

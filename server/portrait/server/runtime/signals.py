@@ -5,24 +5,24 @@ import signal
 from collections.abc import Callable
 
 
-def end_on_signals() -> None:
+def cancel_on_signals() -> None:
     """Until calls are served, a signal ends what is being started."""
     starting = asyncio.current_task()
     assert starting is not None
-    on_signals(starting.cancel)
+    handle_signals(starting.cancel)
 
 
-def on_signals(action: Callable[[], object]) -> None:
+def handle_signals(action: Callable[[], object]) -> None:
     """Have them do something else from now on."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, action)
 
 
-def ignore_hangups() -> None:
+def ignore_hangup() -> None:
     """Survive SIGHUP, which ends a process by default; processes that this one starts survive it too."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def on_hangup(action: Callable[[], object]) -> None:
+def handle_hangup(action: Callable[[], object]) -> None:
     """Do something at every SIGHUP from now on."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, action)

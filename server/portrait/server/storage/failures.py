@@ -28,20 +28,20 @@ _DISK = {"SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "S
 _log = structlog.get_logger(__name__)
 
 
-def name_of(error: sqlite3.Error) -> str:
+def error_name(error: sqlite3.Error) -> str:
     """SQLite's name of an error, for example `SQLITE_BUSY_SNAPSHOT`; empty if the error is Python's own."""
     return getattr(error, "sqlite_errorname", None) or ""
 
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Return True if the file is damaged."""
-    return _family(name_of(error)) in _DAMAGED
+    return _family(error_name(error)) in _DAMAGED
 
 
 def is_full(error: sqlite3.Error, path: Path) -> bool:
     """Return True if the disk of a state file is full, or a quota or size limit is reached."""
-    name = name_of(error)
-    if _family(name) == "SQLITE_IOERR" and (disk := _disk_of(path)) is not None:
+    name = error_name(error)
+    if _family(name) == "SQLITE_IOERR" and (disk := _stat_disk(path)) is not None:
         if disk.f_flag & os.ST_RDONLY:
             return False
         if disk.f_bavail * disk.f_frsize < _MIN_FREE_BYTES:
@@ -51,10 +51,10 @@ def is_full(error: sqlite3.Error, path: Path) -> bool:
 
 def is_locked(error: sqlite3.Error) -> bool:
     """Return True if another process has locked the file."""
-    return _family(name_of(error)) in _LOCKED
+    return _family(error_name(error)) in _LOCKED
 
 
-class Failures:
+class FailureTranslator:
     """Turns errors of SQLite into those that callers are told, counts and logs them.
 
     The log has SQLite's name of the error, which never holds a value.
@@ -72,30 +72,30 @@ class Failures:
         self._logged: dict[str, float] = {}
         self._unlogged: Counter[str] = Counter()
 
-    def typed(self, error: sqlite3.Error) -> Exception:
+    def to_typed_error(self, error: sqlite3.Error) -> Exception:
         """The error that callers are told; the error itself if it is a fault of ours."""
-        told = self._told(error)
+        told = self._translate(error)
         if isinstance(told, PortraitError):
-            self._note(name_of(error))
+            self._count_and_log(error_name(error))
         return told
 
-    def _told(self, error: sqlite3.Error) -> Exception:
+    def _translate(self, error: sqlite3.Error) -> Exception:
         if is_locked(error):
             return Unavailable(
                 "the state file is locked by another process", LOCKED_RETRY_SECONDS, ErrorReason.STATE_LOCKED
             )
         if is_damage(error):
-            self.fault = name_of(error)
-            return damaged(self.fault)
+            self.fault = error_name(error)
+            return damaged_error(self.fault)
         if is_full(error, self._path):
             return DiskFull("the disk of the state file is full", DISK_RETRY_SECONDS)
-        if _family(name_of(error)) in _DISK:
+        if _family(error_name(error)) in _DISK:
             return Unavailable(
-                f"the state file can't be used ({name_of(error)})", DISK_RETRY_SECONDS, ErrorReason.STATE_UNUSABLE
+                f"the state file can't be used ({error_name(error)})", DISK_RETRY_SECONDS, ErrorReason.STATE_UNUSABLE
             )
         return error
 
-    def _note(self, name: str) -> None:
+    def _count_and_log(self, name: str) -> None:
         self.counts[name] += 1
         self._unlogged[name] += 1
         now = time.monotonic()
@@ -104,7 +104,7 @@ class Failures:
             _log.error("storage_failure", sqlite_errorname=name, failures=self._unlogged.pop(name))
 
 
-def damaged(name: str) -> StateDamaged:
+def damaged_error(name: str) -> StateDamaged:
     """Make the error of a damaged file.
 
     Args:
@@ -118,16 +118,16 @@ def _family(name: str) -> str:
     return "_".join(name.split("_")[:2])
 
 
-def _disk_of(path: Path) -> os.statvfs_result | None:
+def _stat_disk(path: Path) -> os.statvfs_result | None:
     try:
         return os.statvfs(path.parent)
     except OSError:
         return None
 
 
-def describe(error: sqlite3.Error, path: Path) -> str:
+def describe_error(error: sqlite3.Error, path: Path) -> str:
     """Why a state file can't be opened, for whoever starts the gateway."""
-    name = name_of(error)
+    name = error_name(error)
     if is_locked(error):
         return f"{path} is locked by another process ({name})"
     if name == "SQLITE_NOTADB":
@@ -138,7 +138,7 @@ def describe(error: sqlite3.Error, path: Path) -> str:
         return f"{path} can't be opened: its disk is full ({name})"
     if path.is_dir():
         return f"{path} can't be opened: it is a folder ({name})"
-    disk = _disk_of(path)
+    disk = _stat_disk(path)
     if _family(name) == "SQLITE_READONLY" or (disk is not None and disk.f_flag & os.ST_RDONLY):
         return f"{path} can't be written: it is read-only ({name})"
     return f"{path} can't be opened: {error}" + (f" ({name})" if name else "")

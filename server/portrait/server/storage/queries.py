@@ -11,7 +11,7 @@ _SHOPPERS_AT_A_TIME = 5_000
 """Shoppers of one query; between two queries other callers read."""
 
 
-def listed(query: str, values: Sequence[T], place: str = "?") -> tuple[str, list[T]]:
+def expand_placeholders(query: str, values: Sequence[T], place: str = "?") -> tuple[str, list[T]]:
     """A query with a place for each of some values in its list, and the values.
 
     Lists are filled up to a power of two with their last value: SQLite's statements are kept by their text.
@@ -25,7 +25,7 @@ def listed(query: str, values: Sequence[T], place: str = "?") -> tuple[str, list
     return query.format(", ".join([place] * places)), [*values, *[values[-1]] * (places - len(values))]
 
 
-def parts(shopper_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def split_ids(shopper_ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """A list of any length, in parts."""
     for first in range(0, len(shopper_ids), _SHOPPERS_AT_A_TIME):
         yield shopper_ids[first : first + _SHOPPERS_AT_A_TIME]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from portrait.server.storage.failures import Failures, is_locked
+from portrait.server.storage.failures import FailureTranslator, is_locked
 
 R = TypeVar("R")
 
@@ -25,12 +25,12 @@ class Reader:
         failures: types what goes wrong.
     """
 
-    def __init__(self, connection: sqlite3.Connection, failures: Failures) -> None:
+    def __init__(self, connection: sqlite3.Connection, failures: FailureTranslator) -> None:
         self._connection = connection
         self._failures = failures
         self._thread = ThreadPoolExecutor(1, "state reader")
 
-    async def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+    async def fetch_rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """All rows of a query.
 
         Raises:
@@ -39,7 +39,7 @@ class Reader:
         """
         return await self._run(lambda: self._connection.execute(statement, values).fetchall())
 
-    async def stream(self, statement: str) -> AsyncIterator[Any]:
+    async def stream_rows(self, statement: str) -> AsyncIterator[Any]:
         """The rows of a query, one after the other.
 
         Raises:
@@ -60,7 +60,7 @@ class Reader:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, _retry_locked, work, until)
         except sqlite3.Error as error:
-            raise self._failures.typed(error) from error
+            raise self._failures.to_typed_error(error) from error
 
 
 def _retry_locked(work: Callable[[], R], until: float) -> R:

@@ -16,14 +16,13 @@ from portrait.features.events import Event
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError
-from portrait.server.storage import forgetting
-from portrait.server.storage.arrivals import Arrivals
-from portrait.server.storage.failures import Failures, describe
+from portrait.server.storage import deletion
+from portrait.server.storage.disk_reserve import DiskReserve
+from portrait.server.storage.event_writes import LAST_ARRIVAL, event_rows, record
+from portrait.server.storage.failures import FailureTranslator, describe_error
 from portrait.server.storage.private_files import make_private_file, tighten_files
-from portrait.server.storage.queries import listed, parts
+from portrait.server.storage.queries import expand_placeholders, split_ids
 from portrait.server.storage.reader import Reader
-from portrait.server.storage.recording import LAST_ARRIVAL, event_rows, record
-from portrait.server.storage.reserve import Reserve
 from portrait.server.storage.rows import (
     CONSENT_COLUMNS,
     EVENT_COLUMNS,
@@ -34,6 +33,7 @@ from portrait.server.storage.rows import (
     item_json,
 )
 from portrait.server.storage.schema import connect, prepare
+from portrait.server.storage.shopper_versions import ShopperVersions
 from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
@@ -110,15 +110,15 @@ class SqliteStore:
         path: Path,
         writing: sqlite3.Connection,
         reading: sqlite3.Connection,
-        arrivals: Arrivals,
-        failures: Failures,
+        arrivals: ShopperVersions,
+        failures: FailureTranslator,
     ) -> None:
         self._path = path
         self._failures = failures
-        self._reserve = Reserve(path)
+        self._reserve = DiskReserve(path)
         self._writer = Writer(writing, failures)
         self._reader = Reader(reading, failures)
-        self._arrivals = arrivals
+        self._versions = arrivals
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
 
@@ -130,7 +130,7 @@ class SqliteStore:
     async def check(self) -> None:
         """Read the whole file for damage."""
         try:
-            [[found]] = await self._reader.rows("PRAGMA quick_check(1)")
+            [[found]] = await self._reader.fetch_rows("PRAGMA quick_check(1)")
         except PortraitError as error:
             raise StoreError(f"{self._path}: {error}") from error
         if found != "ok":
@@ -143,17 +143,17 @@ class SqliteStore:
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
         """Remove all that is known of a shopper."""
         try:
-            forgotten = await self._write(forgetting.forget, shopper_id, now)
+            forgotten = await self._write(deletion.forget_shopper, shopper_id, now)
         except DiskFull:
-            _log.warning("forgetting_on_full_disk")
-            in_steps = partial(forgetting.forget_on_full_disk, reserve=self._reserve, shopper_id=shopper_id, now=now)
-            forgotten = await self._writer.alone(in_steps)
+            _log.warning("deletion_on_full_disk")
+            in_steps = partial(deletion.forget_on_full_disk, reserve=self._reserve, shopper_id=shopper_id, now=now)
+            forgotten = await self._writer.run_alone(in_steps)
         await self._return_space()
         return forgotten
 
     async def last_forgotten(self) -> int:
         """The number of the last time that a shopper was forgotten."""
-        [[last]] = await self._reader.rows(_LAST_FORGOTTEN)
+        [[last]] = await self._reader.fetch_rows(_LAST_FORGOTTEN)
         return int(last)
 
     async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
@@ -161,21 +161,21 @@ class SqliteStore:
         if await self.last_forgotten() <= after:
             return set()
         found: set[str] = set()
-        for part in parts(shopper_ids):
+        for part in split_ids(shopper_ids):
             hashes = {shopper_sha256(shopper_id): shopper_id for shopper_id in part}
-            query, values = listed(_FORGOTTEN_AFTER, [*hashes])
-            rows = await self._reader.rows(query, (after, *values))
+            query, values = expand_placeholders(_FORGOTTEN_AFTER, [*hashes])
+            rows = await self._reader.fetch_rows(query, (after, *values))
             found.update(hashes[each] for (each,) in rows)
         return found
 
     async def tombstones(self) -> list[Tombstone]:
         """All shoppers who were forgotten."""
-        rows = await self._reader.rows(_TOMBSTONES)
+        rows = await self._reader.fetch_rows(_TOMBSTONES)
         return [Tombstone(hashed, moment(forgotten_at)) for hashed, forgotten_at in rows]
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
-        rows = list(await self._reader.rows(_HISTORY, (shopper_id, microseconds(as_of), limit)))
+        rows = list(await self._reader.fetch_rows(_HISTORY, (shopper_id, microseconds(as_of), limit)))
         rows.reverse()
         events: list[Event] = []
         for begin in range(0, len(rows), _ROWS_AT_A_TIME):
@@ -189,24 +189,24 @@ class SqliteStore:
         if not shopper_ids:
             return {}
         query = _COUNT_EVENTS.format(", ".join(["(?)"] * len(shopper_ids)))
-        rows = await self._reader.rows(query, (*shopper_ids, microseconds(as_of), limit))
+        rows = await self._reader.fetch_rows(query, (*shopper_ids, microseconds(as_of), limit))
         return {shopper_id: count for shopper_id, count in rows}
 
     def version(self, shopper_id: str) -> Hashable:
         """Another value after everything that is recorded of the shopper."""
-        return self._arrivals.version(shopper_id)
+        return self._versions.version(shopper_id)
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
         """The next shoppers in the order of their ids."""
-        return [shopper_id for (shopper_id,) in await self._reader.rows(_SHOPPERS, (after, limit))]
+        return [shopper_id for (shopper_id,) in await self._reader.fetch_rows(_SHOPPERS, (after, limit))]
 
     async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
         """The shoppers of some events."""
-        return [shopper_id for (shopper_id,) in await self._reader.rows(_SHOPPERS_OF, (after, last))]
+        return [shopper_id for (shopper_id,) in await self._reader.fetch_rows(_SHOPPERS_OF, (after, last))]
 
     async def last_arrival(self) -> int:
         """The number of the last event of all to arrive."""
-        [[last]] = await self._reader.rows(LAST_ARRIVAL)
+        [[last]] = await self._reader.fetch_rows(LAST_ARRIVAL)
         return int(last)
 
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
@@ -216,12 +216,12 @@ class SqliteStore:
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
         """Return the decision of a shopper on each purpose."""
-        rows = await self._reader.rows(_CONSENTS, (shopper_id,))
+        rows = await self._reader.fetch_rows(_CONSENTS, (shopper_id,))
         return {Purpose(purpose): bool(granted) for purpose, granted in rows}
 
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
         """The last of all that a shopper said, in the order of its arrival."""
-        rows = await self._reader.rows(_CONSENT_RECORDS, (shopper_id, limit))
+        rows = await self._reader.fetch_rows(_CONSENT_RECORDS, (shopper_id, limit))
         return [consent_of(row) for row in reversed(rows)]
 
     async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
@@ -238,7 +238,9 @@ class SqliteStore:
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
         """Return the demographics that a shopper declared."""
-        for age_band, gender, region, declared_at, source in await self._reader.rows(_DEMOGRAPHICS, (shopper_id,)):
+        for age_band, gender, region, declared_at, source in await self._reader.fetch_rows(
+            _DEMOGRAPHICS, (shopper_id,)
+        ):
             return Demographics(age_band, gender, region, moment(declared_at), source)
         return None
 
@@ -256,12 +258,12 @@ class SqliteStore:
 
     async def item_changes(self) -> AsyncIterator[ItemChange]:
         """The last change of every item that was ever changed."""
-        async for row in self._reader.stream(_CHANGES):
+        async for row in self._reader.stream_rows(_CHANGES):
             yield change_of(row)
 
     async def last_item_change(self) -> int:
         """The number of the last change of all; 0 if there was none."""
-        [[last]] = await self._reader.rows(_LAST_CHANGE)
+        [[last]] = await self._reader.fetch_rows(_LAST_CHANGE)
         return int(last)
 
     async def remote_item_changes(self, after: int) -> tuple[int, list[ItemChange]]:
@@ -269,14 +271,14 @@ class SqliteStore:
         last = await self.last_item_change()
         if last <= after:
             return after, []
-        rows = await self._reader.rows(_CHANGES_OF_OTHERS, (after, last, self._name))
+        rows = await self._reader.fetch_rows(_CHANGES_OF_OTHERS, (after, last, self._name))
         return last, [change_of(row) for row in rows]
 
     async def close(self) -> None:
         """Wait for what is being written, then close the file."""
         await self._writer.close()
         await self._reader.close()
-        self._arrivals.close()
+        self._versions.close()
 
     async def _write(self, work: Callable[..., R], *values: object, rows: int = 1, since: float | None = None) -> R:
         """Do something of its own in a transaction."""
@@ -292,21 +294,21 @@ class SqliteStore:
         What fails here the next call makes good.
         """
         with contextlib.suppress(PortraitError):
-            if not await self._writer.alone(forgetting.rewrite):
+            if not await self._writer.run_alone(deletion.rewrite_file):
                 for _ in range(_MAX_VACUUM_STEPS):
-                    if not await self._writer.alone(forgetting.return_pages):
+                    if not await self._writer.run_alone(deletion.return_pages):
                         break
         with contextlib.suppress(PortraitError):
-            await self._writer.alone(forgetting.truncate_log)
+            await self._writer.run_alone(deletion.truncate_log)
         await asyncio.to_thread(self._reserve.fill)
 
     async def _of_many(
         self, query: str, before: tuple[Any, ...], shopper_ids: Sequence[str]
     ) -> AsyncIterator[Iterable[Any]]:
         """Rows of a query with a list of shoppers, whose number it does not limit, in parts."""
-        for part in parts(shopper_ids):
-            statement, values = listed(query, part)
-            yield await self._reader.rows(statement, (*before, *values))
+        for part in split_ids(shopper_ids):
+            statement, values = expand_placeholders(query, part)
+            yield await self._reader.fetch_rows(statement, (*before, *values))
 
 
 def _record_consents(connection: sqlite3.Connection, shopper_id: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -322,15 +324,15 @@ async def open_store(path: Path) -> SqliteStore:
         StoreError: the file can't be used: it is locked, damaged, no store, or one that a later version of Portrait
             wrote; or its disk is full.
     """
-    failures = Failures(path)
+    failures = FailureTranslator(path)
     connections = await asyncio.to_thread(_open, path)
     writing, reading, watching = connections
     try:
-        return SqliteStore(path, writing, reading, Arrivals(watching, failures), failures)
+        return SqliteStore(path, writing, reading, ShopperVersions(watching, failures), failures)
     except sqlite3.Error as error:
         for connection in connections:
             connection.close()
-        raise StoreError(describe(error, path)) from error
+        raise StoreError(describe_error(error, path)) from error
 
 
 def _open(path: Path) -> list[sqlite3.Connection]:
@@ -344,11 +346,11 @@ def _open(path: Path) -> list[sqlite3.Connection]:
             tighten_files(path)  # not before it is known to be ours
             for connection in connections:
                 connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_POLL_SECONDS)}")
-            Reserve(path).fill()
+            DiskReserve(path).fill()
         except OSError as error:
             raise StoreError(f"{path} can't be opened: {error.strerror}") from error
         except sqlite3.Error as error:
-            raise StoreError(describe(error, path)) from error
+            raise StoreError(describe_error(error, path)) from error
         opened.pop_all()
     return connections
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from portrait.server.storage.failures import Failures, damaged, is_locked
+from portrait.server.storage.failures import FailureTranslator, damaged_error, is_locked
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -49,7 +49,7 @@ class Writer:
         failures: types what goes wrong.
     """
 
-    def __init__(self, connection: sqlite3.Connection, failures: Failures) -> None:
+    def __init__(self, connection: sqlite3.Connection, failures: FailureTranslator) -> None:
         self._connection = connection
         self._failures = failures
         self._loop = asyncio.get_running_loop()
@@ -82,37 +82,37 @@ class Writer:
             DiskFull: there is no room.
             StateDamaged: the file is damaged; nothing is written any more.
         """
-        return await self._ask(work, argument, rows, since)
+        return await self._enqueue(work, argument, rows, since)
 
-    async def alone(self, work: Callable[[sqlite3.Connection], R]) -> R:
+    async def run_alone(self, work: Callable[[sqlite3.Connection], R]) -> R:
         """Run by itself, outside of any transaction.
 
         Raises:
             PortraitError: as `write`.
         """
-        return await self._ask(_Alone(work), None, _MAX_GROUP_ROWS, None)
+        return await self._enqueue(_ExclusiveJob(work), None, _MAX_GROUP_ROWS, None)
 
     async def close(self) -> None:
         """Write what waits, then close the connection."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _ask(self, work: Callable[..., Any], argument: Any, rows: int, since: float | None) -> Any:
+    async def _enqueue(self, work: Callable[..., Any], argument: Any, rows: int, since: float | None) -> Any:
         if self._failures.fault is not None:
-            raise damaged(self._failures.fault)
+            raise damaged_error(self._failures.fault)
         job = _Job(work, argument, rows, self._loop.create_future(), time.monotonic() if since is None else since)
         self._queue.put(job)
         try:
             return await job.answer
         except sqlite3.Error as error:
-            raise self._failures.typed(error) from error
+            raise self._failures.to_typed_error(error) from error
 
     def _run(self) -> None:
-        while group := self._take():
-            self._serve(group)
+        while group := self._take_group():
+            self._run_group(group)
         self._connection.close()
 
-    def _take(self) -> list[_Job]:
+    def _take_group(self) -> list[_Job]:
         """All that waits, up to a bound; empty when there will be no more."""
         first = self._next or self._queue.get()
         self._next = None
@@ -127,19 +127,19 @@ class Writer:
             if following is None:
                 self._queue.put(None)  # for the next time
                 break
-            if isinstance(following.work, _Alone):
+            if isinstance(following.work, _ExclusiveJob):
                 self._next = following
                 break
             group.append(following)
             rows += following.rows
         return group
 
-    def _serve(self, group: list[_Job]) -> None:
-        if isinstance(group[0].work, _Alone):
-            self._answer([self._served_alone(group[0])])
+    def _run_group(self, group: list[_Job]) -> None:
+        if isinstance(group[0].work, _ExclusiveJob):
+            self._resolve([self._run_job_alone(group[0])])
             return
         try:
-            group = self._begin(group)
+            group = self._begin_transaction(group)
             if not group:
                 return
             results = self._results(group)
@@ -147,14 +147,14 @@ class Writer:
         except Exception as error:
             self._roll_back()
             if len(group) == 1:
-                self._answer([(group[0], None, error)])
+                self._resolve([(group[0], None, error)])
                 return
             for job in group:
-                self._serve([job])
+                self._run_group([job])
             return
-        self._answer([(job, result, None) for job, result in zip(group, results, strict=True)])
+        self._resolve([(job, result, None) for job, result in zip(group, results, strict=True)])
 
-    def _begin(self, group: list[_Job]) -> list[_Job]:
+    def _begin_transaction(self, group: list[_Job]) -> list[_Job]:
         """Begin a transaction; returns those of a group who have waited for it."""
         while group := [job for job in group if not job.answer.cancelled()]:
             try:
@@ -163,7 +163,7 @@ class Writer:
                 if not is_locked(error):
                     raise
                 latest = time.monotonic() - LOCK_SECONDS
-                self._answer([(job, None, error) for job in group if job.since <= latest])
+                self._resolve([(job, None, error) for job in group if job.since <= latest])
                 group = [job for job in group if job.since > latest]
             else:
                 break
@@ -176,7 +176,7 @@ class Writer:
             results += work(self._connection, [job.argument for job in jobs])
         return results
 
-    def _served_alone(self, job: _Job) -> _Outcome:
+    def _run_job_alone(self, job: _Job) -> _Outcome:
         try:
             return job, *job.work(self._connection, []), None
         except Exception as error:
@@ -189,13 +189,13 @@ class Writer:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
-    def _answer(self, outcomes: Sequence[_Outcome]) -> None:
+    def _resolve(self, outcomes: Sequence[_Outcome]) -> None:
         if outcomes:
             with contextlib.suppress(RuntimeError):  # the event loop is gone, and all callers with it
                 self._loop.call_soon_threadsafe(_settle, outcomes)
 
 
-class _Alone:
+class _ExclusiveJob:
     """Work that begins and ends its transactions by itself."""
 
     def __init__(self, work: Callable[[sqlite3.Connection], Any]) -> None:

@@ -16,7 +16,7 @@ from portrait.export.precision import Precision
 from portrait.export.release import make
 from portrait.server.engine import Engine
 from portrait.server.triton import EmbeddedTriton
-from portrait.training.metrics import interval
+from portrait.training.metrics import bootstrap_interval
 from portrait.training.run.run import TrainedRun
 
 SHOPPERS = 24
@@ -67,7 +67,7 @@ async def _explain(repository: Path, cases: list[Case]) -> list[Found]:
 @pytest.mark.parametrize("way", ["random", "latest", "nearest"])
 def test_without_what_is_cited_a_score_falls_further(found: list[Found], size: int, way: str) -> None:
     drops = [one.lost.by_size[size] for one in found]
-    assert interval(np.array([drop["cited"] - drop[way] for drop in drops]))[0] > 0.0
+    assert bootstrap_interval(np.array([drop["cited"] - drop[way] for drop in drops]))[0] > 0.0
 
 
 def test_a_model_is_explained_as_before(found: list[Found]) -> None:
@@ -78,4 +78,4 @@ def test_a_model_is_explained_as_before(found: list[Found]) -> None:
 def test_a_model_that_has_learnt_nothing_is_explained_otherwise(found: list[Found]) -> None:
     assert np.mean([one.with_shuffled.events for one in found]) < 0.6
     lost = np.array([one.with_itself.cited - one.with_shuffled.cited for one in found])
-    assert interval(lost)[0] > 0.0
+    assert bootstrap_interval(lost)[0] > 0.0

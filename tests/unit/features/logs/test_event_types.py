@@ -5,7 +5,7 @@ import pytest
 
 from portrait.features.events import EventType
 from portrait.features.logs.event_types import EVENT_TYPE_NAMES, normalise_type_name, read_event_type, read_signs
-from portrait.training.prepare.signs import type_name
+from portrait.training.prepare.signs import normalised_type_sql
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_no_type_is_none(name: str) -> None:
     "name", [*EVENT_TYPE_NAMES, "A b\u00a0\u200bC_d.e:f/g-h\u2028i\x7fj\u0085k", "VİEW", "KÄSE", "", "\ufeff a\x1c"]
 )
 def test_the_pattern_for_sql_skips_what_python_skips(name: str) -> None:
-    assert duckdb.execute(f"SELECT {type_name('$1')}", [name]).fetchone() == (normalise_type_name(name),)
+    assert duckdb.execute(f"SELECT {normalised_type_sql('$1')}", [name]).fetchone() == (normalise_type_name(name),)
 
 
 @pytest.mark.parametrize(

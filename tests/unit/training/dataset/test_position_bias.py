@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support import tiny_data
 
-from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
-from portrait.training.dataset.position_bias import HIGHEST_WEIGHT, event_weights, severity
+from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
+from portrait.training.dataset.position_bias import MAX_WEIGHT, estimate_severity, inverse_propensity_weights
 from portrait.training.settings import TrainSettings
 
 ITEMS = 6
@@ -39,7 +39,7 @@ def _clicks(
 @pytest.mark.parametrize("truth", [0.0, 0.5, 1.0, 1.5])
 def test_the_bias_of_shuffled_results_is_found(truth: float) -> None:
     query, item, position, _ = _clicks(truth, queries=40, searches=2000, noise=None, seed=1)
-    assert severity(query, item, position) == pytest.approx(truth, abs=0.1)
+    assert estimate_severity(query, item, position) == pytest.approx(truth, abs=0.1)
 
 
 @given(
@@ -50,7 +50,7 @@ def test_the_bias_of_shuffled_results_is_found(truth: float) -> None:
 )
 def test_the_bias_is_not_overstated(truth: float, searches: int, noise: float | None, seed: int) -> None:
     query, item, position, _ = _clicks(truth, queries=40, searches=searches, noise=noise, seed=seed)
-    assert 0.0 <= severity(query, item, position) <= truth + 0.35
+    assert 0.0 <= estimate_severity(query, item, position) <= truth + 0.35
 
 
 def _searched(corpus: Corpus, query: NDArray[np.int64], item: NDArray[np.int64], position: NDArray[np.int64]) -> Corpus:
@@ -68,13 +68,15 @@ def _searched(corpus: Corpus, query: NDArray[np.int64], item: NDArray[np.int64],
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return load(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=5, events=12))
+    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=5, events=12))
 
 
 def test_weighted_clicks_are_shared_by_relevance(corpus: Corpus) -> None:
     query, item, position, relevance = _clicks(1.0, queries=40, searches=2000, noise=0.8, seed=2)
     searched = _searched(corpus, query, item, position)
-    weights = event_weights(searched, np.ones(len(searched.event_item), dtype=bool), SETTINGS)[len(query) :]
+    weights = inverse_propensity_weights(searched, np.ones(len(searched.event_item), dtype=bool), SETTINGS)[
+        len(query) :
+    ]
     wanted = relevance / relevance.sum(1, keepdims=True)
 
     def distance(weight: NDArray[np.float64]) -> float:
@@ -89,22 +91,22 @@ def test_weights_are_bounded_and_have_mean_one_over_what_is_learnt(corpus: Corpu
     query, item, position, _ = _clicks(2.0, queries=40, searches=500, noise=None, seed=3)
     searched = _searched(corpus, query, item, position)
     learnt = np.arange(len(searched.event_item)) % 2 == 0
-    weights = event_weights(searched, learnt, SETTINGS)
+    weights = inverse_propensity_weights(searched, learnt, SETTINGS)
     searches, clicks = weights[: len(query)], weights[len(query) :]
     assert (searches == 1.0).all()
     assert clicks[learnt[len(query) :]].mean() == pytest.approx(1.0, abs=1e-4)
-    assert 1.0 < clicks.max() / clicks.min() <= HIGHEST_WEIGHT + 1e-4
+    assert 1.0 < clicks.max() / clicks.min() <= MAX_WEIGHT + 1e-4
     for near, far in zip(range(1, ITEMS), range(2, ITEMS + 1), strict=True):
         assert clicks[position == near].max() <= clicks[position == far].min()
-    assert (event_weights(searched, learnt, replace(SETTINGS, position_bias=False)) == 1.0).all()
+    assert (inverse_propensity_weights(searched, learnt, replace(SETTINGS, position_bias=False)) == 1.0).all()
 
 
 def test_a_log_without_positions_is_weighted_by_exactly_one(tmp_path: Path) -> None:
     folder = tiny_data.write(tmp_path, shoppers=20)
     events = pl.read_parquet(folder / "events.parquet")
     events.with_columns(pl.lit(None, dtype=pl.Int32).alias("position")).write_parquet(folder / "events.parquet")
-    unplaced = load(folder)
-    weights = event_weights(unplaced, np.ones(len(unplaced.event_item), dtype=bool), SETTINGS)
+    unplaced = load_corpus(folder)
+    weights = inverse_propensity_weights(unplaced, np.ones(len(unplaced.event_item), dtype=bool), SETTINGS)
     assert weights.dtype == np.float32
     assert (weights == 1.0).all()
 
@@ -113,7 +115,7 @@ def test_what_training_may_not_learn_from_tells_nothing_of_the_bias(corpus: Corp
     query, item, position, _ = _clicks(1.0, queries=20, searches=500, noise=None, seed=4)
     learnt = np.ones(2 * len(query), dtype=bool)
     learnt[len(query) + len(query) // 2 :] = False
-    before = event_weights(_searched(corpus, query, item, position), learnt, SETTINGS)
+    before = inverse_propensity_weights(_searched(corpus, query, item, position), learnt, SETTINGS)
     moved = np.where(learnt[len(query) :], position, 1)
-    after = event_weights(_searched(corpus, query, item, moved), learnt, SETTINGS)
+    after = inverse_propensity_weights(_searched(corpus, query, item, moved), learnt, SETTINGS)
     np.testing.assert_array_equal(before[learnt], after[learnt])

@@ -24,7 +24,7 @@ from transformers import (
 )  # fmt: skip
 
 from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
-from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import Preset
 from portrait.training.errors import TrainingError
@@ -82,7 +82,7 @@ def test_of_a_decoder_the_last_token_stands_for_the_text(config: PreTrainedConfi
 
 
 def test_a_tokenizer_without_padding_or_added_tokens_ends_texts(tmp_path: Path) -> None:
-    tokenizer = base_tokenizer(str(tiny_data.write_gpt(tmp_path / "gpt")))
+    tokenizer = load_tokenizer(str(tiny_data.write_gpt(tmp_path / "gpt")))
     end = tiny_data.VOCABULARY["[SEP]"]
     rows = tokenizer.encode(["red lamps", "", "red " * 200])
     assert rows[0] == [tiny_data.VOCABULARY["red"], tiny_data.VOCABULARY["lamps"], end]
@@ -101,14 +101,14 @@ def test_a_tokenizer_that_can_t_stand_for_an_empty_text_is_refused(tmp_path: Pat
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, unk_token="[UNK]").save_pretrained(folder)
     with pytest.raises(TrainingError, match="none that ends one"):
-        base_tokenizer(str(folder))
+        load_tokenizer(str(folder))
 
 
 def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
     from transformers import T5Config
 
     config = T5Config(vocab_size=WORDS, d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2)
-    with pytest.raises(TrainingError, match="reads no texts of 64 tokens by itself"):
+    with pytest.raises(TrainingError, match="can't encode texts of 64 tokens"):
         _encoder(config, tmp_path)
 
 
@@ -201,7 +201,7 @@ def test_a_broken_base_model_is_told_in_a_line(
     spoil(folder)
     capfd.readouterr()
     with pytest.raises(TrainingError) as error:
-        runs.train(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, base_model=str(folder), dimension=16))
+        runs.train_run(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, base_model=str(folder), dimension=16))
     assert told in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
@@ -218,7 +218,7 @@ def test_a_tokenizer_that_knows_no_word_of_the_data_is_refused(tmp_path: Path) -
     }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     with pytest.raises(TrainingError, match="knows none of the words"):
-        runs.train(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, base_model=str(folder), dimension=16))
+        runs.train_run(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, base_model=str(folder), dimension=16))
     assert not (tmp_path / "run").exists()
 
 
@@ -237,7 +237,7 @@ def test_a_name_that_can_t_be_fetched_is_told_at_once(
         return send(self, request, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(client, "send", count)
-    for load in (base_tokenizer, lambda name: TextEncoder(name, 16)):
+    for load in (load_tokenizer, lambda name: TextEncoder(name, 16)):
         with pytest.raises(TrainingError) as error:
             load(name)
         assert repr(name) in str(error.value)

@@ -13,11 +13,11 @@ from support import tiny_data
 from typer.testing import CliRunner
 
 from portrait.training import commands
-from portrait.training.dataset.corpus import Corpus, load
+from portrait.training.dataset.corpus import Corpus, load_corpus
 from portrait.training.encoders import concept_erasure as conceal
-from portrait.training.encoders.concept_erasure import LEAST_SHOPPERS, UNDECLARED
-from portrait.training.encoders.subspaces import unit
-from portrait.training.enums import Attribute, Preset
+from portrait.training.encoders.concept_erasure import MIN_SHOPPERS, UNDECLARED
+from portrait.training.encoders.subspaces import normalise_subspaces
+from portrait.training.enums import Demographic, Preset
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
 
@@ -28,7 +28,7 @@ def _profiles(shoppers: int, dimension: int, towers: int, kinds: list[int], seed
     values = np.stack([random.integers(0, kind, shoppers) for kind in kinds])
     told = [2.0 * random.normal(size=(kind, dimension))[row] for kind, row in zip(kinds, values, strict=True)]
     mixed = random.normal(size=(shoppers, dimension)) @ random.normal(size=(dimension, dimension)) / dimension**0.5
-    profiles = unit(torch.from_numpy(mixed + np.sum(told, 0) + random.normal(size=dimension)), towers)
+    profiles = normalise_subspaces(torch.from_numpy(mixed + np.sum(told, 0) + random.normal(size=dimension)), towers)
     values[random.random(values.shape) < 0.1] = UNDECLARED
     return profiles.float().numpy(), values
 
@@ -55,7 +55,7 @@ def _least_squares_accuracy(profiles: np.ndarray, row: np.ndarray) -> tuple[floa
 @settings(max_examples=20, deadline=None)
 def test_all_values_have_one_mean_and_towers_one_length(towers: int, kinds: list[int], seed: int) -> None:
     profiles, values = _profiles(400, 24, towers, kinds, seed)
-    concealed = conceal.fit(profiles, values, towers)(torch.from_numpy(profiles)).numpy()
+    concealed = conceal.fit_eraser(profiles, values, towers)(torch.from_numpy(profiles)).numpy()
     assert _apart(profiles, values) > 0.05
     assert _apart(concealed, values) < 1e-3
     lengths = (concealed.reshape(len(concealed), towers, -1) ** 2).sum(-1)
@@ -64,7 +64,7 @@ def test_all_values_have_one_mean_and_towers_one_length(towers: int, kinds: list
 
 def test_a_linear_probe_falls_to_the_majority() -> None:
     profiles, values = _profiles(2000, 32, 1, [2, 5], seed=0)
-    concealed = conceal.fit(profiles, values, 1)(torch.from_numpy(profiles)).numpy()
+    concealed = conceal.fit_eraser(profiles, values, 1)(torch.from_numpy(profiles)).numpy()
     for row in values:
         before, _ = _least_squares_accuracy(profiles, row)
         after, majority = _least_squares_accuracy(concealed, row)
@@ -74,7 +74,7 @@ def test_a_linear_probe_falls_to_the_majority() -> None:
 
 def test_it_holds_for_shoppers_who_declared_nothing_and_leaves_the_rest_of_a_profile() -> None:
     profiles, values = _profiles(4000, 32, 1, [2], seed=1)
-    concealment = conceal.fit(profiles[:2000], values[:, :2000], 1)
+    concealment = conceal.fit_eraser(profiles[:2000], values[:, :2000], 1)
     others = concealment(torch.from_numpy(profiles[2000:])).numpy()
     assert _apart(others, values[:, 2000:]) < 0.1 * _apart(profiles[2000:], values[:, 2000:])
     # What differs from shopper to shopper within a value stays: neighbours stay neighbours.
@@ -86,19 +86,19 @@ def test_it_holds_for_shoppers_who_declared_nothing_and_leaves_the_rest_of_a_pro
 def test_more_values_than_dimensions_are_refused() -> None:
     profiles, values = _profiles(200, 8, 2, [2, 3], seed=2)
     with pytest.raises(TrainingError, match="5 declared values can't be concealed in towers of 4 dimensions"):
-        conceal.fit(profiles, values, 2)
+        conceal.fit_eraser(profiles, values, 2)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=2 * LEAST_SHOPPERS + 1, events=4)
+    folder = tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=2 * MIN_SHOPPERS + 1, events=4)
     rows = [
         {
             "shopper_id": f"s{row:03}",
             "gender": "ab"[row % 2],
-            "age_band": "old" if row < LEAST_SHOPPERS - 1 else "young",
+            "age_band": "old" if row < MIN_SHOPPERS - 1 else "young",
         }
-        for row in range(2 * LEAST_SHOPPERS)
+        for row in range(2 * MIN_SHOPPERS)
     ]
     pl.DataFrame(rows).sample(fraction=1.0, shuffle=True, seed=0).write_parquet(folder / "shoppers.parquet")
     return folder
@@ -106,30 +106,30 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def corpus(data: Path) -> Corpus:
-    return load(data)
+    return load_corpus(data)
 
 
 def test_declared_values_stand_beside_their_shoppers(data: Path, corpus: Corpus) -> None:
-    (gender,) = conceal.declared(data, corpus, (Attribute.GENDER,))
+    (gender,) = conceal.read_declared_values(data, corpus, (Demographic.GENDER,))
     for shopper, value in zip(corpus.shopper_ids, gender, strict=True):
         row = int(shopper[1:])
-        assert value == (row % 2 if row < 2 * LEAST_SHOPPERS else UNDECLARED)
+        assert value == (row % 2 if row < 2 * MIN_SHOPPERS else UNDECLARED)
 
 
 def test_a_value_that_few_declared_is_not_concealed(data: Path, corpus: Corpus) -> None:
-    with pytest.raises(TrainingError, match=rf"age_band .* by {LEAST_SHOPPERS} shoppers each, and .* holds 1 such"):
-        conceal.declared(data, corpus, (Attribute.GENDER, Attribute.AGE_BAND))
+    with pytest.raises(TrainingError, match=rf"age_band .* by {MIN_SHOPPERS} shoppers each, and .* holds 1 such"):
+        conceal.read_declared_values(data, corpus, (Demographic.GENDER, Demographic.AGE_BAND))
 
 
 def test_an_attribute_that_the_data_set_lacks_is_refused(data: Path, corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="does not say what shoppers declared"):
-        conceal.declared(data, corpus, (Attribute.REGION,))
+        conceal.read_declared_values(data, corpus, (Demographic.REGION,))
     with pytest.raises(TrainingError, match="does not say what shoppers declared"):
-        conceal.declared(tmp_path, corpus, (Attribute.GENDER,))
+        conceal.read_declared_values(tmp_path, corpus, (Demographic.GENDER,))
 
 
 def test_settings_keep_what_is_concealed(tmp_path: Path) -> None:
-    chosen = TrainSettings.of(Preset.QUICK, conceal=(Attribute.GENDER, Attribute.AGE_BAND))
+    chosen = TrainSettings.of(Preset.QUICK, conceal=(Demographic.GENDER, Demographic.AGE_BAND))
     chosen.write(tmp_path / "settings.json")
     assert TrainSettings.read(tmp_path / "settings.json") == chosen
     assert TrainSettings.choices(tmp_path / "settings.json")["conceal"] == chosen.conceal

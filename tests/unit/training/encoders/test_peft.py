@@ -12,29 +12,35 @@ from transformers import DistilBertConfig, RobertaConfig
 from portrait.export import parity
 from portrait.export.graphs import Graph, export
 from portrait.export.precision import Precision
-from portrait.training.encoders.peft import FIRST_RANK, RANK, merge, remains, tune
+from portrait.training.encoders.peft import (
+    ADALORA_INITIAL_RANK,
+    LORA_RANK,
+    apply_finetuning,
+    finetuning_after_merge,
+    merge_adapters,
+)
 from portrait.training.encoders.rank_budget import RankBudget
 from portrait.training.encoders.text_encoder import TextEncoder
-from portrait.training.enums import Preset, Tuning
+from portrait.training.enums import FineTuning, Preset
 from portrait.training.errors import TrainingError
-from portrait.training.settings import TEXT_LEARNING_RATES, TrainSettings
+from portrait.training.settings import BERT_LEARNING_RATES, TrainSettings
 
 DIMENSION = 16
 TRAINED = {
-    Tuning.FULL: r".*",
-    Tuning.LORA: r".*\.lora_[AB]\..*",
-    Tuning.ADALORA: r".*\.lora_[ABE]\..*",
-    Tuning.IA3: r".*\.ia3_l\..*",
-    Tuning.PREFIX: r"adapted\.prompt_encoder\..*",
-    Tuning.FROZEN: r"(?!)",
+    FineTuning.FULL: r".*",
+    FineTuning.LORA: r".*\.lora_[AB]\..*",
+    FineTuning.ADALORA: r".*\.lora_[ABE]\..*",
+    FineTuning.IA3: r".*\.ia3_l\..*",
+    FineTuning.PREFIX: r"adapted\.prompt_encoder\..*",
+    FineTuning.FROZEN: r"(?!)",
 }
 """Names of the parameters that train, all of which do."""
 EXPORTED = [
-    *(("bert", tuning) for tuning in Tuning),
-    *(("gpt", tuning) for tuning in (Tuning.LORA, Tuning.ADALORA, Tuning.IA3, Tuning.PREFIX)),
-    ("roberta", Tuning.PREFIX),
-    ("distilbert", Tuning.LORA),
-    ("distilbert", Tuning.ADALORA),
+    *(("bert", tuning) for tuning in FineTuning),
+    *(("gpt", tuning) for tuning in (FineTuning.LORA, FineTuning.ADALORA, FineTuning.IA3, FineTuning.PREFIX)),
+    ("roberta", FineTuning.PREFIX),
+    ("distilbert", FineTuning.LORA),
+    ("distilbert", FineTuning.ADALORA),
 ]
 
 
@@ -53,10 +59,10 @@ def base_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def _encoder(base_model: Path, tuning: Tuning, pretrained: bool = True) -> TextEncoder:
+def _encoder(base_model: Path, tuning: FineTuning, pretrained: bool = True) -> TextEncoder:
     torch.manual_seed(0)
     encoder = TextEncoder(str(base_model), DIMENSION, pretrained=pretrained)
-    encoder.bert = tune(encoder.bert, tuning)
+    encoder.bert = apply_finetuning(encoder.bert, tuning)
     return encoder.eval()
 
 
@@ -83,8 +89,8 @@ def _vectors(encoder: TextEncoder) -> np.ndarray:
         return encoder(*_texts(encoder)).numpy()
 
 
-@pytest.mark.parametrize("tuning", Tuning)
-def test_only_the_method_s_own_parameters_train(base_models: dict[str, Path], tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", FineTuning)
+def test_only_the_method_s_own_parameters_train(base_models: dict[str, Path], tuning: FineTuning) -> None:
     encoder = _encoder(base_models["bert"], tuning)
     before = {name: value.clone() for name, value in encoder.bert.state_dict().items()}
     _trained(encoder)
@@ -99,16 +105,16 @@ def test_only_the_method_s_own_parameters_train(base_models: dict[str, Path], tu
 
 @pytest.mark.parametrize(("base_model", "tuning"), EXPORTED)
 def test_what_is_exported_is_what_was_trained(
-    base_models: dict[str, Path], tmp_path: Path, base_model: str, tuning: Tuning
+    base_models: dict[str, Path], tmp_path: Path, base_model: str, tuning: FineTuning
 ) -> None:
     encoder = _encoder(base_models[base_model], tuning)
     untrained = _vectors(encoder)
     expected = _vectors(_trained(encoder))
-    assert (tuning is Tuning.FROZEN) == np.allclose(expected, untrained, atol=1e-3)
-    encoder.bert = merge(encoder.bert)
+    assert (tuning is FineTuning.FROZEN) == np.allclose(expected, untrained, atol=1e-3)
+    encoder.bert = merge_adapters(encoder.bert)
     np.testing.assert_allclose(_vectors(encoder), expected, atol=1e-5)
     torch.save(encoder.state_dict(), tmp_path / "model.pt")
-    loaded = _encoder(base_models[base_model], remains(tuning), pretrained=False)
+    loaded = _encoder(base_models[base_model], finetuning_after_merge(tuning), pretrained=False)
     loaded.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
     np.testing.assert_allclose(_vectors(loaded), expected, atol=1e-5)
     axes = ("n", "tokens")
@@ -123,7 +129,9 @@ def test_what_is_exported_is_what_was_trained(
 def test_padding_leaves_vectors_alone_and_words_their_places(base_models: dict[str, Path]) -> None:
     """Whatever comes before it, a text of one BERT has nearly the same vector: a new prefix says nothing yet."""
     for base_model in ("bert", "gpt", "roberta"):
-        plain, prefixed = (_encoder(base_models[base_model], tuning) for tuning in (Tuning.FROZEN, Tuning.PREFIX))
+        plain, prefixed = (
+            _encoder(base_models[base_model], tuning) for tuning in (FineTuning.FROZEN, FineTuning.PREFIX)
+        )
         prefixed.project.load_state_dict(plain.project.state_dict())
         cosines = (_vectors(plain) * _vectors(prefixed)).sum(1)
         assert cosines.min() > 0.9, base_model
@@ -133,8 +141,8 @@ def test_padding_leaves_vectors_alone_and_words_their_places(base_models: dict[s
         np.testing.assert_allclose(alone[0], _vectors(prefixed)[1], atol=1e-5)
 
 
-@pytest.mark.parametrize("tuning", [Tuning.IA3, Tuning.PREFIX])
-def test_a_tuning_that_does_not_fit_the_base_model_is_refused(base_models: dict[str, Path], tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [FineTuning.IA3, FineTuning.PREFIX])
+def test_a_tuning_that_does_not_fit_the_base_model_is_refused(base_models: dict[str, Path], tuning: FineTuning) -> None:
     with pytest.raises(TrainingError, match=f"--tuning {tuning} does not fit"):
         _encoder(base_models["distilbert"], tuning)
 
@@ -155,18 +163,18 @@ def _adalora_steps(encoder: TextEncoder, budget: RankBudget, steps: range) -> No
 
 
 def test_adalora_spends_its_budget_and_goes_on_from_a_checkpoint(base_models: dict[str, Path]) -> None:
-    whole = _encoder(base_models["bert"], Tuning.ADALORA)
+    whole = _encoder(base_models["bert"], FineTuning.ADALORA)
     budget = RankBudget(whole.bert, 20)
     layers = sum("lora_E" in name for name, _ in whole.bert.named_parameters())
     _adalora_steps(whole, budget, range(1))
-    assert _ranks(whole.bert) == FIRST_RANK * layers
+    assert _ranks(whole.bert) == ADALORA_INITIAL_RANK * layers
     _adalora_steps(whole, budget, range(1, 20))
-    assert _ranks(whole.bert) <= RANK * layers
+    assert _ranks(whole.bert) <= LORA_RANK * layers
 
-    first = _encoder(base_models["bert"], Tuning.ADALORA)
+    first = _encoder(base_models["bert"], FineTuning.ADALORA)
     stopped = RankBudget(first.bert, 20)
     _adalora_steps(first, stopped, range(12))
-    second = _encoder(base_models["bert"], Tuning.ADALORA)
+    second = _encoder(base_models["bert"], FineTuning.ADALORA)
     second.load_state_dict(first.state_dict())
     resumed = RankBudget(second.bert, 20)
     resumed.restore(stopped.state())
@@ -175,6 +183,6 @@ def test_adalora_spends_its_budget_and_goes_on_from_a_checkpoint(base_models: di
 
 
 def test_each_tuning_has_a_rate_of_its_own_that_the_caller_may_name() -> None:
-    for tuning, rate in TEXT_LEARNING_RATES.items():
+    for tuning, rate in BERT_LEARNING_RATES.items():
         assert TrainSettings.of(Preset.BEST, tuning=tuning).text_learning_rate == rate
-    assert TrainSettings.of(Preset.QUICK, tuning=Tuning.LORA, text_learning_rate=0.5).text_learning_rate == 0.5
+    assert TrainSettings.of(Preset.QUICK, tuning=FineTuning.LORA, text_learning_rate=0.5).text_learning_rate == 0.5

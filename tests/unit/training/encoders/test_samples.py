@@ -13,9 +13,9 @@ from support import tiny_data
 from portrait.features.events import EVENT_TYPES, Event
 from portrait.features.histories import history_arrays as histories
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
-from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
+from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.dataset.splits import hold_out
-from portrait.training.encoders.samples import Batcher, Samples, cut_exact, cut_shared
+from portrait.training.encoders.samples import Batcher, Samples, build_serving_samples, build_training_samples
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 
@@ -23,7 +23,7 @@ from portrait.training.errors import TrainingError
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     # Histories longer than a window, so that windows overlap.
-    return load(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=25, events=3 * MAX_ENCODED_EVENTS))
+    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=25, events=3 * MAX_ENCODED_EVENTS))
 
 
 def _context_end(corpus: Corpus, event: int) -> int:
@@ -38,7 +38,7 @@ def _with_item(corpus: Corpus) -> np.ndarray:
     return np.flatnonzero(corpus.event_item != NO_ITEM)
 
 
-@pytest.mark.parametrize("cut", [cut_shared, cut_exact])
+@pytest.mark.parametrize("cut", [build_training_samples, build_serving_samples])
 def test_no_sample_sees_its_own_time_or_later(corpus: Corpus, cut: Callable[..., Samples]) -> None:
     samples = cut(corpus, _with_item(corpus))
     batcher = Batcher(corpus, samples, places=2048, pairs=1 << 30)
@@ -60,7 +60,7 @@ def test_no_sample_sees_its_own_time_or_later(corpus: Corpus, cut: Callable[...,
 
 def test_every_target_with_a_past_is_learnt_from_once(corpus: Corpus) -> None:
     targets = _with_item(corpus)
-    samples = cut_shared(corpus, targets)
+    samples = build_training_samples(corpus, targets)
     with_past = [t for t in targets.tolist() if _context_end(corpus, t) > corpus.starts[t // (3 * MAX_ENCODED_EVENTS)]]
     assert samples.target.tolist() == with_past
 
@@ -89,7 +89,7 @@ def _event(corpus: Corpus, place: int) -> Event:
 @settings(max_examples=25)
 def test_training_and_serving_encode_a_history_alike(corpus: Corpus, data: st.DataObject) -> None:
     """The arrays of a held-out sample are those that serving makes of the shopper's events."""
-    targets = cut_exact(corpus, _with_item(corpus))
+    targets = build_serving_samples(corpus, _with_item(corpus))
     pair = data.draw(st.integers(0, len(targets) - 1))
     batcher = Batcher(corpus, targets, places=4096, pairs=1)
     batch = batcher.batch(np.array([pair]), np.random.default_rng(0))
@@ -125,4 +125,4 @@ def test_held_out_events_are_never_learnt_from(corpus: Corpus, split: Split) -> 
 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="portrait prepare"):
-        load(tmp_path)
+        load_corpus(tmp_path)

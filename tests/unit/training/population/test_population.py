@@ -16,7 +16,7 @@ from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.population import cycles, sessions, spending
 from portrait.training.population import interest_dynamics as attention
-from portrait.training.population.calibration import Foreseen, platt, reliability
+from portrait.training.population.calibration import Predictions, fit_platt, summarise_reliability
 from portrait.training.population.taxonomy import Taxonomy
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ def load(folder: Path, histories: dict[str, list[tuple[float | None, str, float]
     pl.DataFrame(rows, schema=_COLUMNS).write_parquet(folder / "events.parquet")
     attributes = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
     pl.DataFrame(items, schema_overrides={"attributes": attributes}).write_parquet(folder / "items.parquet")
-    return corpora.load(folder)
+    return corpora.load_corpus(folder)
 
 
 def everything(corpus: Corpus) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -67,7 +67,7 @@ def fitted(corpus: Corpus) -> attention.Attention:
     nothing = Associations(np.zeros(5, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7)
     train = everything(corpus)
     train[last_events(corpus)] = False
-    found = attention.fit(corpus, Taxonomy.of(corpus), train, last_events(corpus), nothing, seed=0)
+    found = attention.fit_interest_dynamics(corpus, Taxonomy.of(corpus), train, last_events(corpus), nothing, seed=0)
     assert found is not None
     return found
 
@@ -94,8 +94,8 @@ def test_who_moves_on_has_shorter_half_lives_than_who_stays(tmp_path: Path) -> N
 def test_without_times_only_the_order_is_known(tmp_path: Path) -> None:
     corpus = load(tmp_path, {f"s{n}": [(None, CATEGORIES[n % 4], 1.0)] * 5 for n in range(30)})
     assert fitted(corpus).by_time is None
-    assert sessions.gap_minutes(corpus, everything(corpus), 0) is None
-    assert spending.fit(corpus, everything(corpus)) is None
+    assert sessions.estimate_session_gap(corpus, everything(corpus), 0) is None
+    assert spending.fit_spending(corpus, everything(corpus)) is None
 
 
 def test_chances_of_the_decay_come_true_as_often_as_they_say(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_chances_of_the_decay_come_true_as_often_as_they_say(tmp_path: Path) -> 
         histories[f"s{shopper}"] = [(day, CATEGORIES[random.choice(4, p=shares)], 1.0) for day in range(20)]
     corpus = load(tmp_path, histories)
     taxonomy, known = Taxonomy.of(corpus), fitted(corpus)
-    shares = attention.usual_shares(corpus, taxonomy, everything(corpus))
-    measured = reliability(attention.foreseen(corpus, taxonomy, last_events(corpus), shares, known))
+    shares = attention.category_shares(corpus, taxonomy, everything(corpus))
+    measured = summarise_reliability(attention.predict_categories(corpus, taxonomy, last_events(corpus), shares, known))
     assert measured["calibration_error"] < 0.03
     assert measured["auc"] > 0.7
 
@@ -121,22 +121,22 @@ def test_a_habit_is_found_and_its_chance_comes_true(tmp_path: Path) -> None:
     corpus = load(tmp_path, histories)
     taxonomy = Taxonomy.of(corpus)
     early = corpus.columns.time < (START + timedelta(days=240)).timestamp()
-    found = cycles.fit(corpus, taxonomy, early, seed=0)
+    found = cycles.fit_cycles(corpus, taxonomy, early, seed=0)
     assert found is not None
     coffee = found.categories["Home > Coffee"]
     assert coffee.log_days == pytest.approx(math.log(20.0), abs=0.1)
     assert coffee.return_rate > 0.9
     assert found.scale.within == pytest.approx(0.4, abs=0.1)
-    bought = cycles.Bought.of(corpus, taxonomy, everything(corpus))
+    bought = cycles.PurchaseDays.of(corpus, taxonomy, everything(corpus))
     as_of = float(START.timestamp() // 86_400 + 240)
-    measured = reliability(cycles.foresee(bought, taxonomy, found, as_of, seed=0))
+    measured = summarise_reliability(cycles.predict_purchases(bought, taxonomy, found, as_of, seed=0))
     assert measured["pairs"] == 400
     assert measured["calibration_error"] < 0.1
 
 
 def test_a_window_shorter_than_three_horizons_tells_no_cycles(tmp_path: Path) -> None:
     corpus = load(tmp_path, {f"s{n}": [(day, "Coffee", 1.0) for day in range(0, 80, 5)] for n in range(40)})
-    assert cycles.fit(corpus, Taxonomy.of(corpus), everything(corpus), seed=0) is None
+    assert cycles.fit_cycles(corpus, Taxonomy.of(corpus), everything(corpus), seed=0) is None
 
 
 def test_the_gap_lies_between_clicks_and_visits(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_the_gap_lies_between_clicks_and_visits(tmp_path: Path) -> None:
         ]
         histories[f"s{shopper}"] = [(float(day), "Lamps", 1.0) for day in np.cumsum(gaps)]
     corpus = load(tmp_path, histories)
-    gap = sessions.gap_minutes(corpus, everything(corpus), seed=0)
+    gap = sessions.estimate_session_gap(corpus, everything(corpus), seed=0)
     assert gap is not None
     assert 10.0 <= gap <= 300.0
     assert not sessions.times_are_days(corpus)
@@ -158,7 +158,7 @@ def test_the_gap_lies_between_clicks_and_visits(tmp_path: Path) -> None:
 def test_fifths_of_recency_frequency_and_spending(tmp_path: Path) -> None:
     # Shopper n buys on n + 1 days up to the last, each time for 10.
     corpus = load(tmp_path, {f"s{n:03}": [(100.0 - day, "Rugs", 10.0) for day in range(n, -1, -1)] for n in range(100)})
-    found = spending.fit(corpus, everything(corpus))
+    found = spending.fit_spending(corpus, everything(corpus))
     assert found is not None
     assert found.frequency == pytest.approx([20.8, 40.6, 60.4, 80.2])
     assert found.monetary == pytest.approx([208.0, 406.0, 604.0, 802.0])
@@ -188,22 +188,22 @@ def test_prices_of_0_change_no_statistics(tmp_path: Path) -> None:
         for name, bought in buys.items()
     }
     paid, both = load(tmp_path / "paid", buys), load(tmp_path / "both", gifts)
-    of_paid, of_both = (spending.paid(corpus, everything(corpus)) for corpus in (paid, both))
+    of_paid, of_both = (spending.fit_paid_prices(corpus, everything(corpus)) for corpus in (paid, both))
     assert of_paid is not None
     assert of_both is not None
     assert of_both.to_json() == of_paid.to_json()
     assert spending.discounted_shares(both, everything(both)) == spending.discounted_shares(paid, everything(paid))
     assert np.isnan(both.columns.price_percentile).sum() == 800 == len(both.event_item) / 2
     free = load(tmp_path / "free", {name: [(day, rug, 0.0) for day, rug, _ in bought] for name, bought in buys.items()})
-    assert spending.paid(free, everything(free)) is None
-    found = spending.fit(free, everything(free))
+    assert spending.fit_paid_prices(free, everything(free)) is None
+    found = spending.fit_spending(free, everything(free))
     assert found is not None
     assert found.monetary is None
 
 
 def test_brand_shares_are_of_their_category(tmp_path: Path) -> None:
     corpus = load(tmp_path, {f"s{n}": [(1.0, "Lamps", 1.0), (2.0, "Rugs", 1.0)] for n in range(60)})
-    shares = spending.brands(corpus, everything(corpus))
+    shares = spending.brand_shares(corpus, everything(corpus))
     assert shares[""] == shares["Home"] == pytest.approx({"Acme": 0.5, "Norden": 0.5})
     assert shares["Home > Lamps"] == {"Acme": 1.0}
 
@@ -212,16 +212,18 @@ def test_a_calibration_is_recovered() -> None:
     random = np.random.default_rng(5)
     score = random.normal(size=20_000)
     label = random.random(20_000) < 1.0 / (1.0 + np.exp(-(-1.0 + 0.5 * score)))
-    assert platt(score, label) == (pytest.approx(-1.0, abs=0.06), pytest.approx(0.5, abs=0.06))
-    nothing = platt(score, np.zeros(20_000, dtype=bool))
+    assert fit_platt(score, label) == (pytest.approx(-1.0, abs=0.06), pytest.approx(0.5, abs=0.06))
+    nothing = fit_platt(score, np.zeros(20_000, dtype=bool))
     assert all(math.isfinite(value) for value in nothing)
 
 
 def test_reliability_tells_boasting_chances() -> None:
     labels = np.arange(1000) % 10 == 0
-    honest = reliability(Foreseen(np.full(1000, 0.1), labels))
+    honest = summarise_reliability(Predictions(np.full(1000, 0.1), labels))
     assert honest["calibration_error"] == pytest.approx(0.0, abs=0.01)
-    assert reliability(Foreseen(np.full(1000, 0.4), labels))["calibration_error"] == pytest.approx(0.3, abs=0.01)
+    assert summarise_reliability(Predictions(np.full(1000, 0.4), labels))["calibration_error"] == pytest.approx(
+        0.3, abs=0.01
+    )
 
 
 def test_a_population_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.prepared_data import Prepare, PreparedData, WriteLog
 
-from portrait.training.prepare.pipeline import prepare
+from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.sources import SOURCES
 
 
@@ -18,7 +18,9 @@ def prepare_log(tmp_path: Path) -> Prepare:
 
     def run(path: Path, source: str = "events") -> PreparedData:
         output = tmp_path / "prepared"
-        return PreparedData(prepare(source, lambda connection: SOURCES[source].load(connection, path), output), output)
+        return PreparedData(
+            prepare_data_set(source, lambda connection: SOURCES[source].load(connection, path), output), output
+        )
 
     return run
 

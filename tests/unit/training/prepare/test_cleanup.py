@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.prepared_data import Prepare, WriteLog
 
 from portrait.features.events import EVENT_TYPES
-from portrait.training.prepare.cleanup import Limits
+from portrait.training.prepare.cleanup import CleanupLimits
 
 COLUMNS = (
     "event_id", "shopper_id", "type", "time", "item_id", "query", "price", "quantity", "rating", "dwell_seconds",
@@ -136,7 +136,7 @@ def test_an_id_that_no_request_may_hold_is_put_aside(
 
 
 def test_a_burst_is_rejected_in_its_minute_only(prepare_log: Prepare, write_log: WriteLog) -> None:
-    limit = Limits().events_per_minute
+    limit = CleanupLimits().events_per_minute
     crowd = [{"time": f"2024-01-01T00:00:{number % 60:02}Z", "item_id": str(number)} for number in range(limit + 1)]
     calm = [{"time": "2024-01-01T00:01:00Z"}, {"shopper_id": "other", "time": "2024-01-01T00:00:30Z"}]
     assert prepare_log(write_log(events_csv=log(*crowd, *calm))).report.rejected == {"burst": limit + 1}
@@ -144,7 +144,7 @@ def test_a_burst_is_rejected_in_its_minute_only(prepare_log: Prepare, write_log:
 
 
 def test_a_robot_is_rejected_for_its_day_only(prepare_log: Prepare, write_log: WriteLog) -> None:
-    limit = Limits().events_per_day
+    limit = CleanupLimits().events_per_day
     start = datetime(2024, 1, 1, tzinfo=UTC)
     steady = [{"time": (start + timedelta(seconds=10 * number)).isoformat()} for number in range(limit + 1)]
     next_day = [{"time": "2024-01-02T00:00:00Z"}]

@@ -14,7 +14,7 @@ from portrait.features.events import Event, EventType
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 from portrait.training.errors import DataError
-from portrait.training.prepare.pipeline import prepare
+from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.sources import events
 
 LOG = """shopper_id,type,time,item_id,price
@@ -51,7 +51,7 @@ def test_they_are_left_out_by_the_list_of_the_state_file(write_log: WriteLog, tm
     without = tmp_path / "forgotten.csv"
     without.write_text(said.stdout, encoding="utf-8")
     folder, output = write_log(events_csv=LOG, shoppers_csv=SHOPPERS), tmp_path / "data"
-    report = prepare("events", lambda connection: events.load(connection, folder), output, without=without)
+    report = prepare_data_set("events", lambda connection: events.load(connection, folder), output, without=without)
     assert (report.read, report.kept, report.forgotten) == (7, 2, 4)
     assert report.rejected == {"impossible_price": 1}
     kept = pl.read_parquet(output / "events.parquet")
@@ -76,7 +76,9 @@ def test_an_event_dated_ahead_of_its_forgetting_is_left_out_too(write_log: Write
     without.write_text(listed(tmp_path / "portrait.db").stdout, encoding="utf-8")
     log = f"shopper_id,type,time,item_id\nann,view,{ahead:%Y-%m-%dT%H:%M:%SZ},lamp\nbob,view,2026-01-01T10:00:00Z,rug\n"
     folder = write_log(events_csv=log)
-    report = prepare("events", lambda connection: events.load(connection, folder), tmp_path / "data", without=without)
+    report = prepare_data_set(
+        "events", lambda connection: events.load(connection, folder), tmp_path / "data", without=without
+    )
     assert (report.read, report.kept, report.forgotten) == (2, 1, 1)
 
 
@@ -89,7 +91,9 @@ def test_a_malformed_list_is_refused(write_log: WriteLog, tmp_path: Path, conten
     without.write_text(content, encoding="utf-8")
     folder = write_log(events_csv=LOG)
     with pytest.raises(DataError, match=told):
-        prepare("events", lambda connection: events.load(connection, folder), tmp_path / "data", without=without)
+        prepare_data_set(
+            "events", lambda connection: events.load(connection, folder), tmp_path / "data", without=without
+        )
 
 
 def test_a_state_file_that_is_not_there_is_no_empty_list(tmp_path: Path) -> None:

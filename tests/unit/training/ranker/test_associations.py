@@ -5,7 +5,7 @@ import pytest
 from support import tiny_data
 
 from portrait.features.candidates.associations import compute_moment_decay
-from portrait.training.dataset.corpus import NO_ITEM, Corpus, load
+from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.ranker import associations
 from portrait.training.settings import TrainSettings
 
@@ -14,7 +14,7 @@ SETTINGS = TrainSettings()
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return load(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=12, events=10))
+    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=12, events=10))
 
 
 def _written_out(corpus: Corpus, events: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ def _written_out(corpus: Corpus, events: np.ndarray) -> np.ndarray:
 
 def test_fit_is_the_formula(corpus: Corpus) -> None:
     events = np.flatnonzero(corpus.event_item != NO_ITEM)
-    fitted = associations.fit(corpus, events, SETTINGS)
+    fitted = associations.fit_associations(corpus, events, SETTINGS)
     expected = np.maximum(_written_out(corpus, events), 0.0)
     for row in range(len(corpus.items)):
         found = fitted.score_history([row], [0.0]).scores_of(np.arange(len(corpus.items)))
@@ -49,6 +49,6 @@ def test_fit_is_the_formula(corpus: Corpus) -> None:
 def test_an_item_without_events_leads_nowhere_and_nothing_leads_to_it(corpus: Corpus) -> None:
     events = np.flatnonzero(corpus.event_item != NO_ITEM)
     unknown = int(corpus.event_item[events[0]])
-    fitted = associations.fit(corpus, events[corpus.event_item[events] != unknown], SETTINGS)
+    fitted = associations.fit_associations(corpus, events[corpus.event_item[events] != unknown], SETTINGS)
     assert len(fitted.score_history([unknown], [0.0]).rows) == 0
     assert unknown not in fitted.items

@@ -6,10 +6,10 @@ import torch
 from support import tiny_data
 
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training.dataset.corpus import Corpus, load
-from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.dataset.corpus import Corpus, load_corpus
+from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.model import PortraitModel, TextCache
-from portrait.training.encoders.retrieval import item_vectors
+from portrait.training.encoders.retrieval import encode_items
 from portrait.training.enums import Preset
 from portrait.training.ranker import item_index as indexes
 from portrait.training.ranker.model import Ranker
@@ -21,7 +21,7 @@ NEW = [1, 5]
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return load(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=12, events=10))
+    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=12, events=10))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def _model(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> tuple[
     settings = TrainSettings.of(Preset.QUICK, base_model=bert, dimension=16, towers=towers)
     model = PortraitModel(settings, len(corpus.items)).eval()
     model.forget(counts == 0)
-    tokenizer: TextTokenizer = base_tokenizer(bert)
+    tokenizer: TextTokenizer = load_tokenizer(bert)
     cache = TextCache(model.text, tokenizer, corpus.texts)
     cache.refill()
     return model, cache
@@ -50,30 +50,30 @@ def _model(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> tuple[
 @pytest.mark.parametrize("towers", [1, 2])
 def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> None:
     model, cache = _model(corpus, bert, counts, towers)
-    own = item_vectors(model, cache, corpus)
-    index = indexes.make(model, cache, corpus, counts)
+    own = encode_items(model, cache, corpus)
+    index = indexes.build_item_index(model, cache, corpus, counts)
     known = ~index.is_cold
     assert np.flatnonzero(index.is_cold).tolist() == NEW
     assert np.array_equal(index.vectors[known], own[known])
     assert not np.allclose(index.vectors[NEW], own[NEW], atol=1e-2)
     assert (index.popularity[NEW] > 0).all()
-    indexes.set_cold_residuals(model, cache, corpus, counts)
-    assert np.allclose(item_vectors(model, cache, corpus), index.vectors, atol=1e-6)
-    # A residual that is set already does not change.
-    again = indexes.make(model, cache, corpus, counts)
+    indexes.fill_cold_residuals(model, cache, corpus, counts)
+    assert np.allclose(encode_items(model, cache, corpus), index.vectors, atol=1e-6)
+    # What is lent already is lent once.
+    again = indexes.build_item_index(model, cache, corpus, counts)
     assert np.allclose(again.vectors, index.vectors, atol=1e-6)
 
 
-def test_a_simulated_cold_item_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
+def test_a_pretended_cold_item_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
     model, cache = _model(corpus, bert, counts, towers=1)
     before = counts.copy()
-    index = indexes.make(model, cache, corpus, counts, simulated_cold=np.array([3]))
+    index = indexes.build_item_index(model, cache, corpus, counts, pretended=np.array([3]))
     assert index.is_cold[3]
     assert 3 not in index.neighbours.rows
     assert np.array_equal(counts, before)
 
 
-def test_only_known_items_are_simulated_cold_items() -> None:
+def test_only_known_items_are_pretended_cold_items() -> None:
     counts = np.ones(200)
     counts[:50] = 0.0
     chosen = choose_simulated_cold(counts, seed=0)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
-from portrait.training.traits.cutoffs import MOST_MOMENTS, Ineligible, schedule
+from portrait.training.traits.cutoffs import MAX_CUTOFFS, Ineligible, place_cutoffs
 
 days = st.integers(0, 3000)
 
@@ -14,12 +14,12 @@ days = st.integers(0, 3000)
 def test_label_windows_never_overlap(begin: int, learnt: int, end: int, horizon: int, windows: int) -> None:
     begin, learnt, end = sorted((begin, learnt, end))
     try:
-        found = schedule(*(day * SECONDS_PER_DAY for day in (begin, learnt, end)), horizon, windows * horizon)
+        found = place_cutoffs(*(day * SECONDS_PER_DAY for day in (begin, learnt, end)), horizon, windows * horizon)
     except Ineligible:
         return
     train, validation, test = (part / SECONDS_PER_DAY for part in (found.train, found.validation, found.test))
     assert min(len(train), len(validation), len(test)) > 0
-    assert max(len(train), len(validation), len(test)) <= MOST_MOMENTS
+    assert max(len(train), len(validation), len(test)) <= MAX_CUTOFFS
     assert train[0] >= begin + windows * horizon
     assert train[-1] + horizon <= learnt + 1e-6
     assert validation[0] >= learnt - 1e-6
@@ -33,4 +33,4 @@ def test_label_windows_never_overlap(begin: int, learnt: int, end: int, horizon:
 )
 def test_says_why_a_log_is_too_short(begin: int, learnt: int, end: int, reason: str) -> None:
     with pytest.raises(Ineligible, match=reason):
-        schedule(*(day * SECONDS_PER_DAY for day in (begin, learnt, end)), 30, 90)
+        place_cutoffs(*(day * SECONDS_PER_DAY for day in (begin, learnt, end)), 30, 90)

@@ -18,7 +18,7 @@ label = "SELECT shopper_id, true AS label FROM shoppers"
 def read(folder: Path, text: str) -> declarations.Declarations:
     file = folder / "traits.toml"
     file.write_text(text, encoding="utf-8")
-    return declarations.read(file)
+    return declarations.read_declarations(file)
 
 
 def test_reads_a_trait(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_reads_a_trait(tmp_path: Path) -> None:
 
 def test_reads_the_examples() -> None:
     for file in (Path(__file__).parents[4] / "docs/examples/traits").glob("*.toml"):
-        assert declarations.read(file).traits
+        assert declarations.read_declarations(file).traits
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_says_where_a_file_is_wrong(tmp_path: Path, text: str, trait: str | None
 
 def test_says_that_a_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match="can't be read"):
-        declarations.read(tmp_path / "none.toml")
+        declarations.read_declarations(tmp_path / "none.toml")

@@ -9,36 +9,36 @@ from portrait.features.histories.statistics import STATISTICS
 from portrait.training import metrics
 from portrait.training.traits import head_selection as heads
 from portrait.training.traits import metrics as measures
-from portrait.training.traits.head_selection import Part
-from portrait.training.traits.heads import Shape, TraitHead, TraitHeads
-from portrait.training.traits.samples import Known
+from portrait.training.traits.head_selection import LabelledInputs
+from portrait.training.traits.heads import HeadShape, TraitHead, TraitHeads
+from portrait.training.traits.samples import HeadInputs
 
 DIMENSION = 8
 
 
-def part(count: int, seed: int, by_profile: bool) -> tuple[Part, NDArray[np.float64]]:
+def part(count: int, seed: int, by_profile: bool) -> tuple[LabelledInputs, NDArray[np.float64]]:
     """Samples whose logit is a line through one number: of the profile, or of a statistic."""
     random = np.random.default_rng(seed)
     profile = random.normal(size=(count, DIMENSION)).astype(np.float32)
     statistics = random.normal(size=(count, len(STATISTICS))).astype(np.float32)
     chance = 1 / (1 + np.exp(1.0 - 2.0 * (profile if by_profile else statistics)[:, 3]))
-    return Part(Known(profile, statistics), random.random(count) < chance), chance
+    return LabelledInputs(HeadInputs(profile, statistics), random.random(count) < chance), chance
 
 
 @pytest.mark.parametrize("by_profile", [True, False])
 def test_finds_the_chances(by_profile: bool) -> None:
     train, validation = part(4000, 0, by_profile)[0], part(2000, 1, by_profile)[0]
     test, chance = part(2000, 2, by_profile)
-    best = heads.fit(train, validation, DIMENSION, seed=0)[0]
+    best = heads.fit_heads(train, validation, DIMENSION, seed=0)[0]
     assert best.head.shape.profile or not by_profile
-    found = heads.probabilities(best.head, test.known)
+    found = heads.predict_probabilities(best.head, test.known)
     assert np.abs(found - chance).mean() < 0.03
     assert measures.calibration_error(found, test.label, np.ones(len(found))) < 0.04
 
 
 def test_the_baseline_reads_no_profile() -> None:
     train, validation = part(2000, 0, True)[0], part(1000, 1, True)[0]
-    found = heads.probabilities(heads.fit_rfm(train, validation, 0).head, validation.known)
+    found = heads.predict_probabilities(heads.fit_rfm_baseline(train, validation, 0).head, validation.known)
     assert metrics.auc(found, validation.label, np.ones(len(found))) < 0.56
 
 
@@ -46,15 +46,15 @@ def test_calibration_follows_the_labels_of_validation() -> None:
     train = part(3000, 0, False)[0]
     scarce = part(3000, 1, False)[0]
     # Half of the positives do not come true any more.
-    fewer = Part(scarce.known, scarce.label & (np.random.default_rng(2).random(len(scarce.label)) < 0.5))
-    found = heads.probabilities(heads.fit(train, fewer, DIMENSION, 0)[0].head, fewer.known)
+    fewer = LabelledInputs(scarce.known, scarce.label & (np.random.default_rng(2).random(len(scarce.label)) < 0.5))
+    found = heads.predict_probabilities(heads.fit_heads(train, fewer, DIMENSION, 0)[0].head, fewer.known)
     assert found.mean() == pytest.approx(fewer.label.mean(), abs=0.01)
 
 
 def test_heads_are_one_graph() -> None:
-    shapes = (Shape(False, 0), Shape(True, 4))
+    shapes = (HeadShape(False, 0), HeadShape(True, 4))
     made = [TraitHead(DIMENSION, range(len(STATISTICS)), shape) for shape in shapes]
     known = part(5, 0, True)[0].known
     found = TraitHeads(made)(torch.from_numpy(known.profile), torch.from_numpy(known.statistics)).detach().numpy()
     assert found.shape == (5, 2)
-    np.testing.assert_allclose(found[:, 1], heads.probabilities(made[1], known), atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], heads.predict_probabilities(made[1], known), atol=1e-6)

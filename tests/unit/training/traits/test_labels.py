@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from portrait.training.errors import DeclarationError
 from portrait.training.traits import declarations
-from portrait.training.traits.labels import LIMITS, Labeller, Labels, Limits, evaluating, labeller
+from portrait.training.traits.labels import DEFAULT_LIMITS, Labeller, Labels, Limits, open_evaluator, open_labeller
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -43,15 +43,15 @@ def declare(folder: Path, field: str, value: str) -> declarations.Declarations:
     """A trait with this label, or this table of labels."""
     file = folder / "traits.toml"
     file.write_text(f'[[trait]]\nname = "buys"\nhorizon_days = 10\n{field} = """{value}"""\n', encoding="utf-8")
-    return declarations.read(file)
+    return declarations.read_declarations(file)
 
 
 @contextmanager
 def opened(
-    folder: Path, field: str = "label", value: str = BUYS, limits: Limits = LIMITS
+    folder: Path, field: str = "label", value: str = BUYS, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[tuple[Labeller, declarations.Trait]]:
     declared = declare(folder, field, value)
-    with labeller(folder, IDS, declared, limits) as made:
+    with open_labeller(folder, IDS, declared, limits) as made:
         yield made, declared.traits[0]
 
 
@@ -101,7 +101,7 @@ def test_only_events_of_the_window_count(drawn: list[tuple[str, float, str]]) ->
         folder = write(Path(name), kept)
         declared = declare(folder, "label", BUYS)
         # Without the process, which takes longer to start than all the rest.
-        with evaluating(folder, IDS, declared, LIMITS, folder) as evaluate:
+        with open_evaluator(folder, IDS, declared, DEFAULT_LIMITS, folder) as evaluate:
             found = evaluate(declared.traits[0], AS_OF.timestamp())
     assert [IDS[row] for row in found.shoppers] == sorted(since)
     assert {IDS[row] for row, value in zip(found.shoppers, found.values, strict=True) if value} == inside & since

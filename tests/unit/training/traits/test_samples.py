@@ -15,11 +15,11 @@ from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders import retrieval
-from portrait.training.encoders.base_model import base_tokenizer
+from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.enums import Preset
 from portrait.training.settings import TrainSettings
-from portrait.training.traits.samples import Known, known
+from portrait.training.traits.samples import HeadInputs, compute_head_inputs
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,18 @@ class Untrained:
     model: PortraitModel
     cache: TextCache
 
-    def known(self, corpus: Corpus, shopper: int, as_of: float) -> Known:
-        return known(self.model, self.cache, corpus, np.array([shopper]), np.array([as_of]))
+    def known(self, corpus: Corpus, shopper: int, as_of: float) -> HeadInputs:
+        return compute_head_inputs(self.model, self.cache, corpus, np.array([shopper]), np.array([as_of]))
 
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Untrained:
     folder = tmp_path_factory.mktemp("traits")
-    corpus = corpora.load(tiny_data.write(folder / "data", shoppers=8))
+    corpus = corpora.load_corpus(tiny_data.write(folder / "data", shoppers=8))
     base = str(tiny_data.write_bert(folder / "bert"))
     torch.manual_seed(0)
     model = PortraitModel(TrainSettings.of(Preset.QUICK, base_model=base, dimension=32), len(corpus.items)).eval()
-    cache = TextCache(model.text, base_tokenizer(base), corpus.texts)
+    cache = TextCache(model.text, load_tokenizer(base), corpus.texts)
     cache.refill()
     return Untrained(corpus, model, cache)
 
@@ -86,7 +86,7 @@ def test_profiles_are_those_of_the_ranking(untrained: Untrained) -> None:
     corpus = untrained.corpus
     targets = np.flatnonzero((corpus.event_item != NO_ITEM) & (corpus.context_end > corpus.shopper_start))[::7]
     wanted = retrieval.encode_targets(untrained.model, untrained.cache, corpus, targets)
-    found = retrieval.encode_moments(
+    found = retrieval.encode_shoppers(
         untrained.model, untrained.cache, corpus, corpus.context_end[targets], corpus.columns.time[targets]
     )
     np.testing.assert_allclose(found, wanted.profiles, atol=1e-5)

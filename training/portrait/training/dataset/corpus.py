@@ -93,24 +93,24 @@ class Corpus:
         return compute_event_numbers(self.columns)
 
 
-def load(folder: Path) -> Corpus:
+def load_corpus(folder: Path) -> Corpus:
     """Read the folder that `portrait prepare` wrote.
 
     Raises:
         TrainingError: the folder is not one, or holds no event with an item.
     """
-    events = prepared_tables.read(folder, "events", prepared_tables.EVENTS).sort("shopper_id", "sequence")
-    items_table = prepared_tables.read(folder, "items", prepared_tables.ITEMS)
+    events = prepared_tables.read_table(folder, "events", prepared_tables.EVENT_COLUMNS).sort("shopper_id", "sequence")
+    items_table = prepared_tables.read_table(folder, "items", prepared_tables.ITEM_COLUMNS)
     # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
     events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
     events = events.filter(pl.col("type").is_in([kind.value for kind in EVENT_TYPES]))
-    items = _items(items_table.filter(pl.col("catalogue") == DEFAULT_CATALOGUE))
+    items = _make_items(items_table.filter(pl.col("catalogue") == DEFAULT_CATALOGUE))
     if events["item_id"].drop_nulls().is_empty():
         raise TrainingError(f"{folder} holds no event with an item of the catalogue {DEFAULT_CATALOGUE!r}")
-    return _corpus(events, items)
+    return _make_corpus(events, items)
 
 
-def _items(table: pl.DataFrame) -> list[Item]:
+def _make_items(table: pl.DataFrame) -> list[Item]:
     return [
         Item(
             item_id=row["item_id"],
@@ -125,7 +125,7 @@ def _items(table: pl.DataFrame) -> list[Item]:
     ]
 
 
-def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
+def _make_corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
     prices = np.array([np.nan if item.price is None else item.price for item in items], dtype=np.float64)
     scale = PriceScale.fit([item.category_path for item in items], prices)
     rows = {item.item_id: row for row, item in enumerate(items)}
@@ -143,7 +143,7 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
     )
     lengths = events.group_by("shopper_id", maintain_order=True).len()
     starts = np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64)
-    columns = _columns(events, event_item, items, scale)
+    columns = _event_columns(events, event_item, items, scale)
     event_search = find_leading_searches(starts, columns.type_code, columns.time, queries)
     return Corpus(
         shopper_ids=lengths["shopper_id"].to_list(),
@@ -152,7 +152,7 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
         event_item=event_item,
         event_text=event_text,
         event_search=event_search,
-        event_spent=compute_spending(_number(events, "price"), _number(events, "quantity")),
+        event_spent=compute_spending(_number_column(events, "price"), _number_column(events, "quantity")),
         event_price=events["price"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),
         items=items,
         item_text=item_rows,
@@ -162,7 +162,9 @@ def _corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
     )
 
 
-def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale) -> EventColumns:
+def _event_columns(
+    events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale
+) -> EventColumns:
     """What the table says of each event by itself; which search led to it is not known yet."""
     prices = events["price"].to_list()
     percentiles = [
@@ -175,14 +177,14 @@ def _columns(events: pl.DataFrame, event_item: NDArray[np.int64], items: list[It
         type_code=events["type"].cast(pl.String).replace_strict(codes, return_dtype=pl.Int64).to_numpy(),
         time=(microseconds / 1e6).fill_null(float("nan")).to_numpy().astype(np.float64),
         price_percentile=np.array(percentiles, dtype=np.float64),
-        dwell_seconds=_number(events, "dwell_seconds"),
-        position=_number(events, "position"),
+        dwell_seconds=_number_column(events, "dwell_seconds"),
+        position=_number_column(events, "position"),
         search_seconds=np.full(len(events), np.nan),
-        rating=_number(events, "rating"),
-        quantity=_number(events, "quantity"),
+        rating=_number_column(events, "rating"),
+        quantity=_number_column(events, "quantity"),
     )
 
 
-def _number(events: pl.DataFrame, name: str) -> NDArray[np.float64]:
+def _number_column(events: pl.DataFrame, name: str) -> NDArray[np.float64]:
     """`[events]`: a column of numbers, NaN where it is null."""
     return events[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)

@@ -26,9 +26,9 @@ def read_identity(folder: Path) -> str:
     """
     whole = hashlib.sha256()
     for name, columns in {
-        "events": prepared_tables.EVENTS,
-        "items": prepared_tables.ITEMS,
-        "shoppers": prepared_tables.SHOPPERS,
+        "events": prepared_tables.EVENT_COLUMNS,
+        "items": prepared_tables.ITEM_COLUMNS,
+        "shoppers": prepared_tables.SHOPPER_COLUMNS,
     }.items():
         if name == "shoppers" and not (folder / f"{name}.parquet").exists():
             continue
@@ -40,37 +40,37 @@ def read_identity(folder: Path) -> str:
 def _hash_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> dict[str, str]:
     """A digest of each column, which does not depend on how many rows are read at a time."""
     hashes: _Hashes = defaultdict(hashlib.sha256)
-    frame = prepared_tables.scan(folder, name, columns)
+    frame = prepared_tables.scan_table(folder, name, columns)
     try:
         for batch in frame.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True):
             for column in batch.iter_columns():
-                _update(hashes, column.name, column)
+                _update_hashes(hashes, column.name, column)
     except prepared_tables.READ_ERRORS as error:
-        raise prepared_tables.not_prepared(folder, f"{name}.parquet: {error}") from error
+        raise prepared_tables.not_prepared_error(folder, f"{name}.parquet: {error}") from error
     return {column: digest.hexdigest() for column, digest in hashes.items()}
 
 
-def _update(hashes: _Hashes, name: str, values: pl.Series) -> None:
+def _update_hashes(hashes: _Hashes, name: str, values: pl.Series) -> None:
     """Hash values: which are null, then those that are not; of texts and lists the lengths beside the content."""
     hashes[f"{name}?"].update(values.is_not_null().to_numpy().tobytes())
     known = values.drop_nulls()
     match known.dtype:
         case pl.String():
-            hashes[f"{name}#"].update(_integers(known.str.len_bytes()))
+            hashes[f"{name}#"].update(_integer_bytes(known.str.len_bytes()))
             hashes[name].update(str(known.str.join("").item() or "").encode())
         case pl.List():
             lengths = known.list.len()
-            hashes[f"{name}#"].update(_integers(lengths))
-            _update(hashes, f"{name}[]", known.filter(lengths > 0).explode())
+            hashes[f"{name}#"].update(_integer_bytes(lengths))
+            _update_hashes(hashes, f"{name}[]", known.filter(lengths > 0).explode())
         case pl.Struct():
             for field in known.struct.fields:
-                _update(hashes, f"{name}.{field}", known.struct.field(field))
+                _update_hashes(hashes, f"{name}.{field}", known.struct.field(field))
         case pl.Float64():
             # Means and sums of several rows may differ in the last bits from one preparation to the next.
             hashes[name].update(known.to_numpy().astype("<f4").tobytes())
         case _:
-            hashes[name].update(_integers(known))
+            hashes[name].update(_integer_bytes(known))
 
 
-def _integers(values: pl.Series) -> bytes:
+def _integer_bytes(values: pl.Series) -> bytes:
     return values.to_physical().to_numpy().astype(np.dtype("<i8")).tobytes()

@@ -13,14 +13,14 @@ from scipy.special import log_expit
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.settings import TrainSettings
 
-HIGHEST_WEIGHT = 10.0
+MAX_WEIGHT = 10.0
 """No click counts more than so many clicks at the first position: rare ones would drown the rest in noise."""
-_DEEPEST = 20
+_MAX_POSITION = 20
 """Only clicks down to this position are compared: below, few items are seen often enough."""
-_MOST_SEVERE = 3.0
+_MAX_SEVERITY = 3.0
 
 
-def severity(query: NDArray[np.int64], item: NDArray[np.int64], position: NDArray[np.int64]) -> float:
+def estimate_severity(query: NDArray[np.int64], item: NDArray[np.int64], position: NDArray[np.int64]) -> float:
     """How fast propensities fall with the position; 0 where the clicks do not tell.
 
     Items that were clicked at several positions of one query's results tell it, as their relevance is the same at
@@ -39,7 +39,7 @@ def severity(query: NDArray[np.int64], item: NDArray[np.int64], position: NDArra
         item: `[clicks]`.
         position: `[clicks]`, from 1.
     """
-    near, far, share = _compared(query, item, position)
+    near, far, share = _compare_positions(query, item, position)
     if not len(share):
         return 0.0
     distance = np.log(far / near)
@@ -48,16 +48,18 @@ def severity(query: NDArray[np.int64], item: NDArray[np.int64], position: NDArra
         likelihood = share * log_expit(value * distance) + (1.0 - share) * log_expit(-value * distance)
         return float(-likelihood.sum() + value**2 / 2.0)
 
-    return float(minimize_scalar(loss, bounds=(0.0, _MOST_SEVERE), method="bounded").x)
+    return float(minimize_scalar(loss, bounds=(0.0, _MAX_SEVERITY), method="bounded").x)
 
 
-def _compared(
+def _compare_positions(
     query: NDArray[np.int64], item: NDArray[np.int64], position: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Pairs of positions, near and far, at which one item was clicked for one query; the near one's share of clicks."""
-    places, clicks = np.unique(np.stack([query, item, position])[:, position <= _DEEPEST], axis=1, return_counts=True)
+    places, clicks = np.unique(
+        np.stack([query, item, position])[:, position <= _MAX_POSITION], axis=1, return_counts=True
+    )
     pairs = []
-    for lag in range(1, _DEEPEST):
+    for lag in range(1, _MAX_POSITION):
         same = (places[:2, lag:] == places[:2, :-lag]).all(0)
         share = clicks[:-lag] / (clicks[:-lag] + clicks[lag:])
         pairs.append(np.stack([places[2, :-lag], places[2, lag:], share])[:, same])
@@ -65,7 +67,9 @@ def _compared(
     return near, far, share
 
 
-def event_weights(corpus: Corpus, learnt: NDArray[np.bool_], settings: TrainSettings) -> NDArray[np.float32]:
+def inverse_propensity_weights(
+    corpus: Corpus, learnt: NDArray[np.bool_], settings: TrainSettings
+) -> NDArray[np.float32]:
     """`[events]`: what each event counts as a target; exactly 1 where no position is known.
 
     Weights of the learnt events with a position have mean 1 (self-normalised: Swaminathan and Joachims 2015), so that
@@ -83,7 +87,7 @@ def event_weights(corpus: Corpus, learnt: NDArray[np.bool_], settings: TrainSett
         return weight
     query = np.where(corpus.event_search >= 0, corpus.event_text[corpus.event_search], -1)
     position = np.where(known, corpus.columns.position, 1.0)
-    fall = severity(query[told], corpus.event_item[told], position[told].astype(np.int64))
-    inverse = np.minimum(position**fall, HIGHEST_WEIGHT)
+    fall = estimate_severity(query[told], corpus.event_item[told], position[told].astype(np.int64))
+    inverse = np.minimum(position**fall, MAX_WEIGHT)
     weight[known] = (inverse / inverse[told].mean())[known]
     return weight

@@ -17,7 +17,7 @@ MAX_CSV_LINE, MAX_JSON_LINE = 2_000_000, 16 << 20
 """Bytes of a line; longer ones are refused."""
 
 _WILDCARDS = "*?["
-_PLACE = "hive_partitioning = false, filename = false, union_by_name = false"
+_PATH_OPTIONS = "hive_partitioning = false, filename = false, union_by_name = false"
 
 
 def parquet_relation(file: Path, *, numbered: bool = False, mending: str = "strict") -> str:
@@ -29,8 +29,8 @@ def parquet_relation(file: Path, *, numbered: bool = False, mending: str = "stri
         mending: what becomes of bytes that are not UTF-8: `strict` refuses them, `replace` or `ignore` mends them.
     """
     return (
-        f"read_parquet({_name(file)}, file_row_number = {str(numbered).lower()}, binary_as_string = true, "
-        f"utf8_validation = '{mending}', {_PLACE})"
+        f"read_parquet({_quote_path(file)}, file_row_number = {str(numbered).lower()}, binary_as_string = true, "
+        f"utf8_validation = '{mending}', {_PATH_OPTIONS})"
     )
 
 
@@ -39,24 +39,24 @@ def csv_relation(file: Path, columns: Collection[str], delimiter: str, quote: st
     typed = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns)
     # The dialect is given, not guessed: a guess that a broken row leads astray would hide the broken row.
     return (
-        f"read_csv({_name(file)}, auto_detect = false, strict_mode = true, header = {str(header).lower()}, "
+        f"read_csv({_quote_path(file)}, auto_detect = false, strict_mode = true, header = {str(header).lower()}, "
         f"delim = {literal(delimiter)}, quote = '{quote}', escape = '{quote}', columns = {{{typed}}}, "
         f"compression = 'none', encoding = 'utf-8', max_line_size = {MAX_CSV_LINE}, null_padding = false, "
-        f"ignore_errors = false, {_PLACE})"
+        f"ignore_errors = false, {_PATH_OPTIONS})"
     )
 
 
 def json_lines_relation(file: Path) -> str:
     """SQL of a file's JSON lines, not compressed: one column, `json`."""
     return (
-        f"read_ndjson_objects({_name(file)}, compression = 'none', maximum_object_size = {MAX_JSON_LINE}, "
-        f"ignore_errors = false, {_PLACE})"
+        f"read_ndjson_objects({_quote_path(file)}, compression = 'none', maximum_object_size = {MAX_JSON_LINE}, "
+        f"ignore_errors = false, {_PATH_OPTIONS})"
     )
 
 
 def parquet_schema_relation(file: Path) -> str:
     """SQL of a Parquet file's columns and fields, parents first: `name`, `num_children`."""
-    return f"parquet_schema({_name(file)})"
+    return f"parquet_schema({_quote_path(file)})"
 
 
 def read_parquet(file: Path, columns: Collection[str] | None = None) -> pl.DataFrame:
@@ -84,7 +84,7 @@ def scan_parquet(file: Path) -> pl.LazyFrame:
     return pl.scan_parquet(utf8_path(file), glob=False, hive_partitioning=False)
 
 
-def _name(file: Path) -> str:
+def _quote_path(file: Path) -> str:
     """A file's path as an SQL literal that matches that file only.
 
     Raises:

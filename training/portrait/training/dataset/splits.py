@@ -10,7 +10,7 @@ from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 
-REPEAT_SHARE = 0.05
+MAX_REPEAT_SHARE = 0.05
 """Above this share of validation targets that their context holds already, seen items are ranked as well."""
 TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE = 0.8, 0.1
 
@@ -46,13 +46,15 @@ def hold_out(corpus: Corpus, split: Split, refit: bool = False) -> Holdout:
     """
     train, validation, test = _SPLITS[split](corpus, refit)
     if not (len(test) and len(validation) and (train & corpus.has_context).any()):
-        raise TrainingError(shortages.describe(corpus, split, count_pairs(corpus)))
+        raise TrainingError(shortages.describe_shortage(corpus, split, count_pairs(corpus)))
     items = corpus.event_item[train]
     counts = np.bincount(items[items != NO_ITEM], minlength=len(corpus.items)).astype(np.float64)
-    return Holdout(split, train, validation, test, counts, mask_seen=_repeats(corpus, validation) <= REPEAT_SHARE)
+    return Holdout(
+        split, train, validation, test, counts, mask_seen=_repeat_share(corpus, validation) <= MAX_REPEAT_SHARE
+    )
 
 
-def count_pairs(corpus: Corpus) -> shortages.Pairs:
+def count_pairs(corpus: Corpus) -> shortages.PairCounts:
     """Count what each split that is possible gives to learn from, to validate by and to test by."""
     pairs = {}
     for split, hold in _SPLITS.items():
@@ -63,7 +65,7 @@ def count_pairs(corpus: Corpus) -> shortages.Pairs:
     return pairs
 
 
-def _repeats(corpus: Corpus, targets: NDArray[np.int64]) -> float:
+def _repeat_share(corpus: Corpus, targets: NDArray[np.int64]) -> float:
     """Share of targets whose item stands in their context."""
     repeated = [
         corpus.event_item[target] in corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]]
@@ -72,7 +74,7 @@ def _repeats(corpus: Corpus, targets: NDArray[np.int64]) -> float:
     return float(np.mean(repeated)) if repeated else 0.0
 
 
-def _leave_one_out(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+def _split_leave_one_out(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
     """Held out are the last event with an item, the one before it, and all that stands between or after them."""
     train = np.ones(len(corpus.event_item), dtype=bool)
     validation, test = [], []
@@ -82,28 +84,28 @@ def _leave_one_out(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDAr
             train[corpus.context_end[with_item[-1 if refit else -2]] : end] = False
             validation.append(with_item[-2])
             test.append(with_item[-1])
-    return train, _with_context(corpus, validation), _with_context(corpus, test)
+    return train, _keep_with_context(corpus, validation), _keep_with_context(corpus, test)
 
 
-def _with_context(corpus: Corpus, events: list[np.int64]) -> NDArray[np.int64]:
+def _keep_with_context(corpus: Corpus, events: list[np.int64]) -> NDArray[np.int64]:
     """Those that can be foreseen: what the shopper did in one moment only has nothing to be foreseen from."""
     chosen = np.array(events, dtype=np.int64)
     return chosen[corpus.has_context[chosen]]
 
 
-def _global_time(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+def _split_by_time(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
     time = corpus.columns.time
     if np.isnan(time).any():
         raise TrainingError("the data set has events without a time: it can't be split by time; use --split loo")
     first_validation, first_test = np.quantile(time, [TIME_TRAIN_SHARE, TIME_TRAIN_SHARE + TIME_VALIDATION_SHARE])
     return (
         time < (first_test if refit else first_validation),
-        _first_with_item(corpus, (time >= first_validation) & (time < first_test)),
-        _first_with_item(corpus, time >= first_test),
+        _first_events_with_item(corpus, (time >= first_validation) & (time < first_test)),
+        _first_events_with_item(corpus, time >= first_test),
     )
 
 
-def _first_with_item(corpus: Corpus, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _first_events_with_item(corpus: Corpus, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Each shopper's first chosen event that carries an item, if the shopper did something before it."""
     events = np.flatnonzero(chosen & (corpus.event_item != NO_ITEM))
     _, first = np.unique(corpus.event_shopper[events], return_index=True)
@@ -111,4 +113,4 @@ def _first_with_item(corpus: Corpus, chosen: NDArray[np.bool_]) -> NDArray[np.in
     return chosen_first[corpus.has_context[chosen_first]]
 
 
-_SPLITS = {Split.LOO: _leave_one_out, Split.TIME: _global_time}
+_SPLITS = {Split.LOO: _split_leave_one_out, Split.TIME: _split_by_time}

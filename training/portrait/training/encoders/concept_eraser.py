@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from portrait.training.encoders.subspaces import unit
+from portrait.training.encoders.subspaces import normalise_subspaces
 
 
-class Concealment(nn.Module):
+class ConceptEraser(nn.Module):
     """A linear map and an offset, then unit length per tower again; `training.conceal` fits it.
 
     Args:
@@ -22,4 +22,4 @@ class Concealment(nn.Module):
 
     def forward(self, profile: Tensor) -> Tensor:
         """`[…, dimension]` → the same shape, unit length."""
-        return unit(profile @ self.get_buffer("matrix").T + self.get_buffer("offset"), self.towers)
+        return normalise_subspaces(profile @ self.get_buffer("matrix").T + self.get_buffer("offset"), self.towers)

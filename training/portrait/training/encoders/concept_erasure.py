@@ -16,25 +16,25 @@ from portrait.training.dataset import tables as prepared_tables
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders import retrieval
-from portrait.training.encoders.concept_eraser import Concealment
+from portrait.training.encoders.concept_eraser import ConceptEraser
 from portrait.training.encoders.model import PortraitModel, TextCache
-from portrait.training.encoders.retrieval import Vectors
-from portrait.training.enums import Attribute
+from portrait.training.encoders.retrieval import TargetVectors
+from portrait.training.enums import Demographic
 from portrait.training.errors import TrainingError
 
-LEAST_SHOPPERS = 20
+MIN_SHOPPERS = 20
 """A value that fewer shoppers declared stays as it is: the mean of their profiles says more of them than of it."""
 UNDECLARED = -1
-MOMENTS = 8
+MAX_PROFILES_PER_SHOPPER = 8
 """Profiles of a shopper that a concealment is fitted on."""
 
 _ROUNDS = 100
-_LEAST_SPREAD = 1e-3
+_MIN_SPREAD = 1e-3
 """Directions in which profiles differ less than this share of their widest spread count as so wide."""
 _RANK_TOLERANCE = 1e-6
 
 
-def declared(data: Path, corpus: Corpus, attributes: tuple[Attribute, ...]) -> NDArray[np.int64]:
+def read_declared_values(data: Path, corpus: Corpus, attributes: tuple[Demographic, ...]) -> NDArray[np.int64]:
     """`[attributes, shoppers]`: number of the value that each shopper declared, `UNDECLARED` for none or a rare one.
 
     Raises:
@@ -43,27 +43,29 @@ def declared(data: Path, corpus: Corpus, attributes: tuple[Attribute, ...]) -> N
     path = data / "shoppers.parquet"
     columns = ["shopper_id", *(attribute.value for attribute in attributes)]
     try:
-        table = prepared_tables.read(data, "shoppers", {column: prepared_tables.SHOPPERS[column] for column in columns})
+        table = prepared_tables.read_table(
+            data, "shoppers", {column: prepared_tables.SHOPPER_COLUMNS[column] for column in columns}
+        )
     except TrainingError as error:
         raise TrainingError(f"{path} does not say what shoppers declared: {error}") from error
     order = pl.DataFrame({"shopper_id": corpus.shopper_ids})
     aligned = order.join(table, on="shopper_id", how="left", maintain_order="left")
-    return np.array([_codes(aligned[attribute.value], path) for attribute in attributes], dtype=np.int64)
+    return np.array([_encode_values(aligned[attribute.value], path) for attribute in attributes], dtype=np.int64)
 
 
-def _codes(values: pl.Series, path: Path) -> NDArray[np.int64]:
-    counts = values.drop_nulls().value_counts().filter(pl.col("count") >= LEAST_SHOPPERS)
+def _encode_values(values: pl.Series, path: Path) -> NDArray[np.int64]:
+    counts = values.drop_nulls().value_counts().filter(pl.col("count") >= MIN_SHOPPERS)
     known = sorted(counts[values.name].to_list())
     if len(known) < 2:
         raise TrainingError(
-            f"{values.name} can't be concealed: two values of it must be declared by {LEAST_SHOPPERS} shoppers each, "
+            f"{values.name} can't be concealed: two values of it must be declared by {MIN_SHOPPERS} shoppers each, "
             f"and {path} holds {len(known)} such"
         )
     codes = {value: code for code, value in enumerate(known)}
     return np.array([codes.get(value, UNDECLARED) for value in values.to_list()], dtype=np.int64)
 
 
-def conceal(
+def erase_concepts(
     model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout, values: NDArray[np.int64]
 ) -> None:
     """Make concealment the last step of a model's profile encoder.
@@ -73,17 +75,19 @@ def conceal(
         cache: the corpus' texts.
         corpus: the events.
         holdout: which of them training may learn from.
-        values: `[attributes, shoppers]`, as `declared` gives them.
+        values: `[attributes, shoppers]`, as `read_declared_values` gives them.
 
     Raises:
         TrainingError: profiles have too few dimensions.
     """
-    vectors = learnt_profiles(model, cache, corpus, holdout)
-    model.profile.concealment = fit(vectors.profiles, values[:, corpus.event_shopper[vectors.targets]], model.towers)
+    vectors = sample_profiles(model, cache, corpus, holdout)
+    model.profile.concealment = fit_eraser(
+        vectors.profiles, values[:, corpus.event_shopper[vectors.targets]], model.towers
+    )
 
 
-def learnt_profiles(model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout) -> Vectors:
-    """Profiles of every shopper at up to `MOMENTS` moments, evenly among the later half of the training events.
+def sample_profiles(model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout) -> TargetVectors:
+    """Encode up to `MAX_PROFILES_PER_SHOPPER` profiles of each shopper, evenly spaced over the later half of events.
 
     The mean profile of a value is then that of its shoppers over a time, and holds for others and later better than
     one of single moments.
@@ -91,11 +95,11 @@ def learnt_profiles(model: PortraitModel, cache: TextCache, corpus: Corpus, hold
     events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
     shoppers = np.split(events, np.flatnonzero(np.diff(corpus.event_shopper[events])) + 1)
     later = [own[len(own) // 2 :] for own in shoppers]
-    chosen = [own[np.unique(np.linspace(0, len(own) - 1, MOMENTS).astype(np.int64))] for own in later]
+    chosen = [own[np.unique(np.linspace(0, len(own) - 1, MAX_PROFILES_PER_SHOPPER).astype(np.int64))] for own in later]
     return retrieval.encode_targets(model, cache, corpus, np.concatenate(chosen))
 
 
-def fit(profiles: NDArray[np.float32], values: NDArray[np.int64], towers: int) -> Concealment:
+def fit_eraser(profiles: NDArray[np.float32], values: NDArray[np.int64], towers: int) -> ConceptEraser:
     """The concealment after which all values of an attribute have one mean profile.
 
     No linear classifier then does better than a constant one on these profiles, and no linear map that does so moves
@@ -120,21 +124,21 @@ def fit(profiles: NDArray[np.float32], values: NDArray[np.int64], towers: int) -
     for tower in range(towers):
         lengths = np.ones(len(vectors))
         for _ in range(_ROUNDS):
-            part = _projection(vectors / lengths[:, None], values)[tower * width : (tower + 1) * width]
+            part = _fit_projection(vectors / lengths[:, None], values)[tower * width : (tower + 1) * width]
             lengths = np.linalg.norm(vectors @ part.T, axis=1)
         parts.append(part)
     whole = torch.from_numpy(np.concatenate(parts)).float()
-    concealment = Concealment(profiles.shape[1], towers)
+    concealment = ConceptEraser(profiles.shape[1], towers)
     concealment.get_buffer("matrix").copy_(whole[:, :-1])
     concealment.get_buffer("offset").copy_(whole[:, -1])
     return concealment
 
 
-def _projection(vectors: NDArray[np.float64], values: NDArray[np.int64]) -> NDArray[np.float64]:
+def _fit_projection(vectors: NDArray[np.float64], values: NDArray[np.int64]) -> NDArray[np.float64]:
     """`I − W⁻¹UUᵀW`, W whitening the vectors and U an orthonormal basis of what tells the values apart, whitened."""
-    apart = np.stack([difference for row in values for difference in _differences(vectors, row)], 1)
+    apart = np.stack([difference for row in values for difference in _mean_differences(vectors, row)], 1)
     variance, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
-    spread = np.sqrt(np.maximum(variance, _LEAST_SPREAD**2 * variance.max()))
+    spread = np.sqrt(np.maximum(variance, _MIN_SPREAD**2 * variance.max()))
     whiten, colour = axes / spread @ axes.T, axes * spread @ axes.T
     basis, size, _ = np.linalg.svd(whiten @ apart, full_matrices=False)
     basis = basis[:, size > _RANK_TOLERANCE * size[0]]
@@ -142,7 +146,7 @@ def _projection(vectors: NDArray[np.float64], values: NDArray[np.int64]) -> NDAr
     return projection
 
 
-def _differences(vectors: NDArray[np.float64], values: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+def _mean_differences(vectors: NDArray[np.float64], values: NDArray[np.int64]) -> list[NDArray[np.float64]]:
     """Mean of the vectors of each value, less the mean of all that have one."""
     mean = vectors[values != UNDECLARED].mean(0)
     known = np.unique(values[values != UNDECLARED])

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.encoders.peft import tune
+from portrait.training.encoders.peft import apply_finetuning
 from portrait.training.encoders.samples import Batch
-from portrait.training.encoders.subspaces import ProfileTowers, unit
+from portrait.training.encoders.subspaces import SubspaceProfileEncoder, normalise_subspaces
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.settings import TrainSettings
 
 
-def bfloat16_pays(device: torch.device) -> bool:
+def supports_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 run on the hardware's own units."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -43,7 +43,7 @@ class TextCache:
         """BERT's pooled output of some texts, `[rows, hidden]`, with gradients if they are on."""
         device = next(self._encoder.parameters()).device
         batch = self._tokenizer.pad([self._tokens[row] for row in rows])
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16_pays(device)):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=supports_bfloat16(device)):
             pooled = self._encoder.pool(
                 torch.from_numpy(batch.input_ids).to(device),
                 torch.from_numpy(batch.attention_mask).to(device),
@@ -86,8 +86,8 @@ class PortraitModel(nn.Module):
         super().__init__()
         self.towers = settings.towers
         self.text = TextEncoder(settings.base_model, settings.dimension, settings.towers, pretrained)
-        self.text.bert = tune(self.text.bert, settings.tuning)
-        self.profile = ProfileTowers(
+        self.text.bert = apply_finetuning(self.text.bert, settings.tuning)
+        self.profile = SubspaceProfileEncoder(
             settings.towers, settings.dimension, settings.layers, settings.heads, settings.dropout
         )
         self.residual = nn.Embedding(items, settings.dimension)
@@ -126,7 +126,7 @@ class PortraitModel(nn.Module):
         if self.training and self.residual_dropout:
             kept &= torch.rand(items.shape) >= self.residual_dropout
         words = self.text.head(pooled) * self.towers**0.5
-        return unit(words + self.residual(items.clamp(min=0)) * kept.unsqueeze(-1), self.towers)
+        return normalise_subspaces(words + self.residual(items.clamp(min=0)) * kept.unsqueeze(-1), self.towers)
 
     def profiles(self, cache: TextCache, corpus: Corpus, batch: Batch) -> Tensor:
         """The profile of each pair of a batch at its target's time, `[pairs, dimension]`."""

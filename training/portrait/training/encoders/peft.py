@@ -6,21 +6,21 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from portrait.training.encoders.prefix import Prefixed
-from portrait.training.enums import Tuning
+from portrait.training.encoders.prefix import PrefixTunedModel
+from portrait.training.enums import FineTuning
 from portrait.training.errors import TrainingError
 
 if TYPE_CHECKING:
     from peft import IA3Config, PeftConfig
 
-RANK = 8
+LORA_RANK = 8
 """Of LoRA's updates, and of AdaLoRA's on the average once its budget is spent."""
-FIRST_RANK = 12
+ADALORA_INITIAL_RANK = 12
 """Of AdaLoRA's updates at the start."""
-_LINEAR = "all-linear"
+_ALL_LINEAR_LAYERS = "all-linear"
 
 
-def tune(bert: PreTrainedModel, tuning: Tuning) -> nn.Module:
+def apply_finetuning(bert: PreTrainedModel, tuning: FineTuning) -> nn.Module:
     """Prepare a BERT for fine-tuning.
 
     Adapters go where peft has them for the model's type; for types that it does not know, LoRA's go around all
@@ -30,51 +30,55 @@ def tune(bert: PreTrainedModel, tuning: Tuning) -> nn.Module:
         TrainingError: the model has no layers of those names, or takes no prefix.
     """
     for parameter in bert.parameters():
-        parameter.requires_grad = tuning is Tuning.FULL
-    if tuning in (Tuning.FULL, Tuning.FROZEN):
+        parameter.requires_grad = tuning is FineTuning.FULL
+    if tuning in (FineTuning.FULL, FineTuning.FROZEN):
         return bert
     from peft import get_peft_model
 
     try:
-        return Prefixed(bert) if tuning is Tuning.PREFIX else get_peft_model(bert, _adapter(bert, tuning))
+        return (
+            PrefixTunedModel(bert)
+            if tuning is FineTuning.PREFIX
+            else get_peft_model(bert, _adapter_config(bert, tuning))
+        )
     except (ValueError, TypeError, RuntimeError, IndexError) as error:
         raise TrainingError(f"--tuning {tuning} does not fit this base model ({error}); use --tuning full") from error
 
 
-def _adapter(bert: PreTrainedModel, tuning: Tuning) -> "PeftConfig":
+def _adapter_config(bert: PreTrainedModel, tuning: FineTuning) -> "PeftConfig":
     """The adapter's own configuration; peft fills in the layers that it leaves out."""
     from peft import AdaLoraConfig, LoraConfig
 
-    if tuning is Tuning.IA3:
-        return _ia3(bert)
-    options = {"lora_alpha": 2 * RANK, **_low_rank_layers(bert, tuning)}
-    if tuning is Tuning.LORA:
-        return LoraConfig(r=RANK, **options)
+    if tuning is FineTuning.IA3:
+        return _ia3_config(bert)
+    options = {"lora_alpha": 2 * LORA_RANK, **_low_rank_options(bert, tuning)}
+    if tuning is FineTuning.LORA:
+        return LoraConfig(r=LORA_RANK, **options)
     # The steps are not known yet; `RankBudget` has them.
-    return AdaLoraConfig(target_r=RANK, init_r=FIRST_RANK, total_step=1, **options)
+    return AdaLoraConfig(target_r=LORA_RANK, init_r=ADALORA_INITIAL_RANK, total_step=1, **options)
 
 
-def _low_rank_layers(bert: PreTrainedModel, tuning: Tuning) -> dict[str, Any]:
+def _low_rank_options(bert: PreTrainedModel, tuning: FineTuning) -> dict[str, Any]:
     from peft.utils import (
         TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING,
         TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
     )
 
     known = {
-        Tuning.LORA: TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
-        Tuning.ADALORA: TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING,
+        FineTuning.LORA: TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
+        FineTuning.ADALORA: TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING,
     }[tuning]
-    layers: dict[str, Any] = {"fan_in_fan_out": _turned(bert)}
+    layers: dict[str, Any] = {"fan_in_fan_out": _has_transposed_weights(bert)}
     if bert.config.model_type in known:
         return layers
-    layers["target_modules"] = _LINEAR
+    layers["target_modules"] = _ALL_LINEAR_LAYERS
     if getattr(bert, "pooler", None) is not None:
         # It is for a task that is not ours: nothing of it reaches a text's vector.
         layers["exclude_modules"] = r"pooler\..*"
     return layers
 
 
-def _ia3(bert: PreTrainedModel) -> "IA3Config":
+def _ia3_config(bert: PreTrainedModel) -> "IA3Config":
     from peft import IA3Config
     from peft.utils import (
         TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING,
@@ -86,20 +90,20 @@ def _ia3(bert: PreTrainedModel) -> "IA3Config":
     return IA3Config(
         target_modules=TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING[kind],
         feedforward_modules=TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING[kind],
-        fan_in_fan_out=_turned(bert),
+        fan_in_fan_out=_has_transposed_weights(bert),
     )
 
 
-def _turned(bert: PreTrainedModel) -> bool:
+def _has_transposed_weights(bert: PreTrainedModel) -> bool:
     """Whether the layers keep their weights the other way round, as GPT-2's do."""
     return any(isinstance(module, Conv1D) for module in bert.modules())
 
 
-def merge(bert: Any) -> nn.Module:
+def merge_adapters(bert: Any) -> nn.Module:
     """The BERT as it is exported: the plain one with its adapters folded in; a prefix stays what it is."""
     return bert.merge_and_unload() if hasattr(bert, "merge_and_unload") else bert
 
 
-def remains(tuning: Tuning) -> Tuning:
+def finetuning_after_merge(tuning: FineTuning) -> FineTuning:
     """What a model whose adapters are folded in is built with."""
-    return tuning if tuning is Tuning.PREFIX else Tuning.FROZEN
+    return tuning if tuning is FineTuning.PREFIX else FineTuning.FROZEN

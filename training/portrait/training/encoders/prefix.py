@@ -8,13 +8,13 @@ from transformers import PreTrainedModel
 
 from portrait.features.text.tokenizer import MAX_TOKENS
 
-TOKENS = 8
+PREFIX_TOKENS = 8
 """Length of the prefix."""
-_SPREAD = 0.02
+_INITIAL_STD = 0.02
 """Standard deviation at the start. The 1 that peft begins with drowns the words."""
 
 
-class Prefixed(nn.Module):
+class PrefixTunedModel(nn.Module):
     """A frozen BERT and its prefix.
 
     Args:
@@ -28,10 +28,10 @@ class Prefixed(nn.Module):
         super().__init__()
         from peft import PrefixTuningConfig, TaskType, get_peft_model
 
-        self.first_place = _first_place(bert)
-        config = PrefixTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=TOKENS)
+        self.first_place = _find_first_position(bert)
+        config = PrefixTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=PREFIX_TOKENS)
         self.adapted = get_peft_model(bert, config)
-        nn.init.normal_(self.adapted.get_parameter("prompt_encoder.default.embedding.weight"), std=_SPREAD)
+        nn.init.normal_(self.adapted.get_parameter("prompt_encoder.default.embedding.weight"), std=_INITIAL_STD)
         longest = torch.zeros(1, MAX_TOKENS, dtype=torch.int64)
         with torch.no_grad():
             self(longest, torch.ones_like(longest))
@@ -44,10 +44,10 @@ class Prefixed(nn.Module):
         """
         places = torch.arange(input_ids.shape[1], device=input_ids.device).unsqueeze(0) + self.first_place
         # peft adds the prefix's length to the places that it is given.
-        return self.adapted(input_ids=input_ids, attention_mask=attention_mask, position_ids=places - TOKENS)
+        return self.adapted(input_ids=input_ids, attention_mask=attention_mask, position_ids=places - PREFIX_TOKENS)
 
 
-def _first_place(bert: PreTrainedModel) -> int:
+def _find_first_position(bert: PreTrainedModel) -> int:
     """Number of a text's first place: RoBERTa and its kin have two rows before it."""
     table = getattr(getattr(bert, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)

@@ -12,14 +12,14 @@ _AGE_EDGES = (1 / 1440, 1 / 96, 1 / 24, 0.25, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60
 _AGE_BUCKETS = len(_AGE_EDGES) + 2  # one more beyond the last edge, one for "unknown"
 
 
-def age_bucket(days: Tensor) -> Tensor:
+def bucket_ages(days: Tensor) -> Tensor:
     """Bucket of an age or gap in days: 0 if unknown (negative), else 1 and up."""
     edges = torch.tensor(_AGE_EDGES, dtype=days.dtype, device=days.device)
     bucket = (days.unsqueeze(-1) >= edges).sum(-1) + 1
     return torch.where(days < 0, torch.zeros_like(bucket), bucket)
 
 
-class Attention(nn.Module):
+class CausalAttention(nn.Module):
     """Causal self-attention with a learnt bias for how many events, and how much time, lie between two events.
 
     The bias by distance and by time follows T5's relative positions (Raffel et al. 2020, section 2.1), and HSTU's
@@ -62,7 +62,7 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, dropout)
+        self.attention = CausalAttention(width, heads, dropout)
         self.feed_norm = nn.LayerNorm(width)
         self.feed = nn.Sequential(
             nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
@@ -120,7 +120,7 @@ class ProfileEncoder(nn.Module):
         allowed = (causal & (mask.unsqueeze(1) > 0)) | itself
         known = (event_age.unsqueeze(2) >= 0) & (event_age.unsqueeze(1) >= 0)
         between = (event_age.unsqueeze(1) - event_age.unsqueeze(2)).clamp(min=0.0)
-        gap = age_bucket(torch.where(known, between, -torch.ones_like(between)))
+        gap = bucket_ages(torch.where(known, between, -torch.ones_like(between)))
 
         x = event_embedding * self.scale + self.type_embedding(event_type) + self.numbers(event_numbers)
         x = self.dropout(x)
@@ -135,7 +135,7 @@ class ProfileEncoder(nn.Module):
             states: `[…, dimension]`, the state at the latest event.
             gap: `[…]`, days from that event to the moment of the profile, -1 if unknown.
         """
-        return functional.normalize(self.project(self.norm(states + self.gap_embedding(age_bucket(gap)))), dim=-1)
+        return functional.normalize(self.project(self.norm(states + self.gap_embedding(bucket_ages(gap)))), dim=-1)
 
     def forward(
         self,

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ORTHOGONALITY = 0.5
+_ORTHOGONALITY_WEIGHT = 0.5
 """γ of equation 4."""
-_WARM_UP, _FINAL = 0.1, 0.25
+_WARM_UP_SHARE, _FINAL_SHARE = 0.1, 0.25
 """Shares of the steps before the budget falls, and after it has."""
 
 
@@ -23,7 +23,7 @@ class RankBudget:
         self._bert = bert
         self._config = bert.active_peft_config
         self._config.total_step = max(1, steps)
-        self._config.tinit, self._config.tfinal = int(_WARM_UP * steps), int(_FINAL * steps)
+        self._config.tinit, self._config.tfinal = int(_WARM_UP_SHARE * steps), int(_FINAL_SHARE * steps)
 
     def penalty(self) -> Tensor:
         """What to add to the loss: how far each update's outer matrices are from orthogonal (equation 4)."""
@@ -32,7 +32,7 @@ class RankBudget:
             if "lora_A" in name or "lora_B" in name:
                 product = weight @ weight.T if "lora_A" in name else weight.T @ weight
                 distances.append(torch.linalg.matrix_norm(product - torch.eye(len(product))))
-        return _ORTHOGONALITY * torch.stack(distances).mean()
+        return _ORTHOGONALITY_WEIGHT * torch.stack(distances).mean()
 
     def allocate(self, step: int) -> None:
         """Note what each rank is worth by its gradients, and take those away that are beyond the budget.

@@ -10,15 +10,15 @@ from torch import Tensor
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, compute_ages
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders.model import PortraitModel, TextCache
-from portrait.training.encoders.samples import Batcher, cut_exact
+from portrait.training.encoders.samples import Batcher, build_serving_samples
 from portrait.training.metrics import MISSED
 
-_PLACES = 8192
+_BATCH_EVENTS = 8192
 """Events that are encoded at once, padding included."""
 
 
 @dataclass(frozen=True)
-class Vectors:
+class TargetVectors:
     """What the trained encoders say, in the space of one release."""
 
     items: NDArray[np.float32]
@@ -30,14 +30,14 @@ class Vectors:
 
 
 @torch.no_grad()
-def item_vectors(model: PortraitModel, cache: TextCache, corpus: Corpus) -> NDArray[np.float32]:
+def encode_items(model: PortraitModel, cache: TextCache, corpus: Corpus) -> NDArray[np.float32]:
     """`[items, dimension]`, unit length."""
     rows = torch.arange(len(corpus.items))
     return np.concatenate([model.item_vectors(cache, corpus, part).numpy() for part in rows.split(16384)])
 
 
 @torch.no_grad()
-def text_vectors(model: PortraitModel, cache: TextCache) -> Tensor:
+def embed_texts(model: PortraitModel, cache: TextCache) -> Tensor:
     """`[texts, dimension]`: embeddings of the corpus' texts."""
     return model.text.head(cache.pooled)
 
@@ -49,7 +49,7 @@ def encode_targets(
     corpus: Corpus,
     targets: NDArray[np.int64],
     items: NDArray[np.float32] | None = None,
-) -> Vectors:
+) -> TargetVectors:
     """Profiles at the time of held-out targets; targets with no earlier event are left out.
 
     Args:
@@ -60,16 +60,16 @@ def encode_targets(
         items: `[items, dimension]`, vectors of an index; None for the model's own.
     """
     model.eval()
-    samples = cut_exact(corpus, targets)
+    samples = build_serving_samples(corpus, targets)
     profiles = np.zeros((len(samples), model.residual.embedding_dim), dtype=np.float32)
-    batcher = Batcher(corpus, samples, _PLACES, pairs=1)
+    batcher = Batcher(corpus, samples, _BATCH_EVENTS, pairs=1)
     random = np.random.default_rng(0)
     for windows in batcher.epoch(random):
         profiles[windows] = model.profiles(cache, corpus, batcher.batch(windows, random)).numpy()
-    return Vectors(item_vectors(model, cache, corpus) if items is None else items, profiles, samples.target)
+    return TargetVectors(encode_items(model, cache, corpus) if items is None else items, profiles, samples.target)
 
 
-def masked_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
+def find_masked_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
     """Items that a ranking leaves out where seen ones are masked: those of the target's context.
 
     None if the context ends with a search: who searches for a known item wants it.
@@ -80,8 +80,8 @@ def masked_items(corpus: Corpus, target: int) -> NDArray[np.int64]:
     return np.unique(seen[seen != NO_ITEM])
 
 
-def rank_all(
-    corpus: Corpus, vectors: Vectors, k: int, mask_seen: bool, among: NDArray[np.int64] | None = None
+def rank_catalogue(
+    corpus: Corpus, vectors: TargetVectors, k: int, mask_seen: bool, among: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
     """`[targets, k]`: the best items of the whole catalogue for each target's shopper, best first.
 
@@ -89,7 +89,7 @@ def rank_all(
         corpus: the events.
         vectors: profiles and items.
         k: how many; fewer come where there are not so many items.
-        mask_seen: put the target's `masked_items` behind all others.
+        mask_seen: put the target's `find_masked_items` behind all others.
         among: ascending rows of the items that are ranked; None for all.
     """
     rows = np.arange(len(vectors.items)) if among is None else among
@@ -102,13 +102,13 @@ def rank_all(
         scores = vectors.profiles[part] @ items.T
         if mask_seen:
             for row, target in enumerate(vectors.targets[part].tolist()):
-                masked = place[masked_items(corpus, target)]
+                masked = place[find_masked_items(corpus, target)]
                 scores[row, masked[masked >= 0]] = -np.inf
-        ranked.append(rows[top(scores, k)])
+        ranked.append(rows[select_top(scores, k)])
     return np.concatenate(ranked) if ranked else np.zeros((0, k), dtype=np.int64)
 
 
-def top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def select_top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """`[rows, items]` → `[rows, k]`, the best items of each row, best first."""
     k = min(k, scores.shape[1])
     if not k:
@@ -118,14 +118,14 @@ def top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     return np.take_along_axis(part, order, 1)
 
 
-def ranks_of(ranked: NDArray[np.int64], target_items: NDArray[np.int64]) -> NDArray[np.int64]:
+def find_ranks(ranked: NDArray[np.int64], target_items: NDArray[np.int64]) -> NDArray[np.int64]:
     """0-based rank of each row's target, `MISSED` where the row does not hold it."""
     hits = ranked == target_items[:, None]
     return np.where(hits.any(1), hits.argmax(1), MISSED)
 
 
 @torch.no_grad()
-def encode_moments(
+def encode_shoppers(
     model: PortraitModel, cache: TextCache, corpus: Corpus, ends: NDArray[np.int64], as_of: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Profiles of shoppers at moments, `[moments, dimension]`, as serving computes them.
@@ -141,7 +141,7 @@ def encode_moments(
     starts = np.maximum(corpus.shopper_start[ends - 1], ends - MAX_ENCODED_EVENTS)
     order = np.argsort(ends - starts, kind="stable")
     profiles = np.zeros((len(ends), model.residual.embedding_dim), dtype=np.float32)
-    for rows in np.array_split(order, max(1, len(order) * MAX_ENCODED_EVENTS // _PLACES)):
+    for rows in np.array_split(order, max(1, len(order) * MAX_ENCODED_EVENTS // _BATCH_EVENTS)):
         width = int((ends[rows] - starts[rows]).max(initial=1))
         event = ends[rows, None] - width + np.arange(width)
         real = event >= starts[rows, None]

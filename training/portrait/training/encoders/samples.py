@@ -35,7 +35,7 @@ class Samples:
         return len(self.target)
 
 
-def _pairs(
+def _pair_contexts(
     corpus: Corpus, targets: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Last event of the context, target, and first event of the shopper; targets with no context are left out."""
@@ -46,14 +46,14 @@ def _pairs(
     return last[known], targets[known], shopper_start[known]
 
 
-def cut_shared(corpus: Corpus, targets: NDArray[np.int64]) -> Samples:
+def build_training_samples(corpus: Corpus, targets: NDArray[np.int64]) -> Samples:
     """Samples for training: many targets share the window that holds their contexts.
 
     Args:
         corpus: the events.
         targets: events that carry an item, ascending.
     """
-    last, target, shopper_start = _pairs(corpus, targets)
+    last, target, shopper_start = _pair_contexts(corpus, targets)
     start = shopper_start + STRIDE * np.maximum(0, (last - shopper_start) // STRIDE - 1)
     window_start, first_pair = np.unique(start, return_index=True)
     pair_start = np.append(first_pair, len(target))
@@ -62,9 +62,9 @@ def cut_shared(corpus: Corpus, targets: NDArray[np.int64]) -> Samples:
     return Samples(window_start, window_end, pair_start, last, target)
 
 
-def cut_exact(corpus: Corpus, targets: NDArray[np.int64]) -> Samples:
+def build_serving_samples(corpus: Corpus, targets: NDArray[np.int64]) -> Samples:
     """Samples as serving sees them: each target has a window of its own, of the latest `MAX_ENCODED_EVENTS` events."""
-    last, target, shopper_start = _pairs(corpus, targets)
+    last, target, shopper_start = _pair_contexts(corpus, targets)
     start = np.maximum(shopper_start, last + 1 - MAX_ENCODED_EVENTS)
     return Samples(start, last + 1, np.arange(len(target) + 1), last, target)
 

@@ -13,17 +13,17 @@ from torch.nn import functional
 from portrait.training.encoders.profile_encoder import ProfileEncoder
 
 
-def unit(vectors: Tensor, towers: int) -> Tensor:
+def normalise_subspaces(vectors: Tensor, towers: int) -> Tensor:
     """`[…, dimension]` → the same shape: each tower of one length, the whole of length one."""
-    return functional.normalize(split(vectors, towers), dim=-1).flatten(-2) * towers**-0.5
+    return functional.normalize(split_subspaces(vectors, towers), dim=-1).flatten(-2) * towers**-0.5
 
 
-def split(vectors: Tensor, towers: int) -> Tensor:
+def split_subspaces(vectors: Tensor, towers: int) -> Tensor:
     """`[…, dimension]` → `[…, towers, dimension / towers]`."""
     return vectors.unflatten(-1, (towers, -1))
 
 
-class ProfileTowers(nn.Module):
+class SubspaceProfileEncoder(nn.Module):
     """A profile encoder for each tower; see `ProfileEncoder` for shapes and arguments.
 
     Args:
@@ -49,7 +49,7 @@ class ProfileTowers(nn.Module):
     ) -> Tensor:
         """What each event and those before it say: `[n, events, dimension]`."""
         count = len(self.towers)
-        embeddings = split(event_embedding * count**0.5, count).unbind(-2)
+        embeddings = split_subspaces(event_embedding * count**0.5, count).unbind(-2)
         parts = [
             tower.states(embedding, event_type, event_age, event_numbers, mask)
             for tower, embedding in zip(self._encoders(), embeddings, strict=True)
@@ -59,7 +59,7 @@ class ProfileTowers(nn.Module):
     def head(self, states: Tensor, gap: Tensor) -> Tensor:
         """Profiles after an event, `[…, dimension]`, unit length."""
         count = len(self.towers)
-        parts = zip(self._encoders(), split(states, count).unbind(-2), strict=True)
+        parts = zip(self._encoders(), split_subspaces(states, count).unbind(-2), strict=True)
         profile = torch.cat([tower.head(part, gap) for tower, part in parts], -1) * count**-0.5
         return profile if self.concealment is None else self.concealment(profile)
 

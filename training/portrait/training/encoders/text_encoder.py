@@ -8,11 +8,11 @@ from transformers import AutoModel
 
 from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
 from portrait.training.encoders.base_model import load_config, load_weights
-from portrait.training.encoders.subspaces import unit
-from portrait.training.errors import TrainingError, one_line
+from portrait.training.encoders.subspaces import normalise_subspaces
+from portrait.training.errors import TrainingError, to_one_line
 
 
-def attends_causally(bert: nn.Module, vocabulary: int) -> bool:
+def is_causal(bert: nn.Module, vocabulary: int) -> bool:
     """Whether a text's first token never sees those behind it: of a decoder, only the last has read the whole text.
 
     Told by what the model does: configurations name it in many ways. Two texts that share their first token are read;
@@ -52,11 +52,11 @@ class TextEncoder(nn.Module):
             else:
                 self.bert = AutoModel.from_config(load_config(base_model), **options)
             self.vocabulary: int = self.bert.config.vocab_size
-            self.last_token = attends_causally(self.bert, self.vocabulary)
+            self.last_token = is_causal(self.bert, self.vocabulary)
             self.project = nn.Linear(self.bert.config.hidden_size, dimension, bias=False)
         except (ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
             raise TrainingError(
-                f"the base model {base_model!r} reads no texts of {MAX_TOKENS} tokens by itself ({one_line(error)})"
+                f"the base model {base_model!r} can't encode texts of {MAX_TOKENS} tokens ({to_one_line(error)})"
             ) from error
         nn.init.orthogonal_(self.project.weight)
 
@@ -86,7 +86,7 @@ class TextEncoder(nn.Module):
 
     def head(self, pooled: Tensor) -> Tensor:
         """`[texts, hidden]` → `[texts, dimension]`, unit length."""
-        return unit(self.project(pooled), self.towers)
+        return normalise_subspaces(self.project(pooled), self.towers)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """`[texts, tokens]` twice → `embedding [texts, dimension]`, unit length."""

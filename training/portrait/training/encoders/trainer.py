@@ -20,28 +20,28 @@ from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders import retrieval
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.rank_budget import RankBudget
-from portrait.training.encoders.samples import Batch, Batcher, cut_shared
-from portrait.training.encoders.subspaces import split
-from portrait.training.enums import Tuning
+from portrait.training.encoders.samples import Batch, Batcher, build_training_samples
+from portrait.training.encoders.subspaces import split_subspaces
+from portrait.training.enums import FineTuning
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import Tracker
 
-CHECKPOINT = "checkpoint.pt"
-BEST = "best.pt"
+CHECKPOINT_FILE = "checkpoint.pt"
+BEST_FILE = "best.pt"
 
 _WARM_UP_STEPS = 50
-_FINAL_RATE = 0.05
-_GRADIENT_NORM = 5.0
-_VALIDATION_SHOPPERS = 5_000
+_MIN_RATE_FACTOR = 0.05
+_MAX_GRADIENT_NORM = 5.0
+_MAX_VALIDATION_SHOPPERS = 5_000
 _CHECKPOINT_STEPS = 200
 
 
-Watch = Callable[[int, float], None]
+EpochCallback = Callable[[int, float], None]
 
 
 @dataclass
-class Position:
+class TrainerState:
     """How far a run has come."""
 
     epoch: int = 0
@@ -56,7 +56,7 @@ class Position:
     """One entry an epoch."""
 
 
-class Loop:
+class Trainer:
     """Trains the encoders of one run.
 
     Args:
@@ -81,21 +81,23 @@ class Loop:
         settings: TrainSettings,
         run: Path,
         epochs: int | None = None,
-        watch: Watch | None = None,
+        watch: EpochCallback | None = None,
     ) -> None:
         self._epochs, self._watch = epochs, watch
         self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
         self._model, self._cache = model, cache
-        self._batcher = Batcher(corpus, cut_shared(corpus, targets), settings.places, settings.pairs_per_window)
-        self._optimizer = _optimizer(model, settings)
+        self._batcher = Batcher(
+            corpus, build_training_samples(corpus, targets), settings.places, settings.pairs_per_window
+        )
+        self._optimizer = _make_optimizer(model, settings)
         batches = len(self._batcher.epoch(self._random(0)))
         self._total = min(settings.maximum_steps, settings.maximum_epochs * math.ceil(batches / settings.accumulate))
         text_steps = self._text_steps(self._total)
-        self._budget = RankBudget(model.text.bert, text_steps) if settings.tuning is Tuning.ADALORA else None
+        self._budget = RankBudget(model.text.bert, text_steps) if settings.tuning is FineTuning.ADALORA else None
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
-        self._weight = torch.from_numpy(position_bias.event_weights(corpus, holdout.train, settings))
-        self._at = Position()
+        self._weight = torch.from_numpy(position_bias.inverse_propensity_weights(corpus, holdout.train, settings))
+        self._at = TrainerState()
         self._texts_moved = False
 
     def train(self, resume: bool) -> int:
@@ -107,12 +109,15 @@ class Loop:
         Returns:
             After how many epochs the model was as it is left.
         """
-        if resume and (self._run / CHECKPOINT).exists():
-            self._restore(checkpoints.load(self._run / CHECKPOINT))
+        if resume and (self._run / CHECKPOINT_FILE).exists():
+            self._restore(checkpoints.load_state(self._run / CHECKPOINT_FILE))
         else:
             self._cache.refill()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns) as progress, tracking.opened(self._run, self._settings, self._at.step) as tracker:
+        with (
+            Progress(*columns) as progress,
+            tracking.open_trackers(self._run, self._settings, self._at.step) as tracker,
+        ):
             task = progress.add_task("fine-tuning", total=self._total, completed=self._at.step)
             while not self._ended():
                 self._epoch(tracker, lambda: progress.update(task, completed=self._at.step))
@@ -121,7 +126,7 @@ class Loop:
         self._cache.settle()
         if self._epochs is not None:
             return self._at.epoch
-        best = checkpoints.load(self._run / BEST)
+        best = checkpoints.load_state(self._run / BEST_FILE)
         self._model.load_state_dict(best["model"])
         self._cache.pooled.copy_(best["texts"])
         return int(max(self._at.history, key=lambda entry: entry["validation_ndcg@10"])["epoch"]) + 1
@@ -131,7 +136,7 @@ class Loop:
         """Whether the BERT takes part in the next step."""
         settings = self._settings
         late = self._at.step >= settings.texts_from * self._total
-        return late and self._at.step % settings.texts_every == 0 and settings.tuning is not Tuning.FROZEN
+        return late and self._at.step % settings.texts_every == 0 and settings.tuning is not FineTuning.FROZEN
 
     def _text_steps(self, end: int) -> int:
         """In how many of the steps before `end` the BERT takes part."""
@@ -174,7 +179,7 @@ class Loop:
         if ndcg > self._at.best:
             self._at.best, self._at.stale_epochs = ndcg, 0
             best = {"model": self._model.state_dict(), "texts": self._cache.pooled}
-            checkpoints.save(best, self._run / BEST)
+            checkpoints.save_state(best, self._run / BEST_FILE)
         if self._watch:
             self._watch(self._at.epoch, ndcg)
 
@@ -197,7 +202,7 @@ class Loop:
         self._cache.settle()
         if reads_texts and self._budget:
             self._budget.penalty().backward()
-        self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self._model.parameters(), _GRADIENT_NORM))
+        self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM))
         self._optimizer.step()
         if reads_texts and self._budget:
             self._budget.allocate(self._text_steps(self._at.step))
@@ -234,7 +239,9 @@ class Loop:
         towers, target = self._settings.towers, torch.from_numpy(labels)
         # A whole vector has length one, so a tower's own cosine is `towers` times its part of the inner product.
         scale = self._model.scale * towers
-        pairs = zip(split(profiles, towers).unbind(-2), split(vectors, towers).unbind(-2), strict=True)
+        pairs = zip(
+            split_subspaces(profiles, towers).unbind(-2), split_subspaces(vectors, towers).unbind(-2), strict=True
+        )
         losses = [
             functional.cross_entropy(scale * profile @ item.T - torch.from_numpy(log_q), target, reduction="none")
             for profile, item in pairs
@@ -248,14 +255,14 @@ class Loop:
 
     def _validate(self) -> float:
         targets = self._holdout.validation
-        if len(targets) > _VALIDATION_SHOPPERS:
+        if len(targets) > _MAX_VALIDATION_SHOPPERS:
             chosen = np.random.default_rng(self._settings.seed).choice(
-                len(targets), _VALIDATION_SHOPPERS, replace=False
+                len(targets), _MAX_VALIDATION_SHOPPERS, replace=False
             )
             targets = targets[np.sort(chosen)]
         vectors = retrieval.encode_targets(self._model, self._cache, self._corpus, targets)
-        ranked = retrieval.rank_all(self._corpus, vectors, 10, self._holdout.mask_seen)
-        ranks = retrieval.ranks_of(ranked, self._corpus.event_item[vectors.targets])
+        ranked = retrieval.rank_catalogue(self._corpus, vectors, 10, self._holdout.mask_seen)
+        ranks = retrieval.find_ranks(ranked, self._corpus.event_item[vectors.targets])
         return float(metrics.ndcg(ranks, 10).mean()) if len(ranks) else 0.0
 
     def _random(self, *place: int) -> np.random.Generator:
@@ -264,7 +271,7 @@ class Loop:
 
     def _rate(self, step: int) -> float:
         """Share of the learning rate at a step: linear warm-up, then linear decay."""
-        return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_FINAL_RATE, 1.0 - step / self._total)
+        return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_MIN_RATE_FACTOR, 1.0 - step / self._total)
 
     def _checkpoint(self) -> None:
         state = {
@@ -278,7 +285,7 @@ class Loop:
         }
         if self._budget:
             state["rank_budget"] = self._budget.state()
-        checkpoints.save(state, self._run / CHECKPOINT)
+        checkpoints.save_state(state, self._run / CHECKPOINT_FILE)
 
     def _restore(self, state: dict[str, Any]) -> None:
         self._model.load_state_dict(state["model"])
@@ -287,7 +294,7 @@ class Loop:
         self._cache.pooled.copy_(state["texts"])
         self._texts_moved = state["texts_moved"]
         torch.set_rng_state(state["torch_random"])
-        self._at = Position(**state["position"])
+        self._at = TrainerState(**state["position"])
         if self._budget:
             self._budget.restore(state["rank_budget"])
 
@@ -327,7 +334,7 @@ class NegativeSampler:
         return items, np.log(expected).astype(np.float32), labels[: len(targets)]
 
 
-def _optimizer(model: PortraitModel, settings: TrainSettings) -> torch.optim.Optimizer:
+def _make_optimizer(model: PortraitModel, settings: TrainSettings) -> torch.optim.Optimizer:
     bert = {id(parameter) for parameter in model.text.bert.parameters()}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [

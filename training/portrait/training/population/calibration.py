@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from portrait.training import metrics
 
-_STEPS = 50
+_MAX_STEPS = 50
 _BINS = 10
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class Predictions:
     """Chances and what came true, both `[pairs]`."""
 
     chances: NDArray[np.float64]
     labels: NDArray[np.bool_]
 
 
-def platt(score: NDArray[np.float64], label: NDArray[np.bool_]) -> tuple[float, float]:
+def fit_platt(score: NDArray[np.float64], label: NDArray[np.bool_]) -> tuple[float, float]:
     """Parameters a and b of σ(a + b score), by maximum likelihood (Platt 1999), with Newton's method.
 
     The slope is pulled towards 1 by a quarter of an observation's weight, so that it exists where nothing came true.
@@ -28,7 +28,7 @@ def platt(score: NDArray[np.float64], label: NDArray[np.bool_]) -> tuple[float, 
     design = np.stack([np.ones_like(score), score], 1)
     target = label.astype(np.float64)
     parameters, prior, pull = np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1e-3, 0.25])
-    for _ in range(_STEPS):
+    for _ in range(_MAX_STEPS):
         chance = 1.0 / (1.0 + np.exp(-np.clip(design @ parameters, -30.0, 30.0)))
         gradient = design.T @ (target - chance) - pull * (parameters - prior)
         curvature = (design * (chance * (1.0 - chance))[:, None]).T @ design + np.diag(pull)
@@ -39,7 +39,7 @@ def platt(score: NDArray[np.float64], label: NDArray[np.bool_]) -> tuple[float, 
     return float(parameters[0]), float(parameters[1])
 
 
-def reliability(foreseen: Foreseen) -> dict[str, Any]:
+def summarise_reliability(foreseen: Predictions) -> dict[str, Any]:
     """Expected calibration error, AUC, and the points of the reliability curve in bins of equally many pairs."""
     chances, labels = foreseen.chances, foreseen.labels
     weights = np.ones(len(chances))

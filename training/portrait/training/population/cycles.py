@@ -18,24 +18,24 @@ from portrait.features.population.purchase_cycles import (
     logit,
 )
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.population.calibration import Foreseen, platt
+from portrait.training.population.calibration import Predictions, fit_platt
 from portrait.training.population.taxonomy import Taxonomy
 
 HORIZON_DAYS = 30.0
-LEAST_HORIZONS = 3.0
+MIN_HORIZONS = 3.0
 """The training window must be so many horizons long."""
-LEAST_INTERVALS = 20
+MIN_INTERVALS = 20
 """A category with fewer has no cycle."""
 _PRIOR_SHOPPERS, _PRIOR_PURCHASES = 10.0, 20.0
 """What the mean of all categories is worth in a category's own."""
-_LONG_AGO = 2.0
+_MIN_ELAPSED_INTERVALS = 2.0
 """Whether a purchase is followed by another is asked of those so many usual intervals ago."""
-_MOST_PAIRS = 50_000
+_MAX_PAIRS = 50_000
 _PURCHASE = EVENT_TYPE_CODES[EventType.PURCHASE]
 
 
 @dataclass(frozen=True)
-class Bought:
+class PurchaseDays:
     """Days on which shoppers bought in categories: each of shopper, category and day once, in this order."""
 
     shopper: NDArray[np.int64]
@@ -44,7 +44,7 @@ class Bought:
     """Since 1970."""
 
     @classmethod
-    def of(cls, corpus: Corpus, taxonomy: Taxonomy, chosen: NDArray[np.bool_]) -> "Bought":
+    def of(cls, corpus: Corpus, taxonomy: Taxonomy, chosen: NDArray[np.bool_]) -> "PurchaseDays":
         """The purchases among some events."""
         time = corpus.columns.time
         purchase = chosen & (corpus.columns.type_code == _PURCHASE) & (taxonomy.of_event >= 0) & ~np.isnan(time)
@@ -56,9 +56,9 @@ class Bought:
     def __len__(self) -> int:
         return len(self.day)
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Bought":
+    def where(self, chosen: NDArray[np.bool_]) -> "PurchaseDays":
         """Some of the rows."""
-        return Bought(self.shopper[chosen], self.category[chosen], self.day[chosen])
+        return PurchaseDays(self.shopper[chosen], self.category[chosen], self.day[chosen])
 
     @property
     def followed(self) -> NDArray[np.bool_]:
@@ -68,28 +68,30 @@ class Bought:
         return follows
 
 
-def fit(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_], seed: int) -> PurchaseCycles | None:
+def fit_cycles(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_], seed: int) -> PurchaseCycles | None:
     """Cycles of the categories that are bought again; None if the window is too short or nothing is.
 
     The calibration is fitted to the last horizon of the training window, by what was known at its beginning.
     """
-    bought = Bought.of(corpus, taxonomy, train)
-    if not len(bought) or np.ptp(bought.day) < LEAST_HORIZONS * HORIZON_DAYS:
+    bought = PurchaseDays.of(corpus, taxonomy, train)
+    if not len(bought) or np.ptp(bought.day) < MIN_HORIZONS * HORIZON_DAYS:
         return None
     begin = float(bought.day.max()) - HORIZON_DAYS
-    earlier = estimate(bought.where(bought.day <= begin), taxonomy, (0.0, 1.0))
+    earlier = estimate_cycles(bought.where(bought.day <= begin), taxonomy, (0.0, 1.0))
     if earlier is None:
         return None
-    raw = foresee(bought, taxonomy, earlier, begin, seed, calibrate=False)
-    calibration = platt(np.array([logit(chance) for chance in raw.chances.tolist()]), raw.labels)
-    return estimate(bought, taxonomy, calibration)
+    raw = predict_purchases(bought, taxonomy, earlier, begin, seed, calibrate=False)
+    calibration = fit_platt(np.array([logit(chance) for chance in raw.chances.tolist()]), raw.labels)
+    return estimate_cycles(bought, taxonomy, calibration)
 
 
-def estimate(bought: Bought, taxonomy: Taxonomy, calibration: tuple[float, float]) -> PurchaseCycles | None:
+def estimate_cycles(
+    bought: PurchaseDays, taxonomy: Taxonomy, calibration: tuple[float, float]
+) -> PurchaseCycles | None:
     """Cycles by moments: within and between shoppers as in a one-way analysis of variance."""
     followed = bought.followed
     begins = np.flatnonzero(followed)
-    if len(begins) < LEAST_INTERVALS:
+    if len(begins) < MIN_INTERVALS:
         return None
     logs = np.log((bought.day[begins + 1] - bought.day[begins]).astype(np.float64))
     pair, inverse, count = np.unique(
@@ -107,7 +109,7 @@ def estimate(bought: Bought, taxonomy: Taxonomy, calibration: tuple[float, float
     intervals = np.bincount(bought.category[begins], minlength=categories)
     returns = _return_rates(bought, followed, log_days)
     scale = CycleScale(max(within, 1e-4) ** 0.5, max(between, 1e-4) ** 0.5, calibration, HORIZON_DAYS)
-    known = np.flatnonzero(intervals >= LEAST_INTERVALS).tolist()
+    known = np.flatnonzero(intervals >= MIN_INTERVALS).tolist()
     return PurchaseCycles(
         scale,
         {
@@ -119,9 +121,11 @@ def estimate(bought: Bought, taxonomy: Taxonomy, calibration: tuple[float, float
     )
 
 
-def _return_rates(bought: Bought, followed: NDArray[np.bool_], log_days: NDArray[np.float64]) -> NDArray[np.float64]:
+def _return_rates(
+    bought: PurchaseDays, followed: NDArray[np.bool_], log_days: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """`[categories]`: share of purchases that another followed, of those that were long enough ago."""
-    old = bought.day <= bought.day.max() - _LONG_AGO * np.exp(log_days[bought.category])
+    old = bought.day <= bought.day.max() - _MIN_ELAPSED_INTERVALS * np.exp(log_days[bought.category])
     total = np.bincount(bought.category[old], minlength=len(log_days))
     again = np.bincount(bought.category[old], followed[old].astype(np.float64), minlength=len(log_days))
     overall = again.sum() / max(1.0, total.sum())
@@ -129,9 +133,9 @@ def _return_rates(bought: Bought, followed: NDArray[np.bool_], log_days: NDArray
     return rates
 
 
-def foresee(
-    bought: Bought, taxonomy: Taxonomy, cycles: PurchaseCycles, as_of: float, seed: int, *, calibrate: bool = True
-) -> Foreseen:
+def predict_purchases(
+    bought: PurchaseDays, taxonomy: Taxonomy, cycles: PurchaseCycles, as_of: float, seed: int, *, calibrate: bool = True
+) -> Predictions:
     """The chance of each shopper's repeated categories to be bought within the horizon, and whether they were.
 
     Args:
@@ -153,8 +157,8 @@ def foresee(
         for begin, end in zip(first.tolist(), ends.tolist(), strict=True)
         if end - begin >= 2 and keys[before.category[begin]] in cycles.categories
     ]
-    if len(chosen) > _MOST_PAIRS:
-        places = np.random.default_rng(seed).choice(len(chosen), _MOST_PAIRS, replace=False)
+    if len(chosen) > _MAX_PAIRS:
+        places = np.random.default_rng(seed).choice(len(chosen), _MAX_PAIRS, replace=False)
         chosen = [chosen[place] for place in places.tolist()]
     chances, labels = [], []
     for begin, end in chosen:
@@ -166,4 +170,4 @@ def foresee(
         else:
             chances.append(compute_raw_due_probability(known, elapsed, cycles.scale.horizon_days))
         labels.append((int(before.shopper[begin]), code) in came)
-    return Foreseen(np.array(chances), np.array(labels, dtype=bool))
+    return Predictions(np.array(chances), np.array(labels, dtype=bool))

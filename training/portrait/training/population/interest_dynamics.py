@@ -16,17 +16,17 @@ from portrait.features.population.interest_dynamics import (
 )
 from portrait.features.population.population import InterestDynamics
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.population.calibration import Foreseen, platt
+from portrait.training.population.calibration import Predictions, fit_platt
 from portrait.training.population.taxonomy import Taxonomy
 
-DAYS = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0)
-EVENTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
+HALF_LIFE_DAYS = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0)
+HALF_LIFE_EVENTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 """Half-lives that are tried."""
 PRIORS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 SHORT_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """κ and λ that are tried."""
-MOST_TARGETS = 5_000
-_MOST_INFERRED = 50
+MAX_TARGETS = 5_000
+_MAX_INFERRED = 50
 """Categories of one target that the calibration of inferred ones looks at, the highest first: more are not served."""
 
 
@@ -74,15 +74,15 @@ class Contexts:
         weight = self.weight * decay_by_age(age, half_life)
         same = weight * (self.category == self.target_category[self.owner])
         count = len(self.target_category)
-        return _sums(self.owner, same, count), _sums(self.owner, weight, count)
+        return _sum_by(self.owner, same, count), _sum_by(self.owner, weight, count)
 
 
-def _sums(place: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _sum_by(place: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """`[count]`: the sum of the values at each place."""
     return np.bincount(place, values, minlength=count).astype(np.float64)
 
 
-def fit(
+def fit_interest_dynamics(
     corpus: Corpus,
     taxonomy: Taxonomy,
     train: NDArray[np.bool_],
@@ -100,34 +100,34 @@ def fit(
         associations: fitted without them.
         seed: of the choice of targets, if there are many.
     """
-    targets = sample(validation, seed)
+    targets = sample_targets(validation, seed)
     contexts = Contexts.of(corpus, taxonomy, targets)
     if not len(contexts.target_category):
         return None
-    shares = usual_shares(corpus, taxonomy, train)
+    shares = category_shares(corpus, taxonomy, train)
     timed = not np.isnan(contexts.days).any()
     return InterestDynamics(
-        by_order=_decay(contexts, contexts.later, EVENTS, shares),
-        by_time=_decay(contexts, contexts.days, DAYS, shares) if timed else None,
+        by_order=_fit_decay(contexts, contexts.later, HALF_LIFE_EVENTS, shares),
+        by_time=_fit_decay(contexts, contexts.days, HALF_LIFE_DAYS, shares) if timed else None,
         population_weights=taxonomy.by_key(shares),
-        inferred_calibration=_inferred(corpus, taxonomy, targets, associations),
+        inferred_calibration=_fit_inferred(corpus, taxonomy, targets, associations),
     )
 
 
-def usual_shares(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_]) -> NDArray[np.float64]:
+def category_shares(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_]) -> NDArray[np.float64]:
     """`[categories]`: share of each in the evidence of the training events."""
     weights = compute_event_weights(corpus.columns.type_code, corpus.columns.rating, corpus.columns.dwell_seconds)
     return taxonomy.shares(np.where(train, weights, 0.0))
 
 
-def sample(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """At most `MOST_TARGETS` of some targets, ascending."""
-    if len(targets) <= MOST_TARGETS:
+def sample_targets(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """At most `MAX_TARGETS` of some targets, ascending."""
+    if len(targets) <= MAX_TARGETS:
         return targets
-    return np.sort(np.random.default_rng(seed).choice(targets, MOST_TARGETS, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(targets, MAX_TARGETS, replace=False))
 
 
-def _decay(
+def _fit_decay(
     contexts: Contexts, age: NDArray[np.float64], tried: tuple[float, ...], shares: NDArray[np.float64]
 ) -> InterestDecay:
     """The decay under which the held-out events are likeliest, of all on the grid."""
@@ -149,13 +149,13 @@ def _decay(
     )
 
 
-def foreseen(
+def predict_categories(
     corpus: Corpus,
     taxonomy: Taxonomy,
     targets: NDArray[np.int64],
     shares: NDArray[np.float64],
     attention: InterestDynamics,
-) -> Foreseen:
+) -> Predictions:
     """The chance of each category that a target's context holds, and whether the target was of it."""
     contexts = Contexts.of(corpus, taxonomy, targets)
     decay = attention.by_time or attention.by_order
@@ -165,15 +165,15 @@ def foreseen(
     mass, total = {}, {}
     for half_life in (decay.short, decay.long):
         weight = contexts.weight * decay_by_age(age, half_life)
-        mass[half_life] = _sums(inverse, weight, len(pair))
-        total[half_life] = _sums(contexts.owner, weight, len(contexts.target_category))[owner]
+        mass[half_life] = _sum_by(inverse, weight, len(pair))
+        total[half_life] = _sum_by(contexts.owner, weight, len(contexts.target_category))[owner]
     chances = compute_next_event_probability(
         mass[decay.short], total[decay.short], mass[decay.long], total[decay.long], shares[category], decay
     )
-    return Foreseen(chances, contexts.target_category[owner] == category)
+    return Predictions(chances, contexts.target_category[owner] == category)
 
 
-def inferred_scores(
+def score_inferred(
     corpus: Corpus, taxonomy: Taxonomy, targets: NDArray[np.int64], associations: Associations
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """`[pairs]` each: associations of categories that a target's context does not hold, and whether it was of one."""
@@ -187,7 +187,7 @@ def inferred_scores(
         )
         met = taxonomy.of_event[context]
         by_category[met[met >= 0]] = 0.0
-        best = np.argsort(-by_category, kind="stable")[:_MOST_INFERRED]
+        best = np.argsort(-by_category, kind="stable")[:_MAX_INFERRED]
         best = best[by_category[best] > 0.0]
         scores.append(by_category[best])
         labels.append(best == taxonomy.of_event[target])
@@ -196,8 +196,8 @@ def inferred_scores(
     return np.concatenate(scores), np.concatenate(labels)
 
 
-def _inferred(
+def _fit_inferred(
     corpus: Corpus, taxonomy: Taxonomy, targets: NDArray[np.int64], associations: Associations
 ) -> tuple[float, float] | None:
-    scores, labels = inferred_scores(corpus, taxonomy, targets, associations)
-    return platt(np.log(scores), labels) if labels.any() else None
+    scores, labels = score_inferred(corpus, taxonomy, targets, associations)
+    return fit_platt(np.log(scores), labels) if labels.any() else None

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.dataset.corpus import Corpus
 
-SHORTEST_MINUTES, LONGEST_MINUTES = 10.0, 720.0
-_MOST_GAPS = 200_000
-_LEAST_SHORT = 0.01
+MIN_MINUTES, MAX_MINUTES = 10.0, 720.0
+_MAX_GAPS = 200_000
+_MIN_SHORT_SHARE = 0.01
 _STEPS = 100
 
 
@@ -19,7 +19,7 @@ def times_are_days(corpus: Corpus) -> bool:
     return bool(len(known)) and not (known % SECONDS_PER_DAY).any()
 
 
-def gap_minutes(corpus: Corpus, train: NDArray[np.bool_], seed: int) -> float | None:
+def estimate_session_gap(corpus: Corpus, train: NDArray[np.bool_], seed: int) -> float | None:
     """Minutes after which a pause is likelier to lie between sessions than within one; None without times.
 
     Logarithms of the pauses are two bell curves, of clicks and of visits (Halfaker et al. 2015, "User Session
@@ -31,15 +31,15 @@ def gap_minutes(corpus: Corpus, train: NDArray[np.bool_], seed: int) -> float | 
     gaps = (time[1:] - time[:-1])[follows & train[1:] & train[:-1]]
     gaps = gaps[gaps > 0.0]  # NaN is not
     if not len(gaps):
-        return None if np.isnan(time).all() else LONGEST_MINUTES
-    if len(gaps) > _MOST_GAPS:
-        gaps = np.random.default_rng(seed).choice(gaps, _MOST_GAPS, replace=False)
-    if np.mean(gaps < 3600.0) < _LEAST_SHORT:
-        return LONGEST_MINUTES
-    return float(np.clip(np.exp(_crossing(np.log(gaps / 60.0))), SHORTEST_MINUTES, LONGEST_MINUTES))
+        return None if np.isnan(time).all() else MAX_MINUTES
+    if len(gaps) > _MAX_GAPS:
+        gaps = np.random.default_rng(seed).choice(gaps, _MAX_GAPS, replace=False)
+    if np.mean(gaps < 3600.0) < _MIN_SHORT_SHARE:
+        return MAX_MINUTES
+    return float(np.clip(np.exp(_find_crossing(np.log(gaps / 60.0))), MIN_MINUTES, MAX_MINUTES))
 
 
-def _crossing(logs: NDArray[np.float64]) -> float:
+def _find_crossing(logs: NDArray[np.float64]) -> float:
     """Where two normal components, fitted by expectation maximisation, are equally likely."""
     mean, deviation, share = np.log(np.array([2.0, 1440.0])), np.array([1.0, 1.0]), np.array([0.5, 0.5])
 

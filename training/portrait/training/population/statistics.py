@@ -14,13 +14,13 @@ from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.population import cycles, sessions, spending
 from portrait.training.population import interest_dynamics as attention
 from portrait.training.population.taxonomy import Taxonomy
-from portrait.training.run.run import TRAIN_ONLY, TrainedRun
+from portrait.training.run.run import TRAIN_ONLY_FOLDER, TrainedRun
 
-MOST_PROFILES = 5_000
+MAX_PROFILES = 5_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Basis:
+class EstimationBasis:
     """What the statistics of a run are estimated from: never an event of the test."""
 
     holdout: Holdout
@@ -29,36 +29,40 @@ class Basis:
     """Fitted without the validation."""
 
     @classmethod
-    def of(cls, trained: TrainedRun) -> "Basis":
+    def of(cls, trained: TrainedRun) -> "EstimationBasis":
         """The basis of a run."""
         if not trained.settings.refit:
             return cls(trained.holdout, trained.associations)
-        before = trained.folder / TRAIN_ONLY / release_layout.ASSOCIATIONS
+        before = trained.folder / TRAIN_ONLY_FOLDER / release_layout.ASSOCIATIONS
         return cls(hold_out(trained.corpus, trained.settings.split), Associations.load(before))
 
 
-def fit(trained: TrainedRun) -> Population:
+def estimate_population(trained: TrainedRun) -> Population:
     """Estimate the statistics of a run."""
-    corpus, basis, seed = trained.corpus, Basis.of(trained), trained.settings.seed
+    corpus, basis, seed = trained.corpus, EstimationBasis.of(trained), trained.settings.seed
     train, taxonomy = basis.holdout.train, Taxonomy.of(trained.corpus)
     time = corpus.columns.time[train]
     timed = bool(len(time)) and not np.isnan(time).any()
     return Population(
         window_days=float(np.ptp(time)) / SECONDS_PER_DAY if timed else 0.0,
-        interest_dynamics=attention.fit(corpus, taxonomy, train, basis.holdout.validation, basis.associations, seed),
-        brand_shares=spending.brands(corpus, train),
-        session_gap_minutes=sessions.gap_minutes(corpus, train, seed),
+        interest_dynamics=attention.fit_interest_dynamics(
+            corpus, taxonomy, train, basis.holdout.validation, basis.associations, seed
+        ),
+        brand_shares=spending.brand_shares(corpus, train),
+        session_gap_minutes=sessions.estimate_session_gap(corpus, train, seed),
         times_are_days=sessions.times_are_days(corpus),
-        purchase_cycles=cycles.fit(corpus, taxonomy, train, seed) if timed else None,
-        spending=spending.fit(corpus, train),
-        paid_prices=spending.paid(corpus, train),
+        purchase_cycles=cycles.fit_cycles(corpus, taxonomy, train, seed) if timed else None,
+        spending=spending.fit_spending(corpus, train),
+        paid_prices=spending.fit_paid_prices(corpus, train),
         discounted_shares=spending.discounted_shares(corpus, train),
     )
 
 
-def profiles(trained: TrainedRun) -> ProfileDistribution:
+def estimate_profile_distribution(trained: TrainedRun) -> ProfileDistribution:
     """Mean and covariance of the shoppers' profiles at the time of the validation."""
-    targets = attention.sample(Basis.of(trained).holdout.validation, trained.settings.seed)[:MOST_PROFILES]
+    targets = attention.sample_targets(EstimationBasis.of(trained).holdout.validation, trained.settings.seed)[
+        :MAX_PROFILES
+    ]
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, targets, trained.index.vectors)
     covariance = np.cov(vectors.profiles.astype(np.float64), rowvar=False)
     return ProfileDistribution(vectors.profiles.mean(0), covariance.astype(np.float32), vectors.items.mean(0))

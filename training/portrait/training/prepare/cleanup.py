@@ -8,15 +8,15 @@ from portrait.features.events import EventType
 from portrait.features.logs.identifiers import CATALOGUE_PATTERN, MAX_ID_CHARACTERS, MAX_QUERY_CHARACTERS
 from portrait.training.dataset.sql import literal
 from portrait.training.prepare import deletions as forgotten
-from portrait.training.prepare.schema import EVENTS
-from portrait.training.prepare.signs import READ_SIGNS
+from portrait.training.prepare.schema import EVENT_COLUMNS
+from portrait.training.prepare.signs import SIGNED_EVENTS_SQL
 
-LIMITED = (EventType.SEARCH, EventType.VIEW, EventType.CLICK)
+RATE_LIMITED_TYPES = (EventType.SEARCH, EventType.VIEW, EventType.CLICK)
 """What a robot does fast. One order may have any number of purchases in one moment, and so may what is given back."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class CleanupLimits:
     """What is possible, and what a person can do."""
 
     earliest: str = "1990-01-01"
@@ -26,14 +26,14 @@ class Limits:
     dwell_seconds: float = 86_400.0
     position: float = 1e5
     events_per_minute: int = 300
-    """A shopper with more events of `LIMITED` than this in one minute is a burst: those of that minute are rejected."""
+    """More events of `RATE_LIMITED_TYPES` than this by one shopper in one minute are a burst, which is rejected."""
     events_per_day: int = 5000
-    """A shopper with more of them than this on one day (UTC) is a robot: those of that day are rejected."""
+    """More of them than this by one shopper on one day (UTC) are those of a robot, which are rejected."""
     query_characters: int = MAX_QUERY_CHARACTERS
     """Longer queries are cut."""
 
 
-def clean(connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
+def clean_events(connection: duckdb.DuckDBPyConnection, limits: CleanupLimits) -> None:
     """Make the table `judged` of `raw_events` and `forgotten`, and the views `events` and `rejected` of that.
 
     `judged` holds every row, its `reason` null if it is kept. Views are unsorted. What shoppers did who
@@ -43,21 +43,21 @@ def clean(connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
         f"""
         CREATE TEMP TABLE judged AS
         SELECT * EXCLUDE (shopper_sha256, forgotten_at) REPLACE (left(query, {limits.query_characters}) AS query),
-            {_reason(limits)} AS reason
-        FROM ({READ_SIGNS}) LEFT JOIN forgotten ON shopper_sha256 = {forgotten.HASH}
+            {_reason_sql(limits)} AS reason
+        FROM ({SIGNED_EVENTS_SQL}) LEFT JOIN forgotten ON shopper_sha256 = {forgotten.SHOPPER_HASH_SQL}
         """
     )
-    _reject_repeated(connection, "duplicate_id", "shopper_id, event_id", "event_id IS NOT NULL")
+    _reject_duplicates(connection, "duplicate_id", "shopper_id, event_id", "event_id IS NOT NULL")
     # Two ids say that there were two events. `portrait record` makes ids of the same columns where a log has none.
     what = f"shopper_id, type, time, catalogue, CASE type WHEN '{EventType.SEARCH}' THEN query ELSE item_id END"
-    _reject_repeated(connection, "duplicate_event", what, "event_id IS NULL AND time IS NOT NULL")
-    _reject_crowded(connection, "burst", "minute", limits.events_per_minute)
-    _reject_crowded(connection, "robot", "day", limits.events_per_day)
-    _make_views(connection)
+    _reject_duplicates(connection, "duplicate_event", what, "event_id IS NULL AND time IS NOT NULL")
+    _reject_bursts(connection, "burst", "minute", limits.events_per_minute)
+    _reject_bursts(connection, "robot", "day", limits.events_per_day)
+    _create_views(connection)
 
 
-def _make_views(connection: duckdb.DuckDBPyConnection) -> None:
-    columns = ", ".join(EVENTS)
+def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
+    columns = ", ".join(EVENT_COLUMNS)
     connection.execute(
         f"CREATE TEMP VIEW rejected AS SELECT file, row, reason, {columns} FROM judged "
         f"WHERE reason IS NOT NULL AND reason <> '{forgotten.REASON}'"
@@ -66,7 +66,7 @@ def _make_views(connection: duckdb.DuckDBPyConnection) -> None:
         "event_id": "coalesce(event_id, file || ':' || row || CASE part WHEN 0 THEN '' ELSE ':' || part END)",
         "position": "position::INTEGER",
     }
-    chosen = ", ".join(f"{made[name]} AS {name}" if name in made else name for name in EVENTS)
+    chosen = ", ".join(f"{made[name]} AS {name}" if name in made else name for name in EVENT_COLUMNS)
     order = "time NULLS FIRST, file, row, part"
     connection.execute(
         f"""
@@ -77,7 +77,7 @@ def _make_views(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _reason(limits: Limits) -> str:
+def _reason_sql(limits: CleanupLimits) -> str:
     """An SQL expression: why a row is impossible, null if it is not."""
     types = ", ".join(literal(kind) for kind in EventType)
 
@@ -108,7 +108,7 @@ def _reason(limits: Limits) -> str:
     return f"CASE {whens} END"
 
 
-def _reject_repeated(connection: duckdb.DuckDBPyConnection, reason: str, key: str, condition: str) -> None:
+def _reject_duplicates(connection: duckdb.DuckDBPyConnection, reason: str, key: str, condition: str) -> None:
     """Keep the first row of each key only."""
     connection.execute(
         f"""
@@ -122,9 +122,11 @@ def _reject_repeated(connection: duckdb.DuckDBPyConnection, reason: str, key: st
     )
 
 
-def _reject_crowded(connection: duckdb.DuckDBPyConnection, reason: str, span: str, limit: int) -> None:
-    """Reject a shopper's `LIMITED` events of each span of time that holds more of them than a person makes."""
-    limited = f"reason IS NULL AND time IS NOT NULL AND type IN ({', '.join(literal(kind) for kind in LIMITED)})"
+def _reject_bursts(connection: duckdb.DuckDBPyConnection, reason: str, span: str, limit: int) -> None:
+    """Reject all `RATE_LIMITED_TYPES` events of a shopper in each span of time that holds more than `limit` of them."""
+    limited = (
+        f"reason IS NULL AND time IS NOT NULL AND type IN ({', '.join(literal(kind) for kind in RATE_LIMITED_TYPES)})"
+    )
     connection.execute(
         f"""
         UPDATE judged SET reason = '{reason}'

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 
-def repeated(names: Iterable[str]) -> str | None:
+def find_repeated(names: Iterable[str]) -> str | None:
     """The first name that stands there before, in whatever case; None if none does."""
     known: set[str] = set()
     for name in names:
@@ -13,7 +13,7 @@ def repeated(names: Iterable[str]) -> str | None:
     return None
 
 
-def repeated_field(fields: Sequence[tuple[str, int]]) -> tuple[str, str] | None:
+def find_repeated_field(fields: Sequence[tuple[str, int]]) -> tuple[str, str] | None:
     """The first field of a Parquet file that its parent has before, in whatever case, and the column that it is in.
 
     Args:
@@ -24,7 +24,7 @@ def repeated_field(fields: Sequence[tuple[str, int]]) -> tuple[str, str] | None:
     for name, children in fields:
         if open_parents:
             left, names = open_parents.pop()
-            if repeated([*names, name]):
+            if find_repeated([*names, name]):
                 return name, column if len(open_parents) else name
             open_parents.append((left - 1, [*names, name]))
             column = name if len(open_parents) == 1 else column
@@ -34,7 +34,7 @@ def repeated_field(fields: Sequence[tuple[str, int]]) -> tuple[str, str] | None:
     return None
 
 
-def choose(columns: Iterable[str], only: Collection[str] | None, known: Collection[str]) -> dict[str, str]:
+def choose_columns(columns: Iterable[str], only: Collection[str] | None, known: Collection[str]) -> dict[str, str]:
     """The columns to read: how the file writes each, by the name that it gets. `row` is not one of them.
 
     Args:

@@ -8,15 +8,17 @@ from portrait.training.dataset.sql import literal
 from portrait.training.prepare.tables import Table
 from portrait.training.prepare.values import currency, currency_name
 
-_COUNTS = "currencies"
+_COUNTS_TABLE = "currencies"
 
 
-def make_counts(connection: duckdb.DuckDBPyConnection) -> None:
+def create_counts(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the table of counts, empty."""
-    connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {_COUNTS} (kind VARCHAR, currency VARCHAR, prices BIGINT)")
+    connection.execute(
+        f"CREATE TEMP TABLE IF NOT EXISTS {_COUNTS_TABLE} (kind VARCHAR, currency VARCHAR, prices BIGINT)"
+    )
 
 
-def keep_commonest(table: Table, kind: str, typed: Mapping[str, str]) -> dict[str, str]:
+def keep_commonest_currency(table: Table, kind: str, typed: Mapping[str, str]) -> dict[str, str]:
     """Count the currencies of a part, and make SQL of its prices, null where they are not in the commonest one.
 
     A price names its currency itself, or the column `currency` does. One that names none is kept.
@@ -31,24 +33,24 @@ def keep_commonest(table: Table, kind: str, typed: Mapping[str, str]) -> dict[st
     price, named = typed["price"], currency("price", decimal_comma=table.decimal_comma)
     if "currency" in table.columns:
         named = f"coalesce({named}, CASE WHEN ({price}) IS NOT NULL THEN {currency_name('currency')} END)"
-    make_counts(table.connection)
+    create_counts(table.connection)
     table.connection.execute(
-        f"INSERT INTO {_COUNTS} SELECT {literal(kind)}, {named} AS currency, count(*) FROM {table.name} "
+        f"INSERT INTO {_COUNTS_TABLE} SELECT {literal(kind)}, {named} AS currency, count(*) FROM {table.name} "
         "GROUP BY 2 HAVING currency IS NOT NULL"
     )
     commonest = (
-        f"(SELECT currency FROM {_COUNTS} WHERE kind = {literal(kind)} "
+        f"(SELECT currency FROM {_COUNTS_TABLE} WHERE kind = {literal(kind)} "
         "GROUP BY currency ORDER BY sum(prices) DESC, currency LIMIT 1)"
     )
     return {"price": f"CASE WHEN ({named}) IS NULL OR ({named}) = {commonest} THEN {price} END"}
 
 
-def count(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+def count_currencies(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
     """Count the prices of `events` and `items` by the currency that they name, the commonest first."""
-    make_counts(connection)
+    create_counts(connection)
     counted: dict[str, dict[str, int]] = {}
     rows = connection.execute(
-        f"SELECT kind, currency, sum(prices)::BIGINT AS prices FROM {_COUNTS} "
+        f"SELECT kind, currency, sum(prices)::BIGINT AS prices FROM {_COUNTS_TABLE} "
         "GROUP BY kind, currency ORDER BY kind, prices DESC, currency"
     )
     for kind, name, prices in rows.fetchall():

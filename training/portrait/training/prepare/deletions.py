@@ -10,14 +10,14 @@ import duckdb
 
 from portrait.features.logs.timestamps import read_time
 from portrait.training.prepare import tables
-from portrait.training.prepare.values import moment, text
+from portrait.training.prepare.values import text, timestamp
 
 REASON = "forgotten"
-HASH = "sha256(shopper_id)"
+SHOPPER_HASH_SQL = "sha256(shopper_id)"
 """SQL of what the list knows a shopper by."""
 
 
-def load(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
+def load_deletions(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
     """Make the table `forgotten` of a list, one row a shopper; an empty one if there is no list.
 
     Raises:
@@ -26,10 +26,10 @@ def load(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
     connection.execute("CREATE TEMP TABLE forgotten (shopper_sha256 VARCHAR, forgotten_at TIMESTAMPTZ)")
     if file is None:
         return
-    listed = tables.read(connection, file, "buried", only=("shopper_sha256", "forgotten_at"))
+    listed = tables.read_table(connection, file, "buried", only=("shopper_sha256", "forgotten_at"))
     listed.require("shopper_sha256", "forgotten_at")
-    listed.require_readable("forgotten_at", moment("forgotten_at"), read_time)
+    listed.require_readable("forgotten_at", timestamp("forgotten_at"), read_time)
     connection.execute(
-        f"INSERT INTO forgotten SELECT lower(trim(shopper_sha256)), max({moment('forgotten_at')}) FROM buried "
+        f"INSERT INTO forgotten SELECT lower(trim(shopper_sha256)), max({timestamp('forgotten_at')}) FROM buried "
         f"WHERE {text('shopper_sha256')} IS NOT NULL AND {text('forgotten_at')} IS NOT NULL GROUP BY ALL"
     )

@@ -14,18 +14,18 @@ MEMORY_LIMIT = "2GB"
 
 
 @contextmanager
-def engine(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_engine(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that spills into `scratch`. All times are UTC."""
     with duckdb.connect(":memory:") as connection:
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         connection.execute(f"SET temp_directory = {literal(scratch)}")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
-        functions.register(connection)
+        functions.register_functions(connection)
         yield connection
 
 
-def one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[object, ...]:
+def fetch_one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[object, ...]:
     """The only row of a query that always has one."""
     row: tuple[object, ...] | None = connection.execute(query).fetchone()
     assert row is not None

@@ -6,13 +6,13 @@ import duckdb
 
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import deletions as forgotten
-from portrait.training.prepare.engine import one
+from portrait.training.prepare.engine import fetch_one
 
 MAX_UNLISTED_SHARE = 0.95
 """Above this share of the events' items, the catalogue is that of another shop, or writes ids in another way."""
-EXAMPLES = 3
+MAX_EXAMPLES = 3
 
-_WAYS = {
+_SPELLINGS = {
     "a table program wrote whole numbers with a decimal point": r"regexp_replace({}, '^(-?\d+)\.0+$', '\1')",
     "a table program cut leading zeros off": r"regexp_replace({}, '^0+(\d)', '\1')",
     "upper and lower case, or blanks, differ": "lower(trim({}))",
@@ -62,42 +62,42 @@ class Joins:
         return told
 
 
-def measure(connection: duckdb.DuckDBPyConnection) -> Joins:
+def measure_joins(connection: duckdb.DuckDBPyConnection) -> Joins:
     """Count what meets among the kept rows of `judged`, `raw_items` and `raw_shoppers`.
 
     Raises:
         TrainingError: so few ids meet that it can't be meant.
     """
-    _collect(connection)
-    named, unlisted, lost = one(
+    _create_tables(connection)
+    named, unlisted, lost = fetch_one(
         connection,
         "SELECT count(*), count(*) FILTER (NOT listed), "
         "coalesce(sum(events) FILTER (NOT listed), 0)::BIGINT FROM named_items",
     )
-    listed, never_met = one(connection, "SELECT count(*), count(*) FILTER (NOT met) FROM listed_items")
-    declared, unseen = one(
+    listed, never_met = fetch_one(connection, "SELECT count(*), count(*) FILTER (NOT met) FROM listed_items")
+    declared, unseen = fetch_one(
         connection,
         "SELECT count(*), count(*) FILTER (shopper_id NOT IN (SELECT shopper_id FROM judged WHERE reason IS NULL)) "
         "FROM (SELECT DISTINCT shopper_id FROM raw_shoppers WHERE shopper_id IS NOT NULL "
-        f"AND {forgotten.HASH} NOT IN (SELECT shopper_sha256 FROM forgotten))",
+        f"AND {forgotten.SHOPPER_HASH_SQL} NOT IN (SELECT shopper_sha256 FROM forgotten))",
     )
     joins = Joins(
-        items_of_events=_whole(named),
-        items_listed=_whole(listed),
-        unlisted_items=_whole(unlisted) if listed else 0,
-        unlisted_examples=_examples(connection, "named_items", "NOT listed", "events DESC") if listed else [],
-        events_of_unlisted_items=_whole(lost) if listed else 0,
-        never_met_items=_whole(never_met),
-        never_met_examples=_examples(connection, "listed_items", "NOT met", "row"),
-        shoppers_declared=_whole(declared),
-        unseen_shoppers=_whole(unseen),
-        likely_cause=_cause(connection) if listed and unlisted else None,
+        items_of_events=_to_int(named),
+        items_listed=_to_int(listed),
+        unlisted_items=_to_int(unlisted) if listed else 0,
+        unlisted_examples=_find_examples(connection, "named_items", "NOT listed", "events DESC") if listed else [],
+        events_of_unlisted_items=_to_int(lost) if listed else 0,
+        never_met_items=_to_int(never_met),
+        never_met_examples=_find_examples(connection, "listed_items", "NOT met", "row"),
+        shoppers_declared=_to_int(declared),
+        unseen_shoppers=_to_int(unseen),
+        likely_cause=_find_likely_cause(connection) if listed and unlisted else None,
     )
-    _require_some(joins)
+    _require_matches(joins)
     return joins
 
 
-def _require_some(joins: Joins) -> None:
+def _require_matches(joins: Joins) -> None:
     if joins.items_listed and joins.unlisted_items > MAX_UNLISTED_SHARE * joins.items_of_events:
         listed = joins.never_met_examples or ["none"]
         raise TrainingError(
@@ -114,7 +114,7 @@ def _require_some(joins: Joins) -> None:
         )
 
 
-def _collect(connection: duckdb.DuckDBPyConnection) -> None:
+def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Make `named_items`, the items of kept events, and `listed_items`, those of the catalogue."""
     connection.execute(
         """
@@ -130,24 +130,24 @@ def _collect(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _cause(connection: duckdb.DuckDBPyConnection) -> str | None:
+def _find_likely_cause(connection: duckdb.DuckDBPyConnection) -> str | None:
     """The way of writing ids that explains most items that do not meet; None if none explains any."""
     found = []
-    for reason, way in _WAYS.items():
+    for reason, way in _SPELLINGS.items():
         named, listed = way.format("named.item_id"), way.format("listed.item_id")
         alike = f"{named} = {listed} AND {named} <> '' AND named.item_id <> listed.item_id"
-        count, event, item = _explained(connection, f"{alike} AND named.catalogue = listed.catalogue")
+        count, event, item = _count_explained(connection, f"{alike} AND named.catalogue = listed.catalogue")
         found.append((count, f"{event!r} in the events is {item!r} in the items: {reason}"))
     elsewhere = "named.item_id = listed.item_id AND named.catalogue <> listed.catalogue"
-    count, event, _ = _explained(connection, elsewhere)
+    count, event, _ = _count_explained(connection, elsewhere)
     found.append((count, f"{event!r} is listed in another catalogue than the one that events name"))
     count, told = max(found, key=lambda each: each[0])
     return told if count else None
 
 
-def _explained(connection: duckdb.DuckDBPyConnection, condition: str) -> tuple[int, str, str]:
+def _count_explained(connection: duckdb.DuckDBPyConnection, condition: str) -> tuple[int, str, str]:
     """How many unlisted items a condition pairs with listed ones that are not met, and one such pair."""
-    count, event, item = one(
+    count, event, item = fetch_one(
         connection,
         f"""
         SELECT count(DISTINCT named.item_id), min_by(named.item_id, listed.row), min_by(listed.item_id, listed.row)
@@ -155,13 +155,13 @@ def _explained(connection: duckdb.DuckDBPyConnection, condition: str) -> tuple[i
         WHERE NOT named.listed AND NOT listed.met
         """,
     )
-    return _whole(count), str(event), str(item)
+    return _to_int(count), str(event), str(item)
 
 
-def _examples(connection: duckdb.DuckDBPyConnection, table: str, condition: str, order: str) -> list[str]:
-    query = f"SELECT item_id FROM {table} WHERE {condition} ORDER BY {order}, item_id LIMIT {EXAMPLES}"
+def _find_examples(connection: duckdb.DuckDBPyConnection, table: str, condition: str, order: str) -> list[str]:
+    query = f"SELECT item_id FROM {table} WHERE {condition} ORDER BY {order}, item_id LIMIT {MAX_EXAMPLES}"
     return [repr(row[0][:80]) for row in connection.execute(query).fetchall()]
 
 
-def _whole(value: object) -> int:
+def _to_int(value: object) -> int:
     return int(str(value))

@@ -18,7 +18,7 @@ class Part:
     """Its path inside the table's folder, or its own name: how events say where they come from."""
 
 
-def ending(file: Path) -> str:
+def file_format(file: Path) -> str:
     """The format of a file, one of `FORMATS`, by the end of its name; empty if it has none of them."""
     suffixes = [suffix.lower() for suffix in file.suffixes[-2:]]
     if suffixes and suffixes[-1] in COMPRESSIONS:
@@ -26,31 +26,31 @@ def ending(file: Path) -> str:
     return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else ""
 
 
-def find(folder: Path, name: str) -> list[Part]:
+def find_parts(folder: Path, name: str) -> list[Part]:
     """The files of a table that a folder holds as `NAME.csv`, `NAME.parquet.gz`, …, or as a folder `NAME` of parts.
 
     Raises:
         DataError: it holds the table twice, or what the table's folder holds is no table.
     """
-    found = [path for path in _visible(folder) if _stem(path) == name and (path.is_dir() or ending(path))]
+    found = [path for path in _list_visible(folder) if _stem(path) == name and (path.is_dir() or file_format(path))]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DataError(str(folder), None, None, f"holds {name} more than once: {names}; leave one of them there")
     if not found:
         return []
     (path,) = found
-    return gather(path) if path.is_dir() else [Part(path, path.name)]
+    return list_parts(path) if path.is_dir() else [Part(path, path.name)]
 
 
-def gather(folder: Path) -> list[Part]:
+def list_parts(folder: Path) -> list[Part]:
     """The parts of a table's folder and of the folders in it, by name. What is hidden or empty is none.
 
     Raises:
         DataError: the folder holds no part, or something else.
     """
-    paths = sorted(_below(folder), key=lambda path: path.relative_to(folder).as_posix())
+    paths = sorted(_list_files(folder), key=lambda path: path.relative_to(folder).as_posix())
     for path in paths:
-        if not ending(path):
+        if not file_format(path):
             endings = ", ".join(FORMATS)
             raise DataError(
                 str(path), None, None, f"a folder of parts holds files that end in {endings}, or hidden ones"
@@ -63,15 +63,15 @@ def gather(folder: Path) -> list[Part]:
 
 def is_folder_of_parts(folder: Path) -> bool:
     """Tell whether a folder holds files of tables, and none that is named as one of Portrait's."""
-    files = [path for path in _visible(folder) if path.is_file() and ending(path)]
-    return bool(files) and not any(_stem(path) in ("items", "shoppers") for path in _visible(folder))
+    files = [path for path in _list_visible(folder) if path.is_file() and file_format(path)]
+    return bool(files) and not any(_stem(path) in ("items", "shoppers") for path in _list_visible(folder))
 
 
-def _below(folder: Path) -> list[Path]:
+def _list_files(folder: Path) -> list[Path]:
     if (folder / "report.json").exists():
         raise DataError(str(folder), None, None, "is a data set that `portrait prepare` wrote, and no part of a log")
-    inner = _visible(folder)
-    return [file for path in inner for file in (_below(path) if _is_own_folder(path) else [path])]
+    inner = _list_visible(folder)
+    return [file for path in inner for file in (_list_files(path) if _is_own_folder(path) else [path])]
 
 
 def _is_own_folder(path: Path) -> bool:
@@ -79,7 +79,7 @@ def _is_own_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _visible(folder: Path) -> list[Path]:
+def _list_visible(folder: Path) -> list[Path]:
     """What a folder holds, but for hidden files and marks such as `_SUCCESS`."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
 

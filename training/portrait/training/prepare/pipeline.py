@@ -7,28 +7,28 @@ from pathlib import Path
 
 import duckdb
 
-from portrait.training.dataset.data_set import REPORT
+from portrait.training.dataset.data_set import REPORT_FILE
 from portrait.training.dataset.identity import read_identity
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.dataset.sql import literal
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import deletions as forgotten
 from portrait.training.prepare import joins, report
-from portrait.training.prepare.cleanup import Limits, clean
-from portrait.training.prepare.engine import engine
+from portrait.training.prepare.cleanup import CleanupLimits, clean_events
+from portrait.training.prepare.engine import open_engine
 
-FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", REPORT}
+DATA_SET_FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", REPORT_FILE}
 _EVENT_COLUMNS = (
     "event_id, shopper_id, sequence, type, time, item_id, catalogue, query, price, quantity, rating, dwell_seconds, "
     "position"
 )
 
 
-def prepare(
+def prepare_data_set(
     source: str,
     load: Callable[[duckdb.DuckDBPyConnection], None],
     output: Path,
-    limits: Limits | None = None,
+    limits: CleanupLimits | None = None,
     without: Path | None = None,
 ) -> report.Report:
     """Clean a source and write it to a folder; a data set that stands there is replaced.
@@ -54,10 +54,10 @@ def prepare(
         folder = Path(staging) / "data"
         folder.mkdir()
         try:
-            with engine(Path(spill)) as connection:
+            with open_engine(Path(spill)) as connection:
                 load(connection)
-                forgotten.load(connection, without)
-                written = _write(connection, source, folder, limits or Limits())
+                forgotten.load_deletions(connection, without)
+                written = _write_tables(connection, source, folder, limits or CleanupLimits())
         except (duckdb.Error, OSError) as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
         if not written.kept:
@@ -74,26 +74,30 @@ def _require_replaceable(output: Path) -> None:
     if not output.is_dir():
         raise TrainingError(f"{output} is a file; name a new folder")
     held = {path.name for path in output.iterdir()}
-    if held and (REPORT not in held or not held <= FILES):
+    if held and (REPORT_FILE not in held or not held <= DATA_SET_FILES):
         raise TrainingError(f"{output} is not empty and is not a data set; name a new folder")
 
 
-def _write(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits) -> report.Report:
-    clean(connection, limits)
+def _write_tables(
+    connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: CleanupLimits
+) -> report.Report:
+    clean_events(connection, limits)
     # Before anything is written: it may refuse.
-    joined = joins.measure(connection)
-    _copy(connection, f"SELECT {_EVENT_COLUMNS} FROM events ORDER BY shopper_id, sequence", folder / "events.parquet")
+    joined = joins.measure_joins(connection)
+    _copy_to_parquet(
+        connection, f"SELECT {_EVENT_COLUMNS} FROM events ORDER BY shopper_id, sequence", folder / "events.parquet"
+    )
     events = parquet_relation(folder / "events.parquet")
-    _copy(connection, _items(events, limits), folder / "items.parquet")
-    _copy(connection, _shoppers(events), folder / "shoppers.parquet")
-    _copy(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
-    counted = report.count(connection, source, folder, limits, joined)
+    _copy_to_parquet(connection, _items_query(events, limits), folder / "items.parquet")
+    _copy_to_parquet(connection, _shoppers_query(events), folder / "shoppers.parquet")
+    _copy_to_parquet(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
+    counted = report.count_rows(connection, source, folder, limits, joined)
     written = dataclasses.replace(counted, identity=read_identity(folder))
-    (folder / REPORT).write_text(written.to_json() + "\n", encoding="utf-8")
+    (folder / REPORT_FILE).write_text(written.to_json() + "\n", encoding="utf-8")
     return written
 
 
-def _items(events: str, limits: Limits) -> str:
+def _items_query(events: str, limits: CleanupLimits) -> str:
     """Items of the source, and those that only events name; a missing price is the median of those paid, as is 0."""
     return f"""
         WITH paid AS (
@@ -117,18 +121,18 @@ def _items(events: str, limits: Limits) -> str:
     """
 
 
-def _shoppers(events: str) -> str:
+def _shoppers_query(events: str) -> str:
     """Every shopper of the events, with what they declare; who was forgotten has declared nothing since."""
     return f"""
         SELECT shopper_id, age_band, gender, region
         FROM (SELECT DISTINCT shopper_id FROM {events})
         LEFT JOIN (
-            SELECT * FROM raw_shoppers WHERE {forgotten.HASH} NOT IN (SELECT shopper_sha256 FROM forgotten)
+            SELECT * FROM raw_shoppers WHERE {forgotten.SHOPPER_HASH_SQL} NOT IN (SELECT shopper_sha256 FROM forgotten)
             QUALIFY row_number() OVER (PARTITION BY shopper_id ORDER BY row) = 1
         ) USING (shopper_id)
         ORDER BY shopper_id
     """
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+def _copy_to_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     connection.execute(f"COPY ({query}) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")

@@ -15,9 +15,9 @@ import zstandard
 
 from portrait.training.errors import DataError
 from portrait.training.prepare import parts
-from portrait.training.prepare.engine import one
+from portrait.training.prepare.engine import fetch_one
 
-_PIECE = 1 << 16
+_CHUNK = 1 << 16
 """Bytes, or characters, that are read at once."""
 _ENCODINGS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -29,7 +29,7 @@ _ENCODINGS = {
 
 
 @contextmanager
-def plain(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[Path]:
+def open_plain(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[Path]:
     """Give a file that is not packed, and UTF-8 if it is text: the file itself, or a copy while the block runs.
 
     Args:
@@ -39,12 +39,12 @@ def plain(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[Path]:
     Raises:
         DataError: it can't be unpacked; also what the block raises of the copy, told of the file.
     """
-    if file.suffix.lower() not in parts.COMPRESSIONS and _encoding(file) is None:
+    if file.suffix.lower() not in parts.COMPRESSIONS and _detect_encoding(file) is None:
         yield file
         return
-    (scratch,) = one(connection, "SELECT current_setting('temp_directory')")
+    (scratch,) = fetch_one(connection, "SELECT current_setting('temp_directory')")
     with tempfile.TemporaryDirectory(dir=str(scratch)) as folder:
-        copy = _decoded(file, _unpacked(file, Path(folder)), Path(folder))
+        copy = _decode(file, _unpack(file, Path(folder)), Path(folder))
         try:
             yield copy
         except DataError as error:
@@ -53,11 +53,11 @@ def plain(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[Path]:
             raise DataError(str(file), error.row, error.column, error.message) from error.__cause__
 
 
-def _unpacked(file: Path, folder: Path) -> Path:
+def _unpack(file: Path, folder: Path) -> Path:
     unpack = {".gz": _unpack_gzip, ".zst": _unpack_zstandard}.get(file.suffix.lower())
     if unpack is None:
         return file
-    copy = folder / f"unpacked{parts.ending(file)}"
+    copy = folder / f"unpacked{parts.file_format(file)}"
     try:
         with file.open("rb") as packed, copy.open("wb") as written:
             unpack(packed, written)
@@ -74,7 +74,7 @@ def _unpack_gzip(packed: BinaryIO, written: BinaryIO) -> None:
 def _unpack_zstandard(packed: BinaryIO, written: BinaryIO) -> None:
     """Unpack all frames; the library's own reader takes a file that is cut short for a whole one."""
     frame = None
-    while piece := packed.read(_PIECE):
+    while piece := packed.read(_CHUNK):
         while piece:
             if frame is None or frame.eof:
                 frame = zstandard.ZstdDecompressor().decompressobj()
@@ -84,25 +84,25 @@ def _unpack_zstandard(packed: BinaryIO, written: BinaryIO) -> None:
         raise EOFError("it ends too early")
 
 
-def _decoded(file: Path, readable: Path, folder: Path) -> Path:
-    encoding = _encoding(readable)
+def _decode(file: Path, readable: Path, folder: Path) -> Path:
+    encoding = _detect_encoding(readable)
     if encoding is None:
         return readable
-    copy = folder / f"decoded{parts.ending(readable)}"
+    copy = folder / f"decoded{parts.file_format(readable)}"
     try:
         with (
             readable.open(encoding=encoding, newline="") as text,
             copy.open("w", encoding="utf-8", newline="") as written,
         ):
-            shutil.copyfileobj(text, written, _PIECE)
+            shutil.copyfileobj(text, written, _CHUNK)
     except UnicodeError as error:
         raise DataError(str(file), None, None, f"begins as {encoding.upper()} and is not: {error}") from error
     return copy
 
 
-def _encoding(readable: Path) -> str | None:
+def _detect_encoding(readable: Path) -> str | None:
     """The encoding of a text by its mark; None if it is to be read as it is."""
-    ending = parts.ending(readable)
+    ending = parts.file_format(readable)
     if ending == ".parquet":
         return None
     with readable.open("rb") as opened:

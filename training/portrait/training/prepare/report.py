@@ -10,11 +10,11 @@ import duckdb
 
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.prepare import currencies
-from portrait.training.prepare.cleanup import Limits
+from portrait.training.prepare.cleanup import CleanupLimits
 from portrait.training.prepare.deletions import REASON
-from portrait.training.prepare.engine import one
+from portrait.training.prepare.engine import fetch_one
 from portrait.training.prepare.joins import Joins
-from portrait.training.prepare.schema import EVENTS
+from portrait.training.prepare.schema import EVENT_COLUMNS
 
 MAX_UNKNOWN_TYPES = 20
 _TYPE_CHARACTERS = 80
@@ -48,7 +48,7 @@ class Report:
     negative_refunds: int
     """Kept refunds that the source writes with a minus."""
     joins: Joins
-    limits: Limits
+    limits: CleanupLimits
     identity: str = ""
     """Hash over what training reads of the data set; see `portrait.training.dataset.identity`."""
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -72,41 +72,49 @@ class Report:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
 
-def count(connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: Limits, joined: Joins) -> Report:
+def count_rows(
+    connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: CleanupLimits, joined: Joins
+) -> Report:
     """Count what was read, and what the files in the folder hold."""
     events = parquet_relation(folder / "events.parquet")
-    read, merged = one(connection, "SELECT coalesce(sum(lines), 0)::BIGINT, coalesce(sum(lines - 1), 0) FROM judged")
-    (forgotten,) = one(connection, f"SELECT count(*) FROM judged WHERE reason = '{REASON}'")
-    kept, shoppers, first, last = one(
+    read, merged = fetch_one(
+        connection, "SELECT coalesce(sum(lines), 0)::BIGINT, coalesce(sum(lines - 1), 0) FROM judged"
+    )
+    (forgotten,) = fetch_one(connection, f"SELECT count(*) FROM judged WHERE reason = '{REASON}'")
+    kept, shoppers, first, last = fetch_one(
         connection, f"SELECT count(*), count(DISTINCT shopper_id), min(time)::VARCHAR, max(time)::VARCHAR FROM {events}"
     )
-    (items,) = one(connection, f"SELECT count(*) FROM {parquet_relation(folder / 'items.parquet')}")
-    (negative,) = one(connection, "SELECT count(*) FROM judged WHERE reason IS NULL AND negative")
-    filled = one(connection, "SELECT " + ", ".join(f"count({name})" for name in EVENTS) + f" FROM {events}")
+    (items,) = fetch_one(connection, f"SELECT count(*) FROM {parquet_relation(folder / 'items.parquet')}")
+    (negative,) = fetch_one(connection, "SELECT count(*) FROM judged WHERE reason IS NULL AND negative")
+    filled = fetch_one(
+        connection, "SELECT " + ", ".join(f"count({name})" for name in EVENT_COLUMNS) + f" FROM {events}"
+    )
     return Report(
         source=source,
-        read=_whole(read),
-        kept=_whole(kept),
-        merged=_whole(merged),
-        rejected=_counts(connection, "reason", "rejected"),
-        forgotten=_whole(forgotten),
-        events_by_type=_counts(connection, "type", events),
-        shoppers=_whole(shoppers),
-        items=_whole(items),
+        read=_to_int(read),
+        kept=_to_int(kept),
+        merged=_to_int(merged),
+        rejected=_count_by(connection, "reason", "rejected"),
+        forgotten=_to_int(forgotten),
+        events_by_type=_count_by(connection, "type", events),
+        shoppers=_to_int(shoppers),
+        items=_to_int(items),
         first_time=None if first is None else str(first),
         last_time=None if last is None else str(last),
         missing={
-            name: _whole(kept) - _whole(there) for name, there in zip(EVENTS, filled, strict=True) if there != kept
+            name: _to_int(kept) - _to_int(there)
+            for name, there in zip(EVENT_COLUMNS, filled, strict=True)
+            if there != kept
         },
-        currencies=currencies.count(connection),
-        unknown_types=_unknown_types(connection),
-        negative_refunds=_whole(negative),
+        currencies=currencies.count_currencies(connection),
+        unknown_types=_count_unknown_types(connection),
+        negative_refunds=_to_int(negative),
         joins=joined,
         limits=limits,
     )
 
 
-def _unknown_types(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def _count_unknown_types(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """The commonest unknown types, as they are written; a blank one is empty."""
     query = (
         f"SELECT left(coalesce(type, ''), {_TYPE_CHARACTERS}), count(*) FROM rejected WHERE reason = 'unknown_type' "
@@ -115,10 +123,10 @@ def _unknown_types(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(connection.execute(query).fetchall())
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, column: str, relation: str) -> dict[str, int]:
+def _count_by(connection: duckdb.DuckDBPyConnection, column: str, relation: str) -> dict[str, int]:
     query = f"SELECT {column}, count(*) FROM {relation} GROUP BY 1 ORDER BY 2 DESC, 1"
     return dict(connection.execute(query).fetchall())
 
 
-def _whole(value: object) -> int:
+def _to_int(value: object) -> int:
     return int(str(value))

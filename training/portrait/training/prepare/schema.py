@@ -7,7 +7,7 @@ import duckdb
 from portrait.features.events import DEFAULT_CATALOGUE
 from portrait.training.dataset.sql import literal
 
-EVENTS = {
+EVENT_COLUMNS = {
     "event_id": "VARCHAR",
     "shopper_id": "VARCHAR",
     "type": "VARCHAR",
@@ -23,11 +23,11 @@ EVENTS = {
 }
 """What an event says: name and SQL type. `position` is whole only once it is cleaned."""
 
-PLACE = {"file": "VARCHAR", "row": "BIGINT", "part": "INTEGER", "lines": "INTEGER"}
+SOURCE_COLUMNS = {"file": "VARCHAR", "row": "BIGINT", "part": "INTEGER", "lines": "INTEGER"}
 """Where an event comes from: the file's name, its row, the event's part in a row that holds several (from 0), and
 how many source rows the event sums up."""
 
-ITEMS = {
+ITEM_COLUMNS = {
     "row": "BIGINT",
     "item_id": "VARCHAR",
     "catalogue": "VARCHAR",
@@ -37,7 +37,7 @@ ITEMS = {
     "attributes": 'STRUCT("key" VARCHAR, "value" VARCHAR)[]',
     "price": "DOUBLE",
 }
-SHOPPERS = {
+SHOPPER_COLUMNS = {
     "row": "BIGINT",
     "shopper_id": "VARCHAR",
     "age_band": "VARCHAR",
@@ -45,21 +45,21 @@ SHOPPERS = {
     "region": "VARCHAR",
 }
 
-_VIEWS = {"raw_events": PLACE | EVENTS, "raw_items": ITEMS, "raw_shoppers": SHOPPERS}
+_VIEWS = {"raw_events": SOURCE_COLUMNS | EVENT_COLUMNS, "raw_items": ITEM_COLUMNS, "raw_shoppers": SHOPPER_COLUMNS}
 _DEFAULTS = {"catalogue": literal(DEFAULT_CATALOGUE), "part": "0", "lines": "1"}
 
 
-def view(connection: duckdb.DuckDBPyConnection, name: str, relation: str, given: Mapping[str, str]) -> None:
-    """Make one of the three views; the arguments are those of `select`."""
-    create_view(connection, name, select(name, relation, given))
+def create_view(connection: duckdb.DuckDBPyConnection, name: str, relation: str, given: Mapping[str, str]) -> None:
+    """Make one of the three views; the arguments are those of `select_rows`."""
+    create_view_from(connection, name, select_rows(name, relation, given))
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> None:
-    """Make one of the three views of the SQL that `select` gives."""
+def create_view_from(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> None:
+    """Make one of the three views of the SQL that `select_rows` gives."""
     connection.execute(f"CREATE TEMP VIEW {name} AS {rows}")
 
 
-def select(name: str, relation: str, given: Mapping[str, str]) -> str:
+def select_rows(name: str, relation: str, given: Mapping[str, str]) -> str:
     """SQL of rows of one of the three views.
 
     Args:
@@ -78,6 +78,6 @@ def select(name: str, relation: str, given: Mapping[str, str]) -> str:
     return f"SELECT {chosen} FROM {relation}"
 
 
-def no_rows(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+def create_empty_view(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     """Make one of the three views for a source that knows nothing of the kind."""
-    view(connection, name, "(SELECT 1 WHERE false)", {})
+    create_view(connection, name, "(SELECT 1 WHERE false)", {})

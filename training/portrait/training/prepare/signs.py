@@ -7,13 +7,13 @@ from portrait.training.dataset.sql import literal
 _PURCHASE, _REFUND = literal(EventType.PURCHASE), literal(EventType.REFUND)
 
 
-def type_name(column: str) -> str:
+def normalised_type_sql(column: str) -> str:
     """A type's name as `normalise_type_name` writes it."""
     lower = f"translate({column}, {literal(FOLDED_LETTERS)}, {literal(FOLDED_LETTERS.lower())})"
     return f"regexp_replace({lower}, {literal(SEPARATOR_PATTERN)}, '', 'g')"
 
 
-READ_SIGNS = f"""
+SIGNED_EVENTS_SQL = f"""
     SELECT * EXCLUDE (gives_back) REPLACE (
         CASE WHEN gives_back THEN {_REFUND} ELSE type END AS type,
         CASE WHEN gives_back THEN abs(price) ELSE price END AS price,

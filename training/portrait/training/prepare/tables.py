@@ -19,12 +19,15 @@ from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
 from portrait.training.prepare import column_names as keys
 from portrait.training.prepare import parts, schema
-from portrait.training.prepare.engine import one
+from portrait.training.prepare.engine import fetch_one
 
 _DELIMITERS = ",;\t|"
-_Choice = Callable[[Iterable[str]], dict[str, str]]
-"""Chooses columns among those of a file; see `keys.choose`."""
-_FLAT = {*schema.EVENTS, *schema.ITEMS, *schema.SHOPPERS, "currency"} - {"category_path", "attributes"}
+_ChooseColumns = Callable[[Iterable[str]], dict[str, str]]
+"""Chooses columns among those of a file; see `keys.choose_columns`."""
+_FLAT_COLUMNS = {*schema.EVENT_COLUMNS, *schema.ITEM_COLUMNS, *schema.SHOPPER_COLUMNS, "currency"} - {
+    "category_path",
+    "attributes",
+}
 """Columns that hold one value."""
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
@@ -98,17 +101,17 @@ class Table:
     @property
     def decimal_comma(self) -> bool:
         """Whether its numbers have decimal commas, as those of files have whose separator is a semicolon."""
-        return parts.ending(self.file) in (".csv", ".tsv") and _delimiter(self.file) == ";"
+        return parts.file_format(self.file) in (".csv", ".tsv") and _detect_delimiter(self.file) == ";"
 
     def _line(self, row: int) -> int:
         """The line on which a record ends: not its number where values hold line breaks or lines are blank."""
-        if parts.ending(self.file) == ".parquet":
+        if parts.file_format(self.file) == ".parquet":
             return row
         with self.file.open(newline="", encoding="utf-8-sig") as lines:
-            if parts.ending(self.file) == ".jsonl":
+            if parts.file_format(self.file) == ".jsonl":
                 numbers = (number for number, line in enumerate(lines, start=1) if line.strip())
             else:
-                reader = csv.reader(lines, delimiter=_delimiter(self.file))
+                reader = csv.reader(lines, delimiter=_detect_delimiter(self.file))
                 numbers = (reader.line_num for record in reader if record)
             try:
                 return next(islice(numbers, row - 1, None), row)
@@ -116,7 +119,7 @@ class Table:
                 return row
 
 
-def read(
+def read_table(
     connection: duckdb.DuckDBPyConnection,
     file: Path,
     name: str,
@@ -138,12 +141,12 @@ def read(
     if not file.is_file():
         raise DataError(str(file), None, None, "this file is missing")
     formats = {".jsonl": _read_lines, ".parquet": _read_parquet}
-    wanted = partial(keys.choose, only=only, known=known if only is None else only)
-    columns = formats.get(parts.ending(file), _read_csv)(connection, file, name, wanted)
+    wanted = partial(keys.choose_columns, only=only, known=known if only is None else only)
+    columns = formats.get(parts.file_format(file), _read_csv)(connection, file, name, wanted)
     return Table(connection, file, name, tuple(columns))
 
 
-def read_headless(
+def read_headerless_table(
     connection: duckdb.DuckDBPyConnection, file: Path, name: str, columns: tuple[str, ...], delimiter: str
 ) -> Table:
     """Read a delimited file without header and without quotes into a temporary table.
@@ -154,13 +157,13 @@ def read_headless(
     if not file.is_file():
         raise DataError(str(file), None, None, "this file is missing")
     relation = readers.csv_relation(file, columns, delimiter, quote="", header=False)
-    with reading(file, columns, delimiter):
-        _create(connection, name, [identifier(column) for column in columns], relation, first_row=1)
+    with translated_errors(file, columns, delimiter):
+        _create_table(connection, name, [identifier(column) for column in columns], relation, first_row=1)
     return Table(connection, file, name, columns)
 
 
 @contextmanager
-def reading(file: Path, columns: tuple[str, ...] = (), delimiter: str = ",") -> Iterator[None]:
+def translated_errors(file: Path, columns: tuple[str, ...] = (), delimiter: str = ",") -> Iterator[None]:
     """Turn what the engine says of a malformed file into a `DataError` that names the place."""
     try:
         yield
@@ -168,82 +171,84 @@ def reading(file: Path, columns: tuple[str, ...] = (), delimiter: str = ",") -> 
         told = str(error)
         found = _LINE.search(told)
         line = int(found.group(1)) if found else None
-        column, message = _diagnosis(told, file, columns, delimiter, line)
+        column, message = _diagnose(told, file, columns, delimiter, line)
         raise DataError(str(file), line, column, message) from error
 
 
-def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _Choice) -> list[str]:
-    delimiter = _delimiter(file)
-    header = _header(file, delimiter)
+def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _ChooseColumns) -> list[str]:
+    delimiter = _detect_delimiter(file)
+    header = _read_header(file, delimiter)
     kept = wanted(header)
-    with reading(file, header, delimiter):
+    with translated_errors(file, header, delimiter):
         relation = readers.csv_relation(file, header, delimiter)
-        _create(connection, name, _renamed(kept), relation, first_row=2)
+        _create_table(connection, name, _select_renamed(kept), relation, first_row=2)
     return list(kept)
 
 
-def _read_lines(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _Choice) -> list[str]:
+def _read_lines(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _ChooseColumns) -> list[str]:
     """JSON is split by key here, not by the engine's guess of types: an id stays as it is written."""
     lines = readers.json_lines_relation(file)
     try:
         twice = "len(json_keys(json)) > len(list_distinct(list_transform(json_keys(json), lambda key: lower(key))))"
-        other, repeats = one(
+        other, repeats = fetch_one(
             connection,
             f"SELECT count(*) FILTER (json_type(json) <> 'OBJECT'), count(*) FILTER ({twice}) FROM {lines}",
         )
         if other:
-            raise _broken_line(file)
+            raise _find_broken_line(file)
         found = connection.execute(f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {lines} ORDER BY key")
         names = [row[0] for row in found.fetchall()]
-        if repeats or keys.repeated(names):
-            raise _repeated_key(connection, file, lines)
+        if repeats or keys.find_repeated(names):
+            raise _find_repeated_key(connection, file, lines)
         pointers = {
             key: literal("/" + written.replace("~", "~0").replace("/", "~1")) for key, written in wanted(names).items()
         }
         _require_flat(connection, file, lines, pointers)
         chosen = [f"json_extract_string(json, {pointer}) AS {identifier(key)}" for key, pointer in pointers.items()]
-        _create(connection, name, chosen, lines, first_row=1)
+        _create_table(connection, name, chosen, lines, first_row=1)
     except duckdb.Error as error:
-        raise _broken_line(file) from error
+        raise _find_broken_line(file) from error
     if not pointers:
         return []
-    filled = one(connection, "SELECT " + ", ".join(f"count({identifier(key)})" for key in pointers) + f" FROM {name}")
+    filled = fetch_one(
+        connection, "SELECT " + ", ".join(f"count({identifier(key)})" for key in pointers) + f" FROM {name}"
+    )
     return [key for key, count in zip(pointers, filled, strict=True) if count]
 
 
 def _require_flat(connection: duckdb.DuckDBPyConnection, file: Path, lines: str, pointers: dict[str, str]) -> None:
     """Refuse an object or a list where a column of the schema holds one value."""
-    flat = {key: pointer for key, pointer in pointers.items() if key in _FLAT}
+    flat = {key: pointer for key, pointer in pointers.items() if key in _FLAT_COLUMNS}
     if not flat:
         return
     nested = {key: f"json_type(json, {pointer}) IN ('OBJECT', 'ARRAY')" for key, pointer in flat.items()}
     columns = ", ".join(f"count(*) FILTER ({condition})" for condition in nested.values())
-    counts = one(connection, f"SELECT {columns} FROM {lines}")
+    counts = fetch_one(connection, f"SELECT {columns} FROM {lines}")
     for (key, condition), count in zip(nested.items(), counts, strict=True):
         if count:
             numbered = f"(SELECT row_number() OVER () AS row, {condition} AS nested FROM {lines})"
-            (row,) = one(connection, f"SELECT min(row) FROM {numbered} WHERE nested")
+            (row,) = fetch_one(connection, f"SELECT min(row) FROM {numbered} WHERE nested")
             raise DataError(str(file), int(str(row)), key, "is an object or a list, not text")
 
 
-def _repeated_key(connection: duckdb.DuckDBPyConnection, file: Path, lines: str) -> DataError:
+def _find_repeated_key(connection: duckdb.DuckDBPyConnection, file: Path, lines: str) -> DataError:
     """Name the first key that stands in a line twice, or in an earlier line in another case."""
     known: dict[str, str] = {}
     found = connection.execute(f"SELECT row_number() OVER () AS row, json_keys(json) AS keys FROM {lines}")
     while row := found.fetchone():
-        key = keys.repeated(row[1]) or next((key for key in row[1] if known.get(key.casefold(), key) != key), None)
+        key = keys.find_repeated(row[1]) or next((key for key in row[1] if known.get(key.casefold(), key) != key), None)
         if key is not None:
             return DataError(str(file), row[0], key, "this key is there twice, perhaps in upper and in lower case")
         known |= {key.casefold(): key for key in row[1]}
     return DataError(str(file), None, None, "keys are there twice, perhaps in upper and in lower case")
 
 
-def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _Choice) -> list[str]:
-    with reading(file):
+def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _ChooseColumns) -> list[str]:
+    with translated_errors(file):
         fields = connection.execute(
             f"SELECT name, coalesce(num_children, 0) FROM {readers.parquet_schema_relation(file)}"
         ).fetchall()
-        if twice := keys.repeated_field(fields):
+        if twice := keys.find_repeated_field(fields):
             raise DataError(
                 str(file), None, twice[1], f"{twice[0]!r} is there twice, perhaps in upper and in lower case"
             )
@@ -251,17 +256,19 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Path, name: str, 
         kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         chosen = wanted(kinds)
         for key, column in chosen.items():
-            if key in _FLAT and _is_nested(kinds[column]):
+            if key in _FLAT_COLUMNS and _is_nested(kinds[column]):
                 raise DataError(str(file), None, column, "holds objects or lists, not text")
         texts = [f"{_as_text(column, kinds[column])} AS {identifier(name)}" for name, column in chosen.items()]
         try:
-            _create(connection, name, texts, relation, first_row=1)
+            _create_table(connection, name, texts, relation, first_row=1)
         except duckdb.InvalidInputException as error:
-            raise _not_utf8(connection, file, {column: kinds[column] for column in chosen.values()}) or error from error
+            raise (
+                _find_invalid_utf8(connection, file, {column: kinds[column] for column in chosen.values()}) or error
+            ) from error
     return list(chosen)
 
 
-def _not_utf8(connection: duckdb.DuckDBPyConnection, file: Path, kinds: dict[str, str]) -> DataError | None:
+def _find_invalid_utf8(connection: duckdb.DuckDBPyConnection, file: Path, kinds: dict[str, str]) -> DataError | None:
     """The first value of a Parquet file that is not UTF-8: the engine tells neither its column nor its row."""
     for column, kind in kinds.items():
         text = _as_text(column, kind)
@@ -286,21 +293,23 @@ def _is_nested(kind: str) -> bool:
     return kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
 
 
-def _renamed(columns: dict[str, str]) -> list[str]:
+def _select_renamed(columns: dict[str, str]) -> list[str]:
     return [f"{identifier(column)} AS {identifier(name)}" for name, column in columns.items()]
 
 
-def _create(connection: duckdb.DuckDBPyConnection, name: str, chosen: list[str], relation: str, first_row: int) -> None:
+def _create_table(
+    connection: duckdb.DuckDBPyConnection, name: str, chosen: list[str], relation: str, first_row: int
+) -> None:
     columns = ", ".join([*chosen, f"row_number() OVER () + {first_row - 1} AS row"])
     connection.execute(f"CREATE TEMP TABLE {name} AS SELECT {columns} FROM {relation}")
 
 
-def _delimiter(file: Path) -> str:
+def _detect_delimiter(file: Path) -> str:
     """The separator that the header holds most of."""
-    return max(_DELIMITERS, key=_first_line(file).decode("utf-8-sig", errors="replace").count)
+    return max(_DELIMITERS, key=_read_first_line(file).decode("utf-8-sig", errors="replace").count)
 
 
-def _first_line(file: Path) -> bytes:
+def _read_first_line(file: Path) -> bytes:
     with file.open("rb") as lines:
         first = lines.readline(MAX_CSV_LINE + 1)
     if len(first) > MAX_CSV_LINE:
@@ -308,7 +317,7 @@ def _first_line(file: Path) -> bytes:
     return first
 
 
-def _bounded(lines: BinaryIO, maximum: int) -> Iterator[bytes]:
+def _bounded_lines(lines: BinaryIO, maximum: int) -> Iterator[bytes]:
     """Lines of a file; of one that is longer than a maximum its beginning, one byte longer."""
     while line := lines.readline(maximum + 1):
         yield line
@@ -316,9 +325,9 @@ def _bounded(lines: BinaryIO, maximum: int) -> Iterator[bytes]:
             line = lines.readline(maximum + 1)
 
 
-def _header(file: Path, delimiter: str) -> tuple[str, ...]:
+def _read_header(file: Path, delimiter: str) -> tuple[str, ...]:
     try:
-        names = next(csv.reader([_first_line(file).decode("utf-8-sig")], delimiter=delimiter), [])
+        names = next(csv.reader([_read_first_line(file).decode("utf-8-sig")], delimiter=delimiter), [])
     except UnicodeDecodeError as error:
         raise DataError(str(file), 1, None, f"is not UTF-8: {error.reason}") from error
     except csv.Error as error:
@@ -328,18 +337,18 @@ def _header(file: Path, delimiter: str) -> tuple[str, ...]:
     if any("\0" in name for name in names):
         raise DataError(str(file), 1, None, "the header holds null bytes: is it UTF-16 without a byte order mark?")
     header = tuple(name.strip() or f"column {place}" for place, name in enumerate(names, start=1))
-    if twice := keys.repeated(header):
+    if twice := keys.find_repeated(header):
         raise DataError(str(file), 1, twice, "this column is named twice")
     return header
 
 
-def _diagnosis(
+def _diagnose(
     told: str, file: Path, columns: tuple[str, ...], delimiter: str, line: int | None
 ) -> tuple[str | None, str]:
     """The column at fault, if one is, and what is wrong in one sentence."""
     if width := _WIDTH.search(told):
         expected = int(width.group(1))
-        found = len(_fields(file, line, delimiter)) or int(width.group(2))
+        found = len(_read_fields(file, line, delimiter)) or int(width.group(2))
         missing = columns[found] if found < min(expected, len(columns)) else None
         return missing, f"the row has {found} values, the header {expected}"
     if "unterminated quote" in told:
@@ -351,12 +360,12 @@ def _diagnosis(
     return None, told.splitlines()[0]
 
 
-def _fields(file: Path, line: int | None, delimiter: str) -> list[str]:
+def _read_fields(file: Path, line: int | None, delimiter: str) -> list[str]:
     """The values of a line up to its first byte that is not UTF-8."""
     if line is None:
         return []
     with file.open("rb") as lines:
-        content = next(islice(_bounded(lines, MAX_CSV_LINE), line - 1, None), b"")
+        content = next(islice(_bounded_lines(lines, MAX_CSV_LINE), line - 1, None), b"")
     try:
         readable = content.decode()
     except UnicodeDecodeError as error:
@@ -368,14 +377,14 @@ def _fields(file: Path, line: int | None, delimiter: str) -> list[str]:
 
 
 def _last_column(file: Path, line: int | None, columns: tuple[str, ...], delimiter: str) -> str | None:
-    place = len(_fields(file, line, delimiter)) - 1
+    place = len(_read_fields(file, line, delimiter)) - 1
     return columns[place] if 0 <= place < len(columns) else None
 
 
-def _broken_line(file: Path) -> DataError:
+def _find_broken_line(file: Path) -> DataError:
     """What is wrong with the first line that is no JSON object: the engine only knows that there is one."""
     with file.open("rb") as lines:
-        for number, line in enumerate(_bounded(lines, MAX_JSON_LINE), start=1):
+        for number, line in enumerate(_bounded_lines(lines, MAX_JSON_LINE), start=1):
             if len(line) > MAX_JSON_LINE:
                 return DataError(str(file), number, None, f"the line is longer than {MAX_JSON_LINE} bytes")
             try:

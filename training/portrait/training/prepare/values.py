@@ -59,7 +59,7 @@ def currency_name(column: str) -> str:
     return f"log_currency_name({column})"
 
 
-def moment(column: str) -> str:
+def timestamp(column: str) -> str:
     """A time in UTC."""
     return f"""CASE
         WHEN regexp_full_match({column}, '1\\d{{9}}') THEN make_timestamptz(1000000 * {column}::BIGINT)

@@ -9,15 +9,15 @@ from portrait.features.candidates.associations import MAX_ASSOCIATION_EVENTS, As
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.settings import TrainSettings
 
-MOST_ITEMS = 12_500
+MAX_ITEMS = 12_500
 """Only the items with the most events have associations: the fit inverts a dense matrix of them."""
-MOST_MOMENTS = 300_000
-KEPT = 100
+MAX_MOMENTS = 300_000
+MAX_WEIGHTS_PER_ITEM = 100
 """Weights of an item that are kept, the largest."""
-_LEAST_SHARE = 0.01
+_MIN_SHARE = 0.01
 
 
-def fit(corpus: Corpus, events: NDArray[np.int64], settings: TrainSettings) -> Associations:
+def fit_associations(corpus: Corpus, events: NDArray[np.int64], settings: TrainSettings) -> Associations:
     """Fit a linear map from what a shopper did before a moment to what the shopper does from then on.
 
     `B = (SᵀS + λI)⁻¹ SᵀT`: a row of S holds the items before a moment, decayed by the moments since; a row of T
@@ -30,18 +30,18 @@ def fit(corpus: Corpus, events: NDArray[np.int64], settings: TrainSettings) -> A
         settings: decays and λ.
     """
     counts = np.bincount(corpus.event_item[events], minlength=len(corpus.items))
-    chosen = np.sort(np.argsort(-counts, kind="stable")[: min(MOST_ITEMS, int((counts > 0).sum()))])
+    chosen = np.sort(np.argsort(-counts, kind="stable")[: min(MAX_ITEMS, int((counts > 0).sum()))])
     place = np.full(len(corpus.items), -1)
     place[chosen] = np.arange(len(chosen))
-    before, after = _moments(corpus, events, place, settings)
+    before, after = _moment_matrices(corpus, events, place, settings)
     gram = torch.from_numpy((before.T @ before).toarray())
     gram.diagonal().add_(settings.association_ridge)
     follows = torch.from_numpy((before.T @ after).toarray())
     weights = torch.cholesky_solve(follows, torch.linalg.cholesky(gram)).numpy()
-    return _sparse(weights, chosen, len(corpus.items), settings.association_decay)
+    return _keep_largest_weights(weights, chosen, len(corpus.items), settings.association_decay)
 
 
-def _moments(
+def _moment_matrices(
     corpus: Corpus, events: NDArray[np.int64], place: NDArray[np.int64], settings: TrainSettings
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """S and T, `[moments, items]`: one row for each moment of a shopper that something came before."""
@@ -50,8 +50,8 @@ def _moments(
     begins = np.unique(first)
     moment = np.cumsum(np.isin(np.arange(len(events)), begins))
     begins = begins[(begins > 0) & (shopper[begins] == shopper[begins - 1])]
-    if len(begins) > MOST_MOMENTS:
-        begins = np.sort(np.random.default_rng(settings.seed).choice(begins, MOST_MOMENTS, replace=False))
+    if len(begins) > MAX_MOMENTS:
+        begins = np.sort(np.random.default_rng(settings.seed).choice(begins, MAX_MOMENTS, replace=False))
     item = place[corpus.event_item[events]]
     lags = np.arange(MAX_ASSOCIATION_EVENTS)
 
@@ -60,7 +60,7 @@ def _moments(
         index = np.clip(index, 0, len(events) - 1)
         steps = np.abs(moment[index] - moment[begins][:, None]) - steps_from
         share = np.where(inside & (shopper[index] == shopper[begins][:, None]), decay**steps, 0.0)
-        row, lag = np.nonzero((share > _LEAST_SHARE) & (item[index] >= 0))
+        row, lag = np.nonzero((share > _MIN_SHARE) & (item[index] >= 0))
         entries = (share[row, lag].astype(np.float32), (row, item[index[row, lag]]))
         return sparse.csr_matrix(entries, shape=(len(begins), int(place.max()) + 1))
 
@@ -70,9 +70,11 @@ def _moments(
     )
 
 
-def _sparse(weights: NDArray[np.float32], chosen: NDArray[np.int64], items: int, decay: float) -> Associations:
+def _keep_largest_weights(
+    weights: NDArray[np.float32], chosen: NDArray[np.int64], items: int, decay: float
+) -> Associations:
     """The largest positive weights of each row, in the rows of the whole catalogue."""
-    kept = min(KEPT, weights.shape[1])
+    kept = min(MAX_WEIGHTS_PER_ITEM, weights.shape[1])
     part = np.sort(np.argpartition(-weights, kept - 1, axis=1)[:, :kept], axis=1)
     value = np.take_along_axis(weights, part, 1)
     counts = np.zeros(items, dtype=np.int64)

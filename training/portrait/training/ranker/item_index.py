@@ -10,7 +10,7 @@ from portrait.features.candidates.candidate_features import scale_popularity
 from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.model import PortraitModel, TextCache
-from portrait.training.encoders.retrieval import item_vectors, text_vectors
+from portrait.training.encoders.retrieval import embed_texts, encode_items
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class ItemIndex:
     """Of each item."""
 
 
-def make(
+def build_item_index(
     model: PortraitModel,
     cache: TextCache,
     corpus: Corpus,
     item_counts: NDArray[np.float64],
-    simulated_cold: NDArray[np.int64] | None = None,
+    pretended: NDArray[np.int64] | None = None,
 ) -> ItemIndex:
     """The index of a trained model.
 
@@ -41,28 +41,28 @@ def make(
         cache: the corpus' texts.
         corpus: items.
         item_counts: `[items]`, how often each occurs among the training events.
-        simulated_cold: rows of known items that are simulated as cold.
+        pretended: rows of known items that are to look like cold items.
     """
     is_cold = item_counts == 0
-    if simulated_cold is not None:
-        is_cold[simulated_cold] = True
-    vectors, popularity = item_vectors(model, cache, corpus), scale_popularity(item_counts)
+    if pretended is not None:
+        is_cold[pretended] = True
+    vectors, popularity = encode_items(model, cache, corpus), scale_popularity(item_counts)
     rows = np.flatnonzero(is_cold)
-    words = text_vectors(model, cache).numpy()[corpus.item_text[rows]]
-    nearest = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
-    vectors[rows] = blend_neighbours(words, nearest, vectors, model.towers)
-    popularity[rows] = nearest.average(popularity)
+    words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
+    lent = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
+    vectors[rows] = blend_neighbours(words, lent, vectors, model.towers)
+    popularity[rows] = lent.average(popularity)
     neighbours = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
-    neighbours.rows[rows], neighbours.weights[rows] = nearest.rows, nearest.weights
+    neighbours.rows[rows], neighbours.weights[rows] = lent.rows, lent.weights
     return ItemIndex(vectors, popularity, is_cold, neighbours)
 
 
-def set_cold_residuals(
+def fill_cold_residuals(
     model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]
 ) -> None:
-    """Set the model's residuals of cold items from their neighbours, for events of cold items in histories."""
-    index = make(model, cache, corpus, item_counts)
+    """Make the model's residuals of cold items what their neighbours lend, for events of cold items in histories."""
+    index = build_item_index(model, cache, corpus, item_counts)
     rows = np.flatnonzero(index.is_cold)
-    averaged = index.neighbours.select(rows).average(index.vectors) * np.float32(model.towers**0.5)
+    lent = index.neighbours.select(rows).average(index.vectors) * np.float32(model.towers**0.5)
     with torch.no_grad():
-        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(averaged)
+        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(lent)

@@ -22,23 +22,23 @@ from portrait.features.candidates.candidate_features import (
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
-from portrait.training.encoders.retrieval import Vectors, masked_items, rank_all
+from portrait.training.encoders.retrieval import TargetVectors, find_masked_items, rank_catalogue
 from portrait.training.ranker.item_index import ItemIndex
 from portrait.training.ranker.model import Ranker
 
-UNIFORM = 32
+UNIFORM_ITEMS = 32
 """Items drawn uniformly beside the candidates, to stand for the rest of the catalogue."""
 RANKER_SHARE = 0.1
-MOST_RANKER_TARGETS = 4_000
-PRETENDED_SHARE = 0.1
+MAX_RANKER_TARGETS = 4_000
+SIMULATED_COLD_SHARE = 0.1
 """Of the known items, this share looks like cold items while the ranker is fitted, so that it learns what those are
 worth. It then takes a cold item to be wanted as often as a known item that its words are as near to."""
 
-_EPOCHS, _BATCH, _RATE, _CHANCE_RATE, _DECAY = 20, 64, 3e-3, 3e-2, 1e-3
+_EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 
 
-def ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
+def choose_ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
     """The last tenth of the training events, one at least, of a tenth of the shoppers who came back.
 
     Each can be foreseen: its shopper did something strictly earlier. They are kept from the encoders, so that the
@@ -53,8 +53,8 @@ def ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.in
     lengths = np.maximum(1, (RANKER_SHARE * counts).astype(np.int64))
     targets = np.concatenate([events[:0], *(events[ends[each] - lengths[each] : ends[each]] for each in chosen)])
     targets = targets[corpus.has_context[targets]]
-    if len(targets) > MOST_RANKER_TARGETS:
-        targets = random.choice(targets, MOST_RANKER_TARGETS, replace=False)
+    if len(targets) > MAX_RANKER_TARGETS:
+        targets = random.choice(targets, MAX_RANKER_TARGETS, replace=False)
     return np.sort(targets)
 
 
@@ -81,21 +81,21 @@ class Candidates:
 def choose_simulated_cold(item_counts: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
     """Rows of the known items that look like cold items while a ranker is fitted."""
     known = np.flatnonzero(item_counts)
-    return np.random.default_rng(seed).choice(known, int(PRETENDED_SHARE * len(known)), replace=False)
+    return np.random.default_rng(seed).choice(known, int(SIMULATED_COLD_SHARE * len(known)), replace=False)
 
 
-def candidates(
+def build_candidates(
     corpus: Corpus,
     holdout: Holdout,
-    vectors: Vectors,
+    vectors: TargetVectors,
     index: ItemIndex,
     associations: Associations,
     random: np.random.Generator,
 ) -> Candidates:
     """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
-    retrieved = rank_all(corpus, vectors, NEAREST_CANDIDATES, holdout.mask_seen)
-    newest = rank_all(corpus, vectors, COLD_CANDIDATES, holdout.mask_seen, np.flatnonzero(index.is_cold))
-    width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED_CANDIDATES + FAMILIAR_CANDIDATES + UNIFORM + 1
+    retrieved = rank_catalogue(corpus, vectors, NEAREST_CANDIDATES, holdout.mask_seen)
+    newest = rank_catalogue(corpus, vectors, COLD_CANDIDATES, holdout.mask_seen, np.flatnonzero(index.is_cold))
+    width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED_CANDIDATES + FAMILIAR_CANDIDATES + UNIFORM_ITEMS + 1
     shape = (len(vectors.targets), width)
     items = np.full(shape, -1)
     features = np.zeros((*shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
@@ -105,8 +105,8 @@ def candidates(
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
         associated = associations.score_history(corpus.event_item[start:end], corpus.columns.time[start:end])
         asked = corpus.event_item[end - 1] == NO_ITEM
-        ranked = _shown(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
-        drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM), ranked)
+        ranked = _served_items(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
+        drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM_ITEMS), ranked)
         drawn = drawn[drawn != corpus.event_item[target]]
         missed = np.setdiff1d(corpus.event_item[target], ranked)
         chosen = np.concatenate([ranked, missed, drawn])
@@ -118,7 +118,9 @@ def candidates(
         )
         if asked:
             query[row] = corpus.event_text[end - 1]
-        features[row, : len(chosen)] = _features(corpus, index, chosen, associated, start, end, target, query[row] >= 0)
+        features[row, : len(chosen)] = _candidate_features(
+            corpus, index, chosen, associated, start, end, target, query[row] >= 0
+        )
     targets = corpus.event_item[vectors.targets]
     return Candidates(
         items, features, shown, weight, items == targets[:, None],
@@ -126,7 +128,7 @@ def candidates(
     )  # fmt: skip
 
 
-def _shown(
+def _served_items(
     corpus: Corpus,
     holdout: Holdout,
     index: ItemIndex,
@@ -141,14 +143,14 @@ def _shown(
     known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
     familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR_CANDIDATES], dtype=np.int64)
     if holdout.mask_seen:
-        masked = masked_items(corpus, target)
+        masked = find_masked_items(corpus, target)
         nearest, best, familiar = (rows[~np.isin(rows, masked)] for rows in (nearest, best, familiar))
     together = np.concatenate([nearest, best[:ASSOCIATED_CANDIDATES], familiar])
     _, first = np.unique(together, return_index=True)
     return together[np.sort(first)]
 
 
-def _features(
+def _candidate_features(
     corpus: Corpus, index: ItemIndex, items: NDArray[np.int64], associated: AssociatedItems,
     start: int, end: int, target: int, has_query: bool,
 ) -> NDArray[np.float32]:  # fmt: skip
@@ -171,7 +173,7 @@ def _features(
 
 
 def run_ranker(
-    ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, rows: NDArray[np.int64]
+    ranker: Ranker, vectors: TargetVectors, chosen: Candidates, texts: Tensor, rows: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor]:
     """Scores `[rows, candidates]` and log-odds `[rows, candidates, 2]` of some targets.
 
@@ -192,10 +194,10 @@ def run_ranker(
     )
 
 
-def fit(
+def fit_ranker(
     corpus: Corpus,
     holdout: Holdout,
-    vectors: Vectors,
+    vectors: TargetVectors,
     index: ItemIndex,
     associations: Associations,
     texts: Tensor,
@@ -213,27 +215,30 @@ def fit(
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     ranker = Ranker(scale, 1.0 / len(corpus.items))
-    chosen = candidates(corpus, holdout, vectors, index, associations, random)
+    chosen = build_candidates(corpus, holdout, vectors, index, associations, random)
     if not (chosen.query >= 0).any():
         # Nobody asked for anything, so nothing can be fitted: what is asked for counts as much as what is liked.
         ranker.query_scale.data.fill_(scale)
     # The chances are linear and start at a prior that is far off for popular items: they take longer steps.
     ordering = [value for name, value in ranker.named_parameters() if not name.startswith("chances")]
-    groups: list[dict[str, Any]] = [{"params": ordering}, {"params": ranker.chances.parameters(), "lr": _CHANCE_RATE}]
-    optimizer = torch.optim.AdamW(groups, lr=_RATE, weight_decay=_DECAY)
+    groups: list[dict[str, Any]] = [
+        {"params": ordering},
+        {"params": ranker.chances.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=_EPOCHS)
     for _ in range(_EPOCHS):
         for rows in np.array_split(random.permutation(len(chosen.items)), max(1, len(chosen.items) // _BATCH)):
             optimizer.zero_grad()
-            loss = _loss(ranker, vectors, chosen, texts, weights, rows)
+            loss = _compute_loss(ranker, vectors, chosen, texts, weights, rows)
             loss.backward()
             optimizer.step()
         decay.step()
     return ranker.eval()
 
 
-def _loss(
-    ranker: Ranker, vectors: Vectors, chosen: Candidates, texts: Tensor, weights: NDArray[np.float32],
+def _compute_loss(
+    ranker: Ranker, vectors: TargetVectors, chosen: Candidates, texts: Tensor, weights: NDArray[np.float32],
     rows: NDArray[np.int64],
 ) -> Tensor:  # fmt: skip
     score, chances = run_ranker(ranker, vectors, chosen, texts, rows)

@@ -15,26 +15,26 @@ from portrait.features.files.atomic_write import atomic_write
 from portrait.features.files.path_names import utf8_path
 from portrait.training import metrics, tracking
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.encoders.retrieval import Vectors, encode_targets, rank_all, ranks_of, text_vectors
+from portrait.training.encoders.retrieval import TargetVectors, embed_texts, encode_targets, find_ranks, rank_catalogue
 from portrait.training.enums import Split
-from portrait.training.files import read_object, require_file_target, require_folder_target
+from portrait.training.files import read_json_object, require_writable_file, require_writable_folder
 from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
 from portrait.training.ranker import ranking
 from portrait.training.ranker.ranking import Candidates
 from portrait.training.run import run as runs
-from portrait.training.run.folder import SETTINGS
+from portrait.training.run.folder import SETTINGS_FILE
 from portrait.training.run.run import TrainedRun
 
-CUTS = (5, 10, 20)
-DUMPED = 100
-_MEASURES = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
+CUTOFFS = (5, 10, 20)
+DUMPED_ITEMS = 100
+_METRICS = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedTargets:
     """The ranked catalogue of each test target, best first."""
 
-    vectors: Vectors
+    vectors: TargetVectors
     chosen: Candidates
     items: NDArray[np.int64]
     """`[targets, places]`, -1 where nothing is left."""
@@ -46,28 +46,28 @@ class Ranked:
     """`[targets, candidates]`: chance that it is bought next."""
 
 
-def trained_for(folder: Path, split: Split | None) -> TrainedRun:
+def load_run_for_split(folder: Path, split: Split | None) -> TrainedRun:
     """The run to evaluate by a split (None: its own): itself, or a twin that has not seen what this split holds out.
 
     A model that was trained on one split has learnt from events that the other one asks for. The twin is trained
     with the same settings in `<run>/<split>/`, once.
     """
-    trained = runs.load(folder)
+    trained = runs.load_run(folder)
     if split in (None, trained.settings.split):
         return trained
     twin = folder / split.value
-    if not (twin / runs.MODEL).exists():
+    if not (twin / runs.MODEL_FILE).exists():
         settings = dataclasses.replace(trained.settings, split=split)
-        runs.train(Path(trained.data["path"]), twin, settings, resume=(twin / SETTINGS).exists())
-    return runs.load(twin)
+        runs.train_run(Path(trained.data["path"]), twin, settings, resume=(twin / SETTINGS_FILE).exists())
+    return runs.load_run(twin)
 
 
-def rank_test(trained: TrainedRun) -> Ranked:
+def rank_test_targets(trained: TrainedRun) -> RankedTargets:
     """Rank the catalogue for every test target as serving does."""
-    return rank(trained, trained.corpus, trained.holdout.test)
+    return rank_targets(trained, trained.corpus, trained.holdout.test)
 
 
-def rank(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> Ranked:
+def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> RankedTargets:
     """Rank the catalogue for some targets as serving does: retrieve, then order by the ranker.
 
     Args:
@@ -77,8 +77,8 @@ def rank(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> Ran
     """
     vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     random = np.random.default_rng(trained.settings.seed)
-    chosen = ranking.candidates(corpus, trained.holdout, vectors, trained.index, trained.associations, random)
-    texts = text_vectors(trained.model, trained.cache)
+    chosen = ranking.build_candidates(corpus, trained.holdout, vectors, trained.index, trained.associations, random)
+    texts = embed_texts(trained.model, trained.cache)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))
     with torch.no_grad():
@@ -86,23 +86,23 @@ def rank(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> Ran
             score, logits = ranking.run_ranker(trained.ranker, vectors, chosen, texts, rows)
             scores[rows], chances[rows] = score.numpy(), torch.sigmoid(logits).numpy()
     scores[~chosen.shown] = -np.inf
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :DUMPED]
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :DUMPED_ITEMS]
     scores = np.take_along_axis(scores, order, 1)
     items = np.where(np.isfinite(scores), np.take_along_axis(chosen.items, order, 1), -1)
-    return Ranked(vectors, chosen, items, scores, chances[..., 0], chances[..., 1])
+    return RankedTargets(vectors, chosen, items, scores, chances[..., 0], chances[..., 1])
 
 
-def popular_items(trained: TrainedRun, ranked: Ranked) -> NDArray[np.int64]:
+def rank_by_popularity(trained: TrainedRun, ranked: RankedTargets) -> NDArray[np.int64]:
     """`[targets, places]`: the most popular items for each target under the same protocol, best first."""
-    popular = Vectors(
+    popular = TargetVectors(
         trained.holdout.item_counts[:, None].astype(np.float32),
         np.ones((len(ranked.vectors.targets), 1), dtype=np.float32),
         ranked.vectors.targets,
     )
-    return rank_all(trained.corpus, popular, max(CUTS), trained.holdout.mask_seen)
+    return rank_catalogue(trained.corpus, popular, max(CUTOFFS), trained.holdout.mask_seen)
 
 
-def measure(trained: TrainedRun, ranked: Ranked) -> dict[str, Any]:
+def compute_metrics(trained: TrainedRun, ranked: RankedTargets) -> dict[str, Any]:
     """Metrics of a run on its test targets, beside those of popularity under the same protocol."""
     targets = trained.corpus.event_item[ranked.vectors.targets]
     return {
@@ -111,24 +111,26 @@ def measure(trained: TrainedRun, ranked: Ranked) -> dict[str, Any]:
         "items": len(trained.corpus.items),
         "seen_items": "masked" if trained.holdout.mask_seen else "ranked",
         "ranking": {
-            "portrait": _ranking(ranks_of(ranked.items, targets)),
-            "popularity": _ranking(ranks_of(popular_items(trained, ranked), targets)),
+            "portrait": _ranking_metrics(find_ranks(ranked.items, targets)),
+            "popularity": _ranking_metrics(find_ranks(rank_by_popularity(trained, ranked), targets)),
         },
-        "probabilities": {name: _probabilities(foreseen) for name, foreseen in foresight(trained, ranked).items()},
+        "probabilities": {
+            name: _probability_metrics(foreseen) for name, foreseen in collect_predictions(trained, ranked).items()
+        },
     }
 
 
-def _ranking(ranks: NDArray[np.int64]) -> dict[str, Any]:
+def _ranking_metrics(ranks: NDArray[np.int64]) -> dict[str, Any]:
     rows = {}
-    for name, measured in _MEASURES.items():
-        for k in CUTS:
+    for name, measured in _METRICS.items():
+        for k in CUTOFFS:
             values = measured(ranks, k)
-            rows[f"{name}@{k}"] = {"value": float(values.mean()), "interval": metrics.interval(values)}
+            rows[f"{name}@{k}"] = {"value": float(values.mean()), "interval": metrics.bootstrap_interval(values)}
     return rows
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class Predictions:
     """Chances of one kind, and what came true; a pair is a test target and a candidate."""
 
     chances: NDArray[np.float64]
@@ -139,20 +141,20 @@ class Foreseen:
     """`[pairs]`: how many items of the catalogue the candidate stands for."""
 
 
-def foresight(trained: TrainedRun, ranked: Ranked) -> dict[str, Foreseen]:
+def collect_predictions(trained: TrainedRun, ranked: RankedTargets) -> dict[str, Predictions]:
     """The chances `click` and `purchase`, and those of `popularity` to be acted on; the pairs are the same in all."""
     chosen = ranked.chosen
     real = chosen.weight > 0
     kinds = {
         "click": (ranked.click, chosen.label),
         "purchase": (ranked.purchase, chosen.label & chosen.bought[:, None]),
-        "popularity": (_popularity_chances(trained, ranked), chosen.label),
+        "popularity": (_popularity_probabilities(trained, ranked), chosen.label),
     }
     weights = chosen.weight[real].astype(np.float64)
-    return {name: Foreseen(chances[real], labels[real], weights) for name, (chances, labels) in kinds.items()}
+    return {name: Predictions(chances[real], labels[real], weights) for name, (chances, labels) in kinds.items()}
 
 
-def _probabilities(foreseen: Foreseen) -> dict[str, float | None]:
+def _probability_metrics(foreseen: Predictions) -> dict[str, float | None]:
     arguments = (foreseen.chances, foreseen.labels, foreseen.weights)
     if not foreseen.labels.any():
         return {"auc": None, "log_loss": None, "calibration_error": None}
@@ -163,14 +165,14 @@ def _probabilities(foreseen: Foreseen) -> dict[str, float | None]:
     }
 
 
-def _popularity_chances(trained: TrainedRun, ranked: Ranked) -> NDArray[np.float64]:
+def _popularity_probabilities(trained: TrainedRun, ranked: RankedTargets) -> NDArray[np.float64]:
     """Chance of each candidate by its share of the training events, with one event added to every item."""
     counts = trained.holdout.item_counts + 1.0
     chances: NDArray[np.float64] = (counts / counts.sum())[ranked.chosen.items]
     return chances
 
 
-def dump(trained: TrainedRun, ranked: Ranked, path: Path) -> None:
+def write_rankings(trained: TrainedRun, ranked: RankedTargets, path: Path) -> None:
     """Write the top of every test shopper: `shopper_id, position, item_id, score`; position 1 is the best."""
     corpus = trained.corpus
     shoppers = corpus.event_shopper[ranked.vectors.targets]
@@ -192,33 +194,33 @@ def metrics_file(folder: Path, split: Split) -> Path:
     return folder / f"metrics-{split.value}.json"
 
 
-def keep(measured: dict[str, Any], folder: Path) -> None:
-    """Write what `measure` found into the run's folder."""
+def write_metrics(measured: dict[str, Any], folder: Path) -> None:
+    """Write what `compute_metrics` found into the run's folder."""
     with atomic_write(metrics_file(folder, Split(measured["split"]))) as temporary:
         temporary.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 
 
-def kept(folder: Path) -> list[dict[str, Any]]:
-    """What `keep` wrote into a run's folder, by split."""
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """What `write_metrics` wrote into a run's folder, by split."""
     found = (metrics_file(folder, split) for split in Split)
-    return [read_object(path) for path in found if path.exists()]
+    return [read_json_object(path) for path in found if path.exists()]
 
 
-def evaluate(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:
+def evaluate_run(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:
     """Measure a run by a split (its own by default), keep the metrics in its folder, and dump its rankings.
 
     Raises:
         TrainingError: the run has not ended, its data set changed, or nothing can be written where it must.
     """
     if dump_to:
-        require_file_target(dump_to)
-    trained = trained_for(folder, split)
-    require_folder_target(folder)
-    ranked = rank_test(trained)
-    measured = measure(trained, ranked)
-    keep(measured, folder)
+        require_writable_file(dump_to)
+    trained = load_run_for_split(folder, split)
+    require_writable_folder(folder)
+    ranked = rank_test_targets(trained)
+    measured = compute_metrics(trained, ranked)
+    write_metrics(measured, folder)
     values = {f"test/{name}": row["value"] for name, row in measured["ranking"]["portrait"].items()}
-    tracking.tell_metrics(trained.folder, trained.settings, values)
+    tracking.log_final_metrics(trained.folder, trained.settings, values)
     if dump_to:
-        dump(trained, ranked, dump_to)
+        write_rankings(trained, ranked, dump_to)
     return measured

@@ -8,9 +8,9 @@ from portrait.training import tracking
 from portrait.training.dataset.data_set import DataSet
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
-from portrait.training.tracking import Tracking
+from portrait.training.tracking import TrackerConfig
 
-SETTINGS = "settings.json"
+SETTINGS_FILE = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class RunFolder:
     settings: TrainSettings
     resume: bool
     """Go on with the run that the folder holds."""
-    track: Tracking | None
+    track: TrackerConfig | None
     outer: Optional["RunFolder"] = None
     """The run of which this one is a part; it is begun first."""
 
@@ -32,7 +32,7 @@ class RunFolder:
         Raises:
             TrainingError: it holds something else, or the run that it holds is one of other settings or data.
         """
-        written = self.path / SETTINGS
+        written = self.path / SETTINGS_FILE
         if not self.resume:
             if self.path.exists() and any(self.path.iterdir()):
                 raise TrainingError(
@@ -55,6 +55,6 @@ class RunFolder:
             self.outer.begin()
         self.path.mkdir(parents=True, exist_ok=True)
         self.data.record(self.path)
-        tracking.choose(self.path, self.track)
+        tracking.record_tracker(self.path, self.track)
         if not self.resume:
-            self.settings.write(self.path / SETTINGS)
+            self.settings.write(self.path / SETTINGS_FILE)

@@ -31,30 +31,30 @@ from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset import position_bias
 from portrait.training.dataset import sufficiency as shortages
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
-from portrait.training.dataset.data_set import open_data_set, open_recorded, read_record
+from portrait.training.dataset.data_set import open_data_set, open_data_set_of_run, read_data_record
 from portrait.training.dataset.splits import Holdout, count_pairs, hold_out
 from portrait.training.encoders import concept_erasure as conceal
 from portrait.training.encoders import retrieval
-from portrait.training.encoders.base_model import base_tokenizer
-from portrait.training.encoders.concept_eraser import Concealment
+from portrait.training.encoders.base_model import load_tokenizer
+from portrait.training.encoders.concept_eraser import ConceptEraser
 from portrait.training.encoders.model import PortraitModel, TextCache
-from portrait.training.encoders.peft import merge, remains
-from portrait.training.encoders.trainer import Loop, Watch
-from portrait.training.errors import TrainingError, one_line
+from portrait.training.encoders.peft import finetuning_after_merge, merge_adapters
+from portrait.training.encoders.trainer import EpochCallback, Trainer
+from portrait.training.errors import TrainingError, to_one_line
 from portrait.training.ranker import associations, ranking
 from portrait.training.ranker import item_index as indexes
 from portrait.training.ranker.item_index import ItemIndex
 from portrait.training.ranker.model import Ranker
-from portrait.training.run.folder import SETTINGS, RunFolder
+from portrait.training.run.folder import SETTINGS_FILE, RunFolder
 from portrait.training.settings import TrainSettings
-from portrait.training.tracking import Tracking
+from portrait.training.tracking import TrackerConfig
 from portrait.training.traits import artifacts as learnt
-from portrait.training.traits.artifacts import Traits
+from portrait.training.traits.artifacts import FittedTraits
 
-MODEL, TOKENIZER = "model.pt", "tokenizer.json"
-TRAIN_ONLY = "train-only"
+MODEL_FILE, TOKENIZER_FILE = "model.pt", "tokenizer.json"
+TRAIN_ONLY_FOLDER = "train-only"
 
-MOST_UNKNOWN = 0.1
+MAX_UNKNOWN_TOKEN_SHARE = 0.1
 """Above this share of tokens that the base model does not know, its vectors say little of the catalogue."""
 
 _log = logging.getLogger(__name__)
@@ -75,12 +75,12 @@ class TrainedRun:
     cache: TextCache
     data: dict[str, Any]
     """Path, content identity and report of the data set."""
-    traits: Traits | None
+    traits: FittedTraits | None
     """What `portrait train-traits` learnt; None if it was not asked."""
 
 
-def train(
-    data: Path, folder: Path, settings: TrainSettings, resume: bool = False, track: Tracking | None = None
+def train_run(
+    data: Path, folder: Path, settings: TrainSettings, resume: bool = False, track: TrackerConfig | None = None
 ) -> None:
     """Train a run.
 
@@ -98,17 +98,17 @@ def train(
         raise TrainingError(f"{folder} is a file; name a folder for the run")
     run = RunFolder(folder, open_data_set(data), settings, resume, track)
     run.require_usable()
-    if (folder / MODEL).exists():
+    if (folder / MODEL_FILE).exists():
         run.begin()  # it has ended: all that can be new is where its data set lies
         return
-    _train(run)
+    _train_begun(run)
 
 
-def _train(run: RunFolder) -> None:
+def _train_begun(run: RunFolder) -> None:
     """Train a run, whose folder is begun once nothing is left that could refuse it."""
-    corpus = corpora.load(run.data.folder)
+    corpus = corpora.load_corpus(run.data.folder)
     names = run.settings.conceal
-    declared = conceal.declared(run.data.folder, corpus, names) if names else None
+    declared = conceal.read_declared_values(run.data.folder, corpus, names) if names else None
     if run.settings.refit:
         _refit(run, corpus, declared)
     else:
@@ -119,55 +119,55 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     """Encoders and associations learn from the training events; the ranker from some that are kept from them."""
     settings = run.settings
     holdout = hold_out(corpus, settings.split)
-    for_ranker = ranking.ranker_targets(corpus, holdout, settings.seed)
-    targets = _encoder_targets(corpus, holdout, for_ranker)
-    trainee = _trainee(corpus, holdout, settings)
+    for_ranker = ranking.choose_ranker_targets(corpus, holdout, settings.seed)
+    targets = _choose_encoder_targets(corpus, holdout, for_ranker)
+    trainee = _make_untrained_model(corpus, holdout, settings)
     run.begin()
     model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets)
     if declared is not None:
-        conceal.conceal(model, cache, corpus, holdout, declared)
-    linked = associations.fit(corpus, targets, settings)
+        conceal.erase_concepts(model, cache, corpus, holdout, declared)
+    linked = associations.fit_associations(corpus, targets, settings)
     unlike = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
-    index = indexes.make(model, cache, corpus, holdout.item_counts, unlike)
+    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, unlike)
     vectors = retrieval.encode_targets(model, cache, corpus, for_ranker, index.vectors)
-    texts = retrieval.text_vectors(model, cache)
-    weights = position_bias.event_weights(corpus, holdout.train, settings)[for_ranker]
+    texts = retrieval.embed_texts(model, cache)
+    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[for_ranker]
     scale = float(model.scale.detach())
-    ranker = ranking.fit(corpus, holdout, vectors, index, linked, texts, weights, scale, settings.seed)
+    ranker = ranking.fit_ranker(corpus, holdout, vectors, index, linked, texts, weights, scale, settings.seed)
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
     _save(run.path, model, cache, ranker, linked, epochs)
 
 
 def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
     """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
-    first, settings = run.path / TRAIN_ONLY, run.settings
-    if (first / MODEL).exists():
+    first, settings = run.path / TRAIN_ONLY_FOLDER, run.settings
+    if (first / MODEL_FILE).exists():
         run.begin()
     else:
-        resume = run.resume and (first / SETTINGS).exists()
+        resume = run.resume and (first / SETTINGS_FILE).exists()
         inner = RunFolder(first, run.data, dataclasses.replace(settings, refit=False), resume, run.track, outer=run)
         inner.require_usable()
-        _train(inner)
-    chosen = checkpoints.load(first / MODEL)
+        _train_begun(inner)
+    chosen = checkpoints.load_state(first / MODEL_FILE)
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
-    trainee = _trainee(corpus, holdout, settings)
+    trainee = _make_untrained_model(corpus, holdout, settings)
     model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets, epochs=int(chosen["epochs"]))
     if declared is not None:
-        conceal.conceal(model, cache, corpus, holdout, declared)
+        conceal.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(chosen["ranker"])
-    _save(run.path, model, cache, ranker, associations.fit(corpus, targets, settings), epochs)
+    _save(run.path, model, cache, ranker, associations.fit_associations(corpus, targets, settings), epochs)
 
 
-Trainee = tuple[PortraitModel, TextCache, TextTokenizer]
+UntrainedModel = tuple[PortraitModel, TextCache, TextTokenizer]
 """A model that is not trained yet, the texts that it reads, and its tokenizer."""
 
 
-def _trainee(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> Trainee:
+def _make_untrained_model(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> UntrainedModel:
     torch.manual_seed(settings.seed)
-    tokenizer = base_tokenizer(settings.base_model)
-    _require_known(tokenizer.unknown_token_share(corpus.texts), settings.base_model)
+    tokenizer = load_tokenizer(settings.base_model)
+    _require_known_tokens(tokenizer.unknown_token_share(corpus.texts), settings.base_model)
     model = PortraitModel(settings, len(corpus.items))
     model.text.require_vocabulary(tokenizer)
     model.forget(holdout.item_counts == 0)
@@ -175,28 +175,28 @@ def _trainee(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> Train
 
 
 def _train_encoders(
-    run: RunFolder, trainee: Trainee, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
-    epochs: int | None = None, watch: Watch | None = None,
+    run: RunFolder, trainee: UntrainedModel, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
+    epochs: int | None = None, watch: EpochCallback | None = None,
 ) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
     """The encoders as they are to be exported, their texts, and after how many epochs."""
     model, cache, tokenizer = trainee
-    tokenizer.save(run.path / TOKENIZER)
-    loop = Loop(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, watch)
+    tokenizer.save(run.path / TOKENIZER_FILE)
+    loop = Trainer(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, watch)
     epochs = loop.train(run.resume)
-    model.text.bert = merge(model.text.bert)
+    model.text.bert = merge_adapters(model.text.bert)
     model.eval()
-    indexes.set_cold_residuals(model, cache, corpus, holdout.item_counts)
+    indexes.fill_cold_residuals(model, cache, corpus, holdout.item_counts)
     return model, cache, epochs
 
 
-def _require_known(share: float, base_model: str) -> None:
+def _require_known_tokens(share: float, base_model: str) -> None:
     """Refuse a tokenizer that knows nothing of the texts; warn of one that knows little."""
     if share == 1.0:
         raise TrainingError(
             f"the tokenizer of the base model {base_model!r} knows none of the words of the data set; name a model of "
             "their language with --base-model"
         )
-    if share > MOST_UNKNOWN:
+    if share > MAX_UNKNOWN_TOKEN_SHARE:
         _log.warning(
             "warning: the base model %s does not know %.0f%% of what the texts consist of; name one of their language "
             "with --base-model, such as bert-base-chinese for Chinese", base_model, 100 * share,
@@ -209,7 +209,7 @@ def _save(
     _require_finite(model, ranker)
     linked.save(folder / release_layout.ASSOCIATIONS)
     state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
-    checkpoints.save(state, folder / MODEL)
+    checkpoints.save_state(state, folder / MODEL_FILE)
 
 
 def _require_finite(*trained: nn.Module) -> None:
@@ -229,13 +229,15 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
     Raises:
         TrainingError: it can't: it is too small, or the base model can't be read.
     """
-    corpus = corpora.load(data)
+    corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
-    _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
-    _trainee(corpus, holdout, settings)
+    _choose_encoder_targets(corpus, holdout, ranking.choose_ranker_targets(corpus, holdout, settings.seed))
+    _make_untrained_model(corpus, holdout, settings)
 
 
-def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, track: Tracking | None = None) -> float:
+def run_trial(
+    data: Path, folder: Path, settings: TrainSettings, watch: EpochCallback, track: TrackerConfig | None = None
+) -> float:
     """Train the encoders of a new run alone, for what validation says of the settings; leaves no model.
 
     Args:
@@ -253,66 +255,66 @@ def try_out(data: Path, folder: Path, settings: TrainSettings, watch: Watch, tra
     """
     run = RunFolder(folder, open_data_set(data), settings, False, track)
     run.require_usable()
-    corpus = corpora.load(data)
+    corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
-    targets = _encoder_targets(corpus, holdout, ranking.ranker_targets(corpus, holdout, settings.seed))
+    targets = _choose_encoder_targets(corpus, holdout, ranking.choose_ranker_targets(corpus, holdout, settings.seed))
     values: list[float] = []
 
     def kept(epoch: int, ndcg: float) -> None:
         values.append(ndcg)
         watch(epoch, ndcg)
 
-    trainee = _trainee(corpus, holdout, settings)
+    trainee = _make_untrained_model(corpus, holdout, settings)
     run.begin()
     _train_encoders(run, trainee, corpus, holdout, targets, watch=kept)
     return max(values)
 
 
-def load(folder: Path) -> TrainedRun:
+def load_run(folder: Path) -> TrainedRun:
     """Load a run that has ended.
 
     Raises:
         TrainingError: it has not, a file of it is broken, or its data set is gone or changed.
     """
-    if not (folder / MODEL).exists():
+    if not (folder / MODEL_FILE).exists():
         raise TrainingError(f"{folder} holds no trained model; run `portrait train DATA {folder}` (or --resume) first")
-    settings = TrainSettings.read(folder / SETTINGS)
-    data = open_recorded(folder)
-    corpus = corpora.load(data.folder)
+    settings = TrainSettings.read(folder / SETTINGS_FILE)
+    data = open_data_set_of_run(folder)
+    corpus = corpora.load_corpus(data.folder)
     try:
-        return _load(folder, settings, corpus)
+        return _load_parts(folder, settings, corpus)
     except TrainingError:
         raise
     except Exception as error:  # a damaged file makes each library fail in its own way
-        raise TrainingError(f"{folder} is damaged: {one_line(error)}") from error
+        raise TrainingError(f"{folder} is damaged: {to_one_line(error)}") from error
 
 
-def _load(folder: Path, settings: TrainSettings, corpus: Corpus) -> TrainedRun:
-    state = checkpoints.load(folder / MODEL)
-    model = PortraitModel(_plain(settings), len(corpus.items), pretrained=False)
+def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus) -> TrainedRun:
+    state = checkpoints.load_state(folder / MODEL_FILE)
+    model = PortraitModel(_merged_settings(settings), len(corpus.items), pretrained=False)
     if settings.conceal:
-        model.profile.concealment = Concealment(settings.dimension, settings.towers)
+        model.profile.concealment = ConceptEraser(settings.dimension, settings.towers)
     model.load_state_dict(state["model"])
     model.eval()
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(state["ranker"])
-    cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER), corpus.texts)
+    cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER_FILE), corpus.texts)
     cache.pooled.copy_(state["texts"])
     holdout = hold_out(corpus, settings.split, settings.refit)
     linked = Associations.load(folder / release_layout.ASSOCIATIONS)
-    index = indexes.make(model, cache, corpus, holdout.item_counts)
+    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts)
     return TrainedRun(
-        folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, read_record(folder),
-        learnt.load(folder),
+        folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, read_data_record(folder),
+        learnt.load_traits(folder),
     )  # fmt: skip
 
 
-def _plain(settings: TrainSettings) -> TrainSettings:
+def _merged_settings(settings: TrainSettings) -> TrainSettings:
     """Adapters are folded in when a run ends: its model has none but a prefix."""
-    return dataclasses.replace(settings, tuning=remains(settings.tuning))
+    return dataclasses.replace(settings, tuning=finetuning_after_merge(settings.tuning))
 
 
-def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:
+def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:
     """The events that the encoders learn from.
 
     Raises:
@@ -325,9 +327,9 @@ def _encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.in
             f"too little data: {shoppers} shopper{'s' * (shoppers != 1)}; at least {shortages.MIN_SHOPPERS} are needed"
         )
     pairs = (int((learnt & corpus.has_context).sum()), len(holdout.validation), len(holdout.test))
-    if not shortages.is_enough(pairs):
+    if not shortages.is_sufficient(pairs):
         counted = count_pairs(corpus) | {holdout.split: pairs}
-        raise TrainingError(shortages.describe(corpus, holdout.split, counted))
+        raise TrainingError(shortages.describe_shortage(corpus, holdout.split, counted))
     if np.count_nonzero(holdout.item_counts) < 2:
         raise TrainingError(
             "all events that training may learn from are of one item, so there is nothing to choose from; "

@@ -18,23 +18,23 @@ from optuna.trial import TrialState
 
 from portrait.features.files.atomic_write import atomic_write
 from portrait.training.dataset.data_set import open_data_set
-from portrait.training.enums import Preset, Tuning
-from portrait.training.errors import TrainingError, one_line
+from portrait.training.enums import FineTuning, Preset
+from portrait.training.errors import TrainingError, to_one_line
 from portrait.training.run import run as runs
-from portrait.training.settings import TEXT_LEARNING_RATES, TrainSettings
-from portrait.training.tracking import Tracking
+from portrait.training.settings import BERT_LEARNING_RATES, TrainSettings
+from portrait.training.tracking import TrackerConfig
 
-JOURNAL, BEST = "study.log", "best.json"
-_NAME = "portrait"
+JOURNAL_FILE, BEST_FILE = "study.log", "best.json"
+_STUDY_NAME = "portrait"
 _STARTUP_TRIALS, _STARTUP_EPOCHS = 5, 2
 
-Report = Callable[[int, float | None, dict[str, Any]], None]
+TrialCallback = Callable[[int, float | None, dict[str, Any]], None]
 """Told of each trial that has ended: its number, its validation NDCG@10 (None if it was cut short), its settings."""
 
 
-def suggest(trial: optuna.Trial, tuning: Tuning) -> dict[str, Any]:
+def suggest_settings(trial: optuna.Trial, tuning: FineTuning) -> dict[str, Any]:
     """The settings that are searched, and their ranges; the BERT's learning rate is searched about its usual one."""
-    usual = TEXT_LEARNING_RATES[tuning]
+    usual = BERT_LEARNING_RATES[tuning]
     return {
         "dimension": trial.suggest_categorical("dimension", [64, 128, 256]),
         "layers": trial.suggest_int("layers", 1, 3),
@@ -49,9 +49,9 @@ def suggest(trial: optuna.Trial, tuning: Tuning) -> dict[str, Any]:
     }
 
 
-def search(
-    data: Path, folder: Path, base: dict[str, Any], trials: int, timeout: float | None, seed: int, report: Report,
-    track: Tracking | None = None,
+def search_hyperparameters(
+    data: Path, folder: Path, base: dict[str, Any], trials: int, timeout: float | None, seed: int,
+    report: TrialCallback, track: TrackerConfig | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Search until a study has so many trials that ended.
 
@@ -80,11 +80,11 @@ def search(
     identity = open_data_set(data).identity
     runs.require_trainable(data, TrainSettings.of(preset, **{**shared, "seed": seed}))
     subject = {"data": identity, "base": {key: str(value) for key, value in base.items()}, "seed": seed}
-    study = _study(folder, seed, subject)
+    study = _open_study(folder, seed, subject)
     _retry_interrupted(study, folder)
 
     def objective(trial: optuna.Trial) -> float:
-        chosen = suggest(trial, base.get("tuning", TrainSettings.tuning))
+        chosen = suggest_settings(trial, base.get("tuning", TrainSettings.tuning))
         settings = TrainSettings.of(preset, **{**shared, **chosen, "seed": seed})
         own = folder / "trials" / str(trial.number)
 
@@ -94,7 +94,7 @@ def search(
                 raise optuna.TrialPruned
 
         try:
-            return runs.try_out(data, own, settings, watch, track)
+            return runs.run_trial(data, own, settings, watch, track)
         finally:
             for large in own.glob("*.pt"):
                 large.unlink()
@@ -106,9 +106,9 @@ def search(
         value = trial.value if trial.state is TrialState.COMPLETE else None
         report(trial.number, value, trial.params)
         if study.best_trials:
-            _write(folder / BEST, best())
+            _write_settings(folder / BEST_FILE, best())
 
-    if (left := trials - _ended(study)) > 0:
+    if (left := trials - _count_ended_trials(study)) > 0:
         study.optimize(objective, n_trials=left, timeout=timeout, callbacks=[ended])
     if not study.best_trials:
         raise TrainingError("no trial has ended; allow more --minutes or --trials")
@@ -120,20 +120,20 @@ def _require_no_file(folder: Path) -> None:
         raise TrainingError(f"{folder} is a file; name a folder for the study")
 
 
-def _ended(study: optuna.Study) -> int:
+def _count_ended_trials(study: optuna.Study) -> int:
     """How many trials have ended, by themselves or cut short."""
     return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
 
 
-def _study(folder: Path, seed: int, subject: dict[str, Any]) -> optuna.Study:
+def _open_study(folder: Path, seed: int, subject: dict[str, Any]) -> optuna.Study:
     """The study of a folder, which is made if it is missing; one of another subject is left as it is."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal = folder / JOURNAL
+    journal = folder / JOURNAL_FILE
     if journal.exists():
-        study = _held(journal)
+        study = _load_study(journal)
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        study = optuna.create_study(storage=_storage(journal), study_name=_NAME, direction="maximize")
+        study = optuna.create_study(storage=_open_storage(journal), study_name=_STUDY_NAME, direction="maximize")
     known = study.user_attrs.get("subject")
     if known is None:
         study.set_user_attr("subject", subject)
@@ -146,14 +146,14 @@ def _study(folder: Path, seed: int, subject: dict[str, Any]) -> optuna.Study:
     return study
 
 
-def _held(journal: Path) -> optuna.Study:
+def _load_study(journal: Path) -> optuna.Study:
     try:
-        return optuna.load_study(storage=_storage(journal), study_name=_NAME)
+        return optuna.load_study(storage=_open_storage(journal), study_name=_STUDY_NAME)
     except Exception as error:  # a damaged journal makes it fail in many ways
-        raise TrainingError(f"{journal} is not the journal of a study: {one_line(error)}") from error
+        raise TrainingError(f"{journal} is not the journal of a study: {to_one_line(error)}") from error
 
 
-def _storage(journal: Path) -> JournalStorage:
+def _open_storage(journal: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(journal)))
 
 
@@ -166,6 +166,6 @@ def _retry_interrupted(study: optuna.Study, folder: Path) -> None:
             study.enqueue_trial(trial.params)
 
 
-def _write(path: Path, settings: dict[str, Any]) -> None:
+def _write_settings(path: Path, settings: dict[str, Any]) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

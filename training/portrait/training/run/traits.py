@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
-from portrait.training.files import require_folder_target
+from portrait.training.files import require_writable_folder
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits import (
     artifacts as learnt,
@@ -27,21 +27,23 @@ from portrait.training.traits import (
 from portrait.training.traits import (
     metrics as measures,
 )
-from portrait.training.traits.artifacts import Traits
-from portrait.training.traits.cutoffs import Ineligible, schedule
-from portrait.training.traits.declarations import LONGEST_DAYS, Trait
-from portrait.training.traits.head_selection import Fitted, Part
+from portrait.training.traits.artifacts import FittedTraits
+from portrait.training.traits.cutoffs import Ineligible, place_cutoffs
+from portrait.training.traits.declarations import MAX_DAYS, Trait
+from portrait.training.traits.head_selection import FittedHead, LabelledInputs
 from portrait.training.traits.heads import TraitHead, TraitHeads
-from portrait.training.traits.labels import Labeller, labeller
-from portrait.training.traits.samples import Known, Samples
+from portrait.training.traits.labels import Labeller, open_labeller
+from portrait.training.traits.samples import HeadInputs, Samples
 
-LEAST_TO_LEARN = 100
+MIN_TRAINING_LABELS = 100
 """Positive and negative training samples, each, below which a trait is not learnt."""
-LEAST_TO_JUDGE = 30
+MIN_HELD_OUT_LABELS = 30
 """The same for validation and test."""
 
 
-def learn(trained: TrainedRun, file: Path, complete_until: datetime | None, report: Callable[[str], None]) -> Traits:
+def fit_traits(
+    trained: TrainedRun, file: Path, complete_until: datetime | None, report: Callable[[str], None]
+) -> FittedTraits:
     """Learn the traits of a file as heads of a run's model; those it had before are replaced.
 
     Args:
@@ -60,24 +62,24 @@ def learn(trained: TrainedRun, file: Path, complete_until: datetime | None, repo
             f"{trained.folder} was trained with --split {trained.settings.split}, so it has learnt from events that "
             "its traits would foresee; train with --split time"
         )
-    declared = declarations.read(file)
+    declared = declarations.read_declarations(file)
     _require_within_log(trained, complete_until)
-    require_folder_target(trained.folder)
-    lookup = _Knowledge(trained)
+    require_writable_folder(trained.folder)
+    lookup = _HeadInputCache(trained)
     entries: list[dict[str, Any]] = []
     fitted_heads: list[TraitHead] = []
-    with labeller(Path(trained.data["path"]), trained.corpus.shopper_ids, declared) as labels:
+    with open_labeller(Path(trained.data["path"]), trained.corpus.shopper_ids, declared) as labels:
         for trait in declared.traits:
             report(trait.name)
             try:
-                fitted, told = _learn(trained, complete_until, trait, labels, lookup)
+                fitted, told = _fit_trait(trained, complete_until, trait, labels, lookup)
             except Ineligible as reason:
-                entries.append(_entry(trait) | {"absent": str(reason)})
+                entries.append(_describe_trait(trait) | {"absent": str(reason)})
                 continue
-            entries.append(_entry(trait) | {"absent": None} | told)
+            entries.append(_describe_trait(trait) | {"absent": None} | told)
             fitted_heads.append(fitted.head)
-    traits = Traits(entries, TraitHeads(fitted_heads).eval() if fitted_heads else None)
-    learnt.keep(traits, trained.folder, trained.settings.dimension)
+    traits = FittedTraits(entries, TraitHeads(fitted_heads).eval() if fitted_heads else None)
+    learnt.save_traits(traits, trained.folder, trained.settings.dimension)
     return traits
 
 
@@ -85,58 +87,60 @@ def _require_within_log(trained: TrainedRun, complete_until: datetime | None) ->
     time = trained.corpus.columns.time
     if complete_until is None or np.isnan(time).any():
         return
-    first, last = float(time.min()), float(time.max()) + LONGEST_DAYS * SECONDS_PER_DAY
+    first, last = float(time.min()), float(time.max()) + MAX_DAYS * SECONDS_PER_DAY
     if not first <= complete_until.timestamp() <= last:
         raise TrainingError(
-            f"--complete-until must be from {_day(first)}, the log's first event, to {_day(last)}, {LONGEST_DAYS} days "
-            f"after its last, not {complete_until:%Y-%m-%d}"
+            f"--complete-until must be from {_format_day(first)}, the log's first event, to {_format_day(last)}, "
+            f"{MAX_DAYS} days after its last, not {complete_until:%Y-%m-%d}"
         )
 
 
-class _Knowledge:
+class _HeadInputCache:
     """What is known of shoppers at moments; traits of one horizon ask for the same ones."""
 
     def __init__(self, trained: TrainedRun) -> None:
         self._trained = trained
-        self._at: dict[float, tuple[NDArray[np.int64], Known]] = {}
+        self._at: dict[float, tuple[NDArray[np.int64], HeadInputs]] = {}
 
-    def of(self, drawn: Samples) -> Known:
+    def of(self, drawn: Samples) -> HeadInputs:
         """Of some samples, whose moments ascend and in each of which shoppers do."""
         found = [self._of(moment, drawn.shopper[drawn.as_of == moment]) for moment in np.unique(drawn.as_of).tolist()]
-        return Known(
+        return HeadInputs(
             np.concatenate([known.profile for known in found]), np.concatenate([known.statistics for known in found])
         )
 
-    def _of(self, moment: float, shopper: NDArray[np.int64]) -> Known:
+    def _of(self, moment: float, shopper: NDArray[np.int64]) -> HeadInputs:
         held = self._at.get(moment)
         if held is None or not np.isin(shopper, held[0]).all():
             run = self._trained
             as_of = np.full(len(shopper), moment)
-            held = (shopper, samples.known(run.model, run.cache, run.corpus, shopper, as_of))
+            held = (shopper, samples.compute_head_inputs(run.model, run.cache, run.corpus, shopper, as_of))
             self._at[moment] = held
         rows = np.searchsorted(held[0], shopper)
-        return Known(held[1].profile[rows], held[1].statistics[rows])
+        return HeadInputs(held[1].profile[rows], held[1].statistics[rows])
 
 
-def _learn(
-    trained: TrainedRun, complete_until: datetime | None, trait: Trait, labels: Labeller, lookup: _Knowledge
-) -> tuple[Fitted, dict[str, Any]]:
+def _fit_trait(
+    trained: TrainedRun, complete_until: datetime | None, trait: Trait, labels: Labeller, lookup: _HeadInputCache
+) -> tuple[FittedHead, dict[str, Any]]:
     """The best head of a trait by validation, and what the test says of it; the test is read once, here."""
     time = trained.corpus.columns.time
     if np.isnan(time).any():
         raise Ineligible("the log has events without a time")
     end = complete_until.timestamp() if complete_until else float(time.max())
-    moments = schedule(
+    moments = place_cutoffs(
         float(time.min()), float(time[trained.holdout.train].max()), end, trait.horizon_days, trait.window_days
     )
-    drawn = {name: samples.draw(labels, trait, getattr(moments, name)) for name in ("train", "validation", "test")}
+    drawn = {
+        name: samples.draw_samples(labels, trait, getattr(moments, name)) for name in ("train", "validation", "test")
+    }
     for name, part in drawn.items():
         _require_enough(name, part.label)
-    train, validation, test = (Part(lookup.of(part), part.label) for part in drawn.values())
+    train, validation, test = (LabelledInputs(lookup.of(part), part.label) for part in drawn.values())
     seed = trained.settings.seed
-    fitted = heads.fit(train, validation, trained.settings.dimension, seed)
-    baseline = heads.fit_rfm(train, validation, seed)
-    ours, others = (heads.probabilities(each.head, test.known) for each in (fitted[0], baseline))
+    fitted = heads.fit_heads(train, validation, trained.settings.dimension, seed)
+    baseline = heads.fit_rfm_baseline(train, validation, seed)
+    ours, others = (heads.predict_probabilities(each.head, test.known) for each in (fitted[0], baseline))
     who = drawn["test"].shopper
     told = {
         "samples": {
@@ -144,8 +148,8 @@ def _learn(
                 "moments": len(np.unique(part.as_of)),
                 "samples": len(part),
                 "positives": int(part.label.sum()),
-                "first": _day(part.as_of.min()),
-                "last": _day(part.as_of.max() + trait.horizon_days * SECONDS_PER_DAY),
+                "first": _format_day(part.as_of.min()),
+                "last": _format_day(part.as_of.max() + trait.horizon_days * SECONDS_PER_DAY),
             }
             for name, part in drawn.items()
         },
@@ -159,23 +163,23 @@ def _learn(
             dataclasses.asdict(each.head.shape) | {"held_back": each.held_back, "log_loss": each.log_loss}
             for each in fitted
         ],
-        "test": measures.summary(ours, test.label, who),
-        "rfm": measures.summary(others, test.label, who),
+        "test": measures.summarise(ours, test.label, who),
+        "rfm": measures.summarise(others, test.label, who),
         "auc_above_rfm": measures.auc_difference(ours, others, test.label, who),
-        "reliability": [dataclasses.asdict(point) for point in measures.reliability(ours, test.label)],
+        "reliability": [dataclasses.asdict(point) for point in measures.reliability_points(ours, test.label)],
     }
     return fitted[0], told
 
 
 def _require_enough(name: str, label: NDArray[np.bool_]) -> None:
-    least = LEAST_TO_LEARN if name == "train" else LEAST_TO_JUDGE
+    least = MIN_TRAINING_LABELS if name == "train" else MIN_HELD_OUT_LABELS
     positives = int(label.sum())
     for kind, count in (("positives", positives), ("negatives", len(label) - positives)):
         if count < least:
             raise Ineligible(f"too few {kind}: {count} of {len(label)} {name} samples, at least {least} are needed")
 
 
-def _entry(trait: Trait) -> dict[str, Any]:
+def _describe_trait(trait: Trait) -> dict[str, Any]:
     return {
         "name": trait.name,
         "description": trait.description,
@@ -184,5 +188,5 @@ def _entry(trait: Trait) -> dict[str, Any]:
     }
 
 
-def _day(seconds: float) -> str:
+def _format_day(seconds: float) -> str:
     return str(np.datetime64(int(seconds), "s").astype("datetime64[D]"))

@@ -3,6 +3,6 @@
 What is told are settings, losses, rates and metrics; never shoppers, queries or texts.
 """
 
-from portrait.training.tracking.tracker import Tracker, Tracking, choose, opened, tell_metrics
+from portrait.training.tracking.tracker import Tracker, TrackerConfig, log_final_metrics, open_trackers, record_tracker
 
-__all__ = ["Tracker", "Tracking", "choose", "opened", "tell_metrics"]
+__all__ = ["Tracker", "TrackerConfig", "log_final_metrics", "open_trackers", "record_tracker"]

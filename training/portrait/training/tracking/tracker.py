@@ -15,13 +15,13 @@ from typing import Protocol
 
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.installation import explain_install
-from portrait.training.enums import Track
+from portrait.training.enums import TrackerKind
 from portrait.training.errors import TrainingError
-from portrait.training.files import read_object
+from portrait.training.files import read_json_object
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking.tensorboard import TensorBoard
 
-TRACKING = "tracking.json"
+TRACKING_FILE = "tracking.json"
 
 
 class Tracker(Protocol):
@@ -41,15 +41,15 @@ class Tracker(Protocol):
 
 
 @dataclass(frozen=True)
-class Tracking:
+class TrackerConfig:
     """A tracker that a caller asks for."""
 
-    track: Track
+    track: TrackerKind
     folder: Path
     """Where it keeps its records, unless its own environment variables name a place."""
 
 
-def choose(run: Path, tracking: Tracking | None) -> None:
+def record_tracker(run: Path, tracking: TrackerConfig | None) -> None:
     """Have a run tracked whenever it is trained or evaluated; a run that is tracked already stays as it is.
 
     Args:
@@ -59,15 +59,15 @@ def choose(run: Path, tracking: Tracking | None) -> None:
     Raises:
         TrainingError: the tracker's library is not installed.
     """
-    if tracking is None or (run / TRACKING).exists():
+    if tracking is None or (run / TRACKING_FILE).exists():
         return
-    _backend(tracking.track)
+    _find_backend(tracking.track)
     place = os.path.relpath(tracking.folder, run)
-    _write(run, {"track": tracking.track.value, "folder": place, "run_id": ""})
+    _write_record(run, {"track": tracking.track.value, "folder": place, "run_id": ""})
 
 
 @contextmanager
-def opened(run: Path, settings: TrainSettings, step: int) -> Iterator[Tracker]:
+def open_trackers(run: Path, settings: TrainSettings, step: int) -> Iterator[Tracker]:
     """The trackers of a run, as one.
 
     Args:
@@ -78,7 +78,7 @@ def opened(run: Path, settings: TrainSettings, step: int) -> Iterator[Tracker]:
     Raises:
         TrainingError: a tracker's library is not installed any more.
     """
-    tracker = _Several([TensorBoard(run / "tensorboard", step), *_chosen(run, settings)])
+    tracker = _TrackerGroup([TensorBoard(run / "tensorboard", step), *_open_chosen(run, settings)])
     try:
         yield tracker
     except BaseException:
@@ -87,14 +87,14 @@ def opened(run: Path, settings: TrainSettings, step: int) -> Iterator[Tracker]:
     tracker.close()
 
 
-def tell_metrics(run: Path, settings: TrainSettings, values: Mapping[str, float]) -> None:
+def log_final_metrics(run: Path, settings: TrainSettings, values: Mapping[str, float]) -> None:
     """Add what an ended run is worth to the tracker that it was trained with, if any but TensorBoard."""
-    for tracker in _chosen(run, settings):
+    for tracker in _open_chosen(run, settings):
         tracker.metrics(values)
         tracker.close()
 
 
-class _Several:
+class _TrackerGroup:
     run_id = ""
 
     def __init__(self, trackers: list[Tracker]) -> None:
@@ -113,19 +113,19 @@ class _Several:
             tracker.close(ended)
 
 
-def _chosen(run: Path, settings: TrainSettings) -> list[Tracker]:
+def _open_chosen(run: Path, settings: TrainSettings) -> list[Tracker]:
     """The tracker of `tracking.json`, opened; it goes on with the run that it began."""
-    if not (run / TRACKING).exists():
+    if not (run / TRACKING_FILE).exists():
         return []
-    chosen = read_object(run / TRACKING)
+    chosen = read_json_object(run / TRACKING_FILE)
     folder = (run / chosen["folder"]).resolve()
     name = run.resolve().relative_to(folder.parent).as_posix()
-    tracker = _backend(Track(chosen["track"]))(folder, name, chosen["run_id"], dataclasses.asdict(settings))
-    _write(run, chosen | {"run_id": tracker.run_id})
+    tracker = _find_backend(TrackerKind(chosen["track"]))(folder, name, chosen["run_id"], dataclasses.asdict(settings))
+    _write_record(run, chosen | {"run_id": tracker.run_id})
     return [tracker]
 
 
-def _backend(track: Track) -> Callable[[Path, str, str, Mapping[str, object]], Tracker]:
+def _find_backend(track: TrackerKind) -> Callable[[Path, str, str, Mapping[str, object]], Tracker]:
     """What opens a tracker: records' folder, the run's name, its id there ("" for a new one), settings."""
     try:
         # Their libraries are extras, and slow to import.
@@ -137,6 +137,6 @@ def _backend(track: Track) -> Callable[[Path, str, str, Mapping[str, object]], T
     return opens
 
 
-def _write(run: Path, chosen: dict[str, str]) -> None:
-    with atomic_write(run / TRACKING) as temporary:
+def _write_record(run: Path, chosen: dict[str, str]) -> None:
+    with atomic_write(run / TRACKING_FILE) as temporary:
         temporary.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")

@@ -13,14 +13,23 @@ from portrait.features.files.atomic_write import atomic_write
 from portrait.features.histories.statistics import STATISTICS
 from portrait.training import checkpoints
 from portrait.training.errors import TrainingError
-from portrait.training.traits.heads import Shape, TraitHead, TraitHeads
+from portrait.training.traits.heads import HeadShape, TraitHead, TraitHeads
 
-_DESCRIBED = ("name", "description", "horizon_days", "window_days", "absent", "calibration", "test", "auc_above_rfm")
-REPORT, HEADS = "traits.json", "traits.pt"
+_MANIFEST_FIELDS = (
+    "name",
+    "description",
+    "horizon_days",
+    "window_days",
+    "absent",
+    "calibration",
+    "test",
+    "auc_above_rfm",
+)
+REPORT_FILE, HEADS_FILE = "traits.json", "traits.pt"
 
 
 @dataclass(frozen=True)
-class Traits:
+class FittedTraits:
     """What a run knows of traits."""
 
     declared: list[dict[str, Any]]
@@ -36,38 +45,40 @@ class Traits:
     @property
     def described(self) -> list[dict[str, Any]]:
         """What a release's manifest says of each declared trait."""
-        return [{name: entry[name] for name in _DESCRIBED if name in entry} for entry in self.declared]
+        return [{name: entry[name] for name in _MANIFEST_FIELDS if name in entry} for entry in self.declared]
 
 
-def keep(traits: Traits, folder: Path, dimension: int) -> None:
+def save_traits(traits: FittedTraits, folder: Path, dimension: int) -> None:
     """Write the traits of a run; the report goes last: heads without it don't count."""
-    (folder / REPORT).unlink(missing_ok=True)
+    (folder / REPORT_FILE).unlink(missing_ok=True)
     if traits.heads is not None:
-        checkpoints.save(traits.heads.state_dict(), folder / HEADS)
+        checkpoints.save_state(traits.heads.state_dict(), folder / HEADS_FILE)
     content = {"dimension": dimension, "statistics": list(STATISTICS), "traits": traits.declared}
-    with atomic_write(folder / REPORT) as temporary:
+    with atomic_write(folder / REPORT_FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load(folder: Path) -> Traits | None:
+def load_traits(folder: Path) -> FittedTraits | None:
     """The traits of a run; None if it has learnt none.
 
     Raises:
         TrainingError: they were learnt from other statistics.
     """
-    if not (folder / REPORT).exists():
+    if not (folder / REPORT_FILE).exists():
         return None
-    content = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    content = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     if content["statistics"] != list(STATISTICS):
         raise TrainingError(
-            f"{folder / REPORT} was learnt from other statistics; delete it, and run `portrait train-traits` again"
+            f"{folder / REPORT_FILE} was learnt from other statistics; delete it, and run `portrait train-traits` again"
         )
     shapes = [
-        Shape(entry["head"]["profile"], entry["head"]["hidden"]) for entry in content["traits"] if not entry["absent"]
+        HeadShape(entry["head"]["profile"], entry["head"]["hidden"])
+        for entry in content["traits"]
+        if not entry["absent"]
     ]
     if not shapes:
-        return Traits(content["traits"], None)
+        return FittedTraits(content["traits"], None)
     dimension = content["dimension"]
     loaded = TraitHeads([TraitHead(dimension, range(len(STATISTICS)), shape) for shape in shapes])
-    loaded.load_state_dict(checkpoints.load(folder / HEADS))
-    return Traits(content["traits"], loaded.eval())
+    loaded.load_state_dict(checkpoints.load_state(folder / HEADS_FILE))
+    return FittedTraits(content["traits"], loaded.eval())

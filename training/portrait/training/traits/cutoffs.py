@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 
-MOST_MOMENTS = 12
+MAX_CUTOFFS = 12
 """Moments of each part, the latest ones."""
 
 
@@ -16,7 +16,7 @@ class Ineligible(Exception):
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Cutoffs:
     """Moments at which every shopper is a sample, seconds since 1970, ascending.
 
     A label is of the time after its moment, up to a horizon later. Training labels end before the first moment of
@@ -28,7 +28,7 @@ class Schedule:
     test: NDArray[np.float64]
 
 
-def schedule(begin: float, learnt: float, end: float, horizon_days: int, window_days: int) -> Schedule:
+def place_cutoffs(begin: float, learnt: float, end: float, horizon_days: int, window_days: int) -> Cutoffs:
     """Place the moments.
 
     Args:
@@ -49,16 +49,16 @@ def schedule(begin: float, learnt: float, end: float, horizon_days: int, window_
             f"window too short: the log goes on for {days:.0f} days after what the encoders learnt from; validation "
             f"and test need {horizon_days} days each"
         )
-    train = _back(learnt - horizon, begin + window, horizon)
+    train = _step_back(learnt - horizon, begin + window, horizon)
     if not len(train):
         days = (learnt - begin) / SECONDS_PER_DAY
         raise Ineligible(
             f"window too short: the encoders learnt from {days:.0f} days; {window_days} of history and {horizon_days} "
             "of labels are needed"
         )
-    return Schedule(train, _back(middle - horizon, learnt, horizon), _back(end - horizon, middle, horizon))
+    return Cutoffs(train, _step_back(middle - horizon, learnt, horizon), _step_back(end - horizon, middle, horizon))
 
 
-def _back(latest: float, earliest: float, step: float) -> NDArray[np.float64]:
+def _step_back(latest: float, earliest: float, step: float) -> NDArray[np.float64]:
     count = int(np.floor((latest - earliest) / step)) + 1 if latest >= earliest else 0
-    return latest - step * np.arange(min(count, MOST_MOMENTS), dtype=np.float64)[::-1]
+    return latest - step * np.arange(min(count, MAX_CUTOFFS), dtype=np.float64)[::-1]

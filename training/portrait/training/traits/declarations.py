@@ -8,10 +8,10 @@ from typing import Any
 
 from portrait.training.errors import DeclarationError
 
-MOST_TRAITS = 64
-WINDOW_HORIZONS = 3
+MAX_TRAITS = 64
+MIN_WINDOW_HORIZONS = 3
 """A trait's window is at least so many times its horizon: what comes in a month can't be told from a week."""
-LONGEST_DAYS = 3650
+MAX_DAYS = 3650
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FIELDS = {"name", "description", "horizon_days", "window_days", "label", "table"}
@@ -46,7 +46,7 @@ class Declarations:
         return DeclarationError(str(self.file), trait.name, "label" if trait.label else "table", message)
 
 
-def read(file: Path) -> Declarations:
+def read_declarations(file: Path) -> Declarations:
     """Read a traits file.
 
     Raises:
@@ -59,16 +59,16 @@ def read(file: Path) -> Declarations:
     if unknown := sorted(content.keys() - {"trait"}):
         raise DeclarationError(str(file), None, unknown[0], "there is no such field; declare traits as [[trait]]")
     declared = content.get("trait")
-    if not isinstance(declared, list) or not 1 <= len(declared) <= MOST_TRAITS:
-        raise DeclarationError(str(file), None, "trait", f"declare 1 to {MOST_TRAITS} traits, each as [[trait]]")
-    traits = tuple(_trait(file, place, fields) for place, fields in enumerate(declared, start=1))
+    if not isinstance(declared, list) or not 1 <= len(declared) <= MAX_TRAITS:
+        raise DeclarationError(str(file), None, "trait", f"declare 1 to {MAX_TRAITS} traits, each as [[trait]]")
+    traits = tuple(_parse_trait(file, place, fields) for place, fields in enumerate(declared, start=1))
     names = [trait.name for trait in traits]
     if twice := [name for name in names if names.count(name) > 1]:
         raise DeclarationError(str(file), twice[0], "name", "two traits have this name")
     return Declarations(file, traits)
 
 
-def _trait(file: Path, place: int, fields: Any) -> Trait:
+def _parse_trait(file: Path, place: int, fields: Any) -> Trait:
     if not isinstance(fields, dict):
         raise DeclarationError(str(file), f"number {place}", None, "declare each trait as [[trait]]")
     name = fields.get("name")
@@ -84,26 +84,30 @@ def _trait(file: Path, place: int, fields: Any) -> Trait:
     description = fields.get("description", "")
     if not isinstance(description, str) or len(description) > 500:
         raise wrong("description", "give a text of at most 500 characters")
-    horizon = _days(fields.get("horizon_days"))
+    horizon = _parse_days(fields.get("horizon_days"))
     if horizon is None:
-        raise wrong("horizon_days", f"give whole days, 1 to {LONGEST_DAYS}")
-    window = _days(fields.get("window_days", WINDOW_HORIZONS * horizon))
-    if window is None or window < WINDOW_HORIZONS * horizon:
-        raise wrong("window_days", f"give at least {WINDOW_HORIZONS} times horizon_days, {WINDOW_HORIZONS * horizon}")
+        raise wrong("horizon_days", f"give whole days, 1 to {MAX_DAYS}")
+    window = _parse_days(fields.get("window_days", MIN_WINDOW_HORIZONS * horizon))
+    if window is None or window < MIN_WINDOW_HORIZONS * horizon:
+        raise wrong(
+            "window_days", f"give at least {MIN_WINDOW_HORIZONS} times horizon_days, {MIN_WINDOW_HORIZONS * horizon}"
+        )
     label, table = fields.get("label"), fields.get("table")
     if (label is None) == (table is None):
         raise wrong("label", "give either label, an SQL query, or table, a file of labels")
     if label is not None and (not isinstance(label, str) or not label.strip()):
         raise wrong("label", "give an SQL query")
-    return Trait(name, description, horizon, window, label, None if table is None else _table(file, table, wrong))
+    return Trait(
+        name, description, horizon, window, label, None if table is None else _resolve_table(file, table, wrong)
+    )
 
 
-def _days(value: Any) -> int | None:
+def _parse_days(value: Any) -> int | None:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 1 <= value <= LONGEST_DAYS else None
+    return value if whole and 1 <= value <= MAX_DAYS else None
 
 
-def _table(file: Path, value: Any, wrong: Any) -> Path:
+def _resolve_table(file: Path, value: Any, wrong: Any) -> Path:
     """A path is read from the traits file's own folder."""
     if not isinstance(value, str) or not value.endswith(_LABEL_FILES):
         raise wrong("table", f"name a file that ends with {' or '.join(_LABEL_FILES)}")

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from portrait.features.histories.statistics import RFM, STATISTICS
 from portrait.training import metrics
-from portrait.training.traits.heads import Shape, TraitHead
-from portrait.training.traits.samples import Known
+from portrait.training.traits.heads import HeadShape, TraitHead
+from portrait.training.traits.samples import HeadInputs
 
-_SHAPES = tuple(itertools.starmap(Shape, itertools.product((False, True), (0, 32))))
+_SHAPES = tuple(itertools.starmap(HeadShape, itertools.product((False, True), (0, 32))))
 _RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
 """Of the weights of a linear head."""
 _DECAYS = (1e-2, 1e-1)
@@ -25,10 +25,10 @@ _EPOCHS, _PATIENCE, _BATCH = 30, 3, 512
 
 
 @dataclass(frozen=True)
-class Part:
+class LabelledInputs:
     """Samples of one part of the schedule, as heads read them."""
 
-    known: Known
+    known: HeadInputs
     label: NDArray[np.bool_]
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -41,7 +41,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedHead:
     """A head and what validation said of it."""
 
     head: TraitHead
@@ -51,44 +51,44 @@ class Fitted:
     """Of validation, after calibration."""
 
 
-def fit(train: Part, validation: Part, dimension: int, seed: int) -> list[Fitted]:
+def fit_heads(train: LabelledInputs, validation: LabelledInputs, dimension: int, seed: int) -> list[FittedHead]:
     """Heads of all shapes, the best by validation first."""
     columns = range(len(STATISTICS))
     fitted = [
-        _fitted(shape, columns, held_back, train, validation, dimension, seed)
+        _fit_head(shape, columns, held_back, train, validation, dimension, seed)
         for shape in _SHAPES
         for held_back in (_DECAYS if shape.hidden else _RIDGES)
     ]
     return sorted(fitted, key=lambda each: each.log_loss)
 
 
-def fit_rfm(train: Part, validation: Part, seed: int) -> Fitted:
+def fit_rfm_baseline(train: LabelledInputs, validation: LabelledInputs, seed: int) -> FittedHead:
     """The baseline: a logistic regression on recency, frequency and monetary value, tuned and calibrated alike."""
-    return fit_linear([STATISTICS.index(name) for name in RFM], train, validation, seed)
+    return fit_linear_head([STATISTICS.index(name) for name in RFM], train, validation, seed)
 
 
-def fit_linear(columns: Sequence[int], train: Part, validation: Part, seed: int) -> Fitted:
+def fit_linear_head(columns: Sequence[int], train: LabelledInputs, validation: LabelledInputs, seed: int) -> FittedHead:
     """The logistic regression on some columns of the statistics that validation likes best."""
-    fitted = [_fitted(Shape(False, 0), columns, ridge, train, validation, 0, seed) for ridge in _RIDGES]
+    fitted = [_fit_head(HeadShape(False, 0), columns, ridge, train, validation, 0, seed) for ridge in _RIDGES]
     return min(fitted, key=lambda each: each.log_loss)
 
 
-def probabilities(head: TraitHead, known: Known) -> NDArray[np.float64]:
+def predict_probabilities(head: TraitHead, known: HeadInputs) -> NDArray[np.float64]:
     """`[samples]`, calibrated."""
     with torch.no_grad():
         logits = head(torch.from_numpy(known.profile), torch.from_numpy(known.statistics))
     return torch.sigmoid(logits.double()).numpy()
 
 
-def _fitted(
-    shape: Shape,
+def _fit_head(
+    shape: HeadShape,
     columns: Sequence[int],
     held_back: float,
-    train: Part,
-    validation: Part,
+    train: LabelledInputs,
+    validation: LabelledInputs,
     dimension: int,
     seed: int,
-) -> Fitted:
+) -> FittedHead:
     torch.manual_seed(seed)
     head = TraitHead(dimension, columns, shape, dropout=0.2)
     profile, statistics, label = train.tensors()
@@ -96,15 +96,15 @@ def _fitted(
     head.get_buffer("mean").copy_(inputs.mean(0))
     head.get_buffer("spread").copy_(inputs.std(0).clamp(min=1e-6))
     if shape.hidden:
-        _descend(head, inputs, label, validation, held_back, seed)
+        _train_hidden(head, inputs, label, validation, held_back, seed)
     else:
-        _solve(head, inputs, label, held_back)
-    calibrate(head.eval(), validation)
-    found = probabilities(head, validation.known)
-    return Fitted(head, held_back, metrics.log_loss(found, validation.label, np.ones(len(found))))
+        _train_linear(head, inputs, label, held_back)
+    calibrate_head(head.eval(), validation)
+    found = predict_probabilities(head, validation.known)
+    return FittedHead(head, held_back, metrics.log_loss(found, validation.label, np.ones(len(found))))
 
 
-def _solve(head: TraitHead, inputs: Tensor, label: Tensor, ridge: float) -> None:
+def _train_linear(head: TraitHead, inputs: Tensor, label: Tensor, ridge: float) -> None:
     """Ridge logistic regression by L-BFGS."""
     weight = head.layers[0].get_parameter("weight")
     with torch.no_grad():
@@ -121,7 +121,9 @@ def _solve(head: TraitHead, inputs: Tensor, label: Tensor, ridge: float) -> None
     solver.step(loss)
 
 
-def _descend(head: TraitHead, inputs: Tensor, label: Tensor, validation: Part, decay: float, seed: int) -> None:
+def _train_hidden(
+    head: TraitHead, inputs: Tensor, label: Tensor, validation: LabelledInputs, decay: float, seed: int
+) -> None:
     """AdamW, with the weights of the epoch that validation likes best."""
     optimiser = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=decay)
     random = torch.Generator().manual_seed(seed)
@@ -144,7 +146,7 @@ def _descend(head: TraitHead, inputs: Tensor, label: Tensor, validation: Part, d
     head.load_state_dict(kept)
 
 
-def calibrate(head: TraitHead, part: Part) -> None:
+def calibrate_head(head: TraitHead, part: LabelledInputs) -> None:
     """Slope and offset of the logit that fit the labels of a part best.
 
     Platt 1999 ("Probabilistic outputs for support vector machines"), section 2.2, with his smoothed targets.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Shape:
+class HeadShape:
     """What a head is made of."""
 
     profile: bool
@@ -27,7 +27,7 @@ class TraitHead(nn.Module):
         dropout: share of activations dropped in training.
     """
 
-    def __init__(self, dimension: int, columns: Sequence[int], shape: Shape, dropout: float = 0.0) -> None:
+    def __init__(self, dimension: int, columns: Sequence[int], shape: HeadShape, dropout: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
         self.register_buffer("columns", torch.tensor(list(columns)))

@@ -17,18 +17,18 @@ from portrait.training.errors import TrainingError
 
 R = TypeVar("R")
 
-Answer = Callable[..., R]
+Evaluate = Callable[..., R]
 """What the process answers questions with. Arguments, results and errors are pickled."""
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["portrait.training.traits.labels"])  # imported once, not in every process
 
 
-class OutOfBoundsError(Exception):
+class LimitExceededError(Exception):
     """The process took too long, or ended: it had no memory left, or was killed."""
 
 
-class Isolated(Generic[R]):
+class IsolatedProcess(Generic[R]):
     """Asks a process.
 
     Args:
@@ -43,7 +43,7 @@ class Isolated(Generic[R]):
         """Have the process answer.
 
         Args:
-            question: arguments of its `Answer`.
+            question: arguments of its `Evaluate`.
             seconds: after which the process is killed; None if never.
 
         Raises:
@@ -57,18 +57,20 @@ class Isolated(Generic[R]):
         """Wait for the next answer; see `ask`."""
         try:
             if not self._connection.poll(seconds):
-                raise OutOfBoundsError(f"did not end in {seconds:g} s")
+                raise LimitExceededError(f"did not end in {seconds:g} s")
             answer, error = self._connection.recv()
         except (EOFError, OSError):
             self._process.join()
-            raise OutOfBoundsError(f"ended its process with exit code {self._process.exitcode}") from None
+            raise LimitExceededError(f"ended its process with exit code {self._process.exitcode}") from None
         if error is not None:
             raise error
         return answer
 
 
 @contextmanager
-def isolated(opened: Callable[[], AbstractContextManager[Answer[R]]], memory_bytes: int) -> Iterator[Isolated[R]]:
+def start_isolated(
+    opened: Callable[[], AbstractContextManager[Evaluate[R]]], memory_bytes: int
+) -> Iterator[IsolatedProcess[R]]:
     """Start a process that answers questions; it is killed at the end of the block.
 
     Args:
@@ -80,11 +82,11 @@ def isolated(opened: Callable[[], AbstractContextManager[Answer[R]]], memory_byt
         OutOfBoundsError: the process did not get so far.
     """
     ours, theirs = _PROCESSES.Pipe()
-    process = _PROCESSES.Process(target=_answer, args=(theirs, opened, memory_bytes), daemon=True)
+    process = _PROCESSES.Process(target=_serve_questions, args=(theirs, opened, memory_bytes), daemon=True)
     process.start()
     theirs.close()
     try:
-        made: Isolated[R] = Isolated(process, ours)
+        made: IsolatedProcess[R] = IsolatedProcess(process, ours)
         made.receive(None)
         yield made
     finally:
@@ -93,31 +95,31 @@ def isolated(opened: Callable[[], AbstractContextManager[Answer[R]]], memory_byt
         ours.close()
 
 
-def _answer(
-    connection: Connection, opened: Callable[[], AbstractContextManager[Answer[Any]]], memory_bytes: int
+def _serve_questions(
+    connection: Connection, opened: Callable[[], AbstractContextManager[Evaluate[Any]]], memory_bytes: int
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks gets it too, and kills this process
-    limit = _data_bytes() + memory_bytes
+    limit = _read_data_bytes() + memory_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
         with opened() as answer:
             connection.send((None, None))
             while True:
-                connection.send(_try(answer, connection.recv()))
+                connection.send(_evaluate(answer, connection.recv()))
     except TrainingError as error:
         connection.send((None, error))
     except (EOFError, OSError, MemoryError):
         return  # nobody asks any more, or the one who asks is told by the end of this process
 
 
-def _try(answer: Answer[R], question: tuple[object, ...]) -> tuple[R | None, TrainingError | None]:
+def _evaluate(answer: Evaluate[R], question: tuple[object, ...]) -> tuple[R | None, TrainingError | None]:
     try:
         return answer(*question), None
     except TrainingError as error:
         return None, error
 
 
-def _data_bytes() -> int:
+def _read_data_bytes() -> int:
     """What counts for the limit: private memory that can be written."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmData:"):

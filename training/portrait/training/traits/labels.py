@@ -35,10 +35,10 @@ from portrait.training.dataset.readers import parquet_relation
 from portrait.training.dataset.sql import literal
 from portrait.training.errors import DataError, TrainingError
 from portrait.training.prepare import tables
-from portrait.training.prepare.engine import engine, one
-from portrait.training.prepare.values import moment, number, record_id
+from portrait.training.prepare.engine import fetch_one, open_engine
+from portrait.training.prepare.values import number, record_id, timestamp
 from portrait.training.traits.declarations import Declarations, Trait
-from portrait.training.traits.isolation import Isolated, OutOfBoundsError, isolated
+from portrait.training.traits.isolation import IsolatedProcess, LimitExceededError, start_isolated
 
 _TYPES = ", ".join(literal(kind.value) for kind in EVENT_TYPES)
 _ENCODED = f"(item_id IS NULL OR catalogue = {literal(DEFAULT_CATALOGUE)}) AND type IN ({_TYPES})"
@@ -64,7 +64,7 @@ class Limits:
         return f"{self.seconds:g} s, {self.memory_mib} MiB of memory and {self.spill_mib} MiB of disk"
 
 
-LIMITS = Limits()
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Labeller:
         limits: of one evaluation.
     """
 
-    def __init__(self, process: Isolated[Labels], declarations: Declarations, limits: Limits) -> None:
+    def __init__(self, process: IsolatedProcess[Labels], declarations: Declarations, limits: Limits) -> None:
         self._process, self._declarations, self._limits = process, declarations, limits
 
     def labels(self, trait: Trait, as_of: float) -> Labels:
@@ -97,8 +97,8 @@ class Labeller:
         """
         try:
             return self._process.ask(trait, as_of, seconds=self._limits.seconds + _GRACE_SECONDS)
-        except OutOfBoundsError as error:
-            raise self._declarations.error(trait, _beyond(self._limits)) from error
+        except LimitExceededError as error:
+            raise self._declarations.error(trait, _limit_message(self._limits)) from error
 
 
 class _Evaluator:
@@ -125,7 +125,7 @@ class _Evaluator:
 
     def _labels(self, trait: Trait, as_of: float) -> Labels:
         self._look_from(trait, as_of)
-        query = trait.label if trait.label is not None else _of_table(self._table(trait))
+        query = trait.label if trait.label is not None else _table_label_query(self._table(trait))
         self._require_select(trait, query)
         described = self._ran(trait, f"DESCRIBE {query}", duckdb.DuckDBPyConnection.fetchall)
         columns = [row[0].lower() for row in described]
@@ -147,7 +147,7 @@ class _Evaluator:
         try:
             statements = self._connection.extract_statements(query)
         except duckdb.Error as error:
-            raise self._declarations.error(trait, f"is no SQL: {_told(error)}") from error
+            raise self._declarations.error(trait, f"is no SQL: {_first_line(error)}") from error
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise self._declarations.error(trait, "must be one SELECT")
 
@@ -155,9 +155,9 @@ class _Evaluator:
         try:
             return fetch(self._connection.execute(query))
         except (duckdb.InterruptException, duckdb.OutOfMemoryException, MemoryError) as error:
-            raise self._declarations.error(trait, _beyond(self._limits)) from error
+            raise self._declarations.error(trait, _limit_message(self._limits)) from error
         except duckdb.Error as error:
-            raise self._declarations.error(trait, f"can't be evaluated: {_told(error)}") from error
+            raise self._declarations.error(trait, f"can't be evaluated: {_first_line(error)}") from error
 
     def _checked(self, trait: Trait, query: str) -> Labels:
         """Those of the moment's shoppers, each once, each false or true."""
@@ -185,8 +185,8 @@ class _Evaluator:
 
 
 @contextmanager
-def labeller(
-    data: Path, shopper_ids: list[str], declarations: Declarations, limits: Limits = LIMITS
+def open_labeller(
+    data: Path, shopper_ids: list[str], declarations: Declarations, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[Labeller]:
     """Open an engine that holds a prepared data set and the teams' tables, and nothing else.
 
@@ -201,36 +201,36 @@ def labeller(
         TrainingError: the data set does not fit into the limits.
     """
     with tempfile.TemporaryDirectory(prefix="portrait-traits-") as scratch:
-        opened = partial(evaluating, data, shopper_ids, declarations, limits, Path(scratch))
+        opened = partial(open_evaluator, data, shopper_ids, declarations, limits, Path(scratch))
         try:
-            with isolated(opened, 2 * limits.memory_mib << 20) as process:
+            with start_isolated(opened, 2 * limits.memory_mib << 20) as process:
                 yield Labeller(process, declarations, limits)
-        except OutOfBoundsError as error:
+        except LimitExceededError as error:
             raise TrainingError(
                 f"{data} can't be read for labels: the engine {error}; the limit is {limits}"
             ) from error
 
 
 @contextmanager
-def evaluating(
+def open_evaluator(
     data: Path, shopper_ids: list[str], declarations: Declarations, limits: Limits, scratch: Path
 ) -> Iterator[Callable[[Trait, float], Labels]]:
     """What evaluates labels, in the process that it works in."""
-    with engine(scratch) as connection:
+    with open_engine(scratch) as connection:
         connection.execute(f"SET memory_limit = '{limits.memory_mib}MiB'")
         try:
-            _load(connection, data, shopper_ids, declarations)
+            _create_views(connection, data, shopper_ids, declarations)
             # The limit is on what a label takes beyond the log itself, of which memory may not hold all.
-            (spilled,) = one(connection, "SELECT coalesce(sum(size), 0) >> 20 FROM duckdb_temporary_files()")
+            (spilled,) = fetch_one(connection, "SELECT coalesce(sum(size), 0) >> 20 FROM duckdb_temporary_files()")
             connection.execute(f"SET max_temp_directory_size = '{int(str(spilled)) + limits.spill_mib}MiB'")
         except duckdb.Error as error:
-            raise TrainingError(f"{data} can't be read for labels: {_told(error)}") from error
+            raise TrainingError(f"{data} can't be read for labels: {_first_line(error)}") from error
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield _Evaluator(connection, declarations, limits).labels
 
 
-def _load(
+def _create_views(
     connection: duckdb.DuckDBPyConnection, data: Path, shopper_ids: list[str], declarations: Declarations
 ) -> None:
     """Make the views, and the tables behind them."""
@@ -263,7 +263,7 @@ def _load_table(connection: duckdb.DuckDBPyConnection, declarations: Declaration
     except DataError as error:
         raise declarations.error(trait, f"can't be read: {error}") from error
     except duckdb.Error as error:
-        raise declarations.error(trait, f"{trait.table} can't be read: {_told(error)}") from error
+        raise declarations.error(trait, f"{trait.table} can't be read: {_first_line(error)}") from error
     known = connection.execute(f"SELECT count(*) FROM {name} JOIN behind.who USING (shopper_id)").fetchone()
     if known is None or not known[0]:
         raise declarations.error(trait, f"{trait.table} names no shopper of the data set")
@@ -279,15 +279,17 @@ def _table_rows(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
         values = ("shopper_id::VARCHAR", "time::TIMESTAMPTZ", "value::DOUBLE")
         return "SELECT {} AS shopper_id, {} AS time, {} AS value FROM ".format(*values) + relation
     connection.execute("DROP TABLE IF EXISTS temp.told")
-    told = tables.read(connection, file, "told", only=_TABLE_COLUMNS)
+    told = tables.read_table(connection, file, "told", only=_TABLE_COLUMNS)
     told.require(*sorted(_TABLE_COLUMNS))
-    told.require_readable("time", moment("time"), read_time)
+    told.require_readable("time", timestamp("time"), read_time)
     value = number("value", decimal_comma=told.decimal_comma)
     told.require_readable("value", value, partial(read_number, decimal_comma=told.decimal_comma))
-    return f"SELECT {record_id('shopper_id')} AS shopper_id, {moment('time')} AS time, {value} AS value FROM temp.told"
+    return (
+        f"SELECT {record_id('shopper_id')} AS shopper_id, {timestamp('time')} AS time, {value} AS value FROM temp.told"
+    )
 
 
-def _of_table(name: str) -> str:
+def _table_label_query(name: str) -> str:
     """Shoppers with a label in the horizon; of several the highest."""
     return (
         f"SELECT shopper_id, max(value) AS label FROM {name} JOIN shoppers USING (shopper_id) "
@@ -295,9 +297,9 @@ def _of_table(name: str) -> str:
     )
 
 
-def _beyond(limits: Limits) -> str:
+def _limit_message(limits: Limits) -> str:
     return f"takes too much at one moment; the limit is {limits}. Join by shopper_id, or let the query read less"
 
 
-def _told(error: duckdb.Error) -> str:
+def _first_line(error: duckdb.Error) -> str:
     return str(error).splitlines()[0]

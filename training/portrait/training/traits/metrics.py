@@ -11,15 +11,15 @@ from portrait.training import metrics
 BINS = 15
 DRAWS = 1000
 
-Chances = NDArray[np.float64]
+Probabilities = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 Weights = NDArray[np.float64]
-Measure = Callable[[Weights], float]
+Metric = Callable[[Weights], float]
 """A figure of samples that count so many times each."""
 
 
 @dataclass(frozen=True)
-class Point:
+class ReliabilityPoint:
     """Probabilities that are about alike: what they said, and what came true."""
 
     samples: int
@@ -27,7 +27,7 @@ class Point:
     rate: float
 
 
-def bins(chances: Chances) -> NDArray[np.int64]:
+def assign_bins(chances: Probabilities) -> NDArray[np.int64]:
     """`[samples]`: which of `BINS` bins of equal numbers of samples each chance falls into, in ascending order.
 
     Equal chances share a bin, so bins of few distinct chances may be fewer and uneven.
@@ -41,50 +41,54 @@ def bins(chances: Chances) -> NDArray[np.int64]:
     return first[level] * BINS // max(1, len(chances))
 
 
-def reliability(chances: Chances, labels: Labels) -> list[Point]:
+def reliability_points(chances: Probabilities, labels: Labels) -> list[ReliabilityPoint]:
     """What came true in each bin."""
-    of = bins(chances)
+    of = assign_bins(chances)
     return [
-        Point(int((of == each).sum()), float(chances[of == each].mean()), float(labels[of == each].mean()))
+        ReliabilityPoint(int((of == each).sum()), float(chances[of == each].mean()), float(labels[of == each].mean()))
         for each in np.unique(of)
     ]
 
 
-def calibration_error(chances: Chances, labels: Labels, weights: Weights) -> float:
+def calibration_error(chances: Probabilities, labels: Labels, weights: Weights) -> float:
     """Expected calibration error, in probability (Naeini et al. 2015, "Obtaining well calibrated probabilities")."""
-    off = np.bincount(bins(chances), weights * (chances - labels))
+    off = np.bincount(assign_bins(chances), weights * (chances - labels))
     return float(np.abs(off).sum() / weights.sum())
 
 
-def brier(chances: Chances, labels: Labels, weights: Weights) -> float:
+def brier_score(chances: Probabilities, labels: Labels, weights: Weights) -> float:
     """Mean squared error of the chances (Brier 1950)."""
     return float((weights * (chances - labels) ** 2).sum() / weights.sum())
 
 
-def summary(chances: Chances, labels: Labels, shopper: NDArray[np.int64]) -> dict[str, dict[str, object]]:
+def summarise(chances: Probabilities, labels: Labels, shopper: NDArray[np.int64]) -> dict[str, dict[str, object]]:
     """AUC, calibration error and Brier score, each with a 95% interval."""
-    measures: dict[str, Measure] = {
+    measures: dict[str, Metric] = {
         "auc": lambda weights: metrics.auc(chances, labels, weights),
         "calibration_error": lambda weights: calibration_error(chances, labels, weights),
-        "brier": lambda weights: brier(chances, labels, weights),
+        "brier": lambda weights: brier_score(chances, labels, weights),
     }
-    return {name: estimate(measure, shopper) for name, measure in measures.items()}
+    return {name: estimate_with_interval(measure, shopper) for name, measure in measures.items()}
 
 
-def auc_difference(ours: Chances, others: Chances, labels: Labels, shopper: NDArray[np.int64]) -> dict[str, object]:
+def auc_difference(
+    ours: Probabilities, others: Probabilities, labels: Labels, shopper: NDArray[np.int64]
+) -> dict[str, object]:
     """AUC of ours less that of others on the same samples, paired, with a 95% interval."""
-    return estimate(lambda weights: metrics.auc(ours, labels, weights) - metrics.auc(others, labels, weights), shopper)
+    return estimate_with_interval(
+        lambda weights: metrics.auc(ours, labels, weights) - metrics.auc(others, labels, weights), shopper
+    )
 
 
-def estimate(measure: Measure, shopper: NDArray[np.int64]) -> dict[str, object]:
+def estimate_with_interval(measure: Metric, shopper: NDArray[np.int64]) -> dict[str, object]:
     """A figure, and its 95% bootstrap interval by the percentile method; all samples of a shopper go together."""
-    drawn = np.array([measure(weights) for weights in _draws(shopper)])
+    drawn = np.array([measure(weights) for weights in _draw_weights(shopper)])
     drawn = drawn[np.isfinite(drawn)]
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist() if len(drawn) else (float("nan"), float("nan"))
     return {"value": measure(np.ones(len(shopper))), "interval": [low, high]}
 
 
-def _draws(shopper: NDArray[np.int64]) -> Iterator[Weights]:
+def _draw_weights(shopper: NDArray[np.int64]) -> Iterator[Weights]:
     random = np.random.default_rng(0)
     _, who = np.unique(shopper, return_inverse=True)
     count = int(who.max(initial=-1)) + 1

@@ -29,7 +29,7 @@ class Samples:
         return len(self.label)
 
 
-def draw(labeller: Labeller, trait: Trait, moments: NDArray[np.float64]) -> Samples:
+def draw_samples(labeller: Labeller, trait: Trait, moments: NDArray[np.float64]) -> Samples:
     """Every shopper with a label, at each moment.
 
     Raises:
@@ -44,7 +44,7 @@ def draw(labeller: Labeller, trait: Trait, moments: NDArray[np.float64]) -> Samp
 
 
 @dataclass(frozen=True)
-class Known:
+class HeadInputs:
     """What heads read."""
 
     profile: NDArray[np.float32]
@@ -53,9 +53,9 @@ class Known:
     """`[samples, len(STATISTICS)]`."""
 
 
-def known(
+def compute_head_inputs(
     model: PortraitModel, cache: TextCache, corpus: Corpus, shopper: NDArray[np.int64], as_of: NDArray[np.float64]
-) -> Known:
+) -> HeadInputs:
     """What is known of shoppers at moments: from events up to then, and no others.
 
     Args:
@@ -76,4 +76,4 @@ def known(
     for row, (start, end, moment) in enumerate(zip(starts, ends, as_of.tolist(), strict=True)):
         part = slice(start, end)
         told[row] = compute_statistics(time[part], purchase[part], corpus.event_spent[part], moment)
-    return Known(retrieval.encode_moments(model, cache, corpus, ends, as_of), told)
+    return HeadInputs(retrieval.encode_shoppers(model, cache, corpus, ends, as_of), told)

@@ -1,6 +1,6 @@
 """Kinds of limits that a field of the contract can have.
 
-`str(limit)` is the sentence that the field's comment carries. `limit.broken(value)` is what breaks it:
+`str(limit)` is the sentence that the field's comment carries. `limit.violations(value)` is what breaks it:
 where below the field (empty for the field itself), and what was sent, in words that repeat nothing of a text.
 """
 
@@ -19,20 +19,20 @@ from google.protobuf.timestamp_pb2 import Timestamp
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 _SECONDS_PER_DAY = 86_400
 
-Faults: TypeAlias = Sequence[tuple[str, str]]
+Violations: TypeAlias = Sequence[tuple[str, str]]
 """Path below the field and what was sent, of each. Most values have none, and long histories have many values."""
 
 
 class Limit(Protocol):
     """What a field may hold."""
 
-    def broken(self, value: Any) -> Faults:
+    def violations(self, value: Any) -> Violations:
         """What breaks the limit."""
         ...
 
 
 @dataclass(frozen=True)
-class Characters:
+class TextLength:
     """A length of text, in Unicode characters, and perhaps an alphabet."""
 
     minimum: int
@@ -43,7 +43,7 @@ class Characters:
     def __str__(self) -> str:
         return f"{self.minimum} to {self.maximum} characters{self.pattern_words}"
 
-    def broken(self, value: str) -> Faults:
+    def violations(self, value: str) -> Violations:
         """What breaks the limit."""
         if not self.minimum <= len(value) <= self.maximum:
             return [("", f"{len(value)} characters")]
@@ -53,64 +53,64 @@ class Characters:
 
 
 @dataclass(frozen=True)
-class Entries:
+class ListSize:
     """A number of entries of a repeated field, and the limit of each."""
 
     minimum: int
     maximum: int
-    each: Characters | None = None
+    each: TextLength | None = None
 
     def __str__(self) -> str:
         return f"{self.minimum} to {self.maximum} entries" + (f", each {self.each}" if self.each else "")
 
-    def broken(self, value: Sequence[Any]) -> Faults:
+    def violations(self, value: Sequence[Any]) -> Violations:
         """What breaks the limit; the entries are looked at only if their number is right."""
         if not self.minimum <= len(value) <= self.maximum:
             return [("", f"{len(value)} entries")]
         if self.each:
             each = self.each
-            return [(f"[{index}]", sent) for index, entry in enumerate(value) for _, sent in each.broken(entry)]
+            return [(f"[{index}]", sent) for index, entry in enumerate(value) for _, sent in each.violations(entry)]
         return ()
 
 
 @dataclass(frozen=True)
-class Pairs:
+class MapSize:
     """A number of entries of a map of strings, and the limit of every key and value."""
 
     maximum: int
-    each: Characters
+    each: TextLength
 
     def __str__(self) -> str:
         return f"0 to {self.maximum} entries, keys and values {self.each}"
 
-    def broken(self, value: Mapping[str, str]) -> Faults:
+    def violations(self, value: Mapping[str, str]) -> Violations:
         """What breaks the limit; keys are the caller's words, so no path names them."""
         if len(value) > self.maximum:
             return [("", f"{len(value)} entries")]
         words = [pair for key, worth in value.items() for pair in (("key", key), ("value", worth))]
-        return [("", f"a {word} of {sent}") for word, part in words for _, sent in self.each.broken(part)]
+        return [("", f"a {word} of {sent}") for word, part in words for _, sent in self.each.violations(part)]
 
 
 @dataclass(frozen=True)
-class FieldNames:
+class FieldMaskPaths:
     """A field mask over the fields of one message."""
 
     maximum: int
-    of: type[Message]
+    message_type: type[Message]
 
     def __str__(self) -> str:
-        return f"0 to {self.maximum} entries, each the name of a field of {self.of.DESCRIPTOR.name}"
+        return f"0 to {self.maximum} entries, each the name of a field of {self.message_type.DESCRIPTOR.name}"
 
-    def broken(self, value: FieldMask) -> Faults:
+    def violations(self, value: FieldMask) -> Violations:
         """What breaks the limit."""
         if len(value.paths) > self.maximum:
             return [("", f"{len(value.paths)} entries")]
-        known = self.of.DESCRIPTOR.fields_by_name
+        known = self.message_type.DESCRIPTOR.fields_by_name
         return [(f".paths[{index}]", "another name") for index, path in enumerate(value.paths) if path not in known]
 
 
 @dataclass(frozen=True)
-class Whole:
+class IntRange:
     """A whole number."""
 
     minimum: int
@@ -119,39 +119,39 @@ class Whole:
     def __str__(self) -> str:
         return f"{self.minimum} to {self.maximum}"
 
-    def broken(self, value: int) -> Faults:
+    def violations(self, value: int) -> Violations:
         """What breaks the limit."""
         return () if self.minimum <= value <= self.maximum else [("", str(value))]
 
 
 @dataclass(frozen=True)
-class Finite:
+class FloatRange:
     """A number that is neither infinite nor NaN."""
 
     minimum: float
     maximum: float
-    open: bool = False
+    excludes_minimum: bool = False
     """Whether the minimum itself lies outside."""
 
     def __str__(self) -> str:
-        included = " (not included)" if self.open else ""
+        included = " (not included)" if self.excludes_minimum else ""
         return f"{_short(self.minimum)}{included} to {_short(self.maximum)}, finite"
 
-    def broken(self, value: float) -> Faults:
+    def violations(self, value: float) -> Violations:
         """What breaks the limit."""
-        if self.minimum <= value <= self.maximum and not (self.open and value == self.minimum):
+        if self.minimum <= value <= self.maximum and not (self.excludes_minimum and value == self.minimum):
             return ()
         return [("", "NaN" if math.isnan(value) else _short(value))]
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimeRange:
     """A time that a log of behaviour can hold."""
 
     def __str__(self) -> str:
         return "from 1990-01-01 to one day after the server's clock"
 
-    def broken(self, value: Timestamp) -> Faults:
+    def violations(self, value: Timestamp) -> Violations:
         """What breaks the limit."""
         seconds = value.seconds
         if not 0 <= value.nanos < 1_000_000_000:
@@ -165,7 +165,7 @@ class Moment:
 class Requirement:
     """When a field must be set."""
 
-    words: str
+    sentence: str
     """How the sentence of the field's comment begins."""
     applies: Callable[[Any, str], bool]
     """Whether it must be set in this message, held by that field (for example `ShopperEvent.event`)."""

@@ -6,15 +6,15 @@ The comments of the protos repeat it word for word (`Limit: …`, `Required …`
 import re
 
 from portrait.server.rpc.contract.bounds import (
-    Characters,
-    Entries,
-    FieldNames,
-    Finite,
+    FieldMaskPaths,
+    FloatRange,
+    IntRange,
     Limit,
-    Moment,
-    Pairs,
+    ListSize,
+    MapSize,
     Requirement,
-    Whole,
+    TextLength,
+    TimeRange,
 )
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import event_pb2, profile_pb2
@@ -26,96 +26,96 @@ MAX_BATCH_BYTES = 32 * 1024 * 1024
 MAX_REQUEST_ENTRIES = 131_072
 """Entries of all repeated fields of one request."""
 
-_CATALOGUE = Characters(0, 64, re.compile(r"[A-Za-z0-9_-]*"), ": letters, digits, `_`, `-`")
-_SHOPPER_ID = Characters(1, 128)
-_ITEM_ID = Characters(1, 256)
-_NAME = Characters(1, 200)
-_QUERY = Characters(0, 1000)
-_PRICE = Finite(0, 1e9)
-_SHARE = Finite(0, 1)
-_SCORE = Whole(0, 5)
-_NOTE = Characters(0, 200)
-_PROFILE_FIELDS = FieldNames(40, profile_pb2.Profile)
+_CATALOGUE = TextLength(0, 64, re.compile(r"[A-Za-z0-9_-]*"), ": letters, digits, `_`, `-`")
+_SHOPPER_ID = TextLength(1, 128)
+_ITEM_ID = TextLength(1, 256)
+_NAME = TextLength(1, 200)
+_QUERY = TextLength(0, 1000)
+_PRICE = FloatRange(0, 1e9)
+_SHARE = FloatRange(0, 1)
+_SCORE = IntRange(0, 5)
+_NOTE = TextLength(0, 200)
+_PROFILE_FIELDS = FieldMaskPaths(40, profile_pb2.Profile)
 
 LIMITS: dict[str, Limit] = {
-    "ActivityCriterion.before": Moment(),
-    "ActivityCriterion.since": Moment(),
-    "Audience.criteria": Entries(0, 20),
-    "BatchGetProfilesRequest.as_of": Moment(),
+    "ActivityCriterion.before": TimeRange(),
+    "ActivityCriterion.since": TimeRange(),
+    "Audience.criteria": ListSize(0, 20),
+    "BatchGetProfilesRequest.as_of": TimeRange(),
     "BatchGetProfilesRequest.fields": _PROFILE_FIELDS,
-    "BatchGetProfilesRequest.shoppers": Entries(1, 256),
-    "CategoryPath.names": Entries(1, 10, _NAME),
+    "BatchGetProfilesRequest.shoppers": ListSize(1, 256),
+    "CategoryPath.names": ListSize(1, 10, _NAME),
     "Consent.notice": _NOTE,
     "Consent.source": _NOTE,
-    "Consent.time": Moment(),
-    "SetDemographicsRequest.age": Whole(0, 130),
-    "SetDemographicsRequest.gender": Characters(0, 50),
-    "SetDemographicsRequest.region": Characters(0, 100),
+    "Consent.time": TimeRange(),
+    "SetDemographicsRequest.age": IntRange(0, 130),
+    "SetDemographicsRequest.gender": TextLength(0, 50),
+    "SetDemographicsRequest.region": TextLength(0, 100),
     "SetDemographicsRequest.shopper_id": _SHOPPER_ID,
     "SetDemographicsRequest.source": _NOTE,
     "DeleteItemsRequest.catalogue": _CATALOGUE,
-    "DeleteItemsRequest.item_ids": Entries(1, 1000, _ITEM_ID),
+    "DeleteItemsRequest.item_ids": ListSize(1, 1000, _ITEM_ID),
     "Event.catalogue": _CATALOGUE,
-    "Event.dwell_seconds": Finite(0, 86_400),
-    "Event.event_id": Characters(1, 128),
+    "Event.dwell_seconds": FloatRange(0, 86_400),
+    "Event.event_id": TextLength(1, 128),
     "Event.item_id": _ITEM_ID,
-    "Event.position": Whole(1, 100_000),
+    "Event.position": IntRange(1, 100_000),
     "Event.price": _PRICE,
-    "Event.quantity": Finite(0, 1e6, open=True),
+    "Event.quantity": FloatRange(0, 1e6, excludes_minimum=True),
     "Event.query": _QUERY,
-    "Event.rating": Finite(1, 5),
-    "Event.time": Moment(),
-    "ExplainProfileRequest.as_of": Moment(),
+    "Event.rating": FloatRange(1, 5),
+    "Event.time": TimeRange(),
+    "ExplainProfileRequest.as_of": TimeRange(),
     "ExplainProfileRequest.trait": _NAME,
-    "ExplainRecommendationRequest.as_of": Moment(),
+    "ExplainRecommendationRequest.as_of": TimeRange(),
     "ExplainRecommendationRequest.catalogue": _CATALOGUE,
     "ExplainRecommendationRequest.item_id": _ITEM_ID,
     "ExplainRecommendationRequest.query": _QUERY,
     "GetConsentsRequest.shopper_id": _SHOPPER_ID,
     "GetItemRequest.catalogue": _CATALOGUE,
     "GetItemRequest.item_id": _ITEM_ID,
-    "GetProfileRequest.as_of": Moment(),
+    "GetProfileRequest.as_of": TimeRange(),
     "GetProfileRequest.fields": _PROFILE_FIELDS,
-    "EncodeTextsRequest.texts": Entries(1, 256, Characters(1, 1000)),
-    "FindAudienceRequest.page_size": Whole(0, 10_000),
-    "FindAudienceRequest.page_token": Characters(0, 200),
+    "EncodeTextsRequest.texts": ListSize(1, 256, TextLength(1, 1000)),
+    "FindAudienceRequest.page_size": IntRange(0, 10_000),
+    "FindAudienceRequest.page_token": TextLength(0, 200),
     "ForgetShopperRequest.shopper_id": _SHOPPER_ID,
-    "GetProfileRequest.label_examples": Entries(0, 5),
-    "GetProfileRequest.labels": Entries(0, 20, _NAME),
-    "History.events": Entries(0, MAX_HISTORY_EVENTS),
-    "InterestCriterion.labels": Entries(0, 20, _NAME),
+    "GetProfileRequest.label_examples": ListSize(0, 5),
+    "GetProfileRequest.labels": ListSize(0, 20, _NAME),
+    "History.events": ListSize(0, MAX_HISTORY_EVENTS),
+    "InterestCriterion.labels": ListSize(0, 20, _NAME),
     "InterestCriterion.min_percentile": _SHARE,
     "InterestCriterion.min_weight": _SHARE,
-    "InterestCriterion.categories": Entries(0, 50),
-    "Item.attributes": Pairs(50, Characters(1, 500)),
-    "Item.brand": Characters(0, 200),
-    "Item.category_path": Entries(0, 10, _NAME),
+    "InterestCriterion.categories": ListSize(0, 50),
+    "Item.attributes": MapSize(50, TextLength(1, 500)),
+    "Item.brand": TextLength(0, 200),
+    "Item.category_path": ListSize(0, 10, _NAME),
     "Item.item_id": _ITEM_ID,
     "Item.price": _PRICE,
-    "Item.title": Characters(1, 1000),
-    "ItemFilter.brands": Entries(0, 100, _NAME),
-    "ItemFilter.categories": Entries(0, 50),
-    "ItemFilter.exclude_item_ids": Entries(0, 10_000, _ITEM_ID),
+    "Item.title": TextLength(1, 1000),
+    "ItemFilter.brands": ListSize(0, 100, _NAME),
+    "ItemFilter.categories": ListSize(0, 50),
+    "ItemFilter.exclude_item_ids": ListSize(0, 10_000, _ITEM_ID),
     "ItemFilter.max_price": _PRICE,
     "ItemFilter.min_price": _PRICE,
     "LabelExamples.label": _NAME,
-    "LabelExamples.shoppers": Entries(1, 16),
-    "LookAlike.min_similarity": Finite(-1, 1),
-    "LookAlike.top": Whole(1, 1_000_000),
-    "RankRequest.as_of": Moment(),
-    "RankRequest.candidates": Entries(1, 1000),
+    "LabelExamples.shoppers": ListSize(1, 16),
+    "LookAlike.min_similarity": FloatRange(-1, 1),
+    "LookAlike.top": IntRange(1, 1_000_000),
+    "RankRequest.as_of": TimeRange(),
+    "RankRequest.candidates": ListSize(1, 1000),
     "RankRequest.catalogue": _CATALOGUE,
     "RankRequest.query": _QUERY,
-    "RecommendRequest.as_of": Moment(),
+    "RecommendRequest.as_of": TimeRange(),
     "RecommendRequest.catalogue": _CATALOGUE,
-    "RecommendRequest.k": Whole(0, 1000),
-    "RecommendRequest.max_per_category": Whole(0, 1000),
+    "RecommendRequest.k": IntRange(0, 1000),
+    "RecommendRequest.max_per_category": IntRange(0, 1000),
     "RecommendRequest.query": _QUERY,
-    "RecordEventsRequest.events": Entries(1, 1000),
-    "RegionCriterion.regions": Entries(1, 100, Characters(1, 100)),
-    "SeedCriteria.criteria": Entries(1, 20),
-    "SeedShoppers.shopper_ids": Entries(1, 10_000, _SHOPPER_ID),
-    "SetConsentsRequest.consents": Entries(1, 20),
+    "RecordEventsRequest.events": ListSize(1, 1000),
+    "RegionCriterion.regions": ListSize(1, 100, TextLength(1, 100)),
+    "SeedCriteria.criteria": ListSize(1, 20),
+    "SeedShoppers.shopper_ids": ListSize(1, 10_000, _SHOPPER_ID),
+    "SetConsentsRequest.consents": ListSize(1, 20),
     "SetConsentsRequest.shopper_id": _SHOPPER_ID,
     "ShopperEvent.shopper_id": _SHOPPER_ID,
     "ShopperRef.shopper_id": _SHOPPER_ID,
@@ -123,12 +123,12 @@ LIMITS: dict[str, Limit] = {
     "TraitCriterion.min_probability": _SHARE,
     "TraitCriterion.name": _NAME,
     "UpsertItemsRequest.catalogue": _CATALOGUE,
-    "UpsertItemsRequest.items": Entries(1, 500),
+    "UpsertItemsRequest.items": ListSize(1, 500),
     "CustomerValueCriterion.min_frequency_score": _SCORE,
     "CustomerValueCriterion.min_monetary_score": _SCORE,
     "CustomerValueCriterion.min_recency_score": _SCORE,
-    "CustomerValueCriterion.segments": Entries(0, 5),
-    "CustomerValueCriterion.tiers": Entries(0, 4),
+    "CustomerValueCriterion.segments": ListSize(0, 5),
+    "CustomerValueCriterion.tiers": ListSize(0, 4),
 }
 """What each field of a request may hold, by message and field. An unset field is held against REQUIRED only."""
 
@@ -178,7 +178,7 @@ REQUIRED: dict[str, Requirement] = {
 }
 """When each field, or each oneof, of a request must be set."""
 
-SERVED_ONE_BY_ONE = frozenset(
+CHECKED_PER_ENTRY = frozenset(
     {"BatchGetProfilesRequest.shoppers", "RecordEventsRequest.events", "UpsertItemsRequest.items"}
 )
 """Fields whose entries fail each by itself: the service holds every entry against the table."""

@@ -69,27 +69,27 @@ def is_expected(error: BaseException) -> bool:
     return type(error) in _CODES
 
 
-def status_of(error: PortraitError, request_id: str | None) -> Status:
+def status_from_error(error: PortraitError, request_id: str | None) -> Status:
     """The status of an expected error; of many calls alike, if it is not said of which."""
     known = {} if request_id is None else {"request_id": request_id}
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=known)
     retry_after = error.retry_after if isinstance(error, Unavailable | Overloaded | DiskFull) else None
-    return Status(_CODES[type(error)], message_of(error), (info, *_details(error)), retry_after)
+    return Status(_CODES[type(error)], message_from_error(error), (info, *_details(error)), retry_after)
 
 
-def internal(request_id: str) -> Status:
+def internal_status(request_id: str) -> Status:
     """The status of a fault of ours: the caller gets the id under which the log tells more."""
     info = error_details_pb2.ErrorInfo(reason=ErrorReason.INTERNAL, domain=DOMAIN, metadata={"request_id": request_id})
     return Status(grpc.StatusCode.INTERNAL, f"internal error; request id {request_id}", (info,))
 
 
-def code_of(error: PortraitError) -> int:
+def code_from_error(error: PortraitError) -> int:
     """The number of an expected error's status, for an entry of a batch."""
     code: int = _CODES[type(error)].value[0]
     return code
 
 
-def field_of(error: PortraitError) -> str:
+def field_from_error(error: PortraitError) -> str:
     """Path of the first field at fault; empty if none is."""
     match error:
         case InvalidRequest(violations=[first, *_]):
@@ -99,7 +99,7 @@ def field_of(error: PortraitError) -> str:
     return ""
 
 
-def message_of(error: PortraitError) -> str:
+def message_from_error(error: PortraitError) -> str:
     """What went wrong, in a few words."""
     if not isinstance(error, InvalidRequest):
         return str(error)

@@ -9,8 +9,8 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from portrait.server.errors import Violation
-from portrait.server.rpc.contract.bounds import Entries, Faults, Limit, Requirement
-from portrait.server.rpc.contract.limits import LIMITS, REQUIRED, SERVED_ONE_BY_ONE
+from portrait.server.rpc.contract.bounds import Limit, ListSize, Requirement, Violations
+from portrait.server.rpc.contract.limits import CHECKED_PER_ENTRY, LIMITS, REQUIRED
 from portrait.v1 import event_pb2
 
 
@@ -35,13 +35,13 @@ class _Rules:
 
     needed: tuple[tuple[FieldDescriptor, Requirement], ...]
     needed_oneofs: tuple[tuple[str, Requirement], ...]
-    filled: tuple[tuple[FieldDescriptor, Entries], ...]
+    filled: tuple[tuple[FieldDescriptor, ListSize], ...]
     """Repeated fields that may not be empty."""
     fields: dict[FieldDescriptor, _Field]
     """Those of which anything is said."""
 
 
-def violations(message: Message, path: str = "", place: str = "") -> Iterator[Violation]:
+def find_violations(message: Message, path: str = "", place: str = "") -> Iterator[Violation]:
     """Hold a message, and every message within, against the limits.
 
     Args:
@@ -53,10 +53,10 @@ def violations(message: Message, path: str = "", place: str = "") -> Iterator[Vi
         yield Violation(_join(path, below), description)
 
 
-def check(message: Message, path: str = "") -> Generator[None, None, list[Violation]]:
+def validate(message: Message, path: str = "") -> Generator[None, None, list[Violation]]:
     """The same as long work (`stepwise`): a history of thousands of events takes a tenth of a second."""
     yield
-    return list(violations(message, path))
+    return list(find_violations(message, path))
 
 
 def _broken(message: Message, place: str) -> list[tuple[str, str]]:
@@ -65,11 +65,11 @@ def _broken(message: Message, place: str) -> list[tuple[str, str]]:
     sent = dict(message.ListFields())  # a field without presence is among them if it is not empty
     for descriptor, requirement in rules.needed:
         if descriptor not in sent and requirement.applies(message, place):
-            broken.append((descriptor.name, f"sent nothing; {requirement.words}"))
+            broken.append((descriptor.name, f"sent nothing; {requirement.sentence}"))
     for oneof, requirement in rules.needed_oneofs:
         if message.WhichOneof(oneof) is None and requirement.applies(message, place):
             # A oneof has no field of its own: the message that lacks it is at fault.
-            broken.append(("", f"sent nothing; {requirement.words}"))
+            broken.append(("", f"sent nothing; {requirement.sentence}"))
     for descriptor, entries in rules.filled:
         if descriptor not in sent:
             broken.append((descriptor.name, f"sent 0 entries; the limit is {entries}"))
@@ -85,7 +85,7 @@ def _broken_field(field: _Field, value: Any) -> list[tuple[str, str]]:
         for suffix, sent in _broken_numbers(field.enum, value):
             broken.append((name + suffix, sent))
     if field.limit is not None:
-        for suffix, sent in field.limit.broken(value):
+        for suffix, sent in field.limit.violations(value):
             broken.append((name + suffix, f"sent {sent}; the limit is {field.limit}"))
     return broken or _broken_below(field, value)
 
@@ -102,7 +102,7 @@ def _broken_below(field: _Field, value: Any) -> list[tuple[str, str]]:
     return broken
 
 
-def _broken_numbers(enum: EnumDescriptor, value: int | Sequence[int]) -> Faults:
+def _broken_numbers(enum: EnumDescriptor, value: int | Sequence[int]) -> Violations:
     """What is no value of an enum; in a repeated field, 0 says nothing and is none either."""
     known = enum.values_by_number
     if isinstance(value, int):
@@ -121,13 +121,13 @@ def _rules(descriptor: Descriptor) -> _Rules:
         needed_oneofs=tuple(
             (name, REQUIRED[prefix + name]) for name in descriptor.oneofs_by_name if prefix + name in REQUIRED
         ),
-        filled=tuple((field, limit) for field, limit in limits if isinstance(limit, Entries) and limit.minimum > 0),
+        filled=tuple((field, limit) for field, limit in limits if isinstance(limit, ListSize) and limit.minimum > 0),
         fields={field: told for field, place in named if (told := _field(place, field)) is not None},
     )
 
 
 def _field(place: str, field: FieldDescriptor) -> _Field | None:
-    limit, holds = LIMITS.get(place), _is_ours(field) and place not in SERVED_ONE_BY_ONE
+    limit, holds = LIMITS.get(place), _is_ours(field) and place not in CHECKED_PER_ENTRY
     if limit is None and field.enum_type is None and not holds:
         return None
     return _Field(

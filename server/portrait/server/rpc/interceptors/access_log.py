@@ -6,20 +6,20 @@ import time
 import grpc
 import structlog
 
-from portrait.server.rpc.context import Answer, Behaviour, Context, Method
-from portrait.server.rpc.interceptors.chain import outcome
+from portrait.server.rpc.context import Context, Handler, Method, Response
+from portrait.server.rpc.interceptors.chain import status_name
 
 _REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED.name
 
 _log = structlog.get_logger(__name__)
 
 
-def access_log(method: Method, proceed: Behaviour) -> Behaviour:
+def log_access(method: Method, proceed: Handler) -> Handler:
     """Log method, status and duration, and the counts that the service has bound to the call's context."""
     # Load balancers ask for health all day long.
     level = logging.DEBUG if method.name.startswith("grpc.health.") else logging.INFO
 
-    async def behaviour(request: bytes, context: Context) -> Answer:
+    async def behaviour(request: bytes, context: Context) -> Response:
         started = time.perf_counter()
         error: BaseException | None = None
         try:
@@ -28,7 +28,7 @@ def access_log(method: Method, proceed: Behaviour) -> Behaviour:
             error = raised
             raise
         finally:
-            code = outcome(context, error)
+            code = status_name(context, error)
             milliseconds = round(1000 * (time.perf_counter() - started), 3)
             # Under overload most calls are refused: the metrics count them, and a line each would cost more than they.
             _log.log(

@@ -5,16 +5,16 @@ import math
 from collections.abc import Mapping
 
 from portrait.server.admission.charges import Charge, set_charge
-from portrait.server.admission.costs import Kind, cost_of
-from portrait.server.admission.gate import End, Gate, Priority, Work
-from portrait.server.admission.turns import Turns
+from portrait.server.admission.costs import Workload, cost_of
+from portrait.server.admission.gate import Gate, Priority, Work, WorkOutcome
+from portrait.server.admission.scheduler import CooperativeScheduler
 from portrait.server.batching.caller_key import CallerKey, set_caller_key
 from portrait.server.errors import DeadlineExceeded
-from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method, current_deadline
-from portrait.server.rpc.interceptors.identity import identity
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response, current_deadline
+from portrait.server.rpc.interceptors.identity import read_identity
 
 
-def admission(gates: Mapping[Kind, Gate], turns: Turns) -> Interceptor:
+def admit_calls(gates: Mapping[Workload, Gate], turns: CooperativeScheduler) -> Interceptor:
     """Let every call of ours pass the gate of its kind; health and reflection pass by. Stands inside of `deadlines`.
 
     Args:
@@ -22,14 +22,14 @@ def admission(gates: Mapping[Kind, Gate], turns: Turns) -> Interceptor:
         turns: in which admitted work is done.
     """
 
-    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
+    def intercept(method: Method, proceed: Handler) -> Handler:
         cost = cost_of(method.name)
         if cost is None:
             return proceed
-        gate = gates[cost.kind]
+        gate = gates[cost.workload]
 
-        async def behaviour(request: bytes, context: Context) -> Answer:
-            priority, caller = identity(context)
+        async def behaviour(request: bytes, context: Context) -> Response:
+            priority, caller = read_identity(context)
             if cost.background:
                 priority = Priority.BATCH
             # Apart by method: what a service upserts must not hold up what it recommends.
@@ -41,17 +41,17 @@ def admission(gates: Mapping[Kind, Gate], turns: Turns) -> Interceptor:
                 )
             )
             set_charge(Charge(gate, ticket))
-            end = End.LOST
+            end = WorkOutcome.LOST
             try:
                 answer = await turns.run(proceed(request, context))
-                end = End.DONE
+                end = WorkOutcome.DONE
                 return answer
             except DeadlineExceeded:
-                end = End.LATE
+                end = WorkOutcome.LATE
                 raise
             except asyncio.CancelledError:
                 if deadline is not None and deadline <= asyncio.get_running_loop().time():
-                    end = End.LATE
+                    end = WorkOutcome.LATE
                 raise
             finally:
                 gate.leave(ticket, end)

@@ -6,14 +6,14 @@ from typing import Any, TypeAlias, cast
 import grpc
 from google.protobuf.message import Message
 
-from portrait.server.admission.costs import FREE
-from portrait.server.rpc.context import Behaviour, Context, Interceptor, Method
+from portrait.server.admission.costs import EXEMPT_PREFIXES
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+RpcMethodHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
 
-class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in its stubs only
+class InterceptorChain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in its stubs only
     """Runs interceptors round every method of one request.
 
     To grpc every method takes a stream, which on the wire is the same: `reading` takes its one message, so that a call
@@ -27,39 +27,39 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in 
 
     def __init__(self, interceptors: Sequence[Interceptor], endless: Sequence[Interceptor] = ()) -> None:
         self._interceptors, self._endless = interceptors, endless
-        self._handlers: dict[str, Handler] = {}
+        self._handlers: dict[str, RpcMethodHandler] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Found]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> RpcMethodHandler:
         """Find the handler of a method; it is wrapped at the method's first call."""
         path = handler_call_details.method
         if path not in self._handlers:
             handler = await continuation(handler_call_details)
             if handler is None:  # there is no such method
-                return cast("Handler", handler)
+                return cast("RpcMethodHandler", handler)
             self._handlers[path] = self._wrap(path, handler)
         return self._handlers[path]
 
-    def _wrap(self, path: str, handler: Handler) -> Handler:
+    def _wrap(self, path: str, handler: RpcMethodHandler) -> RpcMethodHandler:
         parse = cast("Callable[[bytes], Message]", handler.request_deserializer)
-        is_endless = handler.response_streaming and path.removeprefix("/").startswith(FREE)
+        is_endless = handler.response_streaming and path.removeprefix("/").startswith(EXEMPT_PREFIXES)
         method = Method(path.removeprefix("/"), parse, handler.request_streaming, is_endless)
-        behaviour = cast("Behaviour", handler.unary_unary or handler.unary_stream or handler.stream_stream)
+        call = cast("Handler", handler.unary_unary or handler.unary_stream or handler.stream_stream)
         for intercept in reversed(self._endless if is_endless else self._interceptors):
-            behaviour = intercept(method, behaviour)
+            call = intercept(method, call)
         if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(behaviour, None, _wire)
-        return grpc.stream_unary_rpc_method_handler(behaviour, None, _wire)
+            return grpc.stream_stream_rpc_method_handler(call, None, _serialise)
+        return grpc.stream_unary_rpc_method_handler(call, None, _serialise)
 
 
-def _wire(answer: Message | bytes) -> bytes:
-    return answer if isinstance(answer, bytes) else answer.SerializeToString()
+def _serialise(response: Message | bytes) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
 
 
-def outcome(context: Context, error: BaseException | None) -> str:
+def status_name(context: Context, error: BaseException | None) -> str:
     """Name of the status that a call ended with, as seen from outside of the interceptor of errors."""
     code = cast("grpc.StatusCode | None", context.code())  # None until something else than OK is set
     if code is not None:

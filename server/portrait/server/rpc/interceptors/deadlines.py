@@ -3,10 +3,10 @@
 import asyncio
 
 from portrait.server.errors import DeadlineExceeded
-from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method, set_deadline
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response, set_deadline
 
 
-def deadlines(default: float, maximum: float) -> Interceptor:
+def enforce_deadline(default: float, maximum: float) -> Interceptor:
     """Hold every call to its deadline.
 
     Args:
@@ -14,8 +14,8 @@ def deadlines(default: float, maximum: float) -> Interceptor:
         maximum: seconds for a call that brings a later one.
     """
 
-    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
-        async def behaviour(request: bytes, context: Context) -> Answer:
+    def intercept(method: Method, proceed: Handler) -> Handler:
+        async def behaviour(request: bytes, context: Context) -> Response:
             remaining = context.time_remaining()
             seconds = min(default if remaining is None else remaining, maximum)
             if seconds <= 0:

@@ -4,22 +4,22 @@ import asyncio
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
-from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
 
 _LAST_WORD_SECONDS = 0.25
 """What a stream gets to say a last word, as health does, and to end by itself."""
 _RETRY_SECONDS = 1.0
 
 
-def ending(draining: asyncio.Event) -> Interceptor:
+def end_on_drain(draining: asyncio.Event) -> Interceptor:
     """End a stream once the server drains, whether its caller reads, writes and closes it or not.
 
     Args:
         draining: set when that is so.
     """
 
-    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
-        async def behaviour(request: object, context: Context) -> Answer:
+    def intercept(method: Method, proceed: Handler) -> Handler:
+        async def behaviour(request: object, context: Context) -> Response:
             answering = asyncio.ensure_future(proceed(request, context))
             drained = asyncio.ensure_future(draining.wait())
             try:

@@ -9,18 +9,18 @@ import structlog
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import PortraitError, Unavailable
-from portrait.server.rpc.context import Answer, Behaviour, Context, Method
-from portrait.server.rpc.contract.statuses import DETAILS_KEY, Status, internal, is_expected, status_of
+from portrait.server.rpc.context import Context, Handler, Method, Response
+from portrait.server.rpc.contract.statuses import DETAILS_KEY, Status, internal_status, is_expected, status_from_error
 
 _RETRY_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
 
-def errors(method: Method, proceed: Behaviour) -> Behaviour:
+def map_errors(method: Method, proceed: Handler) -> Handler:
     """Answer an expected error with its status and details, any other with INTERNAL and the request's id."""
 
-    async def behaviour(request: bytes, context: Context) -> Answer:
+    async def behaviour(request: bytes, context: Context) -> Response:
         try:
             return await proceed(request, context)
         except grpc.aio.AbortError:
@@ -30,15 +30,15 @@ def errors(method: Method, proceed: Behaviour) -> Behaviour:
             if task is None or task.cancelling():
                 raise  # the caller is gone, or the server ends
             # A part that this call waited for was cancelled, not the call: a caller without deadline would hang.
-            status = status_of(
+            status = status_from_error(
                 Unavailable("the work was cancelled", _RETRY_SECONDS, ErrorReason.WORK_CANCELLED), _request_id()
             )
         except Exception as error:
             if isinstance(error, PortraitError) and is_expected(error):
-                status = status_of(error, _request_id())
+                status = status_from_error(error, _request_id())
             else:
                 _log_fault(method, error)
-                status = internal(_request_id())
+                status = internal_status(_request_id())
         return await abort(context, status)
 
     return behaviour
@@ -71,4 +71,4 @@ def _pushback(context: Context, status: Status) -> list[tuple[str, str]]:
 def _log_fault(method: Method, error: Exception) -> None:
     """Log where the fault is, but not the exception's text: it may quote what a shopper typed."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    _log.error("fault", method=method.name, exception=type(error).__qualname__, frames=frames)
+    _log.error("internal_error", method=method.name, exception=type(error).__qualname__, frames=frames)

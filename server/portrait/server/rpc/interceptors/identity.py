@@ -15,7 +15,7 @@ _PORT = re.compile(r":\d+$")
 _SUBJECTS = ("x509_subject", "x509_common_name")
 
 
-def identity(context: Context) -> tuple[Priority, str]:
+def read_identity(context: Context) -> tuple[Priority, str]:
     """Priority of a call, and name of who makes it.
 
     Raises:
@@ -40,7 +40,7 @@ def identity(context: Context) -> tuple[Priority, str]:
     return priority, _certified(context) or (f"name {caller}" if caller else _peer(context))
 
 
-def origin(context: Context) -> str:
+def verified_caller(context: Context) -> str:
     """Name of who makes a call, as far as it can't be made up: of its certificate, else of its address."""
     return _certified(context) or _peer(context)
 

@@ -3,17 +3,17 @@
 import time
 
 from portrait.server.metrics.collectors import Metrics
-from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
-from portrait.server.rpc.interceptors.chain import outcome
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
+from portrait.server.rpc.interceptors.chain import status_name
 
 
-def measuring(metrics: Metrics) -> Interceptor:
+def record_metrics(metrics: Metrics) -> Interceptor:
     """Count calls by method and status, and their seconds by method."""
 
-    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
-        seconds = metrics.rpc_seconds.labels(method.name)
+    def intercept(method: Method, proceed: Handler) -> Handler:
+        seconds = metrics.rpc_duration_seconds.labels(method.name)
 
-        async def behaviour(request: bytes, context: Context) -> Answer:
+        async def behaviour(request: bytes, context: Context) -> Response:
             started = time.perf_counter()
             error: BaseException | None = None
             try:
@@ -24,7 +24,7 @@ def measuring(metrics: Metrics) -> Interceptor:
             finally:
                 if not method.is_endless:  # it may have been open for days
                     seconds.observe(time.perf_counter() - started)
-                metrics.rpcs.labels(method.name, outcome(context, error)).inc()
+                metrics.rpcs.labels(method.name, status_name(context, error)).inc()
 
         return behaviour
 

@@ -9,10 +9,10 @@ import grpc
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Overloaded
 from portrait.server.metrics.collectors import Metrics
-from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
-from portrait.server.rpc.contract.statuses import Status, status_of
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
+from portrait.server.rpc.contract.statuses import Status, status_from_error
 from portrait.server.rpc.interceptors.errors import abort
-from portrait.server.rpc.interceptors.identity import origin
+from portrait.server.rpc.interceptors.identity import verified_caller
 
 _MAX_WAITING_CALLS = 1_000
 """Room beyond what admission lets in: calls whose message has not come, or that are just being refused."""
@@ -24,14 +24,14 @@ _CALLER_SHARE = 0.5
 _RETRY_SECONDS = 1.0
 
 
-class Excess(StrEnum):
+class Rejection(StrEnum):
     """Why there is no room for a call."""
 
     LIMIT = "limit"
     CALLER = "caller"
 
 
-class Room:
+class OpenCallLimit:
     """Counts the calls that are open.
 
     Args:
@@ -44,20 +44,20 @@ class Room:
         self.tells_callers_apart = caller_limit < limit
         self._open: Counter[str] = Counter()
         self._total = 0
-        self.refused: Counter[Excess] = Counter()
+        self.refused: Counter[Rejection] = Counter()
 
     @property
     def open(self) -> int:
         """Calls that are open."""
         return self._total
 
-    def enter(self, caller: str) -> Excess | None:
+    def enter(self, caller: str) -> Rejection | None:
         """Count a call as open, unless there is no room for it; then the reason is returned."""
         excess = None
         if self._total >= self._limit:
-            excess = Excess.LIMIT
+            excess = Rejection.LIMIT
         elif self._open[caller] >= self._caller_limit:
-            excess = Excess.CALLER
+            excess = Rejection.CALLER
         if excess is None:
             self._total += 1
             self._open[caller] += 1
@@ -73,7 +73,7 @@ class Room:
             del self._open[caller]  # or every caller that ever came would be kept
 
 
-class Rooms:
+class OpenCallLimits:
     """The rooms of all methods.
 
     Args:
@@ -83,12 +83,12 @@ class Rooms:
     def __init__(self, max_admitted: int) -> None:
         calls = max_admitted + _MAX_WAITING_CALLS
         self._by_group = {
-            "calls": Room(calls, calls),  # admission shares between callers
-            "health": Room(_MAX_HEALTH_CALLS, int(_CALLER_SHARE * _MAX_HEALTH_CALLS)),
-            "endless": Room(_MAX_ENDLESS_CALLS, int(_CALLER_SHARE * _MAX_ENDLESS_CALLS)),
+            "calls": OpenCallLimit(calls, calls),  # admission shares between callers
+            "health": OpenCallLimit(_MAX_HEALTH_CALLS, int(_CALLER_SHARE * _MAX_HEALTH_CALLS)),
+            "endless": OpenCallLimit(_MAX_ENDLESS_CALLS, int(_CALLER_SHARE * _MAX_ENDLESS_CALLS)),
         }
 
-    def room_of(self, method: Method) -> Room:
+    def limit_for(self, method: Method) -> OpenCallLimit:
         """Find the room of a method."""
         if method.is_endless:
             return self._by_group["endless"]
@@ -106,7 +106,7 @@ class Rooms:
         }
 
 
-def open_calls(rooms: Rooms, metrics: Metrics) -> Interceptor:
+def limit_open_calls(rooms: OpenCallLimits, metrics: Metrics) -> Interceptor:
     """Refuse a call for which there is no room. Stands outermost, and counts what it refuses.
 
     gRPC's own limit refuses without a trace, and knows one number for all methods.
@@ -116,13 +116,13 @@ def open_calls(rooms: Rooms, metrics: Metrics) -> Interceptor:
         metrics: where refused calls are counted.
     """
 
-    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
-        room = rooms.room_of(method)
+    def intercept(method: Method, proceed: Handler) -> Handler:
+        room = rooms.limit_for(method)
         refused = metrics.rpcs.labels(method.name, grpc.StatusCode.RESOURCE_EXHAUSTED.name)
 
-        async def behaviour(request: object, context: Context) -> Answer:
+        async def behaviour(request: object, context: Context) -> Response:
             caller = (
-                origin(context) if room.tells_callers_apart else ""
+                verified_caller(context) if room.tells_callers_apart else ""
             )  # to find it out costs as much as all else here
             excess = room.enter(caller)
             if excess is not None:
@@ -139,9 +139,9 @@ def open_calls(rooms: Rooms, metrics: Metrics) -> Interceptor:
 
 
 @lru_cache
-def _status(excess: Excess) -> Status:
+def _status(excess: Rejection) -> Status:
     message, reason = {
-        Excess.LIMIT: ("as many such calls are open as there is room for", ErrorReason.GATEWAY_FULL),
-        Excess.CALLER: ("this caller has as many such calls open as one may have", ErrorReason.CALLER_OVER_SHARE),
+        Rejection.LIMIT: ("as many such calls are open as there is room for", ErrorReason.GATEWAY_FULL),
+        Rejection.CALLER: ("this caller has as many such calls open as one may have", ErrorReason.CALLER_OVER_SHARE),
     }[excess]
-    return status_of(Overloaded(message, _RETRY_SECONDS, reason), None)
+    return status_from_error(Overloaded(message, _RETRY_SECONDS, reason), None)

@@ -5,17 +5,17 @@ import secrets
 
 import structlog
 
-from portrait.server.rpc.context import Answer, Behaviour, Context, Method
+from portrait.server.rpc.context import Context, Handler, Method, Response
 
 HEADER = "x-request-id"
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
-def request_ids(method: Method, proceed: Behaviour) -> Behaviour:
+def assign_request_id(method: Method, proceed: Handler) -> Handler:
     """Take the id from the metadata `x-request-id`, and send it back in the trailing metadata."""
 
-    async def behaviour(request: bytes, context: Context) -> Answer:
+    async def behaviour(request: bytes, context: Context) -> Response:
         request_id = _sent(context) or secrets.token_hex(16)
         context.set_trailing_metadata(((HEADER, request_id),))
         # Nothing to unbind: grpc.aio runs each call in a task, whose context ends with it.

@@ -9,21 +9,21 @@ from typing import Any
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from portrait.server.response_cache import Answers
-from portrait.server.rpc.context import Answer, Behaviour, Context, Interceptor, Method
+from portrait.server.response_cache import ResponseCache
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
 from portrait.server.storage.store import Store
 
-ANSWERED_AGAIN = {
+CACHEABLE_METHODS = {
     "portrait.v1.ProfileService/GetProfile",
     "portrait.v1.RecommendationService/Recommend",
     "portrait.v1.RecommendationService/Rank",
 }
 """Methods that change nothing, and whose requests have `shopper` and `as_of`."""
-_LONGEST_REQUEST = 1 << 16
+_MAX_REQUEST_BYTES = 1 << 16
 """A longer request is rarely sent again, and costs much to read before it is admitted, in bytes."""
 
 
-def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Hashable]) -> Interceptor:
+def cache_responses(given: ResponseCache, seconds: float, store: Store, state: Callable[[], Hashable]) -> Interceptor:
     """Keep answers and give them again. Stands outside of `admission`: what costs nothing is never refused.
 
     A degraded answer is not kept.
@@ -36,12 +36,12 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
         state: of releases and catalogues; another one after every change.
     """
 
-    def intercept(method: Method, proceed: Behaviour) -> Behaviour:
-        if method.name not in ANSWERED_AGAIN:
+    def intercept(method: Method, proceed: Handler) -> Handler:
+        if method.name not in CACHEABLE_METHODS:
             return proceed
 
-        async def behaviour(request: bytes, context: Context) -> Answer:
-            if len(request) > _LONGEST_REQUEST:
+        async def behaviour(request: bytes, context: Context) -> Response:
+            if len(request) > _MAX_REQUEST_BYTES:
                 return await proceed(request, context)
             try:
                 message = method.parse(request)
@@ -52,7 +52,7 @@ def answers(given: Answers, seconds: float, store: Store, state: Callable[[], Ha
             made_from = (state(), *map(store.version, _named(message)))
             known = given.get(key, made_from, now)
             if known is not None:
-                structlog.contextvars.bind_contextvars(again=True)
+                structlog.contextvars.bind_contextvars(cache_hit=True)
                 return known
             answer = await proceed(request, context)
             if answer is None or isinstance(answer, bytes) or _is_degraded(answer):

@@ -18,7 +18,7 @@ from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, InvalidRequest, NotFound, Violation
 from portrait.server.profiles.value import Segment, Tier
-from portrait.server.rpc.services.messages import datetime_of
+from portrait.server.rpc.services.messages import datetime_from_message
 from portrait.v1 import audience_service_pb2, customer_value_pb2
 
 _TIERS = {getattr(customer_value_pb2, f"VALUE_TIER_{tier.name}"): tier for tier in Tier}
@@ -80,7 +80,9 @@ def _broken(messages: Sequence[audience_service_pb2.Criterion], path: str) -> It
             yield Violation(f"{at}.interest", "sent neither categories nor labels; one of either is required")
         if trait.HasField("max_probability") and trait.max_probability < trait.min_probability:
             yield Violation(f"{at}.trait.max_probability", "sent less than `min_probability`")
-        if activity.HasField("before") and datetime_of(activity.before) <= datetime_of(activity.since):
+        if activity.HasField("before") and datetime_from_message(activity.before) <= datetime_from_message(
+            activity.since
+        ):
             yield Violation(f"{at}.activity.before", "sent no later moment than `since`")
 
 
@@ -120,8 +122,8 @@ def _value(message: audience_service_pb2.CustomerValueCriterion) -> ValueCriteri
 
 def _activity(message: audience_service_pb2.ActivityCriterion) -> ActivityCriterion:
     return ActivityCriterion(
-        since=datetime_of(message.since) if message.HasField("since") else None,
-        before=datetime_of(message.before) if message.HasField("before") else None,
+        since=datetime_from_message(message.since) if message.HasField("since") else None,
+        before=datetime_from_message(message.before) if message.HasField("before") else None,
     )
 
 

@@ -7,7 +7,7 @@ from portrait.server.admission.request_units import shopper_key
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.rpc.contract.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
-from portrait.server.rpc.services.messages import entry_error
+from portrait.server.rpc.services.messages import error_to_message
 from portrait.v1.profile_service_pb2 import BatchGetProfilesResult
 from portrait.v1.shopper_pb2 import ShopperRef
 
@@ -15,7 +15,7 @@ _LONG_EVENTS = 1_000
 """Histories of more are held one at a time."""
 
 _TOO_MANY_EVENTS = BatchGetProfilesResult(
-    error=entry_error(
+    error=error_to_message(
         FailedPrecondition(
             f"the histories up to it hold more than {MAX_BATCH_EVENTS} events; ask in another call",
             ErrorReason.BATCH_TOO_LARGE,
@@ -23,7 +23,7 @@ _TOO_MANY_EVENTS = BatchGetProfilesResult(
     )
 )
 _TOO_LONG = BatchGetProfilesResult(
-    error=entry_error(
+    error=error_to_message(
         FailedPrecondition(
             f"the answer has no room beyond {MAX_BATCH_BYTES} bytes; ask in another call", ErrorReason.BATCH_TOO_LARGE
         )
@@ -32,7 +32,7 @@ _TOO_LONG = BatchGetProfilesResult(
 
 
 @dataclass(slots=True)
-class Entry:
+class BatchEntry:
     """A shopper, and where the request names them."""
 
     shopper: ShopperRef
@@ -47,7 +47,7 @@ class Entry:
         return f"shoppers[{self.places[0]}]"
 
 
-class Batch:
+class ProfileBatch:
     """The shoppers of a request, each once, and their results.
 
     Args:
@@ -56,9 +56,9 @@ class Batch:
 
     def __init__(self, shoppers: Sequence[ShopperRef]) -> None:
         self._count, self._bytes = len(shoppers), 0
-        distinct: dict[bytes, Entry] = {}
+        distinct: dict[bytes, BatchEntry] = {}
         for place, shopper in enumerate(shoppers):
-            distinct.setdefault(shopper_key(shopper), Entry(shopper)).places.append(place)
+            distinct.setdefault(shopper_key(shopper), BatchEntry(shopper)).places.append(place)
         self.entries = list(distinct.values())
 
     def limit_events(self, stored: Sequence[int]) -> None:
@@ -71,19 +71,19 @@ class Batch:
         for entry, recorded in zip(self.entries, stored, strict=True):
             entry.events = recorded or len(entry.shopper.history.events)
             if total + entry.events > MAX_BATCH_EVENTS:
-                self.keep(entry, _TOO_MANY_EVENTS)
+                self.set_result(entry, _TOO_MANY_EVENTS)
             else:
                 total += entry.events
 
     @property
-    def pending(self) -> tuple[list[Entry], list[Entry]]:
+    def pending(self) -> tuple[list[BatchEntry], list[BatchEntry]]:
         """Entries without a result: those of short histories, and those of long ones."""
         left = [entry for entry in self.entries if entry.result is None]
         return [each for each in left if each.events <= _LONG_EVENTS], [
             each for each in left if each.events > _LONG_EVENTS
         ]
 
-    def keep(self, entry: Entry, result: BatchGetProfilesResult) -> None:
+    def set_result(self, entry: BatchEntry, result: BatchGetProfilesResult) -> None:
         """Keep the result of an entry, as far as the answer has room for it wherever the request names the shopper."""
         size = result.ByteSize() * len(entry.places)
         if self._bytes + size > MAX_BATCH_BYTES:

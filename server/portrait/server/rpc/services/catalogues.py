@@ -8,8 +8,13 @@ from portrait.features.events import Item
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.item_changes import ItemChanges
 from portrait.server.rpc.context import Context, current_deadline
-from portrait.server.rpc.contract.validation import violations
-from portrait.server.rpc.services.messages import catalogue_name, entry_violations, item_message, item_of
+from portrait.server.rpc.contract.validation import find_violations
+from portrait.server.rpc.services.messages import (
+    catalogue_name,
+    item_from_message,
+    item_to_message,
+    violations_to_message,
+)
 from portrait.server.storage.store import Store
 from portrait.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
 
@@ -39,11 +44,11 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
         for place, sent in enumerate(request.items):
             if place % _TOGETHER == 0:
                 await asyncio.sleep(0)  # others have their turn
-            if broken := list(violations(sent, f"items[{place}]", "UpsertItemsRequest.items")):
-                error = entry_violations(broken)
+            if broken := list(find_violations(sent, f"items[{place}]", "UpsertItemsRequest.items")):
+                error = violations_to_message(broken)
                 errors.append(catalogue_service_pb2.UpsertItemsError(index=place, error=error))
             else:
-                items.append(item_of(sent, catalogue))
+                items.append(item_from_message(sent, catalogue))
         if items:
             await self._changes.upsert(catalogue, items, deadline=current_deadline())
         structlog.contextvars.bind_contextvars(stored=len(items), rejected=len(errors))
@@ -63,4 +68,4 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
     ) -> catalogue_service_pb2.GetItemResponse:
         """Show one item."""
         item = self._registry.routes.serving.get_item(catalogue_name(request.catalogue), request.item_id)
-        return catalogue_service_pb2.GetItemResponse(item=item_message(item))
+        return catalogue_service_pb2.GetItemResponse(item=item_to_message(item))

@@ -10,7 +10,7 @@ from portrait.server.demographics import Demographics, age_band
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.rpc.context import Context
-from portrait.server.rpc.services.messages import datetime_of
+from portrait.server.rpc.services.messages import datetime_from_message
 from portrait.server.rpc.services.profile_messages import demographics_message
 from portrait.server.storage.store import Store
 from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
@@ -98,7 +98,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
 
 
 def _consent_of(message: consent_service_pb2.Consent, now: datetime) -> Consent:
-    time = datetime_of(message.time) if message.HasField("time") else now
+    time = datetime_from_message(message.time) if message.HasField("time") else now
     granted = message.decision == consent_service_pb2.CONSENT_DECISION_GRANTED
     return Consent(_NUMBERED[message.purpose], granted, time, now, message.notice, message.source)
 

@@ -8,8 +8,8 @@ import structlog
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import AlreadyExists, FailedPrecondition
 from portrait.server.rpc.context import Context
-from portrait.server.rpc.contract.validation import violations
-from portrait.server.rpc.services.messages import entry_error, entry_violations, event_of
+from portrait.server.rpc.contract.validation import find_violations
+from portrait.server.rpc.services.messages import error_to_message, event_from_message, violations_to_message
 from portrait.server.storage.store import Recorded, RecordedEvent, Store
 from portrait.v1 import event_service_pb2, event_service_pb2_grpc
 from portrait.v1.event_service_pb2 import (
@@ -25,7 +25,7 @@ _STATUSES = {
     Recorded.CONFLICT: RECORD_STATUS_REJECTED,
     Recorded.FORGOTTEN: RECORD_STATUS_REJECTED,
 }
-_FORGOTTEN = entry_error(
+_FORGOTTEN = error_to_message(
     FailedPrecondition("the shopper was forgotten after this event", ErrorReason.SHOPPER_FORGOTTEN)
 )
 _TOGETHER = 50
@@ -52,11 +52,11 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         for place, sent in enumerate(request.events):
             if place and place % _TOGETHER == 0:
                 await asyncio.sleep(0)  # others have their turn
-            if broken := list(violations(sent, f"events[{place}]")):
+            if broken := list(find_violations(sent, f"events[{place}]")):
                 results[place].status = RECORD_STATUS_REJECTED
-                results[place].error.CopyFrom(entry_violations(broken))
+                results[place].error.CopyFrom(violations_to_message(broken))
             else:
-                valid[place] = RecordedEvent(sent.shopper_id, event_of(sent.event, sent.event.event_id))
+                valid[place] = RecordedEvent(sent.shopper_id, event_from_message(sent.event, sent.event.event_id))
         stored = await self._store.record(list(valid.values())) if valid else []
         for place, became in zip(valid, stored, strict=True):
             results[place].status = _STATUSES[became]
@@ -64,7 +64,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
                 results[place].error.CopyFrom(_FORGOTTEN)
             elif became is Recorded.CONFLICT:
                 conflict = AlreadyExists(f"events[{place}].event.event_id", _CONFLICT, ErrorReason.EVENT_ID_TAKEN)
-                results[place].error.CopyFrom(entry_error(conflict))
+                results[place].error.CopyFrom(error_to_message(conflict))
         counts = Counter(result.status for result in results)
         response = event_service_pb2.RecordEventsResponse(
             results=results,

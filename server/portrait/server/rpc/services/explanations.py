@@ -21,8 +21,13 @@ from portrait.server.explanation.counterfactuals import (
 from portrait.server.recommendation.ranking import RankRequest
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
-from portrait.server.rpc.services.messages import catalogue_name, ranked_message, requested_moment, type_message
-from portrait.server.rpc.services.shoppers import charge_history, charge_searches, history_of, require_history
+from portrait.server.rpc.services.messages import (
+    catalogue_name,
+    event_type_to_message,
+    ranked_item_to_message,
+    requested_as_of,
+)
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, load_history, require_history
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -45,11 +50,11 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         self, request: explanation_service_pb2.ExplainRecommendationRequest, context: Context
     ) -> explanation_service_pb2.ExplainRecommendationResponse:
         """Why an item has its score."""
-        history = await history_of(
+        history = await load_history(
             self._store,
             self._permissions,
             request.shopper,
-            requested_moment(request),
+            requested_as_of(request),
             # Of the latest, as many as models remember are left when some are left out.
             MAX_REMEMBERED_EVENTS + MAX_ENCODED_EVENTS,
         )
@@ -66,7 +71,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainRecommendationResponse(
-            ranked_item=ranked_message(explained.ranked),
+            ranked_item=ranked_item_to_message(explained.ranked),
             events=_event_effects(explained.events),
             items=_item_effects(explained.items),
             words=[explanation_service_pb2.WordEffect(word=each.word, effect=each.effect) for each in explained.words],
@@ -78,7 +83,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         self, request: explanation_service_pb2.ExplainProfileRequest, context: Context
     ) -> explanation_service_pb2.ExplainProfileResponse:
         """What a profile rests on."""
-        as_of = requested_moment(request)
+        as_of = requested_as_of(request)
         await charge_history(self._store, request.shopper, as_of)
         history = await require_history(self._store, self._permissions, request.shopper, as_of)
         with self._registry.routes as routes:
@@ -112,7 +117,7 @@ def _event_effects(effects: Iterable[EventEffect]) -> list[explanation_service_p
         explanation_service_pb2.EventEffect(
             event_id=each.event.event_id,
             effect=each.effect,
-            type=type_message(each.event.type),
+            type=event_type_to_message(each.event.type),
             time=each.event.time,
             subject=each.about,
         )

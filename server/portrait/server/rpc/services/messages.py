@@ -16,7 +16,7 @@ from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import FEW_ITEMS
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
 from portrait.server.recommendation.ranking import RankedItem
-from portrait.server.rpc.contract.statuses import code_of, field_of, message_of
+from portrait.server.rpc.contract.statuses import code_from_error, field_from_error, message_from_error
 from portrait.server.runtime.cooperation import run_in_steps
 from portrait.v1 import entry_error_pb2, event_pb2, item_pb2, profile_pb2
 
@@ -41,17 +41,17 @@ def catalogue_name(sent: str) -> str:
     return sent or DEFAULT_CATALOGUE
 
 
-def datetime_of(time: Timestamp) -> datetime:
+def datetime_from_message(time: Timestamp) -> datetime:
     """A time, UTC, to the microsecond. What `ToDatetime` does, in a third of its time."""
     return _EPOCH + timedelta(0, time.seconds, time.nanos // 1_000)
 
 
-def requested_moment(request: Any) -> datetime | None:
+def requested_as_of(request: Any) -> datetime | None:
     """The field `as_of` of a request; None if it is not set, which means now."""
-    return datetime_of(request.as_of) if request.HasField("as_of") else None
+    return datetime_from_message(request.as_of) if request.HasField("as_of") else None
 
 
-def event_of(message: event_pb2.Event, event_id: str) -> Event:
+def event_from_message(message: event_pb2.Event, event_id: str) -> Event:
     """An event.
 
     Args:
@@ -62,7 +62,7 @@ def event_of(message: event_pb2.Event, event_id: str) -> Event:
     return Event(  # by position: names take twice as long, and a history has thousands of events
         event_id,
         _EVENT_TYPES[message.type],
-        datetime_of(message.time) if has("time") else None,
+        datetime_from_message(message.time) if has("time") else None,
         message.item_id or None,
         catalogue_name(message.catalogue),
         message.query or None,
@@ -74,12 +74,12 @@ def event_of(message: event_pb2.Event, event_id: str) -> Event:
     )
 
 
-def type_message(kind: EventType) -> event_pb2.EventType:
+def event_type_to_message(kind: EventType) -> event_pb2.EventType:
     """What was done, as answers carry it."""
     return _TYPE_MESSAGES[kind]
 
 
-def item_of(message: item_pb2.Item, catalogue: str) -> Item:
+def item_from_message(message: item_pb2.Item, catalogue: str) -> Item:
     """An item of a catalogue."""
     return Item(
         item_id=message.item_id,
@@ -92,7 +92,7 @@ def item_of(message: item_pb2.Item, catalogue: str) -> Item:
     )
 
 
-def item_message(item: Item) -> item_pb2.Item:
+def item_to_message(item: Item) -> item_pb2.Item:
     """An item, as answers carry it."""
     return item_pb2.Item(
         item_id=item.item_id,
@@ -104,7 +104,7 @@ def item_message(item: Item) -> item_pb2.Item:
     )
 
 
-def filter_of(message: item_pb2.ItemFilter) -> Filter:
+def filter_from_message(message: item_pb2.ItemFilter) -> Filter:
     """Conditions that a recommended item must meet."""
     return Filter(
         categories=[tuple(category.names) for category in message.categories],
@@ -115,20 +115,20 @@ def filter_of(message: item_pb2.ItemFilter) -> Filter:
     )
 
 
-async def items_of(messages: Sequence[item_pb2.Item], catalogue: str) -> list[Item]:
+async def items_from_messages(messages: Sequence[item_pb2.Item], catalogue: str) -> list[Item]:
     """Items of a catalogue; many are read in a thread."""
-    return await _translate_all(lambda message: item_of(message, catalogue), messages)
+    return await _translate_all(lambda message: item_from_message(message, catalogue), messages)
 
 
-async def ranked_messages(items: Sequence[RankedItem]) -> list[item_pb2.RankedItem]:
+async def ranked_items_to_messages(items: Sequence[RankedItem]) -> list[item_pb2.RankedItem]:
     """Ranked items, in their order; many are written in a thread."""
-    return await _translate_all(ranked_message, items)
+    return await _translate_all(ranked_item_to_message, items)
 
 
-def ranked_message(ranked: RankedItem) -> item_pb2.RankedItem:
+def ranked_item_to_message(ranked: RankedItem) -> item_pb2.RankedItem:
     """A ranked item, as answers carry it; a price of 0 is none."""
     return item_pb2.RankedItem(
-        item=item_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
+        item=item_to_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
         score=ranked.score,
         click_probability=ranked.click_probability,
         purchase_probability=ranked.purchase_probability,
@@ -146,7 +146,7 @@ async def _translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> l
     return run_to_completion(work()) if len(entries) <= FEW_ITEMS else await run_in_steps(work())
 
 
-def vector_message(vector: NDArray[np.float32]) -> profile_pb2.Vector:
+def vector_to_message(vector: NDArray[np.float32]) -> profile_pb2.Vector:
     """A vector."""
     return profile_pb2.Vector.FromString(pack_floats(vector))
 
@@ -159,13 +159,16 @@ def pack_floats(numbers: NDArray[np.float32]) -> bytes:
     return BytesValue(value=numbers.astype("<f4", copy=False).tobytes()).SerializeToString()
 
 
-def entry_error(error: PortraitError) -> entry_error_pb2.EntryError:
+def error_to_message(error: PortraitError) -> entry_error_pb2.EntryError:
     """Why one entry of a batch was not served; the error is an expected one."""
     return entry_error_pb2.EntryError(
-        code=code_of(error), field=field_of(error), message=message_of(error), reason=error.reason
+        code=code_from_error(error),
+        field=field_from_error(error),
+        message=message_from_error(error),
+        reason=error.reason,
     )
 
 
-def entry_violations(violations: list[Violation]) -> entry_error_pb2.EntryError:
+def violations_to_message(violations: list[Violation]) -> entry_error_pb2.EntryError:
     """Why one entry of a batch breaks the contract."""
-    return entry_error(InvalidRequest(violations))
+    return error_to_message(InvalidRequest(violations))

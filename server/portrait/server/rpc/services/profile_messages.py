@@ -22,7 +22,7 @@ from portrait.server.profiles.rhythm import Rhythm
 from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
 from portrait.server.profiles.value import Segment, Tier, Value
 from portrait.server.release.traits import TraitValue
-from portrait.server.rpc.services.messages import vector_message
+from portrait.server.rpc.services.messages import vector_to_message
 from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait_pb2
 
 _ALWAYS = frozenset({"degraded", "absent"})
@@ -54,7 +54,7 @@ def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -
         "absent": [_absent(name, absence) for name, absence in profile.absent.items()],
     }
     if profile.embedding is not None:
-        plain["embedding"] = vector_message(profile.embedding)
+        plain["embedding"] = vector_to_message(profile.embedding)
     message = profile_pb2.Profile(**{name: value for name, value in plain.items() if name in fields or name in _ALWAYS})
     for name in fields & _PARTS.keys():
         part, read = getattr(profile, name), _PARTS[name]

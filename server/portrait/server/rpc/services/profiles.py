@@ -20,9 +20,9 @@ from portrait.server.profiles.profile import NOT_SHOWN, withheld
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.contract.statuses import is_expected
-from portrait.server.rpc.contract.validation import check
-from portrait.server.rpc.services.batches import Batch, Entry
-from portrait.server.rpc.services.messages import entry_error, requested_moment
+from portrait.server.rpc.contract.validation import validate
+from portrait.server.rpc.services.batches import BatchEntry, ProfileBatch
+from portrait.server.rpc.services.messages import error_to_message, requested_as_of
 from portrait.server.rpc.services.profile_messages import profile_fields, profile_message
 from portrait.server.rpc.services.shoppers import charge_history, charge_searches, count_stored_events, require_history
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
@@ -51,7 +51,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         self, request: profile_service_pb2.GetProfileRequest, context: Context
     ) -> profile_service_pb2.GetProfileResponse:
         """Serve one profile."""
-        as_of = requested_moment(request)
+        as_of = requested_as_of(request)
         await charge_history(self._store, request.shopper, as_of)
         labels = LabelQuestions(request.labels, await self._examples(request, as_of))
         with self._registry.routes as routes:
@@ -66,8 +66,8 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         self, request: profile_service_pb2.BatchGetProfilesRequest, context: Context
     ) -> profile_service_pb2.BatchGetProfilesResponse:
         """Serve many profiles at one time; each is served or fails by itself."""
-        as_of = requested_moment(request)
-        batch = Batch(request.shoppers)
+        as_of = requested_as_of(request)
+        batch = ProfileBatch(request.shoppers)
         stored = await count_stored_events(self._store, [entry.shopper for entry in batch.entries], as_of)
         batch.limit_events(stored)
         short, long = batch.pending
@@ -75,9 +75,9 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         await add_units(sum(history_units(each.events) for each in (*short, *long) if each.shopper.shopper_id))
         with self._registry.routes as routes:
 
-            async def answer(entry: Entry) -> None:
+            async def answer(entry: BatchEntry) -> None:
                 engine, paths = routes.of(entry.shopper.shopper_id), request.fields.paths
-                batch.keep(entry, await self._result(engine, entry, as_of, paths, request.allow_degraded))
+                batch.set_result(entry, await self._result(engine, entry, as_of, paths, request.allow_degraded))
 
             await run_in_groups(answer, short, _TOGETHER)
             await run_in_groups(answer, long, 1)
@@ -85,10 +85,10 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         return profile_service_pb2.BatchGetProfilesResponse(results=batch.results())
 
     async def _result(
-        self, engine: Engine, entry: Entry, as_of: datetime | None, paths: Sequence[str], allow_degraded: bool
+        self, engine: Engine, entry: BatchEntry, as_of: datetime | None, paths: Sequence[str], allow_degraded: bool
     ) -> profile_service_pb2.BatchGetProfilesResult:
         try:
-            checking = check(entry.shopper, entry.path)
+            checking = validate(entry.shopper, entry.path)
             short = len(entry.shopper.history.events) <= SHORT_EVENTS
             if broken := run_to_completion(checking) if short else await run_in_steps(checking):
                 raise InvalidRequest(broken)
@@ -96,7 +96,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         except PortraitError as error:
             if not is_expected(error):
                 raise
-            return profile_service_pb2.BatchGetProfilesResult(error=entry_error(error))
+            return profile_service_pb2.BatchGetProfilesResult(error=error_to_message(error))
         return profile_service_pb2.BatchGetProfilesResult(profile=profile)
 
     async def _examples(

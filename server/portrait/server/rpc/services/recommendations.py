@@ -7,8 +7,14 @@ from portrait.server.consent.consents import Permissions
 from portrait.server.recommendation import ranking
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
-from portrait.server.rpc.services.messages import catalogue_name, filter_of, items_of, ranked_messages, requested_moment
-from portrait.server.rpc.services.shoppers import charge_history, charge_searches, history_of
+from portrait.server.rpc.services.messages import (
+    catalogue_name,
+    filter_from_message,
+    items_from_messages,
+    ranked_items_to_messages,
+    requested_as_of,
+)
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, load_history
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.server.storage.store import Store
 from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
@@ -35,11 +41,11 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     ) -> recommendation_service_pb2.RecommendResponse:
         """The best items of a catalogue."""
         with self._registry.routes as routes:
-            as_of = requested_moment(request)
+            as_of = requested_as_of(request)
             if request.exclude_seen:  # all events are read, not only those that models remember
                 await charge_history(self._store, request.shopper, as_of)
             limit = MAX_HISTORY_EVENTS if request.exclude_seen else MAX_REMEMBERED_EVENTS
-            history = await history_of(self._store, self._permissions, request.shopper, as_of, limit)
+            history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
             await charge_searches(history.events)
             ranked = await ranking.recommend(
                 routes.of(request.shopper.shopper_id),
@@ -49,7 +55,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     catalogue=catalogue_name(request.catalogue),
                     query=request.query,
                     k=request.k or DEFAULT_K,
-                    filter=filter_of(request.filter),
+                    filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     max_per_category=request.max_per_category,
                     allow_degraded=request.allow_degraded,
@@ -58,7 +64,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             )
         _count(ranked)
         return recommendation_service_pb2.RecommendResponse(
-            items=await ranked_messages(ranked.items),
+            items=await ranked_items_to_messages(ranked.items),
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,
@@ -69,8 +75,8 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     ) -> recommendation_service_pb2.RankResponse:
         """The caller's candidates in order."""
         with self._registry.routes as routes:
-            as_of = requested_moment(request)
-            history = await history_of(self._store, self._permissions, request.shopper, as_of, MAX_REMEMBERED_EVENTS)
+            as_of = requested_as_of(request)
+            history = await load_history(self._store, self._permissions, request.shopper, as_of, MAX_REMEMBERED_EVENTS)
             await charge_searches(history.events)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(
@@ -80,14 +86,16 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     as_of=history.as_of,
                     catalogue=catalogue,
                     query=request.query,
-                    candidates=await items_of([candidate.item for candidate in request.candidates], catalogue),
+                    candidates=await items_from_messages(
+                        [candidate.item for candidate in request.candidates], catalogue
+                    ),
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),
             )
         _count(ranked)
         return recommendation_service_pb2.RankResponse(
-            items=await ranked_messages(ranked.items),
+            items=await ranked_items_to_messages(ranked.items),
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,

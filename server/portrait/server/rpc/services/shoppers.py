@@ -13,14 +13,14 @@ from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.profiles.compute import SHORT_EVENTS
-from portrait.server.rpc.services.messages import event_of
+from portrait.server.rpc.services.messages import event_from_message
 from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS, History, read_history, visible_until
 from portrait.server.storage.store import Store
 from portrait.v1 import shopper_pb2
 
 
-async def history_of(
+async def load_history(
     store: Store,
     permissions: Permissions,
     shopper: shopper_pb2.ShopperRef,
@@ -84,7 +84,7 @@ async def require_history(
     path: str = "shopper",
     limit: int = MAX_HISTORY_EVENTS,
 ) -> History:
-    """The history that a request brings, or that of a shopper of whom something is recorded; see `history_of`.
+    """The history that a request brings, or that of a shopper of whom something is recorded; see `load_history`.
 
     Args:
         store: holds the histories of named shoppers.
@@ -98,7 +98,7 @@ async def require_history(
         NotFound: nothing is recorded of the named shopper.
         FailedPrecondition: the named shopper does not allow personalisation.
     """
-    history = await history_of(store, permissions, shopper, as_of, limit)
+    history = await load_history(store, permissions, shopper, as_of, limit)
     if not history.events and shopper.shopper_id:
         if Purpose.PERSONALISATION not in await permissions.of(shopper.shopper_id):
             raise FailedPrecondition(
@@ -120,7 +120,7 @@ def _inline_events(message: shopper_pb2.History, latest: datetime) -> Generator[
     for place, event in enumerate(message.events):
         if place % SHORT_EVENTS == 0:
             yield
-        sent.append(event_of(event, event.event_id or f"events[{place}]"))
+        sent.append(event_from_message(event, event.event_id or f"events[{place}]"))
     yield
     seen = [event for event in sent if event.time is None or event.time <= latest]
     timed = iter(sorted((event for event in seen if event.time), key=attrgetter("time")))

@@ -40,7 +40,7 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def detect(path: Path) -> str:
+def detect_source(path: Path) -> str:
     """Name of the source that a path belongs to.
 
     Raises:

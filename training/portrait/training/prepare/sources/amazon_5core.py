@@ -22,8 +22,8 @@ def recognises(path: Path) -> bool:
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
     # Ids hold no tabs, so that a line is one value.
-    tables.read_headless(connection, path / _SEQUENCES, "sequences", ("line",), delimiter="\t")
-    schema.view(
+    tables.read_headerless_table(connection, path / _SEQUENCES, "sequences", ("line",), delimiter="\t")
+    schema.create_view(
         connection,
         "raw_events",
         """(
@@ -40,7 +40,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             "item_id": "item_id",
         },
     )
-    titles = tables.read(connection, path / _TITLES, "titles")
+    titles = tables.read_table(connection, path / _TITLES, "titles")
     titles.require("asin", "title")
-    schema.view(connection, "raw_items", "titles", {"row": "row", "item_id": "asin", "title": "title"})
-    schema.no_rows(connection, "raw_shoppers")
+    schema.create_view(connection, "raw_items", "titles", {"row": "row", "item_id": "asin", "title": "title"})
+    schema.create_empty_view(connection, "raw_shoppers")

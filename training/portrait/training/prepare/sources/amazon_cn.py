@@ -9,7 +9,7 @@ from portrait.features.logs.amounts import read_number
 from portrait.features.logs.timestamps import read_time
 from portrait.training.dataset.sql import literal
 from portrait.training.prepare import schema, tables
-from portrait.training.prepare.values import moment, number, strings
+from portrait.training.prepare.values import number, strings, timestamp
 
 _RATINGS, _PRODUCTS = "ratings.csv", "products.csv"
 _RATING_COLUMNS = ("shopper", "item", "rating", "seconds")
@@ -27,10 +27,10 @@ def recognises(path: Path) -> bool:
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
-    ratings = tables.read_headless(connection, path / _RATINGS, "ratings", _RATING_COLUMNS, delimiter=",")
+    ratings = tables.read_headerless_table(connection, path / _RATINGS, "ratings", _RATING_COLUMNS, delimiter=",")
     ratings.require_readable("rating", number("rating"), read_number)
-    ratings.require_readable("seconds", moment("seconds"), read_time)
-    schema.view(
+    ratings.require_readable("seconds", timestamp("seconds"), read_time)
+    schema.create_view(
         connection,
         "raw_events",
         "ratings",
@@ -39,13 +39,13 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             "row": "row",
             "shopper_id": "shopper",
             "type": literal(EventType.RATE),
-            "time": moment("seconds"),
+            "time": timestamp("seconds"),
             "item_id": "item",
             "rating": number("rating"),
         },
     )
-    tables.read_headless(connection, path / _PRODUCTS, "products", _PRODUCT_COLUMNS, delimiter="^")
-    schema.view(
+    tables.read_headerless_table(connection, path / _PRODUCTS, "products", _PRODUCT_COLUMNS, delimiter="^")
+    schema.create_view(
         connection,
         "raw_items",
         "products",
@@ -58,4 +58,4 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             "attributes": "[{'key': 'tags', 'value': replace(tags, '|', ' ')}]",
         },
     )
-    schema.no_rows(connection, "raw_shoppers")
+    schema.create_empty_view(connection, "raw_shoppers")

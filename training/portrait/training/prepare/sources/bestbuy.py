@@ -12,7 +12,7 @@ from portrait.features.events import EventType
 from portrait.features.logs.timestamps import read_time
 from portrait.training.dataset.sql import literal
 from portrait.training.prepare import schema, tables
-from portrait.training.prepare.values import moment
+from portrait.training.prepare.values import timestamp
 
 _CLICKS, _TITLES = ("train.csv", "test.csv"), "sku_name.tsv"
 _COLUMNS = ("user", "sku", "category", "query", "click_time", "query_time")
@@ -28,14 +28,14 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
     selects = []
     for name in _CLICKS:
-        clicks = tables.read(connection, path / name, f"clicks_{Path(name).stem}", only=_COLUMNS)
+        clicks = tables.read_table(connection, path / name, f"clicks_{Path(name).stem}", only=_COLUMNS)
         clicks.require(*_COLUMNS)
         for column in ("click_time", "query_time"):
-            clicks.require_readable(column, moment(column), read_time)
+            clicks.require_readable(column, timestamp(column), read_time)
         selects.append(f"SELECT {literal(name)} AS file, * FROM {clicks.name}")
     connection.execute(f"CREATE TEMP VIEW clicks AS {' UNION ALL '.join(selects)}")
     # A search that led to two clicks stands in two rows: the second is dropped as a duplicate.
-    schema.view(
+    schema.create_view(
         connection,
         "raw_events",
         f"""(
@@ -49,14 +49,14 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             "part": "part",
             "shopper_id": '"user"',
             "type": "type",
-            "time": moment("happened"),
+            "time": timestamp("happened"),
             "item_id": "item_id",
             "query": "query",
         },
     )
-    tables.read_headless(connection, path / _TITLES, "titles", ("sku", "title"), delimiter="\t")
+    tables.read_headerless_table(connection, path / _TITLES, "titles", ("sku", "title"), delimiter="\t")
     categories = " ".join(f"WHEN {literal(code)} THEN {literal(name)}" for code, name in _CATEGORIES.items())
-    schema.view(
+    schema.create_view(
         connection,
         "raw_items",
         "(SELECT sku, min(category) AS category FROM clicks GROUP BY sku) LEFT JOIN titles USING (sku)",
@@ -67,4 +67,4 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             "category_path": f"[CASE category {categories} ELSE category END]",
         },
     )
-    schema.no_rows(connection, "raw_shoppers")
+    schema.create_empty_view(connection, "raw_shoppers")

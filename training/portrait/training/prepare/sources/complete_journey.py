@@ -23,7 +23,7 @@ def recognises(path: Path) -> bool:
     return all((path / name).exists() for name in (_TRANSACTIONS, _PRODUCTS, _PEOPLE))
 
 
-def installed() -> Path:
+def find_installed() -> Path:
     """Folder of the tables inside the installed package.
 
     Raises:
@@ -38,8 +38,8 @@ def installed() -> Path:
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
-    with tables.reading(path / _TRANSACTIONS):
-        schema.view(
+    with tables.translated_errors(path / _TRANSACTIONS):
+        schema.create_view(
             connection,
             "raw_events",
             parquet_relation(path / _TRANSACTIONS, numbered=True),
@@ -55,9 +55,9 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
                 "quantity": "quantity",
             },
         )
-    with tables.reading(path / _PRODUCTS):
-        kind = _readable("product_type")
-        schema.view(
+    with tables.translated_errors(path / _PRODUCTS):
+        kind = _label_sql("product_type")
+        schema.create_view(
             connection,
             "raw_items",
             parquet_relation(path / _PRODUCTS, numbered=True),
@@ -65,13 +65,13 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
                 "row": "file_row_number + 1",
                 "item_id": "product_id",
                 "title": f"CASE WHEN {kind} IS NOT NULL THEN concat_ws(', ', {kind}, lower(package_size)) END",
-                "category_path": f"list_filter([{_readable('department')}, {_readable('product_category')}], "
+                "category_path": f"list_filter([{_label_sql('department')}, {_label_sql('product_category')}], "
                 "lambda name: name IS NOT NULL)",
                 "attributes": "[{'key': 'brand', 'value': lower(brand) || ' brand'}]",
             },
         )
-    with tables.reading(path / _PEOPLE):
-        schema.view(
+    with tables.translated_errors(path / _PEOPLE):
+        schema.create_view(
             connection,
             "raw_shoppers",
             parquet_relation(path / _PEOPLE, numbered=True),
@@ -79,7 +79,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
 
 
-def _readable(column: str) -> str:
+def _label_sql(column: str) -> str:
     """Shelf labels are in capitals: the first letter stays one."""
     words = f"trim(regexp_replace({column}, '\\s*[/:]\\s*', ' / ', 'g'))"
     return f"nullif(upper({words}[1]) || lower({words}[2:]), '')"

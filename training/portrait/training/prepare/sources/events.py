@@ -20,9 +20,9 @@ from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
 from portrait.training.prepare import currencies, parts, schema, tables
 from portrait.training.prepare.parts import Part
-from portrait.training.prepare.plain_files import plain
-from portrait.training.prepare.signs import type_name
-from portrait.training.prepare.values import brand, categories, moment, number, record_id, text, words
+from portrait.training.prepare.plain_files import open_plain
+from portrait.training.prepare.signs import normalised_type_sql
+from portrait.training.prepare.values import brand, categories, number, record_id, text, timestamp, words
 
 _TEXTS: dict[str, Callable[[str], str]] = {
     "event_id": record_id,
@@ -34,7 +34,7 @@ _TEXTS: dict[str, Callable[[str], str]] = {
 }
 """How text is read that is more than text as it stands."""
 
-_ROWS = 1 << 40
+_MAX_PART_ROWS = 1 << 40
 """More rows than a part has: of what is listed twice, the first row of the first part counts."""
 _PAIRS = """CASE
     WHEN NOT json_valid(attributes) THEN NULL
@@ -49,9 +49,9 @@ _DECODED = f"lambda pair: {{'key': pair.key, 'value': {words('pair.value')}}}"
 
 
 _TABLES: dict[str, tuple[str, Collection[str] | None, Collection[str]]] = {
-    "raw_events": ("log", (*schema.EVENTS, "currency"), ()),
-    "raw_items": ("listed", None, schema.ITEMS),
-    "raw_shoppers": ("declared", schema.SHOPPERS, ()),
+    "raw_events": ("log", (*schema.EVENT_COLUMNS, "currency"), ()),
+    "raw_items": ("listed", None, schema.ITEM_COLUMNS),
+    "raw_shoppers": ("declared", schema.SHOPPER_COLUMNS, ()),
 }
 """Of each view: the name of the tables that parts are read into, the columns that are read (None: all), those that have
 a name in any case."""
@@ -63,31 +63,33 @@ _KEYS = """CASE json_type(attributes) WHEN 'OBJECT' THEN json_keys(attributes)
 def recognises(path: Path) -> bool:
     """Whether the path is a log or a folder that holds one."""
     if path.is_file():
-        return bool(parts.ending(path))
-    return bool(parts.find(path, "events")) or parts.is_folder_of_parts(path)
+        return bool(parts.file_format(path))
+    return bool(parts.find_parts(path, "events")) or parts.is_folder_of_parts(path)
 
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of a log."""
     names = ", ".join(f"({literal(name)}, {literal(kind)})" for name, kind in EVENT_TYPE_NAMES.items())
     connection.execute(f"CREATE TEMP TABLE event_types AS SELECT * FROM (VALUES {names}) AS names (spelling, kind)")
-    _fill(connection, "raw_events", _log(path), _event_rows)
+    _create_table_or_view(connection, "raw_events", _find_log(path), _event_rows)
     # Of a log that is named as a file, what lies beside it is no part.
-    _fill(connection, "raw_items", parts.find(path, "items") if path.is_dir() else [], _item_rows)
-    _fill(connection, "raw_shoppers", parts.find(path, "shoppers") if path.is_dir() else [], _shopper_rows)
+    _create_table_or_view(connection, "raw_items", parts.find_parts(path, "items") if path.is_dir() else [], _item_rows)
+    _create_table_or_view(
+        connection, "raw_shoppers", parts.find_parts(path, "shoppers") if path.is_dir() else [], _shopper_rows
+    )
 
 
-def _log(path: Path) -> list[Part]:
+def _find_log(path: Path) -> list[Part]:
     if path.is_file():
         return [Part(path, path.name)]
-    if found := parts.find(path, "events"):
+    if found := parts.find_parts(path, "events"):
         return found
     if parts.is_folder_of_parts(path):
-        return parts.gather(path)
+        return parts.list_parts(path)
     raise DataError(str(path), None, None, f"holds no events{', events'.join(parts.FORMATS)}, and no folder events")
 
 
-def _fill(
+def _create_table_or_view(
     connection: duckdb.DuckDBPyConnection, view: str, found: list[Part], rows: Callable[[tables.Table, Part, int], str]
 ) -> None:
     """Make a view of a table's only part, or a table of that name that parts are added to one after another.
@@ -99,14 +101,14 @@ def _fill(
         rows: checks a part that is read, and gives SQL of its rows.
     """
     if not found:
-        return schema.no_rows(connection, view)
+        return schema.create_empty_view(connection, view)
     name, only, known = _TABLES[view]
     selects = []
     for place, part in enumerate(found):
-        with plain(connection, part.file) as file:
-            selects.append(rows(tables.read(connection, file, f"{name}_{place}", only, known), part, place))
+        with open_plain(connection, part.file) as file:
+            selects.append(rows(tables.read_table(connection, file, f"{name}_{place}", only, known), part, place))
     if len(selects) == 1:
-        return schema.create_view(connection, view, selects[0])
+        return schema.create_view_from(connection, view, selects[0])
     # After all are read: which prices count depends on the currencies of all parts.
     for place, select in enumerate(selects):
         connection.execute(f"INSERT INTO {view} {select}" if place else f"CREATE TEMP TABLE {view} AS {select}")
@@ -118,32 +120,32 @@ def _event_rows(table: tables.Table, part: Part, place: int) -> str:
     table.require("shopper_id", "type")
     if "query" not in table.columns:
         table.require("item_id")
-    typed = _typed(table, schema.EVENTS)
-    typed |= currencies.keep_commonest(table, "events", typed)
+    typed = _typed_columns(table, schema.EVENT_COLUMNS)
+    typed |= currencies.keep_commonest_currency(table, "events", typed)
     # A type that has no name keeps its spelling, for the report to count.
     typed |= {"file": literal(part.name), "row": "row", "type": f"coalesce(kind, {typed['type']})"}
-    relation = f"{table.name} LEFT JOIN event_types ON spelling = {type_name('type')}"
-    return schema.select("raw_events", relation, typed)
+    relation = f"{table.name} LEFT JOIN event_types ON spelling = {normalised_type_sql('type')}"
+    return schema.select_rows("raw_events", relation, typed)
 
 
 def _item_rows(table: tables.Table, part: Part, place: int) -> str:
     table.require("item_id")
-    typed = _typed(table, schema.ITEMS)
+    typed = _typed_columns(table, schema.ITEM_COLUMNS)
     if "category_path" in typed:
         typed["category_path"] = categories("category_path")
         table.require_readable("category_path", typed["category_path"], read_categories)
-    typed |= currencies.keep_commonest(table, "items", typed)
-    typed |= {"attributes": _attributes(table), "row": f"row + {place * _ROWS}"}
-    return schema.select("raw_items", table.name, typed)
+    typed |= currencies.keep_commonest_currency(table, "items", typed)
+    typed |= {"attributes": _attributes_sql(table), "row": f"row + {place * _MAX_PART_ROWS}"}
+    return schema.select_rows("raw_items", table.name, typed)
 
 
 def _shopper_rows(table: tables.Table, part: Part, place: int) -> str:
     table.require("shopper_id")
-    typed = _typed(table, schema.SHOPPERS)
-    return schema.select("raw_shoppers", table.name, typed | {"row": f"row + {place * _ROWS}"})
+    typed = _typed_columns(table, schema.SHOPPER_COLUMNS)
+    return schema.select_rows("raw_shoppers", table.name, typed | {"row": f"row + {place * _MAX_PART_ROWS}"})
 
 
-def _typed(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]:
+def _typed_columns(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]:
     """SQL of each column that the table has.
 
     Raises:
@@ -158,18 +160,18 @@ def _typed(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]:
             typed[column] = number(name, decimal_comma=table.decimal_comma)
             table.require_readable(column, typed[column], partial(read_number, decimal_comma=table.decimal_comma))
         elif kinds[column] == "TIMESTAMPTZ":
-            typed[column] = moment(name)
+            typed[column] = timestamp(name)
             table.require_readable(column, typed[column], read_time)
         else:
             typed[column] = _TEXTS.get(column, text)(name)
     return typed
 
 
-def _attributes(table: tables.Table) -> str:
+def _attributes_sql(table: tables.Table) -> str:
     """Pairs of the column `attributes` and of further columns."""
-    further = [column for column in table.columns if column not in {"currency", *schema.ITEMS}]
+    further = [column for column in table.columns if column not in {"currency", *schema.ITEM_COLUMNS}]
     pairs = ", ".join(f"{{'key': {literal(column)}, 'value': {words(identifier(column))}}}" for column in further)
-    kind = schema.ITEMS["attributes"]
+    kind = schema.ITEM_COLUMNS["attributes"]
     parts = [f"[{pairs}]::{kind}"]
     if "attributes" in table.columns:
         table.require_values("attributes", _PAIRS, "a JSON object, or a list of objects with key and value")

@@ -24,7 +24,7 @@ def recognises(path: Path) -> bool:
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of the folder."""
     file = path / _PURCHASES
-    with tables.reading(file):
+    with tables.translated_errors(file):
         connection.execute(
             f"""
             CREATE TEMP TABLE purchases AS
@@ -34,7 +34,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             """
         )
     # What was bought of one kind on one day is one event; rows without a kind have nothing in common.
-    schema.view(
+    schema.create_view(
         connection,
         "raw_events",
         """(
@@ -55,13 +55,13 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         },
     )
     readable = "upper(category[1]) || lower(replace(category[2:], '_', ' '))"
-    schema.view(
+    schema.create_view(
         connection,
         "raw_items",
         "(SELECT category, min(row) AS row FROM purchases WHERE category IS NOT NULL GROUP BY category)",
         {"row": "row", "item_id": "category", "title": readable, "category_path": f"[{readable}]"},
     )
-    schema.view(
+    schema.create_view(
         connection,
         "raw_shoppers",
         """(

@@ -2,10 +2,10 @@
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
-from portrait.server.rpc.context import Answer, Behaviour, Context, Method
+from portrait.server.rpc.context import Context, Handler, Method, Response
 
 
-def reading(method: Method, proceed: Behaviour) -> Behaviour:
+def read_request(method: Method, proceed: Handler) -> Handler:
     """Read the one message of a call, as bytes. Stands inside of `deadlines`, or of `ending`.
 
     Left to grpc.aio, a call without a whole message would get no answer, and be kept for as long as its caller keeps
@@ -14,7 +14,7 @@ def reading(method: Method, proceed: Behaviour) -> Behaviour:
     if method.takes_stream:
         return proceed
 
-    async def behaviour(unread: object, context: Context) -> Answer:
+    async def behaviour(unread: object, context: Context) -> Response:
         request = await context.read()
         if not isinstance(request, bytes):  # the end of the stream
             raise InvalidRequest(

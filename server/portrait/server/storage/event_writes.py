@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from portrait.server.storage.queries import listed
+from portrait.server.storage.queries import expand_placeholders
 from portrait.server.storage.rows import EVENT_COLUMNS, EVENT_ID, SHOPPER_ID, TIME, event_row
 from portrait.server.storage.store import Recorded, RecordedEvent
 from portrait.server.storage.tombstones import shopper_sha256
@@ -53,8 +53,10 @@ def record(connection: sqlite3.Connection, calls: Sequence[Sequence[EventRow]]) 
         calls: with at least one event each.
     """
     events = [event for call in calls for event in call]
-    known = _known(connection, {_key(event.values) for event in events})
-    forgotten = dict(connection.execute(*listed(_TOMBSTONES_OF, [each.shopper_hash for each in events])).fetchall())
+    known = _find_known(connection, {_key(event.values) for event in events})
+    forgotten = dict(
+        connection.execute(*expand_placeholders(_TOMBSTONES_OF, [each.shopper_hash for each in events])).fetchall()
+    )
     became, new = [], []
     for event in events:
         stored = known.get(_key(event.values))
@@ -76,10 +78,12 @@ def _key(row: tuple[Any, ...]) -> tuple[str, str]:
     return row[SHOPPER_ID], row[EVENT_ID]
 
 
-def _known(connection: sqlite3.Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], tuple[Any, ...]]:
+def _find_known(
+    connection: sqlite3.Connection, keys: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[Any, ...]]:
     """Rows of those events of some shoppers, by shopper and id, that are stored."""
     # Bound one by one: SQLite's JSON functions end a text at its first NUL.
-    statement, pairs = listed(_KNOWN, [*keys], "(?, ?)")
+    statement, pairs = expand_placeholders(_KNOWN, [*keys], "(?, ?)")
     values = list(chain.from_iterable(pairs))
     return {_key(row): row for row in connection.execute(statement, values)}
 

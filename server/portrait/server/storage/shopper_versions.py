@@ -6,11 +6,11 @@ from array import array
 from collections.abc import Hashable
 
 from portrait.server.errors import PortraitError
-from portrait.server.storage.failures import Failures
+from portrait.server.storage.failures import FailureTranslator
 
 _PLACES = 1 << 16
 """Shoppers are told apart by a hash of so many values. Two that share one lose answers that they might have kept."""
-_MOST_ROWS = 2_000
+_MAX_ROWS = 2_000
 """Beyond this number of new rows, every shopper counts as changed."""
 
 _WATCHED = {"events": "arrival", "consent_records": "number", "demographics": "number"}
@@ -19,7 +19,7 @@ _LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
 """A tombstone holds only a hash of the id, so after a deletion every shopper counts as changed."""
 
 
-class Arrivals:
+class ShopperVersions:
     """Watches what is recorded of shoppers in a state file, over a connection of its own.
 
     SQLite's `data_version` says in about a microsecond whether anything was committed, so that this needs no thread.
@@ -29,7 +29,7 @@ class Arrivals:
         failures: notes what goes wrong.
     """
 
-    def __init__(self, connection: sqlite3.Connection, failures: Failures) -> None:
+    def __init__(self, connection: sqlite3.Connection, failures: FailureTranslator) -> None:
         self._connection = connection
         self._failures = failures
         self._counts = array("Q", bytes(8 * _PLACES))
@@ -45,9 +45,9 @@ class Arrivals:
         While the file can't be read, another one each time: no answer is known to be still right.
         """
         try:
-            self._look()
+            self._poll()
         except sqlite3.Error as error:
-            if not isinstance(self._failures.typed(error), PortraitError):
+            if not isinstance(self._failures.to_typed_error(error), PortraitError):
                 raise
             return object()
         return self._everybody, self._counts[hash(shopper_id) % _PLACES]
@@ -56,21 +56,21 @@ class Arrivals:
         """Let go of the file."""
         self._connection.close()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         data_version = self._number("PRAGMA data_version")
         if data_version == self._data_version:
             return
         for table, number in _WATCHED.items():
-            self._look_at(table, number)
+            self._poll_table(table, number)
         forgotten = self._number(_LAST_FORGOTTEN)
         if forgotten != self._forgotten:
             self._everybody, self._forgotten = self._everybody + 1, forgotten
         self._data_version = data_version
 
-    def _look_at(self, table: str, number: str) -> None:
+    def _poll_table(self, table: str, number: str) -> None:
         added = f"SELECT {number}, shopper_id FROM {table} WHERE {number} > ? ORDER BY {number} LIMIT ?"  # noqa: S608
-        rows = self._connection.execute(added, (self._seen[table], _MOST_ROWS)).fetchall()
-        if len(rows) == _MOST_ROWS:
+        rows = self._connection.execute(added, (self._seen[table], _MAX_ROWS)).fetchall()
+        if len(rows) == _MAX_ROWS:
             self._everybody += 1
             self._seen[table] = self._latest(table)
         for last, shopper_id in rows:

@@ -12,7 +12,7 @@ RESERVE_BYTES = 6 << 20
 _log = structlog.get_logger(__name__)
 
 
-class Reserve:
+class DiskReserve:
     """A file of `RESERVE_BYTES` that holds nothing.
 
     Its room is given up when the disk is full, so that a shopper can still be forgotten.

@@ -8,13 +8,13 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 
 from portrait.features.generators import run_to_completion
-from portrait.server.admission.charges import recount
-from portrait.server.admission.request_units import units_of
+from portrait.server.admission.charges import set_units
+from portrait.server.admission.request_units import count_units
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
-from portrait.server.rpc.context import Answer, Behaviour, Context, Method
+from portrait.server.rpc.context import Context, Handler, Method, Response
 from portrait.server.rpc.contract.limits import MAX_REQUEST_ENTRIES
-from portrait.server.rpc.contract.validation import check
+from portrait.server.rpc.contract.validation import validate
 from portrait.server.runtime.cooperation import run_in_steps
 
 _LONG_BYTES = 1 << 14
@@ -23,7 +23,7 @@ _CONTROL = 0x20
 """Tags below this byte do not stand in texts, but for line feeds."""
 
 
-def requests(method: Method, proceed: Behaviour) -> Behaviour:
+def parse_request(method: Method, proceed: Handler) -> Handler:
     """Parse the request, count it as what it asks for, and hold it against the limits.
 
     To grpc itself, bytes that can't be read are INTERNAL.
@@ -32,7 +32,7 @@ def requests(method: Method, proceed: Behaviour) -> Behaviour:
         return proceed
     tags: list[int] = []
 
-    async def behaviour(request: bytes, context: Context) -> Answer:
+    async def behaviour(request: bytes, context: Context) -> Response:
         if len(request) > _LONG_BYTES:
             tags[:] = tags or _entry_tags(cast("Descriptor", method.parse(b"").DESCRIPTOR))
             _refuse_crowded(request, tags)
@@ -42,11 +42,11 @@ def requests(method: Method, proceed: Behaviour) -> Behaviour:
             raise InvalidRequest([Violation("", _UNREADABLE)], ErrorReason.REQUEST_UNREADABLE) from None
         short = len(request) <= _LONG_BYTES
         if short:  # what breaks a limit is told so, not that it asks for too much
-            _refuse_broken(run_to_completion(check(message)))
-        if (units := units_of(message, len(request))) is not None:
-            await recount(units)
+            _refuse_broken(run_to_completion(validate(message)))
+        if (units := count_units(message, len(request))) is not None:
+            await set_units(units)
         if not short:
-            _refuse_broken(await run_in_steps(check(message)))
+            _refuse_broken(await run_in_steps(validate(message)))
         return await proceed(message, context)
 
     return behaviour

@@ -4,9 +4,9 @@ import contextlib
 import sqlite3
 from datetime import datetime
 
+from portrait.server.storage.disk_reserve import DiskReserve
+from portrait.server.storage.event_writes import LAST_ARRIVAL
 from portrait.server.storage.queries import transaction
-from portrait.server.storage.recording import LAST_ARRIVAL
-from portrait.server.storage.reserve import Reserve
 from portrait.server.storage.store import Forgotten
 from portrait.server.storage.tombstones import shopper_sha256
 from portrait.server.timestamps import microseconds, moment
@@ -26,7 +26,7 @@ _PAGES_AT_A_TIME = 256
 _MAX_REWRITTEN_BYTES = 8 << 20
 
 
-def forget(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> Forgotten:
+def forget_shopper(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> Forgotten:
     """Remove a shopper within a transaction that runs.
 
     Events up to the moment are refused from now on. The moment is `now`, or the latest that was told of the shopper: an
@@ -34,11 +34,13 @@ def forget(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> Fo
     """
     forgotten_at = _set_tombstone(connection, shopper_id, now)
     removed = connection.execute("DELETE FROM events WHERE shopper_id = ?", (shopper_id,)).rowcount
-    _remove_what_they_said(connection, shopper_id)
+    _delete_consents(connection, shopper_id)
     return Forgotten(removed, forgotten_at)
 
 
-def forget_on_full_disk(connection: sqlite3.Connection, reserve: Reserve, shopper_id: str, now: datetime) -> Forgotten:
+def forget_on_full_disk(
+    connection: sqlite3.Connection, reserve: DiskReserve, shopper_id: str, now: datetime
+) -> Forgotten:
     """Remove a shopper in small steps, in the room that was kept for this.
 
     The tombstone comes first, so that nothing is added meanwhile; what they allow and withdrew comes last, so that it
@@ -49,7 +51,7 @@ def forget_on_full_disk(connection: sqlite3.Connection, reserve: Reserve, shoppe
     """
     reserve.release()
     removed = 0
-    _begin_log_anew(connection)
+    _restart_log(connection)
     with transaction(connection):
         forgotten_at = _set_tombstone(connection, shopper_id, now)
     step = _EVENTS_AT_A_TIME
@@ -57,13 +59,13 @@ def forget_on_full_disk(connection: sqlite3.Connection, reserve: Reserve, shoppe
         with transaction(connection):
             step = connection.execute(_DELETE_SOME_EVENTS, (shopper_id, _EVENTS_AT_A_TIME)).rowcount
         removed += step
-        _begin_log_anew(connection)
+        _restart_log(connection)
     with transaction(connection):
-        _remove_what_they_said(connection, shopper_id)
+        _delete_consents(connection, shopper_id)
     return Forgotten(removed, forgotten_at)
 
 
-def rewrite(connection: sqlite3.Connection) -> bool:
+def rewrite_file(connection: sqlite3.Connection) -> bool:
     """Write a small file anew; returns whether it was small.
 
     SQLite overwrites what is deleted, but where pages were split or joined it leaves copies of rows in the unused part
@@ -106,12 +108,12 @@ def _set_tombstone(connection: sqlite3.Connection, shopper_id: str, now: datetim
     return moment(forgotten_at)
 
 
-def _remove_what_they_said(connection: sqlite3.Connection, shopper_id: str) -> None:
+def _delete_consents(connection: sqlite3.Connection, shopper_id: str) -> None:
     for table in _TABLES:
         connection.execute(f"DELETE FROM {table} WHERE shopper_id = ?", (shopper_id,))  # noqa: S608 - of a module
 
 
-def _begin_log_anew(connection: sqlite3.Connection) -> None:
+def _restart_log(connection: sqlite3.Connection) -> None:
     with contextlib.suppress(sqlite3.Error):  # the next transaction tells whether there is room
         truncate_log(connection)
 

@@ -15,16 +15,16 @@ from typing import Any, TypeVar, cast
 
 R = TypeVar("R")
 
-WORKED_SECONDS = 0.002
+MAX_WORK_SECONDS = 0.002
 """After so much work there is room for calls."""
-QUIET_TURNS = 12
+QUIET_ITERATIONS = 12
 """The room lasts until no call has come for so many turns of the loop: one that came takes four or five to be seen."""
-ROOM_SHARE = 3.0
+MAX_PAUSE_RATIO = 3.0
 """But no longer than so many times the work before it: callers who come back at once when they are refused shall not
 keep the gateway from its work."""
 
 
-class Turns:
+class CooperativeScheduler:
     """Lets one step of work go at a time, with turns of the loop between them.
 
     Work that came first goes first: what is nearly done is not held up by what has just begun.
@@ -85,7 +85,7 @@ class Turns:
         self._busy = True
         asyncio.get_running_loop().call_soon(self._count)
 
-    def came(self) -> None:
+    def note_arrival(self) -> None:
         """A call has come: others may have come with it, which are let in or refused first."""
         self._quiet = 0
 
@@ -93,10 +93,10 @@ class Turns:
         """Note that a turn of the loop has passed; the others are not waited for where no work waits for them."""
         now = self._clock()
         self._quiet += 1
-        if self._worked >= WORKED_SECONDS:
-            self._until, self._quiet = now + ROOM_SHARE * self._worked, 0
+        if self._worked >= MAX_WORK_SECONDS:
+            self._until, self._quiet = now + MAX_PAUSE_RATIO * self._worked, 0
             self._worked = 0.0
-        if self._waiting and now < self._until and self._quiet < QUIET_TURNS:
+        if self._waiting and now < self._until and self._quiet < QUIET_ITERATIONS:
             asyncio.get_running_loop().call_soon(self._count)
             return
         self._busy = False

@@ -63,7 +63,7 @@ def last_events(corpus: Corpus) -> np.ndarray[Any, np.dtype[np.int64]]:
     return corpus.starts[1:] - 1
 
 
-def fitted(corpus: Corpus) -> attention.Attention:
+def fitted(corpus: Corpus) -> attention.InterestDynamics:
     nothing = Associations(np.zeros(5, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7)
     train = everything(corpus)
     train[last_events(corpus)] = False

@@ -88,6 +88,9 @@ def _list_benchmarks() -> Iterator[Benchmark]:
     yield Benchmark("chaos", "ten minutes of random faults under load", _REPOSITORY, "benchmarks.chaos.cli", SERVING)
     yield Benchmark("gpu", "whether a release runs on GPUs, and how fast", _REPOSITORY, "benchmarks.gpu.cli", SERVING)
     yield Benchmark(
+        "imports", "cycles and upward imports between the folders of each package", "", "benchmarks.imports.cli", "dev"
+    )
+    yield Benchmark(
         "batching-policies", "study: policies of batching in virtual time", _REPOSITORY,
         "benchmarks.experiments.batching_policies", SERVING,
     )  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.audiences.shopper_table import NOW, format_shopper_id
 from portrait.server.consent.consents import Purpose
 from portrait.server.storage.sqlite import open_store
-from portrait.server.timestamps import microseconds
+from portrait.server.timestamps import to_microseconds
 
 GRANTED_SHARE = 0.7
 """Share of shoppers who granted advertising; the others refused it."""
@@ -40,7 +40,7 @@ async def _create_store(state: Path) -> None:
 
 
 def _draw_consents(shoppers: int, seed: int) -> Iterator[tuple[str, str, bool, int, int]]:
-    rng, moment = np.random.default_rng(seed), microseconds(NOW)
+    rng, moment = np.random.default_rng(seed), to_microseconds(NOW)
     advertising, personalisation = rng.random(shoppers) < GRANTED_SHARE, rng.random(shoppers) >= WITHDRAWN_SHARE
     for number, (may_advertise, may_personalise) in enumerate(
         zip(advertising.tolist(), personalisation.tolist(), strict=True)

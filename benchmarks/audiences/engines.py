@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.gateway import read_peak_memory
-from portrait.server.audiences.table import CHUNK, ShopperTable
+from portrait.server.audiences.table import CHUNK_ROWS, ShopperTable
 
 ENGINES = ("numpy", "duckdb", "polars")
 _PATHS = (1, 2, 3)
@@ -27,7 +27,7 @@ def export_parquet(table: Path, work: Path) -> None:
     import polars as pl
 
     opened = ShopperTable.open(table)
-    for number, rows in enumerate(opened.chunks()):
+    for number, rows in enumerate(opened.iterate_chunks()):
         columns = {name: np.asarray(opened[name][rows]) for name in _COLUMNS}
         vector = np.asarray(opened["vector"][rows], dtype=np.float32)
         pl.DataFrame({**columns, "vector": vector}).write_parquet(work / f"{number:04}.parquet")
@@ -42,14 +42,14 @@ def _open_numpy(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[]
 
     def filtered() -> int:
         found = 0
-        for rows in opened.chunks():
+        for rows in opened.iterate_chunks():
             met = (opened["tier"][rows] >= _MIN_TIER) & (opened["recency_score"][rows] >= _MIN_SCORE)
             at = np.isin(opened["interest_path"][rows], _PATHS) & (opened["interest_weight"][rows] >= _MIN_WEIGHT)
             found += int((met & at.any(axis=1)).sum())
         return found
 
     def alike() -> int:
-        parts = [np.asarray(opened["vector"][rows], dtype=np.float32) @ wish for rows in opened.chunks()]
+        parts = [np.asarray(opened["vector"][rows], dtype=np.float32) @ wish for rows in opened.iterate_chunks()]
         return len(np.argpartition(-np.concatenate(parts), _TOP)[:_TOP])
 
     return filtered, alike
@@ -94,7 +94,7 @@ def _open_polars(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[
                     & (part["interest_weight"].to_numpy() >= _MIN_WEIGHT)
                 ).any(axis=1).sum()
             )
-            for part in rows.collect(engine="streaming").iter_slices(CHUNK)
+            for part in rows.collect(engine="streaming").iter_slices(CHUNK_ROWS)
         )  # fmt: skip
 
     def alike() -> int:

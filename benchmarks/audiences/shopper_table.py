@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.profiles.interests import MAX_INTERESTS
-from portrait.server.audiences.table import CHUNK, Description, key_of, layout, write_description
+from portrait.server.audiences.table import CHUNK_ROWS, TableDescription, encode_key, list_columns, write_description
 from portrait.server.release.release import Release
-from portrait.server.timestamps import microseconds
+from portrait.server.timestamps import to_microseconds
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 _DAYS = 365
@@ -26,7 +26,7 @@ def make_taxonomy(release: Release) -> list[tuple[str, ...]]:
     return [*sorted(own), *made][:_PATHS]
 
 
-def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> Description:
+def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> TableDescription:
     """Write a table of a release.
 
     Half of the shoppers have fewer than ten interests; nodes are as unevenly liked as in Zipf's law. Profiles lie
@@ -35,7 +35,7 @@ def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> Des
     rng = np.random.default_rng(seed)
     paths = make_taxonomy(release)
     traits = [trait.name for trait in release.traits if not trait.absent]
-    description = Description(
+    description = TableDescription(
         release=release.number,
         snapshot=1,
         created_at=NOW.isoformat(),
@@ -44,19 +44,19 @@ def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> Des
         traits=traits,
         paths=[list(path) for path in paths],
         last_arrival=0,
-        oldest_as_of=microseconds(NOW),
-        newest_as_of=microseconds(NOW),
+        oldest_as_of=to_microseconds(NOW),
+        newest_as_of=to_microseconds(NOW),
     )
-    width = len(key_of(format_shopper_id(0)))
+    width = len(encode_key(format_shopper_id(0)))
     columns = {
         name: np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(shoppers, *shape))
-        for name, (dtype, shape) in layout(description, width).items()
+        for name, (dtype, shape) in list_columns(description, width).items()
         if 0 not in shape
     }
     if not traits:
         np.save(folder / "trait.npy", np.zeros((shoppers, 0), dtype="<f4"))
-    for begin in range(0, shoppers, CHUNK):
-        rows = slice(begin, min(begin + CHUNK, shoppers))
+    for begin in range(0, shoppers, CHUNK_ROWS):
+        rows = slice(begin, min(begin + CHUNK_ROWS, shoppers))
         for name, values in _draw_chunk(rng, rows, description, release).items():
             if name in columns:
                 columns[name][rows] = values
@@ -70,7 +70,7 @@ def format_shopper_id(number: int) -> str:
 
 
 def _draw_chunk(
-    rng: np.random.Generator, rows: slice, description: Description, release: Release
+    rng: np.random.Generator, rows: slice, description: TableDescription, release: Release
 ) -> dict[str, NDArray[Any] | Sequence[bytes]]:
     count = rows.stop - rows.start
     places = rng.zipf(1.2, size=(count, MAX_INTERESTS)) % len(description.paths) + 1
@@ -79,10 +79,10 @@ def _draw_chunk(
     vector = rng.normal(size=(count, description.dimension)).astype(np.float32) * 0.05
     if release.profiles is not None:
         vector += release.profiles.mean
-    last = microseconds(NOW) - (rng.random(count) * _DAYS * timedelta(days=1).total_seconds() * 1e6).astype(np.int64)
+    last = to_microseconds(NOW) - (rng.random(count) * _DAYS * timedelta(days=1).total_seconds() * 1e6).astype(np.int64)
     return {
-        "shopper": [key_of(format_shopper_id(number)) for number in range(rows.start, rows.stop)],
-        "as_of": np.full(count, microseconds(NOW)),
+        "shopper": [encode_key(format_shopper_id(number)) for number in range(rows.start, rows.stop)],
+        "as_of": np.full(count, to_microseconds(NOW)),
         "last_event": last,
         "tier": np.where(valued, rng.integers(1, 5, count), 0),
         "segment": np.where(valued, rng.integers(1, 6, count), 0),

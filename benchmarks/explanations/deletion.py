@@ -15,8 +15,14 @@ from benchmarks.explanations.cases import Case, recommend_items, score_item, wit
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.server.engine import Engine
-from portrait.server.explanation.counterfactuals import EventEffect, Part, WordEffect, explain_profile, without_words
-from portrait.server.profiles.compute import profile_of
+from portrait.server.explanation.counterfactuals import (
+    EventEffect,
+    ProfilePart,
+    WordEffect,
+    explain_profile,
+    remove_words,
+)
+from portrait.server.profiles.compute import compute_profile
 
 T = TypeVar("T")
 
@@ -83,7 +89,7 @@ async def measure_interest(engine: Engine, case: Case, random: np.random.Generat
     """What the strongest interest that is not most of the attention loses; None if there is none."""
 
     async def interests(history: Sequence[Event]) -> Mapping[tuple[str, ...], tuple[float, tuple[str, ...]]]:
-        profile = await profile_of(engine, history, case.as_of, fields=frozenset({"interests"}), deadline=None)
+        profile = await compute_profile(engine, history, case.as_of, fields=frozenset({"interests"}), deadline=None)
         return {each.path: (each.weight, each.evidence_event_ids) for each in profile.interests if not each.inferred}
 
     known = await interests(case.history)
@@ -94,7 +100,7 @@ async def measure_interest(engine: Engine, case: Case, random: np.random.Generat
     async def value(history: Sequence[Event]) -> float:
         return (await interests(history)).get(path, (0.0, ()))[0]
 
-    explained = await explain_profile(engine, case.history, case.as_of, Part(path), deadline=None)
+    explained = await explain_profile(engine, case.history, case.as_of, ProfilePart(path), deadline=None)
     latest = {case.history[place].event_id for place in _explained_positions(case.history)}
     evidence = [event_id for event_id in known[path][1] if event_id in latest]
     return await _measure_profile(case, explained.events, value, random, evidence)
@@ -104,12 +110,12 @@ async def measure_trait(engine: Engine, case: Case, name: str, random: np.random
     """What the probability of a trait loses; None if the shopper has none."""
 
     async def value(history: Sequence[Event]) -> float | None:
-        profile = await profile_of(engine, history, case.as_of, fields=frozenset({"traits"}), deadline=None)
+        profile = await compute_profile(engine, history, case.as_of, fields=frozenset({"traits"}), deadline=None)
         return next(each.probability for each in profile.traits if each.trait.name == name)
 
     if await value(case.history) is None:
         return None
-    explained = await explain_profile(engine, case.history, case.as_of, Part(trait=name), deadline=None)
+    explained = await explain_profile(engine, case.history, case.as_of, ProfilePart(trait=name), deadline=None)
 
     async def probability(history: Sequence[Event]) -> float:
         return await value(history) or 0.0
@@ -152,7 +158,7 @@ async def measure_words(
         ways = {"cited": [words[:size]], "random": [_draw(words[size:], size, random) for _ in range(DRAWS)]}
         drops: Loss = {}
         for way, draws in ways.items():
-            scores = [await score_item(engine, case, case.history, without_words(item, removed)) for removed in draws]
+            scores = [await score_item(engine, case, case.history, remove_words(item, removed)) for removed in draws]
             drops[way] = whole - float(np.mean(scores))
         found.by_size[size] = drops
     return found

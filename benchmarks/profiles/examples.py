@@ -13,7 +13,7 @@ from portrait.features.generators import run_to_completion
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.population.population import Population
 from portrait.features.text.idf import InverseDocumentFrequency, count_document_frequencies
-from portrait.server.profiles.profile import ALL_FIELDS, Asked, build
+from portrait.server.profiles.profile import ALL_FIELDS, ModelOutputs, build_profile
 from portrait.server.release.release import Release
 from portrait.training.dataset import readers
 from portrait.training.run.run import TrainedRun
@@ -40,7 +40,7 @@ def summarise_shoppers(data: Path, trained: TrainedRun, known: Population) -> li
         history = [_make_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))]
         times = [event.time for event in history if event.time is not None]
         as_of = max(times, default=datetime(1970, 1, 1, tzinfo=UTC)) + timedelta(days=1)
-        made = run_to_completion(build(history, as_of, item, release, ALL_FIELDS, Asked()))
+        made = run_to_completion(build_profile(history, as_of, item, release, ALL_FIELDS, ModelOutputs()))
         found.append(
             {
                 "shopper": chr(ord("A") + number),

@@ -88,7 +88,7 @@ def test_prices_of_the_commonest_currency_are_kept(
 ) -> None:
     report = assert_both(name, tmp_path, "price", prices)
     assert any(told.endswith(warning) for told in report.warnings())
-    assert [each.left_currency for each in recorded(name) if each.left_currency] == ["USD"]
+    assert [each.dropped_currency for each in recorded(name) if each.dropped_currency] == ["USD"]
 
 
 def test_two_ids_are_two_events_also_in_one_second(tmp_path: Path) -> None:

@@ -50,7 +50,11 @@ def test_the_import_rules_hold() -> None:
 def test_the_import_rules_catch_what_they_claim(tmp_path: Path) -> None:
     """Imports that are planted are found: of the server, say, export may have the embedded Triton and nothing else."""
     planted = {
-        "export/portrait/export/nearest.py": ["server.profiles.value", "server.search.exact", "server.metrics"],
+        "export/portrait/export/nearest.py": [
+            "server.profiles.customer_value",
+            "server.search.exact",
+            "server.metrics",
+        ],
         "export/portrait/export/added_later.py": ["server.engine"],
         "reporting/portrait/reporting/examples.py": [
             "server.catalogue.release_items",

@@ -61,7 +61,7 @@ def test_every_file_says_where_each_language_puts_it(file: FileDescriptor) -> No
 @pytest.mark.parametrize("count", [0, 1, 2, 31, 32, 128, 384, 5_000])
 def test_a_vector_comes_back_as_it_was(count: int) -> None:
     numbers = np.random.default_rng(count).normal(size=count).astype(np.float32)
-    message = translation.vector_message(numbers)
+    message = translation.vector_to_message(numbers)
     assert message == profile_pb2.Vector(values=numbers.tolist())
     assert read_vector(message) == array("f", numbers.tolist())
     assert profile_pb2.Vector.FromString(message.SerializeToString()) == message
@@ -69,8 +69,8 @@ def test_a_vector_comes_back_as_it_was(count: int) -> None:
 
 def test_a_vector_of_any_layout_and_precision_is_read_in_its_order() -> None:
     grid = np.arange(12, dtype=np.float64).reshape(3, 4)
-    assert list(translation.vector_message(grid.T[1]).values) == [1.0, 5.0, 9.0]
-    assert list(translation.vector_message(grid[0].astype(">f4")).values) == [0.0, 1.0, 2.0, 3.0]
+    assert list(translation.vector_to_message(grid.T[1]).values) == [1.0, 5.0, 9.0]
+    assert list(translation.vector_to_message(grid[0].astype(">f4")).values) == [0.0, 1.0, 2.0, 3.0]
     response = text_service_pb2.EncodeTextsResponse.FromString(translation.pack_floats(grid))
     response.dimension, response.release = 4, 7
     assert [list(row) for row in read_embeddings(response).vectors] == grid.tolist()

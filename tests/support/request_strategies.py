@@ -64,7 +64,7 @@ class _Requests:
                 return kept | st.integers(*_INT32) if self._wild else kept
             case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:
                 kept = (
-                    st.floats(limit.minimum, limit.maximum, exclude_min=limit.open)
+                    st.floats(limit.minimum, limit.maximum, exclude_min=limit.excludes_minimum)
                     if isinstance(limit, FloatRange)
                     else st.nothing()
                 )
@@ -76,7 +76,7 @@ class _Requests:
     def _texts(self, limit: object) -> st.SearchStrategy[str]:
         if not isinstance(limit, TextLength):
             return st.sampled_from(self._words) | st.text(max_size=50)
-        known = [word for word in self._words if not any(limit.broken(word))]
+        known = [word for word in self._words if not any(limit.violations(word))]
         if limit.pattern is not None and not self._wild:
             return st.sampled_from(known)
         edges = st.builds(str.__mul__, st.characters(exclude_categories=["Cs"]), self._edges(limit))

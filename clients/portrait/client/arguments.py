@@ -1,8 +1,8 @@
-"""Arguments checked against their type hints before a request is built, so that an error names the argument.
+"""Checks of arguments against their type hints, before a request is built, so that an error names the argument.
 
-A wrong type is a TypeError that says what the argument takes; a value that no message can carry is an ArgumentError, a
-kind of ValueError. Limits of the contract, as `k` from 1 to 1,000, are the gateway's to check. No message of an error
-holds what was given: it may name a shopper.
+A wrong type raises a TypeError that says what the argument takes; a value that no message can carry raises an
+ArgumentError, a subclass of ValueError. The gateway checks the limits of the contract, such as `k` from 1 to 1,000.
+Error messages never contain the given value: it may identify a shopper.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 _MAX_INTEGER = 2**31 - 1
 _TEXTS = (str, bytes, bytearray, memoryview)
-_AS_THEY_ARE = (*_TEXTS, int, list, tuple, dict, Mapping)
+_PASSED_UNCHANGED = (*_TEXTS, int, list, tuple, dict, Mapping)
 
 
 class ArgumentError(ValueError):
@@ -23,38 +23,38 @@ class ArgumentError(ValueError):
 
 
 class _Fault(Exception):
-    """Something wrong within an argument.
+    """A fault in an argument.
 
     Args:
-        kind: TypeError, ArgumentError or UnicodeError.
-        said: what is wrong there, as a sentence whose subject is left out.
+        error_type: TypeError, ArgumentError or UnicodeError.
+        problem: a sentence without its subject.
     """
 
-    def __init__(self, kind: type[Exception], said: str) -> None:
-        super().__init__(said)
-        self.kind, self.said, self.where = kind, said, ""
+    def __init__(self, error_type: type[Exception], problem: str) -> None:
+        super().__init__(problem)
+        self.error_type, self.problem, self.path = error_type, problem, ""
 
     def within(self, part: str) -> "_Fault":
-        """Say of which part of a larger value this is."""
-        self.where = part + self.where
+        """Prepend the part of a larger value that has the fault."""
+        self.path = part + self.path
         return self
 
 
 @dataclasses.dataclass(frozen=True)
-class _Kind:
-    """Values that a type hint allows."""
+class _TypeCheck:
+    """The values that a type hint allows."""
 
     name: str
     fits: Callable[[Any], bool]
-    """Looks at the value itself."""
+    """Tells whether a value has the type, without looking inside."""
     check: Callable[[Any], None]
-    """Looks at what is in a value that fits; raises _Fault."""
+    """Checks the parts of a value that fits; raises _Fault."""
 
     def require(self, value: Any) -> None:
-        """Check a value and all that is in it.
+        """Check a value and all of its parts.
 
         Raises:
-            _Fault: it is not of this kind.
+            _Fault: the value, or a part of it, has another type.
         """
         if not self.fits(value):
             hint = "; put it in a list" if isinstance(value, str) and "list of" in self.name else ""
@@ -66,74 +66,74 @@ def check(value: Any, hint: Any, name: str) -> None:
     """Check an argument against a type hint.
 
     Raises:
-        TypeError: it, or something in it, is of another type.
+        TypeError: the argument, or a part of it, has another type.
         ArgumentError: no message can carry it.
     """
     try:
-        _kind(hint).require(value)
+        _check_of(hint).require(value)
     except _Fault as fault:
-        raise fault.kind(f"{name}{fault.where} {fault.said}") from None
+        raise fault.error_type(f"{name}{fault.path} {fault.problem}") from None
 
 
 def check_each(values: Iterable[Any], hint: Any, name: str, first: int) -> None:
-    """Check entries of an argument, of which the first has a place of its own; see `check`."""
-    kind = _kind(hint)
-    for place, value in enumerate(values, first):
+    """Check entries of an argument; `first` is the index of the first of them. See `check`."""
+    kind = _check_of(hint)
+    for index, value in enumerate(values, first):
         try:
             kind.require(value)
         except _Fault as fault:
-            raise fault.kind(f"{name}[{place}]{fault.where} {fault.said}") from None
+            raise fault.error_type(f"{name}[{index}]{fault.path} {fault.problem}") from None
 
 
 def bind(function: Callable[..., Any], given: Sequence[Any]) -> dict[str, Any]:
     """Check the positional arguments of a function against its type hints; returns them by name.
 
-    Lists of another kind, as iterators and arrays, become lists, so that they can be looked at twice.
+    Other iterables, such as iterators and arrays, become lists, so that they can be read twice.
 
     Raises:
-        TypeError: one is of another type.
-        ArgumentError: no message can carry one.
+        TypeError: an argument has another type.
+        ArgumentError: no message can carry an argument.
     """
     bound = {}
-    for (name, kind), value in zip(_hints(function), given, strict=True):
-        given_once = list(value) if isinstance(value, Iterator) else value
+    for (name, kind), value in zip(_checks_of(function), given, strict=True):
+        readable_twice = list(value) if isinstance(value, Iterator) else value
         try:
-            kind.require(given_once)
+            kind.require(readable_twice)
         except _Fault as fault:
-            raise fault.kind(f"{name}{fault.where} {fault.said}") from None
-        is_as_it_is = value is None or isinstance(value, _AS_THEY_ARE) or not isinstance(value, Iterable)
-        bound[name] = value if is_as_it_is else list(given_once)
+            raise fault.error_type(f"{name}{fault.path} {fault.problem}") from None
+        is_unchanged = value is None or isinstance(value, _PASSED_UNCHANGED) or not isinstance(value, Iterable)
+        bound[name] = value if is_unchanged else list(readable_twice)
     return bound
 
 
 @functools.cache
-def _hints(function: Callable[..., Any]) -> list[tuple[str, _Kind]]:
-    return [(name, _kind(hint)) for name, hint in get_type_hints(function).items() if name != "return"]
+def _checks_of(function: Callable[..., Any]) -> list[tuple[str, _TypeCheck]]:
+    return [(name, _check_of(hint)) for name, hint in get_type_hints(function).items() if name != "return"]
 
 
 @functools.cache
-def _kind(hint: Any) -> _Kind:
+def _check_of(hint: Any) -> _TypeCheck:
     origin, parts = get_origin(hint), get_args(hint)
     if origin in {Union, types.UnionType}:
-        return _one_of([_kind(part) for part in sorted(parts, key=lambda part: part is not types.NoneType)])
+        return _union_check([_check_of(part) for part in sorted(parts, key=lambda part: part is not types.NoneType)])
     if origin is tuple:
-        return _pair([_kind(part) for part in parts])
+        return _pair_check([_check_of(part) for part in parts])
     if origin and issubclass(origin, Mapping):
-        return _mapping(*map(_kind, parts))
+        return _mapping_check(*map(_check_of, parts))
     if origin and issubclass(origin, Iterable):
-        return _list_of(_kind(parts[0]))
+        return _list_check(_check_of(parts[0]))
     if hint is Any:
-        return _Kind("value", lambda _: True, _accept)
-    if hint in _PLAIN:
-        return _PLAIN[hint]
+        return _TypeCheck("value", lambda _: True, _accept_all)
+    if hint in _PLAIN_CHECKS:
+        return _PLAIN_CHECKS[hint]
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return _record(hint)
+        return _dataclass_check(hint)
     if issubclass(hint, Enum):
-        return _choice(hint)
-    return _Kind(hint.__name__, lambda value: isinstance(value, hint), _accept)
+        return _enum_check(hint)
+    return _TypeCheck(hint.__name__, lambda value: isinstance(value, hint), _accept_all)
 
 
-def _one_of(kinds: Sequence[_Kind]) -> _Kind:
+def _union_check(kinds: Sequence[_TypeCheck]) -> _TypeCheck:
     def check(value: Any) -> None:
         last: _Fault | None = None
         for kind in kinds:
@@ -148,10 +148,10 @@ def _one_of(kinds: Sequence[_Kind]) -> _Kind:
             raise last
 
     name = " or ".join(kind.name for kind in kinds if kind.name != "None")
-    return _Kind(name, lambda value: any(kind.fits(value) for kind in kinds), check)
+    return _TypeCheck(name, lambda value: any(kind.fits(value) for kind in kinds), check)
 
 
-def _pair(kinds: Sequence[_Kind]) -> _Kind:
+def _pair_check(kinds: Sequence[_TypeCheck]) -> _TypeCheck:
     def check(value: Any) -> None:
         for place, (kind, part) in enumerate(zip(kinds, value, strict=True)):
             try:
@@ -160,10 +160,10 @@ def _pair(kinds: Sequence[_Kind]) -> _Kind:
                 raise fault.within(f"[{place}]") from None
 
     name = f"pair of {' and '.join(kind.name for kind in kinds)}"
-    return _Kind(name, lambda value: isinstance(value, tuple | list) and len(value) == len(kinds), check)
+    return _TypeCheck(name, lambda value: isinstance(value, tuple | list) and len(value) == len(kinds), check)
 
 
-def _mapping(key: _Kind, worth: _Kind) -> _Kind:
+def _mapping_check(key: _TypeCheck, worth: _TypeCheck) -> _TypeCheck:
     def check(value: Any) -> None:
         for kind, part, where in ((key, value.keys(), "a key"), (worth, value.values(), "a value")):
             for each in part:
@@ -172,10 +172,10 @@ def _mapping(key: _Kind, worth: _Kind) -> _Kind:
                 except _Fault as fault:
                     raise fault.within(f"[{where}]") from None
 
-    return _Kind(f"dict of {key.name} to {worth.name}", lambda value: isinstance(value, Mapping), check)
+    return _TypeCheck(f"dict of {key.name} to {worth.name}", lambda value: isinstance(value, Mapping), check)
 
 
-def _list_of(kind: _Kind) -> _Kind:
+def _list_check(kind: _TypeCheck) -> _TypeCheck:
     def fits(value: Any) -> bool:
         return isinstance(value, Iterable) and not isinstance(value, (*_TEXTS, Mapping, Iterator))
 
@@ -186,14 +186,14 @@ def _list_of(kind: _Kind) -> _Kind:
             except _Fault as fault:
                 raise fault.within(f"[{place}]") from None
 
-    return _Kind(f"list of {kind.name}", fits, check)
+    return _TypeCheck(f"list of {kind.name}", fits, check)
 
 
-def _record(kind: type) -> _Kind:
+def _dataclass_check(kind: type) -> _TypeCheck:
     @functools.cache
-    def fields() -> list[tuple[str, _Kind]]:
+    def fields() -> list[tuple[str, _TypeCheck]]:
         hints = get_type_hints(kind)
-        return [(field.name, _kind(hints[field.name])) for field in dataclasses.fields(kind)]
+        return [(field.name, _check_of(hints[field.name])) for field in dataclasses.fields(kind)]
 
     def check(value: Any) -> None:
         for name, each in fields():
@@ -202,17 +202,17 @@ def _record(kind: type) -> _Kind:
             except _Fault as fault:
                 raise fault.within(f".{name}") from None
 
-    return _Kind(kind.__name__, lambda value: isinstance(value, kind), check)
+    return _TypeCheck(kind.__name__, lambda value: isinstance(value, kind), check)
 
 
-def _choice(kind: type[Enum]) -> _Kind:
+def _enum_check(kind: type[Enum]) -> _TypeCheck:
     def check(value: Any) -> None:
         try:
             kind(value)
         except ValueError:
             raise _Fault(ArgumentError, f"takes one of {', '.join(each.value for each in kind)}") from None
 
-    return _Kind(kind.__name__, lambda value: isinstance(value, str), check)
+    return _TypeCheck(kind.__name__, lambda value: isinstance(value, str), check)
 
 
 def _check_text(value: str) -> None:
@@ -224,7 +224,7 @@ def _check_text(value: str) -> None:
         raise _Fault(UnicodeError, "holds half a surrogate pair, which is no character") from None
 
 
-def _check_moment(value: datetime) -> None:
+def _check_time(value: datetime) -> None:
     if value.utcoffset() is None:
         raise _Fault(TypeError, "takes a datetime with a time zone, as datetime.now(UTC); this one has none")
 
@@ -250,18 +250,18 @@ def _check_integer(value: Any) -> None:
         raise _Fault(ArgumentError, "takes a whole number of at most 32 bits")
 
 
-def _accept(_: Any) -> None: ...
+def _accept_all(_: Any) -> None: ...
 
 
 def _article(name: str) -> str:
     return f"{'an' if name[0].lower() in 'aeio' else 'a'} {name}"
 
 
-_PLAIN = {
-    str: _Kind("str", lambda value: isinstance(value, str), _check_text),
-    bool: _Kind("bool", lambda value: isinstance(value, bool), _accept),
-    int: _Kind("int", _is_integer, _check_integer),
-    float: _Kind("number", _is_number, _accept),
-    datetime: _Kind("datetime", lambda value: isinstance(value, datetime), _check_moment),
-    types.NoneType: _Kind("None", lambda value: value is None, _accept),
+_PLAIN_CHECKS = {
+    str: _TypeCheck("str", lambda value: isinstance(value, str), _check_text),
+    bool: _TypeCheck("bool", lambda value: isinstance(value, bool), _accept_all),
+    int: _TypeCheck("int", _is_integer, _check_integer),
+    float: _TypeCheck("number", _is_number, _accept_all),
+    datetime: _TypeCheck("datetime", lambda value: isinstance(value, datetime), _check_time),
+    types.NoneType: _TypeCheck("None", lambda value: value is None, _accept_all),
 }

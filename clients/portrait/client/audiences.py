@@ -1,4 +1,4 @@
-"""Audiences as values: criteria to ask with, pages and sizes as answered. The fields are those of `portrait.v1`."""
+"""Audiences: criteria of requests, pages and summaries of responses. The fields are those of `portrait.v1`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from portrait.v1 import audience_service_pb2, customer_value_pb2, item_pb2
 
 @dataclass(frozen=True, slots=True)
 class InterestCriterion:
-    """Met by who has one of the interests, by path of the taxonomy or by words."""
+    """Met by shoppers who have at least one of the interests, given by category or by label."""
 
     categories: Sequence[Sequence[str]] = ()
     min_weight: float = 0.0
@@ -23,7 +23,7 @@ class InterestCriterion:
 
 @dataclass(frozen=True, slots=True)
 class TraitCriterion:
-    """Met by who has the trait with a probability in a range."""
+    """Met by shoppers whose probability of the trait lies in a range."""
 
     name: str
     min_probability: float = 0.0
@@ -32,7 +32,7 @@ class TraitCriterion:
 
 @dataclass(frozen=True, slots=True)
 class CustomerValueCriterion:
-    """Met by who is worth all that is asked for. Tiers and segments are called as in `Value`: "top", "at_risk"."""
+    """Met by shoppers who meet all of these conditions. Tiers and segments are named as in `CustomerValue`: "top"."""
 
     tiers: Sequence[str] = ()
     segments: Sequence[str] = ()
@@ -43,7 +43,7 @@ class CustomerValueCriterion:
 
 @dataclass(frozen=True, slots=True)
 class ActivityCriterion:
-    """Met by whose last event lies from `since` on, and before `before`."""
+    """Met by shoppers whose last event is at `since` or later, and before `before`."""
 
     since: datetime | None = None
     before: datetime | None = None
@@ -51,7 +51,7 @@ class ActivityCriterion:
 
 @dataclass(frozen=True, slots=True)
 class RegionCriterion:
-    """Met by who declared one of the regions, and allows the purpose `demographics`."""
+    """Met by shoppers who declared one of the regions and consent to the purpose `demographics`."""
 
     regions: Sequence[str]
 
@@ -61,26 +61,26 @@ Criterion = InterestCriterion | TraitCriterion | CustomerValueCriterion | Activi
 
 @dataclass(frozen=True, slots=True)
 class LookAlike:
-    """Shoppers who are like those of a seed, and not among them. Give one of `top` and `min_similarity`."""
+    """Shoppers who resemble the shoppers of a seed, without the seed. Give one of `top` and `min_similarity`."""
 
     seed: Sequence[str] | Sequence[Criterion]
-    """Ids of shoppers, or criteria that they all meet."""
+    """Ids of shoppers, or criteria that all of the seed meet."""
     top: int | None = None
     min_similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AudienceSummary:
-    """What is said of an audience as a whole."""
+    """The summary of an audience."""
 
     estimated_size: int
     """Rounded; 0 if there is a shortfall."""
     shortfall: str
-    """Empty; or "audience" or "seed", of which there are fewer than `minimum_size`, and then nobody is named."""
+    """Empty, or the part with fewer shoppers than `minimum_size`: "audience" or "seed". Then no shopper is named."""
     minimum_size: int
     release: int
     snapshot: str
-    """Names the shopper table; another one after every `portrait build-audience-table`."""
+    """Name of the audience table; every `portrait build-audience-table` makes a new one."""
     table_size: int
     oldest_as_of: datetime
     newest_as_of: datetime
@@ -93,24 +93,24 @@ class AudienceMember:
     shopper_id: str
     as_of: datetime
     similarity: float | None
-    """None unless look-alikes were asked for."""
+    """None unless look-alikes were requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudiencePage:
-    """Some shoppers of an audience."""
+    """One page of an audience."""
 
     summary: AudienceSummary
     next_page_token: str
-    """Goes on behind this page; empty if nothing follows."""
+    """Token of the next page; empty on the last page."""
     members: tuple[AudienceMember, ...] = field(default=())
 
 
 def build_audience(criteria: Sequence[Criterion], look_alike: LookAlike | None) -> audience_service_pb2.Audience:
-    """An audience as a message.
+    """Build the message of an audience.
 
     Raises:
-        ValueError: there is no such tier or segment.
+        ValueError: a tier or a segment does not exist.
     """
     return audience_service_pb2.Audience(
         criteria=[_criterion(each) for each in criteria],
@@ -139,8 +139,10 @@ def _criterion(value: Criterion) -> audience_service_pb2.Criterion:
         case CustomerValueCriterion():
             return kind(
                 customer_value=audience_service_pb2.CustomerValueCriterion(
-                    tiers=[_number(customer_value_pb2.ValueTier, "tiers", tier) for tier in value.tiers],
-                    segments=[_number(customer_value_pb2.ValueSegment, "segments", each) for each in value.segments],
+                    tiers=[_enum_number(customer_value_pb2.ValueTier, "tiers", tier) for tier in value.tiers],
+                    segments=[
+                        _enum_number(customer_value_pb2.ValueSegment, "segments", each) for each in value.segments
+                    ],
                     min_recency_score=value.min_recency_score,
                     min_frequency_score=value.min_frequency_score,
                     min_monetary_score=value.min_monetary_score,
@@ -168,23 +170,23 @@ def _look_alike(value: LookAlike) -> audience_service_pb2.LookAlike:
     return message
 
 
-def _number(enum: Any, field: str, name: str) -> Any:
-    """Find the number of an enum's value by what it is called without the prefix of all.
+def _enum_number(enum: Any, field: str, name: str) -> Any:
+    """Return the number of an enum value by its name without the enum's prefix.
 
     Raises:
-        ValueError: it has none of that name.
+        ValueError: the enum has no such value.
     """
     unspecified, *values = enum.DESCRIPTOR.values
     prefix = unspecified.name.removesuffix("UNSPECIFIED")
     numbers = {value.name.removeprefix(prefix).lower(): value.number for value in values}
     if name.lower() not in numbers:
-        *most, last = numbers
-        raise ValueError(f"{field} takes {', '.join(most)} or {last}")
+        *first, last = numbers
+        raise ValueError(f"{field} takes {', '.join(first)} or {last}")
     return numbers[name.lower()]
 
 
 def read_page(message: audience_service_pb2.FindAudienceResponse) -> AudiencePage:
-    """A page of an answer."""
+    """Read a page of a response."""
     return AudiencePage(
         summary=read_summary(message),
         next_page_token=message.next_page_token,
@@ -198,7 +200,7 @@ def read_page(message: audience_service_pb2.FindAudienceResponse) -> AudiencePag
 def read_summary(
     message: audience_service_pb2.FindAudienceResponse | audience_service_pb2.EstimateAudienceResponse,
 ) -> AudienceSummary:
-    """The summary of an answer."""
+    """Read the summary of a response."""
     summary = message.summary
     name = audience_service_pb2.AudienceShortfall.Name(summary.shortfall)
     return AudienceSummary(

@@ -1,6 +1,6 @@
-"""Every call of the contract once: how its request is built, which method answers, how the answer is read.
+"""The calls of the contract: each function builds the request of an RPC and says how to read the response.
 
-The synchronous and the asynchronous client both run these.
+The synchronous and the asynchronous client share them.
 """
 
 import functools
@@ -66,23 +66,23 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL = 1000, 500, 256
-"""The contract's limits."""
+"""Limits of the contract."""
 
 
 @dataclass(frozen=True)
 class Call(Generic[R]):
-    """One call."""
+    """A call that is ready to be sent."""
 
     method: str
     """Name of the RPC."""
     request: Any
     read: Callable[[Any], R]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Values that the request was built from, by the names of the arguments of the client's method."""
+    """Arguments of the client's method that the request was built from, by name."""
 
 
 def _checked(build: Callable[P, Call[R]]) -> Callable[P, Call[R]]:
-    """Check the arguments of a function that builds a call before it runs."""
+    """Check the arguments of a function before it builds a call."""
 
     @functools.wraps(build)
     def checking(*given: P.args, **named: P.kwargs) -> Call[R]:
@@ -107,7 +107,7 @@ def stub_methods(channel: Any) -> dict[str, Callable[..., Any]]:
 
 
 def record_events(events: Iterable[tuple[str, Event]]) -> Iterator[Call[RecordSummary]]:
-    """Record any number of events: one call for every `EVENTS_PER_CALL` of them."""
+    """Record any number of events, in one call for every `EVENTS_PER_CALL` of them."""
     if not isinstance(events, Iterator):
         check(events, Iterable[Any], "events")
     remaining = iter(events)
@@ -121,7 +121,7 @@ def record_events(events: Iterable[tuple[str, Event]]) -> Iterator[Call[RecordSu
 
 
 def sum_record_summaries(parts: Sequence[RecordSummary]) -> RecordSummary:
-    """What became of all events of several calls."""
+    """Add up the summaries of several calls."""
     return RecordSummary(
         sum(part.accepted for part in parts),
         sum(part.duplicates for part in parts),
@@ -142,7 +142,7 @@ def get_profile(
     label_examples: Mapping[str, Sequence[Shopper]],
     allow_degraded: bool,
 ) -> Call[Profile]:
-    """One profile."""
+    """Get one profile."""
     request = profile_service_pb2.GetProfileRequest(
         shopper=messages.build_shopper(shopper),
         as_of=messages.build_timestamp(as_of),
@@ -161,7 +161,7 @@ def get_profile(
 def batch_get_profiles(
     shoppers: Sequence[Shopper], as_of: datetime | None, fields: Sequence[str] | None, allow_degraded: bool
 ) -> Call[list[Profile | ProfileError]]:
-    """Many profiles."""
+    """Get many profiles."""
     request = profile_service_pb2.BatchGetProfilesRequest(
         shoppers=[messages.build_shopper(each) for each in shoppers],
         as_of=messages.build_timestamp(as_of),
@@ -183,7 +183,7 @@ def recommend(
     allow_degraded: bool,
     max_per_category: int,
 ) -> Call[Ranking]:
-    """The best items of a catalogue."""
+    """Get the best items of a catalogue."""
     request = recommendation_service_pb2.RecommendRequest(
         shopper=messages.build_shopper(shopper),
         catalogue=catalogue,
@@ -207,7 +207,7 @@ def rank(
     as_of: datetime | None,
     allow_degraded: bool,
 ) -> Call[Ranking]:
-    """The caller's candidates in order."""
+    """Rank the caller's candidates."""
     items = [Item(each) if isinstance(each, str) else each for each in candidates]
     request = recommendation_service_pb2.RankRequest(
         shopper=messages.build_shopper(shopper),
@@ -222,7 +222,7 @@ def rank(
 
 @_checked
 def encode_texts(texts: Sequence[str]) -> Call[Embeddings]:
-    """Texts as vectors."""
+    """Encode texts."""
     return Call("EncodeTexts", text_service_pb2.EncodeTextsRequest(texts=texts), messages.read_embeddings)
 
 
@@ -230,7 +230,7 @@ def encode_texts(texts: Sequence[str]) -> Call[Embeddings]:
 def explain_recommendation(
     shopper: Shopper, item_id: str, catalogue: str, query: str, as_of: datetime | None
 ) -> Call[RankingExplanation]:
-    """Why an item has its score."""
+    """Explain an item's score."""
     request = explanation_service_pb2.ExplainRecommendationRequest(
         shopper=messages.build_shopper(shopper),
         catalogue=catalogue,
@@ -245,7 +245,7 @@ def explain_recommendation(
 def explain_profile(
     shopper: Shopper, interest: Sequence[str], trait: str, as_of: datetime | None
 ) -> Call[ProfileExplanation]:
-    """What a profile rests on."""
+    """Explain a profile or a part of it."""
     if interest and trait:
         raise ValueError("an interest or a trait can be explained, not both")
     request = explanation_service_pb2.ExplainProfileRequest(
@@ -268,14 +268,14 @@ def upsert_items(items: Sequence[Item], catalogue: str) -> Call[UpsertSummary]:
 
 @_checked
 def delete_items(item_ids: Sequence[str], catalogue: str) -> Call[int]:
-    """Remove items."""
+    """Delete items."""
     request = catalogue_service_pb2.DeleteItemsRequest(catalogue=catalogue, item_ids=item_ids)
     return Call("DeleteItems", request, lambda response: int(response.deleted))
 
 
 @_checked
 def get_item(item_id: str, catalogue: str) -> Call[Item]:
-    """One item."""
+    """Get one item."""
     request = catalogue_service_pb2.GetItemRequest(catalogue=catalogue, item_id=item_id)
     return Call("GetItem", request, lambda response: messages.read_item(response.item))
 
@@ -284,7 +284,7 @@ def get_item(item_id: str, catalogue: str) -> Call[Item]:
 def find_audience(
     criteria: Sequence[Criterion], look_alike: LookAlike | None, page_size: int, page_token: str
 ) -> Call[AudiencePage]:
-    """Shoppers who meet criteria; answered with a stream of pages."""
+    """Find the shoppers who meet criteria; the response is a stream of pages."""
     request = audience_service_pb2.FindAudienceRequest(
         audience=build_audience(criteria, look_alike), page_size=page_size, page_token=page_token
     )
@@ -293,27 +293,27 @@ def find_audience(
 
 @_checked
 def estimate_audience(criteria: Sequence[Criterion], look_alike: LookAlike | None) -> Call[AudienceSummary]:
-    """How many shoppers meet criteria."""
+    """Estimate how many shoppers meet criteria."""
     request = audience_service_pb2.EstimateAudienceRequest(audience=build_audience(criteria, look_alike))
     return Call("EstimateAudience", request, read_summary)
 
 
 @_checked
 def set_consents(shopper_id: str, consents: Sequence[Consent]) -> Call[Mapping[Purpose, Permission]]:
-    """Record what a shopper allows."""
+    """Record consent decisions of a shopper."""
     return Call("SetConsents", messages.build_consents_request(shopper_id, consents), messages.read_permissions)
 
 
 @_checked
 def get_consents(shopper_id: str) -> Call[Consents]:
-    """What a shopper allows, and said."""
+    """Get a shopper's permissions and recorded decisions."""
     request = consent_service_pb2.GetConsentsRequest(shopper_id=shopper_id)
     return Call("GetConsents", request, messages.read_consents)
 
 
 @_checked
 def set_demographics(shopper_id: str, age: int | None, gender: str, region: str, source: str) -> Call[Demographics]:
-    """Keep what a shopper declares."""
+    """Replace a shopper's declared demographics."""
     request = consent_service_pb2.SetDemographicsRequest(
         shopper_id=shopper_id, age=age, gender=gender, region=region, source=source
     )
@@ -322,6 +322,6 @@ def set_demographics(shopper_id: str, age: int | None, gender: str, region: str,
 
 @_checked
 def forget_shopper(shopper_id: str) -> Call[ForgetSummary]:
-    """Remove all that is recorded of a shopper."""
+    """Delete everything that is recorded of a shopper."""
     request = consent_service_pb2.ForgetShopperRequest(shopper_id=shopper_id)
     return Call("ForgetShopper", request, messages.read_forget_summary)

@@ -1,4 +1,4 @@
-"""Channels: addresses, security, the caller's name, and how they connect."""
+"""Channels: addresses, TLS, the caller's name, and connection options."""
 
 import ipaddress
 import re
@@ -11,24 +11,24 @@ from urllib.parse import unquote
 from portrait.client.arguments import check
 from portrait.client.enums import Priority
 
-if TYPE_CHECKING:  # gRPC is slow to import, and the command line reads defaults from here
+if TYPE_CHECKING:  # gRPC is slow to import, and the command line imports this module for its defaults
     import grpc
 
 Option = tuple[str, str | int]
-"""Name and value of an argument of a gRPC channel."""
+"""Name and value of a gRPC channel argument."""
 
-MAXIMUM_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.enable_retries", 0),  # `retries` does it
-    # gRPC's default sends all calls to the first address of a name: of several gateways one would get them all.
+    ("grpc.enable_retries", 0),  # the module `retries` does this
+    # By default gRPC sends all calls to the first address of a name: one of several gateways would get them all.
     ("grpc.lb_policy_name", "round_robin"),
-    # gRPC's default would leave a gateway that is back alone for up to two minutes.
+    # By default gRPC would wait up to two minutes before it reconnects to a gateway that is back.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.max_receive_message_length", MAXIMUM_MESSAGE_BYTES),
-    # While calls run, a server that is gone is noticed within 40 s, also on a stream that says nothing for long. gRPC
-    # would ping such a stream once a minute only; the gateway allows two pings a second.
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # While calls run, these detect a dead server within 40 s, also on a stream that is silent for long. By default gRPC
+    # pings such a stream only once a minute; the gateway allows two pings per second.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
@@ -42,24 +42,24 @@ _PORT = re.compile(r"(?:[^:\[\]]*|\[[^\]]*\]):(?P<port>[^:]*)")
 _CALLER = re.compile(r"[A-Za-z0-9._:@/-]{0,128}")
 
 
-def metadata_of(caller: str, priority: Priority) -> tuple[tuple[str, str], ...]:
-    """What every call says of itself.
+def caller_metadata(caller: str, priority: Priority) -> tuple[tuple[str, str], ...]:
+    """Return the metadata that every call carries: priority and caller.
 
     Raises:
-        ValueError: this can't be a caller's name, or a priority.
+        ValueError: the name of the caller or the priority is invalid.
     """
     if not _CALLER.fullmatch(caller):
         raise ValueError("a caller's name is 1 to 128 letters, digits, `._:@/-`")
-    said = (("x-priority", Priority(priority).value),)
-    return (*said, ("x-caller", caller)) if caller else said
+    metadata = (("x-priority", Priority(priority).value),)
+    return (*metadata, ("x-caller", caller)) if caller else metadata
 
 
 def check_address(address: str) -> None:
-    """Refuse what gRPC would take for the name of a host, or for another port than is meant.
+    """Reject addresses that gRPC would misread as the name of a host, or as another port.
 
     Raises:
-        TypeError: the address is no text.
-        ValueError: it is none that gRPC can connect to.
+        TypeError: the address is not a str.
+        ValueError: gRPC can't connect to the address.
     """
     check(address, str, "address")
     if url := _URL.fullmatch(address.strip()):
@@ -79,33 +79,33 @@ def _is_scheme(address: str) -> bool:
     return address.partition(":")[0] in {"dns", "ipv4", "ipv6", "unix", "unix-abstract", "vsock", "xds"}
 
 
-def merge_options(address: str, further: Sequence[Option] | Mapping[str, str | int] = ()) -> list[Option]:
-    """Arguments of a channel: the caller's count before ours.
+def merge_options(address: str, given: Sequence[Option] | Mapping[str, str | int] = ()) -> list[Option]:
+    """Return the arguments of a channel: the client's own, overridden by those of the caller.
 
     Raises:
-        TypeError: an argument is no pair of name and value.
+        TypeError: an argument is not a pair of name and value.
     """
-    check(further, Mapping[str, str | int] | Sequence[Option], "channel_options")
-    return [*(dict([*OPTIONS, *proxy_options(address)]) | dict(further)).items()]
+    check(given, Mapping[str, str | int] | Sequence[Option], "channel_options")
+    return [*(dict([*OPTIONS, *proxy_options(address)]) | dict(given)).items()]
 
 
 def proxy_options(address: str) -> list[tuple[str, Any]]:
-    """Options of a channel that have it ignore the proxies of the environment, for an address of this machine.
+    """Return options that make a channel to this machine ignore the proxies of the environment.
 
-    gRPC would ask `grpc_proxy`, `https_proxy` or `http_proxy` for `localhost` too.
+    By default gRPC uses `grpc_proxy`, `https_proxy` or `http_proxy` for `localhost` too.
     """
     return [("grpc.enable_http_proxy", 0)] if _is_local(address) else []
 
 
 def _is_local(address: str) -> bool:
-    """Whether an address, in any form that gRPC takes, is of this machine."""
+    """Tell whether an address, in any form that gRPC takes, belongs to this machine."""
     if address.startswith(("unix:", "unix-abstract:")):
         return True
     return all(map(_is_loopback, map(_host, _SCHEME.sub("", unquote(address), count=1).split(","))))
 
 
 def _host(target: str) -> str:
-    """The host of host:port, [host]:port or host."""
+    """Return the host of host:port, [host]:port or host."""
     if target.startswith("["):
         return target[1:].partition("]")[0]
     return target.partition(":")[0] if target.count(":") == 1 else target
@@ -124,16 +124,16 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Tls:
-    """How the server is recognised, and the caller by it (mTLS).
+    """Certificates that authenticate the server, and the caller (mTLS).
 
     Raises:
-        ValueError: of certificate and key, only one is given.
+        ValueError: only one of certificate and key is given.
     """
 
     root_certificates: Path | None = None
-    """PEM file of authorities; None for those that come with gRPC."""
+    """PEM file of certificate authorities; None for those that come with gRPC."""
     certificate: Path | None = None
-    """PEM file of the caller's certificate chain; goes with `key`."""
+    """PEM file of the caller's certificate chain; needs `key`."""
     key: Path | None = None
 
     def __post_init__(self) -> None:
@@ -141,7 +141,7 @@ class Tls:
             raise ValueError("certificate and key go together")
 
     def credentials(self) -> "grpc.ChannelCredentials":
-        """The credentials of a channel.
+        """Read the files and return the credentials of a channel.
 
         Raises:
             OSError: a file can't be read.

@@ -54,7 +54,7 @@ def record(
         counts["rejected"] += 1
         typer.echo(f"{name}, line {row.line}, column {row.column!r}: {row.message}", err=True)
 
-    with open_input(file) as (lines, name), _counted(counts, as_json), notes.told(name):
+    with open_input(file) as (lines, name), _counted(counts, as_json), notes.printed(name):
         events = notes.read(files.read_events(lines, name, find_currency(file), reject))
         while part := list(islice(events, EVENTS_PER_CALL)):
             summary = client.record_events((each.shopper_id, each.event) for each in part)
@@ -80,7 +80,7 @@ def upsert(
 
     counts = {"stored": 0, "rejected": 0}
     notes = FileNotes()
-    with open_input(file) as (lines, name), _counted(counts, as_json), notes.told(name):
+    with open_input(file) as (lines, name), _counted(counts, as_json), notes.printed(name):
         read = notes.read(files.read_items(lines, name, find_currency(file)))
         for stated, items in groupby(read, key=lambda listed: listed.catalogue):
             while part := list(islice(items, ITEMS_PER_CALL)):

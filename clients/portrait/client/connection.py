@@ -1,4 +1,4 @@
-"""What the commands that call a gateway share: the options to reach it, and failures told in one line."""
+"""Connection of the commands that call a gateway: their shared options, and errors in one line."""
 
 import functools
 import inspect
@@ -22,19 +22,21 @@ Command = Callable[..., None]
 @contextmanager
 def _client(
     address: Annotated[str, typer.Option(envvar="PORTRAIT_ADDRESS", help="host:port of the gateway, or unix:PATH.")],
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that a call may take, retries included.")],
+    timeout: Annotated[float, typer.Option(min=0.001, help="Time limit of a call in seconds, retries included.")],
     tls: UseTls = False,
     root_certificates: RootCertificates = None,
     certificate: Certificate = None,
     key: CertificateKey = None,
-    caller: Annotated[str, typer.Option(help="Who calls; an overloaded gateway shares itself between callers.")] = "",
+    caller: Annotated[
+        str, typer.Option(help="Name of the caller; an overloaded gateway divides its capacity between callers.")
+    ] = "",
     priority: Annotated[
-        Priority, typer.Option(help="batch if nobody waits: it gets what interactive calls leave.")
+        Priority, typer.Option(help="batch if nobody waits: such calls get the capacity that interactive calls leave.")
     ] = Priority.INTERACTIVE,
 ) -> "Iterator[Client]":
-    """A client by the options of the command line.
+    """Open a client from the options of the command line.
 
-    What fails within ends the command: exit code 2 for what the caller can mend, 1 for the rest.
+    An error inside ends the command: exit code 2 if the caller can fix the cause, 1 otherwise.
     """
     from portrait.client.arguments import ArgumentError
     from portrait.client.channels import Tls
@@ -57,20 +59,20 @@ def _client(
         _end(str(error), 2)
     except OSError as error:
         if error.filename is None:
-            raise  # a reader of the output is gone, which typer ends in silence
+            raise  # the reader of the output is gone; typer ends the command silently
         _end(f"{error.filename}: {error.strerror}", 2)
     except (FailedPreconditionError, InvalidRequestError, NotFoundError) as error:
-        _end(_words(error), 2)
+        _end(_describe(error), 2)
     except PortraitError as error:
         hint = f" (retry after {error.retry_after:g} s)" if error.retry_after else ""
         _end(f"{address}: {error}{hint}", 1)
 
 
 def calling(timeout: float = DEFAULT_TIMEOUT) -> Callable[[Command], Command]:
-    """Give a command `(client, **rest)` the options to reach a gateway in place of `client`.
+    """Replace the parameter `client` of a command by the options that connect to a gateway.
 
     Args:
-        timeout: seconds that a call of the command may take, unless the user says otherwise.
+        timeout: default time limit of a call in seconds.
     """
     defaults = {"address": DEFAULT_ADDRESS, "timeout": timeout}
     options = [
@@ -94,8 +96,8 @@ def calling(timeout: float = DEFAULT_TIMEOUT) -> Callable[[Command], Command]:
     return with_client
 
 
-def _words(error: "PortraitError") -> str:
-    """The message; where fields are at fault, all of them."""
+def _describe(error: "PortraitError") -> str:
+    """Return the message of an error, with all fields at fault."""
     if not error.violations:
         return str(error)
     return f"{error.kind}: " + "; ".join(f"{each.field}: {each.description}" for each in error.violations)

@@ -1,4 +1,4 @@
-"""Causes of failed connections that gRPC does not tell: TLS on one side only, a certificate that is not accepted."""
+"""Diagnosis of failed connections: causes that gRPC does not report, such as TLS on one side only."""
 
 import re
 import socket
@@ -8,59 +8,59 @@ from portrait.client.channels import Tls
 from portrait.client.errors import PortraitError
 
 _SECONDS = 0.5
-"""Time for each step of a look at the server, after the call's own deadline."""
+"""Time limit of each step of the diagnosis, in seconds; it comes on top of the call's deadline."""
 _NOT_CONNECTED = re.compile(r"failed to connect to all addresses|connections to all backends failing")
 _TARGET = re.compile(r"(?:dns:(?://[^/]*/)?|ipv4:)?(?P<host>[^:/\[\],]+|\[[^\]]+\]):(?P<port>\d+)")
-_WANTS_CERTIFICATE = "the server wants a certificate of the caller: certificate and key, --certificate and --key"
+_CERTIFICATE_REQUIRED = "the server requires a client certificate: certificate and key, --certificate and --key"
 _NO_PORT = re.compile(r"[^:/\[\],]+|\[[^\]]+\]")
 
 
 def explain_failure(address: str, tls: Tls | None, failure: PortraitError) -> str:
-    """Say why no connection came about, and which option mends it; empty if that can't be told.
+    """Explain why the connection failed, and which option fixes it; empty if the cause is unknown.
 
-    Opens one connection of its own: gRPC names the last of several addresses that it tried, which may be another than
-    the one where a server listens.
+    It opens a connection of its own: gRPC reports only the last address that it tried, and the server may listen at
+    another one.
 
     Args:
-        address: of the gateway.
-        tls: how the channel recognises the server; None for plain text.
-        failure: what the call failed with.
+        address: address of the gateway.
+        tls: certificates of the channel; None for plain text.
+        failure: the error of the call.
     """
     if not _NOT_CONNECTED.search(failure.message):
         return ""
     if _NO_PORT.fullmatch(address):
-        return "the address names no port, and 443 was tried: host:port"
+        return "the address has no port, so 443 was tried: give host:port"
     target = _TARGET.fullmatch(address)
     if not target:
         return ""
     host = target["host"].strip("[]")
     try:
         with socket.create_connection((host, int(target["port"])), timeout=_SECONDS) as connection:
-            return _greet(connection, host, tls)
-    except (OSError, ValueError):  # nobody listens, or a certificate's file is none
+            return _try_handshake(connection, host, tls)
+    except (OSError, ValueError):  # nothing listens, or a file is not a certificate
         return ""
 
 
-def _greet(connection: socket.socket, host: str, tls: Tls | None) -> str:
-    """Begin TLS as the channel would, and say what the server makes of it; empty if it is content."""
+def _try_handshake(connection: socket.socket, host: str, tls: Tls | None) -> str:
+    """Start TLS as the channel would, and explain how the server reacts; empty if it accepts."""
     try:
-        with _context(tls).wrap_socket(connection, server_hostname=host) as greeted:
+        with _context(tls).wrap_socket(connection, server_hostname=host) as secured:
             if tls is None:
-                return "the server speaks TLS, this client does not: tls=Tls(), --tls"
-            # A server that misses the caller's certificate hangs up once the handshake is over; else it speaks first.
-            return "" if greeted.recv(1) or tls.certificate else _WANTS_CERTIFICATE
+                return "the server uses TLS, this client does not: tls=Tls(), --tls"
+            # A server that requires a client certificate closes the connection after the handshake; others send first.
+            return "" if secured.recv(1) or tls.certificate else _CERTIFICATE_REQUIRED
     except ssl.SSLCertVerificationError as error:
-        said = error.verify_message.rstrip(".")
-        return f"the server's certificate is not accepted, {said}: root_certificates, --root-certificates"
+        cause = error.verify_message.rstrip(".")
+        return f"the server's certificate is not accepted, {cause}: root_certificates, --root-certificates"
     except ssl.SSLError as error:
         if "CERTIFICATE_REQUIRED" in str(error):
-            return _WANTS_CERTIFICATE
+            return _CERTIFICATE_REQUIRED
         is_refused = tls is None or "ALERT" in str(error)
-        return "" if is_refused else "the server does not speak TLS, this client does: leave tls and --tls away"
+        return "" if is_refused else "the server does not use TLS, this client does: omit tls and --tls"
 
 
 def _context(tls: Tls | None) -> ssl.SSLContext:
-    """Make a context that accepts what the channel accepts; any certificate where that speaks no TLS."""
+    """Make a context that accepts what the channel accepts; without TLS on the channel, any certificate."""
     roots = tls and tls.root_certificates
     context = ssl.create_default_context(cafile=str(roots) if roots else None)
     context.set_alpn_protocols(["h2"])

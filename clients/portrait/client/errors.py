@@ -1,12 +1,12 @@
-"""What a call can fail with.
+"""Errors of calls.
 
 PortraitError
-├── InvalidRequestError      the request breaks the contract: `violations` names every field
-├── NotFoundError            no such shopper, item or catalogue
-├── FailedPreconditionError  something else must be done first: a consent set, a shopper table made
-├── DeadlineExceededError    the answer was not there in time
-├── UnavailableError         the gateway or its models are down, or overloaded: `retry_after` says for how long
-└── ServerError              anything else; tell its operator the `request_id`
+├── InvalidRequestError      the request violates the contract: `violations` names every field at fault
+├── NotFoundError            the shopper, item or catalogue does not exist
+├── FailedPreconditionError  a consent or an audience table is missing; the message says what to do first
+├── DeadlineExceededError    no response within the time limit
+├── UnavailableError         the gateway or its models are down or overloaded: `retry_after` is the pause in seconds
+└── ServerError              any other error; report the `request_id` to the operator
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _REQUEST_ID_KEY = "x-request-id"
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One field at fault."""
+    """A field at fault."""
 
     field: str
     description: str
@@ -33,14 +33,13 @@ class PortraitError(Exception):
     """A call failed.
 
     Args:
-        code: the gRPC status.
-        message: what the server said.
-        request_id: names the call in the server's log; empty if the call never got there.
+        code: the gRPC status code.
+        message: the server's message.
+        request_id: id of the call in the server's log; empty if the call did not reach the server.
         violations: the fields at fault.
-        retry_after: seconds after which a retry makes sense; None if the server did not say.
-        reason: the cause in one word of the server's list, for example `SHOPPER_UNKNOWN`; empty if the call never got
-            there.
-        hint: what the client can say of the cause, and which argument or option mends it; may be empty.
+        retry_after: seconds after which a retry makes sense; None if the server states none.
+        reason: the server's reason code, for example `SHOPPER_UNKNOWN`; empty if the call did not reach the server.
+        hint: the likely cause, and the argument or option that fixes it; may be empty.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class PortraitError(Exception):
         reason: str = "",
         hint: str = "",
     ) -> None:
-        # All of them, so that it can be pickled.
+        # Exceptions are pickled by their arguments: pass all of them.
         super().__init__(code, message, request_id, tuple(violations), retry_after, reason, hint)
         self.code = code
         self.message = message
@@ -65,7 +64,7 @@ class PortraitError(Exception):
 
     @property
     def kind(self) -> str:
-        """Name of the status, and the reason where that says more: `NOT_FOUND (SHOPPER_UNKNOWN)`."""
+        """The status with the reason, if it says more: `NOT_FOUND (SHOPPER_UNKNOWN)`."""
         return f"{self.code.name} ({self.reason})" if self.reason not in ("", self.code.name) else self.code.name
 
     def __str__(self) -> str:
@@ -73,19 +72,19 @@ class PortraitError(Exception):
 
 
 class InvalidRequestError(PortraitError):
-    """The request breaks the contract."""
+    """The request violates the contract."""
 
 
 class NotFoundError(PortraitError):
-    """What the request names is not there."""
+    """The shopper, item, catalogue or trait of the request does not exist."""
 
 
 class FailedPreconditionError(PortraitError):
-    """What the request builds on is not there, or not there any more; the message says what to do."""
+    """A precondition of the request is not met; the message says what to do."""
 
 
 class DeadlineExceededError(PortraitError):
-    """The answer was not there in time."""
+    """No response arrived within the time limit."""
 
 
 class UnavailableError(PortraitError):
@@ -93,7 +92,7 @@ class UnavailableError(PortraitError):
 
 
 class ServerError(PortraitError):
-    """Anything else."""
+    """Any other error."""
 
 
 _KINDS: dict[grpc.StatusCode, type[PortraitError]] = {
@@ -110,30 +109,30 @@ def from_rpc(error: grpc.RpcError, request_id: str = "", timeout: float | None =
     """Read the typed error of a failed call.
 
     Args:
-        error: what gRPC raised.
-        request_id: the caller's own name of the call, where the answer brings none.
-        timeout: seconds that the call might take, for the message; None if it had no limit.
+        error: the error that gRPC raised.
+        request_id: the caller's request id, used if the response has none.
+        timeout: time limit of the call in seconds, for the message; None if it had no limit.
     """
-    if not hasattr(error, "code"):  # raised by an interceptor of the caller's
+    if not hasattr(error, "code"):  # raised by one of the caller's interceptors
         return ServerError(grpc.StatusCode.UNKNOWN, str(error), request_id)
     code: grpc.StatusCode = error.code()
     pairs: Any = error.trailing_metadata() or ()
     metadata: dict[str, str | bytes] = {key: value for key, value in pairs}
     violations, retry_after, reason = _details(metadata.get(_DETAILS_KEY, b""))
-    named = str(metadata.get(_REQUEST_ID_KEY, request_id))
-    late = code is grpc.StatusCode.DEADLINE_EXCEEDED and timeout is not None
-    hint = f"the call might take {timeout:g} s: timeout, --timeout" if late else ""
-    return _KINDS.get(code, ServerError)(code, error.details() or "", named, violations, retry_after, reason, hint)
+    request_id = str(metadata.get(_REQUEST_ID_KEY, request_id))
+    is_late = code is grpc.StatusCode.DEADLINE_EXCEEDED and timeout is not None
+    hint = f"the time limit was {timeout:g} s: timeout, --timeout" if is_late else ""
+    return _KINDS.get(code, ServerError)(code, error.details() or "", request_id, violations, retry_after, reason, hint)
 
 
 def _details(packed: str | bytes) -> tuple[list[FieldViolation], float | None, str]:
-    """Read the fields at fault, the seconds to wait, and the reason."""
+    """Read the fields at fault, the pause before a retry in seconds, and the reason."""
     violations: list[FieldViolation] = []
     retry_after, reason = None, ""
     try:
         details = status_pb2.Status.FromString(packed if isinstance(packed, bytes) else packed.encode()).details
     except DecodeError:
-        return [], None, ""  # made by a proxy, not by Portrait: code and message still count
+        return [], None, ""  # from a proxy, not from Portrait; code and message are still valid
     for detail in details:
         info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
         if detail.Unpack(info):

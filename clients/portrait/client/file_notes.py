@@ -1,4 +1,4 @@
-"""Notes on a file whose rows are sent: what its reader did that a person should know."""
+"""Notes on a file whose rows are sent: changes to its values that a person should know."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,33 +14,33 @@ _Read = TypeVar("_Read", files.RecordedEvent, files.ListedItem)
 
 
 class FileNotes:
-    """What a person should know of a file's rows that were read: signs that were read, prices that were left out."""
+    """Counts minus signs that marked refunds, and prices that were dropped."""
 
     def __init__(self) -> None:
         self._signs, self._currencies = 0, Counter[str]()
 
     def read(self, rows: Iterable[_Read]) -> Iterator[_Read]:
-        """Look at rows on their way."""
+        """Count rows while they pass."""
         for row in rows:
-            self._signs += isinstance(row, files.RecordedEvent) and row.sign_read
-            self._currencies.update(filter(None, [row.left_currency]))
+            self._signs += isinstance(row, files.RecordedEvent) and row.has_minus_sign
+            self._currencies.update(filter(None, [row.dropped_currency]))
             yield row
 
     @contextmanager
-    def told(self, name: str) -> Iterator[None]:
-        """Tell it at the end, also where a failure cuts the file short."""
+    def printed(self, name: str) -> Iterator[None]:
+        """Print the notes at the end, also if a failure stops the reading."""
         try:
             yield
         finally:
             if self._signs:
                 typer.echo(f"{name}: {self._signs:,} refunds have a minus sign; their absolute values count", err=True)
             for currency, count in self._currencies.items():
-                told = f"{count:,} prices in {currency} are left out: the file's prices are in another currency"
-                typer.echo(f"warning: {name}: {told}", err=True)
+                note = f"{count:,} prices in {currency} are left out: the file's prices are in another currency"
+                typer.echo(f"warning: {name}: {note}", err=True)
 
 
 def find_currency(file: str) -> str:
-    """Find the currency of a file's prices. Standard input can be read once only: there, the first one counts."""
+    """Find the currency of a file's prices; empty for standard input, which can be read only once."""
     if file == "-":
         return ""
     with Path(file).open("rb") as lines:

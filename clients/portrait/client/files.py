@@ -1,4 +1,4 @@
-"""Events and items from files: CSV with a header, or JSON lines, by the rules of docs/data.md. Texts: one a line."""
+"""Events and items from files: CSV with a header, or JSON lines, by the rules of docs/data.md. Texts: one per line."""
 
 import csv
 import hashlib
@@ -33,9 +33,9 @@ _ITEM_COLUMNS: dict[str, Callable[[Any], Any]] = {
     "attributes": values.attributes,
 }
 _READ_COLUMNS = {"shopper_id", "type", "price", "currency", *_EVENT_COLUMNS, *_NUMBERS, *_ITEM_COLUMNS}
-_NO_FURTHER_COLUMNS = {"", "row", "catalogue", "price", "currency", *_ITEM_COLUMNS}
+_NO_ATTRIBUTE_COLUMNS = {"", "row", "catalogue", "price", "currency", *_ITEM_COLUMNS}
 TEXT_CHARACTERS = 1000
-"""The contract's limit of a text to encode."""
+"""Maximum length of a text to encode, by the contract."""
 
 _DELIMITERS = ",;\t|"
 
@@ -44,10 +44,10 @@ class FileError(Exception):
     """A file is malformed.
 
     Args:
-        file: its name.
-        line: where, from 1.
-        problem: what is wrong there.
-        column: in which column; empty if in none.
+        file: name of the file.
+        line: number of the line, from 1.
+        problem: description of the fault.
+        column: name of the column; empty if the fault is in no column.
     """
 
     def __init__(self, file: str, line: int, problem: str, column: str = "") -> None:
@@ -56,20 +56,20 @@ class FileError(Exception):
 
 @dataclass(frozen=True)
 class RecordedEvent:
-    """An event of a log, where it stands and who did it."""
+    """An event of a log, with its line and its shopper."""
 
     line: int
     shopper_id: str
     event: Event
-    sign_read: bool = False
-    """Whether a minus sign said that something was given back: the event holds absolute values."""
-    left_currency: str = ""
-    """Of a price that was left out, since the log's prices are in another one."""
+    has_minus_sign: bool = False
+    """True if a minus sign marked a refund: the event has absolute values."""
+    dropped_currency: str = ""
+    """Currency of a price that was dropped because the log's prices are in another currency."""
 
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row that can't be an event, while the file is well formed."""
+    """A row of a well-formed file that is not a valid event."""
 
     line: int
     column: str
@@ -77,7 +77,7 @@ class RejectedRow:
 
 
 class _Rejected(Exception):
-    """A row can't be an event."""
+    """A row is not a valid event."""
 
     def __init__(self, column: str, message: str) -> None:
         super().__init__(message)
@@ -86,18 +86,18 @@ class _Rejected(Exception):
 
 @dataclass(frozen=True)
 class ListedItem:
-    """An item of a list, where it stands and the catalogue that its line names; empty if it names none."""
+    """An item of a list, with its line and the catalogue that the line names; empty if it names none."""
 
     line: int
     catalogue: str
     item: Item
-    left_currency: str = ""
-    """Of a price that was left out, since the list's prices are in another one."""
+    dropped_currency: str = ""
+    """Currency of a price that was dropped because the list's prices are in another currency."""
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One line's values by column; those that show nothing are left out."""
+    """The values of one line by column, without blank ones."""
 
     file: str
     line: int
@@ -105,7 +105,7 @@ class _Row:
     decimal_comma: bool = False
 
     def read(self, column: str, convert: Callable[[Any], Any]) -> Any:
-        """The value of a column, None if there is none."""
+        """Convert the value of a column; None if there is none."""
         if column not in self.cells:
             return None
         try:
@@ -114,12 +114,12 @@ class _Row:
             raise FileError(self.file, self.line, str(error), column) from error
 
     def read_all(self, columns: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-        """The values of those columns that say something."""
+        """Convert the values of several columns, without missing ones."""
         read = {column: self.read(column, convert) for column, convert in columns.items()}
         return {column: value for column, value in read.items() if value is not None}
 
     def read_amount(self, column: str) -> Amount | None:
-        """A number, and the currency that it names."""
+        """Read a number and its currency."""
         return self.read(column, lambda value: read_amount(values.written(value), decimal_comma=self.decimal_comma))
 
 
@@ -131,18 +131,19 @@ def read_events(
 ) -> Iterator[RecordedEvent]:
     """Read the events of a log.
 
-    An event without id gets one that is made of who, what and when: recording a log again records nothing twice.
+    An event without id gets a hash of its shopper, subject and time as its id, so that recording a log again records
+    nothing twice.
 
     Args:
-        lines: the file's lines with their ends, UTF-8.
-        file: its name, for messages.
-        currency: prices in others are left out; if empty, the first that a price names.
-        reject: is told of rows that can't be events, such as those of an unknown type; if None, they raise.
+        lines: the lines of the file with their line ends, in UTF-8.
+        file: name of the file, for messages.
+        currency: prices in other currencies are dropped; if empty, the currency of the first price that has one.
+        reject: called with each row that is not a valid event, for example of an unknown type; None to raise instead.
 
     Raises:
         FileError: the file is malformed.
     """
-    for row in _rows(lines, file, required=("shopper_id", "type")):
+    for row in _read_rows(lines, file, required=("shopper_id", "type")):
         try:
             read = _read_event(row, currency)
         except _Rejected as error:
@@ -150,53 +151,53 @@ def read_events(
                 raise FileError(file, row.line, str(error), error.column) from None
             reject(RejectedRow(row.line, error.column, str(error)))
             continue
-        currency = currency or _currency(row)
+        currency = currency or _read_row_currency(row)
         yield read
 
 
 def find_currency(lines: Iterable[bytes], file: str) -> str:
-    """Find the currency of most prices of a log or a list; empty if none names one.
+    """Find the most frequent currency of the prices in a log or a list; empty if no price has one.
 
-    What stands behind a malformed line does not count: nothing there is read.
+    Lines after a malformed line are not read.
     """
     counts: Counter[str] = Counter()
     with suppress(FileError):
-        counts.update(filter(None, map(_currency, _rows(lines, file, required=()))))
+        counts.update(filter(None, map(_read_row_currency, _read_rows(lines, file, required=()))))
     return min(counts, key=lambda currency: (-counts[currency], currency), default="")
 
 
 def read_items(lines: Iterable[bytes], file: str, currency: str = "") -> Iterator[ListedItem]:
-    """The items of a list; a column that is none of an item's is an attribute.
+    """Read the items of a list; a column that is not a field of an item becomes an attribute.
 
     Args:
-        lines: the file's lines with their ends, UTF-8.
-        file: its name, for messages.
-        currency: prices in others are left out; if empty, the first that a price names.
+        lines: the lines of the file with their line ends, in UTF-8.
+        file: name of the file, for messages.
+        currency: prices in other currencies are dropped; if empty, the currency of the first price that has one.
 
     Raises:
         FileError: the file is malformed.
     """
-    for row in _rows(lines, file, required=("item_id",)):
-        said = {"item_id": ""} | row.read_all(_ITEM_COLUMNS)
-        price, left_currency = _read_price(row, currency)
-        currency = currency or _currency(row)
-        further = [column for column in row.cells if column not in _NO_FURTHER_COLUMNS]
-        said["attributes"] = _join_attributes(row, said.get("attributes", {}), further)
-        item = Item(**said, price=price)
-        yield ListedItem(row.line, row.read("catalogue", values.identifier) or "", item, left_currency)
+    for row in _read_rows(lines, file, required=("item_id",)):
+        fields = {"item_id": ""} | row.read_all(_ITEM_COLUMNS)
+        price, dropped_currency = _read_price(row, currency)
+        currency = currency or _read_row_currency(row)
+        attribute_columns = [column for column in row.cells if column not in _NO_ATTRIBUTE_COLUMNS]
+        fields["attributes"] = _join_attributes(row, fields.get("attributes", {}), attribute_columns)
+        item = Item(**fields, price=price)
+        yield ListedItem(row.line, row.read("catalogue", values.identifier) or "", item, dropped_currency)
 
 
 def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
-    """Texts, one a line; blank lines are left out.
+    """Read texts, one per line; blank lines are skipped.
 
     Args:
-        lines: the file's lines with their ends, UTF-8.
-        file: its name, for messages.
+        lines: the lines of the file with their line ends, in UTF-8.
+        file: name of the file, for messages.
 
     Raises:
-        FileError: a line is not UTF-8, or longer than a text may be.
+        FileError: a line is not UTF-8, or longer than the limit.
     """
-    for number, line in enumerate(_decoded(lines, file), start=1):
+    for number, line in enumerate(_decode(lines, file), start=1):
         text = line.strip()
         if len(text) > TEXT_CHARACTERS:
             raise FileError(file, number, f"has {len(text)} characters; the limit is {TEXT_CHARACTERS}")
@@ -206,19 +207,19 @@ def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
 
 def _read_event(row: _Row, currency: str) -> RecordedEvent:
     shopper_id = row.read("shopper_id", values.identifier) or ""
-    said = row.read_all(_EVENT_COLUMNS)
-    if "query" in said:
-        said["query"] = said["query"][:MAX_QUERY_CHARACTERS]
+    fields = row.read_all(_EVENT_COLUMNS)
+    if "query" in fields:
+        fields["query"] = fields["query"][:MAX_QUERY_CHARACTERS]
     numbers: dict[str, Any] = {name: amount.value for name in _NUMBERS if (amount := row.read_amount(name)) is not None}
-    price, left_currency = _read_price(row, currency)
+    price, dropped_currency = _read_price(row, currency)
     written = (_read_type(row), price, numbers.pop("quantity", None))
     kind, paid, quantity = meant = read_signs(*written)
     if "position" in numbers:
         numbers["position"] = _read_position(numbers["position"])
-    event = Event(EventType(kind), price=paid, quantity=quantity, **numbers, **said)
+    event = Event(EventType(kind), price=paid, quantity=quantity, **numbers, **fields)
     if not event.event_id:
         event = replace(event, event_id=_make_id(shopper_id, event))
-    return RecordedEvent(row.line, shopper_id, event, meant != written, left_currency)
+    return RecordedEvent(row.line, shopper_id, event, meant != written, dropped_currency)
 
 
 def _read_type(row: _Row) -> features.EventType:
@@ -239,15 +240,15 @@ def _read_position(number: float) -> int:
 
 
 def _read_price(row: _Row, currency: str) -> tuple[float | None, str]:
-    """The price, if it is in a currency, and else the currency in which it is."""
-    price, named = row.read_amount("price"), _currency(row)
+    """Return the price and no currency; if the price is in another currency, no price and that currency."""
+    price, named = row.read_amount("price"), _read_row_currency(row)
     if currency and named not in ("", currency):
         return None, named
     return (None if price is None else price.value), ""
 
 
-def _currency(row: _Row) -> str:
-    """The currency of a row's price: that of the price itself, else that of its column; empty if there is none."""
+def _read_row_currency(row: _Row) -> str:
+    """Return the currency of a row's price: from the price itself or else from its column; empty if there is none."""
     price = row.read_amount("price")
     if price is None or price.currency:
         return price.currency if price else ""
@@ -255,16 +256,16 @@ def _currency(row: _Row) -> str:
 
 
 def _make_id(shopper_id: str, event: Event) -> str:
-    """An id that two rows share which `portrait prepare` takes for one event."""
+    """Make the id of an event; rows that `portrait prepare` takes for one event get the same id."""
     what = ("", event.query) if event.type is EventType.SEARCH else (event.item_id, "")
     catalogue = "" if event.catalogue == features.DEFAULT_CATALOGUE else event.catalogue
     known = (shopper_id, event.type, "" if event.time is None else str(event.time), catalogue, *what)
     return hashlib.sha256("\0".join(known).encode()).hexdigest()[:32]
 
 
-def _rows(lines: Iterable[bytes], file: str, required: tuple[str, ...]) -> Iterator[_Row]:
-    """The rows of JSON lines, where the first that is not blank begins with a brace, else of CSV."""
-    texts = _decoded(lines, file)
+def _read_rows(lines: Iterable[bytes], file: str, required: tuple[str, ...]) -> Iterator[_Row]:
+    """Read rows of JSON lines if the first line that is not blank begins with a brace, else of CSV."""
+    texts = _decode(lines, file)
     head: list[str] = []
     for text in texts:
         head.append(text)
@@ -272,12 +273,12 @@ def _rows(lines: Iterable[bytes], file: str, required: tuple[str, ...]) -> Itera
             break
     every = chain(head, texts)
     if head and head[-1].lstrip().startswith("{"):
-        yield from _json_rows(every, file)
+        yield from _read_json_rows(every, file)
     else:
-        yield from _csv_rows(every, file, _delimiter(head), required)
+        yield from _read_csv_rows(every, file, _find_delimiter(head), required)
 
 
-def _decoded(lines: Iterable[bytes], file: str) -> Iterator[str]:
+def _decode(lines: Iterable[bytes], file: str) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -285,7 +286,7 @@ def _decoded(lines: Iterable[bytes], file: str) -> Iterator[str]:
             raise FileError(file, number, f"byte {error.start + 1} is not UTF-8") from error
 
 
-def _json_rows(lines: Iterable[str], file: str) -> Iterator[_Row]:
+def _read_json_rows(lines: Iterable[str], file: str) -> Iterator[_Row]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -293,38 +294,36 @@ def _json_rows(lines: Iterable[str], file: str) -> Iterator[_Row]:
             row = parse_object(line)
         except LineError as error:
             raise FileError(file, number, str(error), error.column) from error
-        yield _Row(file, number, _filled({_column(name): value for name, value in row.items()}))
+        yield _Row(file, number, _drop_blank({_normalise_column(name): value for name, value in row.items()}))
 
 
-def _csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[str, ...]) -> Iterator[_Row]:
+def _read_csv_rows(lines: Iterable[str], file: str, delimiter: str, required: tuple[str, ...]) -> Iterator[_Row]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] = []
     try:
         for row in filter(None, reader):
             if not header:
-                header = [_column(name) for name in row]
+                header = [_normalise_column(name) for name in row]
                 _check_header(header, file, reader.line_num, required)
             elif len(row) != len(header):
                 raise FileError(file, reader.line_num, f"has {len(row)} values; the header has {len(header)}")
             else:
-                yield _Row(file, reader.line_num, _filled(dict(zip(header, row, strict=True))), delimiter == ";")
+                yield _Row(file, reader.line_num, _drop_blank(dict(zip(header, row, strict=True))), delimiter == ";")
     except csv.Error as error:
         raise FileError(file, reader.line_num, str(error)) from error
 
 
-def _join_attributes(row: _Row, attributes: dict[str, str], further: list[str]) -> dict[str, str]:
-    """The attributes of the column of that name, and of further columns; no name may be in both, in whatever case."""
+def _join_attributes(row: _Row, attributes: dict[str, str], columns: list[str]) -> dict[str, str]:
+    """Merge the column `attributes` with attribute columns; a name may occur in only one of them, ignoring case."""
     known = {name.casefold() for name in attributes}
-    for column in further:
+    for column in columns:
         if column.casefold() in known:
-            raise FileError(
-                row.file, row.line, "is an attribute and a column, perhaps in upper and in lower case", column
-            )
-    return attributes | row.read_all(dict.fromkeys(further, values.attribute))
+            raise FileError(row.file, row.line, "is both an attribute and a column, perhaps in different case", column)
+    return attributes | row.read_all(dict.fromkeys(columns, values.attribute))
 
 
-def _column(name: str) -> str:
-    """The column that a file names; of those that are read, upper and lower case do not matter."""
+def _normalise_column(name: str) -> str:
+    """Return the name of a column; known columns match regardless of case."""
     trimmed = trim(name)
     return trimmed.casefold() if trimmed.casefold() in _READ_COLUMNS else trimmed
 
@@ -340,7 +339,7 @@ def _check_header(header: list[str], file: str, line: int, required: tuple[str, 
         known.add(column.casefold())
 
 
-def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_blank(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         column: value
         for column, value in row.items()
@@ -348,6 +347,6 @@ def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _delimiter(head: list[str]) -> str:
-    """The separator that the header holds most of."""
+def _find_delimiter(head: list[str]) -> str:
+    """Return the most frequent separator of the header."""
     return max(_DELIMITERS, key="".join(head).count)

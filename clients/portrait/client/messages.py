@@ -1,4 +1,4 @@
-"""Between the client's values and the contract's messages: requests built, responses read."""
+"""Conversion between the client's values and the contract's messages: builds requests, reads responses."""
 
 import re
 import sys
@@ -48,24 +48,24 @@ from portrait.v1 import (
     text_service_pb2,
 )
 
-_TYPES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
-_KINDS = {event_pb2.EventType.Value(name): kind for kind, name in _TYPES.items()}
-_PURPOSES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
-_NUMBERED: dict[int, Purpose] = {
-    consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSES.items()
+_TYPE_NAMES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
+_TYPE_BY_NUMBER = {event_pb2.EventType.Value(name): kind for kind, name in _TYPE_NAMES.items()}
+_PURPOSE_NAMES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
+_PURPOSE_BY_NUMBER: dict[int, Purpose] = {
+    consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSE_NAMES.items()
 }
-_GRANTED: dict[int, bool] = {
+_IS_GRANTED: dict[int, bool] = {
     consent_service_pb2.CONSENT_DECISION_GRANTED: True,
     consent_service_pb2.CONSENT_DECISION_WITHDRAWN: False,
 }
 _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
-_UNREADABLE = "the server sent vectors that this client can't read; update the client"
+_UNREADABLE = "the server sent vectors that this version of the client can't read; update the client"
 _ENTRY = re.compile(r"(events|items)\[\d+\]\.(event\.)?")
-"""What a rejected field's path begins with: the entry's place in one call, which a caller may not know."""
+"""Prefix of a rejected field's path: the index in one call. Callers know the index over all calls instead."""
 
 
 def build_timestamp(time: datetime | None) -> Timestamp | None:
-    """A time as a message; a naive one is UTC."""
+    """Build a timestamp; a time without a time zone is taken as UTC."""
     if time is None:
         return None
     message = Timestamp()
@@ -74,10 +74,10 @@ def build_timestamp(time: datetime | None) -> Timestamp | None:
 
 
 def build_event(value: Event) -> event_pb2.Event:
-    """An event as a message."""
+    """Build the message of an event."""
     message = event_pb2.Event(
         event_id=value.event_id,
-        type=_TYPES[EventType(value.type)],
+        type=_TYPE_NAMES[EventType(value.type)],
         time=build_timestamp(value.time),
         item_id=value.item_id,
         catalogue=value.catalogue,
@@ -90,14 +90,14 @@ def build_event(value: Event) -> event_pb2.Event:
 
 
 def build_shopper(value: Shopper) -> shopper_pb2.ShopperRef:
-    """A shopper's id, or a history, as a message."""
+    """Build the reference to a shopper from an id or a history."""
     if isinstance(value, str):
         return shopper_pb2.ShopperRef(shopper_id=value)
     return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[build_event(each) for each in value]))
 
 
 def build_item(value: Item) -> item_pb2.Item:
-    """An item as a message."""
+    """Build the message of an item."""
     return item_pb2.Item(
         item_id=value.item_id,
         title=value.title,
@@ -109,7 +109,7 @@ def build_item(value: Item) -> item_pb2.Item:
 
 
 def build_filter(value: Filter) -> item_pb2.ItemFilter:
-    """A filter as a message."""
+    """Build the message of a filter."""
     return item_pb2.ItemFilter(
         categories=[item_pb2.CategoryPath(names=path) for path in value.categories],
         brands=value.brands,
@@ -120,17 +120,17 @@ def build_filter(value: Filter) -> item_pb2.ItemFilter:
 
 
 def build_record_request(events: Iterable[tuple[str, Event]]) -> event_service_pb2.RecordEventsRequest:
-    """Events and their shoppers as a request."""
+    """Build the request that records events of shoppers."""
     return event_service_pb2.RecordEventsRequest(
         events=[event_service_pb2.ShopperEvent(shopper_id=who, event=build_event(what)) for who, what in events]
     )
 
 
 def build_consents_request(shopper_id: str, consents: Iterable[Consent]) -> consent_service_pb2.SetConsentsRequest:
-    """What a shopper said as a request."""
-    said = [
+    """Build the request that records consent decisions."""
+    decisions = [
         consent_service_pb2.Consent(
-            purpose=_PURPOSES[Purpose(each.purpose)],
+            purpose=_PURPOSE_NAMES[Purpose(each.purpose)],
             decision="CONSENT_DECISION_GRANTED" if each.granted else "CONSENT_DECISION_WITHDRAWN",
             time=build_timestamp(each.time),
             notice=each.notice,
@@ -138,51 +138,51 @@ def build_consents_request(shopper_id: str, consents: Iterable[Consent]) -> cons
         )
         for each in consents
     ]
-    return consent_service_pb2.SetConsentsRequest(shopper_id=shopper_id, consents=said)
+    return consent_service_pb2.SetConsentsRequest(shopper_id=shopper_id, consents=decisions)
 
 
 def read_permissions(
     message: consent_service_pb2.SetConsentsResponse | consent_service_pb2.GetConsentsResponse,
 ) -> dict[Purpose, Permission]:
-    """What a shopper allows; a purpose of a later contract is passed over."""
+    """Read a shopper's permissions; purposes of a later contract are ignored."""
     return {
-        _NUMBERED[each.purpose]: Permission(each.allowed, _GRANTED.get(each.decision))
+        _PURPOSE_BY_NUMBER[each.purpose]: Permission(each.allowed, _IS_GRANTED.get(each.decision))
         for each in message.permissions
-        if each.purpose in _NUMBERED
+        if each.purpose in _PURPOSE_BY_NUMBER
     }
 
 
 def read_consents(message: consent_service_pb2.GetConsentsResponse) -> Consents:
-    """What a shopper allows, and said."""
+    """Read a shopper's permissions and recorded decisions."""
     records = tuple(
         ConsentRecord(
             Consent(
-                _NUMBERED[said.purpose],
-                _GRANTED[said.decision],
-                said.time.ToDatetime(tzinfo=UTC),
-                said.notice,
-                said.source,
+                _PURPOSE_BY_NUMBER[consent.purpose],
+                _IS_GRANTED[consent.decision],
+                consent.time.ToDatetime(tzinfo=UTC),
+                consent.notice,
+                consent.source,
             ),
             each.recorded_at.ToDatetime(tzinfo=UTC),
         )
         for each in message.records
-        if (said := each.consent).purpose in _NUMBERED
+        if (consent := each.consent).purpose in _PURPOSE_BY_NUMBER
     )
     return Consents(read_permissions(message), records)
 
 
 def read_forget_summary(message: consent_service_pb2.ForgetShopperResponse) -> ForgetSummary:
-    """What was removed of a shopper."""
+    """Read the result of forgetting a shopper."""
     return ForgetSummary(message.event_count, message.forgotten_at.ToDatetime(tzinfo=UTC))
 
 
 def read_record_summary(response: event_service_pb2.RecordEventsResponse, first: int) -> RecordSummary:
-    """What became of recorded events; `first` is the place of the response's first event among all that are sent."""
+    """Read the result of recording events; `first` is the index of the response's first event over all calls."""
     return RecordSummary(
         response.accepted,
         response.duplicates,
         tuple(
-            _rejection(first + place, result.error)
+            _read_rejection(first + place, result.error)
             for place, result in enumerate(response.results)
             if result.status == event_service_pb2.RECORD_STATUS_REJECTED
         ),
@@ -190,17 +190,17 @@ def read_record_summary(response: event_service_pb2.RecordEventsResponse, first:
 
 
 def read_upsert_summary(response: catalogue_service_pb2.UpsertItemsResponse) -> UpsertSummary:
-    """What became of upserted items."""
-    return UpsertSummary(response.stored, tuple(_rejection(each.index, each.error) for each in response.errors))
+    """Read the result of upserting items."""
+    return UpsertSummary(response.stored, tuple(_read_rejection(each.index, each.error) for each in response.errors))
 
 
-def _rejection(index: int, error: entry_error_pb2.EntryError) -> Rejection:
+def _read_rejection(index: int, error: entry_error_pb2.EntryError) -> Rejection:
     message = error.message.removeprefix(f"{error.field}: ")
     return Rejection(index, _ENTRY.sub("", error.field, count=1), message, error.reason)
 
 
 def read_item(message: item_pb2.Item) -> Item:
-    """An item of a response."""
+    """Read an item of a response."""
     return Item(
         item_id=message.item_id,
         title=message.title,
@@ -214,49 +214,49 @@ def read_item(message: item_pb2.Item) -> Item:
 def read_ranking(
     message: recommendation_service_pb2.RecommendResponse | recommendation_service_pb2.RankResponse,
 ) -> Ranking:
-    """A ranking of a response."""
+    """Read a ranking of a response."""
     return Ranking(
-        tuple(map(_ranked, message.items)),
+        tuple(map(_read_ranked_item, message.items)),
         message.release,
         message.event_count,
         message.degraded,
     )
 
 
-def _ranked(message: item_pb2.RankedItem) -> RankedItem:
+def _read_ranked_item(message: item_pb2.RankedItem) -> RankedItem:
     return RankedItem(read_item(message.item), message.score, message.click_probability, message.purchase_probability)
 
 
 def read_ranking_explanation(message: explanation_service_pb2.ExplainRecommendationResponse) -> RankingExplanation:
-    """Why an item has its score."""
+    """Read the explanation of an item's score."""
     return RankingExplanation(
-        _ranked(message.ranked_item),
-        _effects(message.events),
+        _read_ranked_item(message.ranked_item),
+        _read_event_effects(message.events),
         tuple(WordEffect(each.word, each.effect) for each in message.words),
         message.release,
         message.event_count,
-        _item_effects(message.items),
+        _read_item_effects(message.items),
     )
 
 
 def read_profile_explanation(message: explanation_service_pb2.ExplainProfileResponse) -> ProfileExplanation:
-    """What a profile rests on."""
+    """Read the explanation of a profile."""
     return ProfileExplanation(
-        _effects(message.events),
+        _read_event_effects(message.events),
         message.weight,
         message.release,
         message.event_count,
         message.probability if message.HasField("probability") else None,
-        _item_effects(message.items),
+        _read_item_effects(message.items),
     )
 
 
-def _effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[EventEffect, ...]:
+def _read_event_effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[EventEffect, ...]:
     return tuple(
         EventEffect(
             each.event_id,
             each.effect,
-            _KINDS.get(each.type),
+            _TYPE_BY_NUMBER.get(each.type),
             each.time.ToDatetime(tzinfo=UTC) if each.HasField("time") else None,
             each.subject,
         )
@@ -264,13 +264,13 @@ def _effects(messages: Iterable[explanation_service_pb2.EventEffect]) -> tuple[E
     )
 
 
-def _item_effects(messages: Iterable[explanation_service_pb2.ItemEffect]) -> tuple[ItemEffect, ...]:
+def _read_item_effects(messages: Iterable[explanation_service_pb2.ItemEffect]) -> tuple[ItemEffect, ...]:
     return tuple(ItemEffect(each.subject, tuple(each.event_ids), each.effect) for each in messages)
 
 
 def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:
-    """Texts as vectors."""
-    numbers, width = _numbers(message), message.dimension
+    """Read embeddings of texts."""
+    numbers, width = _read_floats(message), message.dimension
     if not width or len(numbers) % width:
         raise ValueError(_UNREADABLE)
     rows = tuple(numbers[begin : begin + width] for begin in range(0, len(numbers), width))
@@ -278,14 +278,14 @@ def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings
 
 
 def read_vector(message: profile_pb2.Vector) -> "array[float]":
-    """Read a vector's numbers."""
-    return _numbers(message)
+    """Read the components of a vector."""
+    return _read_floats(message)
 
 
-def _numbers(message: Message) -> "array[float]":
+def _read_floats(message: Message) -> "array[float]":
     """Read the numbers of a message whose field 1 is `repeated float`.
 
-    On the wire that field is the bytes of an array, as a field `bytes` is: no number becomes an object of Python.
+    On the wire, a packed float field looks like `bytes`. Reading it as bytes avoids one Python object per number.
     """
     numbers = array("f", BytesValue.FromString(message.SerializeToString()).value)
     if sys.byteorder == "big":

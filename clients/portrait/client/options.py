@@ -1,4 +1,4 @@
-"""Options of a call beside its own arguments: how long it may take, what metadata it carries, what it is called."""
+"""Options of every call: time limit, metadata and request id."""
 
 import math
 import re
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from portrait.client.arguments import check
-from portrait.client.channels import metadata_of
+from portrait.client.channels import caller_metadata
 from portrait.client.enums import Priority
 
 Metadata = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
-"""Metadata of gRPC: names in lower case, with text in ASCII; bytes where the name ends with `-bin`."""
+"""gRPC metadata: lower-case names with ASCII text, or names that end with `-bin` with bytes."""
 
 Pairs = tuple[tuple[str, str | bytes], ...]
 
@@ -20,18 +20,22 @@ MAX_TIMEOUT = 31_536_000.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _NAME = re.compile(r"[0-9a-z_.-]+")
 _PRINTABLE = re.compile(r"[ -~]*")
-_OURS = {"x-request-id": "request_id", "x-caller": "caller of the client", "x-priority": "priority of the client"}
+_RESERVED_NAMES = {
+    "x-request-id": "request_id",
+    "x-caller": "caller of the client",
+    "x-priority": "priority of the client",
+}
 
 
 class CallOptions(TypedDict, total=False):
-    """Options that every method of the clients takes by keyword."""
+    """Keyword arguments that every method of the clients takes."""
 
     timeout: float | None
-    """Seconds for the call with all its retries; None for the client's own."""
+    """Time limit in seconds, retries included; None for the client's default."""
     metadata: Metadata
-    """Sent with this call; a name that the client's own metadata has as well counts once, as it is here."""
+    """Sent with this call; overrides the client's own metadata of the same name."""
     request_id: str
-    """Names the call in the log and in errors: 1 to 128 letters, digits, `._:-`. Else the gateway makes one."""
+    """Id of the call in log lines and errors: 1 to 128 letters, digits, `._:-`. By default the gateway makes one."""
 
 
 _HINTS: dict[str, Any] = {"timeout": float | None, "metadata": Metadata, "request_id": str}
@@ -39,7 +43,7 @@ _HINTS: dict[str, Any] = {"timeout": float | None, "metadata": Metadata, "reques
 
 @dataclass(frozen=True)
 class ChosenOptions:
-    """Options of one call with the client's own in place of what it leaves out."""
+    """Options of one call, completed by the client's defaults."""
 
     timeout: float
     metadata: Pairs
@@ -47,30 +51,30 @@ class ChosenOptions:
 
 
 class ClientOptions:
-    """Options of all calls of one client.
+    """Default options of all calls of one client.
 
     Args:
-        timeout: seconds that a call may take.
-        caller: who calls.
-        priority: whether somebody waits.
+        timeout: time limit of a call in seconds.
+        caller: name of the caller.
+        priority: `batch` if nobody waits for the responses.
         metadata: sent with every call.
 
     Raises:
-        TypeError: one is of another type.
-        ValueError: one has a value that can't be sent.
+        TypeError: an option has the wrong type.
+        ValueError: an option has a value that can't be sent.
     """
 
     def __init__(self, timeout: float, caller: str, priority: Priority, metadata: Metadata) -> None:
         check(caller, str, "caller")
         self._timeout = _seconds(timeout)
-        self._own = metadata_of(caller, priority)
+        self._caller = caller_metadata(caller, priority)
         self._metadata = _pairs(metadata)
 
     def choose(self, options: CallOptions) -> ChosenOptions:
-        """Take the options of a call, and the client's own for those that it leaves out.
+        """Complete the options of a call by the client's defaults.
 
         Raises:
-            TypeError: there is no such option, or it is of another type.
+            TypeError: an option does not exist, or has the wrong type.
             ValueError: an option has a value that can't be sent.
         """
         for name, value in options.items():
@@ -78,10 +82,10 @@ class ClientOptions:
                 raise TypeError(f"there is no argument {name!r}; every method takes {', '.join(_HINTS)} beside its own")
             check(value, _HINTS[name], name)
         timeout, request_id = options.get("timeout"), options.get("request_id", "")
-        pairs = self._own + self._metadata
+        pairs = self._caller + self._metadata
         if "metadata" in options:
-            further = _pairs(options["metadata"])
-            pairs = (*(pair for pair in pairs if pair[0] not in dict(further)), *further)
+            own = _pairs(options["metadata"])
+            pairs = (*(pair for pair in pairs if pair[0] not in dict(own)), *own)
         if request_id:
             if not _REQUEST_ID.fullmatch(request_id):
                 raise ValueError("request_id is 1 to 128 letters, digits, `._:-`")
@@ -103,10 +107,10 @@ def _pairs(metadata: Metadata) -> Pairs:
         metadata.items() if isinstance(metadata, Mapping) else ((pair[0], pair[1]) for pair in metadata)
     )
     for name, value in pairs:
-        if name in _OURS:
-            raise ValueError(f"metadata: {name} is said by the argument {_OURS[name]}")
+        if name in _RESERVED_NAMES:
+            raise ValueError(f"metadata: {name} is set by the argument {_RESERVED_NAMES[name]}")
         if not _NAME.fullmatch(name) or name.startswith("grpc-"):
-            raise ValueError(f"metadata: {name!r} is no name: lower-case letters, digits, `_.-`; not `grpc-…`")
+            raise ValueError(f"metadata: {name!r} is not a valid name: lower-case letters, digits, `_.-`; not `grpc-…`")
         if name.endswith("-bin") != isinstance(value, bytes):
             raise TypeError(f"metadata: {name} takes {'bytes' if name.endswith('-bin') else 'a str'}")
         if isinstance(value, str) and not _PRINTABLE.fullmatch(value):

@@ -1,7 +1,7 @@
-r"""Output of the commands: rows as a table for a terminal and as tab-separated lines for a pipe, lines, and JSON.
+r"""Output of the commands: rows as a table on a terminal and as tab-separated lines in a pipe, lines, and JSON.
 
-What shoppers and shops wrote is shown as it stands: no markup. Ids are never broken over lines or cut off. Characters
-that could move the cursor, end a line or turn its direction are written as escapes, as `\n`.
+Texts of shoppers and shops are printed without markup. Ids are never wrapped or cut off. Characters that could move the
+cursor, end a line or change its direction are printed as escapes, for example `\n`.
 """
 
 import dataclasses
@@ -20,21 +20,21 @@ from rich.text import Text
 
 _NAMED = {ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}
 _HIDDEN = [*range(32), *range(127, 160), 0x061C, *range(0x200E, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
-"""Controls, ends of lines, and marks of direction."""
+"""Control characters, line ends and direction marks."""
 _ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _HIDDEN} | _NAMED
 _MAX_WIDTH = 1_000_000
 
 
 class TableConsole(Console):
-    """A console whose output people read, also where a pipe or a file takes it: rows are tables everywhere."""
+    """A console that prints rows as tables everywhere, also into a pipe or a file."""
 
 
 class Rows:
     """Rows of cells under named columns.
 
     Args:
-        title: what they are; may be empty.
-        columns: their names.
+        title: title of the rows; may be empty.
+        columns: names of the columns.
         ids: names of the columns that hold ids.
     """
 
@@ -47,7 +47,7 @@ class Rows:
         self._rows.append(cells)
 
     def print(self, console: Console) -> None:
-        """Print a table, or, where no terminal reads it, title, names and rows as lines with tabs between the cells."""
+        """Print a table; in a pipe, print title, column names and rows as tab-separated lines."""
         if not is_piped(console):
             self._print_table(console)
             return
@@ -55,7 +55,7 @@ class Rows:
             print_line(console, self._title)
         for cells in (self._columns, *self._rows):
             console.file.write("\t".join(escape(cell.replace("\\", "\\\\")) for cell in cells) + "\n")
-        console.file.flush()  # a reader that is gone is noticed here, and not when the interpreter ends
+        console.file.flush()  # detect a reader that is gone here, not when the interpreter ends
 
     def _print_table(self, console: Console) -> None:
         table = Table(title=Text(escape(self._title)), title_justify="left")
@@ -67,20 +67,20 @@ class Rows:
                 table.add_column(column, overflow="fold")
         for cells in self._rows:
             table.add_row(*(Text(escape(cell)) for cell in cells))
-        # Wider than the terminal where an id asks for it: the terminal goes on in its next line, and a copy is whole.
-        least = Measurement.get(console, console.options.update(max_width=_MAX_WIDTH), table).minimum
-        if least > console.width:
-            table.width = least
+        # An id may need more than the width of the terminal: the terminal wraps it, and a copy of it is complete.
+        min_width = Measurement.get(console, console.options.update(max_width=_MAX_WIDTH), table).minimum
+        if min_width > console.width:
+            table.width = min_width
         console.print(table, crop=False, no_wrap=True, overflow="ignore")
 
 
 def is_piped(console: Console) -> bool:
-    """Tell whether a program reads the output. Rich itself takes any for a terminal where FORCE_COLOR is set."""
+    """Tell whether a program reads the output. Rich treats any output as a terminal if FORCE_COLOR is set."""
     return not isinstance(console, TableConsole) and not console.file.isatty()
 
 
 def print_line(console: Console, content: str, style: str = "") -> None:
-    """Print one line, however long; the terminal breaks it."""
+    """Print one line of any length; the terminal wraps it."""
     console.print(Text(escape(content), style), soft_wrap=True)
 
 
@@ -90,7 +90,7 @@ def print_json(value: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Write a dataclass or a dict as JSON: moments by ISO 8601, spans in seconds, vectors as lists."""
+    """Convert a dataclass or a dict to JSON: times as ISO 8601, durations in seconds, vectors as lists."""
 
     def plain(each: "datetime | timedelta | array[float]") -> str | float | list[float]:
         if isinstance(each, timedelta):
@@ -102,5 +102,5 @@ def to_json(value: Any) -> str:
 
 
 def escape(content: str) -> str:
-    """Write characters that a line can't hold as escapes."""
+    """Replace characters that would break a line by escapes."""
     return content.translate(_ESCAPES)

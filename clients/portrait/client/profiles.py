@@ -1,4 +1,4 @@
-"""Profiles as the client gives them; the fields of each part are those of its message in the contract."""
+"""Profiles and their parts; each has the fields of the message of the same name in the contract."""
 
 from array import array
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from portrait.client.message_reader import read_message
 from portrait.v1 import demographics_pb2, profile_pb2, profile_service_pb2
 
-Path = tuple[str, ...]
+CategoryPath = tuple[str, ...]
 Ids = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """An interest in one node of the taxonomy."""
+    """An interest in a category."""
 
-    category_path: Path
+    category_path: CategoryPath
     weight: float
     confidence: float
     evidence_event_ids: Ids
@@ -27,12 +27,12 @@ class Interest:
     inferred: bool = False
     expires_at: datetime | None = None
     evidence_count: int = 0
-    """Events that speak for it; `evidence_event_ids` names the first of them."""
+    """Number of supporting events; `evidence_event_ids` names the first 10 of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """A word that sets a history apart."""
+    """A word that distinguishes a history."""
 
     word: str
     weight: float
@@ -40,14 +40,14 @@ class Keyword:
     confidence: float = 0.0
     expires_at: datetime | None = None
     evidence_count: int = 0
-    """Events that speak for it; `evidence_event_ids` names the first of them."""
+    """Number of supporting events; `evidence_event_ids` names the first 10 of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceBand:
-    """What a shopper pays within one category, in the shop's currency."""
+    """Prices that a shopper pays in one category, in the shop's currency."""
 
-    category_path: Path
+    category_path: CategoryPath
     percentile: float
     low: float
     median: float
@@ -60,20 +60,20 @@ class PriceBand:
 
 @dataclass(frozen=True, slots=True)
 class Aversion:
-    """A node of the taxonomy that the shopper turns away from."""
+    """A category that the shopper rejects."""
 
-    category_path: Path
+    category_path: CategoryPath
     weight: float
     confidence: float
     evidence_event_ids: Ids
     expires_at: datetime | None
     evidence_count: int = 0
-    """Events that speak for it; `evidence_event_ids` names the first of them."""
+    """Number of supporting events; `evidence_event_ids` names the first 10 of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrandAffinity:
-    """How much more a shopper turns to a brand than others do."""
+    """A preference for a brand, relative to other shoppers of the same categories."""
 
     brand: str
     lift: float
@@ -82,12 +82,12 @@ class BrandAffinity:
     evidence_event_ids: Ids
     expires_at: datetime | None
     evidence_count: int = 0
-    """Events that speak for it; `evidence_event_ids` names the first of them."""
+    """Number of supporting events; `evidence_event_ids` names the first 10 of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscountSensitivity:
-    """How much of what a shopper buys is bought below the usual price."""
+    """The shopper's preference for items below their usual price."""
 
     discounted_share: float
     mean_discount: float
@@ -100,15 +100,15 @@ class DiscountSensitivity:
 
 @dataclass(frozen=True, slots=True)
 class SessionCategory:
-    """A share of a session that one category has."""
+    """A category of a session, with its share of the evidence."""
 
-    category_path: Path
+    category_path: CategoryPath
     share: float
 
 
 @dataclass(frozen=True, slots=True)
 class SessionIntent:
-    """What the shopper's latest session is about."""
+    """The intent of the shopper's latest session."""
 
     stage: str
     """`browsing`, `searching`, `comparing`, `cart` or `purchased`."""
@@ -124,14 +124,14 @@ class SessionIntent:
 
 @dataclass(frozen=True, slots=True)
 class QueryIntent:
-    """Something that the shopper asked for."""
+    """A need that the shopper stated in a query."""
 
     query: str
     count: int
     last_time: datetime | None
     outcome: str
     """`none`, `viewed` or `purchased`."""
-    category_path: Path
+    category_path: CategoryPath
     confidence: float
     evidence_event_ids: Ids
     expires_at: datetime | None
@@ -139,9 +139,9 @@ class QueryIntent:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseCycle:
-    """When a category that the shopper buys again and again is due."""
+    """The next purchase in a category that the shopper buys repeatedly."""
 
-    category_path: Path
+    category_path: CategoryPath
     interval_days: float
     purchase_count: int
     last_time: datetime
@@ -153,12 +153,12 @@ class PurchaseCycle:
     evidence_event_ids: Ids
     expires_at: datetime
     evidence_count: int = 0
-    """Events that speak for it; `evidence_event_ids` names the first of them."""
+    """Number of supporting events; `evidence_event_ids` names the first 10 of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerValue:
-    """Recency, frequency and spending."""
+    """Customer value: recency, frequency and monetary value (RFM)."""
 
     tier: str
     """`low`, `middle`, `high` or `top`."""
@@ -178,7 +178,7 @@ class CustomerValue:
 
 @dataclass(frozen=True, slots=True)
 class ActivityPattern:
-    """When a shopper is active."""
+    """Hours and weekdays at which a shopper is active."""
 
     hour_shares: tuple[float, ...]
     weekday_shares: tuple[float, ...]
@@ -192,7 +192,7 @@ class ActivityPattern:
 
 @dataclass(frozen=True, slots=True)
 class Demographics:
-    """What the shopper declared, in bands."""
+    """Demographics that the shopper declared; the age as a band."""
 
     age_band: str
     gender: str
@@ -204,7 +204,7 @@ class Demographics:
 
 @dataclass(frozen=True, slots=True)
 class LabelInterest:
-    """How near a shopper is to a label that nobody trained for."""
+    """A zero-shot interest: similarity between the shopper and a label that no model was trained on."""
 
     label: str
     score: float
@@ -214,7 +214,7 @@ class LabelInterest:
     from_examples: bool
     expires_at: datetime | None
     evidence_count: int = 0
-    """Events that speak for it; `evidence_event_ids` names the first of them."""
+    """Number of supporting events; `evidence_event_ids` names the first 10 of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ class SummarySentence:
 
 @dataclass(frozen=True, slots=True)
 class AbsentField:
-    """A field that was asked for and is not there."""
+    """A field that was requested and is absent."""
 
     field: str
     reason: str
@@ -239,30 +239,30 @@ class AbsentField:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """A named probability of a shopper, as the shop's teams declared it."""
+    """A declared probability of a shopper."""
 
     name: str
     description: str
     probability: float | None
-    """That it comes true within the horizon, calibrated; None if absent."""
+    """Calibrated probability that the outcome occurs within the horizon; None if it is absent."""
     horizon: timedelta
     absent_reason: str
-    """Why there is no probability; empty if there is one."""
+    """Reason for the missing probability; empty if there is one."""
     auc: float | None
     calibration_error: float | None
-    """What both were on a time that the release had not seen; None if it could not learn the trait."""
+    """Both on a hold-out period after the training period; None if the release could not learn the trait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a history says about a shopper."""
+    """A shopper's profile, computed from their events."""
 
     shopper_id: str
     interests: tuple[Interest, ...]
     keywords: tuple[Keyword, ...]
     price_bands: tuple[PriceBand, ...]
     embedding: "array[float] | None"
-    """Unit length, float32; `numpy.asarray` reads it without a copy. None unless it was asked for."""
+    """Float32, unit length; `numpy.asarray` reads it without a copy. None unless it was requested."""
     event_count: int
     first_event_time: datetime | None
     last_event_time: datetime | None
@@ -270,7 +270,7 @@ class Profile:
     as_of: datetime | None
     computed_at: datetime | None
     degraded: bool = False
-    """Whether embedding or labels were asked for, but the models did not answer: the embedding is old, or None."""
+    """True if the models did not answer: the embedding is that of an earlier state of the history, or None."""
     aversions: tuple[Aversion, ...] = ()
     brands: tuple[BrandAffinity, ...] = ()
     discount_sensitivity: DiscountSensitivity | None = None
@@ -284,35 +284,35 @@ class Profile:
     summary: tuple[SummarySentence, ...] = ()
     absent: tuple[AbsentField, ...] = ()
     traits: tuple[Trait, ...] = ()
-    """Empty unless they were asked for."""
+    """Empty unless they were requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileError:
-    """Why one shopper of a batch has no profile."""
+    """The error of one shopper of a batch."""
 
     code: int
     """The gRPC status code, as a number."""
     field: str
     message: str
     reason: str = ""
-    """The cause in one word, for example `SHOPPER_UNKNOWN`."""
+    """The reason code, for example `SHOPPER_UNKNOWN`."""
 
 
 def read_profile(message: profile_pb2.Profile) -> Profile:
-    """A profile of a response."""
+    """Read the profile of a response."""
     profile: Profile = read_message(message)
     return profile
 
 
 def read_demographics(message: demographics_pb2.Demographics) -> Demographics:
-    """What a shopper declared."""
+    """Read the demographics of a response."""
     demographics: Demographics = read_message(message)
     return demographics
 
 
 def read_profiles(message: profile_service_pb2.BatchGetProfilesResponse) -> list[Profile | ProfileError]:
-    """The results of a batch, in the order of the request."""
+    """Read the results of a batch, in the order of the request."""
     return [
         read_profile(each.profile)
         if each.WhichOneof("result") == "profile"

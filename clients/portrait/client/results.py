@@ -1,4 +1,4 @@
-"""What the client takes and gives: plain typed values, times aware and in UTC."""
+"""Typed values that the client takes and returns. Times have a time zone; returned ones are in UTC."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from portrait.client.enums import Purpose as Purpose
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing a shopper did; the fields are those of `portrait.v1.Event`. Its time has a time zone."""
+    """An event of a shopper, with the fields of `portrait.v1.Event`. Its time has a time zone."""
 
     type: EventType
     event_id: str = ""
@@ -28,7 +28,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that can be shown; the fields are those of `portrait.v1.Item`."""
+    """An item that can be recommended, with the fields of `portrait.v1.Item`."""
 
     item_id: str
     title: str = ""
@@ -40,7 +40,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which items may be shown; the fields are those of `portrait.v1.ItemFilter`."""
+    """A filter on the items that may be shown, with the fields of `portrait.v1.ItemFilter`."""
 
     categories: Sequence[Sequence[str]] = ()
     brands: Sequence[str] = ()
@@ -50,27 +50,27 @@ class Filter:
 
 
 Shopper = str | Sequence[Event]
-"""Whose request it is: the id of a shopper whose events were recorded, or the history itself, oldest first."""
+"""The id of a shopper whose events were recorded, or a history: events, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a shopper said of one purpose. Its time has a time zone."""
+    """A shopper's consent decision on one purpose. Its time has a time zone."""
 
     purpose: Purpose
     granted: bool
-    """False: withdrawn."""
+    """False for a withdrawal."""
     time: datetime | None = None
-    """When they said so; None to count by arrival. A grant before a withdrawal that is known changes nothing."""
+    """The time of the decision; None to count by arrival. A grant before a recorded withdrawal changes nothing."""
     notice: str = ""
-    """Name or version of the words that were agreed to."""
+    """Name or version of the consent text."""
     source: str = ""
-    """Where it was said, for example `cookie banner`."""
+    """The place of the decision, for example `cookie banner`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRecord:
-    """One thing that a shopper said, as it is kept."""
+    """A recorded consent decision."""
 
     consent: Consent
     recorded_at: datetime
@@ -78,30 +78,30 @@ class ConsentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What may be done for a purpose."""
+    """The permission for one purpose."""
 
     allowed: bool
     granted: bool | None
-    """What the shopper said last; None if nothing: then the server's rule for the purpose says what is allowed."""
+    """The shopper's latest decision; None if there is none: then the server's default for the purpose applies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consents:
-    """What a shopper allows, and said."""
+    """A shopper's permissions and recorded decisions."""
 
     permissions: Mapping[Purpose, Permission]
     records: tuple[ConsentRecord, ...]
-    """The last 1,000 things that they said, in the order in which they were recorded."""
+    """The latest 1,000 decisions, in the order in which they were recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetSummary:
-    """What was removed of a shopper."""
+    """Result of forgetting a shopper."""
 
     event_count: int
-    """How many events; 0 if none was recorded, or all were removed before."""
+    """Number of deleted events; 0 if none was recorded, or all were deleted earlier."""
     forgotten_at: datetime
-    """Events up to this moment are refused from now on."""
+    """Events up to this time are rejected from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +109,17 @@ class Rejection:
     """An event or item that was not stored."""
 
     index: int
-    """Its place among all that was given to the client's method, from 0."""
+    """Index among all events or items that were given to the client's method, from 0."""
     field: str
-    """The field at fault, within the event or item; empty if none is."""
+    """The field at fault, within the event or item; empty if no field is at fault."""
     message: str
     reason: str = ""
-    """The cause in one word, for example `FIELD_INVALID`."""
+    """The reason code, for example `FIELD_INVALID`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSummary:
-    """What became of recorded events."""
+    """Result of recording events."""
 
     accepted: int
     duplicates: int
@@ -128,7 +128,7 @@ class RecordSummary:
 
 @dataclass(frozen=True, slots=True)
 class UpsertSummary:
-    """What became of upserted items."""
+    """Result of upserting items."""
 
     stored: int
     rejected: tuple[Rejection, ...]
@@ -136,16 +136,16 @@ class UpsertSummary:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Texts as vectors. Compare them with vectors of the same release only."""
+    """Embeddings of texts. Compare embeddings of one release only."""
 
     vectors: "tuple[array[float], ...]"
-    """One for each text, in their order: unit length, float32; `numpy.asarray` reads it without a copy."""
+    """One float32 vector of unit length for each text, in their order; `numpy.asarray` reads it without a copy."""
     release: int
 
 
 @dataclass(frozen=True, slots=True)
 class RankedItem:
-    """An item at its place."""
+    """An item of a ranking, with its score."""
 
     item: Item
     score: float
@@ -155,20 +155,20 @@ class RankedItem:
 
 @dataclass(frozen=True, slots=True)
 class EventEffect:
-    """What one event adds to what is explained."""
+    """The effect of one event on the explained score or profile."""
 
     event_id: str
     effect: float
     type: EventType | None = None
-    """None if this client does not know it."""
+    """None for a type that this version of the client does not know."""
     time: datetime | None = None
     subject: str = ""
-    """Title of its item, or its id where no catalogue holds it; the query of a search."""
+    """The item's title, or its id if no catalogue holds it; for a search, the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemEffect:
-    """What two or more events of one item add together: more than each alone, as they stand in for each other."""
+    """Joint effect of two or more events of one item. Each alone has less effect, because the others replace it."""
 
     subject: str
     event_ids: tuple[str, ...]
@@ -177,7 +177,7 @@ class ItemEffect:
 
 @dataclass(frozen=True, slots=True)
 class WordEffect:
-    """What one word of a title adds to the score."""
+    """The effect of one word of a title on the score."""
 
     word: str
     effect: float
@@ -185,7 +185,7 @@ class WordEffect:
 
 @dataclass(frozen=True, slots=True)
 class RankingExplanation:
-    """Why an item has its score: of each event and word, the score with it minus the score without it."""
+    """Explanation of an item's score. An effect is the score with an event or a word minus the score without it."""
 
     ranked_item: RankedItem
     events: tuple[EventEffect, ...]
@@ -197,15 +197,15 @@ class RankingExplanation:
 
 @dataclass(frozen=True, slots=True)
 class ProfileExplanation:
-    """What a profile, or a part of it, rests on, the largest effect first."""
+    """Explanation of a profile, or of a part of it; the largest effect comes first."""
 
     events: tuple[EventEffect, ...]
     weight: float
-    """Of the interest; 0 where an inferred one or anything else is explained."""
+    """Weight of the explained interest; 0 for an inferred interest and for any other part."""
     release: int
     event_count: int
     probability: float | None = None
-    """Of the trait or the inferred interest; None where anything else is explained."""
+    """Probability of the explained trait or inferred interest; None for any other part."""
     items: tuple[ItemEffect, ...] = ()
 
 
@@ -216,6 +216,6 @@ class Ranking:
     items: tuple[RankedItem, ...]
     release: int
     event_count: int
-    """How many of the shopper's events were used; 0 means it is not personal."""
+    """Number of the shopper's events that the ranking used; 0 means that it is not personal."""
     degraded: bool = False
-    """Whether the models had no part in it; then all probabilities are 0."""
+    """True if the ranking was computed without the models; then all probabilities are 0."""

@@ -10,32 +10,34 @@ from typing import Annotated, BinaryIO
 import typer
 
 
-def in_utc(moment: datetime | None) -> datetime | None:
-    """Take a moment of the command line, which has no time zone, for UTC."""
-    return moment and moment.replace(tzinfo=UTC)
+def in_utc(time: datetime | None) -> datetime | None:
+    """Set the time zone of a time from the command line to UTC."""
+    return time and time.replace(tzinfo=UTC)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Catalogue = Annotated[str, typer.Option(help="Name of the catalogue; empty means products.")]
-Query = Annotated[str, typer.Option(help="What the shopper asks for.")]
+Query = Annotated[str, typer.Option(help="The shopper's query.")]
 AsOf = Annotated[
     datetime | None,
-    typer.Option(callback=in_utc, help="The moment to answer for, UTC; later events are not seen. Default: now."),
+    typer.Option(callback=in_utc, help="The time to compute for, in UTC; later events are ignored. Default: now."),
 ]
-AllowDegraded = Annotated[bool, typer.Option("--allow-degraded", help="Rather an answer without the models than none.")]
+AllowDegraded = Annotated[
+    bool, typer.Option("--allow-degraded", help="Accept a result computed without the models while they are down.")
+]
 ShopperId = Annotated[str, typer.Argument(help="Id of the shopper.")]
 UseTls = Annotated[bool, typer.Option("--tls", help="Call with TLS.")]
 RootCertificates = Annotated[
-    Path | None, typer.Option(help="PEM file of authorities that the server is recognised by; implies --tls.")
+    Path | None, typer.Option(help="PEM file of certificate authorities that verify the server; implies --tls.")
 ]
 Certificate = Annotated[
-    Path | None, typer.Option(help="PEM file of the caller's own certificate, with --key; implies --tls.")
+    Path | None, typer.Option(help="PEM file of the client certificate; needs --key and implies --tls.")
 ]
-CertificateKey = Annotated[Path | None, typer.Option(help="PEM file of the key of --certificate.")]
+CertificateKey = Annotated[Path | None, typer.Option(help="PEM file of the private key of --certificate.")]
 
 
 def require_pair(certificate: Path | None, key: Path | None) -> None:
-    """Require a certificate and its key together, or neither.
+    """Require both a certificate and its key, or neither.
 
     Raises:
         typer.BadParameter: one of them is missing.
@@ -46,10 +48,10 @@ def require_pair(certificate: Path | None, key: Path | None) -> None:
 
 @contextmanager
 def open_input(file: str) -> Iterator[tuple[BinaryIO, str]]:
-    """Open a file, or standard input for `-`; gives it and its name for messages.
+    """Open a file, or standard input for `-`; yields it and its name for messages.
 
     Raises:
-        OSError: it can't be read.
+        OSError: the file can't be read.
     """
     if file == "-":
         yield sys.stdin.buffer, "standard input"

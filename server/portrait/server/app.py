@@ -22,10 +22,10 @@ from portrait.features.release.manifest import ReleaseError
 from portrait.server.admission.costs import UnlistedMethod, Workload
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.scheduler import CooperativeScheduler
-from portrait.server.audiences.build_table import Progress, TabulationError, tabulate
-from portrait.server.audiences.eligibility import Reach
-from portrait.server.audiences.search import Finder
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.eligibility import AudienceEligibility
+from portrait.server.audiences.search import AudienceSearch
+from portrait.server.audiences.snapshots import TableSnapshots
+from portrait.server.audiences.table_builder import BuildProgress, TableBuildError, build_table
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
@@ -85,7 +85,7 @@ _ANNOUNCE_SECONDS = 1.0
 """How long calls are still taken up after health said NOT_SERVING; counts as part of the drain."""
 
 _FAILURES = (
-    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TabulationError, TlsError, TrafficError,
+    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError, TlsError, TrafficError,
     TritonError, UnlistedMethod,
 )  # fmt: skip
 """What a start can fail with."""
@@ -160,16 +160,16 @@ async def _tabulate(settings: Settings, full: bool, as_of: datetime | None) -> N
     cancel_on_signals()
     begun = time.monotonic()
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: BuildProgress) -> None:
         rate = round(progress.shoppers / max(progress.seconds, 1e-9))
         _log.info("audience_table_progress", shoppers=progress.shoppers, per_second=rate)
 
     async with AsyncExitStack() as closing:
         store, triton, _ = await _started(settings, False, closing)
         rollout = await _loaded(settings, store, triton, closing)
-        engine, snapshots = rollout.registry.routes.serving, Snapshots(settings.audiences)
-        may = partial(Permissions(store, settings.consent_rules).allowing, {Purpose.PERSONALISATION})
-        made = await tabulate(engine, store, snapshots, may, full=full, as_of=as_of, tell=tell)
+        engine, snapshots = rollout.registry.routes.serving, TableSnapshots(settings.audiences)
+        may = partial(Permissions(store, settings.consent_rules).filter_allowing, {Purpose.PERSONALISATION})
+        made = await build_table(engine, store, snapshots, may, full=full, as_of=as_of, tell=tell)
         _log.info(
             "audience_table_built",
             release=made.description.release,
@@ -277,9 +277,9 @@ async def _serve(
     permissions = Permissions(store, settings.consent_rules)
     metrics.register_consents(permissions)
     metrics_port, stop_metrics = metrics.serve(settings.metrics_host, settings.metrics_port)
-    reach = Reach(store, permissions)
-    snapshots = Snapshots(settings.audiences)
-    finder = Finder(settings.min_audience_size, reach.permitted, reach.living)
+    reach = AudienceEligibility(store, permissions)
+    snapshots = TableSnapshots(settings.audiences)
+    finder = AudienceSearch(settings.min_audience_size, reach.filter_permitted, reach.filter_by_region)
     metrics.register_audiences(finder, snapshots, registry)
     background = Background()
     health = HealthService(SERVICE_NAMES, store, {"background": background.failure})

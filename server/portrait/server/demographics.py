@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from portrait.features.profiles.absence import Absence, AbsenceReason
 
-_FIRST_AGES = {0: "0-17", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-54", 55: "55-64", 65: "65+"}
+_MIN_AGES = {0: "0-17", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-54", 55: "55-64", 65: "65+"}
 """The first age of each band."""
-AGE_BANDS = tuple(_FIRST_AGES.values())
+AGE_BANDS = tuple(_MIN_AGES.values())
 """From the youngest. The last one has no end."""
 
-_NOTHING_DECLARED = Absence(AbsenceReason.NOT_RECORDED, "the shopper has declared nothing")
+_NOT_DECLARED = Absence(AbsenceReason.NOT_RECORDED, "the shopper has declared nothing")
 _DAYS_PER_YEAR = 365.25
 
 
@@ -35,20 +35,20 @@ class Demographics:
         """
         if self.age_band not in AGE_BANDS[:-1]:
             return None
-        place, ages = AGE_BANDS.index(self.age_band), tuple(_FIRST_AGES)
+        place, ages = AGE_BANDS.index(self.age_band), tuple(_MIN_AGES)
         return self.declared_at + timedelta(days=(ages[place + 1] - ages[place]) / 2 * _DAYS_PER_YEAR)
 
 
-def age_band(age: int) -> str:
+def find_age_band(age: int) -> str:
     """The band of an age in years.
 
     Args:
         age: 0 or more.
     """
-    return _FIRST_AGES[max(first for first in _FIRST_AGES if first <= age)]
+    return _MIN_AGES[max(first for first in _MIN_AGES if first <= age)]
 
 
-def declared_by(declared: Demographics | None, as_of: datetime | None) -> Demographics | Absence:
+def select_demographics(declared: Demographics | None, as_of: datetime | None) -> Demographics | Absence:
     """What was declared up to a moment, or that nothing was.
 
     Args:
@@ -56,5 +56,5 @@ def declared_by(declared: Demographics | None, as_of: datetime | None) -> Demogr
         as_of: the moment; None for all that has arrived, whatever clock it was dated by.
     """
     if declared is None or (as_of is not None and declared.declared_at > as_of):
-        return _NOTHING_DECLARED
+        return _NOT_DECLARED
     return declared

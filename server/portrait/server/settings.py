@@ -15,7 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from portrait.server.consent.consents import Purpose, Rule
+from portrait.server.consent.consents import ConsentRule, Purpose
 from portrait.server.runtime.addresses import UNIX_SCHEME, parse_host, parse_tcp_host
 from portrait.server.runtime.environment import PREFIX, is_service_link
 
@@ -85,17 +85,17 @@ class Settings(BaseSettings):
         ge=0,
         description="How old an answer to a request without as_of may be while nothing has changed, in seconds.",
     )
-    consent_personalisation: Rule = Field(
-        Rule.UNLESS_WITHDRAWN,
+    consent_personalisation: ConsentRule = Field(
+        ConsentRule.UNLESS_WITHDRAWN,
         description="Whether profiles, recommendations and rankings may use a shopper's events where nothing was said: "
         "only once it is granted, or unless it is withdrawn.",
     )
-    consent_advertising: Rule = Field(Rule.GRANTED, description="The same of being found in audiences.")
-    consent_risk: Rule = Field(
-        Rule.GRANTED, description="The same of decisions on risk, for those who ask GetConsents."
+    consent_advertising: ConsentRule = Field(ConsentRule.GRANTED, description="The same of being found in audiences.")
+    consent_risk: ConsentRule = Field(
+        ConsentRule.GRANTED, description="The same of decisions on risk, for those who ask GetConsents."
     )
-    consent_demographics: Rule = Field(
-        Rule.GRANTED, description="The same of keeping and showing what shoppers declare of themselves."
+    consent_demographics: ConsentRule = Field(
+        ConsentRule.GRANTED, description="The same of keeping and showing what shoppers declare of themselves."
     )
     max_concurrent_rpcs: int = Field(
         1000,
@@ -152,7 +152,7 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def consent_rules(self) -> dict[Purpose, Rule]:
+    def consent_rules(self) -> dict[Purpose, ConsentRule]:
         """When each purpose is allowed."""
         return {
             Purpose.PERSONALISATION: self.consent_personalisation,

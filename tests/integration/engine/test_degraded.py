@@ -15,7 +15,7 @@ from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound, Unavailable
-from portrait.server.profiles.compute import profile_of
+from portrait.server.profiles.compute import compute_profile
 from portrait.server.profiles.profile import ALL_FIELDS
 from portrait.server.recommendation.ranking import RankRequest, RecommendRequest, rank, recommend
 from portrait.server.triton import EmbeddedTriton
@@ -103,7 +103,7 @@ async def test_what_was_encoded_before_is_remembered(
     two_releases: Path, embedded_triton: EmbeddedTriton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = await Engine.open(two_releases, 1, embedded_triton.url, 1 << 20)
-    full = await profile_of(engine, HISTORY, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
+    full = await compute_profile(engine, HISTORY, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     asked = replace(ASKED, query="jute rug")
     assert not (await recommend(engine, asked, deadline=soon())).degraded
     assert not full.degraded
@@ -113,15 +113,19 @@ async def test_what_was_encoded_before_is_remembered(
 
     monkeypatch.setattr(engine._models, "run", down)
     later = [*HISTORY, bought(NAMES[3], 0.5)]
-    profile = await profile_of(engine, later, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
+    profile = await compute_profile(engine, later, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     assert profile.degraded
     assert profile.embedding is not None
     assert full.embedding is not None
     assert np.array_equal(profile.embedding, full.embedding)
-    unknown = await profile_of(engine, [bought(NAMES[7])], NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
+    unknown = await compute_profile(
+        engine, [bought(NAMES[7])], NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True
+    )
     assert (unknown.degraded, unknown.embedding) == (True, None)
     assert not (
-        await profile_of(engine, later, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=soon(), allow_degraded=True)
+        await compute_profile(
+            engine, later, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=soon(), allow_degraded=True
+        )
     ).degraded
     ranking = await recommend(engine, asked, deadline=soon())
     assert ranking.degraded

@@ -18,7 +18,7 @@ from portrait.features.text.normalisation import item_text
 from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import Engine
 from portrait.server.errors import DeadlineExceeded, NotFound, Unavailable
-from portrait.server.profiles.compute import profile_of
+from portrait.server.profiles.compute import compute_profile
 from portrait.server.profiles.profile import ALL_FIELDS
 from portrait.server.recommendation.ranking import Ranking, RankRequest, RecommendRequest, rank, recommend
 from portrait.server.triton import EmbeddedTriton
@@ -54,23 +54,25 @@ async def test_item_texts_have_the_vectors_of_the_release(engine: Engine) -> Non
 
 async def test_a_profile_is_what_the_history_says(engine: Engine) -> None:
     history = [bought(SEEN), bought("wool-rug-blue")._replace(type=EventType.VIEW), bought("unheard-of")]
-    profile = await profile_of(engine, history, NOW, fields=ALL_FIELDS, deadline=soon())
+    profile = await compute_profile(engine, history, NOW, fields=ALL_FIELDS, deadline=soon())
     vectors = engine.release.vectors
     assert profile.embedding is not None
     assert np.allclose(profile.embedding, unit(vectors[ROWS[SEEN]] + 0.5 * vectors[ROWS["wool-rug-blue"]]), atol=1e-4)
     assert profile.interests[0].path == ("Home",)
     assert (profile.event_count, profile.release) == (3, 1)
-    assert (await profile_of(engine, history, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=None)).embedding is None
+    assert (
+        await compute_profile(engine, history, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=None)
+    ).embedding is None
 
 
 async def test_nobody_has_no_embedding(engine: Engine) -> None:
-    profile = await profile_of(engine, [], NOW, fields=ALL_FIELDS, deadline=soon())
+    profile = await compute_profile(engine, [], NOW, fields=ALL_FIELDS, deadline=soon())
     assert (profile.embedding, profile.event_count, profile.interests) == (None, 0, ())
 
 
 async def test_a_history_of_many_events_is_taken(engine: Engine) -> None:
     history = [bought(ITEMS[n % len(ITEMS)].item_id, days=20 - n / 500) for n in range(10_000)]
-    profile = await profile_of(engine, history, NOW, fields=ALL_FIELDS, deadline=soon())
+    profile = await compute_profile(engine, history, NOW, fields=ALL_FIELDS, deadline=soon())
     assert profile.event_count == 10_000
     ranking = await recommend(engine, RecommendRequest(history, NOW, exclude_seen=True), deadline=soon())
     assert ranking.items == []
@@ -81,11 +83,11 @@ async def test_few_events_with_long_queries_do_not_hold_up_others(engine: Engine
     queries = [" ".join(f"word{n}x{place}" for n in range(100)) for place in range(64)]
     history = [Event(f"{n}", EventType.SEARCH, NOW, query=query) for n, query in enumerate(queries)]
     fields = frozenset({"keywords"})  # for which no model is asked
-    working = asyncio.ensure_future(profile_of(engine, history, NOW, fields=fields, deadline=soon()))
+    working = asyncio.ensure_future(compute_profile(engine, history, NOW, fields=fields, deadline=soon()))
     await asyncio.sleep(0)
     assert not working.done()
     assert (await working).event_count == 64
-    brief = asyncio.ensure_future(profile_of(engine, [bought("red-lamp")], NOW, fields=fields, deadline=soon()))
+    brief = asyncio.ensure_future(compute_profile(engine, [bought("red-lamp")], NOW, fields=fields, deadline=soon()))
     await asyncio.sleep(0)
     assert brief.done()
 

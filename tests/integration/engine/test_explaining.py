@@ -11,8 +11,8 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
-from portrait.server.explanation.counterfactuals import Part, explain_profile, explain_recommendation
-from portrait.server.profiles.compute import profile_of
+from portrait.server.explanation.counterfactuals import ProfilePart, explain_profile, explain_recommendation
+from portrait.server.profiles.compute import compute_profile
 from portrait.server.recommendation.ranking import RankRequest, rank
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -38,10 +38,10 @@ async def test_an_events_effect_is_what_the_score_loses_without_it(engine: Engin
         rest = [*HISTORY[:place], *HISTORY[place + 1 :]]
         request = RankRequest(rest, NOW, candidates=[Item(item.item_id, "")])
         without = (await rank(engine, request, deadline=soon())).items[0].score
-        assert effects[event.event_id] == pytest.approx(explained.ranked.score - without, abs=1e-4)
+        assert effects[event.event_id] == pytest.approx(explained.ranked_item.score - without, abs=1e-4)
     assert explained.events[0].event == HISTORY[1]
     assert [each.effect for each in explained.events] == sorted(effects.values(), reverse=True)
-    assert (explained.ranked.item, explained.release, explained.event_count) == (item, 1, 3)
+    assert (explained.ranked_item.item, explained.release, explained.event_count) == (item, 1, 3)
 
 
 async def test_words_that_the_history_holds_speak_for_an_item(engine: Engine) -> None:
@@ -70,24 +70,24 @@ async def test_without_a_history_no_event_has_an_effect(engine: Engine) -> None:
 
 async def test_only_the_latest_events_are_left_out_in_turn(engine: Engine) -> None:
     history = [bought("desk-lamp-red", 100 - n) for n in range(MAX_ENCODED_EVENTS + 3)]
-    explained = await explain_profile(engine, history, NOW, Part(), deadline=soon())
+    explained = await explain_profile(engine, history, NOW, ProfilePart(), deadline=soon())
     assert {each.event.event_id for each in explained.events} == {event.event_id for event in history[3:]}
     assert explained.event_count == len(history)
 
 
 async def test_an_interest_rests_on_the_events_in_it(engine: Engine) -> None:
-    explained = await explain_profile(engine, HISTORY, NOW, Part(LAMPS), deadline=soon())
+    explained = await explain_profile(engine, HISTORY, NOW, ProfilePart(LAMPS), deadline=soon())
     assert explained.events[0].event == HISTORY[1]
     assert explained.events[0].effect == pytest.approx(explained.weight)
     assert all(each.effect < 0 for each in explained.events[1:])  # the others take from its share
     with pytest.raises(NotFound, match="interest"):
-        await explain_profile(engine, HISTORY, NOW, Part(("Garden", "Ponds")), deadline=soon())
+        await explain_profile(engine, HISTORY, NOW, ProfilePart(("Garden", "Ponds")), deadline=soon())
 
 
 async def test_a_profile_moves_most_without_its_only_event(engine: Engine) -> None:
-    explained = await explain_profile(engine, HISTORY[:1], NOW, Part(), deadline=soon())
+    explained = await explain_profile(engine, HISTORY[:1], NOW, ProfilePart(), deadline=soon())
     assert explained.events[0].effect == pytest.approx(1.0)
-    both = await explain_profile(engine, HISTORY, NOW, Part(), deadline=soon())
+    both = await explain_profile(engine, HISTORY, NOW, ProfilePart(), deadline=soon())
     assert all(-1e-6 <= each.effect < 1.0 for each in both.events)
     assert np.isfinite([each.effect for each in both.events]).all()
 
@@ -96,9 +96,9 @@ async def test_an_inferred_interest_rests_on_what_leads_to_it(engine: Engine) ->
     # After the last rug comes the first pan, in the tiny release's associations.
     rugs = [bought("jute-rug-black", 1)._replace(event_id=str(nth)) for nth in range(6)]
     history = [bought("wool-rug-red", 5), *rugs]
-    profile = await profile_of(engine, history, NOW, fields=frozenset({"interests"}), deadline=soon())
+    profile = await compute_profile(engine, history, NOW, fields=frozenset({"interests"}), deadline=soon())
     [inferred] = [each for each in profile.interests if each.inferred]
-    explained = await explain_profile(engine, history, NOW, Part(inferred.path), deadline=soon())
+    explained = await explain_profile(engine, history, NOW, ProfilePart(inferred.path), deadline=soon())
     effects = {each.event.event_id: each.effect for each in explained.events}
     # The sum s of the associations is 3, and 2.5 without one rug; the chance is s / (1 + s). The profile would not
     # tell of 2.5 / 3.5, less than three times what is usual; the effect is the difference all the same.
@@ -110,7 +110,7 @@ async def test_an_inferred_interest_rests_on_what_leads_to_it(engine: Engine) ->
 async def test_a_trait_rests_on_the_events_that_move_its_probability(engine_with_traits: Engine) -> None:
     history = [bought("desk-lamp-red", 40), bought("desk-lamp-red", 7)]
     lapses, buys = [
-        await explain_profile(engine_with_traits, history, NOW, Part(trait=name), deadline=soon())
+        await explain_profile(engine_with_traits, history, NOW, ProfilePart(trait=name), deadline=soon())
         for name in ("lapses", "buys")
     ]
     # The tiny graph reads log(1 + days since the last purchase) with a slope of a half, and of minus a half.
@@ -124,7 +124,7 @@ async def test_a_trait_rests_on_the_events_that_move_its_probability(engine_with
 
 async def test_the_only_event_that_makes_a_trait_say_anything_has_all_of_it(engine_with_traits: Engine) -> None:
     explained = await explain_profile(
-        engine_with_traits, [bought("desk-lamp-red", 7)], NOW, Part(trait="buys"), deadline=soon()
+        engine_with_traits, [bought("desk-lamp-red", 7)], NOW, ProfilePart(trait="buys"), deadline=soon()
     )
     assert explained.probability is not None
     assert [each.effect for each in explained.events] == [explained.probability]
@@ -139,7 +139,7 @@ async def test_a_trait_without_a_probability_is_not_explained(
 ) -> None:
     with pytest.raises(NotFound, match=why):
         await explain_profile(
-            engine_with_traits, [bought("desk-lamp-red", days)], NOW, Part(trait=trait), deadline=soon()
+            engine_with_traits, [bought("desk-lamp-red", days)], NOW, ProfilePart(trait=trait), deadline=soon()
         )
 
 
@@ -149,8 +149,8 @@ async def test_events_are_told_in_words(engine: Engine) -> None:
         bought("desk-lamp-red", 0),
         bought("sold-out", 0),
     ]
-    explained = await explain_profile(engine, history, NOW, Part(), deadline=soon())
-    told = {each.event.event_id: each.about for each in explained.events}
+    explained = await explain_profile(engine, history, NOW, ProfilePart(), deadline=soon())
+    told = {each.event.event_id: each.subject for each in explained.events}
     assert told == {"a search": "a lamp", "desk-lamp-red, 0": "Red desk lamp", "sold-out, 0": "sold-out"}
 
 
@@ -188,8 +188,8 @@ async def test_all_events_of_one_item_are_left_out_together_too(engine: Engine) 
     rest = RankRequest([event for event in history if event not in lamps], NOW, candidates=[Item(item.item_id, "")])
     without = (await rank(engine, rest, deadline=soon())).items[0].score
     [together] = explained.items
-    assert (together.about, together.events) == ("Red desk lamp", lamps)
-    assert together.effect == pytest.approx(explained.ranked.score - without, abs=1e-4)
+    assert (together.subject, together.events) == ("Red desk lamp", lamps)
+    assert together.effect == pytest.approx(explained.ranked_item.score - without, abs=1e-4)
     assert together.effect > max(each.effect for each in explained.events if each.event in lamps)
-    interest = await explain_profile(engine, history, NOW, Part(LAMPS), deadline=soon())
+    interest = await explain_profile(engine, history, NOW, ProfilePart(LAMPS), deadline=soon())
     assert interest.items[0].effect == pytest.approx(interest.weight)

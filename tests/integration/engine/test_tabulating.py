@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from portrait.features.events import Event, EventType
-from portrait.server.audiences import build_table as tabulating
-from portrait.server.audiences.build_table import TabulationError, tabulate
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences import table_builder
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table import ShopperTable
+from portrait.server.audiences.table_builder import TableBuildError, build_table
 from portrait.server.engine import Engine
-from portrait.server.profiles.compute import profile_of
+from portrait.server.profiles.compute import compute_profile
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent, Store
-from portrait.server.timestamps import moment
+from portrait.server.timestamps import from_microseconds
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ITEMS = ("desk-lamp-red", "wool-rug-blue", "frying-pan-black")
@@ -43,26 +43,28 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def snapshots(tmp_path: Path) -> Snapshots:
-    return Snapshots(tmp_path / "audiences")
+def snapshots(tmp_path: Path) -> TableSnapshots:
+    return TableSnapshots(tmp_path / "audiences")
 
 
 def names(table: ShopperTable) -> list[str]:
     return table.shopper_ids(slice(0, len(table)))
 
 
-async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, store: Store, snapshots: Snapshots) -> None:
-    table = await tabulate(engine_with_traits, store, snapshots, everybody, as_of=NOW)
+async def test_a_row_says_what_the_profile_says(
+    engine_with_traits: Engine, store: Store, snapshots: TableSnapshots
+) -> None:
+    table = await build_table(engine_with_traits, store, snapshots, everybody, as_of=NOW)
     assert names(table) == [f"s{number:02}" for number in range(20)]
     assert table.description.traits == ["lapses", "buys"]
     for row, shopper in enumerate(names(table)):
         history = await store.history(shopper, NOW, 100)
-        said = await profile_of(engine_with_traits, history, NOW, fields=FIELDS, deadline=None)
+        said = await compute_profile(engine_with_traits, history, NOW, fields=FIELDS, deadline=None)
         assert said.embedding is not None
-        assert said.value is not None
+        assert said.customer_value is not None
         assert table["vector"][row] == pytest.approx(said.embedding, abs=1e-3)
-        assert moment(int(table["as_of"][row])) == NOW
-        assert moment(int(table["last_event"][row])) == said.last_event_time
+        assert from_microseconds(int(table["as_of"][row])) == NOW
+        assert from_microseconds(int(table["last_event"][row])) == said.last_event_time
         assert (table["tier"][row], table["segment"][row]) == (
             said.customer_value.tier.value,
             said.customer_value.segment.value,
@@ -70,7 +72,7 @@ async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, stor
         learnt = [each.probability for each in said.traits if not each.trait.absent]
         assert table["trait"][row] == pytest.approx(learnt, abs=1e-5)
         interests = {
-            table.path(place): weight
+            table.decode_path(place): weight
             for place, weight in zip(table["interest_path"][row], table["interest_weight"][row], strict=True)
             if place
         }
@@ -79,8 +81,8 @@ async def test_a_row_says_what_the_profile_says(engine_with_traits: Engine, stor
         )
 
 
-async def test_a_run_brings_the_last_table_up_to_date(engine: Engine, store: Store, snapshots: Snapshots) -> None:
-    before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
+async def test_a_run_brings_the_last_table_up_to_date(engine: Engine, store: Store, snapshots: TableSnapshots) -> None:
+    before = await build_table(engine, store, snapshots, everybody, as_of=NOW)
     computed = []
     await store.record([bought("s05", 9, ITEMS[0], days=0), bought("a new one", 0, ITEMS[1])])
 
@@ -88,23 +90,25 @@ async def test_a_run_brings_the_last_table_up_to_date(engine: Engine, store: Sto
         return set(shopper_ids) - {"s07"}
 
     later = NOW + timedelta(days=1)
-    after = await tabulate(
+    after = await build_table(
         engine, store, snapshots, most, as_of=later, tell=lambda progress: computed.append(progress.shoppers)
     )
     assert computed == [2]
     assert names(after) == sorted({*names(before), "a new one"} - {"s07"})
-    as_of = {shopper: moment(int(each)) for shopper, each in zip(names(after), after["as_of"], strict=True)}
+    as_of = {shopper: from_microseconds(int(each)) for shopper, each in zip(names(after), after["as_of"], strict=True)}
     assert {shopper for shopper, each in as_of.items() if each == later} == {"s05", "a new one"}
     kept = [shopper for shopper in names(after) if as_of[shopper] == NOW]
-    assert np.array_equal(after["vector"][after.rows_of(kept)], before["vector"][before.rows_of(kept)])
-    whole = await tabulate(engine, store, snapshots, everybody, as_of=later, full=True)
+    assert np.array_equal(after["vector"][after.find_rows(kept)], before["vector"][before.find_rows(kept)])
+    whole = await build_table(engine, store, snapshots, everybody, as_of=later, full=True)
     assert set(whole["as_of"].tolist()) == {int(after.description.newest_as_of)}
     assert "s07" in names(whole)
-    assert len(snapshots.numbers(engine.release.identity)) == 2
+    assert len(snapshots.list_numbers(engine.release.identity)) == 2
 
 
-async def test_who_was_forgotten_stands_in_no_later_table(engine: Engine, store: Store, snapshots: Snapshots) -> None:
-    before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
+async def test_who_was_forgotten_stands_in_no_later_table(
+    engine: Engine, store: Store, snapshots: TableSnapshots
+) -> None:
+    before = await build_table(engine, store, snapshots, everybody, as_of=NOW)
     for shopper in ("s03", "s04", "s05"):
         await store.forget(shopper, NOW)
     await store.record([bought("s04", 9, ITEMS[0], days=-1)])
@@ -115,18 +119,18 @@ async def test_who_was_forgotten_stands_in_no_later_table(engine: Engine, store:
             await store.forget("s06", later)
         return set(shopper_ids)
 
-    after = await tabulate(engine, store, snapshots, asked_meanwhile, as_of=later)
+    after = await build_table(engine, store, snapshots, asked_meanwhile, as_of=later)
     assert set(names(after)) == set(names(before)) - {"s03", "s05", "s06"}
-    [row] = after.rows_of(["s04"])
-    assert moment(int(after["as_of"][row])) == later
+    [row] = after.find_rows(["s04"])
+    assert from_microseconds(int(after["as_of"][row])) == later
     assert await store.forgotten_since(before.description.last_forgotten, names(before)) == {"s03", "s04", "s05", "s06"}
     assert await store.forgotten_since(after.description.last_forgotten, names(before)) == {"s06"}
 
 
 async def test_a_run_that_was_cut_short_is_gone_on_with(
-    engine: Engine, store: Store, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, store: Store, snapshots: TableSnapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tabulating, "PART", 6)
+    monkeypatch.setattr(table_builder, "PART_SHOPPERS", 6)
     asked: list[str] = []
 
     async def failing(shopper_ids: Sequence[str]) -> Set[str]:
@@ -136,39 +140,39 @@ async def test_a_run_that_was_cut_short_is_gone_on_with(
         return set(shopper_ids)
 
     with pytest.raises(ConnectionError):
-        await tabulate(engine, store, snapshots, failing, as_of=NOW)
-    assert snapshots.newest(engine.release.identity) is None
+        await build_table(engine, store, snapshots, failing, as_of=NOW)
+    assert snapshots.open_newest(engine.release.identity) is None
     computed: list[int] = []
-    table = await tabulate(
+    table = await build_table(
         engine, store, snapshots, everybody, as_of=NOW, tell=lambda progress: computed.append(progress.shoppers)
     )
     assert computed == [6, 8]
     assert len(names(table)) == 20
-    folder = snapshots.of(engine.release.identity)
+    folder = snapshots.release_folder(engine.release.identity)
     assert sorted(path.name for path in folder.iterdir()) == [".lock", str(table.description.snapshot)]
 
 
 async def test_a_run_that_was_killed_while_it_wrote_is_begun_again(
-    engine: Engine, store: Store, snapshots: Snapshots
+    engine: Engine, store: Store, snapshots: TableSnapshots
 ) -> None:
-    building = snapshots.of(engine.release.identity) / ".building"
+    building = snapshots.release_folder(engine.release.identity) / ".building"
     for left in ("", '{"base": nu', "{}", "[1]"):
         building.mkdir(parents=True)
         (building / "plan.json").write_text(left, encoding="utf-8")
         (building / "000000").mkdir()
         (building / "000000" / "table.json").write_text("of nobody knows what", encoding="utf-8")
-        assert len(await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
+        assert len(await build_table(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
         assert not building.exists()
 
 
 async def test_a_run_that_was_killed_while_it_cleared_up_leaves_no_half_parts(
-    engine: Engine, store: Store, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, store: Store, snapshots: TableSnapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(tabulating.shutil, "rmtree", _killed_after_the_columns)
+        patched.setattr(table_builder.shutil, "rmtree", _killed_after_the_columns)
         with pytest.raises(InterruptedError):
-            await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)
-    assert len(await tabulate(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
+            await build_table(engine, store, snapshots, everybody, as_of=NOW, full=True)
+    assert len(await build_table(engine, store, snapshots, everybody, as_of=NOW, full=True)) == 20
 
 
 def _killed_after_the_columns(folder: Path, ignore_errors: bool = False) -> None:
@@ -179,34 +183,34 @@ def _killed_after_the_columns(folder: Path, ignore_errors: bool = False) -> None
         raise InterruptedError
 
 
-async def test_one_run_at_a_time(engine: Engine, store: Store, snapshots: Snapshots) -> None:
+async def test_one_run_at_a_time(engine: Engine, store: Store, snapshots: TableSnapshots) -> None:
     async def another(shopper_ids: Sequence[str]) -> Set[str]:
-        with pytest.raises(TabulationError):
-            await tabulate(engine, store, snapshots, everybody)
+        with pytest.raises(TableBuildError):
+            await build_table(engine, store, snapshots, everybody)
         return set(shopper_ids)
 
-    await tabulate(engine, store, snapshots, another)
+    await build_table(engine, store, snapshots, another)
 
 
-async def test_a_shop_without_shoppers(engine: Engine, snapshots: Snapshots, tmp_path: Path) -> None:
+async def test_a_shop_without_shoppers(engine: Engine, snapshots: TableSnapshots, tmp_path: Path) -> None:
     nobody = await open_store(tmp_path / "nobody.db")
-    table = await tabulate(engine, nobody, snapshots, everybody)
+    table = await build_table(engine, nobody, snapshots, everybody)
     assert len(table) == 0
     await nobody.record([bought("s", 0, ITEMS[0])])
-    assert names(await tabulate(engine, nobody, snapshots, everybody)) == ["s"]
+    assert names(await build_table(engine, nobody, snapshots, everybody)) == ["s"]
     await nobody.close()
 
 
 async def test_a_full_run_is_the_newest_though_the_clock_was_set_back_and_nobody_else_can_read_it(
-    engine: Engine, store: Store, snapshots: Snapshots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, store: Store, snapshots: TableSnapshots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = await tabulate(engine, store, snapshots, everybody, as_of=NOW)
-    monkeypatch.setattr("portrait.server.audiences.build_table.time.time_ns", lambda: 0)
-    after = await tabulate(engine, store, snapshots, everybody, full=True, as_of=NOW)
-    newest = snapshots.newest(engine.release.identity)
+    before = await build_table(engine, store, snapshots, everybody, as_of=NOW)
+    monkeypatch.setattr("portrait.server.audiences.table_builder.time.time_ns", lambda: 0)
+    after = await build_table(engine, store, snapshots, everybody, full=True, as_of=NOW)
+    newest = snapshots.open_newest(engine.release.identity)
     assert newest is not None
     assert newest.description.snapshot == after.description.snapshot == before.description.snapshot + 1
-    folder = snapshots.of(engine.release.identity)
+    folder = snapshots.release_folder(engine.release.identity)
     assert {each.stat().st_mode & 0o777 for each in (tmp_path / "audiences", folder)} == {0o700}
     files = [each for each in (folder / str(after.description.snapshot)).iterdir() if each.is_file()]
     assert {each.stat().st_mode & 0o777 for each in files} == {0o600}

@@ -9,7 +9,7 @@ from support.tiny_release import TRAITS
 
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
-from portrait.server.profiles.compute import profile_of
+from portrait.server.profiles.compute import compute_profile
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ def soon() -> float:
 
 async def test_traits_come_with_their_probability_or_reason(engine_with_traits: Engine) -> None:
     assert await engine_with_traits.is_ready()
-    profile = await profile_of(
+    profile = await compute_profile(
         engine_with_traits, [bought(20.0), bought(7.0)], NOW, fields=frozenset({"traits"}), deadline=soon()
     )
     lapses, rare, buys = profile.traits
@@ -39,7 +39,7 @@ async def test_traits_come_with_their_probability_or_reason(engine_with_traits: 
 async def test_at_one_time_each_gets_its_own(engine_with_traits: Engine) -> None:
     days = [float(day) for day in range(1, 80)]
     asked = [
-        profile_of(engine_with_traits, [bought(day)], NOW, fields=frozenset({"traits"}), deadline=soon())
+        compute_profile(engine_with_traits, [bought(day)], NOW, fields=frozenset({"traits"}), deadline=soon())
         for day in days
     ]
     for day, profile in zip(days, await asyncio.gather(*asked), strict=True):
@@ -48,7 +48,9 @@ async def test_at_one_time_each_gets_its_own(engine_with_traits: Engine) -> None
 
 
 async def test_who_was_long_away_has_none(engine_with_traits: Engine) -> None:
-    profile = await profile_of(engine_with_traits, [bought(90.0)], NOW, fields=frozenset({"traits"}), deadline=soon())
+    profile = await compute_profile(
+        engine_with_traits, [bought(90.0)], NOW, fields=frozenset({"traits"}), deadline=soon()
+    )
     assert [value.absent for value in profile.traits] == [
         "no event in the 90 days before", "too few", "no event in the 90 days before"
     ]  # fmt: skip
@@ -56,13 +58,15 @@ async def test_who_was_long_away_has_none(engine_with_traits: Engine) -> None:
 
 async def test_a_history_without_times_has_none(engine_with_traits: Engine) -> None:
     history = [bought(1.0)._replace(time=None)]
-    profile = await profile_of(engine_with_traits, history, NOW, fields=frozenset({"traits"}), deadline=soon())
+    profile = await compute_profile(engine_with_traits, history, NOW, fields=frozenset({"traits"}), deadline=soon())
     assert profile.traits[0].absent == "the history has events without a time"
 
 
 async def test_releases_without_traits_serve_as_before(engine: Engine) -> None:
     assert await engine.is_ready()
     assert "trait_heads" not in engine.batchers
-    profile = await profile_of(engine, [bought(1.0)], NOW, fields=frozenset({"embedding", "traits"}), deadline=soon())
+    profile = await compute_profile(
+        engine, [bought(1.0)], NOW, fields=frozenset({"embedding", "traits"}), deadline=soon()
+    )
     assert profile.embedding is not None
     assert profile.traits == []

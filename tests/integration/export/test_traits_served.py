@@ -14,7 +14,7 @@ from portrait.export.release import make
 from portrait.features.events import Event, EventType
 from portrait.features.histories.statistics import STATISTICS
 from portrait.server.engine import Engine
-from portrait.server.profiles.compute import profile_of
+from portrait.server.profiles.compute import compute_profile
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits.artifacts import FittedTraits
@@ -54,7 +54,9 @@ def test_probabilities_are_those_of_training(trained: TrainedRun, tmp_path: Path
             await triton.load(manifest.release)
             engine = await Engine.open(tmp_path, manifest.release, triton.url, 1 << 20)
             profiles = [
-                await profile_of(engine, history(data, shopper), MOMENT, fields=frozenset({"traits"}), deadline=None)
+                await compute_profile(
+                    engine, history(data, shopper), MOMENT, fields=frozenset({"traits"}), deadline=None
+                )
                 for shopper in np.array(trained.corpus.shopper_ids)[shoppers].tolist()
             ]
             await engine.close()

@@ -17,7 +17,7 @@ from support.certificates import make_authority, make_certificate
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.metric_lint import GAUGES, lint_metrics, list_gauges
 
-from portrait.server.audiences.table import TABLE
+from portrait.server.audiences.table import DESCRIPTION_FILE
 from portrait.server.release.release import Release
 from portrait.server.storage.sqlite import open_store
 from portrait.v1 import event_pb2, item_pb2, shopper_pb2
@@ -123,7 +123,7 @@ async def test_a_damaged_shopper_table_hides_no_other_metrics(
     gateway: RunningGateway, repository: Path, tmp_path: Path, content: str
 ) -> None:
     audiences = Path(gateway.argument("--audiences"))
-    damaged = audiences / Release.load(repository, 1).identity / f"{10**15}" / TABLE  # the newest
+    damaged = audiences / Release.load(repository, 1).identity / f"{10**15}" / DESCRIPTION_FILE  # the newest
     damaged.parent.mkdir(parents=True)
     damaged.write_text(content, encoding="utf-8")
     try:

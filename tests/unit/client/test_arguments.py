@@ -121,10 +121,10 @@ IMPOSSIBLE: list[tuple[Callable[[Any], Any], str]] = [
     (lambda c: c.get_profile("x", timeout=-1), "timeout takes seconds"),
     (lambda c: c.get_profile("x", timeout=1e300), "timeout takes seconds"),
     (lambda c: c.get_profile("x", request_id="a b"), "request_id is 1 to 128 letters, digits, `._:-`"),
-    (lambda c: c.get_profile("x", metadata={"X-Tenant": "a"}), "metadata: 'X-Tenant' is no name"),
-    (lambda c: c.get_profile("x", metadata={"grpc-timeout": "1S"}), "metadata: 'grpc-timeout' is no name"),
+    (lambda c: c.get_profile("x", metadata={"X-Tenant": "a"}), "metadata: 'X-Tenant' is not a valid name"),
+    (lambda c: c.get_profile("x", metadata={"grpc-timeout": "1S"}), "metadata: 'grpc-timeout' is not a valid name"),
     (lambda c: c.get_profile("x", metadata={"a": "ü"}), "metadata: a takes printable ASCII"),
-    (lambda c: c.get_profile("x", metadata={"x-caller": "a"}), "metadata: x-caller is said by the argument caller"),
+    (lambda c: c.get_profile("x", metadata={"x-caller": "a"}), "metadata: x-caller is set by the argument caller"),
 ]
 
 

@@ -56,7 +56,7 @@ async def raised(scripted: Scripted, code: grpc.StatusCode, *trailing: tuple[str
 async def test_each_status_has_its_error(scripted: Scripted, code: grpc.StatusCode, kind: type[PortraitError]) -> None:
     error = await raised(scripted, code, ("x-request-id", "17"))
     assert type(error) is kind
-    late = " (the call might take 1 s: timeout, --timeout)" if kind is DeadlineExceededError else ""
+    late = " (the time limit was 1 s: timeout, --timeout)" if kind is DeadlineExceededError else ""
     assert (str(error), error.code, error.request_id) == (f"{code.name}: told{late}", code, "17")
 
 

@@ -74,7 +74,7 @@ async def test_a_call_that_took_too_long_names_its_timeout(scripted: Scripted, a
         await asyncio.sleep(30)
 
     scripted.answers = [sleep]
-    with pytest.raises(DeadlineExceededError, match=r"the call might take 0.2 s: timeout, --timeout"):
+    with pytest.raises(DeadlineExceededError, match=r"the time limit was 0.2 s: timeout, --timeout"):
         await ask(scripted.address, {"timeout": 0.2})
 
 
@@ -171,14 +171,14 @@ async def addresses(scripted: Scripted, authority: Path) -> AsyncIterator[dict[s
 @pytest.mark.parametrize(
     ("server", "roots", "told"),
     [
-        ("tls", None, "the server speaks TLS, this client does not: tls=Tls(), --tls"),
-        ("mtls", None, "the server speaks TLS, this client does not: tls=Tls(), --tls"),
-        ("plain", "ca.pem", "the server does not speak TLS, this client does: leave tls and --tls away"),
+        ("tls", None, "the server uses TLS, this client does not: tls=Tls(), --tls"),
+        ("mtls", None, "the server uses TLS, this client does not: tls=Tls(), --tls"),
+        ("plain", "ca.pem", "the server does not use TLS, this client does: omit tls and --tls"),
         ("tls", "", "the server's certificate is not accepted"),
         (
             "mtls",
             "ca.pem",
-            "the server wants a certificate of the caller: certificate and key, --certificate and --key",
+            "the server requires a client certificate: certificate and key, --certificate and --key",
         ),
     ],
 )
@@ -197,7 +197,7 @@ async def test_nobody_there_is_no_matter_of_tls() -> None:
         with pytest.raises(PortraitError) as caught:
             await ask_sync("127.0.0.1:1", {"tls": tls}, timeout=0.3)
         assert caught.value.hint == ""
-    with pytest.raises(PortraitError, match="the address names no port, and 443 was tried"):
+    with pytest.raises(PortraitError, match="the address has no port, so 443 was tried"):
         await ask_sync("127.0.0.1", {}, timeout=0.3)
 
 

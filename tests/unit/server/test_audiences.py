@@ -20,8 +20,8 @@ from support.audience_fixtures import (
     TRAITS,
     make_interest,
     make_profile,
+    make_table,
     make_value,
-    write_table,
 )
 
 from portrait.features.population.profile_distribution import ProfileDistribution
@@ -29,21 +29,27 @@ from portrait.server.audiences.criteria import (
     ActivityCriterion,
     Audience,
     Criterion,
+    CustomerValueCriterion,
     InterestCriterion,
-    LookAlikes,
+    LookAlike,
     RegionCriterion,
     SeedCriteria,
     SeedShoppers,
     TraitCriterion,
-    ValueCriterion,
 )
-from portrait.server.audiences.external_sort import Source, merge
-from portrait.server.audiences.search import Finder, Found, Outcome, Permitted, rounded
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.search import (
+    AudienceOutcome,
+    AudienceResult,
+    AudienceSearch,
+    EligibilityFilter,
+    round_size,
+)
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table import ShopperTable
+from portrait.server.audiences.table_merge import MergeSource, merge_tables
 from portrait.server.errors import InvalidRequest
+from portrait.server.profiles.customer_value import ValueSegment, ValueTier
 from portrait.server.profiles.profile import Profile
-from portrait.server.profiles.value import Segment, Tier
 from portrait.server.rpc.services.page_tokens import PageToken, fingerprint
 from portrait.v1 import audience_service_pb2
 
@@ -73,7 +79,7 @@ def profiles(draw: st.DrawFn) -> dict[str, Profile]:
         weights = draw(st.dictionaries(st.sampled_from(PATHS), small))
         inferred = draw(st.sampled_from(PATHS))
         worth = draw(st.none() | st.builds(
-            make_value, st.sampled_from(list(Tier)), st.sampled_from(list(Segment)),
+            make_value, st.sampled_from(list(ValueTier)), st.sampled_from(list(ValueSegment)),
             st.tuples(st.integers(1, 5), st.integers(1, 5), st.none() | st.integers(1, 5)),
         ))  # fmt: skip
         made[shopper] = make_profile(
@@ -98,9 +104,9 @@ def criteria() -> st.SearchStrategy[Criterion]:
         ),
         st.builds(TraitCriterion, st.sampled_from(TRAITS), share, share),
         st.builds(
-            ValueCriterion,
-            st.frozensets(st.sampled_from(list(Tier))),
-            st.frozensets(st.sampled_from(list(Segment))),
+            CustomerValueCriterion,
+            st.frozensets(st.sampled_from(list(ValueTier))),
+            st.frozensets(st.sampled_from(list(ValueSegment))),
             scores,
             scores,
             scores,
@@ -120,7 +126,7 @@ def meets(criterion: Criterion, each: Profile) -> bool:
         case TraitCriterion():
             chance = {one.trait.name: one.probability for one in each.traits}[criterion.name]
             return chance is not None and criterion.min_probability <= chance <= criterion.max_probability
-        case ValueCriterion():
+        case CustomerValueCriterion():
             worth = each.customer_value
             return (
                 worth is not None
@@ -152,15 +158,15 @@ def found_in(
     of: Mapping[str, Profile],
     audience: Audience,
     minimum: int = 0,
-    permitted: Permitted = everybody,
+    permitted: EligibilityFilter = everybody,
     regions: Mapping[str, str] | None = None,
-) -> tuple[Found, list[str]]:
+) -> tuple[AudienceResult, list[str]]:
     async def living(wanted: Set[str], shopper_ids: Sequence[str]) -> Set[str]:
         return {shopper_id for shopper_id in shopper_ids if (regions or {}).get(shopper_id) in wanted}
 
     with TemporaryDirectory() as folder:
-        there = write_table(of, Path(folder))
-        finder = Finder(minimum, permitted, living)
+        there = make_table(of, Path(folder))
+        finder = AudienceSearch(minimum, permitted, living)
         found = asyncio.run(finder.find(audience, there, CLOUD))
         finder.close()
         assert sum(finder.outcomes.values()) == 1
@@ -193,7 +199,7 @@ def test_look_alikes_are_the_most_similar_of_those_who_meet_the_rest(
     of: dict[str, Profile], data: st.DataObject, top: int, least: float | None
 ) -> None:
     seed = data.draw(st.sets(st.sampled_from(sorted(of))) if of else st.just(set()))
-    wanted = LookAlikes(SeedShoppers([*seed, "nobody"]), None if least is not None else top, least)
+    wanted = LookAlike(SeedShoppers([*seed, "nobody"]), None if least is not None else top, least)
     found, named = found_in(of, Audience([EVERYBODY], wanted))
     told = {
         shopper: similarity(each, [of[one] for one in seed])
@@ -222,11 +228,11 @@ def crowd(count: int) -> dict[str, Profile]:
     }
 
 
-@pytest.mark.parametrize(("count", "outcome"), [(9, Outcome.TOO_FEW), (10, Outcome.FOUND)])
-def test_an_audience_below_the_minimum_names_nobody(count: int, outcome: Outcome) -> None:
+@pytest.mark.parametrize(("count", "outcome"), [(9, AudienceOutcome.TOO_FEW), (10, AudienceOutcome.FOUND)])
+def test_an_audience_below_the_minimum_names_nobody(count: int, outcome: AudienceOutcome) -> None:
     found, named = found_in(crowd(count), Audience([InterestCriterion([("Home",)])]), minimum=10)
     assert found.outcome is outcome
-    assert len(named) == (count if outcome is Outcome.FOUND else 0)
+    assert len(named) == (count if outcome is AudienceOutcome.FOUND else 0)
 
 
 @pytest.mark.parametrize("count", [3, 10])
@@ -239,8 +245,8 @@ def test_a_seed_below_the_minimum_is_like_nobody(count: int) -> None:
             f"g{number}": make_profile([make_interest(("Garden",), 1.0)], vector=unit([1] * 4))
             for number in range(count)
         }
-        found, named = found_in(of, Audience([], LookAlikes(seed, top=20)), minimum=10)
-        assert found.outcome is (Outcome.FOUND if count == 10 else Outcome.SEED_TOO_SMALL)
+        found, named = found_in(of, Audience([], LookAlike(seed, top=20)), minimum=10)
+        assert found.outcome is (AudienceOutcome.FOUND if count == 10 else AudienceOutcome.SEED_TOO_SMALL)
         assert len(named) == (20 if count == 10 else 0)
 
 
@@ -252,10 +258,10 @@ def test_who_may_not_be_named_is_left_out_and_counts_for_nothing() -> None:
     assert "s004" not in named
     assert len(named) == 10
     found, named = found_in(crowd(10), Audience([EVERYBODY]), 10, most)
-    assert (found.outcome, named) == (Outcome.TOO_FEW, [])
+    assert (found.outcome, named) == (AudienceOutcome.TOO_FEW, [])
     seed = SeedShoppers([f"s{number:03}" for number in range(10)])
-    found, _ = found_in(crowd(40), Audience([], LookAlikes(seed, top=20)), 10, most)
-    assert found.outcome is Outcome.SEED_TOO_SMALL
+    found, _ = found_in(crowd(40), Audience([], LookAlike(seed, top=20)), 10, most)
+    assert found.outcome is AudienceOutcome.SEED_TOO_SMALL
 
 
 def test_a_region_is_met_by_who_declared_it() -> None:
@@ -264,15 +270,15 @@ def test_a_region_is_met_by_who_declared_it() -> None:
     _, named = found_in(crowd(40), Audience([EVERYBODY, coasts]), 5, regions=regions)
     assert named == [f"s{number:03}" for number in range(30) if number % 3 != 1]
     found, _ = found_in(crowd(40), Audience([RegionCriterion(frozenset({"US-FL"}))]), 5, regions=regions)
-    assert found.outcome is Outcome.TOO_FEW
+    assert found.outcome is AudienceOutcome.TOO_FEW
     seed = SeedCriteria([RegionCriterion(frozenset({"US-TX"}))])
-    _, named = found_in(crowd(40), Audience([], LookAlikes(seed, top=40)), 5, regions=regions)
+    _, named = found_in(crowd(40), Audience([], LookAlike(seed, top=40)), 5, regions=regions)
     assert len(named) == 30
 
 
 @given(st.integers(0, 10**7), st.integers(1, 1000))
 def test_a_size_is_told_in_two_digits_and_steps_of_the_minimum(size: int, minimum: int) -> None:
-    told = rounded(size, minimum)
+    told = round_size(size, minimum)
     step = max(minimum, 10 ** (len(str(size)) - 2))
     assert abs(told - size) <= step / 2
     assert told % step == 0
@@ -285,7 +291,9 @@ def rows(of: ShopperTable) -> dict[str, tuple[object, ...]]:
     told = {}
     for row, shopper in enumerate(of.shopper_ids(slice(0, len(of)))):
         places = of["interest_path"][row].tolist()
-        interests = {of.path(place): float(of["interest_weight"][row, at]) for at, place in enumerate(places) if place}
+        interests = {
+            of.decode_path(place): float(of["interest_weight"][row, at]) for at, place in enumerate(places) if place
+        }
         rest = [
             of[name][row].tolist() for name in ("as_of", "last_event", "tier", "segment", "monetary_score", "vector")
         ]
@@ -298,15 +306,15 @@ def rows(of: ShopperTable) -> dict[str, tuple[object, ...]]:
 def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile], data: st.DataObject) -> None:
     parts = [data.draw(st.integers(0, 2), label=shopper) for shopper in of]
     with TemporaryDirectory() as folder:
-        whole = write_table(of, Path(folder, "whole"))
+        whole = make_table(of, Path(folder, "whole"))
         sources = []
         for number in range(3):
             part = {shopper: each for (shopper, each), mine in zip(of.items(), parts, strict=True) if mine == number}
             dropped = {"zz": make_profile([make_interest(("Gone",), 1.0)])}  # a row that is not taken
-            made = write_table(part | dropped, Path(folder, str(number)))
-            sources.append(Source(made, made.rows_of(part)))
+            made = make_table(part | dropped, Path(folder, str(number)))
+            sources.append(MergeSource(made, made.find_rows(part)))
         Path(folder, "merged").mkdir()
-        merge(sources, DESCRIPTION, Path(folder, "merged"))
+        merge_tables(sources, DESCRIPTION, Path(folder, "merged"))
         merged = ShopperTable.open(Path(folder, "merged"))
         assert rows(merged) == rows(whole)
         assert merged.shopper_ids(slice(0, len(merged))) == whole.shopper_ids(slice(0, len(whole)))
@@ -315,37 +323,37 @@ def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile],
 
 
 def test_shoppers_are_found_by_their_ids(tmp_path: Path) -> None:
-    of = write_table(crowd(5) | {"s0": make_profile(), "s\0": make_profile(), "é": make_profile()}, tmp_path)
+    of = make_table(crowd(5) | {"s0": make_profile(), "s\0": make_profile(), "é": make_profile()}, tmp_path)
     for shoppers in (["s003"], ["é", "s\0", "s0"], [*crowd(5)]):
-        assert sorted(of.shopper_ids(of.rows_of([*shoppers, "nobody", ""]))) == sorted(shoppers)
-    assert len(of.rows_of([])) == 0
-    assert len(write_table({}, tmp_path / "empty").rows_of(["s003"])) == 0
+        assert sorted(of.shopper_ids(of.find_rows([*shoppers, "nobody", ""]))) == sorted(shoppers)
+    assert len(of.find_rows([])) == 0
+    assert len(make_table({}, tmp_path / "empty").find_rows(["s003"])) == 0
 
 
 def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:
-    snapshots = Snapshots(tmp_path)
-    assert snapshots.newest("7-a") is None
+    snapshots = TableSnapshots(tmp_path)
+    assert snapshots.open_newest("7-a") is None
     for number in (1, 2, 10):
-        write_table(crowd(number), tmp_path / "7-a" / ".made", snapshot=number)
+        make_table(crowd(number), tmp_path / "7-a" / ".made", snapshot=number)
         snapshots.publish(tmp_path / "7-a" / ".made", "7-a", number)
-        newest = snapshots.newest("7-a")
+        newest = snapshots.open_newest("7-a")
         assert newest is not None
         assert len(newest) == number
-    assert snapshots.numbers("7-a") == [2, 10]
+    assert snapshots.list_numbers("7-a") == [2, 10]
     before = snapshots.open("7-a", 2)
     assert before is not None
     assert snapshots.open("7-a", 2) is before
     assert snapshots.open("7-a", 1) is None
-    assert snapshots.newest("7-b") is None
+    assert snapshots.open_newest("7-b") is None
 
 
 @pytest.mark.parametrize("file", ["table.json", "as_of.npy", "vector.npy", "shopper.npy"])
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"[" * 100_000, b"\xff\x93NUMPY", bytes(range(256)), None])
 def test_a_damaged_table_counts_as_none(tmp_path: Path, file: str, content: bytes | None) -> None:
-    snapshots = Snapshots(tmp_path)
+    snapshots = TableSnapshots(tmp_path)
     for snapshot in (1, 2):
-        write_table(crowd(3), snapshots.of("release") / str(snapshot))
-    damaged = snapshots.of("release") / "2" / file
+        make_table(crowd(3), snapshots.release_folder("release") / str(snapshot))
+    damaged = snapshots.release_folder("release") / "2" / file
     damaged.unlink()
     if content is None:
         damaged.mkdir()
@@ -353,16 +361,19 @@ def test_a_damaged_table_counts_as_none(tmp_path: Path, file: str, content: byte
         damaged.write_bytes(content)
     for _ in range(2):
         assert snapshots.open("release", 2) is None
-        whole = snapshots.newest("release")
+        whole = snapshots.open_newest("release")
         assert whole is not None
         assert len(whole) == 3
 
 
 def test_a_table_with_a_column_of_another_table_counts_as_none(tmp_path: Path) -> None:
-    snapshots = Snapshots(tmp_path)
+    snapshots = TableSnapshots(tmp_path)
     for snapshot, count in ((1, 3), (2, 4)):
-        write_table(crowd(count), snapshots.of("release") / str(snapshot))
-    shutil.copy(snapshots.of("release") / "1" / "vector.npy", snapshots.of("release") / "2" / "vector.npy")
+        make_table(crowd(count), snapshots.release_folder("release") / str(snapshot))
+    shutil.copy(
+        snapshots.release_folder("release") / "1" / "vector.npy",
+        snapshots.release_folder("release") / "2" / "vector.npy",
+    )
     assert snapshots.open("release", 2) is None
 
 

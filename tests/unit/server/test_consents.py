@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from portrait.features.profiles.absence import Absence, AbsenceReason
-from portrait.server.consent.consents import Consent, Permissions, Purpose, Rule
-from portrait.server.demographics import AGE_BANDS, Demographics, age_band, declared_by
+from portrait.server.consent.consents import Consent, ConsentRule, Permissions, Purpose
+from portrait.server.demographics import AGE_BANDS, Demographics, find_age_band, select_demographics
 from portrait.server.storage.sqlite import SqliteStore, open_store
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ANN = Demographics("25-34", "female", "US-CA", NOON, "account form")
-RULES = dict.fromkeys(Purpose, Rule.GRANTED) | {Purpose.PERSONALISATION: Rule.UNLESS_WITHDRAWN}
+RULES = dict.fromkeys(Purpose, ConsentRule.GRANTED) | {Purpose.PERSONALISATION: ConsentRule.UNLESS_WITHDRAWN}
 
 
 def said(purpose: Purpose, granted: bool, minutes: float = 0) -> Consent:
@@ -114,30 +114,30 @@ async def test_many_shoppers_at_once(store: SqliteStore) -> None:
     await store.record_consents(shoppers[-1], [said(Purpose.ADVERTISING, False), said(Purpose.RISK, True)])
     await store.set_demographics(shoppers[7], ANN)
     await store.set_demographics(shoppers[8], replace(ANN, region=""))
-    assert await store.who_said(Purpose.ADVERTISING, True, shoppers) == {shoppers[0]}
-    assert await store.who_said(Purpose.ADVERTISING, False, shoppers) == {shoppers[-1]}
-    assert await store.who_said(Purpose.RISK, True, []) == set()
+    assert await store.shoppers_with_decision(Purpose.ADVERTISING, True, shoppers) == {shoppers[0]}
+    assert await store.shoppers_with_decision(Purpose.ADVERTISING, False, shoppers) == {shoppers[-1]}
+    assert await store.shoppers_with_decision(Purpose.RISK, True, []) == set()
     assert await store.regions(shoppers) == {shoppers[7]: "US-CA"}
 
 
 async def test_what_is_allowed_where_nothing_was_said_is_a_rule_of_the_purpose(store: SqliteStore) -> None:
     permissions = Permissions(store, RULES)
-    assert await permissions.of("ann") == {Purpose.PERSONALISATION}
+    assert await permissions.list_allowed("ann") == {Purpose.PERSONALISATION}
     changes = [(Purpose.PERSONALISATION, False), (Purpose.DEMOGRAPHICS, True)]
     await store.record_consents("ann", [said(purpose, granted) for purpose, granted in changes])
-    assert await permissions.of("ann") == {Purpose.DEMOGRAPHICS}
-    assert await permissions.allowing([Purpose.PERSONALISATION], ["bob", "ann"]) == {"bob"}
-    assert await permissions.allowing([Purpose.DEMOGRAPHICS], ["bob", "ann"]) == {"ann"}
-    assert await permissions.allowing(RULES, ["bob", "ann"]) == set()
+    assert await permissions.list_allowed("ann") == {Purpose.DEMOGRAPHICS}
+    assert await permissions.filter_allowing([Purpose.PERSONALISATION], ["bob", "ann"]) == {"bob"}
+    assert await permissions.filter_allowing([Purpose.DEMOGRAPHICS], ["bob", "ann"]) == {"ann"}
+    assert await permissions.filter_allowing(RULES, ["bob", "ann"]) == set()
     assert not await permissions.allows("ann", Purpose.RISK)
     assert await permissions.allows("ann", Purpose.DEMOGRAPHICS)
     assert permissions.refused == {Purpose.RISK: 1}
 
 
 @pytest.mark.parametrize(
-    "rules", [dict(zip(Purpose, rules, strict=True)) for rules in itertools.product(Rule, repeat=4)]
+    "rules", [dict(zip(Purpose, rules, strict=True)) for rules in itertools.product(ConsentRule, repeat=4)]
 )
-async def test_many_are_asked_as_one_is(store: SqliteStore, rules: dict[Purpose, Rule]) -> None:
+async def test_many_are_asked_as_one_is(store: SqliteStore, rules: dict[Purpose, ConsentRule]) -> None:
     answers = list(itertools.product((None, True, False), repeat=2))
     for number, answer in enumerate(answers):
         pairs = zip((Purpose.PERSONALISATION, Purpose.ADVERTISING), answer, strict=True)
@@ -149,20 +149,20 @@ async def test_many_are_asked_as_one_is(store: SqliteStore, rules: dict[Purpose,
         set(Purpose),
         set[Purpose](),
     ):
-        alone = {shopper for shopper in shoppers if purposes <= await permissions.of(shopper)}
-        assert await permissions.allowing(purposes, shoppers) == alone
+        alone = {shopper for shopper in shoppers if purposes <= await permissions.list_allowed(shopper)}
+        assert await permissions.filter_allowing(purposes, shoppers) == alone
 
 
 @pytest.mark.parametrize(
     ("age", "band"), [(0, "0-17"), (17, "0-17"), (18, "18-24"), (34, "25-34"), (35, "35-44"), (64, "55-64")]
 )
 def test_ages_have_bands(age: int, band: str) -> None:
-    assert age_band(age) == band
+    assert find_age_band(age) == band
 
 
 def test_no_age_is_without_a_band() -> None:
-    assert [age_band(age) for age in (65, 130)] == ["65+", "65+"]
-    assert list(dict.fromkeys(map(age_band, range(131)))) == list(AGE_BANDS)
+    assert [find_age_band(age) for age in (65, 130)] == ["65+", "65+"]
+    assert list(dict.fromkeys(map(find_age_band, range(131)))) == list(AGE_BANDS)
 
 
 def test_a_band_is_outgrown_by_half_in_half_its_years() -> None:
@@ -173,7 +173,7 @@ def test_a_band_is_outgrown_by_half_in_half_its_years() -> None:
 
 
 def test_what_is_declared_later_is_not_seen() -> None:
-    assert declared_by(ANN, NOON) == ANN
-    for unknown in (declared_by(ANN, NOON - timedelta(days=1)), declared_by(None, NOON)):
+    assert select_demographics(ANN, NOON) == ANN
+    for unknown in (select_demographics(ANN, NOON - timedelta(days=1)), select_demographics(None, NOON)):
         assert isinstance(unknown, Absence)
         assert unknown.reason is AbsenceReason.NOT_RECORDED

@@ -21,9 +21,9 @@ from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogue, Snapshot
 from portrait.server.catalogue.filters import Filter
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import retrieve
+from portrait.server.recommendation.candidates import generate_candidates
 from portrait.server.recommendation.diversity import limit_categories
-from portrait.server.recommendation.fallback_ranking import unranked
+from portrait.server.recommendation.fallback_ranking import generate_fallback_candidates
 from portrait.server.release.release import Release
 
 PATHS = ((), ("Dairy",), ("Dairy", "Milk"), ("Dairy", "Cheese"), ("Bread",))
@@ -87,7 +87,7 @@ def test_a_limit_takes_items_out_and_changes_nothing_else(
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-@pytest.mark.parametrize("search", [retrieve, unranked])
+@pytest.mark.parametrize("search", [generate_candidates, generate_fallback_candidates])
 @pytest.mark.parametrize("limit", [1, 3])
 def test_other_categories_fill_the_answer_however_far_they_are(search, known: bool, limit: int) -> None:  # type: ignore[no-untyped-def]
     release = released([("Dairy", "Milk")] * SIDE + [("Aisle", str(n % 10)) for n in range(30)])
@@ -108,6 +108,6 @@ def test_other_categories_fill_the_answer_however_far_they_are(search, known: bo
 def test_without_a_limit_nothing_changes() -> None:
     release = released([("Dairy", "Milk")] * SIDE + [("Bread",)])
     now = Catalogue(DEFAULT_CATALOGUE, release).now
-    plain, none = (retrieve(now, shopper(release, True), 12, Filter(), (), *limit) for limit in ((), (0,)))
+    plain, none = (generate_candidates(now, shopper(release, True), 12, Filter(), (), *limit) for limit in ((), (0,)))
     assert plain.item_ids == none.item_ids
     assert len(plain.item_ids) == NEAREST_CANDIDATES

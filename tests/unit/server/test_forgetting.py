@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from portrait.features.events import Event, EventType
-from portrait.server.audiences.eligibility import Reach
-from portrait.server.consent.consents import Consent, Permissions, Purpose, Rule
+from portrait.server.audiences.eligibility import AudienceEligibility
+from portrait.server.consent.consents import Consent, ConsentRule, Permissions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import Forgotten, Recorded, RecordedEvent
@@ -164,18 +164,18 @@ async def test_no_arrival_is_given_twice(store: SqliteStore) -> None:
 
 
 async def test_a_table_of_before_gives_out_nobody_who_was_forgotten(store: SqliteStore) -> None:
-    rules = dict.fromkeys(Purpose, Rule.UNLESS_WITHDRAWN)
-    reach = Reach(store, Permissions(store, rules))
+    rules = dict.fromkeys(Purpose, ConsentRule.UNLESS_WITHDRAWN)
+    reach = AudienceEligibility(store, Permissions(store, rules))
     shoppers = [f"s{number}\x00灯" for number in range(6_000)]
     await store.forget(shoppers[0], NOON)
     begun = await store.last_forgotten()
-    assert await reach.permitted(begun, shoppers) == set(shoppers)
-    assert await reach.permitted(0, shoppers) == set(shoppers[1:])
+    assert await reach.filter_permitted(begun, shoppers) == set(shoppers)
+    assert await reach.filter_permitted(0, shoppers) == set(shoppers[1:])
     for shopper in (shoppers[0], shoppers[5_999]):
         await store.forget(shopper, NOON)
     await store.record(events(shoppers[0], range(1, 3)))  # and is not known by what the table says
-    assert await reach.permitted(begun, shoppers) == set(shoppers[1:-1])
-    assert await reach.permitted(await store.last_forgotten(), shoppers) == set(shoppers)
+    assert await reach.filter_permitted(begun, shoppers) == set(shoppers[1:-1])
+    assert await reach.filter_permitted(await store.last_forgotten(), shoppers) == set(shoppers)
 
 
 async def test_every_process_knows_at_once(tmp_path: Path) -> None:

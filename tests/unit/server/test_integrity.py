@@ -16,8 +16,8 @@ from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MAX_RELEASE
 from portrait.features.release.manifest import MAX_MANIFEST_BYTES, Manifest, ReleaseError
-from portrait.server.audiences.snapshots import Snapshots
-from portrait.server.audiences.table import TABLE
+from portrait.server.audiences.snapshots import TableSnapshots
+from portrait.server.audiences.table import DESCRIPTION_FILE
 from portrait.server.release.release import Release
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
@@ -446,5 +446,5 @@ def test_a_file_of_traffic_that_can_not_be_replaced_leaves_nothing_behind(reposi
 def test_other_folders_are_no_shopper_tables(tmp_path: Path) -> None:
     for name in ("7", "²", "01", "-1", "9" * 30):
         (tmp_path / "one" / name).mkdir(parents=True)
-        (tmp_path / "one" / name / TABLE).touch()
-    assert Snapshots(tmp_path).numbers("one") == [7]
+        (tmp_path / "one" / name / DESCRIPTION_FILE).touch()
+    assert TableSnapshots(tmp_path).list_numbers("one") == [7]

@@ -13,10 +13,10 @@ from support.example_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, find_ite
 from portrait.features.events import EventType
 from portrait.features.generators import run_to_completion
 from portrait.features.profiles.absence import AbsenceReason
-from portrait.server.profiles.profile import Asked, Profile, build
-from portrait.server.profiles.queries import Outcome
-from portrait.server.profiles.sessions import Stage
-from portrait.server.profiles.value import Segment, Tier
+from portrait.server.profiles.customer_value import ValueSegment, ValueTier
+from portrait.server.profiles.profile import ModelOutputs, Profile, build_profile
+from portrait.server.profiles.recent_queries import QueryOutcome
+from portrait.server.profiles.session_intent import SessionStage
 
 MINUTE = 1.0 / 1440.0
 HISTORY = [
@@ -47,7 +47,7 @@ def near(value: float) -> object:
 
 @pytest.fixture(scope="module")
 def profile() -> Profile:
-    return run_to_completion(build(HISTORY, NOW, find_item, make_release(), FIELDS, Asked()))
+    return run_to_completion(build_profile(HISTORY, NOW, find_item, make_release(), FIELDS, ModelOutputs()))
 
 
 def test_interests(profile: Profile) -> None:
@@ -104,8 +104,8 @@ def test_price_bands(profile: Profile) -> None:
 def test_aversions(profile: Profile) -> None:
     # The pan: 1 · ½; the rug: 0.3 · 1. Of Kitchen they are 0.5 of 1.4375, of Home 0.3 of 2.15: no aversions.
     pans, rugs = profile.aversions
-    assert (pans.path, pans.weight, pans.confidence) == (PANS, 1.0, near(0.5 / 2.5))
-    assert (rugs.path, rugs.weight, rugs.confidence) == (RUGS, 1.0, near(0.3 / 2.3))
+    assert (pans.category_path, pans.weight, pans.confidence) == (PANS, 1.0, near(0.5 / 2.5))
+    assert (rugs.category_path, rugs.weight, rugs.confidence) == (RUGS, 1.0, near(0.3 / 2.3))
     assert (pans.evidence_event_ids, rugs.evidence_event_ids) == (("e05",), ("e11",))
 
 
@@ -132,8 +132,11 @@ def test_session(profile: Profile) -> None:
     # Lamps 3 · 0.3 + 0.7 = 1.6, the rug 0.3; entropy 0.436163 of ln 5.
     session = profile.session
     assert session is not None
-    assert (session.stage, session.active, session.event_count) == (Stage.CART, True, 6)
-    assert [(each.path, each.share) for each in session.focus] == [(LAMPS, near(1.6 / 1.9)), (RUGS, near(0.3 / 1.9))]
+    assert (session.stage, session.active, session.event_count) == (SessionStage.CART, True, 6)
+    assert [(each.category_path, each.share) for each in session.categories] == [
+        (LAMPS, near(1.6 / 1.9)),
+        (RUGS, near(0.3 / 1.9)),
+    ]
     assert session.queries == ("red lamp",)
     assert session.confidence == near(1 - 0.436163 / math.log(5))
     assert session.evidence_event_ids == ("e12", "e11", "e10", "e09", "e08", "e07")
@@ -142,7 +145,7 @@ def test_session(profile: Profile) -> None:
 
 def test_recent_queries(profile: Profile) -> None:
     [asked] = profile.recent_queries
-    assert (asked.query, asked.count, asked.outcome, asked.path) == ("Red lamp", 1, Outcome.VIEWED, LAMPS)
+    assert (asked.query, asked.count, asked.outcome, asked.category_path) == ("Red lamp", 1, QueryOutcome.VIEWED, LAMPS)
     assert asked.confidence == near(1.0)
     assert asked.evidence_event_ids == ("e08", "e07")
 
@@ -152,11 +155,11 @@ def test_purchase_cycles(profile: Profile) -> None:
     # spread 0.5 √(1 + 1/4), return rate (3 + 2 · 0.8) / 5 = 0.92; 10 days have gone by.
     # F(10) = Φ(-0.309985) = 0.378286, F(40) = Φ(2.169893) = 0.984994.
     [coffee] = profile.purchase_cycles
-    assert (coffee.path, coffee.purchase_count, coffee.horizon_days) == (COFFEE, 4, 30.0)
+    assert (coffee.category_path, coffee.purchase_count, coffee.horizon_days) == (COFFEE, 4, 30.0)
     assert coffee.interval_days == near(11.892)
     assert coffee.due_at == coffee.last_time + timedelta(days=coffee.interval_days)
     assert coffee.due_probability == near(0.92 * (0.984994 - 0.378286) / (1 - 0.92 * 0.378286))
-    assert coffee.earliest < coffee.due_at < coffee.latest
+    assert coffee.earliest_due_at < coffee.due_at < coffee.latest_due_at
     assert coffee.evidence_event_ids == ("e04", "e03", "e02", "e01")
 
 
@@ -166,7 +169,7 @@ def test_value(profile: Profile) -> None:
     assert found is not None
     assert (found.recency_days, found.frequency, found.monetary) == (10.0, 4, 87.0)
     assert (found.recency_score, found.frequency_score, found.monetary_score) == (4, 4, 3)
-    assert (found.tier, found.segment) == (Tier.HIGH, Segment.LOYAL)
+    assert (found.tier, found.segment) == (ValueTier.HIGH, ValueSegment.LOYAL)
     assert found.confidence == pytest.approx(40 / 90)
     assert found.evidence_event_ids == ("e06", "e03", "e01", "e04", "e02")
     assert found.expires_at == NOW + timedelta(days=10)

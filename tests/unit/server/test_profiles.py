@@ -13,9 +13,9 @@ from portrait.features.profiles.interests import compute_interests
 from portrait.features.profiles.keywords import compute_keywords
 from portrait.features.profiles.price_bands import compute_price_bands
 from portrait.features.text.idf import InverseDocumentFrequency
-from portrait.server.profiles.aversions import aversions
-from portrait.server.profiles.queries import Outcome, QueryIntent, recent_queries
-from portrait.server.profiles.summary import summary
+from portrait.server.profiles.aversions import find_aversions
+from portrait.server.profiles.recent_queries import QueryIntent, QueryOutcome, find_recent_queries
+from portrait.server.profiles.summary import summarise_profile
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 ITEMS = {
@@ -103,9 +103,13 @@ def test_a_refund_takes_its_purchase_back_and_speaks_against_it() -> None:
     ]
     kept = {each.event.event_id: each.long > 0.0 for each in read(history).events}
     assert kept == {"bought": True, "again": False, "back": False, "later": True}
-    [home, lamps] = found = aversions(read(history))
+    [home, lamps] = found = find_aversions(read(history))
     assert not isinstance(found, Absence)
-    assert (home.path, lamps.path, lamps.evidence_event_ids) == (("Home",), ("Home", "Lamps"), ("back",))
+    assert (home.category_path, lamps.category_path, lamps.evidence_event_ids) == (
+        ("Home",),
+        ("Home", "Lamps"),
+        ("back",),
+    )
     assert lamps.weight == pytest.approx(2 ** (-1 / 30) / (2 ** (-1 / 30) + 2 ** (-3 / 30)))
 
 
@@ -141,15 +145,17 @@ def test_a_log_without_purchases_says_nothing_of_their_lack_nor_of_what_everybod
     found = compute_interests(read(HISTORY), None)
     assert not isinstance(found, Absence)
     usual = [replace(each, population_weight=1.0 if "Kitchen" in each.path else 0.3) for each in found]
-    asked = [QueryIntent("lamp", 1, NOW, Outcome.VIEWED, (), 0.5, ("asked",), None)]
+    asked = [QueryIntent("lamp", 1, NOW, QueryOutcome.VIEWED, (), 0.5, ("asked",), None)]
     parts = {"interests": usual, "recent_queries": asked}
-    said = {each.field: each.english for each in summary(parts)}
+    said = {each.field: each.english for each in summarise_profile(parts)}
     assert said == {
         "interests": "Seems to care most for Home (72%; above all Lamps 56%).",
         "recent_queries": "Asked for “lamp” without buying.",
     }
     clicks_only = parts | {"customer_value": Absence(AbsenceReason.NO_STATISTICS, "nobody bought")}
-    assert {each.field: each.english for each in summary(clicks_only)}["recent_queries"] == "Asked for “lamp”."
+    assert {each.field: each.english for each in summarise_profile(clicks_only)}[
+        "recent_queries"
+    ] == "Asked for “lamp”."
 
 
 def test_a_query_led_to_what_follows_it_in_the_session_where_only_searches_carry_one() -> None:
@@ -162,14 +168,14 @@ def test_a_query_led_to_what_follows_it_in_the_session_where_only_searches_carry
         did("v2", EventType.VIEW, "rug", days=9 * minute),
         did("b2", EventType.PURCHASE, "desk", days=8 * minute),
     ]
-    found = recent_queries(read(history), None)
+    found = find_recent_queries(read(history), None)
     assert not isinstance(found, Absence)
     told = [(each.query, each.outcome, each.evidence_event_ids) for each in found]
-    assert told == [("lamp", Outcome.PURCHASED, ("b2", "v2", "s2")), ("pan", Outcome.VIEWED, ("v1", "s1"))]
+    assert told == [("lamp", QueryOutcome.PURCHASED, ("b2", "v2", "s2")), ("pan", QueryOutcome.VIEWED, ("v1", "s1"))]
     carried = [*history[:4], history[4]._replace(query="lamp"), history[5]]
-    found = recent_queries(read(carried), None)
+    found = find_recent_queries(read(carried), None)
     assert not isinstance(found, Absence)
-    assert [each.outcome for each in found] == [Outcome.VIEWED, Outcome.NONE]
+    assert [each.outcome for each in found] == [QueryOutcome.VIEWED, QueryOutcome.NONE]
 
 
 def test_a_disliked_item_gives_no_keyword() -> None:

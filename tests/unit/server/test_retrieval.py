@@ -21,7 +21,7 @@ from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogue
 from portrait.server.catalogue.filters import Filter
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import features, retrieve
+from portrait.server.recommendation.candidates import compute_features, generate_candidates
 from portrait.server.release.release import Release
 from portrait.server.search.exact import top_k
 
@@ -77,9 +77,9 @@ def shopper(release: Release) -> Shopper:
 
 def test_what_the_history_leads_to_is_a_candidate_however_far_it_is(release: Release) -> None:
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
-    found = retrieve(catalogue.now, shopper(release), 10, Filter(), ())
+    found = generate_candidates(catalogue.now, shopper(release), 10, Filter(), ())
     assert {item.item_id for item in found.items} == {*map(str, range(NEAREST_CANDIDATES)), str(FAR)}
-    told = features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
+    told = compute_features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
     column = told[:, CANDIDATE_FEATURES.index("association")]
     assert [item.item_id for item, value in zip(found.items, column, strict=True) if value] == [str(FAR)]
 
@@ -88,7 +88,7 @@ def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(rele
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
 
     def found(wanted: Filter) -> set[str]:
-        return {item.item_id for item in retrieve(catalogue.now, shopper(release), 10, wanted, ()).items}
+        return {item.item_id for item in generate_candidates(catalogue.now, shopper(release), 10, wanted, ()).items}
 
     assert found(Filter(brands=["acme"])) == {str(FAR)}
     assert str(FAR) not in found(Filter(exclude_item_ids=[str(FAR)]))
@@ -103,9 +103,9 @@ def test_a_cold_item_is_a_candidate_however_many_known_items_are_nearer(release:
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     words = release.vectors[[FAR - 1]]
     catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, [Item("new", "New")], words))
-    found = retrieve(catalogue.now, shopper(release), 10, Filter(), ())
+    found = generate_candidates(catalogue.now, shopper(release), 10, Filter(), ())
     assert "new" in {item.item_id for item in found.items}
-    told = features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
+    told = compute_features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
     cold_items = told[:, CANDIDATE_FEATURES.index("cold_item")]
     assert [item.item_id for item, new in zip(found.items, cold_items, strict=True) if new] == ["new"]
     # What leads to its neighbour leads to it.
@@ -117,8 +117,8 @@ def test_another_catalogue_is_not_led_to(release: Release) -> None:
     ads = Catalogue("ads", release)
     items = [Item(item.item_id, item.title, catalogue="ads") for item in release.items]
     ads.upsert(candidates_from_text(release, "ads", items, release.vectors))
-    found = retrieve(ads.now, shopper(release), 10, Filter(), ())
+    found = generate_candidates(ads.now, shopper(release), 10, Filter(), ())
     assert str(FAR) not in {item.item_id for item in found.items}
-    assert not features(found, shopper(release), "ads", datetime.now(UTC))[
+    assert not compute_features(found, shopper(release), "ads", datetime.now(UTC))[
         :, CANDIDATE_FEATURES.index("association")
     ].any()

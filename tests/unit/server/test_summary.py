@@ -12,12 +12,12 @@ from portrait.features.profiles.absence import explain_too_few
 from portrait.features.profiles.interests import Interest
 from portrait.features.profiles.keywords import WeightedKeyword
 from portrait.features.profiles.price_bands import PriceBand
+from portrait.server.profiles.activity_pattern import ActivityPattern
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
-from portrait.server.profiles.profile import Asked, Profile, build
-from portrait.server.profiles.rhythm import Rhythm
-from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
-from portrait.server.profiles.summary import summary
+from portrait.server.profiles.profile import ModelOutputs, Profile, build_profile
+from portrait.server.profiles.session_intent import SessionCategory, SessionIntent, SessionStage
+from portrait.server.profiles.summary import summarise_profile
 
 FIELDS = frozenset({"customer_value", "summary", "price_bands", "keywords", "discount_sensitivity"})
 
@@ -27,11 +27,11 @@ def interest(path: tuple[str, ...], weight: float, confidence: float = 0.6, usua
 
 
 def said(field: str, value: object) -> list[str]:
-    return [each.english for each in summary({field: value})]
+    return [each.english for each in summarise_profile({field: value})]
 
 
 def profile(history: list[Event], as_of: datetime = NOW) -> Profile:
-    return run_to_completion(build(history, as_of, find_item, make_release(), FIELDS, Asked()))
+    return run_to_completion(build_profile(history, as_of, find_item, make_release(), FIELDS, ModelOutputs()))
 
 
 GROCERY, CANDY, SODA, DRUG = ("Grocery",), ("Grocery", "Candy"), ("Grocery", "Soft drinks"), ("Drug",)
@@ -106,7 +106,7 @@ def test_a_price_band_is_told_as_surely_as_it_is_known(count: int, pays: str) ->
 
 
 def test_weekdays_that_are_about_alike_are_no_rhythm() -> None:
-    found = Rhythm((), (), (9,), (1,), 2.0, 0.3, ("e",), None)
+    found = ActivityPattern((), (), (9,), (1,), 2.0, 0.3, ("e",), None)
     assert said("activity_pattern", found) == ["Is active mostly around 9:00."]
     assert said("activity_pattern", replace(found, peak_hours=())) == []
     assert said("activity_pattern", replace(found, confidence=0.99)) == ["Is active mostly on Mondays, around 9:00."]
@@ -177,21 +177,23 @@ def test_what_says_how_much_is_no_word_of_note() -> None:
 @pytest.mark.parametrize(
     ("stage", "paths", "expected"),
     [
-        (Stage.PURCHASED, [COFFEE], "In the last session bought: Kitchen › Coffee (1 May 2026)."),
+        (SessionStage.PURCHASED, [COFFEE], "In the last session bought: Kitchen › Coffee (1 May 2026)."),
         (
-            Stage.PURCHASED,
+            SessionStage.PURCHASED,
             [COFFEE, RUGS],
             "In the last session bought; the visit was to Kitchen › Coffee and Home › Rugs (1 May 2026).",
         ),
         (
-            Stage.BROWSING,
+            SessionStage.BROWSING,
             [COFFEE, RUGS],
             "In the last session looked around: Kitchen › Coffee and Home › Rugs (1 May 2026).",
         ),
     ],
 )
-def test_what_was_looked_at_is_not_told_as_bought(stage: Stage, paths: list[tuple[str, ...]], expected: str) -> None:
-    focus = tuple(Focus(path, 1 / len(paths)) for path in paths)
+def test_what_was_looked_at_is_not_told_as_bought(
+    stage: SessionStage, paths: list[tuple[str, ...]], expected: str
+) -> None:
+    focus = tuple(SessionCategory(path, 1 / len(paths)) for path in paths)
     session = SessionIntent(stage, False, focus, (), NOW, 2, 0.5, ("e",), NOW)
     assert said("session", session) == [expected]
 
@@ -211,5 +213,5 @@ def test_a_brand_that_is_told_is_no_word_of_note() -> None:
     words = [WeightedKeyword(word, 1.0, 0.9, ("e",), 1, None) for word in ("Acme", "Gouda", "Norden")]
     brands = [BrandAffinity("Acme Farm", 2.0, 0.9, 0.9, ("e",), 1, None)]
     brands.append(replace(brands[0], brand="Norden", confidence=0.5))
-    told = [each.english for each in summary({"keywords": words, "brands": brands})]
+    told = [each.english for each in summarise_profile({"keywords": words, "brands": brands})]
     assert told[-1] == "Words of note: Gouda, Norden."

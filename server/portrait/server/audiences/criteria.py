@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.server.profiles.value import Segment, Tier
+from portrait.server.profiles.customer_value import ValueSegment, ValueTier
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class TraitCriterion:
 
 
 @dataclass(frozen=True, slots=True)
-class ValueCriterion:
+class CustomerValueCriterion:
     """A value to the shop; a shopper without one does not meet it. What is empty or 0 asks for nothing."""
 
-    tiers: frozenset[Tier] = frozenset()
-    segments: frozenset[Segment] = frozenset()
+    tiers: frozenset[ValueTier] = frozenset()
+    segments: frozenset[ValueSegment] = frozenset()
     min_recency_score: int = 0
     min_frequency_score: int = 0
     min_monetary_score: int = 0
@@ -59,7 +59,7 @@ class RegionCriterion:
     regions: frozenset[str]
 
 
-TableCriterion = InterestCriterion | TraitCriterion | ValueCriterion | ActivityCriterion
+TableCriterion = InterestCriterion | TraitCriterion | CustomerValueCriterion | ActivityCriterion
 """What the table alone can say."""
 Criterion = TableCriterion | RegionCriterion
 
@@ -79,7 +79,7 @@ class SeedCriteria:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAlikes:
+class LookAlike:
     """Shoppers whose profiles are like those of a seed, who are not among them."""
 
     seed: SeedShoppers | SeedCriteria
@@ -94,4 +94,4 @@ class Audience:
     """Shoppers who meet every criterion, and are look-alikes of a seed if there is one."""
 
     criteria: Sequence[Criterion] = ()
-    look_alikes: LookAlikes | None = None
+    look_alike: LookAlike | None = None

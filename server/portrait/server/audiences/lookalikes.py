@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.population.profile_distribution import ProfileDistribution
-from portrait.server.audiences.matcher import vectors
-from portrait.server.audiences.table import CHUNK, Rows, ShopperTable
+from portrait.server.audiences.matchers import read_embeddings
+from portrait.server.audiences.table import CHUNK_ROWS, Rows, ShopperTable
 
 
-class Centre:
+class SeedCentroid:
     """The mean profile of a seed, added up so many rows at a time.
 
     Args:
@@ -23,14 +23,14 @@ class Centre:
         self._sum = np.zeros(table.description.dimension, dtype=np.float64)
         self._known = 0
 
-    def steps(self) -> Iterator[slice]:
+    def iterate_chunks(self) -> Iterator[slice]:
         """What `add` has to be called with."""
-        for begin in range(0, len(self._rows), CHUNK):
-            yield slice(begin, begin + CHUNK)
+        for begin in range(0, len(self._rows), CHUNK_ROWS):
+            yield slice(begin, begin + CHUNK_ROWS)
 
     def add(self, step: slice) -> None:
         """Add some rows; those without a profile do not count."""
-        profiles = vectors(self._table, self._rows[step])
+        profiles = read_embeddings(self._table, self._rows[step])
         self._sum += profiles.sum(axis=0, dtype=np.float64)
         self._known += int(profiles.any(axis=1).sum())
 
@@ -40,7 +40,7 @@ class Centre:
         return (self._sum / max(1, self._known)).astype(np.float32)
 
 
-def similarities(
+def compute_similarities(
     profiles: NDArray[np.float32], direction: NDArray[np.float32], shoppers: ProfileDistribution | None
 ) -> NDArray[np.float32]:
     """`[profiles]`: cosine of each profile, less the mean of the release's shoppers, with a direction; NaN without one.

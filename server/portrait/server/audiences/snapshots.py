@@ -8,17 +8,17 @@ from pathlib import Path
 import structlog
 
 from portrait.features.files.numbered_folders import list_numbered_folders
-from portrait.server.audiences.table import TABLE, ShopperTable
+from portrait.server.audiences.table import DESCRIPTION_FILE, ShopperTable
 
-KEPT = 2
+MAX_SNAPSHOTS = 2
 """Tables of a release that are kept: answers that were begun on the last but one can be gone on with."""
 
-_MAX_SNAPSHOT = 2**63 - 1
+_MAX_SNAPSHOT_NUMBER = 2**63 - 1
 
 _log = structlog.get_logger(__name__)
 
 
-class Snapshots:
+class TableSnapshots:
     """Opens tables, and remembers those that it has opened for as long as they are there. Threads may share it.
 
     Releases are named by their `identity`. A damaged table counts as none; the log tells of it once.
@@ -33,29 +33,29 @@ class Snapshots:
         self._opened: dict[tuple[str, int], ShopperTable | None] = {}
         """None: it is damaged."""
 
-    def of(self, release: str) -> Path:
+    def release_folder(self, release: str) -> Path:
         """The folder of a release's tables."""
         return self._folder / release
 
-    def numbers(self, release: str) -> list[int]:
+    def list_numbers(self, release: str) -> list[int]:
         """The snapshots of a release, oldest first: only folders that hold a whole table."""
-        return list_numbered_folders(self.of(release), TABLE, _MAX_SNAPSHOT)
+        return list_numbered_folders(self.release_folder(release), DESCRIPTION_FILE, _MAX_SNAPSHOT_NUMBER)
 
-    def newest(self, release: str) -> ShopperTable | None:
+    def open_newest(self, release: str) -> ShopperTable | None:
         """The newest table of a release that can be read; None if there is none."""
-        opened = (self.open(release, number) for number in reversed(self.numbers(release)))
+        opened = (self.open(release, number) for number in reversed(self.list_numbers(release)))
         return next((table for table in opened if table is not None), None)
 
     def open(self, release: str, snapshot: int) -> ShopperTable | None:
         """One table; None if it is gone or damaged."""
         with self._lock:
-            there = {(release, number) for number in self.numbers(release)}
+            there = {(release, number) for number in self.list_numbers(release)}
             for gone in [each for each in self._opened if each[0] == release and each not in there]:
                 del self._opened[gone]
             if (release, snapshot) not in there:
                 return None
             if (release, snapshot) not in self._opened:
-                self._opened[release, snapshot] = self._read(self.of(release) / str(snapshot))
+                self._opened[release, snapshot] = self._read(self.release_folder(release) / str(snapshot))
             return self._opened[release, snapshot]
 
     def _read(self, folder: Path) -> ShopperTable | None:
@@ -75,8 +75,10 @@ class Snapshots:
         """
         for file in made.iterdir():
             file.chmod(0o600)  # it names shoppers
-        os.replace(made, self.of(release) / str(snapshot))
-        for number in self.numbers(release)[:-KEPT]:
-            oldest = self.of(release) / str(number)
-            (oldest / TABLE).unlink()  # first: without it, what is left by whoever is killed here is no table
+        os.replace(made, self.release_folder(release) / str(snapshot))
+        for number in self.list_numbers(release)[:-MAX_SNAPSHOTS]:
+            oldest = self.release_folder(release) / str(number)
+            (
+                oldest / DESCRIPTION_FILE
+            ).unlink()  # first: without it, what is left by whoever is killed here is no table
             shutil.rmtree(oldest)

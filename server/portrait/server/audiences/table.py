@@ -27,21 +27,21 @@ from numpy.typing import NDArray
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.profiles.interests import MAX_INTERESTS
 from portrait.server.profiles.profile import Profile
-from portrait.server.timestamps import microseconds
+from portrait.server.timestamps import to_microseconds
 
-TABLE = "table.json"
+DESCRIPTION_FILE = "table.json"
 UNKNOWN_TIME = np.iinfo(np.int64).min
-CHUNK = 1 << 16
+CHUNK_ROWS = 1 << 16
 """Rows that are looked at, or copied, at one time: they bound the memory, and how soon work can be given up."""
 
-_END = b"."
+_KEY_END = b"."
 
 Rows = NDArray[np.int64]
-Node = tuple[str, ...]
+CategoryPath = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Description:
+class TableDescription:
     """What the columns are of."""
 
     release: int
@@ -72,7 +72,7 @@ class ShopperTable:
         columns: by name, as the module says.
     """
 
-    def __init__(self, description: Description, columns: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, description: TableDescription, columns: Mapping[str, NDArray[Any]]) -> None:
         self.description = description
         self._columns = columns
         self._paths = {tuple(path): place for place, path in enumerate(description.paths, start=1)}
@@ -86,12 +86,12 @@ class ShopperTable:
             ValueError: the folder holds none, or a damaged one.
         """
         try:
-            description = Description(**json.loads((folder / TABLE).read_text(encoding="utf-8")))
+            description = TableDescription(**json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8")))
             return cls(
                 description,
                 {
-                    name: _mapped(folder, name, dtype, (description.shoppers, *shape))
-                    for name, (dtype, shape) in layout(description, 1).items()
+                    name: _map_column(folder, name, dtype, (description.shoppers, *shape))
+                    for name, (dtype, shape) in list_columns(description, 1).items()
                 },
             )
         except (EOFError, RecursionError, TypeError) as error:
@@ -103,26 +103,26 @@ class ShopperTable:
     def __getitem__(self, column: str) -> NDArray[Any]:
         return self._columns[column]
 
-    def chunks(self) -> Iterator[slice]:
-        """All rows, `CHUNK` at a time."""
-        for begin in range(0, len(self), CHUNK):
-            yield slice(begin, min(begin + CHUNK, len(self)))
+    def iterate_chunks(self) -> Iterator[slice]:
+        """All rows, `CHUNK_ROWS` at a time."""
+        for begin in range(0, len(self), CHUNK_ROWS):
+            yield slice(begin, min(begin + CHUNK_ROWS, len(self)))
 
-    def path(self, place: int) -> Node:
+    def decode_path(self, place: int) -> CategoryPath:
         """The node of the taxonomy at a place of the column `interest_path`."""
         return tuple(self.description.paths[place - 1])
 
-    def place_of(self, path: Node) -> int | None:
+    def encode_path(self, path: CategoryPath) -> int | None:
         """The inverse of `path`; None if no shopper is interested in the node."""
         return self._paths.get(path)
 
     def shopper_ids(self, rows: Rows | slice) -> list[str]:
         """Ids of the shoppers of some rows."""
-        return [key[: -len(_END)].decode() for key in self["shopper"][rows].tolist()]
+        return [key[: -len(_KEY_END)].decode() for key in self["shopper"][rows].tolist()]
 
-    def rows_of(self, shopper_ids: Iterable[str]) -> Rows:
+    def find_rows(self, shopper_ids: Iterable[str]) -> Rows:
         """Rows of the shoppers that the table has, ascending, each once."""
-        keys = np.array(sorted({key_of(shopper_id) for shopper_id in shopper_ids}) or [_END])
+        keys = np.array(sorted({encode_key(shopper_id) for shopper_id in shopper_ids}) or [_KEY_END])
         if not len(self):
             return np.zeros(0, dtype=np.int64)
         rows = np.minimum(np.searchsorted(self["shopper"], keys), len(self) - 1)
@@ -130,7 +130,7 @@ class ShopperTable:
         return found
 
 
-def layout(description: Description, width: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+def list_columns(description: TableDescription, width: int) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Type of each column, and its shape behind the rows.
 
     Args:
@@ -150,34 +150,34 @@ def layout(description: Description, width: int) -> dict[str, tuple[str, tuple[i
     }
 
 
-def key_of(shopper_id: str) -> bytes:
+def encode_key(shopper_id: str) -> bytes:
     """What the column `shopper` holds of a shopper."""
-    return shopper_id.encode() + _END
+    return shopper_id.encode() + _KEY_END
 
 
-def write_description(description: Description, folder: Path) -> None:
+def write_description(description: TableDescription, folder: Path) -> None:
     """Say what the columns in a folder are of: from now on, the folder holds a table."""
-    with atomic_write(folder / TABLE) as temporary:
+    with atomic_write(folder / DESCRIPTION_FILE) as temporary:
         temporary.write_text(json.dumps(dataclasses.asdict(description), ensure_ascii=False), encoding="utf-8")
 
 
-def write(shoppers: Sequence[tuple[str, Profile]], description: Description, folder: Path) -> None:
+def write_table(shoppers: Sequence[tuple[str, Profile]], description: TableDescription, folder: Path) -> None:
     """Write a table of profiles.
 
     Args:
-        shoppers: ids and profiles with `interests`, `value`, `embedding` and `traits`; ascending by `key_of`.
+        shoppers: ids and profiles with `interests`, `value`, `embedding` and `traits`; ascending by `encode_key`.
         description: of which release, snapshot, and events; the rest is filled in.
         folder: exists.
     """
-    width = max((len(key_of(shopper_id)) for shopper_id, _ in shoppers), default=1)
-    paths: dict[Node, int] = {}
+    width = max((len(encode_key(shopper_id)) for shopper_id, _ in shoppers), default=1)
+    paths: dict[CategoryPath, int] = {}
     columns = {
         name: np.zeros((len(shoppers), *shape), dtype=dtype)
-        for name, (dtype, shape) in layout(description, width).items()
+        for name, (dtype, shape) in list_columns(description, width).items()
     }
     for row, (shopper_id, profile) in enumerate(shoppers):
-        columns["shopper"][row] = key_of(shopper_id)
-        _fill(columns, row, profile, description, paths)
+        columns["shopper"][row] = encode_key(shopper_id)
+        _fill_row(columns, row, profile, description, paths)
     for name, column in columns.items():
         np.save(folder / f"{name}.npy", column)
     as_of = columns["as_of"].tolist()
@@ -193,12 +193,16 @@ def write(shoppers: Sequence[tuple[str, Profile]], description: Description, fol
     )
 
 
-def _fill(
-    columns: Mapping[str, NDArray[Any]], row: int, profile: Profile, description: Description, paths: dict[Node, int]
+def _fill_row(
+    columns: Mapping[str, NDArray[Any]],
+    row: int,
+    profile: Profile,
+    description: TableDescription,
+    paths: dict[CategoryPath, int],
 ) -> None:
-    columns["as_of"][row] = microseconds(profile.as_of)
+    columns["as_of"][row] = to_microseconds(profile.as_of)
     last = profile.last_event_time
-    columns["last_event"][row] = UNKNOWN_TIME if last is None else microseconds(last)
+    columns["last_event"][row] = UNKNOWN_TIME if last is None else to_microseconds(last)
     value = profile.customer_value
     if value is not None:
         columns["tier"][row], columns["segment"][row] = value.tier.value, value.segment.value
@@ -216,7 +220,7 @@ def _fill(
         columns["vector"][row] = profile.embedding
 
 
-def _mapped(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+def _map_column(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """A column; an empty one can't be mapped.
 
     Raises:

@@ -21,7 +21,7 @@ class Purpose(StrEnum):
     """Keeping and showing what the shopper declared of themselves."""
 
 
-class Rule(StrEnum):
+class ConsentRule(StrEnum):
     """When a purpose is allowed. Laws differ: see docs/privacy.md."""
 
     GRANTED = "granted"
@@ -31,7 +31,7 @@ class Rule(StrEnum):
 
     def allows(self, granted: bool | None) -> bool:
         """Whether the purpose is allowed, by what the shopper said last; None if they said nothing."""
-        return self is Rule.UNLESS_WITHDRAWN if granted is None else granted
+        return self is ConsentRule.UNLESS_WITHDRAWN if granted is None else granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class Consent:
     """Where they said it, for example `cookie banner`; empty if it was not told."""
 
 
-class Said(Protocol):
+class ConsentReader(Protocol):
     """Where what shoppers said is kept."""
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
         """What a shopper said last of each purpose; one of which they said nothing is not there."""
         ...
 
-    async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+    async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
         """Those of many shoppers who last granted one purpose, or withdrew it."""
         ...
 
@@ -74,25 +74,25 @@ class Permissions:
         rules: when each purpose is allowed.
     """
 
-    def __init__(self, said: Said, rules: Mapping[Purpose, Rule]) -> None:
-        self._said = said
+    def __init__(self, said: ConsentReader, rules: Mapping[Purpose, ConsentRule]) -> None:
+        self._decisions = said
         self._rules = rules
         self.refused: Counter[Purpose] = Counter()
         """How often a purpose was not allowed, to whoever asked for one."""
 
-    async def of(self, shopper_id: str) -> frozenset[Purpose]:
+    async def list_allowed(self, shopper_id: str) -> frozenset[Purpose]:
         """All purposes that a shopper allows."""
-        said = await self._said.consents(shopper_id)
+        said = await self._decisions.consents(shopper_id)
         return frozenset(purpose for purpose, rule in self._rules.items() if rule.allows(said.get(purpose)))
 
     async def allows(self, shopper_id: str, purpose: Purpose) -> bool:
         """Whether a shopper allows a purpose."""
-        allowed = purpose in await self.of(shopper_id)
+        allowed = purpose in await self.list_allowed(shopper_id)
         if not allowed:
             self.refused[purpose] += 1
         return allowed
 
-    async def allowing(self, purposes: Iterable[Purpose], shopper_ids: Sequence[str]) -> set[str]:
+    async def filter_allowing(self, purposes: Iterable[Purpose], shopper_ids: Sequence[str]) -> set[str]:
         """Those of many shoppers who allow all of some purposes.
 
         Of each purpose only those are looked for who said other than what holds without a word, and only among those
@@ -101,6 +101,6 @@ class Permissions:
         left = list(shopper_ids)
         for purpose in sorted(purposes, key=lambda each: self._rules[each].allows(None)):
             must_grant = not self._rules[purpose].allows(None)
-            said = await self._said.who_said(purpose, must_grant, left)
+            said = await self._decisions.shoppers_with_decision(purpose, must_grant, left)
             left = [shopper_id for shopper_id in left if (shopper_id in said) is must_grant]
         return set(left)

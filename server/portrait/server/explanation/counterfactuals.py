@@ -20,14 +20,14 @@ from portrait.server.catalogue.catalogue import CatalogueSnapshots
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
-from portrait.server.profiles.compute import InterestWithout, ask_models, profile_of
-from portrait.server.profiles.profile import Asked, Profile
+from portrait.server.profiles.compute import InterestCounterfactual, compute_profile, run_models
+from portrait.server.profiles.profile import ModelOutputs, Profile
 from portrait.server.recommendation.ranking import RankedItem, Ranking, RankRequest, rank
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 
-MOST_WORDS = 64
+MAX_WORDS = 64
 """Words of a title that are left out in turn."""
-_LEFT_OUT_PER_WEIGHED = 16
+_REMOVALS_PER_WEIGHING = 16
 """So many events are passed over in the time of weighing one."""
 
 
@@ -36,7 +36,7 @@ class EventEffect:
     """What one event does to what is explained."""
 
     event: Event
-    about: str
+    subject: str
     """Title of its item, or its id where no catalogue holds it; the query of a search."""
     effect: float
     """With it, minus without it."""
@@ -46,7 +46,7 @@ class EventEffect:
 class ItemEffect:
     """What all events of one item do together: more than each alone, where each stands in for the others."""
 
-    about: str
+    subject: str
     """Its title, or its id where no catalogue holds it."""
     events: list[Event]
     """Two or more of the latest `MAX_ENCODED_EVENTS`, oldest first."""
@@ -67,7 +67,7 @@ class WordEffect:
 class RankingExplanation:
     """Why an item has its score."""
 
-    ranked: RankedItem
+    ranked_item: RankedItem
     events: list[EventEffect]
     """Of the latest `MAX_ENCODED_EVENTS`, the largest effect first."""
     items: list[ItemEffect]
@@ -78,7 +78,7 @@ class RankingExplanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ProfilePart:
     """What of a profile is explained: an interest, a trait, or, if neither is named, all of it, as its embedding."""
 
     interest: tuple[str, ...] = ()
@@ -122,20 +122,20 @@ async def explain_recommendation(
         return (await ranking(history, Item(item.item_id, ""))).items[0].score
 
     whole = await ranking(request.history, Item(item.item_id, ""))
-    events, items = await _effects(engine, request.history, whole.items[0].score, score)
+    events, items = await _compute_effects(engine, request.history, whole.items[0].score, score)
     return RankingExplanation(
-        ranked=whole.items[0],
+        ranked_item=whole.items[0],
         events=events,
         items=items,
-        words=await _words(item, lambda *candidates: ranking(request.history, *candidates)),
+        words=await _explain_words(item, lambda *candidates: ranking(request.history, *candidates)),
         release=whole.release,
         event_count=whole.event_count,
     )
 
 
-async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[WordEffect]:
+async def _explain_words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[WordEffect]:
     """What each word of a title adds to the score: the item is ranked by the words that stay."""
-    rests = await run_in_steps(_rests(item))
+    rests = await run_in_steps(_remove_words_in_turn(item))
     if not rests:
         return []
     scores = {ranked.item.title: ranked.score for ranked in (await ranking(item, *rests.values())).items}
@@ -143,17 +143,17 @@ async def _words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list
     return sorted(effects, key=lambda each: -each.effect)
 
 
-def _rests(item: Item) -> Generator[None, None, dict[str, Item]]:
+def _remove_words_in_turn(item: Item) -> Generator[None, None, dict[str, Item]]:
     """What is left of an item without each word of its title; a word without which no title is left is not there."""
     rests = {}
-    for word in list(dict.fromkeys(word.surface for word in extract_keywords(item.title)))[:MOST_WORDS]:
+    for word in list(dict.fromkeys(word.surface for word in extract_keywords(item.title)))[:MAX_WORDS]:
         yield
-        if (rest := without_words(item, [word])).title:
+        if (rest := remove_words(item, [word])).title:
             rests[word] = rest
     return rests
 
 
-def without_words(item: Item, words: Sequence[str]) -> Item:
+def remove_words(item: Item, words: Sequence[str]) -> Item:
     """An item whose title, brand and attributes lack some words.
 
     Its category stays: it says more of an item than words do, as which prices are usual.
@@ -167,7 +167,7 @@ def without_words(item: Item, words: Sequence[str]) -> Item:
 
 
 async def explain_profile(
-    engine: Engine, history: Sequence[Event], as_of: datetime, part: Part, *, deadline: float | None
+    engine: Engine, history: Sequence[Event], as_of: datetime, part: ProfilePart, *, deadline: float | None
 ) -> ProfileExplanation:
     """What a profile, or a part of it, rests on.
 
@@ -183,19 +183,19 @@ async def explain_profile(
     """
     fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
-    whole = await profile_of(engine, history, as_of, fields=fields, deadline=deadline)
-    read = _reading(whole, part)
+    whole = await compute_profile(engine, history, as_of, fields=fields, deadline=deadline)
+    read = _make_reader(whole, part)
     inferred = any(each.inferred for each in whole.interests if each.path == part.interest)
 
-    interest = InterestWithout(engine, history, as_of, part.interest, inferred=inferred)
+    interest = InterestCounterfactual(engine, history, as_of, part.interest, inferred=inferred)
 
     async def asked(kept: Sequence[Event], _: Sequence[Event]) -> float:
-        return read(await ask_models(engine, kept, as_of, fields=fields, deadline=deadline))
+        return read(await run_models(engine, kept, as_of, fields=fields, deadline=deadline))
 
-    said = interest.value if part.interest else asked
-    value = await interest.value(history, ()) if inferred else read(whole)
+    said = interest.compute_weight if part.interest else asked
+    value = await interest.compute_weight(history, ()) if inferred else read(whole)
     chance = inferred or bool(part.trait)
-    events, items = await _effects(engine, history, value, said)
+    events, items = await _compute_effects(engine, history, value, said)
     return ProfileExplanation(
         events=events,
         items=items,
@@ -206,7 +206,7 @@ async def explain_profile(
     )
 
 
-def _reading(whole: Profile, part: Part) -> Callable[[Profile | Asked], float]:
+def _make_reader(whole: Profile, part: ProfilePart) -> Callable[[Profile | ModelOutputs], float]:
     """Reads off a profile what is explained of the whole one; 0 where it does not say so.
 
     Raises:
@@ -218,26 +218,26 @@ def _reading(whole: Profile, part: Part) -> Callable[[Profile | Asked], float]:
             raise NotFound("trait", "the release declares no trait of this name", ErrorReason.TRAIT_UNKNOWN)
         if trait.absent:
             raise NotFound("trait", f"the profile has no probability of it: {trait.absent}", ErrorReason.TRAIT_ABSENT)
-        return partial(_probability, part.trait)
+        return partial(_read_probability, part.trait)
     if not part.interest:
-        return lambda profile: _cosine(whole.embedding, profile.embedding)
+        return lambda profile: _compute_cosine(whole.embedding, profile.embedding)
     if all(each.path != part.interest for each in whole.interests):
         raise NotFound(
             "interest", "the profile has no interest in this node of the taxonomy", ErrorReason.INTEREST_UNKNOWN
         )
-    return partial(_weight, part.interest)
+    return partial(_read_weight, part.interest)
 
 
-def _probability(trait: str, profile: Profile | Asked) -> float:
+def _read_probability(trait: str, profile: Profile | ModelOutputs) -> float:
     return next(each.probability or 0.0 for each in profile.traits if each.trait.name == trait)
 
 
-def _weight(path: tuple[str, ...], profile: Profile | Asked) -> float:
+def _read_weight(path: tuple[str, ...], profile: Profile | ModelOutputs) -> float:
     interests = profile.interests if isinstance(profile, Profile) else ()
     return next((each.weight for each in interests if each.path == path), 0.0)
 
 
-async def _effects(
+async def _compute_effects(
     engine: Engine,
     history: Sequence[Event],
     whole: float,
@@ -251,7 +251,7 @@ async def _effects(
         whole: the value of the history.
         value: what is explained, of the events that are kept; the others are the second argument.
     """
-    snapshots, latest, several = engine.snapshots, _latest(history), _several(history)
+    snapshots, latest, several = engine.snapshots, _list_latest(history), _group_repeated(history)
     removals = _list_removals(history)
     before = history[: latest.start]
 
@@ -262,17 +262,17 @@ async def _effects(
     rests = await run_in_groups(rest, removals)
     effects = [whole - rest for rest in rests]
     events = [
-        EventEffect(history[place], _about(history[place], snapshots), effect)
+        EventEffect(history[place], _name_subject(history[place], snapshots), effect)
         for place, effect in zip(latest, effects[: len(latest)], strict=True)
     ]
     items = [
-        ItemEffect(_about(history[places[0]], snapshots), [history[place] for place in places], effect)
+        ItemEffect(_name_subject(history[places[0]], snapshots), [history[place] for place in places], effect)
         for places, effect in zip(several, effects[len(latest) :], strict=True)
     ]
     return sorted(events, key=lambda each: -each.effect), sorted(items, key=lambda each: -each.effect)
 
 
-def histories_of(history: Sequence[Event]) -> int:
+def count_histories(history: Sequence[Event]) -> int:
     """How many histories an explanation looks at: the whole one, and what is left of it by each removal."""
     return 1 + len(_list_removals(history))
 
@@ -291,36 +291,36 @@ def count_weighed_events(engine: Engine, history: Sequence[Event]) -> int:
     weighed = 0
     for removed in _list_removals(history):
         touched = any((history[place].item_id, history[place].catalogue) in refunded for place in removed)
-        weighed += len(history) if again or touched else len(history) // _LEFT_OUT_PER_WEIGHED
+        weighed += len(history) if again or touched else len(history) // _REMOVALS_PER_WEIGHING
     return weighed
 
 
 def _list_removals(history: Sequence[Event]) -> list[set[int]]:
     """Places of what is left out in turn: each of the latest events, and all of each item that several are of."""
-    return [*({place} for place in _latest(history)), *map(set, _several(history))]
+    return [*({place} for place in _list_latest(history)), *map(set, _group_repeated(history))]
 
 
-def _latest(history: Sequence[Event]) -> range:
+def _list_latest(history: Sequence[Event]) -> range:
     """Places of the events that are left out one by one."""
     return range(max(0, len(history) - MAX_ENCODED_EVENTS), len(history))
 
 
-def _several(history: Sequence[Event]) -> list[list[int]]:
+def _group_repeated(history: Sequence[Event]) -> list[list[int]]:
     """Places of those events, by item, of each item that several of them are of."""
     by_item: dict[tuple[str, str | None], list[int]] = {}
-    for place in _latest(history):
+    for place in _list_latest(history):
         if history[place].type is not EventType.SEARCH:
             by_item.setdefault((history[place].catalogue, history[place].item_id), []).append(place)
     return [places for places in by_item.values() if len(places) > 1]
 
 
-def _about(event: Event, snapshots: CatalogueSnapshots) -> str:
+def _name_subject(event: Event, snapshots: CatalogueSnapshots) -> str:
     if event.type is EventType.SEARCH:
         return event.query or ""
     item = snapshots.item(event)
     return item.title if item else event.item_id or ""
 
 
-def _cosine(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> float:
+def _compute_cosine(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> float:
     """Of unit vectors; 0 where there is none, as of an empty history."""
     return 0.0 if one is None or other is None else float(one @ other)

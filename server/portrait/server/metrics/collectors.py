@@ -9,8 +9,8 @@ from prometheus_client.registry import Collector
 from portrait.features.release.layout import MODELS, TRAIT_HEADS
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
-from portrait.server.audiences.search import Finder, Outcome
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.search import AudienceOutcome, AudienceSearch
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.inference.fallback import Cause
 from portrait.server.metrics.guarded_registry import GuardedRegistry
@@ -60,7 +60,7 @@ class Metrics:
         """Show how often an answer was given again."""
         self.registry.register(_Answers(given))
 
-    def register_audiences(self, finder: Finder, snapshots: Snapshots, registry: EngineRegistry) -> None:
+    def register_audiences(self, finder: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
         """Show what became of audiences, and the shopper table that they are found in."""
         self.registry.register(_Audiences(finder, snapshots, registry))
 
@@ -126,7 +126,7 @@ class _Answers(Collector):
 class _Audiences(Collector):
     """Reads the finder, and looks for the newest shopper table, when it is asked."""
 
-    def __init__(self, finder: Finder, snapshots: Snapshots, registry: EngineRegistry) -> None:
+    def __init__(self, finder: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
         self._finder, self._snapshots, self._registry = finder, snapshots, registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
@@ -134,10 +134,10 @@ class _Audiences(Collector):
         outcomes = CounterMetricFamily(
             "portrait_audience_searches", "Audiences that were looked for.", labels=["outcome"]
         )
-        for outcome in Outcome:
+        for outcome in AudienceOutcome:
             outcomes.add_metric([outcome], self._finder.outcomes[outcome])
         yield outcomes
-        table = self._snapshots.newest(self._registry.routes.serving.release.identity)
+        table = self._snapshots.open_newest(self._registry.routes.serving.release.identity)
         if table is None:
             return
         name, description = "portrait_shopper_table", table.description

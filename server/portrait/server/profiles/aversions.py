@@ -9,19 +9,19 @@ from portrait.features.population.interest_dynamics import MAX_BOUNCE_SECONDS
 from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
-MOST_AVERSIONS = 10
-LEAST_WEIGHT = 0.5
+MAX_AVERSIONS = 10
+MIN_WEIGHT = 0.5
 """Of the evidence under a node, so much must speak against it: one bad buy among many good ones is no aversion."""
 
-_NEUTRAL, _WORST = 3.0, 1.0
-_SKIP = 0.3
+_NEUTRAL_RATING, _WORST_RATING = 3.0, 1.0
+_SKIP_DISLIKE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Aversion:
     """A node of the taxonomy that the shopper turns away from."""
 
-    path: tuple[str, ...]
+    category_path: tuple[str, ...]
     weight: float
     """Share of the recency-weighted evidence under the node that speaks against it, 0 to 1."""
     confidence: float
@@ -32,7 +32,7 @@ class Aversion:
     expires_at: datetime | None
 
 
-def aversions(evidence: Evidence) -> list[Aversion] | Absence:
+def find_aversions(evidence: Evidence) -> list[Aversion] | Absence:
     """Aversions, the strongest first.
 
     A refund counts in full, as a purchase does. Low ratings count in proportion, in full at 1 of 5 and nothing at 3;
@@ -44,7 +44,7 @@ def aversions(evidence: Evidence) -> list[Aversion] | Absence:
     for place, each in enumerate(evidence.events):
         if each.item is None:
             continue
-        dislike = _dislike(each.event)
+        dislike = _measure_dislike(each.event)
         weight = dislike * each.recency
         for depth in range(1, len(each.item.category_path) + 1):
             path = each.item.category_path[:depth]
@@ -54,7 +54,7 @@ def aversions(evidence: Evidence) -> list[Aversion] | Absence:
                 cited[path].append((weight, place, each.event.event_id))
     found = [
         Aversion(
-            path=path,
+            category_path=path,
             weight=mass / total[path],
             confidence=mass / (mass + evidence.decay.prior),
             evidence_event_ids=strongest_event_ids(cited[path]),
@@ -62,18 +62,20 @@ def aversions(evidence: Evidence) -> list[Aversion] | Absence:
             expires_at=evidence.long_term_expires_at,
         )
         for path, mass in against.items()
-        if mass / total[path] >= LEAST_WEIGHT
+        if mass / total[path] >= MIN_WEIGHT
     ]
     if not found:
         return Absence(AbsenceReason.TOO_LITTLE_EVIDENCE, "nothing is mostly rated low, given back or left at once")
-    return sorted(found, key=lambda each: (-each.confidence, len(each.path), each.path))[:MOST_AVERSIONS]
+    return sorted(found, key=lambda each: (-each.confidence, len(each.category_path), each.category_path))[
+        :MAX_AVERSIONS
+    ]
 
 
-def _dislike(event: Event) -> float:
+def _measure_dislike(event: Event) -> float:
     """What an event speaks against its item, 0 to 1."""
     if event.type is EventType.REFUND:
         return 1.0
     if event.type is EventType.RATE and event.rating is not None:
-        return max(0.0, (_NEUTRAL - event.rating) / (_NEUTRAL - _WORST))
+        return max(0.0, (_NEUTRAL_RATING - event.rating) / (_NEUTRAL_RATING - _WORST_RATING))
     left_at_once = event.dwell_seconds is not None and event.dwell_seconds <= MAX_BOUNCE_SECONDS
-    return _SKIP if left_at_once and event.type in (EventType.VIEW, EventType.CLICK) else 0.0
+    return _SKIP_DISLIKE if left_at_once and event.type in (EventType.VIEW, EventType.CLICK) else 0.0

@@ -11,12 +11,12 @@ from portrait.features.population.population import Population
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
 from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
-MOST_BRANDS = 10
-LEAST_EVENTS = 3
+MAX_BRANDS = 10
+MIN_EVENTS = 3
 """Events with a brand that there must be."""
-_SHRINK = 1.0
+_PRIOR_EVIDENCE = 1.0
 """Evidence that a lift of 1 is worth."""
-_RARE = 1e-4
+_UNLISTED_SHARE = 1e-4
 """Share of a brand that the release does not list."""
 _NORMAL = NormalDist()
 
@@ -38,7 +38,7 @@ class BrandAffinity:
     expires_at: datetime | None
 
 
-def brand_affinities(evidence: Evidence, population: Population | None) -> list[BrandAffinity] | Absence:
+def compute_brand_affinities(evidence: Evidence, population: Population | None) -> list[BrandAffinity] | Absence:
     """Brands with a lift above 1, the surest first.
 
     The lift of a brand is (o + 1) / (e + 1), with o the shopper's evidence for it and e that evidence in each category
@@ -59,34 +59,33 @@ def brand_affinities(evidence: Evidence, population: Population | None) -> list[
         by_category[each.item.category_path] += each.long
         cited[each.item.brand].append((each.long, place, each.event.event_id))
     count = sum(map(len, cited.values()))
-    if count < LEAST_EVENTS:
-        return explain_too_few(count, LEAST_EVENTS, "events of items with a brand")
-    shares = [(_shares(path, population.brand_shares), mass) for path, mass in by_category.items()]
+    if count < MIN_EVENTS:
+        return explain_too_few(count, MIN_EVENTS, "events of items with a brand")
+    shares = [(_find_brand_shares(path, population.brand_shares), mass) for path, mass in by_category.items()]
     total = sum(observed.values())
     found = []
     for brand, mass in observed.items():
-        expected = sum(part.get(brand, _RARE) * weight for part, weight in shares)
-        lift = (mass + _SHRINK) / (expected + _SHRINK)
+        expected = sum(part.get(brand, _UNLISTED_SHARE) * weight for part, weight in shares)
+        lift = (mass + _PRIOR_EVIDENCE) / (expected + _PRIOR_EVIDENCE)
         if lift > 1.0:
-            sure = _above_one(mass + _SHRINK, expected + _SHRINK)
+            sure = _compute_mass_above_one(mass + _PRIOR_EVIDENCE, expected + _PRIOR_EVIDENCE)
             found.append(
                 BrandAffinity(
-                    brand, lift, mass / total, sure, strongest_event_ids(cited[brand]), len(cited[brand]),
-                    evidence.long_term_expires_at,
+                    brand, lift, mass / total, sure, strongest_event_ids(cited[brand]), len(cited[brand]), evidence.long_term_expires_at
                 )
             )  # fmt: skip
     if not found:
         return Absence(AbsenceReason.TOO_LITTLE_EVIDENCE, "no brand is met more than usual in the shopper's categories")
-    return sorted(found, key=lambda each: (-each.confidence, -each.lift, each.brand))[:MOST_BRANDS]
+    return sorted(found, key=lambda each: (-each.confidence, -each.lift, each.brand))[:MAX_BRANDS]
 
 
-def _shares(path: tuple[str, ...], brands: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
+def _find_brand_shares(path: tuple[str, ...], brands: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
     """Brands of the narrowest category of a path that has any."""
     keys = (category_key(path[:depth]) for depth in range(len(path), -1, -1))
     return next((brands[key] for key in keys if key in brands), {})
 
 
-def _above_one(shape: float, rate: float) -> float:
+def _compute_mass_above_one(shape: float, rate: float) -> float:
     """Mass above 1 of a gamma distribution: its cube root is about normal (Wilson & Hilferty 1931)."""
     variance = 1.0 / (9.0 * shape)
     return 1.0 - _NORMAL.cdf(((rate / shape) ** (1.0 / 3.0) - (1.0 - variance)) / variance**0.5)

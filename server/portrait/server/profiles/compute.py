@@ -17,22 +17,22 @@ from portrait.features.profiles.interests import compute_interest_weight
 from portrait.server.catalogue.catalogue import CatalogueSnapshots
 from portrait.server.demographics import Demographics
 from portrait.server.engine import Engine
-from portrait.server.profiles import inferred
-from portrait.server.profiles.labels import Label, Seen, direction
-from portrait.server.profiles.profile import NOT_SHOWN, Asked, Profile, build
+from portrait.server.profiles.inferred_interests import infer_probability
+from portrait.server.profiles.label_interests import EncodedEvents, Label, compute_direction
+from portrait.server.profiles.profile import DEMOGRAPHICS_DENIED, ModelOutputs, Profile, build_profile
 from portrait.server.release.traits import TraitValue, values
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 
 Vector = NDArray[np.float32]
 
-SHORT_EVENTS = 128
+MAX_INLINE_EVENTS = 128
 """A history of more is worked on in a thread, so that it does not hold up other requests."""
-_SHORT_CHARACTERS = 8_192
+_MAX_INLINE_CHARACTERS = 8_192
 """So is one with longer queries in all: reading their words takes as long as events do."""
 
 
 @dataclass(frozen=True, slots=True)
-class LabelQuestions:
+class LabelQueries:
     """Interests that nobody trained for."""
 
     words: Sequence[str] = ()
@@ -43,19 +43,19 @@ class LabelQuestions:
         return bool(self.words or self.examples)
 
 
-_NO_LABELS = LabelQuestions()
+_NO_LABELS = LabelQueries()
 
 
-async def profile_of(
+async def compute_profile(
     engine: Engine,
     history: Sequence[Event],
     as_of: datetime,
     *,
     fields: frozenset[str],
     deadline: float | None,
-    labels: LabelQuestions = _NO_LABELS,
+    labels: LabelQueries = _NO_LABELS,
     allow_degraded: bool = False,
-    declared: Demographics | Absence = NOT_SHOWN,
+    declared: Demographics | Absence = DEMOGRAPHICS_DENIED,
 ) -> Profile:
     """What a history says.
 
@@ -71,51 +71,51 @@ async def profile_of(
         declared: what the shopper declared, or why it is not shown. The models never see it.
     """
     labels = labels if "label_interests" in fields else _NO_LABELS
-    asked = await ask_models(
+    asked = await run_models(
         engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
     )
-    work = build(history, as_of, engine.snapshots.item, engine.release, fields, asked, declared)
+    work = build_profile(history, as_of, engine.snapshots.item, engine.release, fields, asked, declared)
     return run_to_completion(work) if _is_short(history) else await run_in_steps(work)
 
 
 def _is_short(history: Sequence[Event]) -> bool:
     """Tell whether a history is so little work that a thread for it would take longer."""
-    if len(history) > SHORT_EVENTS:
+    if len(history) > MAX_INLINE_EVENTS:
         return False
-    return sum(len(event.query or "") for event in history) <= _SHORT_CHARACTERS
+    return sum(len(event.query or "") for event in history) <= _MAX_INLINE_CHARACTERS
 
 
-async def ask_models(
+async def run_models(
     engine: Engine,
     history: Sequence[Event],
     as_of: datetime,
     *,
     fields: frozenset[str],
     deadline: float | None,
-    labels: LabelQuestions = _NO_LABELS,
+    labels: LabelQueries = _NO_LABELS,
     allow_degraded: bool = False,
-) -> Asked:
-    """What the models say of a history, without all else that a profile holds; see `profile_of`."""
+) -> ModelOutputs:
+    """What the models say of a history, without all else that a profile holds; see `compute_profile`."""
     snapshots = engine.snapshots
 
-    async def full(deadline: float | None) -> Asked:
-        return await _ask(engine, history, as_of, snapshots, labels, "traits" in fields, deadline)
+    async def full(deadline: float | None) -> ModelOutputs:
+        return await _run_models(engine, history, as_of, snapshots, labels, "traits" in fields, deadline)
 
-    def spare() -> Asked:
+    def spare() -> ModelOutputs:
         shopper = engine.shoppers.encode_cached(history, "", as_of, snapshots)
         known = shopper is not None and shopper.profile.any()
         embedding = shopper.profile if shopper is not None and known else None
-        return Asked(embedding, degraded=True, traits=without_probabilities())
+        return ModelOutputs(embedding, degraded=True, traits=without_probabilities())
 
     def without_probabilities() -> Sequence[TraitValue]:
         return values(engine.release.traits, None, history, as_of) if "traits" in fields else ()
 
     if not history or not ("embedding" in fields or "traits" in fields or labels):
-        return Asked(traits=without_probabilities())
+        return ModelOutputs(traits=without_probabilities())
     return await (engine.fallback.answer(full, spare, deadline) if allow_degraded else full(deadline))
 
 
-class InterestWithout:
+class InterestCounterfactual:
     """Says what one interest is without some events of a history, however often it is asked.
 
     Args:
@@ -134,10 +134,10 @@ class InterestWithout:
         self._release, self._attention = engine.release, population.interest_dynamics if population else None
         self._history, self._as_of = history, as_of
         self._path, self._inferred = path, inferred
-        self._item = _remember_items(engine.snapshots.item)
+        self._item = _cache_items(engine.snapshots.item)
         self._whole: Evidence | None = None
 
-    async def value(self, kept: Sequence[Event], removed: Sequence[Event]) -> float:
+    async def compute_weight(self, kept: Sequence[Event], removed: Sequence[Event]) -> float:
         """Compute the weight or the chance.
 
         Args:
@@ -158,13 +158,13 @@ class InterestWithout:
             return compute_interest_weight(evidence, self._path)
         if self._attention is None:
             return 0.0
-        return inferred.inferred_chance(evidence, self._release, self._attention, self._path)
+        return infer_probability(evidence, self._release, self._attention, self._path)
 
     def _weigh(self, history: Sequence[Event]) -> Evidence:
         return Evidence.from_history(history, self._as_of, self._item, self._attention)
 
 
-def _remember_items(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
+def _cache_items(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
     """Looks each item up once, however many events are of it."""
     known: dict[tuple[str, str | None], Item | None] = {}
 
@@ -177,23 +177,23 @@ def _remember_items(item: Callable[[Event], Item | None]) -> Callable[[Event], I
     return look_up
 
 
-async def _ask(
+async def _run_models(
     engine: Engine,
     history: Sequence[Event],
     as_of: datetime,
     snapshots: CatalogueSnapshots,
-    labels: LabelQuestions,
+    labels: LabelQueries,
     traits: bool,
     deadline: float | None,
-) -> Asked:
+) -> ModelOutputs:
     """What the models say of a shopper: the embedding, the traits, and the vectors of labels and latest events."""
     shopper = await engine.shoppers.encode(history, "", as_of, snapshots, deadline)
     told: Sequence[TraitValue] = ()
     if traits:
-        probabilities = await _probabilities(engine, history, as_of, shopper.profile, deadline)
+        probabilities = await _predict_traits(engine, history, as_of, shopper.profile, deadline)
         told = values(engine.release.traits, probabilities, history, as_of)
     if not labels:
-        return Asked(shopper.profile, traits=told)
+        return ModelOutputs(shopper.profile, traits=told)
     vectors = await engine.texts.encode(list(labels.words), deadline)
     found = [Label(words, vector, False) for words, vector in zip(labels.words, vectors, strict=True)]
 
@@ -206,13 +206,15 @@ async def _ask(
     profiles = dict(zip(distinct, await run_in_groups(profile, list(distinct.values())), strict=True))
     for name, examples in labels.examples:
         alike = [profiles[id(example)] for example in examples]
-        found.append(Label(name, direction(alike, engine.release.profiles), True))
+        found.append(Label(name, compute_direction(alike, engine.release.profiles), True))
     latest = [event for event in history if event.type is not EventType.REFUND][-MAX_ENCODED_EVENTS:]
-    seen = Seen([event.event_id for event in latest], await engine.shoppers.vectors(latest, snapshots, deadline))
-    return Asked(shopper.profile, labels=found, seen=seen, traits=told)
+    seen = EncodedEvents(
+        [event.event_id for event in latest], await engine.shoppers.vectors(latest, snapshots, deadline)
+    )
+    return ModelOutputs(shopper.profile, labels=found, encoded_events=seen, traits=told)
 
 
-async def _probabilities(
+async def _predict_traits(
     engine: Engine, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None
 ) -> Vector | None:
     """Of the traits that the release has learnt; None if there are none, or the history has no times."""

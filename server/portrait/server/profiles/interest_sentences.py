@@ -14,15 +14,15 @@ from portrait.features.profiles.sentences import (
     short_name,
 )
 
-_EVERYBODY = 0.9
+_UBIQUITOUS_WEIGHT = 0.9
 """An interest that has so much of all shoppers' attention tells nobody from others."""
 MIN_SHARE = 0.05
 """A smaller share of the attention is not named."""
-_MOST = 0.2
+_MIN_FOCUSED_WEIGHT = 0.2
 """Below this share of the attention, nothing is what a shopper cares most for."""
-_TREND, _STEADY = 0.5, 0.1
+_MIN_TREND, _MIN_TREND_WEIGHT = 0.5, 0.1
 """A trend is told from here on, of an interest whose greater weight is at least so large."""
-_MIN_CHANCE = 0.01
+_MIN_INFERRED_PROBABILITY = 0.01
 """An inferred interest with a smaller chance is not told."""
 
 _FOCUSED = {
@@ -42,16 +42,18 @@ _TRENDS = {
 }
 
 
-def interest_sentences(interests: Sequence[Interest]) -> Iterator[Sentence]:
+def describe_interests(interests: Sequence[Interest]) -> Iterator[Sentence]:
     """Sentences on what a shopper cares for, what changes, and what may come next.
 
     Args:
         interests: the strongest first.
     """
     observed = [each for each in interests if not each.inferred]
-    yield from _largest(_shown(observed))
-    yield from _trends([each for each in _narrowest(observed) if not _is_of_everybody(each)])
-    if named := [each for each in interests if each.inferred and each.confidence >= _MIN_CHANCE][:MAX_NAMES]:
+    yield from _describe_largest(_drop_redundant(observed))
+    yield from _describe_trends([each for each in _select_narrowest(observed) if not _is_ubiquitous(each)])
+    if named := [each for each in interests if each.inferred and each.confidence >= _MIN_INFERRED_PROBABILITY][
+        :MAX_NAMES
+    ]:
         lifts = [f"{short_name(each.path)} ({each.lift:.0f}×)" for each in named]
         yield build_sentence(
             "interests",
@@ -61,19 +63,23 @@ def interest_sentences(interests: Sequence[Interest]) -> Iterator[Sentence]:
         )
 
 
-def _largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
+def _describe_largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
     """The largest interest with what it is made of, and those beside it."""
-    named = _beside_each_other(shown)
+    named = _select_disjoint(shown)
     sure = rate_certainty(named[0].confidence) if named and named[0].weight >= MIN_SHARE else Certainty.NONE
     if sure is Certainty.NONE:
         return
     first, least = named[0], min(sure, Certainty.LIKELY)
-    below = [each for each in _narrowest(shown) if _is_below(each, first) and _is_told(each, least)][: MAX_NAMES - 1]
-    if _is_of_everybody(first) and not below:
+    below = [each for each in _select_narrowest(shown) if _is_below(each, first) and _is_mentionable(each, least)][
+        : MAX_NAMES - 1
+    ]
+    if _is_ubiquitous(first) and not below:
         return
-    told = [first, *(each for each in named[1:] if _is_told(each, least) and not _is_of_everybody(each))][:MAX_NAMES]
-    english, chinese = (_FOCUSED if first.weight >= _MOST else _DIFFUSE)[sure]
-    if _is_of_everybody(first):
+    told = [first, *(each for each in named[1:] if _is_mentionable(each, least) and not _is_ubiquitous(each))][
+        :MAX_NAMES
+    ]
+    english, chinese = (_FOCUSED if first.weight >= _MIN_FOCUSED_WEIGHT else _DIFFUSE)[sure]
+    if _is_ubiquitous(first):
         english, chinese = (
             f"Like nearly all shoppers, {english[0].lower()}{english[1:]}",
             f"与几乎所有顾客一样，{chinese}",
@@ -90,10 +96,10 @@ def _largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
     )
 
 
-def _trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
-    changed = [each for each in narrowest if max(each.short_term_weight, each.long_term_weight) >= _STEADY]
+def _describe_trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
+    changed = [each for each in narrowest if max(each.short_term_weight, each.long_term_weight) >= _MIN_TREND_WEIGHT]
     for (sure, direction), (english, chinese) in _TRENDS.items():
-        moved = [each for each in changed if each.trend * direction >= _TREND]
+        moved = [each for each in changed if each.trend * direction >= _MIN_TREND]
         if named := [each for each in moved if rate_certainty(each.confidence) is sure][:MAX_NAMES]:
             names = [short_name(each.path) for each in named]
             yield build_sentence(
@@ -101,7 +107,7 @@ def _trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
             )
 
 
-def _shown(observed: Sequence[Interest]) -> list[Interest]:
+def _drop_redundant(observed: Sequence[Interest]) -> list[Interest]:
     """Those that a table shows: without one whose whole weight is that of one below it."""
     return [
         each
@@ -110,7 +116,7 @@ def _shown(observed: Sequence[Interest]) -> list[Interest]:
     ]
 
 
-def _beside_each_other(shown: Sequence[Interest]) -> list[Interest]:
+def _select_disjoint(shown: Sequence[Interest]) -> list[Interest]:
     """The largest first, without those that lie below or above a larger one."""
     beside: list[Interest] = []
     for each in shown:
@@ -119,7 +125,7 @@ def _beside_each_other(shown: Sequence[Interest]) -> list[Interest]:
     return beside
 
 
-def _narrowest(observed: Sequence[Interest]) -> list[Interest]:
+def _select_narrowest(observed: Sequence[Interest]) -> list[Interest]:
     """Those with none of the others below them."""
     above = {each.path[:depth] for each in observed for depth in range(1, len(each.path))}
     return [each for each in observed if each.path not in above]
@@ -129,9 +135,9 @@ def _is_below(narrow: Interest, wide: Interest) -> bool:
     return len(narrow.path) > len(wide.path) and narrow.path[: len(wide.path)] == wide.path
 
 
-def _is_told(each: Interest, least: Certainty) -> bool:
+def _is_mentionable(each: Interest, least: Certainty) -> bool:
     return each.weight >= MIN_SHARE and rate_certainty(each.confidence) >= least
 
 
-def _is_of_everybody(each: Interest) -> bool:
-    return (each.population_weight or 0.0) >= _EVERYBODY
+def _is_ubiquitous(each: Interest) -> bool:
+    return (each.population_weight or 0.0) >= _UBIQUITOUS_WEIGHT

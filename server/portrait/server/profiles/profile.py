@@ -17,17 +17,17 @@ from portrait.features.profiles.price_bands import PriceBand, compute_price_band
 from portrait.features.profiles.sentences import Sentence
 from portrait.server.consent.consents import Purpose
 from portrait.server.demographics import Demographics
-from portrait.server.profiles.aversions import Aversion, aversions
-from portrait.server.profiles.brands import BrandAffinity, brand_affinities
-from portrait.server.profiles.cycles import PurchaseCycle, purchase_cycles
-from portrait.server.profiles.discounts import DiscountSensitivity, discount_sensitivity
-from portrait.server.profiles.inferred import inferred
-from portrait.server.profiles.labels import Label, LabelInterest, Seen, label_interests
-from portrait.server.profiles.queries import QueryIntent, recent_queries
-from portrait.server.profiles.rhythm import Rhythm, rhythm
-from portrait.server.profiles.sessions import SessionIntent, session_intent
-from portrait.server.profiles.summary import SOURCES, summary
-from portrait.server.profiles.value import Value, value
+from portrait.server.profiles.activity_pattern import ActivityPattern, compute_activity_pattern
+from portrait.server.profiles.aversions import Aversion, find_aversions
+from portrait.server.profiles.brands import BrandAffinity, compute_brand_affinities
+from portrait.server.profiles.customer_value import CustomerValue, compute_customer_value
+from portrait.server.profiles.discount_sensitivity import DiscountSensitivity, compute_discount_sensitivity
+from portrait.server.profiles.inferred_interests import infer_interests
+from portrait.server.profiles.label_interests import EncodedEvents, Label, LabelInterest, compute_label_interests
+from portrait.server.profiles.purchase_cycles import PurchaseCycle, compute_purchase_cycles
+from portrait.server.profiles.recent_queries import QueryIntent, find_recent_queries
+from portrait.server.profiles.session_intent import SessionIntent, compute_session_intent
+from portrait.server.profiles.summary import SUMMARISED_FIELDS, summarise_profile
 from portrait.server.release.release import Release
 from portrait.server.release.traits import TraitValue
 
@@ -57,8 +57,8 @@ class Profile:
     session: SessionIntent | None = None
     recent_queries: Sequence[QueryIntent] = ()
     purchase_cycles: Sequence[PurchaseCycle] = ()
-    customer_value: Value | None = None
-    activity_pattern: Rhythm | None = None
+    customer_value: CustomerValue | None = None
+    activity_pattern: ActivityPattern | None = None
     demographics: Demographics | None = None
     label_interests: Sequence[LabelInterest] = ()
     summary: Sequence[Sentence] = field(default=())
@@ -67,7 +67,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelOutputs:
     """What the models say of a shopper, as far as it was asked for."""
 
     embedding: NDArray[np.float32] | None = None
@@ -75,29 +75,29 @@ class Asked:
     degraded: bool = False
     """Whether it should have been asked for, but the models were not there."""
     labels: Sequence[Label] = ()
-    seen: Seen = field(default_factory=lambda: Seen((), np.zeros((0, 0), dtype=np.float32)))
+    encoded_events: EncodedEvents = field(default_factory=lambda: EncodedEvents((), np.zeros((0, 0), dtype=np.float32)))
     """The events that labels are held against."""
     traits: Sequence[TraitValue] = ()
     """Empty if they were not asked for."""
 
 
-def _no_consent(purpose: Purpose) -> Absence:
+def _make_consent_absence(purpose: Purpose) -> Absence:
     """The shopper does not allow a purpose."""
     return Absence(AbsenceReason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
 
 
-NOT_SHOWN = _no_consent(Purpose.DEMOGRAPHICS)
+DEMOGRAPHICS_DENIED = _make_consent_absence(Purpose.DEMOGRAPHICS)
 """In place of what a shopper declared, unless they allow that it is shown."""
 
 
-def build(
+def build_profile(
     history: Sequence[Event],
     as_of: datetime,
     item: Callable[[Event], Item | None],
     release: Release,
     fields: frozenset[str],
-    asked: Asked,
-    declared: Demographics | Absence = NOT_SHOWN,
+    asked: ModelOutputs,
+    declared: Demographics | Absence = DEMOGRAPHICS_DENIED,
 ) -> Generator[None, None, Profile]:
     """Compute the fields of a profile that are asked for, and nothing else; may pause in between (`stepwise`).
 
@@ -112,19 +112,25 @@ def build(
     """
     population = release.population
     evidence = Evidence.from_history(history, as_of, item, population.interest_dynamics if population else None)
-    needed = fields | set(SOURCES) if "summary" in fields else fields
+    needed = fields | set(SUMMARISED_FIELDS) if "summary" in fields else fields
     parts: dict[str, Any] = {}
-    for name, say in _PARTS.items():
+    for name, say in _FIELDS.items():
         if name in needed:
             yield
             said = say(evidence, release)
             parts[name] = (yield from said) if isinstance(said, Generator) else said
     yield
     if asked.labels:
-        arguments = (asked.labels, asked.embedding, asked.seen, release.profiles, evidence.short_term_expires_at)
-        parts["label_interests"] = label_interests(*arguments)
+        arguments = (
+            asked.labels,
+            asked.embedding,
+            asked.encoded_events,
+            release.profiles,
+            evidence.short_term_expires_at,
+        )
+        parts["label_interests"] = compute_label_interests(*arguments)
     if "summary" in fields:
-        parts["summary"] = summary(parts)
+        parts["summary"] = summarise_profile(parts)
     if "demographics" in fields:
         parts["demographics"] = declared
     absent = {name: part for name, part in parts.items() if isinstance(part, Absence) and name in fields}
@@ -144,7 +150,9 @@ def build(
     )
 
 
-def withheld(release: int, as_of: datetime, fields: frozenset[str], declared: Demographics | Absence) -> Profile:
+def build_denied_profile(
+    release: int, as_of: datetime, fields: frozenset[str], declared: Demographics | Absence
+) -> Profile:
     """The profile of a shopper who does not allow one: every field is absent but what they declared.
 
     Args:
@@ -153,7 +161,7 @@ def withheld(release: int, as_of: datetime, fields: frozenset[str], declared: De
         fields: names of the fields that are asked for.
         declared: what the shopper declared, or why it is not shown.
     """
-    absent = dict.fromkeys(sorted(fields & _FROM_EVENTS), _no_consent(Purpose.PERSONALISATION))
+    absent = dict.fromkeys(sorted(fields & _EVENT_FIELDS), _make_consent_absence(Purpose.PERSONALISATION))
     shown = declared if "demographics" in fields and not isinstance(declared, Absence) else None
     if "demographics" in fields and isinstance(declared, Absence):
         absent["demographics"] = declared
@@ -171,37 +179,37 @@ def withheld(release: int, as_of: datetime, fields: frozenset[str], declared: De
     )
 
 
-def _interests(evidence: Evidence, release: Release) -> list[Interest] | Absence:
+def _compute_interests(evidence: Evidence, release: Release) -> list[Interest] | Absence:
     attention = release.population.interest_dynamics if release.population else None
     observed = compute_interests(evidence, attention)
     if attention is None or isinstance(observed, Absence):
         return observed
-    return [*observed, *inferred(evidence, release, attention)]
+    return [*observed, *infer_interests(evidence, release, attention)]
 
 
-_PARTS: dict[str, Callable[[Evidence, Release], Any]] = {
-    "interests": _interests,
+_FIELDS: dict[str, Callable[[Evidence, Release], Any]] = {
+    "interests": _compute_interests,
     "keywords": lambda evidence, release: compute_keywords_in_steps(evidence, release.rarity),
     "price_bands": lambda evidence, release: compute_price_bands(
         evidence, release.population.paid_prices if release.population else None, release.price_scale
     ),
-    "aversions": lambda evidence, _: aversions(evidence),
-    "brands": lambda evidence, release: brand_affinities(evidence, release.population),
-    "discount_sensitivity": lambda evidence, release: discount_sensitivity(evidence, release.population),
-    "session": lambda evidence, release: session_intent(
+    "aversions": lambda evidence, _: find_aversions(evidence),
+    "brands": lambda evidence, release: compute_brand_affinities(evidence, release.population),
+    "discount_sensitivity": lambda evidence, release: compute_discount_sensitivity(evidence, release.population),
+    "session": lambda evidence, release: compute_session_intent(
         evidence, release.population.session_gap_minutes if release.population else None
     ),
-    "recent_queries": lambda evidence, release: recent_queries(
+    "recent_queries": lambda evidence, release: find_recent_queries(
         evidence, release.population.session_gap_minutes if release.population else None
     ),
-    "purchase_cycles": lambda evidence, release: purchase_cycles(evidence, release.population),
-    "customer_value": lambda evidence, release: value(evidence, release.population),
-    "activity_pattern": lambda evidence, release: rhythm(
+    "purchase_cycles": lambda evidence, release: compute_purchase_cycles(evidence, release.population),
+    "customer_value": lambda evidence, release: compute_customer_value(evidence, release.population),
+    "activity_pattern": lambda evidence, release: compute_activity_pattern(
         evidence, release.population.times_are_days if release.population else False
     ),
 }
 """How each field is computed: its value, or a generator of it that may pause."""
-_FROM_EVENTS = frozenset({*_PARTS, "summary", "label_interests", "traits", "embedding"})
+_EVENT_FIELDS = frozenset({*_FIELDS, "summary", "label_interests", "traits", "embedding"})
 """All that says something of what the shopper did."""
-ALL_FIELDS = frozenset({*_PARTS, "summary", "demographics", "embedding"})
+ALL_FIELDS = frozenset({*_FIELDS, "summary", "demographics", "embedding"})
 """All that can be computed without being told labels."""

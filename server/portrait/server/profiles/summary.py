@@ -23,55 +23,59 @@ from portrait.features.profiles.sentences import (
     rate_certainty,
     short_name,
 )
+from portrait.server.profiles.activity_pattern import ActivityPattern
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
-from portrait.server.profiles.cycles import PurchaseCycle
-from portrait.server.profiles.discounts import DiscountSensitivity
-from portrait.server.profiles.interest_sentences import interest_sentences
-from portrait.server.profiles.queries import Outcome, QueryIntent
-from portrait.server.profiles.rhythm import Rhythm
-from portrait.server.profiles.sessions import SessionIntent, Stage
-from portrait.server.profiles.value import Segment, Tier, Value
+from portrait.server.profiles.customer_value import CustomerValue, ValueSegment, ValueTier
+from portrait.server.profiles.discount_sensitivity import DiscountSensitivity
+from portrait.server.profiles.interest_sentences import describe_interests
+from portrait.server.profiles.purchase_cycles import PurchaseCycle
+from portrait.server.profiles.recent_queries import QueryIntent, QueryOutcome
+from portrait.server.profiles.session_intent import SessionIntent, SessionStage
 
-_SURE = 0.8
+_MIN_PROBABILITY = 0.8
 """A confidence that is a probability must be so high to be told."""
-_CHEAP, _DEAR = 0.35, 0.65
-_HALF = 0.5
+_MAX_LOW_PERCENTILE, _MIN_HIGH_PERCENTILE = 0.35, 0.65
+_MIN_PRICE_CONFIDENCE = 0.5
 """A price band with less confidence only seems to be one."""
-_DUE = 0.5
-_DISCOUNTED = 0.75
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_DAYS_ZH = "一二三四五六日"
+_MIN_DUE_PROBABILITY = 0.5
+_MIN_DISCOUNT_PERCENTILE = 0.75
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_WEEKDAYS_CHINESE = "一二三四五六日"
 
 _STAGES = {
-    Stage.BROWSING: ("looked around", "浏览"),
-    Stage.SEARCHING: ("searched", "搜索"),
-    Stage.COMPARING: ("compared items", "比较商品"),
-    Stage.CART: ("filled the cart", "加购"),
-    Stage.PURCHASED: ("bought", "购买"),
+    SessionStage.BROWSING: ("looked around", "浏览"),
+    SessionStage.SEARCHING: ("searched", "搜索"),
+    SessionStage.COMPARING: ("compared items", "比较商品"),
+    SessionStage.CART: ("filled the cart", "加购"),
+    SessionStage.PURCHASED: ("bought", "购买"),
 }
 _TIERS = {
-    Tier.TOP: ("Among the most valuable shoppers", "属于最有价值的顾客"),
-    Tier.HIGH: ("Of high value", "价值较高"),
-    Tier.MIDDLE: ("Of middling value", "价值中等"),
-    Tier.LOW: ("Of low value so far", "目前价值较低"),
+    ValueTier.TOP: ("Among the most valuable shoppers", "属于最有价值的顾客"),
+    ValueTier.HIGH: ("Of high value", "价值较高"),
+    ValueTier.MIDDLE: ("Of middling value", "价值中等"),
+    ValueTier.LOW: ("Of low value so far", "目前价值较低"),
 }
 _SEGMENTS = {
-    Segment.LOYAL: ("loyal", "忠诚顾客"),
-    Segment.OCCASIONAL: ("an occasional buyer", "偶尔购买"),
-    Segment.NEW: ("new", "新顾客"),
-    Segment.AT_RISK: ("used to buy often and may be leaving", "曾经常购买，可能正在流失"),
-    Segment.DORMANT: ("dormant", "沉睡顾客"),
+    ValueSegment.LOYAL: ("loyal", "忠诚顾客"),
+    ValueSegment.OCCASIONAL: ("an occasional buyer", "偶尔购买"),
+    ValueSegment.NEW: ("new", "新顾客"),
+    ValueSegment.AT_RISK: ("used to buy often and may be leaving", "曾经常购买，可能正在流失"),
+    ValueSegment.DORMANT: ("dormant", "沉睡顾客"),
 }
 
 
-def summary(parts: Mapping[str, Any]) -> list[Sentence]:
+def summarise_profile(parts: Mapping[str, Any]) -> list[Sentence]:
     """Sentences on the fields that are there.
 
     Args:
         parts: values of a profile by field; an absent field is missing, or an `Absence`.
     """
-    says = _SAYS if _sells(parts.get("customer_value")) else _SAYS | {"recent_queries": (list, _asked)}
+    says = (
+        _SENTENCES
+        if _records_purchases(parts.get("customer_value"))
+        else _SENTENCES | {"recent_queries": (list, _describe_queries_only)}
+    )
     said = [
         sentence
         for field, (kind, say) in says.items()
@@ -79,19 +83,19 @@ def summary(parts: Mapping[str, Any]) -> list[Sentence]:
         for sentence in say(value)
     ]
     if isinstance(keywords := parts.get("keywords"), list):
-        said.extend(_keywords(keywords, _names(parts)))
+        said.extend(_describe_keywords(keywords, _join_names(parts)))
     return said
 
 
-def _names(parts: Mapping[str, Any]) -> str:
+def _join_names(parts: Mapping[str, Any]) -> str:
     """The names of interests and preferred brands, which other sentences tell."""
     interests, brands = parts.get("interests"), parts.get("brands")
     paths = [each.path for each in interests] if isinstance(interests, list) else []
-    told = [each.brand for each in brands if each.confidence >= _SURE] if isinstance(brands, list) else []
+    told = [each.brand for each in brands if each.confidence >= _MIN_PROBABILITY] if isinstance(brands, list) else []
     return " ".join([*(name for path in paths for name in path), *told]).casefold()
 
 
-def _keywords(keywords: Sequence[WeightedKeyword], names: str) -> Iterator[Sentence]:
+def _describe_keywords(keywords: Sequence[WeightedKeyword], names: str) -> Iterator[Sentence]:
     """Words that no name has."""
     told = [each for each in keywords if each.word.casefold() not in names and rate_certainty(each.confidence)]
     if named := told[: 2 * MAX_NAMES]:
@@ -99,21 +103,21 @@ def _keywords(keywords: Sequence[WeightedKeyword], names: str) -> Iterator[Sente
         yield build_sentence("keywords", f"Words of note: {', '.join(words)}.", f"关键词：{'、'.join(words)}。", named)
 
 
-def _aversions(aversions: Sequence[Aversion]) -> Iterator[Sentence]:
-    above = {each.path[:depth] for each in aversions for depth in range(1, len(each.path))}
-    narrowest = [each for each in aversions if each.path not in above]
+def _describe_aversions(aversions: Sequence[Aversion]) -> Iterator[Sentence]:
+    above = {each.category_path[:depth] for each in aversions for depth in range(1, len(each.category_path))}
+    narrowest = [each for each in aversions if each.category_path not in above]
     for levels, english, maybe in (
         ({Certainty.SURE, Certainty.LIKELY}, "Was let down by", ""),
         ({Certainty.FAINT}, "May not like", "可能"),
     ):
         if named := [each for each in narrowest if rate_certainty(each.confidence) in levels][:MAX_NAMES]:
-            names = [short_name(each.path) for each in named]
+            names = [short_name(each.category_path) for each in named]
             chinese = f"{maybe}对{join_chinese(names)}不满意。"
             yield build_sentence("aversions", f"{english} {join_english(names)}.", chinese, named)
 
 
-def _brands(brands: Sequence[BrandAffinity]) -> Iterator[Sentence]:
-    if named := [each for each in brands if each.confidence >= _SURE][:MAX_NAMES]:
+def _describe_brands(brands: Sequence[BrandAffinity]) -> Iterator[Sentence]:
+    if named := [each for each in brands if each.confidence >= _MIN_PROBABILITY][:MAX_NAMES]:
         lifts = [f"{each.brand} ({each.lift:.1f}×)" for each in named]
         yield build_sentence(
             "brands", f"Prefers {join_english(lifts)} against other shoppers of the same categories.",
@@ -121,13 +125,17 @@ def _brands(brands: Sequence[BrandAffinity]) -> Iterator[Sentence]:
         )  # fmt: skip
 
 
-def _prices(bands: Sequence[PriceBand]) -> Iterator[Sentence]:
+def _describe_price_bands(bands: Sequence[PriceBand]) -> Iterator[Sentence]:
     deep = max((len(each.category_path) for each in bands), default=1) > 1  # then wide categories are mixtures
     told = [each for each in bands if len(each.category_path) > deep]
-    named = [each for each in told if not _CHEAP < each.percentile < _DEAR][:MAX_NAMES]
+    named = [each for each in told if not _MAX_LOW_PERCENTILE < each.percentile < _MIN_HIGH_PERCENTILE][:MAX_NAMES]
     for cheap, english, chinese in ((True, "less", "低于"), (False, "more", "高于")):
         for sure, pays, seems in ((True, "Pays", ""), (False, "Seems to pay", "似乎")):
-            chosen = [each for each in named if (each.percentile <= _CHEAP, each.confidence >= _HALF) == (cheap, sure)]
+            chosen = [
+                each
+                for each in named
+                if (each.percentile <= _MAX_LOW_PERCENTILE, each.confidence >= _MIN_PRICE_CONFIDENCE) == (cheap, sure)
+            ]
             if not chosen:
                 continue
             prices = [f"{short_name(each.category_path)} (about {format_price(each.median)})" for each in chosen]
@@ -140,8 +148,8 @@ def _prices(bands: Sequence[PriceBand]) -> Iterator[Sentence]:
             )
 
 
-def _discount(discount: DiscountSensitivity) -> Iterator[Sentence]:
-    if discount.percentile >= _DISCOUNTED:
+def _describe_discount_sensitivity(discount: DiscountSensitivity) -> Iterator[Sentence]:
+    if discount.percentile >= _MIN_DISCOUNT_PERCENTILE:
         share, mean = f"{discount.discounted_share:.0%}", f"{discount.mean_discount:.0%}"
         yield Sentence(
             "discount_sensitivity",
@@ -149,7 +157,7 @@ def _discount(discount: DiscountSensitivity) -> Iterator[Sentence]:
             f"偏好折扣：{share}的购买低于平常价，平均便宜{mean}。",
             discount.evidence_event_ids,
         )
-    elif discount.percentile <= 1.0 - _DISCOUNTED:
+    elif discount.percentile <= 1.0 - _MIN_DISCOUNT_PERCENTILE:
         yield Sentence(
             "discount_sensitivity",
             f"Seldom buys on discount ({discount.discounted_share:.0%} of purchases).",
@@ -158,11 +166,14 @@ def _discount(discount: DiscountSensitivity) -> Iterator[Sentence]:
         )
 
 
-def _session(session: SessionIntent) -> Iterator[Sentence]:
+def _describe_session(session: SessionIntent) -> Iterator[Sentence]:
     english, chinese = _STAGES[session.stage]
-    names = [short_name(each.path) for each in session.focus[:MAX_NAMES]]
+    names = [short_name(each.category_path) for each in session.categories[:MAX_NAMES]]
     about, about_zh = (f": {join_english(names)}", f"：{join_chinese(names)}") if names else ("", "")
-    if len(session.focus) > 1 and session.stage in {Stage.CART, Stage.PURCHASED}:  # not all of it was put there
+    if len(session.categories) > 1 and session.stage in {
+        SessionStage.CART,
+        SessionStage.PURCHASED,
+    }:  # not all of it was put there
         about = f"; the visit {'is' if session.active else 'was'} to {join_english(names)}"
         about_zh = f"，浏览涉及{join_chinese(names)}"
     when = ("Is in a session and has", "正在访问，已") if session.active else ("In the last session", "最近一次访问中")
@@ -176,22 +187,22 @@ def _session(session: SessionIntent) -> Iterator[Sentence]:
     )
 
 
-def _sells(value: Any) -> bool:
+def _records_purchases(value: Any) -> bool:
     """Whether purchases are recorded, so that none says something."""
     return not (
         isinstance(value, Absence) and value.reason in {AbsenceReason.NO_STATISTICS, AbsenceReason.NOT_RECORDED}
     )
 
 
-def _asked(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
+def _describe_queries_only(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
     """Where no purchases are recorded."""
     typed = [each.query for each in queries[:MAX_NAMES]]
     english, chinese = join_english([quote_query(each) for each in typed]), "、".join(f"“{each}”" for each in typed)
     yield build_sentence("recent_queries", f"Asked for {english}.", f"搜索了{chinese}。", queries[:MAX_NAMES])
 
 
-def _queries(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
-    if open_ := [each for each in queries if each.outcome is not Outcome.PURCHASED][:MAX_NAMES]:
+def _describe_open_queries(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
+    if open_ := [each for each in queries if each.outcome is not QueryOutcome.PURCHASED][:MAX_NAMES]:
         typed = [each.query for each in open_]
         yield build_sentence(
             "recent_queries",
@@ -201,12 +212,15 @@ def _queries(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
         )
 
 
-def _cycles(cycles: Sequence[PurchaseCycle]) -> Iterator[Sentence]:
-    if due := [each for each in cycles if each.due_probability >= _DUE][:MAX_NAMES]:
+def _describe_purchase_cycles(cycles: Sequence[PurchaseCycle]) -> Iterator[Sentence]:
+    if due := [each for each in cycles if each.due_probability >= _MIN_DUE_PROBABILITY][:MAX_NAMES]:
         days = f"{due[0].horizon_days:.0f}"
-        english = [f"{short_name(each.path)} ({each.due_probability:.0%}; about every {_days(each)})" for each in due]
+        english = [
+            f"{short_name(each.category_path)} ({each.due_probability:.0%}; about every {_format_interval(each)})"
+            for each in due
+        ]
         chinese = [
-            f"{short_name(each.path)}（{each.due_probability:.0%}，约每{max(1, round(each.interval_days))}天）"
+            f"{short_name(each.category_path)}（{each.due_probability:.0%}，约每{max(1, round(each.interval_days))}天）"
             for each in due
         ]
         yield build_sentence(
@@ -217,12 +231,12 @@ def _cycles(cycles: Sequence[PurchaseCycle]) -> Iterator[Sentence]:
         )
 
 
-def _days(each: PurchaseCycle) -> str:
+def _format_interval(each: PurchaseCycle) -> str:
     days = max(1, round(each.interval_days))
     return "day" if days == 1 else f"{days} days"
 
 
-def _value(value: Value) -> Iterator[Sentence]:
+def _describe_customer_value(value: CustomerValue) -> Iterator[Sentence]:
     (english, chinese), (segment, segment_zh) = _TIERS[value.tier], _SEGMENTS[value.segment]
     if value.confidence < MIN_CONFIDENCE[Certainty.LIKELY]:  # too little of the window is known for a tier
         who, who_zh = f"{segment[0].upper()}{segment[1:]}", segment_zh
@@ -231,7 +245,7 @@ def _value(value: Value) -> Iterator[Sentence]:
     window = f"{round(value.window_days):,}"
     spent = f", {format_price(value.monetary)} spent" if value.monetary else ""
     spent_zh = f"，消费{format_price(value.monetary)}" if value.monetary else ""
-    bought = f"bought on {_count_days(value.frequency)} of the last {window}{spent}"
+    bought = f"bought on {_format_days(value.frequency)} of the last {window}{spent}"
     bought_zh = f"有{value.frequency}天购买{spent_zh}"
     if not value.frequency:
         bought, bought_zh = f"bought nothing in the last {window} days", "没有购买"
@@ -243,18 +257,18 @@ def _value(value: Value) -> Iterator[Sentence]:
     )
 
 
-def _count_days(count: int) -> str:
+def _format_days(count: int) -> str:
     return f"{count:,} {'day' if count == 1 else 'days'}"
 
 
-def _rhythm(rhythm: Rhythm) -> Iterator[Sentence]:
-    days = rhythm.peak_weekdays if rhythm.confidence >= _SURE else ()  # it is the weekdays' confidence
+def _describe_activity_pattern(rhythm: ActivityPattern) -> Iterator[Sentence]:
+    days = rhythm.peak_weekdays if rhythm.confidence >= _MIN_PROBABILITY else ()  # it is the weekdays' confidence
     hours = sorted(rhythm.peak_hours)
     if not days and not hours:
         return
-    english = [f"on {join_english([f'{_DAYS[day - 1]}s' for day in days])}"] if days else []
+    english = [f"on {join_english([f'{_WEEKDAYS[day - 1]}s' for day in days])}"] if days else []
     english += [f"around {join_english([f'{hour}:00' for hour in hours])}"] if hours else []
-    chinese = "、".join([*(f"星期{_DAYS_ZH[day - 1]}" for day in days), *(f"{hour}点" for hour in hours)])
+    chinese = "、".join([*(f"星期{_WEEKDAYS_CHINESE[day - 1]}" for day in days), *(f"{hour}点" for hour in hours)])
     yield Sentence(
         "activity_pattern",
         f"Is active mostly {', '.join(english)}.",
@@ -263,18 +277,18 @@ def _rhythm(rhythm: Rhythm) -> Iterator[Sentence]:
     )  # fmt: skip
 
 
-_SAYS: dict[str, tuple[type, Callable[[Any], Iterator[Sentence]]]] = {
-    "interests": (list, interest_sentences),
-    "customer_value": (Value, _value),
-    "session": (SessionIntent, _session),
-    "recent_queries": (list, _queries),
-    "purchase_cycles": (list, _cycles),
-    "brands": (list, _brands),
-    "price_bands": (list, _prices),
-    "discount_sensitivity": (DiscountSensitivity, _discount),
-    "aversions": (list, _aversions),
-    "activity_pattern": (Rhythm, _rhythm),
+_SENTENCES: dict[str, tuple[type, Callable[[Any], Iterator[Sentence]]]] = {
+    "interests": (list, describe_interests),
+    "customer_value": (CustomerValue, _describe_customer_value),
+    "session": (SessionIntent, _describe_session),
+    "recent_queries": (list, _describe_open_queries),
+    "purchase_cycles": (list, _describe_purchase_cycles),
+    "brands": (list, _describe_brands),
+    "price_bands": (list, _describe_price_bands),
+    "discount_sensitivity": (DiscountSensitivity, _describe_discount_sensitivity),
+    "aversions": (list, _describe_aversions),
+    "activity_pattern": (ActivityPattern, _describe_activity_pattern),
 }
 """In the order of the summary; the keywords come last."""
-SOURCES = (*_SAYS, "keywords")
+SUMMARISED_FIELDS = (*_SENTENCES, "keywords")
 """The fields that a summary is made of."""

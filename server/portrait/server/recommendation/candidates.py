@@ -22,7 +22,7 @@ from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.diversity import add_other_categories
 
 
-def retrieve(
+def generate_candidates(
     catalogue: Snapshot,
     shopper: Shopper,
     k: int,
@@ -52,7 +52,7 @@ def retrieve(
         found += catalogue.nearest(wish, [(count, allowed), (COLD_CANDIDATES, cold_items)])
     if not wishes:
         found.append(catalogue.popular(count, allowed))
-    found.append(_associated(catalogue, shopper, allowed))
+    found.append(_find_associated(catalogue, shopper, allowed))
     familiar = catalogue.rows_of(shopper.events)
     found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES])
     rows = np.unique(np.concatenate(found))
@@ -61,7 +61,7 @@ def retrieve(
     return catalogue.take(rows)
 
 
-def _associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> NDArray[np.int64]:
+def _find_associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> NDArray[np.int64]:
     """Rows of the catalogue that the history leads to, at most `ASSOCIATED_CANDIDATES`."""
     if catalogue.name != DEFAULT_CATALOGUE:
         return np.empty(0, dtype=np.int64)
@@ -69,7 +69,7 @@ def _associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> ND
     return rows[catalogue.holds(allowed, rows)][:ASSOCIATED_CANDIDATES]
 
 
-def features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
+def compute_features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
     """`[candidates, len(CANDIDATE_FEATURES)]`.
 
     Args:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from portrait.server.catalogue.catalogue import Selection, Snapshot
 from portrait.server.catalogue.delta import NO_CATEGORY
 
-_MAX_COMPARED = 20_000
+_MAX_COMPARED_ROWS = 20_000
 """Of more rows than these the popular ones are looked at, all only if these are too few: all vectors take too long."""
 
 
@@ -19,7 +19,7 @@ def limit_categories(categories: NDArray[np.int64], limit: int) -> list[int]:
         categories: of each item its category as a number, the best item first; `NO_CATEGORY` is not limited.
         limit: 1 or more.
     """
-    kept: list[int] = np.flatnonzero(_stays(categories, limit)).tolist()
+    kept: list[int] = np.flatnonzero(_mark_within_limit(categories, limit)).tolist()
     return kept
 
 
@@ -42,18 +42,18 @@ def add_other_categories(
         limit: how many of them may be of one category, 1 or more.
     """
     categories = catalogue.categories(found)
-    if np.count_nonzero(_stays(categories, limit)) >= k:
+    if np.count_nonzero(_mark_within_limit(categories, limit)) >= k:
         return found
-    rest = _with_room(catalogue, found, allowed, categories, limit)
-    for rows in (_most_popular(catalogue, rest), rest):
-        best_first = rows[np.argsort(-_worth(catalogue, rows, wishes), kind="stable")]
-        stays = _stays(np.concatenate([categories, catalogue.categories(best_first)]), limit)
+    rest = _find_open_rows(catalogue, found, allowed, categories, limit)
+    for rows in (_select_popular(catalogue, rest), rest):
+        best_first = rows[np.argsort(-_score_rows(catalogue, rows, wishes), kind="stable")]
+        stays = _mark_within_limit(np.concatenate([categories, catalogue.categories(best_first)]), limit)
         if np.count_nonzero(stays) >= k:
             break
     return np.concatenate([found, best_first[stays[len(found) :]][: max(k, len(found))]])
 
 
-def _with_room(
+def _find_open_rows(
     catalogue: Snapshot, found: NDArray[np.int64], allowed: Selection, categories: NDArray[np.int64], limit: int
 ) -> NDArray[np.int64]:
     """The other rows, without those of categories that have as many as the limit allows."""
@@ -66,20 +66,22 @@ def _with_room(
     return rest[~np.isin(catalogue.categories(rest), full)]
 
 
-def _most_popular(catalogue: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    if len(rows) <= _MAX_COMPARED:
+def _select_popular(catalogue: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(rows) <= _MAX_COMPARED_ROWS:
         return rows
-    return rows[np.argpartition(-catalogue.popularity(rows), _MAX_COMPARED)[:_MAX_COMPARED]]
+    return rows[np.argpartition(-catalogue.popularity(rows), _MAX_COMPARED_ROWS)[:_MAX_COMPARED_ROWS]]
 
 
-def _worth(catalogue: Snapshot, rows: NDArray[np.int64], wishes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    if not wishes or len(rows) > _MAX_COMPARED:
+def _score_rows(
+    catalogue: Snapshot, rows: NDArray[np.int64], wishes: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    if not wishes or len(rows) > _MAX_COMPARED_ROWS:
         return catalogue.popularity(rows)
     vectors = catalogue.vectors(rows)
     return np.asarray(np.max([vectors @ wish for wish in wishes], axis=0), dtype=np.float32)
 
 
-def _stays(categories: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
+def _mark_within_limit(categories: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
     """`[items]`: whether fewer than `limit` of the same category stand before each."""
     order = np.argsort(categories, kind="stable")
     places = np.arange(len(categories)) - np.searchsorted(categories[order], categories[order], side="left")

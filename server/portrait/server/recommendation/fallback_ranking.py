@@ -12,12 +12,12 @@ from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Snapshot
 from portrait.server.catalogue.filters import Filter
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import retrieve
+from portrait.server.recommendation.candidates import generate_candidates
 
-_NEARNESS, _POPULARITY, _LIKED = 0.1, 0.01, 4.0
+_SIMILARITY_WEIGHT, _POPULARITY_WEIGHT, _CATEGORY_WEIGHT = 0.1, 0.01, 4.0
 
 
-def unranked(
+def generate_fallback_candidates(
     catalogue: Snapshot,
     shopper: Shopper,
     k: int,
@@ -35,12 +35,12 @@ def unranked(
         left_out: events whose items may not.
         max_per_category: how many of them may be of one category; 0 for any number.
     """
-    retrieved = retrieve(catalogue, shopper, k, wanted, left_out, max_per_category)
+    retrieved = generate_candidates(catalogue, shopper, k, wanted, left_out, max_per_category)
     held = [catalogue.row(item_id) for item_id in retrieved.item_ids]
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
     found = [np.array([row for row in held if row is not None], dtype=np.int64)]
-    liked = list(liked_categories(catalogue, shopper.events))
+    liked = list(compute_category_shares(catalogue, shopper.events))
     count = max(NEAREST_CANDIDATES, k)
     found.append(catalogue.popular(count, allowed))
     if liked:
@@ -49,23 +49,23 @@ def unranked(
     return catalogue.take(np.unique(np.concatenate(found)))
 
 
-def scores(chosen: CandidateSet, catalogue: Snapshot, shopper: Shopper) -> NDArray[np.float32]:
+def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: Shopper) -> NDArray[np.float32]:
     """`[candidates]`: the chance of being next by the associations, then nearness, then popularity.
 
     Popularity counts more in categories that the shopper looked at. With a query, nearness to it goes before all else.
     """
-    liked = liked_categories(catalogue, shopper.events)
+    liked = compute_category_shares(catalogue, shopper.events)
     share = np.array([liked.get(item.category_path, 0.0) for item in chosen.items], dtype=np.float32)
-    score = chosen.neighbours.average_associations(shopper.associated) + _POPULARITY * chosen.popularity * (
-        1 + _LIKED * share
+    score = chosen.neighbours.average_associations(shopper.associated) + _POPULARITY_WEIGHT * chosen.popularity * (
+        1 + _CATEGORY_WEIGHT * share
     )
-    score += _NEARNESS * (chosen.vectors @ shopper.profile)
+    score += _SIMILARITY_WEIGHT * (chosen.vectors @ shopper.profile)
     if shopper.query.any():
         score += chosen.vectors @ shopper.query
     return np.asarray(score, dtype=np.float32)
 
 
-def liked_categories(catalogue: Snapshot, events: Sequence[Event]) -> dict[tuple[str, ...], float]:
+def compute_category_shares(catalogue: Snapshot, events: Sequence[Event]) -> dict[tuple[str, ...], float]:
     """Categories of the items of a history, each with its share of the events."""
     paths = [item.category_path for event in events if (item := catalogue.item_of(event)) is not None]
     return {path: count / len(paths) for path, count in Counter(paths).items() if path}

@@ -18,14 +18,14 @@ from portrait.server.catalogue.catalogue import Snapshot
 from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import FEW_ITEMS, SHORT_ROWS, Engine
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import features, retrieve
+from portrait.server.recommendation.candidates import compute_features, generate_candidates
 from portrait.server.recommendation.diversity import limit_categories
-from portrait.server.recommendation.fallback_ranking import scores, unranked
+from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
 from portrait.server.runtime.cooperation import run_in_steps
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RankingRequest:
     """What every ranking starts from."""
 
     history: Sequence[Event]
@@ -38,7 +38,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class RecommendRequest(Request):
+class RecommendRequest(RankingRequest):
     """Asks for the best items of a catalogue."""
 
     k: int = 10
@@ -49,7 +49,7 @@ class RecommendRequest(Request):
 
 
 @dataclass(frozen=True, slots=True)
-class RankRequest(Request):
+class RankRequest(RankingRequest):
     """Asks to order candidates. One with a title is ranked by its own words, else by what the catalogue holds."""
 
     candidates: Sequence[Item] = ()
@@ -90,7 +90,7 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
     """
     if not request.allow_degraded:
         return await _recommend(engine, request, deadline)
-    spare = partial(_recommend_without_models, engine, request)
+    spare = partial(_recommend_fallback, engine, request)
     return await engine.fallback.answer(partial(_recommend, engine, request), spare, deadline)
 
 
@@ -100,32 +100,36 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     left_out = request.history if request.exclude_seen else ()
     arguments = (catalogue, shopper, request.k, request.filter, left_out, request.max_per_category)
     if len(catalogue) + len(left_out) <= SHORT_ROWS:
-        chosen = retrieve(*arguments)
+        chosen = generate_candidates(*arguments)
     else:
-        chosen = await asyncio.to_thread(retrieve, *arguments)
+        chosen = await asyncio.to_thread(generate_candidates, *arguments)
     if not request.max_per_category:
-        return _ranking(engine, await _ordered(engine, chosen, shopper, request, request.k, deadline), request)
-    ordered = await _ordered(engine, chosen, shopper, request, len(chosen.items), deadline)
-    return _ranking(engine, _diverse(catalogue, ordered, request), request)
+        return _make_ranking(
+            engine, await _rank_candidates(engine, chosen, shopper, request, request.k, deadline), request
+        )
+    ordered = await _rank_candidates(engine, chosen, shopper, request, len(chosen.items), deadline)
+    return _make_ranking(engine, _diversify(catalogue, ordered, request), request)
 
 
-def _recommend_without_models(engine: Engine, request: RecommendRequest) -> Ranking | None:
+def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | None:
     """None if nothing is known of the query: what does not answer it is no answer."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
     shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
     if shopper is None:
         return None
     left_out = request.history if request.exclude_seen else ()
-    chosen = unranked(catalogue, shopper, request.k, request.filter, left_out, request.max_per_category)
+    chosen = generate_fallback_candidates(
+        catalogue, shopper, request.k, request.filter, left_out, request.max_per_category
+    )
     ranked = [
         RankedItem(item, score, 0.0, 0.0)
-        for item, score in zip(chosen.items, scores(chosen, catalogue, shopper).tolist(), strict=True)
+        for item, score in zip(chosen.items, compute_fallback_scores(chosen, catalogue, shopper).tolist(), strict=True)
     ]
     ranked.sort(key=lambda each: (-each.score, each.item.item_id))
-    return _ranking(engine, _diverse(catalogue, ranked, request), request, degraded=True)
+    return _make_ranking(engine, _diversify(catalogue, ranked, request), request, degraded=True)
 
 
-def _diverse(catalogue: Snapshot, ranked: list[RankedItem], request: RecommendRequest) -> list[RankedItem]:
+def _diversify(catalogue: Snapshot, ranked: list[RankedItem], request: RecommendRequest) -> list[RankedItem]:
     """The best `k`, of each category no more than are asked for."""
     if not request.max_per_category:
         return ranked[: request.k]
@@ -147,26 +151,26 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
     """
     if not request.allow_degraded:
         return await _rank(engine, request, deadline)
-    spare = partial(_rank_without_models, engine, request)
+    spare = partial(_rank_fallback, engine, request)
     return await engine.fallback.answer(partial(_rank, engine, request), spare, deadline)
 
 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
-    work = _group_alike(request.candidates)
+    work = _group_duplicates(request.candidates)
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
-    known = await _described(engine, catalogue, list(distinct.values()), deadline)
+    known = await _collect_candidates(engine, catalogue, list(distinct.values()), deadline)
     # A candidate with words is still the same object, one that the catalogue holds has got words from there.
-    encode_items = {id(item): copies[key] for key, item in distinct.items() if item.title}
-    once = await _ordered(engine, known, shopper, request, len(known.items), deadline)
-    ranked = [each for each in once for _ in range(encode_items.get(id(each.item), copies[each.item.item_id,]))]
+    by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
+    once = await _rank_candidates(engine, known, shopper, request, len(known.items), deadline)
+    ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
     unknown = (item for item in request.candidates if not item.title and catalogue.row(item.item_id) is None)
     ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
-    return _ranking(engine, ranked, request)
+    return _make_ranking(engine, ranked, request)
 
 
-def _rank_without_models(engine: Engine, request: RankRequest) -> Ranking:
+def _rank_fallback(engine: Engine, request: RankRequest) -> Ranking:
     """Candidates of equal scores keep the caller's order, as do all if nothing is known of the query."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
     shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
@@ -174,27 +178,27 @@ def _rank_without_models(engine: Engine, request: RankRequest) -> Ranking:
     if shopper is not None:
         rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]
         held = catalogue.take(np.array(rows, dtype=np.int64))
-        score = dict(zip(held.item_ids, scores(held, catalogue, shopper).tolist(), strict=True))
+        score = dict(zip(held.item_ids, compute_fallback_scores(held, catalogue, shopper).tolist(), strict=True))
     ranked = [
         RankedItem(item if item.title else catalogue.item(item.item_id) or item, score.get(item.item_id, 0.0), 0.0, 0.0)
         for item in request.candidates
     ]
     ranked.sort(key=lambda each: (each.item.item_id not in score, -each.score))
-    return _ranking(engine, ranked, request, degraded=True)
+    return _make_ranking(engine, ranked, request, degraded=True)
 
 
-async def _described(
+async def _collect_candidates(
     engine: Engine, catalogue: Snapshot, candidates: Sequence[Item], deadline: float | None
 ) -> CandidateSet:
     """The candidates by their own words, or else as the catalogue holds them; those it does not hold are left out."""
     wordless = [item for item in candidates if not item.title]
     worded = [item for item in candidates if item.title]
-    encode_items = await engine.encode_items(catalogue.name, worded, deadline)
+    by_words = await engine.encode_items(catalogue.name, worded, deadline)
     held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
-    return encode_items.joined(catalogue.take(np.array(held, dtype=np.int64)))
+    return by_words.joined(catalogue.take(np.array(held, dtype=np.int64)))
 
 
-def _group_alike(
+def _group_duplicates(
     candidates: Sequence[Item],
 ) -> Generator[None, None, tuple[Counter[tuple[object, ...]], dict[tuple[object, ...], Item]]]:
     """Count the candidates that are ranked alike, and keep one of each."""
@@ -216,11 +220,11 @@ def _key(item: Item) -> tuple[object, ...]:
     return (item.item_id, item.title, item.brand, item.category_path, item.price, attributes)
 
 
-async def _ordered(
-    engine: Engine, chosen: CandidateSet, shopper: Shopper, request: Request, k: int, deadline: float | None
+async def _rank_candidates(
+    engine: Engine, chosen: CandidateSet, shopper: Shopper, request: RankingRequest, k: int, deadline: float | None
 ) -> list[RankedItem]:
     """The best `k` first; equal scores by item id. Other catalogues answer a query by nearness of words."""
-    told = features(chosen, shopper, request.catalogue, request.as_of)
+    told = compute_features(chosen, shopper, request.catalogue, request.as_of)
     scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
     told_by_words = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
     # The ranker has learnt how products answer queries. Of other catalogues it knows no event: there words decide.
@@ -232,5 +236,7 @@ async def _ordered(
     return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 
 
-def _ranking(engine: Engine, items: list[RankedItem], request: Request, *, degraded: bool = False) -> Ranking:
+def _make_ranking(
+    engine: Engine, items: list[RankedItem], request: RankingRequest, *, degraded: bool = False
+) -> Ranking:
     return Ranking(items, engine.release.number, min(len(request.history), MAX_REMEMBERED_EVENTS), degraded)

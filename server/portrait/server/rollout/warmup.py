@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
 from portrait.server.inference.encoders import HISTORIES, RANKINGS
-from portrait.server.profiles.compute import profile_of
+from portrait.server.profiles.compute import compute_profile
 from portrait.server.profiles.profile import ALL_FIELDS
 from portrait.server.recommendation.ranking import RankRequest, RecommendRequest, rank, recommend
 
@@ -32,7 +32,7 @@ async def warm_up(engine: Engine, texts: Sequence[str]) -> None:
     await engine.texts.warm_up()
     now = datetime.now(UTC)
     for history in _histories(engine, now):
-        await profile_of(engine, history, now, fields=ALL_FIELDS, deadline=None)
+        await compute_profile(engine, history, now, fields=ALL_FIELDS, deadline=None)
         await recommend(engine, RecommendRequest(history, now), deadline=None)
     nameless = [replace(item, title="") for item in engine.release.items[: RANKINGS.lengths[-1]]]
     for count in sorted({min(count, len(nameless)) for count in RANKINGS.lengths}):

@@ -9,7 +9,7 @@ from portrait.server.storage.event_writes import LAST_ARRIVAL
 from portrait.server.storage.queries import transaction
 from portrait.server.storage.store import Forgotten
 from portrait.server.storage.tombstones import shopper_sha256
-from portrait.server.timestamps import microseconds, moment
+from portrait.server.timestamps import from_microseconds, to_microseconds
 
 _LATEST_EVENT = "SELECT max(time) FROM events WHERE shopper_id = ?"
 _TOMBSTONE = "SELECT max(forgotten_at) FROM tombstones WHERE shopper_sha256 = ?"
@@ -103,9 +103,9 @@ def _set_tombstone(connection: sqlite3.Connection, shopper_id: str, now: datetim
         connection.execute(query, (value,)).fetchone()[0]
         for query, value in ((_LATEST_EVENT, shopper_id), (_TOMBSTONE, hashed))
     ]
-    forgotten_at = max(microseconds(now), *(each for each in told if each is not None), 0)
+    forgotten_at = max(to_microseconds(now), *(each for each in told if each is not None), 0)
     connection.execute(_SET_TOMBSTONE, (hashed, forgotten_at))
-    return moment(forgotten_at)
+    return from_microseconds(forgotten_at)
 
 
 def _delete_consents(connection: sqlite3.Connection, shopper_id: str) -> None:

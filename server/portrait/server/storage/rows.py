@@ -8,7 +8,7 @@ from typing import Any
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.storage.store import ItemChange, RecordedEvent
-from portrait.server.timestamps import microseconds, moment
+from portrait.server.timestamps import from_microseconds, to_microseconds
 
 EVENT_COLUMNS = Event._fields
 CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "source")
@@ -23,25 +23,27 @@ def event_row(recorded: RecordedEvent) -> tuple[Any, ...]:
     event_id, kind, time, *rest = recorded.event  # by position: a mapping by name takes thrice as long
     if time is None:
         raise ValueError("an event without a time can't be recorded")
-    return (recorded.shopper_id, event_id, kind.value, microseconds(time), *rest)
+    return (recorded.shopper_id, event_id, kind.value, to_microseconds(time), *rest)
 
 
 def event_of(row: Sequence[Any]) -> Event:
     """An event of its fields."""
     event_id, kind, time, *rest = row
-    return Event(event_id, _EVENT_TYPES[kind], moment(time), *rest)
+    return Event(event_id, _EVENT_TYPES[kind], from_microseconds(time), *rest)
 
 
 def consent_row(consent: Consent) -> tuple[Any, ...]:
     """A consent in the order of `CONSENT_COLUMNS`."""
-    moments = (microseconds(consent.time), microseconds(consent.recorded_at))
+    moments = (to_microseconds(consent.time), to_microseconds(consent.recorded_at))
     return (consent.purpose.value, consent.granted, *moments, consent.notice, consent.source)
 
 
 def consent_of(row: Sequence[Any]) -> Consent:
     """A consent of these columns."""
     purpose, granted, time, recorded_at, notice, source = row
-    return Consent(Purpose(purpose), bool(granted), moment(time), moment(recorded_at), notice, source)
+    return Consent(
+        Purpose(purpose), bool(granted), from_microseconds(time), from_microseconds(recorded_at), notice, source
+    )
 
 
 def change_of(row: Sequence[Any]) -> ItemChange:

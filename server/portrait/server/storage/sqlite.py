@@ -37,7 +37,7 @@ from portrait.server.storage.shopper_versions import ShopperVersions
 from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
-from portrait.server.timestamps import microseconds, moment
+from portrait.server.timestamps import from_microseconds, to_microseconds
 
 _COLUMN_LIST = ", ".join(EVENT_COLUMNS)
 _TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
@@ -171,11 +171,11 @@ class SqliteStore:
     async def tombstones(self) -> list[Tombstone]:
         """All shoppers who were forgotten."""
         rows = await self._reader.fetch_rows(_TOMBSTONES)
-        return [Tombstone(hashed, moment(forgotten_at)) for hashed, forgotten_at in rows]
+        return [Tombstone(hashed, from_microseconds(forgotten_at)) for hashed, forgotten_at in rows]
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
-        rows = list(await self._reader.fetch_rows(_HISTORY, (shopper_id, microseconds(as_of), limit)))
+        rows = list(await self._reader.fetch_rows(_HISTORY, (shopper_id, to_microseconds(as_of), limit)))
         rows.reverse()
         events: list[Event] = []
         for begin in range(0, len(rows), _ROWS_AT_A_TIME):
@@ -189,7 +189,7 @@ class SqliteStore:
         if not shopper_ids:
             return {}
         query = _COUNT_EVENTS.format(", ".join(["(?)"] * len(shopper_ids)))
-        rows = await self._reader.fetch_rows(query, (*shopper_ids, microseconds(as_of), limit))
+        rows = await self._reader.fetch_rows(query, (*shopper_ids, to_microseconds(as_of), limit))
         return {shopper_id: count for shopper_id, count in rows}
 
     def version(self, shopper_id: str) -> Hashable:
@@ -224,14 +224,14 @@ class SqliteStore:
         rows = await self._reader.fetch_rows(_CONSENT_RECORDS, (shopper_id, limit))
         return [consent_of(row) for row in reversed(rows)]
 
-    async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+    async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who granted or withdrew a purpose."""
         parts = self._of_many(_WHO_SAID, (purpose, granted), shopper_ids)
         return {shopper_id async for part in parts for (shopper_id,) in part}
 
     async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before."""
-        declared_at = microseconds(demographics.declared_at)
+        declared_at = to_microseconds(demographics.declared_at)
         bands = (demographics.age_band, demographics.gender, demographics.region)
         values = (shopper_id, *bands, declared_at, demographics.source)
         return await self._write(lambda connection: connection.execute(_DECLARE, values).rowcount > 0)
@@ -241,7 +241,7 @@ class SqliteStore:
         for age_band, gender, region, declared_at, source in await self._reader.fetch_rows(
             _DEMOGRAPHICS, (shopper_id,)
         ):
-            return Demographics(age_band, gender, region, moment(declared_at), source)
+            return Demographics(age_band, gender, region, from_microseconds(declared_at), source)
         return None
 
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:

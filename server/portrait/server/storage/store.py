@@ -159,7 +159,7 @@ class Store(Protocol):
         """The last `limit` of all that a shopper said, in the order of its arrival."""
         ...
 
-    async def who_said(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+    async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers who granted a purpose, or withdrew it; who said nothing of it did neither."""
         ...
 
@@ -178,7 +178,7 @@ class Store(Protocol):
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
         """The regions that any number of shoppers declared; one who declared none is not there.
 
-        Whether they may be used, the caller has to ask: `who_said` of `demographics`.
+        Whether they may be used, the caller has to ask: `shoppers_with_decision` of `demographics`.
         """
         ...
 

@@ -11,11 +11,10 @@ import pytest
 from support.example_shop import POPULATION
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.population.population import Population
+from portrait.features.population.population import InterestDynamics, Population
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.population import cycles, sessions, spending
-from portrait.training.population import interest_dynamics as attention
+from portrait.training.population import cycles, interest_dynamics, sessions, spending
 from portrait.training.population.calibration import Predictions, fit_platt, summarise_reliability
 from portrait.training.population.taxonomy import Taxonomy
 
@@ -63,11 +62,13 @@ def last_events(corpus: Corpus) -> np.ndarray[Any, np.dtype[np.int64]]:
     return corpus.starts[1:] - 1
 
 
-def fitted(corpus: Corpus) -> attention.InterestDynamics:
+def fitted(corpus: Corpus) -> InterestDynamics:
     nothing = Associations(np.zeros(5, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7)
     train = everything(corpus)
     train[last_events(corpus)] = False
-    found = attention.fit_interest_dynamics(corpus, Taxonomy.of(corpus), train, last_events(corpus), nothing, seed=0)
+    found = interest_dynamics.fit_interest_dynamics(
+        corpus, Taxonomy.of(corpus), train, last_events(corpus), nothing, seed=0
+    )
     assert found is not None
     return found
 
@@ -87,8 +88,8 @@ def test_who_moves_on_has_shorter_half_lives_than_who_stays(tmp_path: Path) -> N
     assert moved.by_time.short <= 4.0 < stayed.by_time.long
     assert moved.by_time.short < stayed.by_time.long
     assert (moved.by_order.short, moved.by_order.prior) == (pytest.approx(2.0, abs=2.0), 0.25)
-    assert moved.usual["Home"] == pytest.approx(1.0)
-    assert sum(moved.usual[f"Home > {name}"] for name in CATEGORIES) == pytest.approx(1.0)
+    assert moved.population_weights["Home"] == pytest.approx(1.0)
+    assert sum(moved.population_weights[f"Home > {name}"] for name in CATEGORIES) == pytest.approx(1.0)
 
 
 def test_without_times_only_the_order_is_known(tmp_path: Path) -> None:
@@ -106,8 +107,10 @@ def test_chances_of_the_decay_come_true_as_often_as_they_say(tmp_path: Path) -> 
         histories[f"s{shopper}"] = [(day, CATEGORIES[random.choice(4, p=shares)], 1.0) for day in range(20)]
     corpus = load(tmp_path, histories)
     taxonomy, known = Taxonomy.of(corpus), fitted(corpus)
-    shares = attention.category_shares(corpus, taxonomy, everything(corpus))
-    measured = summarise_reliability(attention.predict_categories(corpus, taxonomy, last_events(corpus), shares, known))
+    shares = interest_dynamics.category_shares(corpus, taxonomy, everything(corpus))
+    measured = summarise_reliability(
+        interest_dynamics.predict_categories(corpus, taxonomy, last_events(corpus), shares, known)
+    )
     assert measured["calibration_error"] < 0.03
     assert measured["auc"] > 0.7
 

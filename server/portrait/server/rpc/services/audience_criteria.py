@@ -6,23 +6,23 @@ from portrait.server.audiences.criteria import (
     ActivityCriterion,
     Audience,
     Criterion,
+    CustomerValueCriterion,
     InterestCriterion,
-    LookAlikes,
+    LookAlike,
     RegionCriterion,
     SeedCriteria,
     SeedShoppers,
     TraitCriterion,
-    ValueCriterion,
 )
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, InvalidRequest, NotFound, Violation
-from portrait.server.profiles.value import Segment, Tier
+from portrait.server.profiles.customer_value import ValueSegment, ValueTier
 from portrait.server.rpc.services.messages import datetime_from_message
 from portrait.v1 import audience_service_pb2, customer_value_pb2
 
-_TIERS = {getattr(customer_value_pb2, f"VALUE_TIER_{tier.name}"): tier for tier in Tier}
-_SEGMENTS = {getattr(customer_value_pb2, f"VALUE_SEGMENT_{segment.name}"): segment for segment in Segment}
+_TIERS = {getattr(customer_value_pb2, f"VALUE_TIER_{tier.name}"): tier for tier in ValueTier}
+_SEGMENTS = {getattr(customer_value_pb2, f"VALUE_SEGMENT_{segment.name}"): segment for segment in ValueSegment}
 
 
 _CRITERIA, _LOOK_ALIKE = "audience.criteria", "audience.look_alike"
@@ -110,8 +110,8 @@ def _trait(message: audience_service_pb2.TraitCriterion, engine: Engine, path: s
     return TraitCriterion(message.name, message.min_probability, most)
 
 
-def _value(message: audience_service_pb2.CustomerValueCriterion) -> ValueCriterion:
-    return ValueCriterion(
+def _value(message: audience_service_pb2.CustomerValueCriterion) -> CustomerValueCriterion:
+    return CustomerValueCriterion(
         frozenset(_TIERS[tier] for tier in message.tiers),
         frozenset(_SEGMENTS[segment] for segment in message.segments),
         message.min_recency_score,
@@ -127,11 +127,11 @@ def _activity(message: audience_service_pb2.ActivityCriterion) -> ActivityCriter
     )
 
 
-async def _look_alikes(message: audience_service_pb2.LookAlike, engine: Engine, deadline: float | None) -> LookAlikes:
+async def _look_alikes(message: audience_service_pb2.LookAlike, engine: Engine, deadline: float | None) -> LookAlike:
     seed: SeedShoppers | SeedCriteria = SeedShoppers(list(message.shoppers.shopper_ids))
     if message.HasField("criteria"):
         path = f"{_LOOK_ALIKE}.criteria.criteria"
         seed = SeedCriteria(await _criteria(message.criteria.criteria, engine, deadline, path))
     if message.WhichOneof("extent") == "top":
-        return LookAlikes(seed, top=message.top)
-    return LookAlikes(seed, min_similarity=message.min_similarity)
+        return LookAlike(seed, top=message.top)
+    return LookAlike(seed, min_similarity=message.min_similarity)

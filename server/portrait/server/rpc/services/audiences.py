@@ -9,8 +9,8 @@ import numpy as np
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from portrait.server.audiences.search import Finder, Found, Outcome, rounded
-from portrait.server.audiences.snapshots import Snapshots
+from portrait.server.audiences.search import AudienceOutcome, AudienceResult, AudienceSearch, round_size
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table import ShopperTable
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
@@ -26,9 +26,9 @@ _PAGE = 1_000
 _MICROSECONDS = 1_000_000
 
 _SHORTFALLS = {
-    Outcome.FOUND: audience_service_pb2.AUDIENCE_SHORTFALL_UNSPECIFIED,
-    Outcome.TOO_FEW: audience_service_pb2.AUDIENCE_SHORTFALL_AUDIENCE,
-    Outcome.SEED_TOO_SMALL: audience_service_pb2.AUDIENCE_SHORTFALL_SEED,
+    AudienceOutcome.FOUND: audience_service_pb2.AUDIENCE_SHORTFALL_UNSPECIFIED,
+    AudienceOutcome.TOO_FEW: audience_service_pb2.AUDIENCE_SHORTFALL_AUDIENCE,
+    AudienceOutcome.SEED_TOO_SMALL: audience_service_pb2.AUDIENCE_SHORTFALL_SEED,
 }
 
 
@@ -36,7 +36,7 @@ _SHORTFALLS = {
 class _Answer:
     """What was found where."""
 
-    found: Found
+    found: AudienceResult
     table: ShopperTable
     summary: AudienceSummary
 
@@ -50,7 +50,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         finder: looks through them.
     """
 
-    def __init__(self, registry: EngineRegistry, snapshots: Snapshots, finder: Finder) -> None:
+    def __init__(self, registry: EngineRegistry, snapshots: TableSnapshots, finder: AudienceSearch) -> None:
         self._registry = registry
         self._snapshots = snapshots
         self._finder = finder
@@ -86,7 +86,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
             audience = await audience_of(message, engine, current_deadline())
             found = await self._finder.find(audience, table, engine.release.profiles)
         structlog.contextvars.bind_contextvars(release=engine.release.number, outcome=found.outcome.value)
-        return _Answer(found, table, _summary(found, table, self._finder.minimum))
+        return _Answer(found, table, _summary(found, table, self._finder.min_size))
 
     def _engine(self, token: PageToken) -> Engine:
         engine = self._registry.engines.get(token.release)
@@ -109,7 +109,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
                     "page_token",
                 )
             return table
-        table = await asyncio.to_thread(self._snapshots.newest, release.identity)
+        table = await asyncio.to_thread(self._snapshots.open_newest, release.identity)
         if table is None:
             raise FailedPrecondition(
                 f"there is no shopper table of release {release.number}; `portrait build-audience-table` makes one",
@@ -151,15 +151,15 @@ def _members(answer: _Answer, page: slice) -> list[AudienceMember]:
     ]
 
 
-def _summary(found: Found, table: ShopperTable, minimum: int) -> AudienceSummary:
+def _summary(found: AudienceResult, table: ShopperTable, minimum: int) -> AudienceSummary:
     description = table.description
     return AudienceSummary(
-        estimated_size=rounded(len(found.rows), minimum),
+        estimated_size=round_size(len(found.rows), minimum),
         shortfall=_SHORTFALLS[found.outcome],
         minimum_size=minimum,
         release=description.release,
         snapshot=str(description.snapshot),
-        table_size=rounded(len(table), minimum),
+        table_size=round_size(len(table), minimum),
         oldest_as_of=_timestamp(description.oldest_as_of),
         newest_as_of=_timestamp(description.newest_as_of),
     )

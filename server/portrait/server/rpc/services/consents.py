@@ -6,12 +6,12 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.server.consent.consents import Consent, Permissions, Purpose
-from portrait.server.demographics import Demographics, age_band
+from portrait.server.demographics import Demographics, find_age_band
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.rpc.context import Context
 from portrait.server.rpc.services.messages import datetime_from_message
-from portrait.server.rpc.services.profile_messages import demographics_message
+from portrait.server.rpc.services.profile_messages import demographics_to_message
 from portrait.server.storage.store import Store
 from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
 
@@ -61,7 +61,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
     ) -> consent_service_pb2.SetDemographicsResponse:
         """Keep what a shopper declares, its age as a band."""
         declared = Demographics(
-            age_band=age_band(request.age) if request.HasField("age") else "",
+            age_band=find_age_band(request.age) if request.HasField("age") else "",
             gender=request.gender,
             region=request.region,
             declared_at=datetime.now(UTC),
@@ -75,7 +75,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
                 ErrorReason.CONSENT_MISSING,
                 "shopper_id",
             )
-        return consent_service_pb2.SetDemographicsResponse(demographics=demographics_message(declared))
+        return consent_service_pb2.SetDemographicsResponse(demographics=demographics_to_message(declared))
 
     async def ForgetShopper(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.ForgetShopperRequest, context: Context
@@ -88,7 +88,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
         )
 
     async def _told(self, shopper_id: str) -> list[consent_service_pb2.Permission]:
-        said, allowed = await self._store.consents(shopper_id), await self._permissions.of(shopper_id)
+        said, allowed = await self._store.consents(shopper_id), await self._permissions.list_allowed(shopper_id)
         return [
             consent_service_pb2.Permission(
                 purpose=name, allowed=purpose in allowed, decision=_DECISIONS[said.get(purpose)]

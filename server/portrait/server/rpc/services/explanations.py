@@ -9,14 +9,14 @@ from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import TEXTS_PER_UNIT, history_units
 from portrait.server.consent.consents import Permissions
 from portrait.server.explanation.counterfactuals import (
-    MOST_WORDS,
+    MAX_WORDS,
     EventEffect,
     ItemEffect,
-    Part,
+    ProfilePart,
+    count_histories,
     count_weighed_events,
     explain_profile,
     explain_recommendation,
-    histories_of,
 )
 from portrait.server.recommendation.ranking import RankRequest
 from portrait.server.rollout.engine_registry import EngineRegistry
@@ -59,7 +59,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             MAX_REMEMBERED_EVENTS + MAX_ENCODED_EVENTS,
         )
         await charge_searches(history.events)
-        await add_units(histories_of(history.events) + MOST_WORDS // TEXTS_PER_UNIT)
+        await add_units(count_histories(history.events) + MAX_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
         with self._registry.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
@@ -71,7 +71,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainRecommendationResponse(
-            ranked_item=ranked_item_to_message(explained.ranked),
+            ranked_item=ranked_item_to_message(explained.ranked_item),
             events=_event_effects(explained.events),
             items=_item_effects(explained.items),
             words=[explanation_service_pb2.WordEffect(word=each.word, effect=each.effect) for each in explained.words],
@@ -88,7 +88,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         history = await require_history(self._store, self._permissions, request.shopper, as_of)
         with self._registry.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
-            await add_units(histories_of(history.events))
+            await add_units(count_histories(history.events))
             # An interest is of all events and of no searches, a trait and the embedding of the latest.
             if request.HasField("interest"):
                 await add_units(history_units(count_weighed_events(engine, history.events)))
@@ -98,7 +98,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                 engine,
                 history.events,
                 history.as_of,
-                Part(interest=tuple(request.interest.names), trait=request.trait),
+                ProfilePart(interest=tuple(request.interest.names), trait=request.trait),
                 deadline=current_deadline(),
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
@@ -119,7 +119,7 @@ def _event_effects(effects: Iterable[EventEffect]) -> list[explanation_service_p
             effect=each.effect,
             type=event_type_to_message(each.event.type),
             time=each.event.time,
-            subject=each.about,
+            subject=each.subject,
         )
         for each in effects
     ]
@@ -128,7 +128,7 @@ def _event_effects(effects: Iterable[EventEffect]) -> list[explanation_service_p
 def _item_effects(effects: Iterable[ItemEffect]) -> list[explanation_service_pb2.ItemEffect]:
     return [
         explanation_service_pb2.ItemEffect(
-            subject=each.about, event_ids=[event.event_id for event in each.events], effect=each.effect
+            subject=each.subject, event_ids=[event.event_id for event in each.events], effect=each.effect
         )
         for each in effects
     ]

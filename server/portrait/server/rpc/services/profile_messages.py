@@ -11,16 +11,16 @@ from portrait.features.profiles.keywords import WeightedKeyword
 from portrait.features.profiles.price_bands import PriceBand
 from portrait.features.profiles.sentences import Sentence
 from portrait.server.demographics import Demographics
+from portrait.server.profiles.activity_pattern import ActivityPattern
 from portrait.server.profiles.aversions import Aversion
 from portrait.server.profiles.brands import BrandAffinity
-from portrait.server.profiles.cycles import PurchaseCycle
-from portrait.server.profiles.discounts import DiscountSensitivity
-from portrait.server.profiles.labels import LabelInterest
+from portrait.server.profiles.customer_value import CustomerValue, ValueSegment, ValueTier
+from portrait.server.profiles.discount_sensitivity import DiscountSensitivity
+from portrait.server.profiles.label_interests import LabelInterest
 from portrait.server.profiles.profile import Profile
-from portrait.server.profiles.queries import Outcome, QueryIntent
-from portrait.server.profiles.rhythm import Rhythm
-from portrait.server.profiles.sessions import Focus, SessionIntent, Stage
-from portrait.server.profiles.value import Segment, Tier, Value
+from portrait.server.profiles.purchase_cycles import PurchaseCycle
+from portrait.server.profiles.recent_queries import QueryIntent, QueryOutcome
+from portrait.server.profiles.session_intent import SessionCategory, SessionIntent, SessionStage
 from portrait.server.release.traits import TraitValue
 from portrait.server.rpc.services.messages import vector_to_message
 from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait_pb2
@@ -28,19 +28,19 @@ from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait
 _ALWAYS = frozenset({"degraded", "absent"})
 _BY_DEFAULT = frozenset(profile_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding", "traits"}
 
-_STAGES = {stage: f"SESSION_STAGE_{stage.name}" for stage in Stage}
-_OUTCOMES = {outcome: f"QUERY_OUTCOME_{outcome.name}" for outcome in Outcome}
-_TIERS = {tier: f"VALUE_TIER_{tier.name}" for tier in Tier}
-_SEGMENTS = {segment: f"VALUE_SEGMENT_{segment.name}" for segment in Segment}
+_STAGES = {stage: f"SESSION_STAGE_{stage.name}" for stage in SessionStage}
+_OUTCOMES = {outcome: f"QUERY_OUTCOME_{outcome.name}" for outcome in QueryOutcome}
+_TIERS = {tier: f"VALUE_TIER_{tier.name}" for tier in ValueTier}
+_SEGMENTS = {segment: f"VALUE_SEGMENT_{segment.name}" for segment in ValueSegment}
 _REASONS = {reason: f"ABSENCE_REASON_{reason.name}" for reason in AbsenceReason}
 
 
-def profile_fields(paths: Iterable[str]) -> frozenset[str]:
+def select_fields(paths: Iterable[str]) -> frozenset[str]:
     """The fields of Profile that are asked for."""
     return frozenset(paths) or _BY_DEFAULT
 
 
-def profile_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_pb2.Profile:
+def profile_to_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_pb2.Profile:
     """The asked fields of a profile."""
     plain: dict[str, Any] = {
         "shopper_id": shopper_id,
@@ -128,7 +128,7 @@ def _price_band(each: PriceBand) -> profile_pb2.PriceBand:
 
 def _aversion(each: Aversion) -> profile_pb2.Aversion:
     return profile_pb2.Aversion(
-        category_path=each.path,
+        category_path=each.category_path,
         weight=each.weight,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
@@ -161,15 +161,15 @@ def _discount(each: DiscountSensitivity) -> profile_pb2.DiscountSensitivity:
     )
 
 
-def _focus(each: Focus) -> profile_pb2.SessionCategory:
-    return profile_pb2.SessionCategory(category_path=each.path, share=each.share)
+def _focus(each: SessionCategory) -> profile_pb2.SessionCategory:
+    return profile_pb2.SessionCategory(category_path=each.category_path, share=each.share)
 
 
 def _session(each: SessionIntent) -> profile_pb2.SessionIntent:
     return profile_pb2.SessionIntent(
         stage=_STAGES[each.stage],
         active=each.active,
-        categories=map(_focus, each.focus),
+        categories=map(_focus, each.categories),
         queries=each.queries,
         started_at=each.started_at,
         event_count=each.event_count,
@@ -185,7 +185,7 @@ def _query(each: QueryIntent) -> profile_pb2.QueryIntent:
         count=each.count,
         last_time=each.last_time,
         outcome=_OUTCOMES[each.outcome],
-        category_path=each.path,
+        category_path=each.category_path,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
         expires_at=each.expires_at,
@@ -194,13 +194,13 @@ def _query(each: QueryIntent) -> profile_pb2.QueryIntent:
 
 def _cycle(each: PurchaseCycle) -> profile_pb2.PurchaseCycle:
     return profile_pb2.PurchaseCycle(
-        category_path=each.path,
+        category_path=each.category_path,
         interval_days=each.interval_days,
         purchase_count=each.purchase_count,
         last_time=each.last_time,
         due_at=each.due_at,
-        earliest_due_at=each.earliest,
-        latest_due_at=each.latest,
+        earliest_due_at=each.earliest_due_at,
+        latest_due_at=each.latest_due_at,
         due_probability=each.due_probability,
         horizon_days=each.horizon_days,
         evidence_event_ids=each.evidence_event_ids,
@@ -209,7 +209,7 @@ def _cycle(each: PurchaseCycle) -> profile_pb2.PurchaseCycle:
     )
 
 
-def _value(each: Value) -> customer_value_pb2.CustomerValue:
+def _value(each: CustomerValue) -> customer_value_pb2.CustomerValue:
     return customer_value_pb2.CustomerValue(
         tier=_TIERS[each.tier],
         segment=_SEGMENTS[each.segment],
@@ -226,20 +226,20 @@ def _value(each: Value) -> customer_value_pb2.CustomerValue:
     )
 
 
-def _rhythm(each: Rhythm) -> profile_pb2.ActivityPattern:
+def _rhythm(each: ActivityPattern) -> profile_pb2.ActivityPattern:
     return profile_pb2.ActivityPattern(
         hour_shares=each.hour_shares,
         weekday_shares=each.weekday_shares,
         peak_hours=each.peak_hours,
         peak_weekdays=each.peak_weekdays,
-        median_gap_days=each.days_between,
+        median_gap_days=each.median_gap_days,
         confidence=each.confidence,
         evidence_event_ids=each.evidence_event_ids,
         expires_at=each.expires_at,
     )
 
 
-def demographics_message(each: Demographics) -> demographics_pb2.Demographics:
+def demographics_to_message(each: Demographics) -> demographics_pb2.Demographics:
     """Return the demographics that a shopper declared."""
     return demographics_pb2.Demographics(
         age_band=each.age_band,
@@ -285,7 +285,7 @@ _PARTS: dict[str, Callable[[Any], Message]] = {
     "purchase_cycles": _cycle,
     "customer_value": _value,
     "activity_pattern": _rhythm,
-    "demographics": demographics_message,
+    "demographics": demographics_to_message,
     "label_interests": _label,
     "summary": _sentence,
     "traits": _trait,

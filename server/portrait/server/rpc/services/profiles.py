@@ -12,18 +12,18 @@ from portrait.features.profiles.absence import Absence
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, shopper_key
 from portrait.server.consent.consents import Permissions, Purpose
-from portrait.server.demographics import Demographics, declared_by
+from portrait.server.demographics import Demographics, select_demographics
 from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, PortraitError
-from portrait.server.profiles.compute import SHORT_EVENTS, LabelQuestions, profile_of
-from portrait.server.profiles.profile import NOT_SHOWN, withheld
+from portrait.server.profiles.compute import MAX_INLINE_EVENTS, LabelQueries, compute_profile
+from portrait.server.profiles.profile import DEMOGRAPHICS_DENIED, build_denied_profile
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.contract.statuses import is_expected
 from portrait.server.rpc.contract.validation import validate
 from portrait.server.rpc.services.batches import BatchEntry, ProfileBatch
 from portrait.server.rpc.services.messages import error_to_message, requested_as_of
-from portrait.server.rpc.services.profile_messages import profile_fields, profile_message
+from portrait.server.rpc.services.profile_messages import profile_to_message, select_fields
 from portrait.server.rpc.services.shoppers import charge_history, charge_searches, count_stored_events, require_history
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 from portrait.server.storage.store import Store
@@ -53,7 +53,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         """Serve one profile."""
         as_of = requested_as_of(request)
         await charge_history(self._store, request.shopper, as_of)
-        labels = LabelQuestions(request.labels, await self._examples(request, as_of))
+        labels = LabelQueries(request.labels, await self._examples(request, as_of))
         with self._registry.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
             profile = await self._profile(
@@ -89,7 +89,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.BatchGetProfilesResult:
         try:
             checking = validate(entry.shopper, entry.path)
-            short = len(entry.shopper.history.events) <= SHORT_EVENTS
+            short = len(entry.shopper.history.events) <= MAX_INLINE_EVENTS
             if broken := run_to_completion(checking) if short else await run_in_steps(checking):
                 raise InvalidRequest(broken)
             profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
@@ -128,33 +128,35 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         as_of: datetime | None,
         paths: Sequence[str],
         allow_degraded: bool,
-        labels: LabelQuestions | None = None,
+        labels: LabelQueries | None = None,
     ) -> profile_pb2.Profile:
-        fields, shopper_id = profile_fields(paths), shopper.shopper_id
+        fields, shopper_id = select_fields(paths), shopper.shopper_id
         if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):
             moment = as_of or datetime.now(UTC)
             declared = await self._declared(shopper_id, as_of, fields)
-            return profile_message(withheld(engine.release.number, moment, fields, declared), shopper_id, fields)
+            return profile_to_message(
+                build_denied_profile(engine.release.number, moment, fields, declared), shopper_id, fields
+            )
         history = await require_history(self._store, self._permissions, shopper, as_of, path)
         await charge_searches(history.events)
-        profile = await profile_of(
+        profile = await compute_profile(
             engine,
             history.events,
             history.as_of,
             fields=fields,
             deadline=current_deadline(),
-            labels=labels or LabelQuestions(),
+            labels=labels or LabelQueries(),
             allow_degraded=allow_degraded,
             declared=await self._declared(shopper_id, as_of, fields),
         )
-        return profile_message(profile, shopper_id, fields)
+        return profile_to_message(profile, shopper_id, fields)
 
     async def _declared(
         self, shopper_id: str, as_of: datetime | None, fields: frozenset[str]
     ) -> Demographics | Absence:
         """What a shopper declared, or why it is not shown."""
         if "demographics" not in fields or not shopper_id:
-            return NOT_SHOWN
+            return DEMOGRAPHICS_DENIED
         if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):
-            return NOT_SHOWN
-        return declared_by(await self._store.demographics(shopper_id), as_of)
+            return DEMOGRAPHICS_DENIED
+        return select_demographics(await self._store.demographics(shopper_id), as_of)

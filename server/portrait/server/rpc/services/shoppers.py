@@ -12,7 +12,7 @@ from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
-from portrait.server.profiles.compute import SHORT_EVENTS
+from portrait.server.profiles.compute import MAX_INLINE_EVENTS
 from portrait.server.rpc.services.messages import event_from_message
 from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS, History, read_history, visible_until
@@ -39,7 +39,7 @@ async def load_history(
     """
     if shopper.WhichOneof("shopper") == "history":
         reading = _inline_events(shopper.history, visible_until(as_of))
-        short = len(shopper.history.events) <= SHORT_EVENTS
+        short = len(shopper.history.events) <= MAX_INLINE_EVENTS
         return History.up_to(run_to_completion(reading) if short else await run_in_steps(reading), as_of)
     if await permissions.allows(shopper.shopper_id, Purpose.PERSONALISATION):
         return await read_history(store, shopper.shopper_id, as_of, limit)
@@ -100,7 +100,7 @@ async def require_history(
     """
     history = await load_history(store, permissions, shopper, as_of, limit)
     if not history.events and shopper.shopper_id:
-        if Purpose.PERSONALISATION not in await permissions.of(shopper.shopper_id):
+        if Purpose.PERSONALISATION not in await permissions.list_allowed(shopper.shopper_id):
             raise FailedPrecondition(
                 "the shopper does not allow the purpose `personalisation`",
                 ErrorReason.CONSENT_MISSING,
@@ -118,7 +118,7 @@ def _inline_events(message: shopper_pb2.History, latest: datetime) -> Generator[
     """An inline history; events that have times take, among themselves, the order of their times."""
     sent: list[Event] = []
     for place, event in enumerate(message.events):
-        if place % SHORT_EVENTS == 0:
+        if place % MAX_INLINE_EVENTS == 0:
             yield
         sent.append(event_from_message(event, event.event_id or f"events[{place}]"))
     yield

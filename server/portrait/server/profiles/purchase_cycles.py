@@ -14,24 +14,24 @@ from portrait.features.population.purchase_cycles import CategoryCycle, compute_
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
 from portrait.features.profiles.evidence import Evidence, latest_event_ids
 
-MOST_CYCLES = 10
-LEAST_DAYS = 3
+MAX_CYCLES = 10
+MIN_PURCHASE_DAYS = 3
 """On so many days the shopper must have bought in a category: two purchases are no habit yet."""
-_EARLY, _LATE = 0.1, 0.9
-_LONGEST_DAYS = 3650.0
+_EARLY_QUANTILE, _LATE_QUANTILE = 0.1, 0.9
+_MAX_INTERVAL_DAYS = 3650.0
 
 
 @dataclass(frozen=True, slots=True)
 class PurchaseCycle:
     """When a category is due."""
 
-    path: tuple[str, ...]
+    category_path: tuple[str, ...]
     interval_days: float
     purchase_count: int
     last_time: datetime
     due_at: datetime
-    earliest: datetime
-    latest: datetime
+    earliest_due_at: datetime
+    latest_due_at: datetime
     due_probability: float
     """Of a purchase within the horizon, calibrated."""
     horizon_days: float
@@ -41,7 +41,7 @@ class PurchaseCycle:
     expires_at: datetime
 
 
-def purchase_cycles(evidence: Evidence, population: Population | None) -> list[PurchaseCycle] | Absence:
+def compute_purchase_cycles(evidence: Evidence, population: Population | None) -> list[PurchaseCycle] | Absence:
     """Cycles of the narrowest categories, the likeliest next first.
 
     Args:
@@ -67,16 +67,18 @@ def purchase_cycles(evidence: Evidence, population: Population | None) -> list[P
         days = list(dict.fromkeys(day for day, _, _ in purchases))
         most = max(most, len(days))
         category = population.purchase_cycles.categories.get(category_key(path))
-        if category is not None and len(days) >= LEAST_DAYS:
-            cycle_ = _cycle(path, days, purchases, category, population.purchase_cycles, evidence.as_of)
-            if cycle_.latest > evidence.as_of:  # else the habit has ended
+        if category is not None and len(days) >= MIN_PURCHASE_DAYS:
+            cycle_ = _compute_cycle(path, days, purchases, category, population.purchase_cycles, evidence.as_of)
+            if cycle_.latest_due_at > evidence.as_of:  # else the habit has ended
                 found.append(cycle_)
     if not found:
-        return explain_too_few(most, LEAST_DAYS, "days with a purchase in one category that is usually bought again")
-    return sorted(found, key=lambda each: (-each.due_probability, each.path))[:MOST_CYCLES]
+        return explain_too_few(
+            most, MIN_PURCHASE_DAYS, "days with a purchase in one category that is usually bought again"
+        )
+    return sorted(found, key=lambda each: (-each.due_probability, each.category_path))[:MAX_CYCLES]
 
 
-def _cycle(
+def _compute_cycle(
     path: tuple[str, ...],
     days: Sequence[int],
     purchases: Sequence[tuple[int, datetime, str]],
@@ -88,17 +90,17 @@ def _cycle(
     known, last = estimate_cycle(intervals, category, cycles.scale), purchases[-1][1]
 
     def after(quantile: float) -> datetime:
-        return last + timedelta(days=min(known.days(quantile), _LONGEST_DAYS))
+        return last + timedelta(days=min(known.days(quantile), _MAX_INTERVAL_DAYS))
 
     elapsed = (as_of - last).total_seconds() / SECONDS_PER_DAY
     return PurchaseCycle(
-        path=path,
+        category_path=path,
         interval_days=known.days(),
         purchase_count=len(days),
         last_time=last,
         due_at=after(0.5),
-        earliest=after(_EARLY),
-        latest=after(_LATE),
+        earliest_due_at=after(_EARLY_QUANTILE),
+        latest_due_at=after(_LATE_QUANTILE),
         due_probability=compute_due_probability(known, elapsed, cycles.scale),
         horizon_days=cycles.scale.horizon_days,
         evidence_event_ids=latest_event_ids([event_id for _, _, event_id in purchases]),

@@ -15,13 +15,13 @@ from portrait.features.text.normalisation import normalise_text
 
 DEFAULT_GAP_MINUTES = 30.0
 """Of a release without statistics."""
-MOST_FOCUS, MOST_QUERIES = 5, 5
-_COMPARED = 3
+MAX_CATEGORIES, MAX_QUERIES = 5, 5
+_MIN_COMPARED_ITEMS = 3
 """Items of one category that are looked at by who compares."""
-_LOOKS = (EventType.VIEW, EventType.CLICK)
+_VIEW_TYPES = (EventType.VIEW, EventType.CLICK)
 
 
-class Stage(Enum):
+class SessionStage(Enum):
     """How far a session has come."""
 
     BROWSING = auto()
@@ -32,10 +32,10 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Focus:
+class SessionCategory:
     """A share of a session that one category has."""
 
-    path: tuple[str, ...]
+    category_path: tuple[str, ...]
     share: float
 
 
@@ -43,10 +43,10 @@ class Focus:
 class SessionIntent:
     """What the latest session is about."""
 
-    stage: Stage
+    stage: SessionStage
     active: bool
     """Whether it may still go on."""
-    focus: tuple[Focus, ...]
+    categories: tuple[SessionCategory, ...]
     """The narrowest categories, the largest share first."""
     queries: tuple[str, ...]
     """The latest first, each once."""
@@ -58,7 +58,7 @@ class SessionIntent:
     expires_at: datetime
 
 
-def session_intent(evidence: Evidence, gap_minutes: float | None) -> SessionIntent | Absence:
+def compute_session_intent(evidence: Evidence, gap_minutes: float | None) -> SessionIntent | Absence:
     """The events after the last pause longer than the gap.
 
     Args:
@@ -75,59 +75,61 @@ def session_intent(evidence: Evidence, gap_minutes: float | None) -> SessionInte
     while first > 0 and times[first] - times[first - 1] <= gap:
         first -= 1
     events = evidence.events[first:]
-    focus = _focus(events)
+    focus = _rank_categories(events)
     return SessionIntent(
-        stage=_stage(events),
+        stage=_find_stage(events),
         active=evidence.as_of - times[-1] <= gap,
-        focus=focus[:MOST_FOCUS],
-        queries=_queries(events),
+        categories=focus[:MAX_CATEGORIES],
+        queries=_collect_queries(events),
         started_at=times[first],
         event_count=len(events),
-        confidence=_concentration(events, focus),
+        confidence=_measure_concentration(events, focus),
         evidence_event_ids=latest_event_ids([each.event.event_id for each in events]),
         expires_at=times[-1] + gap,
     )
 
 
-def _focus(events: Sequence[WeightedEvent]) -> tuple[Focus, ...]:
+def _rank_categories(events: Sequence[WeightedEvent]) -> tuple[SessionCategory, ...]:
     """Categories by what was done in them; recency counts for nothing within one session."""
     mass: dict[tuple[str, ...], float] = defaultdict(float)
-    for path, weight in _turns(events):
+    for path, weight in _weigh_categories(events):
         mass[path] += weight
     total = sum(mass.values())
-    return tuple(Focus(path, mass[path] / total) for path in sorted(mass, key=lambda path: (-mass[path], path)))
+    return tuple(
+        SessionCategory(path, mass[path] / total) for path in sorted(mass, key=lambda path: (-mass[path], path))
+    )
 
 
-def _turns(events: Sequence[WeightedEvent]) -> Iterator[tuple[tuple[str, ...], float]]:
+def _weigh_categories(events: Sequence[WeightedEvent]) -> Iterator[tuple[tuple[str, ...], float]]:
     """Category and weight of each event that turns to one."""
     for each in events:
         if each.item is not None and each.item.category_path and each.event.type in EVENT_TYPE_WEIGHTS:
             yield each.item.category_path, EVENT_TYPE_WEIGHTS[each.event.type]
 
 
-def _concentration(events: Sequence[WeightedEvent], focus: Sequence[Focus]) -> float:
+def _measure_concentration(events: Sequence[WeightedEvent], focus: Sequence[SessionCategory]) -> float:
     """0 if every event is of a category of its own, 1 if all are of one; one event alone says nothing."""
-    count = sum(1 for _ in _turns(events))
+    count = sum(1 for _ in _weigh_categories(events))
     if count < 2:
         return 0.0
     entropy = -sum(part.share * math.log(part.share) for part in focus)
     return max(0.0, 1.0 - entropy / math.log(count))
 
 
-def _queries(events: Sequence[WeightedEvent]) -> tuple[str, ...]:
+def _collect_queries(events: Sequence[WeightedEvent]) -> tuple[str, ...]:
     typed = (normalise_text(each.event.query) for each in reversed(events) if each.event.query)
-    return tuple({query.casefold(): query for query in typed if query}.values())[:MOST_QUERIES]
+    return tuple({query.casefold(): query for query in typed if query}.values())[:MAX_QUERIES]
 
 
-def _stage(events: Sequence[WeightedEvent]) -> Stage:
+def _find_stage(events: Sequence[WeightedEvent]) -> SessionStage:
     kinds = {each.event.type for each in events}
     looked = {
-        (each.item.category_path, each.item.item_id) for each in events if each.item and each.event.type in _LOOKS
+        (each.item.category_path, each.item.item_id) for each in events if each.item and each.event.type in _VIEW_TYPES
     }
     if EventType.PURCHASE in kinds:
-        return Stage.PURCHASED
+        return SessionStage.PURCHASED
     if EventType.ADD_TO_CART in kinds:
-        return Stage.CART
-    if max(Counter(path for path, _ in looked).values(), default=0) >= _COMPARED:
-        return Stage.COMPARING
-    return Stage.SEARCHING if EventType.SEARCH in kinds else Stage.BROWSING
+        return SessionStage.CART
+    if max(Counter(path for path, _ in looked).values(), default=0) >= _MIN_COMPARED_ITEMS:
+        return SessionStage.COMPARING
+    return SessionStage.SEARCHING if EventType.SEARCH in kinds else SessionStage.BROWSING

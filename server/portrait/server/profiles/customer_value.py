@@ -15,14 +15,14 @@ from portrait.features.profiles.evidence import Evidence, WeightedEvent, stronge
 from portrait.features.profiles.sentences import days_between
 
 _FIFTHS = 5
-_TOP, _HIGH, _MIDDLE = 5.0, 3.5, 2.5
+_MIN_TOP, _MIN_HIGH, _MIN_MIDDLE = 5.0, 3.5, 2.5
 """Mean of the scores of frequency and spending from which a tier begins."""
-_LATELY, _OFTEN = 3, 3
+_MIN_RECENT_SCORE, _MIN_FREQUENT_SCORE = 3, 3
 """Scores of recency and frequency from which a segment counts as such."""
-_LEAST_PRICED = 0.5
+_MIN_PRICED_SHARE = 0.5
 
 
-class Tier(Enum):
+class ValueTier(Enum):
     """What a shopper is worth."""
 
     LOW = auto()
@@ -31,7 +31,7 @@ class Tier(Enum):
     TOP = auto()
 
 
-class Segment(Enum):
+class ValueSegment(Enum):
     """Where a shopper stands."""
 
     LOYAL = auto()
@@ -42,11 +42,11 @@ class Segment(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class CustomerValue:
     """A shopper's value; scores are 1 to 5, 5 the best."""
 
-    tier: Tier
-    segment: Segment
+    tier: ValueTier
+    segment: ValueSegment
     recency_days: float
     frequency: int
     """Days with a purchase in the window."""
@@ -65,7 +65,7 @@ class Value:
     """Calendar days, UTC, from the last purchase to the moment of the profile: 0 of the same day."""
 
 
-def value(evidence: Evidence, population: Population | None) -> Value | Absence:
+def compute_customer_value(evidence: Evidence, population: Population | None) -> CustomerValue | Absence:
     """A shopper's value at the moment of the profile.
 
     Args:
@@ -83,26 +83,26 @@ def value(evidence: Evidence, population: Population | None) -> Value | Absence:
     purchases = [each for each in evidence.events if each.event.type is EventType.PURCHASE]
     if not purchases:
         return explain_too_few(0, 1, "purchases")
-    return _value(purchases, evidence, population.spending)
+    return _compute_value(purchases, evidence, population.spending)
 
 
-def _value(purchases: Sequence[WeightedEvent], evidence: Evidence, spending: SpendingFifths) -> Value:
-    ages = [_age(each, evidence.as_of) for each in purchases]
+def _compute_value(purchases: Sequence[WeightedEvent], evidence: Evidence, spending: SpendingFifths) -> CustomerValue:
+    ages = [_compute_age(each, evidence.as_of) for each in purchases]
     recency = min(ages)
     last = max(each.event.time for each in purchases if each.event.time)
     within = [each for each, age in zip(purchases, ages, strict=True) if age < spending.window_days]
     frequency = len({int(each.event.time.timestamp() // SECONDS_PER_DAY) for each in within if each.event.time})
-    monetary = _spent(within, _given_back(evidence, spending.window_days))
+    monetary = _sum_spending(within, _sum_refunds(evidence, spending.window_days))
     scores = (
         _FIFTHS - bisect_left(spending.recency_days, recency),
         1 + bisect_right(spending.frequency, frequency) if within else 1,
         None if monetary is None or spending.monetary is None else 1 + bisect_right(spending.monetary, monetary),
     )
-    known = max(_age(each, evidence.as_of) for each in evidence.events) / spending.window_days
-    spent = ((_price(each), place, each.event.event_id) for place, each in enumerate(within or purchases))
-    return Value(
-        tier=_tier(scores[1], scores[2]),
-        segment=_segment(scores[0], scores[1], known, spending),
+    known = max(_compute_age(each, evidence.as_of) for each in evidence.events) / spending.window_days
+    spent = ((_compute_amount(each), place, each.event.event_id) for place, each in enumerate(within or purchases))
+    return CustomerValue(
+        tier=_find_tier(scores[1], scores[2]),
+        segment=_find_segment(scores[0], scores[1], known, spending),
         recency_days=recency,
         days_since_purchase=days_between(last, evidence.as_of),
         frequency=frequency,
@@ -113,48 +113,48 @@ def _value(purchases: Sequence[WeightedEvent], evidence: Evidence, spending: Spe
         window_days=spending.window_days,
         confidence=min(1.0, known),
         evidence_event_ids=strongest_event_ids(spent),
-        expires_at=_falls_at(recency, evidence.as_of, spending),
+        expires_at=_find_expiry(recency, evidence.as_of, spending),
     )
 
 
-def _age(each: WeightedEvent, as_of: datetime) -> float:
+def _compute_age(each: WeightedEvent, as_of: datetime) -> float:
     return (as_of - each.event.time).total_seconds() / SECONDS_PER_DAY if each.event.time else 0.0
 
 
-def _price(each: WeightedEvent) -> float:
+def _compute_amount(each: WeightedEvent) -> float:
     quantity = 1.0 if each.event.quantity is None else each.event.quantity
     return (each.event.price or 0.0) * quantity
 
 
-def _given_back(evidence: Evidence, window_days: float) -> float:
+def _sum_refunds(evidence: Evidence, window_days: float) -> float:
     """Worth of the refunds in the window that carry a price."""
     refunds = (each for each in evidence.events if each.event.type is EventType.REFUND)
-    return sum(_price(each) for each in refunds if _age(each, evidence.as_of) < window_days)
+    return sum(_compute_amount(each) for each in refunds if _compute_age(each, evidence.as_of) < window_days)
 
 
-def _spent(purchases: Sequence[WeightedEvent], given_back: float) -> float | None:
+def _sum_spending(purchases: Sequence[WeightedEvent], given_back: float) -> float | None:
     """What was spent and not given back; None if too few purchases carry a price to say."""
     priced = [each for each in purchases if known_price(each.event.price) is not None]
-    if len(priced) < _LEAST_PRICED * len(purchases):
+    if len(priced) < _MIN_PRICED_SHARE * len(purchases):
         return None
-    return max(0.0, sum(map(_price, priced)) - given_back)
+    return max(0.0, sum(map(_compute_amount, priced)) - given_back)
 
 
-def _tier(frequency: int, monetary: int | None) -> Tier:
+def _find_tier(frequency: int, monetary: int | None) -> ValueTier:
     mean = frequency if monetary is None else (frequency + monetary) / 2
-    tiers = ((_TOP, Tier.TOP), (_HIGH, Tier.HIGH), (_MIDDLE, Tier.MIDDLE))
-    return next((tier for least, tier in tiers if mean >= least), Tier.LOW)
+    tiers = ((_MIN_TOP, ValueTier.TOP), (_MIN_HIGH, ValueTier.HIGH), (_MIN_MIDDLE, ValueTier.MIDDLE))
+    return next((tier for least, tier in tiers if mean >= least), ValueTier.LOW)
 
 
-def _segment(recency: int, frequency: int, known: float, spending: SpendingFifths) -> Segment:
+def _find_segment(recency: int, frequency: int, known: float, spending: SpendingFifths) -> ValueSegment:
     if known * spending.window_days <= spending.recency_days[-1]:
-        return Segment.NEW
-    if recency >= _LATELY:
-        return Segment.LOYAL if frequency >= _OFTEN else Segment.OCCASIONAL
-    return Segment.AT_RISK if frequency >= _OFTEN else Segment.DORMANT
+        return ValueSegment.NEW
+    if recency >= _MIN_RECENT_SCORE:
+        return ValueSegment.LOYAL if frequency >= _MIN_FREQUENT_SCORE else ValueSegment.OCCASIONAL
+    return ValueSegment.AT_RISK if frequency >= _MIN_FREQUENT_SCORE else ValueSegment.DORMANT
 
 
-def _falls_at(recency: float, as_of: datetime, spending: SpendingFifths) -> datetime:
+def _find_expiry(recency: float, as_of: datetime, spending: SpendingFifths) -> datetime:
     """When the next cut of recency is reached."""
     cut = next((cut for cut in spending.recency_days if cut > recency), recency + spending.window_days)
     return as_of + timedelta(days=cut - recency)

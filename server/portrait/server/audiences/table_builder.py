@@ -1,7 +1,7 @@
-"""Makes the shopper table of a release: the profile of every recorded shopper, by the engine that serves profiles.
+"""Build the shopper table of a release: the profile of every recorded shopper, by the engine that serves profiles.
 
-A run writes parts of `PART` shoppers, then one table of them, which takes the place of the last at once. One that was
-cut short is gone on with by the next.
+A build writes parts of `PART_SHOPPERS` shoppers and then merges them into one table, which replaces the last table
+atomically. The next build resumes one that was cut short.
 """
 
 import asyncio
@@ -21,32 +21,40 @@ from pathlib import Path
 import numpy as np
 
 from portrait.features.files.atomic_write import atomic_write
-from portrait.server.audiences.external_sort import Source, merge
-from portrait.server.audiences.search import Chosen
-from portrait.server.audiences.snapshots import Snapshots
-from portrait.server.audiences.table import CHUNK, TABLE, Description, Rows, ShopperTable, key_of, write
+from portrait.server.audiences.search import ShopperFilter
+from portrait.server.audiences.snapshots import TableSnapshots
+from portrait.server.audiences.table import (
+    CHUNK_ROWS,
+    DESCRIPTION_FILE,
+    Rows,
+    ShopperTable,
+    TableDescription,
+    encode_key,
+    write_table,
+)
+from portrait.server.audiences.table_merge import MergeSource, merge_tables
 from portrait.server.engine import Engine
-from portrait.server.profiles.compute import profile_of
+from portrait.server.profiles.compute import compute_profile
 from portrait.server.profiles.profile import Profile
 from portrait.server.storage.histories import read_history
 from portrait.server.storage.private_files import make_private_folder
 from portrait.server.storage.store import Store
 
-PART = 2_048
+PART_SHOPPERS = 2_048
 """Shoppers of a part: as many profiles are in memory at one time, and so many are computed again at most."""
-_TOGETHER = 128
+_MAX_CONCURRENT_PROFILES = 128
 """Profiles that are computed at one time, so that models get full batches."""
 
 _FIELDS = frozenset({"interests", "customer_value", "embedding", "traits"})
-_BUILDING, _PLAN, _THROUGH, _LOCK = ".building", "plan.json", "through.json", ".lock"
+_BUILD_FOLDER, _PLAN_FILE, _LAST_SHOPPER_FILE, _LOCK_FILE = ".building", "plan.json", "through.json", ".lock"
 
 
-class TabulationError(Exception):
+class TableBuildError(Exception):
     """The table can't be made now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BuildProgress:
     """How far a run has come."""
 
     shoppers: int
@@ -55,7 +63,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _BuildPlan:
     """What a run does; one that finds another's plan goes on with it, if it would do the same."""
 
     base: int | None
@@ -68,7 +76,7 @@ class _Plan:
     last_forgotten: int = 0
     """Of who was forgotten later, the run may have read events before."""
 
-    def goes_on(self, other: "_Plan") -> bool:
+    def is_continued_by(self, other: "_BuildPlan") -> bool:
         """Whether the parts that the other wrote are parts of this one."""
         return (self.base, self.as_of) == (other.base, other.as_of)
 
@@ -78,23 +86,23 @@ class _Plan:
             temporary.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> "_Plan | None":
-        """The inverse of `write`; None if there is none, or one that an earlier version has left half written."""
+    def read(cls, path: Path) -> "_BuildPlan | None":
+        """The inverse of `write_table`; None if there is none, or one that an earlier version has left half written."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
 
-async def tabulate(
+async def build_table(
     engine: Engine,
     store: Store,
-    snapshots: Snapshots,
-    permitted: Chosen,
+    snapshots: TableSnapshots,
+    permitted: ShopperFilter,
     *,
     full: bool = False,
     as_of: datetime | None = None,
-    tell: Callable[[Progress], None] = lambda _: None,
+    tell: Callable[[BuildProgress], None] = lambda _: None,
 ) -> ShopperTable:
     """Make a table, or bring the last one up to date: the rows of shoppers with events since are computed again.
 
@@ -111,34 +119,34 @@ async def tabulate(
         TabulationError: another run makes a table of the release.
         PortraitError: the models do not answer; what was computed is kept for the next run.
     """
-    folder = snapshots.of(engine.release.identity)
+    folder = snapshots.release_folder(engine.release.identity)
     for private in (folder.parent, folder):
         make_private_folder(private)
-    with _locked(folder):
-        base = None if full else snapshots.newest(engine.release.identity)
-        last_snapshot = max(snapshots.numbers(engine.release.identity), default=0)
-        run = _Run(engine, store, permitted, base, last_snapshot, folder / _BUILDING)
-        return await run.make(snapshots, as_of, tell)
+    with _lock_folder(folder):
+        base = None if full else snapshots.open_newest(engine.release.identity)
+        last_snapshot = max(snapshots.list_numbers(engine.release.identity), default=0)
+        run = _TableBuild(engine, store, permitted, base, last_snapshot, folder / _BUILD_FOLDER)
+        return await run.run(snapshots, as_of, tell)
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK).open("w", encoding="utf-8") as file:
+def _lock_folder(folder: Path) -> Iterator[None]:
+    with (folder / _LOCK_FILE).open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise TabulationError(f"another run makes a table in {folder}") from None
+            raise TableBuildError(f"another run makes a table in {folder}") from None
         yield
 
 
-class _Run:
+class _TableBuild:
     """One run, up to its end or the next's beginning."""
 
     def __init__(
         self,
         engine: Engine,
         store: Store,
-        permitted: Chosen,
+        permitted: ShopperFilter,
         base: ShopperTable | None,
         last_snapshot: int,
         folder: Path,
@@ -146,11 +154,11 @@ class _Run:
         self._engine, self._store, self._permitted = engine, store, permitted
         self._base, self._last_snapshot, self._folder = base, last_snapshot, folder
 
-    async def make(
-        self, snapshots: Snapshots, as_of: datetime | None, tell: Callable[[Progress], None]
+    async def run(
+        self, snapshots: TableSnapshots, as_of: datetime | None, tell: Callable[[BuildProgress], None]
     ) -> ShopperTable:
-        plan = self._planned(
-            _Plan(
+        plan = self._start_or_resume(
+            _BuildPlan(
                 base=self._base.description.snapshot if self._base else None,
                 first_arrival=self._base.description.last_arrival if self._base else 0,
                 last_arrival=await self._store.last_arrival(),
@@ -163,15 +171,15 @@ class _Run:
             changed = sorted(
                 await self._store.shoppers_with_arrivals(plan.first_arrival, plan.last_arrival), key=str.encode
             )
-        parts = [ShopperTable.open(part) async for part in self._parts(plan, changed, tell)]
-        sources = [Source(part, np.arange(len(part))) for part in parts]
+        parts = [ShopperTable.open(part) async for part in self._write_parts(plan, changed, tell)]
+        sources = [MergeSource(part, np.arange(len(part))) for part in parts]
         if self._base is not None:
-            sources.append(Source(self._base, await self._kept(self._base, changed or [])))
-        description = self._description(plan.last_arrival, plan.last_forgotten)
+            sources.append(MergeSource(self._base, await self._find_unchanged(self._base, changed or [])))
+        description = self._describe_table(plan.last_arrival, plan.last_forgotten)
         whole = self._folder / "table"
         shutil.rmtree(whole, ignore_errors=True)
         whole.mkdir()
-        await asyncio.to_thread(merge, sources, description, whole)
+        await asyncio.to_thread(merge_tables, sources, description, whole)
         release = self._engine.release.identity
         await asyncio.to_thread(snapshots.publish, whole, release, description.snapshot)
         self._clear()
@@ -179,79 +187,79 @@ class _Run:
         assert made is not None
         return made
 
-    def _planned(self, plan: _Plan) -> _Plan:
+    def _start_or_resume(self, plan: _BuildPlan) -> _BuildPlan:
         """The plan of a run that was cut short, if this one would do the same; else this one's."""
-        before = _Plan.read(self._folder / _PLAN)
-        if before is not None and plan.goes_on(before):
+        before = _BuildPlan.read(self._folder / _PLAN_FILE)
+        if before is not None and plan.is_continued_by(before):
             return before
         self._clear()
         self._folder.mkdir()
-        plan.write(self._folder / _PLAN)
+        plan.write(self._folder / _PLAN_FILE)
         return plan
 
     def _clear(self) -> None:
         """Remove what runs have left; the plan first, so that nobody goes on with half of the rest."""
-        (self._folder / _PLAN).unlink(missing_ok=True)
+        (self._folder / _PLAN_FILE).unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def _parts(
-        self, plan: _Plan, changed: list[str] | None, tell: Callable[[Progress], None]
+    async def _write_parts(
+        self, plan: _BuildPlan, changed: list[str] | None, tell: Callable[[BuildProgress], None]
     ) -> AsyncIterator[Path]:
         """The folders of all parts; those that are not there are made."""
         through, done, begun = "", 0, time.monotonic()
         as_of = datetime.fromisoformat(plan.as_of) if plan.as_of else None
         for number in count():
             part = self._folder / f"{number:06}"
-            if not (part / TABLE).exists():
-                shoppers = await self._next(through, changed)
+            if not (part / DESCRIPTION_FILE).exists():
+                shoppers = await self._list_next(through, changed)
                 if not shoppers:
                     return
                 shutil.rmtree(part, ignore_errors=True)
                 part.mkdir()
-                (part / _THROUGH).write_text(json.dumps(shoppers[-1]), encoding="utf-8")
-                await self._make_part(shoppers, as_of, part)
+                (part / _LAST_SHOPPER_FILE).write_text(json.dumps(shoppers[-1]), encoding="utf-8")
+                await self._write_part(shoppers, as_of, part)
                 done += len(shoppers)
-                tell(Progress(done, time.monotonic() - begun))
-            through = json.loads((part / _THROUGH).read_text(encoding="utf-8"))
+                tell(BuildProgress(done, time.monotonic() - begun))
+            through = json.loads((part / _LAST_SHOPPER_FILE).read_text(encoding="utf-8"))
             yield part
 
-    async def _next(self, through: str, changed: list[str] | None) -> list[str]:
+    async def _list_next(self, through: str, changed: list[str] | None) -> list[str]:
         """The next shoppers to compute, in the order of their ids."""
         if changed is None:
-            return await self._store.shoppers(through, PART)
+            return await self._store.shoppers(through, PART_SHOPPERS)
         begin = bisect_right(changed, through.encode(), key=str.encode)
-        return changed[begin : begin + PART]
+        return changed[begin : begin + PART_SHOPPERS]
 
-    async def _make_part(self, shoppers: list[str], as_of: datetime | None, folder: Path) -> None:
-        chosen = sorted(await self._permitted(shoppers), key=key_of)
+    async def _write_part(self, shoppers: list[str], as_of: datetime | None, folder: Path) -> None:
+        chosen = sorted(await self._permitted(shoppers), key=encode_key)
         profiles: list[tuple[str, Profile]] = []
-        for begin in range(0, len(chosen), _TOGETHER):
-            together = chosen[begin : begin + _TOGETHER]
-            made = await asyncio.gather(*(self._profile(each, as_of) for each in together))
+        for begin in range(0, len(chosen), _MAX_CONCURRENT_PROFILES):
+            together = chosen[begin : begin + _MAX_CONCURRENT_PROFILES]
+            made = await asyncio.gather(*(self._compute_profile(each, as_of) for each in together))
             profiles += [(each, found) for each, found in zip(together, made, strict=True) if found is not None]
-        await asyncio.to_thread(write, profiles, self._description(0, 0), folder)
+        await asyncio.to_thread(write_table, profiles, self._describe_table(0, 0), folder)
 
-    async def _profile(self, shopper_id: str, as_of: datetime | None) -> Profile | None:
+    async def _compute_profile(self, shopper_id: str, as_of: datetime | None) -> Profile | None:
         """As GetProfile answers; None if nothing was recorded up to the moment."""
         history = await read_history(self._store, shopper_id, as_of)
         if not history.events:
             return None
-        return await profile_of(self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None)
+        return await compute_profile(self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None)
 
-    async def _kept(self, base: ShopperTable, changed: list[str]) -> Rows:
+    async def _find_unchanged(self, base: ShopperTable, changed: list[str]) -> Rows:
         """Rows of a table that stay as they are: not of who changed, may not stand there, or was forgotten since."""
-        rows = np.setdiff1d(np.arange(len(base)), base.rows_of(changed), assume_unique=True)
+        rows = np.setdiff1d(np.arange(len(base)), base.find_rows(changed), assume_unique=True)
         kept = [rows[:0]]
-        for begin in range(0, len(rows), CHUNK):
-            stay = await self._permitted(base.shopper_ids(rows[begin : begin + CHUNK]))
+        for begin in range(0, len(rows), CHUNK_ROWS):
+            stay = await self._permitted(base.shopper_ids(rows[begin : begin + CHUNK_ROWS]))
             kept.append(
-                base.rows_of(stay - await self._store.forgotten_since(base.description.last_forgotten, [*stay]))
+                base.find_rows(stay - await self._store.forgotten_since(base.description.last_forgotten, [*stay]))
             )
         return np.concatenate(kept)
 
-    def _description(self, last_arrival: int, last_forgotten: int) -> Description:
+    def _describe_table(self, last_arrival: int, last_forgotten: int) -> TableDescription:
         release, now = self._engine.release, datetime.now(UTC)
-        return Description(
+        return TableDescription(
             release=release.number,
             # Of a table that was deleted, no number is given again; and the clock may have been set back.
             snapshot=max(self._last_snapshot + 1, time.time_ns() // 1_000_000),

@@ -10,7 +10,7 @@ from portrait.features.population.population import MAX_DISCOUNTED_RATIO, Popula
 from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
 from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
-LEAST_PURCHASES = 5
+MIN_PURCHASES = 5
 _Z = 1.96
 
 
@@ -32,7 +32,7 @@ class DiscountSensitivity:
     expires_at: datetime | None
 
 
-def discount_sensitivity(evidence: Evidence, population: Population | None) -> DiscountSensitivity | Absence:
+def compute_discount_sensitivity(evidence: Evidence, population: Population | None) -> DiscountSensitivity | Absence:
     """How much of what was bought was bought below the catalogue's price.
 
     Args:
@@ -50,26 +50,26 @@ def discount_sensitivity(evidence: Evidence, population: Population | None) -> D
         for place, each in enumerate(evidence.events)
         if each.event.type is EventType.PURCHASE and each.event.price and each.item and each.item.price
     ]
-    if len(paid) < LEAST_PURCHASES:
-        return explain_too_few(len(paid), LEAST_PURCHASES, "purchases with a price and a usual price")
+    if len(paid) < MIN_PURCHASES:
+        return explain_too_few(len(paid), MIN_PURCHASES, "purchases with a price and a usual price")
     below = [(1.0 - ratio, place, event_id) for ratio, place, event_id in paid if ratio <= MAX_DISCOUNTED_RATIO]
     share = len(below) / len(paid)
     return DiscountSensitivity(
         discounted_share=share,
         mean_discount=sum(discount for discount, _, _ in below) / len(below) if below else 0.0,
-        percentile=_percentile(share, population.discounted_shares),
-        confidence=1.0 - _half_width(share, len(paid)),
+        percentile=_compute_percentile(share, population.discounted_shares),
+        confidence=1.0 - _compute_half_width(share, len(paid)),
         purchase_count=len(paid),
         evidence_event_ids=strongest_event_ids(below),
         expires_at=evidence.long_term_expires_at,
     )
 
 
-def _percentile(share: float, quantiles: Sequence[float]) -> float:
+def _compute_percentile(share: float, quantiles: Sequence[float]) -> float:
     return (bisect_left(quantiles, share) + bisect_right(quantiles, share)) / (2 * len(quantiles))
 
 
-def _half_width(share: float, count: int) -> float:
+def _compute_half_width(share: float, count: int) -> float:
     """Of Wilson's score interval."""
     spread = share * (1.0 - share) / count + _Z**2 / (4 * count**2)
     return float(_Z * spread**0.5 / (1.0 + _Z**2 / count))

@@ -21,12 +21,12 @@ class Label:
 
     name: str
     vector: NDArray[np.float32]
-    """`[dimension]`, unit length: the embedding of the words, or `direction` of the examples."""
+    """`[dimension]`, unit length: the embedding of the words, or `compute_direction` of the examples."""
     from_examples: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class EncodedEvents:
     """The latest events as the profile encoder sees them."""
 
     event_ids: Sequence[str]
@@ -54,10 +54,10 @@ class LabelInterest:
     expires_at: datetime | None
 
 
-def label_interests(
+def compute_label_interests(
     labels: Sequence[Label],
     profile: NDArray[np.float32] | None,
-    seen: Seen,
+    seen: EncodedEvents,
     profiles: ProfileDistribution | None,
     expires_at: datetime | None,
 ) -> list[LabelInterest] | Absence:
@@ -77,10 +77,12 @@ def label_interests(
         return NO_STATISTICS
     if profile is None:
         return explain_too_few(len(seen.event_ids), 1, "events")
-    return [_interest(label, profile, seen, profiles, expires_at) for label in labels]
+    return [_compute_interest(label, profile, seen, profiles, expires_at) for label in labels]
 
 
-def direction(examples: Sequence[NDArray[np.float32]], shoppers: ProfileDistribution | None) -> NDArray[np.float32]:
+def compute_direction(
+    examples: Sequence[NDArray[np.float32]], shoppers: ProfileDistribution | None
+) -> NDArray[np.float32]:
     """`[dimension]`, unit length: what sets example shoppers apart from the others.
 
     It is their prototype (Snell et al. 2017) less the mean of the release's shoppers: `python -m benchmarks profiles`
@@ -95,7 +97,7 @@ def direction(examples: Sequence[NDArray[np.float32]], shoppers: ProfileDistribu
     return unit
 
 
-def standardised(
+def standardise_similarity(
     profiles: NDArray[np.float32], label: NDArray[np.float32], shoppers: ProfileDistribution
 ) -> NDArray[np.float32]:
     """`[profiles]`: how near each profile is to a label, in standard deviations of the release's shoppers.
@@ -109,10 +111,14 @@ def standardised(
     return (profiles @ label - float(shoppers.mean @ label)) / np.float32(max(deviation, 1e-9))
 
 
-def _interest(
-    label: Label, profile: NDArray[np.float32], seen: Seen, profiles: ProfileDistribution, expires_at: datetime | None
+def _compute_interest(
+    label: Label,
+    profile: NDArray[np.float32],
+    seen: EncodedEvents,
+    profiles: ProfileDistribution,
+    expires_at: datetime | None,
 ) -> LabelInterest:
-    score = float(standardised(profile[np.newaxis], label.vector, profiles)[0])
+    score = float(standardise_similarity(profile[np.newaxis], label.vector, profiles)[0])
     known = seen.vectors.any(axis=1)
     above = np.where(known, seen.vectors @ label.vector - float(profiles.item_mean @ label.vector), 0.0).tolist()
     near = [(value, place, seen.event_ids[place]) for place, value in enumerate(above) if value > 0.0]

@@ -10,12 +10,12 @@ from portrait.features.events import EventType
 from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import Evidence, WeightedEvent, latest_event_ids
 from portrait.features.text.normalisation import normalise_text
-from portrait.server.profiles.sessions import DEFAULT_GAP_MINUTES
+from portrait.server.profiles.session_intent import DEFAULT_GAP_MINUTES
 
-MOST_QUERIES = 10
+MAX_QUERIES = 10
 
 
-class Outcome(IntEnum):
+class QueryOutcome(IntEnum):
     """What became of a query, from nothing to a purchase."""
 
     NONE = 0
@@ -23,7 +23,7 @@ class Outcome(IntEnum):
     PURCHASED = 2
 
 
-_OUTCOMES = {EventType.SEARCH: Outcome.NONE, EventType.PURCHASE: Outcome.PURCHASED}
+_OUTCOMES = {EventType.SEARCH: QueryOutcome.NONE, EventType.PURCHASE: QueryOutcome.PURCHASED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class QueryIntent:
     count: int
     """Searches, or where the log keeps none, events that it led to."""
     last_time: datetime | None
-    outcome: Outcome
-    path: tuple[str, ...]
+    outcome: QueryOutcome
+    category_path: tuple[str, ...]
     """The narrowest category of what it led to most; empty if it led to nothing."""
     confidence: float
     """How much of the need is left: it halves with each short half-life since, and with a purchase."""
@@ -45,7 +45,7 @@ class QueryIntent:
     expires_at: datetime | None
 
 
-def recent_queries(evidence: Evidence, gap_minutes: float | None) -> list[QueryIntent] | Absence:
+def find_recent_queries(evidence: Evidence, gap_minutes: float | None) -> list[QueryIntent] | Absence:
     """The last queries, whatever their case and spacing each once, the latest first.
 
     A query led to the events that carry it. Where none but searches carry one, it led to what follows in the session,
@@ -70,32 +70,32 @@ def recent_queries(evidence: Evidence, gap_minutes: float | None) -> list[QueryI
         if query:
             asked.setdefault(query, []).append(place)
     latest_first = sorted(asked.values(), key=lambda places: -places[-1])
-    return [_intent(evidence, places) for places in latest_first[:MOST_QUERIES]]
+    return [_make_intent(evidence, places) for places in latest_first[:MAX_QUERIES]]
 
 
-def _intent(evidence: Evidence, places: Sequence[int]) -> QueryIntent:
+def _make_intent(evidence: Evidence, places: Sequence[int]) -> QueryIntent:
     events = [evidence.events[place] for place in places]
-    outcome = max(_OUTCOMES.get(each.event.type, Outcome.VIEWED) for each in events)
+    outcome = max(_OUTCOMES.get(each.event.type, QueryOutcome.VIEWED) for each in events)
     searches = sum(each.event.type is EventType.SEARCH for each in events)
     last = next(each for each in reversed(events) if each.event.query)
-    left = _left(last, evidence)
+    left = _compute_short_recency(last, evidence)
     return QueryIntent(
         query=normalise_text(last.event.query or ""),
         count=searches or len(events),
         last_time=last.event.time,
         outcome=outcome,
-        path=_led_to(events),
-        confidence=left / 2.0 if outcome is Outcome.PURCHASED else left,
+        category_path=_find_main_category(events),
+        confidence=left / 2.0 if outcome is QueryOutcome.PURCHASED else left,
         evidence_event_ids=latest_event_ids([each.event.event_id for each in events]),
         expires_at=evidence.short_term_expires_at,
     )
 
 
-def _led_to(events: Sequence[WeightedEvent]) -> tuple[str, ...]:
+def _find_main_category(events: Sequence[WeightedEvent]) -> tuple[str, ...]:
     paths = Counter(each.item.category_path for each in events if each.item is not None and each.item.category_path)
     return paths.most_common(1)[0][0] if paths else ()
 
 
-def _left(last: WeightedEvent, evidence: Evidence) -> float:
+def _compute_short_recency(last: WeightedEvent, evidence: Evidence) -> float:
     """What the short half-life leaves: the long one's part to the power of how much longer it is."""
     return last.recency ** (evidence.decay.long / evidence.decay.short)

@@ -14,20 +14,20 @@ from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.profiles.absence import Absence, AbsenceReason, explain_too_few
 from portrait.features.profiles.evidence import MAX_EVIDENCE, Evidence, latest_event_ids
 
-LEAST_DAYS = 8
+MIN_DAYS = 8
 """Days with events that there must be: with fewer, every week looks like a habit."""
-MOST_PEAKS = 3
+MAX_PEAKS = 3
 _HOURS, _WEEKDAYS, _SECONDS_PER_HOUR = 24, 7, 3_600
 _FIRST_WEEKDAY = 4
 """1 January 1970, day 0, was a Thursday."""
-_STANDS_OUT = 0.01
-_NOTHING = 1e-12
+_SIGNIFICANCE = 0.01
+_NEGLIGIBLE = 1e-12
 """A count stands out if one that high has at most this chance where all hours, or weekdays, are alike."""
 _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class ActivityPattern:
     """When a shopper is active."""
 
     hour_shares: tuple[float, ...]
@@ -38,7 +38,7 @@ class Rhythm:
     """Hours that stand out, the strongest first."""
     peak_weekdays: tuple[int, ...]
     """Weekdays that stand out, 1 for Monday to 7, the strongest first."""
-    days_between: float
+    median_gap_days: float
     """From one day with events to the next, the median."""
     confidence: float
     """Probability that the weekdays are not all alike."""
@@ -47,7 +47,7 @@ class Rhythm:
     expires_at: datetime | None
 
 
-def rhythm(evidence: Evidence, times_are_days: bool) -> Rhythm | Absence:
+def compute_activity_pattern(evidence: Evidence, times_are_days: bool) -> ActivityPattern | Absence:
     """The rhythm of the shopper's moments; events of one moment, such as a basket's, count once.
 
     Args:
@@ -58,41 +58,42 @@ def rhythm(evidence: Evidence, times_are_days: bool) -> Rhythm | Absence:
         return Absence(AbsenceReason.NOT_RECORDED, "the events carry no times")
     moments = np.unique(evidence.seconds)
     days = np.unique(moments // SECONDS_PER_DAY)
-    if len(days) < LEAST_DAYS:
-        return explain_too_few(len(days), LEAST_DAYS, "days with events")
+    if len(days) < MIN_DAYS:
+        return explain_too_few(len(days), MIN_DAYS, "days with events")
     weekdays = Counter(((days + _FIRST_WEEKDAY - 1) % _WEEKDAYS + 1).astype(int).tolist())
     hours = Counter([] if times_are_days else (moments % SECONDS_PER_DAY // _SECONDS_PER_HOUR).astype(int).tolist())
-    peak_weekdays = _peaks(weekdays, range(1, _WEEKDAYS + 1))
-    peak_hours = _peaks(hours, range(_HOURS))
-    return Rhythm(
-        hour_shares=_shares(hours, range(_HOURS)) if hours else (),
-        weekday_shares=_shares(weekdays, range(1, _WEEKDAYS + 1)),
+    peak_weekdays = _find_peaks(weekdays, range(1, _WEEKDAYS + 1))
+    peak_hours = _find_peaks(hours, range(_HOURS))
+    return ActivityPattern(
+        hour_shares=_compute_shares(hours, range(_HOURS)) if hours else (),
+        weekday_shares=_compute_shares(weekdays, range(1, _WEEKDAYS + 1)),
         peak_hours=peak_hours,
         peak_weekdays=peak_weekdays,
-        days_between=float(np.median(np.diff(days))),
-        confidence=_unlike([weekdays[day] for day in range(1, _WEEKDAYS + 1)]),
-        evidence_event_ids=_at_peaks(evidence, peak_hours, peak_weekdays),
+        median_gap_days=float(np.median(np.diff(days))),
+        confidence=_test_uniformity([weekdays[day] for day in range(1, _WEEKDAYS + 1)]),
+        evidence_event_ids=_cite_events(evidence, peak_hours, peak_weekdays),
         expires_at=evidence.long_term_expires_at,
     )
 
 
-def _shares(counts: Counter[int], places: range) -> tuple[float, ...]:
+def _compute_shares(counts: Counter[int], places: range) -> tuple[float, ...]:
     total = sum(counts.values())
     return tuple(counts[place] / total for place in places)
 
 
-def _peaks(counts: Counter[int], places: range) -> tuple[int, ...]:
+def _find_peaks(counts: Counter[int], places: range) -> tuple[int, ...]:
     """Places that stand out, by the binomial tail; the test is repeated for each place (Bonferroni)."""
     total, chance = sum(counts.values()), 1.0 / len(places)
     found = [
         place
         for place in places
-        if counts[place] > total * chance and _tail(counts[place], total, chance) * len(places) <= _STANDS_OUT
+        if counts[place] > total * chance
+        and _compute_binomial_tail(counts[place], total, chance) * len(places) <= _SIGNIFICANCE
     ]
-    return tuple(sorted(found, key=lambda place: (-counts[place], place))[:MOST_PEAKS])
+    return tuple(sorted(found, key=lambda place: (-counts[place], place))[:MAX_PEAKS])
 
 
-def _tail(count: int, total: int, chance: float) -> float:
+def _compute_binomial_tail(count: int, total: int, chance: float) -> float:
     """P(X ≥ count) of a binomial distribution, for a count above its mean: what is added shrinks, soon to nothing."""
     log_first = math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
     log_first += count * math.log(chance) + (total - count) * math.log1p(-chance)
@@ -100,12 +101,12 @@ def _tail(count: int, total: int, chance: float) -> float:
     for k in range(count, total):
         added *= (total - k) / (k + 1) * chance / (1.0 - chance)
         tail += added
-        if added < _NOTHING * tail:
+        if added < _NEGLIGIBLE * tail:
             break
     return tail
 
 
-def _unlike(counts: Sequence[int]) -> float:
+def _test_uniformity(counts: Sequence[int]) -> float:
     """One minus the p-value of Pearson's chi-squared test that all are alike (Wilson & Hilferty 1931)."""
     expected, freedom = sum(counts) / len(counts), len(counts) - 1
     statistic = sum((count - expected) ** 2 for count in counts) / expected
@@ -113,7 +114,7 @@ def _unlike(counts: Sequence[int]) -> float:
     return _NORMAL.cdf(((statistic / freedom) ** (1.0 / 3.0) - (1.0 - variance)) / variance**0.5)
 
 
-def _at_peaks(evidence: Evidence, hours: Sequence[int], weekdays: Sequence[int]) -> tuple[str, ...]:
+def _cite_events(evidence: Evidence, hours: Sequence[int], weekdays: Sequence[int]) -> tuple[str, ...]:
     at_peaks = (
         each.event.event_id
         for each in reversed(evidence.events)

@@ -9,11 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.server.audiences.table import CHUNK, Description, Rows, ShopperTable, layout, write_description
+from portrait.server.audiences.table import (
+    CHUNK_ROWS,
+    Rows,
+    ShopperTable,
+    TableDescription,
+    list_columns,
+    write_description,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Source:
+class MergeSource:
     """Rows to take of a table."""
 
     table: ShopperTable
@@ -21,7 +28,7 @@ class Source:
     """Ascending; no shopper is in two sources."""
 
 
-def merge(sources: Sequence[Source], description: Description, folder: Path) -> None:
+def merge_tables(sources: Sequence[MergeSource], description: TableDescription, folder: Path) -> None:
     """Write one table of several; memory is bounded by some bytes a shopper.
 
     Args:
@@ -29,15 +36,15 @@ def merge(sources: Sequence[Source], description: Description, folder: Path) -> 
         description: of which release, snapshot, and events; the rest is filled in.
         folder: exists.
     """
-    source, row = _order(sources)
+    source, row = _order_rows(sources)
     paths: dict[tuple[str, ...], int] = {}
-    renamed = [_renamed(each.table, paths) for each in sources]
+    renamed = [_remap_paths(each.table, paths) for each in sources]
     width = max((each.table["shopper"].dtype.itemsize for each in sources), default=1)
     oldest, newest = [], []
-    for name, (dtype, shape) in layout(description, width).items():
-        whole = _created(folder / f"{name}.npy", np.dtype(dtype), (len(row), *shape))
-        for begin in range(0, len(row), CHUNK):
-            chunk = slice(begin, begin + CHUNK)
+    for name, (dtype, shape) in list_columns(description, width).items():
+        whole = _create_column(folder / f"{name}.npy", np.dtype(dtype), (len(row), *shape))
+        for begin in range(0, len(row), CHUNK_ROWS):
+            chunk = slice(begin, begin + CHUNK_ROWS)
             for number in np.unique(source[chunk]).tolist():
                 mine = np.flatnonzero(source[chunk] == number)
                 taken = sources[number].table[name][row[chunk][mine]]
@@ -58,30 +65,30 @@ def merge(sources: Sequence[Source], description: Description, folder: Path) -> 
     )
 
 
-def _order(sources: Sequence[Source]) -> tuple[NDArray[np.int32], Rows]:
-    """Source and row of every shopper, ascending by their keys."""
+def _order_rows(sources: Sequence[MergeSource]) -> tuple[NDArray[np.int32], Rows]:
+    """MergeSource and row of every shopper, ascending by their keys."""
     count = sum(len(each.rows) for each in sources)
     source, row = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.int64)
-    streams = (_keys(each, number) for number, each in enumerate(sources))
+    streams = (_read_keys(each, number) for number, each in enumerate(sources))
     for place, (_, number, found) in enumerate(heapq.merge(*streams)):
         source[place], row[place] = number, found
     return source, row
 
 
-def _keys(source: Source, number: int) -> Iterator[tuple[bytes, int, int]]:
-    for begin in range(0, len(source.rows), CHUNK):
-        rows = source.rows[begin : begin + CHUNK]
+def _read_keys(source: MergeSource, number: int) -> Iterator[tuple[bytes, int, int]]:
+    for begin in range(0, len(source.rows), CHUNK_ROWS):
+        rows = source.rows[begin : begin + CHUNK_ROWS]
         for key, row in zip(source.table["shopper"][rows].tolist(), rows.tolist(), strict=True):
             yield key, number, row
 
 
-def _renamed(table: ShopperTable, paths: dict[tuple[str, ...], int]) -> NDArray[np.uint32]:
+def _remap_paths(table: ShopperTable, paths: dict[tuple[str, ...], int]) -> NDArray[np.uint32]:
     """`[paths + 1]`: places in all paths by places in the table's own; those that are new are added."""
     places = [paths.setdefault(tuple(path), len(paths) + 1) for path in table.description.paths]
     return np.array([0, *places], dtype=np.uint32)
 
 
-def _created(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _create_column(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """A column to be filled, mapped; an empty one can't be."""
     if 0 in shape:
         np.save(path, np.zeros(shape, dtype=dtype))

@@ -71,7 +71,8 @@ def compute_brand_affinities(evidence: Evidence, population: Population | None) 
             sure = _compute_mass_above_one(mass + _PRIOR_EVIDENCE, expected + _PRIOR_EVIDENCE)
             found.append(
                 BrandAffinity(
-                    brand, lift, mass / total, sure, strongest_event_ids(cited[brand]), len(cited[brand]), evidence.long_term_expires_at
+                    brand, lift, mass / total, sure, strongest_event_ids(cited[brand]), len(cited[brand]),
+                    evidence.long_term_expires_at,
                 )
             )  # fmt: skip
     if not found:

@@ -84,7 +84,8 @@ def _make_interest(
         by_event[place] = by_event.get(place, 0.0) + value
     cited = ((value, place, evidence.events[place].event.event_id) for place, value in by_event.items())
     return Interest(
-        path, 0.0, chance, strongest_event_ids(cited), 0.0, 0.0, chance, usual, evidence.short_term_expires_at, True, len(by_event)
+        path, 0.0, chance, strongest_event_ids(cited), 0.0, 0.0, chance, usual, evidence.short_term_expires_at, True,
+        len(by_event),
     )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""What each of the six applications is worth, measured through a real gateway by the code of its example."""
+"""The quality of each of the six applications, measured through a real gateway by the code of its example."""

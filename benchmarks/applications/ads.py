@@ -1,4 +1,4 @@
-"""Ads: which of the campaigns that a household is sent does it redeem a coupon of?"""
+"""Ads: the probability that a household redeems a coupon of a campaign that it is sent."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,11 @@ from portrait.training.traits import metrics as measures
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0)
 _TRAIN_PAIRS = 1500
-"""Earlier pairs that the regression learns from, drawn by lot: it has few weights."""
+"""Number of randomly drawn earlier pairs that the regression learns from; it has few weights."""
 
 
 def measure(repository: Path, run: Path) -> Table:
-    """The campaigns of benchmarks/traits, by what the gateway says: earlier ones to learn from, the latest as test."""
+    """Measure redemption with the gateway's responses as inputs; the latest campaigns are the test."""
     trained = runs.load_run(run)
     folder = complete_journey.find_installed()
     campaigns = protocol.read_campaigns(folder, trained.corpus)
@@ -34,9 +34,9 @@ def measure(repository: Path, run: Path) -> Table:
     with asking.open_client(repository) as portrait:
         told = [_make_inputs(portrait, trained, campaigns, part) for part in drawn]
     train, validation, test = drawn
-    fitted = [example.Redemption.learn(told[0], train.label, ridge) for ridge in _RIDGES]
-    best = min(fitted, key=lambda model: _compute_log_loss(model.chances(told[1]), validation.label))
-    ours, others = best.chances(told[2]), protocol.predict_by_popularity(campaigns, train, test)
+    fitted = [example.Redemption.fit(told[0], train.label, ridge) for ridge in _RIDGES]
+    best = min(fitted, key=lambda model: _compute_log_loss(model.predict(told[1]), validation.label))
+    ours, others = best.predict(told[2]), protocol.predict_by_popularity(campaigns, train, test)
     rows: dict[str, list[Figure | None]] = {}
     for name, chances in (("Portrait", ours), ("popularity of the type of campaign", others)):
         summary = measures.summarise(chances, test.label, test.shopper)
@@ -71,11 +71,11 @@ def _make_inputs(
         for campaign in campaigns
     }
     names = [corpus.shopper_ids[row] for row in pairs.shopper.tolist()]
-    histories = shop.histories(Path(trained.data["path"]), set(names))
+    histories = shop.read_histories(Path(trained.data["path"]), set(names))
 
     def told(pair: tuple[str, int]) -> NDArray[np.float64]:
         start, campaign = known[pair[1]]
-        return example.told(portrait, shop.until(histories[pair[0]], start), [campaign], start)
+        return example.make_inputs(portrait, shop.select_until(histories[pair[0]], start), [campaign], start)
 
     return np.concatenate(asking.call_all(told, list(zip(names, pairs.campaign.tolist(), strict=True))))
 

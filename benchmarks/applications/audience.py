@@ -1,4 +1,4 @@
-"""Marketing: how many of an audience of the likeliest big spenders do spend the most?"""
+"""Marketing: the precision of an audience of the shoppers who will probably spend the most."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from portrait.training.traits import metrics as measures
 
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
-    """The audience of a tenth of the shoppers, as of a past moment, beside RFM, past spending and drawing lots."""
+    """Measure an audience of a tenth of the shoppers at a past time against RFM, past spending and a random draw."""
     trained = runs.load_run(run)
     asked = moments.draw_latest(trained, traits, example.TRAIT, complete_until)
     with tempfile.TemporaryDirectory() as folder:
@@ -30,7 +30,7 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
         _build_table(repository, asked.as_of, *files, "--triton-log", f"{folder}/triton.log")
         # Nobody in the log was asked.
         with asking.open_client(repository, *files, "--consent-advertising", "unless-withdrawn") as portrait:
-            ours = set(example.most_valuable(portrait, example.least_chance(portrait)))
+            ours = set(example.find_audience(portrait, example.find_threshold(portrait)))
     ways = {
         "Portrait, `high_value`": np.array([name in ours for name in asked.shoppers]),
         "RFM, logistic regression": _choose_highest(asked.rfm, len(ours)),
@@ -60,7 +60,7 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
 
 
 def _build_table(repository: Path, as_of: datetime, *files: str) -> None:
-    """Make the shopper table of the recorded shoppers as of a moment."""
+    """Build the audience table of the recorded shoppers as of a time."""
     program = str(Path(sys.executable).parent / "portrait")
     moment = as_of.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
     subprocess.run(
@@ -69,7 +69,7 @@ def _build_table(repository: Path, as_of: datetime, *files: str) -> None:
 
 
 def _sum_scores(profile: Profile) -> float:
-    """Of recency, frequency and money; who spent more comes first among equals."""
+    """Add the scores of recency, frequency and monetary value; among equal sums, higher spending comes first."""
     if (value := profile.customer_value) is None:
         return 0.0
     return value.recency_score + value.frequency_score + (value.monetary_score or 0) + _total_spent(profile) * 1e-9

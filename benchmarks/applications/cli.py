@@ -33,7 +33,7 @@ COMPLETE_UNTIL = datetime.fromisoformat(steps.SHOP_COMPLETE_UNTIL).replace(tzinf
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What an application needs."""
+    """Data, run and release of an application."""
 
     data: Path
     """Folder of the data set."""
@@ -58,7 +58,7 @@ def _prepare_shop(options: argparse.Namespace) -> Prepared:
     run = steps.train_run(data, options.work / "shop-run", "--split", "time")
     traits = options.work / TRAITS.name
     shutil.copy(TRAITS, traits)
-    draw_missed_instalments.draw(data).write_parquet(options.work / "missed_instalments.parquet")
+    draw_missed_instalments.draw_labels(data).write_parquet(options.work / "missed_instalments.parquet")
     steps.learn_traits(run, traits, steps.SHOP_COMPLETE_UNTIL)
     return _make_release(options.work, "shop", data)
 
@@ -70,7 +70,7 @@ def _make_release(work: Path, name: str, data: Path) -> Prepared:
 
 
 _PREPARATIONS = {"journey": _prepare_journey, "searches": _prepare_searches, "shop": _prepare_shop}
-"""By data set: what prepares it and makes its release."""
+"""By data set: the function that prepares it and makes its release."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ APPLICATIONS: dict[str, Application] = {
 
 
 def keep_result(name: str, table: Table, where: dict[str, str]) -> str:
-    """Put a result among the others; returns all of them as Markdown."""
+    """Merge a result into the results file; return all results as Markdown."""
     path = RESULTS / f"{FILE}.json"
     parts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["applications"] if path.exists() else {}
     parts[name] = {"circumstances": where, **dataclasses.asdict(table)}

@@ -1,4 +1,4 @@
-"""Asking a gateway many things at once, each by one call of an example."""
+"""Concurrent calls to a gateway, each by the code of an example."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,24 +20,24 @@ A = TypeVar("A")
 _IN_FLIGHT = 4
 _SECONDS = 60.0
 _PER_CALL = 64
-"""A call takes 256 shoppers by id; histories that travel with it make it larger."""
+"""Shoppers in one call: fewer than the 256 that a call takes by id, because their histories are in the request."""
 
 
 @contextmanager
 def open_client(repository: Path, *arguments: str) -> Iterator[Client]:
-    """A client of a gateway with real Triton that serves the newest release of a repository."""
+    """Run a gateway with real Triton for the newest release of a repository; yield a client of it."""
     with run_gateway(repository, *arguments) as served, Client(served.address, timeout=_SECONDS) as portrait:
         yield portrait
 
 
 def call_all(ask: Callable[[T], A], questions: Sequence[T]) -> list[A]:
-    """The answers to all questions, in their order."""
+    """Call a function for all arguments, a few at a time; return the results in order."""
     with ThreadPoolExecutor(_IN_FLIGHT) as threads:
         return list(threads.map(ask, questions))
 
 
 def get_profiles(portrait: Client, histories: Mapping[str, list[Event]], as_of: datetime) -> dict[str, Profile]:
-    """Trait and value of each shopper; who can't be answered for is left out."""
+    """Get traits and value of each shopper; shoppers with an error are left out."""
     names = list(histories)
     found: dict[str, Profile] = {}
     for begin in range(0, len(names), _PER_CALL):
@@ -50,7 +50,7 @@ def get_profiles(portrait: Client, histories: Mapping[str, list[Event]], as_of: 
 
 
 def rank_wanted(rankings: Sequence[Ranking], wanted: Sequence[str]) -> NDArray[np.int64]:
-    """`[rankings]`: where the wanted item stands in each, from 0; `MISSED` where it does not."""
+    """Return `[rankings]`: the 0-based rank of the wanted item in each, `MISSED` if it is absent."""
     found = np.full(len(rankings), MISSED)
     for row, (ranking, item_id) in enumerate(zip(rankings, wanted, strict=True)):
         ids = [ranked.item.item_id for ranked in ranking.items]

@@ -1,4 +1,4 @@
-"""Product recommendation: does what a shopper takes next stand among the first ten?"""
+"""Product recommendation: the rank of the item that a shopper takes next."""
 
 from pathlib import Path
 
@@ -21,10 +21,10 @@ K = 10
 
 
 def measure(repository: Path, run: Path) -> Table:
-    """Every test shopper of a run, asked for as a shop asks, beside popularity."""
+    """Measure recommendations for every test shopper of a run, against popularity."""
     trained = runs.load_run(run)
     corpus, holdout = trained.corpus, trained.holdout
-    events = [event for history in shop.histories(Path(trained.data["path"])).values() for event in history]
+    events = [event for history in shop.read_histories(Path(trained.data["path"])).values() for event in history]
     wanted = corpus.event_item[holdout.test]
 
     def history(target: int) -> list[Event]:
@@ -33,7 +33,7 @@ def measure(repository: Path, run: Path) -> Table:
 
     with asking.open_client(repository) as portrait:
         rankings = asking.call_all(
-            lambda target: example.recommended(
+            lambda target: example.recommend_products(
                 portrait, history(target), events[target].time, new_only=holdout.mask_seen, k=K
             ),
             holdout.test.tolist(),
@@ -62,7 +62,7 @@ def measure(repository: Path, run: Path) -> Table:
 
 
 def rank_by_popularity(corpus: Corpus, holdout: Holdout) -> NDArray[np.int64]:
-    """`[targets, K]` items: the most popular ones, without the known ones where these are left out; -1 where none."""
+    """Return `[targets, K]` items: the most popular ones, without known ones if these are masked; -1 for none."""
     order = np.argsort(-holdout.item_counts, kind="stable")
     found = np.full((len(holdout.test), K), NO_ITEM)
     for row, target in enumerate(holdout.test.tolist()):

@@ -24,20 +24,21 @@ from portrait.training.traits import metrics as measures
 
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
-    """Who would be shown credit as of a past moment, and how many of them missed an instalment after it."""
+    """Measure who would be shown credit at a past time, and how many of them missed an instalment after it."""
     asked = moments.draw_latest(runs.load_run(run), traits, example.TRAIT, complete_until)
-    offers = example.products()
+    offers = example.read_products()
     with asking.open_client(repository) as portrait:
         portrait.upsert_items([product.item for product in offers], catalogue=example.CATALOGUE)
         found = asking.get_profiles(portrait, asked.histories, asked.as_of)
         granted = [Consent(Purpose.RISK, granted=True)]
         asking.call_all(lambda name: portrait.set_consents(name, granted), asked.shoppers)
-        allowed = asking.call_all(lambda name: example.allowed(portrait, name), asked.shoppers)
+        allowed = asking.call_all(lambda name: example.is_risk_allowed(portrait, name), asked.shoppers)
         risks = [
-            example.risk(found[name].traits) if may else None for name, may in zip(asked.shoppers, allowed, strict=True)
+            example.read_risk(found[name].traits) if may else None
+            for name, may in zip(asked.shoppers, allowed, strict=True)
         ]
         rankings = asking.call_all(
-            lambda pair: example.offered(portrait, asked.histories[pair[0]], pair[1], offers, asked.as_of),
+            lambda pair: example.rank_products(portrait, asked.histories[pair[0]], pair[1], offers, asked.as_of),
             list(zip(asked.shoppers, risks, strict=True)),
         )
     broken = sum(_breaks_policy(ranking, chance, offers) for ranking, chance in zip(rankings, risks, strict=True))

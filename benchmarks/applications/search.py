@@ -1,4 +1,4 @@
-"""Personalised search: does the product that is clicked stand first, and does the history help?"""
+"""Personalised search: the rank of the product that is clicked, with and without the history."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from portrait.training.run import run as runs
 
 
 def measure(repository: Path, run: Path) -> Table:
-    """Every click of the test that a search of a known shopper came right before."""
+    """Measure every test click right after a search of a shopper with a history."""
     trained = runs.load_run(run)
     corpus = trained.corpus
     asked = find_test_clicks(corpus, trained.holdout)
     known = asked.has_history
     searches, clicks, first = asked.searches[known], asked.clicks[known], asked.first[known]
-    events = [event for history in shop.histories(Path(trained.data["path"])).values() for event in history]
+    events = [event for history in shop.read_histories(Path(trained.data["path"])).values() for event in history]
     wanted = corpus.event_item[clicks]
     queries = [corpus.texts[corpus.event_text[search]] for search in searches]
     histories = [events[begin:end] for begin, end in zip(first, searches, strict=True)]
@@ -33,7 +33,7 @@ def measure(repository: Path, run: Path) -> Table:
 
         def ranks(shoppers: list[list[Event]]) -> NDArray[np.int64]:
             rankings = asking.call_all(
-                lambda question: example.found(portrait, *question, k=MAX_RANK),
+                lambda question: example.search_catalogue(portrait, *question, k=MAX_RANK),
                 list(zip(shoppers, queries, moments, strict=True)),
             )
             return asking.rank_wanted(rankings, [corpus.items[item].item_id for item in wanted.tolist()])

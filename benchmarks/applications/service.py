@@ -1,4 +1,4 @@
-"""Customer service: does the article that answers a message stand first?"""
+"""Customer service: the rank of the article that answers a message."""
 
 import json
 from pathlib import Path
@@ -23,15 +23,15 @@ from portrait.training.metrics import hit_rate, reciprocal_rank
 
 MESSAGES = example.ARTICLES.with_name("help_messages.jsonl")
 _SHOPPERS = 200
-"""Of the data set, whose histories stand beside the messages in turn."""
+"""Number of shoppers of the data set whose histories accompany the messages, in turn."""
 
 
 def measure(repository: Path, data: Path) -> Table:
-    """The test messages, with and without somebody's history, beside BM25 and the encoder before it was fine-tuned."""
+    """Measure test messages with and without a history, against BM25 and the encoder without fine-tuning."""
     rows = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
     tested = [row for row in rows if row["part"] == "test"]
     messages, wanted = [row["message"] for row in tested], [row["article"] for row in tested]
-    articles = example.articles()
+    articles = example.read_articles()
     ids = [article.item_id for article in articles]
     texts = [
         item_text(
@@ -75,7 +75,7 @@ def measure(repository: Path, data: Path) -> Table:
 
 
 def _draw_histories(data: Path) -> list[list[Event]]:
-    everybody = shop.histories(data)
+    everybody = shop.read_histories(data)
     drawn = np.random.default_rng(0).choice(sorted(everybody), _SHOPPERS, replace=False)
     return [everybody[name] for name in drawn.tolist()]
 
@@ -85,13 +85,14 @@ def _rank_articles(
 ) -> NDArray[np.int64]:
     asked = [(message, histories[place % len(histories)]) for place, message in enumerate(messages)]
     rankings = asking.call_all(
-        lambda pair: example.answers(portrait, *pair, k=40, as_of=shop.now(pair[1]) if pair[1] else None), asked
+        lambda pair: example.find_articles(portrait, *pair, k=40, as_of=shop.day_after(pair[1]) if pair[1] else None),
+        asked,
     )
     return asking.rank_wanted(rankings, wanted)
 
 
 def _find_positions(scores: NDArray[np.float32], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`[messages, articles]` scores → `[messages]`, where the right article stands; equal ones by their order."""
+    """Return `[messages]`: the rank of the right article by `[messages, articles]` scores; ties keep their order."""
     order = np.argsort(-scores, axis=1, kind="stable")
     return np.argmax(order == right[:, None], axis=1)
 

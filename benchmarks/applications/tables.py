@@ -1,4 +1,4 @@
-"""What an application's measure is told by: one table, of figures with their intervals."""
+"""The result of an application: one table of figures with their intervals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,13 +30,13 @@ class Table:
 
     title: str
     text: str
-    """What was asked of whom, in sentences."""
+    """Description of the measurement, in sentences."""
     columns: list[str]
     rows: dict[str, list[Figure | None]]
-    """Of each way to do it, a figure for each column; None where there is none."""
+    """By method: a figure for each column, None where the method has none."""
 
     def lines(self) -> list[str]:
-        """As Markdown."""
+        """Format the table as Markdown lines."""
         head = [f"| | {' | '.join(self.columns)} |", "|---" * (len(self.columns) + 1) + "|"]
         told = [
             f"| {name} | {' | '.join('' if each is None else str(each) for each in figures)} |"
@@ -46,13 +46,13 @@ class Table:
 
 
 def bootstrap_mean(values: NDArray[np.float64], who: NDArray[np.int64], form: str = ".3f") -> Figure:
-    """A mean, with a bootstrap interval over whom the values are of."""
+    """Return a mean with a bootstrap interval over the shoppers that the values belong to."""
     return to_figure(
         measures.estimate_with_interval(lambda weights: float((weights * values).sum() / weights.sum()), who), form
     )
 
 
 def to_figure(estimate: dict[str, Any], form: str = ".3f") -> Figure:
-    """A figure as the training measures it."""
+    """Convert an estimate of the training to a figure."""
     low, high = estimate["interval"]
     return Figure(float(estimate["value"]), (float(low), float(high)), form)

@@ -1,4 +1,4 @@
-"""The test of a trait: who is asked for at its last moment, what came true, and what RFM makes of them."""
+"""The test of a trait: the shoppers at its last time, their labels, and the predictions of RFM."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from portrait.training.traits.samples import Samples
 
 @dataclass(frozen=True)
 class TraitTest:
-    """Shoppers at the latest moment of a trait's test."""
+    """Shoppers at the latest time of a trait's test."""
 
     as_of: datetime
     horizon_days: int
@@ -28,15 +28,15 @@ class TraitTest:
     row: NDArray[np.int64]
     """`[shoppers]`: rows of the corpus' shoppers."""
     histories: dict[str, list[Event]]
-    """Up to the moment."""
+    """By shopper: events up to `as_of`."""
     label: NDArray[np.bool_]
-    """`[shoppers]`: what came true after it."""
+    """`[shoppers]`: the label after `as_of`."""
     rfm: NDArray[np.float64]
-    """`[shoppers]`: the chance by a logistic regression on recency, frequency and monetary value."""
+    """`[shoppers]`: probability by a logistic regression on recency, frequency and monetary value."""
 
 
 def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: datetime) -> TraitTest:
-    """The latest moment of the test of a declared trait.
+    """Draw the shoppers at the latest time of the test of a declared trait.
 
     Args:
         trained: a run that has learnt the trait.
@@ -62,13 +62,13 @@ def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: date
     rfm = heads.fit_rfm_baseline(_make_part(trained, train), _make_part(trained, validation), trained.settings.seed)
     as_of = datetime.fromtimestamp(float(moments.test[-1]), UTC)
     shoppers = [trained.corpus.shopper_ids[row] for row in test.shopper.tolist()]
-    histories = shop.histories(data, shoppers)
+    histories = shop.read_histories(data, shoppers)
     return TraitTest(
         as_of,
         trait.horizon_days,
         shoppers,
         test.shopper,
-        {each: shop.until(histories[each], as_of) for each in shoppers},
+        {each: shop.select_until(histories[each], as_of) for each in shoppers},
         test.label,
         heads.predict_probabilities(rfm.head, _make_part(trained, test).known),
     )

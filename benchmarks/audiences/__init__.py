@@ -1,1 +1,1 @@
-"""How fast audiences are found among many shoppers, and what memory that takes."""
+"""Speed and memory of audiences among many shoppers."""

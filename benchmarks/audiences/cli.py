@@ -1,4 +1,4 @@
-"""How fast audiences are found, and in what memory: `python -m benchmarks audiences REPOSITORY [--shoppers N]`.
+"""Speed and memory of audiences: `python -m benchmarks audiences REPOSITORY [--shoppers N]`.
 
 Generates a shopper table for the newest release of a model repository, serves it by a real gateway, asks it through
 the client, and writes the figures to `benchmarks/results/`.
@@ -44,7 +44,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class Question:
-    """An audience that is asked for."""
+    """An audience to estimate and find."""
 
     name: str
     criteria: Sequence[Criterion] = ()
@@ -53,16 +53,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """How long one question takes."""
+    """Seconds that one question takes."""
 
     question: str
     shoppers: int
     first_seconds: float
-    """Of the first time that it is asked: columns that no question has read come from the disk's cache."""
+    """Seconds of the first call; it reads columns that no call has read before from the page cache."""
     estimate_seconds: float
-    """Until the size is there: the median of the next ones."""
+    """Median seconds of the next estimates."""
     find_seconds: float
-    """Until the last of all pages is there, once."""
+    """Seconds until the last page of the ids, once."""
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Figures:
     gateway_gib: float = 0.0
     """Resident memory of the gateway before the first question; the mapped table counts, Triton does not."""
     peak_gib: float = 0.0
-    """The same at its highest."""
+    """Peak of the same memory."""
     engines: list[dict[str, object]] = field(default_factory=list)
     tabulated: int = 0
     tabulated_per_second: int = 0
@@ -86,7 +86,7 @@ class Figures:
 
 
 def make_questions(release: Release) -> list[Question]:
-    """One of each kind, and all kinds at once."""
+    """Make a question of each kind, and one of all kinds at once."""
     paths = generated.make_taxonomy(release)
     interest = InterestCriterion([paths[0], paths[7], paths[40]], 0.2)
     value = CustomerValueCriterion(tiers=["high", "top"], segments=["loyal", "at_risk"])
@@ -109,7 +109,7 @@ def make_questions(release: Release) -> list[Question]:
 
 
 def time_question(client: Client, question: Question) -> Answer:
-    """Ask one question again and again."""
+    """Time one question over several calls."""
     taken = []
     for _ in range(1 + _RUNS):
         begun = time.perf_counter()
@@ -123,7 +123,7 @@ def time_question(client: Client, question: Question) -> Answer:
 
 
 def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: Path) -> Figures:
-    """Everything, in a folder for what is generated."""
+    """Measure everything; generated files go into a folder."""
     number = list_releases(repository)[-1]
     release = Release.load(repository, number)
     table = folder / "audiences" / release.identity / "1"

@@ -1,4 +1,4 @@
-"""A state file in which all generated shoppers have said what they allow, drawn by a seed."""
+"""A state file with random consents of all generated shoppers."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""The same two questions to embedded engines, each in a process of its own: `python -m benchmarks audiences.engines`.
+"""The same two queries in embedded engines, one process each: `python -m benchmarks.audiences.engines`.
 
 Arguments: ENGINE TABLE WORK. Prints one line of JSON: seconds of each question, and the memory of the process at its
 highest. DuckDB and Polars read Parquet files of the same columns, written before by `export_parquet`.
@@ -108,7 +108,7 @@ def _open_polars(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[
 
 
 def _time_query(question: Callable[[], int]) -> tuple[float, int]:
-    """The median of some runs, and what was found."""
+    """Time a query; return the median seconds and the number of results."""
     taken = []
     for _ in range(_RUNS):
         begun = time.perf_counter()

@@ -20,7 +20,7 @@ _PATHS = 5_000
 
 
 def make_taxonomy(release: Release) -> list[tuple[str, ...]]:
-    """The release's own nodes, then made-up ones up to `_PATHS`."""
+    """Return the taxonomy's nodes of the release, then generated ones up to `_PATHS`."""
     own = {item.category_path[:depth] for item in release.items for depth in range(1, len(item.category_path) + 1)}
     made = ((f"Department {number % 50}", f"Category {number}") for number in range(_PATHS))
     return [*sorted(own), *made][:_PATHS]
@@ -65,7 +65,7 @@ def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> Tab
 
 
 def format_shopper_id(number: int) -> str:
-    """Of the length of a UUID."""
+    """Format the id of a shopper, as long as a UUID."""
     return f"{number:032x}"
 
 

@@ -1,4 +1,4 @@
-"""How fast `portrait build-audience-table` computes the profiles of shoppers whose events are recorded."""
+"""Speed of `portrait build-audience-table` for shoppers whose events are recorded."""
 
 import asyncio
 import json
@@ -16,14 +16,14 @@ from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 
 EVENTS_PER_SHOPPER = 20
-"""Of each shopper."""
+"""Recorded events of each shopper."""
 _TYPES = (EventType.VIEW, EventType.VIEW, EventType.VIEW, EventType.ADD_TO_CART, EventType.PURCHASE)
 _TABULATE = "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
 _BATCH = 1_000
 
 
 def measure_rates(repository: Path, release: Release, shoppers: int, folder: Path) -> dict[str, int]:
-    """Shoppers a second: of a first run, and of one for a tenth of them who have new events."""
+    """Measure shoppers per second: in a first run, and in a run for the tenth of them that has new events."""
     state = folder / "portrait.db"
     asyncio.run(_record_events(state, release, range(shoppers)))
     first = _build_table(repository, folder)

@@ -1,1 +1,1 @@
-"""Faults at random under mixed load: nothing accepted is lost, nothing hangs, and health tells the truth."""
+"""Random faults under mixed load: no accepted event is lost, no call hangs, and health checks are right."""

@@ -11,7 +11,7 @@ _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files of an authority and of the server that it vouches for."""
+    """PEM files of an authority and of a server's certificate that it signed."""
 
     folder: Path
 
@@ -41,7 +41,7 @@ class Certificates:
         return made
 
     def replace(self) -> None:
-        """Put another certificate and key in the place of the server's, one file after the other as tools do."""
+        """Replace the certificate and key of the server, one file after the other as tools do."""
         _run_openssl(
             self.folder,
             *("-x509", *_KEY, "-keyout", "next.key", "-out", "next.pem", "-subj", "/CN=server"),

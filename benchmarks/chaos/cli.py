@@ -69,7 +69,7 @@ def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Result], 
 
 
 def _inject_faults(harmed: GatewayUnderTest, chance: random.Random, end: float) -> Counter[str]:
-    """Do each fault once, in an order by chance, and again, until shortly before the end."""
+    """Inject all faults in random order, again and again until shortly before the end."""
     done = Counter[str]()
     time.sleep(_SETTLING_SECONDS)
     waiting: list[str] = []
@@ -85,7 +85,7 @@ def _inject_faults(harmed: GatewayUnderTest, chance: random.Random, end: float) 
 
 
 async def _count_lost_events(address: str, root_certificates: bytes, accepted: Counter[str]) -> int:
-    """Number of events that were accepted and that the profiles do not count."""
+    """Count the events that were accepted and that the profiles do not count."""
     credentials = grpc.ssl_channel_credentials(root_certificates)
     async with grpc.aio.secure_channel(address, credentials) as channel:
         return await count_lost_events(channel, accepted)

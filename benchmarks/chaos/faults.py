@@ -1,4 +1,4 @@
-"""Faults that are done to the gateway, one at a time."""
+"""Faults that are injected into the gateway, one at a time."""
 
 import os
 import random
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from benchmarks.chaos.gateway import GatewayUnderTest
 
 MAX_LOCK_SECONDS = 8.0
-"""Longer than the gateway waits for a lock: writes fail for some seconds."""
+"""Maximum seconds of a lock: longer than the gateway waits, so that writes fail for some seconds."""
 _CLOCK_STEPS = (-60.0, 60.0, 600.0, 7200.0)
 _STALL_SECONDS = 3.0
 _GONE_SECONDS = 2.0
@@ -35,7 +35,7 @@ def kill_triton(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
 
 
 def stop_triton(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
-    """Have the Triton server stand still, as on a machine that is too busy."""
+    """Pause the Triton server, as on an overloaded machine."""
     triton = harmed.triton()
     if triton is None:
         return None
@@ -55,7 +55,7 @@ def kill_worker(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
 
 
 def stall_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
-    """Have nobody read the log for a while."""
+    """Pause the reader of the log for a while."""
     harmed.reader.send_signal(signal.SIGSTOP)
     time.sleep(_STALL_SECONDS)
     harmed.reader.send_signal(signal.SIGCONT)
@@ -63,7 +63,7 @@ def stall_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | N
 
 
 def kill_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
-    """Break the pipe of the log, and have another reader come after a while."""
+    """Break the pipe of the log, and start another reader after a while."""
     harmed.reader.kill()
     harmed.reader.wait()
     time.sleep(_GONE_SECONDS)
@@ -72,7 +72,7 @@ def kill_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | No
 
 
 def lock_state(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
-    """Keep the write lock of the state file, as a backup or a careless query does."""
+    """Hold the write lock of the state file, as a backup or a careless query does."""
     seconds = chance.uniform(0.5, MAX_LOCK_SECONDS)
     connection = sqlite3.connect(harmed.state, isolation_level=None, timeout=MAX_LOCK_SECONDS)
     try:
@@ -98,7 +98,7 @@ def swap_certificates(harmed: GatewayUnderTest, chance: random.Random) -> str | 
 
 
 Fault = Callable[[GatewayUnderTest, random.Random], str | None]
-"""Returns what was done; None if there was nothing to do it to."""
+"""A fault: returns a description of what was done, None if its target was absent."""
 
 FAULTS: dict[str, Fault] = {
     "model process killed": kill_stub,

@@ -1,4 +1,4 @@
-"""A gateway that can be harmed from outside: two processes, TLS, a clock that steps, a log that a reader takes."""
+"""A gateway for fault injection: two processes, TLS, a clock that steps, a log that another process reads."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class GatewayUnderTest:
         return state_path(self.folder)
 
     def set_clock(self, seconds: float) -> None:
-        """Have its wall clock differ from the machine's from now on; the monotonic clock stays."""
+        """Shift its wall clock against the machine's; the monotonic clock stays."""
         set_clock(self.folder, seconds)
 
     def read_log_again(self) -> None:
@@ -45,7 +45,7 @@ class GatewayUnderTest:
 
     def workers(self) -> list[int]:
         """Process ids of the gateway processes that serve."""
-        return [pid for pid in _list_children(self.process.pid) if "processes.worker" in _read_command(pid)]
+        return [pid for pid in _list_children(self.process.pid) if "portrait.server.worker" in _read_command(pid)]
 
     def triton(self) -> int | None:
         """Process id of Triton; None while there is none."""
@@ -87,23 +87,23 @@ def run_gateway(repository: Path, folder: Path) -> Iterator[GatewayUnderTest]:
 
 
 def start_reader(folder: Path) -> subprocess.Popen[bytes]:
-    """Start a process that appends to the log's file what comes through its pipe."""
+    """Start a process that copies the log from its pipe into the log file."""
     with log_path(folder).open("ab") as log:
         return subprocess.Popen(["cat", str(_pipe_path(folder))], stdout=log)
 
 
 def log_path(folder: Path) -> Path:
-    """The file that the reader writes the log to."""
+    """Return the path of the log file."""
     return folder / "gateway.log"
 
 
 def state_path(folder: Path) -> Path:
-    """The state file of the gateway."""
+    """Return the path of the gateway's state file."""
     return folder / "portrait.db"
 
 
 def read_log_lines(folder: Path) -> list[dict[str, object]]:
-    """All lines of the log that came through whole."""
+    """Read all complete lines of the log."""
     lines = []
     for text in log_path(folder).read_text(encoding="utf-8", errors="replace").splitlines():
         try:
@@ -134,7 +134,7 @@ def _build_clock(folder: Path) -> None:
 
 
 def set_clock(folder: Path, seconds: float) -> None:
-    """Write by how much the wall clock differs, where the running gateway has it in memory."""
+    """Write the offset of the wall clock into the file that the running gateway has mapped."""
     with _clock_path(folder).open("r+b" if _clock_path(folder).exists() else "wb") as file:
         file.write(round(seconds).to_bytes(8, sys.byteorder, signed=True))
 
@@ -152,7 +152,7 @@ def _library_path(folder: Path) -> Path:
 
 
 def _list_children(pid: int) -> list[int]:
-    """Processes that any thread of a process started; zombies are not among them."""
+    """List the child processes of all threads of a process, without zombies."""
     found: set[int] = set()
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         try:

@@ -1,4 +1,4 @@
-"""Mixed load over several TLS connections, each asked for its health beside its calls, from a process of its own."""
+"""Mixed load over several TLS connections with health checks on each, from a process of its own."""
 
 import asyncio
 import multiprocessing
@@ -50,16 +50,16 @@ class Outcome:
     """`time.monotonic()`, as all processes of a machine see it."""
     seconds: float
     code: str
-    """Name of the gRPC status; of a health check that was answered, name of the health status."""
+    """Name of the gRPC status; for an answered health check, name of the health status."""
     shopper: str = ""
     accepted: int = 0
-    """Events of the shopper that this call was told to be stored."""
+    """Number of the shopper's events that the response confirmed."""
 
 
 def start_load(
     address: str, root_certificates: bytes, reads: Sequence[Call], item_ids: Sequence[str], seconds: float
 ) -> "multiprocessing.pool.AsyncResult[list[Outcome]]":
-    """Begin to call from another process; the result is there after so many seconds.
+    """Start the load in another process; the result is ready after `seconds`.
 
     Args:
         address: of the gateway.
@@ -136,7 +136,7 @@ class _Caller:
         self._note(READ, sent, code)
 
     async def _record(self, item_ids: Sequence[str], place: int) -> None:
-        """Record views, each with an id of its own; the time is left to the gateway, whose clock is stepped."""
+        """Record views, each with an id of its own."""
         shopper = f"shopper-{self._connection}-{place % _SHOPPERS}"
         ids = [f"{self._connection}-{place}-{nth}" for nth in range(_EVENTS)]
         events = [

@@ -7,24 +7,24 @@ from collections.abc import Iterable, Sequence
 from benchmarks.chaos.load import DEADLINE, HEALTH, NOT_SERVING, OK, READ, WITHDRAWAL_LOST, WRITE, Outcome
 
 TOLERANCE_SECONDS = 0.5
-"""Seconds that the load generator itself may be late, of which it shares two cores with all that it measures."""
+"""Seconds that the load generator itself may be late: it shares two cores with all that it measures."""
 _EXCUSED = ("RESOURCE_EXHAUSTED",)
-"""Refused for want of room, with a time at which to come back: no fault that health should tell."""
+"""Codes of load shedding, which is no failure that health should report."""
 _CALM_SECONDS = 2.0
 
 
 def count_late_calls(outcomes: Iterable[Outcome]) -> int:
-    """Number of calls that were not answered by their deadline, whatever the answer."""
+    """Count the calls that ended after their deadline, whatever their status."""
     return sum(outcome.seconds > DEADLINE + TOLERANCE_SECONDS for outcome in outcomes)
 
 
 def count_lost_withdrawals(outcomes: Iterable[Outcome]) -> int:
-    """Number of withdrawals that were answered OK and did not count."""
+    """Count the withdrawals that were answered OK and had no effect."""
     return sum(outcome.code == WITHDRAWAL_LOST for outcome in outcomes)
 
 
 def count_accepted_events(outcomes: Iterable[Outcome]) -> Counter[str]:
-    """Events that callers were told to be stored, by shopper."""
+    """Count the confirmed events by shopper."""
     accepted = Counter[str]()
     for outcome in outcomes:
         if outcome.accepted:
@@ -33,7 +33,7 @@ def count_accepted_events(outcomes: Iterable[Outcome]) -> Counter[str]:
 
 
 def count_codes(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
-    """How many calls of each kind ended with each code."""
+    """Count the calls by kind and status code."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for outcome in outcomes:
         counts[outcome.kind][outcome.code] += 1
@@ -41,7 +41,7 @@ def count_codes(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
 
 
 def find_longest_unnoticed(outcomes: Sequence[Outcome]) -> float:
-    """Seconds of the longest time from the first to the last failure of a row while health said SERVING throughout.
+    """Find the longest time in seconds from the first to the last failure of a row while health was SERVING throughout.
 
     Looks at each connection and kind of call by itself. A row of failures ends where calls have succeeded and none has
     failed for `_CALM_SECONDS` seconds, and where health says NOT_SERVING.

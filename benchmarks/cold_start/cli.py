@@ -1,4 +1,4 @@
-"""Cold starts: items that training has no event of, and shoppers with few events.
+"""Cold start: items without training events, and shoppers with few events.
 
 `python -m benchmarks cold-start SOURCE` writes a data set in which a tenth of the items have no event but as a
 shopper's last one, trains a run on it, and ranks the catalogue for the shoppers whose last item is one of these.
@@ -48,7 +48,7 @@ def write_cold_data(data: Path, out: Path) -> None:
 
 
 def measure(data: Path, run: Path) -> dict[str, Any]:
-    """Cold targets ranked among all items and among the cold ones; and known targets by length of context."""
+    """Rank cold targets among all items and among cold ones, and known targets by length of context."""
     trained = runs.load_run(run)
     task = Task(trained.corpus, trained.holdout)
     test = trained.holdout.test
@@ -91,7 +91,7 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
 
 
 def _rank_with_boosts(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
-    """Ranks of all test targets, with more and more preference for cold items."""
+    """Rank all test targets with increasing boosts of cold items."""
     found = {}
     for boost in BOOSTS:
         trained.ranker.cold_item_boost.fill_(boost)
@@ -100,7 +100,7 @@ def _rank_with_boosts(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
 
 
 def _make_retrieval_scorer(trained: runs.TrainedRun) -> Scorer:
-    """Profile times item vector."""
+    """Make a scorer by the inner product of profile and item vector."""
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, trained.holdout.test)
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -110,7 +110,7 @@ def _make_retrieval_scorer(trained: runs.TrainedRun) -> Scorer:
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """The slices as Markdown."""
+    """Format the slices as Markdown."""
     lines = [
         f"# Cold starts: {content['data']}",
         "",

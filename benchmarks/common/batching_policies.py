@@ -11,7 +11,7 @@ DELAY = 2e-3
 
 
 class ArrivalOrderBatcher:
-    """Batches in the order of arrival, padded to the longest text.
+    """A batcher in the order of arrival, padded to the longest text.
 
     Args:
         model: what runs them.
@@ -27,7 +27,7 @@ class ArrivalOrderBatcher:
         self._running: set[asyncio.Task[None]] = set()
 
     def submit(self, item: Text, deadline: float | None) -> "asyncio.Future[int]":
-        """Have a text answered."""
+        """Queue a text; the future holds its answer."""
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if len(self._running) < self._model.instances:

@@ -1,4 +1,4 @@
-"""Policies of batching, simulated on one workload: `python -m benchmarks batching-policies REPOSITORY`.
+"""Simulation of batching policies on a workload; `python -m benchmarks batching-policies REPOSITORY` compares them.
 
 Time is virtual: a simulation is exact, takes no time of its own, and runs the gateway's own batcher. Each instance of
 the model answers batches one after another, in `fixed + per_place * places` seconds, where places are the tokens of a
@@ -40,18 +40,18 @@ class Text:
     patience: float = math.inf
     """Seconds until its deadline."""
     leaves_after: float = math.inf
-    """Seconds after which its caller goes away."""
+    """Seconds after which its caller cancels."""
 
 
 @dataclass
 class SimulatedModel:
-    """Each instance runs a batch at a time, the others wait."""
+    """A model whose instances run one batch at a time each."""
 
     fixed: float = FIXED
     per_place: float = PER_PLACE
     instances: int = INSTANCES
     batches: list[tuple[float, list[Text], int]] = field(default_factory=list)
-    """When each was sent, what it holds, and the length that it is padded to."""
+    """By batch: the time at which it was sent, its texts, and the length that it is padded to."""
 
     def __post_init__(self) -> None:
         self._idle = asyncio.Semaphore(self.instances)
@@ -65,29 +65,29 @@ class SimulatedModel:
 
 
 class Policy(Protocol):
-    """What gathers texts into batches."""
+    """A policy that gathers texts into batches."""
 
     def submit(self, item: Text, deadline: float | None) -> "asyncio.Future[int]":
-        """Have a text answered."""
+        """Queue a text; the future holds its answer."""
 
 
 def make_gateway_batcher(model: SimulatedModel, shapes: Shapes = SHAPES, limit: int = QUEUE) -> Batcher[Text, int]:
-    """The gateway's batcher."""
+    """Make the gateway's own batcher."""
     running = model.instances
     return Batcher(model.run, lambda text: text.length, shapes, running + AHEAD, limit, running)
 
 
 @dataclass
 class Outcome:
-    """What became of a workload."""
+    """The outcome of a workload."""
 
     model: SimulatedModel
     seconds: dict[int, float] = field(default_factory=dict)
-    """What each answered text took."""
+    """Seconds of each text that was answered."""
     late: dict[int, float] = field(default_factory=dict)
-    """When each was told that its time was up."""
+    """Time at which each text was refused because its deadline had passed."""
     left: dict[int, float] = field(default_factory=dict)
-    """When each caller that went away did so."""
+    """Time of each cancel."""
     refused: set[int] = field(default_factory=set)
     ended: float = 0.0
 
@@ -108,7 +108,7 @@ class Outcome:
 def simulate(
     workload: Sequence[Text], policy: Callable[[SimulatedModel], Policy], model: SimulatedModel | None = None
 ) -> Outcome:
-    """Send a workload, and wait for what becomes of all of it."""
+    """Send a workload and wait for the outcome of every text."""
 
     async def scenario() -> Outcome:
         outcome = Outcome(model or SimulatedModel())
@@ -141,7 +141,7 @@ async def _send(text: Text, batcher: Policy, outcome: Outcome) -> None:
 
 
 def draw_poisson_arrivals(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float) -> Iterator[Text]:
-    """Texts that come one by one, at random."""
+    """Draw texts that arrive one by one, as a Poisson process."""
     now, number = 0.0, 0
     while (now := now + chance.expovariate(rate)) < seconds:
         yield Text(number, now, chance.choice(lengths))
@@ -151,7 +151,7 @@ def draw_poisson_arrivals(chance: random.Random, lengths: Sequence[int], rate: f
 def draw_burst_arrivals(
     chance: random.Random, lengths: Sequence[int], rate: float, seconds: float, size: int
 ) -> Iterator[Text]:
-    """Texts that come so many at a time, as calls of many texts do."""
+    """Draw texts that arrive in bursts of a size, as calls of many texts do."""
     calls = draw_poisson_arrivals(chance, lengths, rate / size, seconds)
     for call, first in enumerate(calls):
         for place in range(size):

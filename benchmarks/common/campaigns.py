@@ -18,9 +18,9 @@ from portrait.training.dataset.corpus import Corpus
 from portrait.training.errors import TrainingError
 
 VALIDATION_FROM = datetime(2017, 8, 1, tzinfo=UTC)
-"""Campaigns that start later, and end before the test, are validation; the test begins where the encoders' data end."""
+"""Start of validation, which ends before the test; the test begins where the encoders' data end."""
 NEAREST = 50
-"""Products of a campaign that a shopper's affinity is the mean over, the nearest ones."""
+"""Number of a campaign's nearest products over which a shopper's affinity is averaged."""
 _AFFINITIES = (
     "to all products",
     "to the nearest products",
@@ -39,14 +39,14 @@ class Pairs:
     label: NDArray[np.bool_]
 
     def of(self, campaigns: Sequence[int]) -> "Pairs":
-        """Those of some campaigns."""
+        """Return the pairs of some campaigns."""
         kept = np.isin(self.campaign, list(campaigns))
         return Pairs(self.shopper[kept], self.campaign[kept], self.label[kept])
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is known of a campaign when it starts."""
+    """Facts of a campaign that are known when it starts."""
 
     number: int
     kind: str
@@ -57,7 +57,7 @@ class Campaign:
 
 
 def split_campaigns(campaigns: Sequence[Campaign], learnt: float) -> list[list[Campaign]]:
-    """Training, validation and test; campaigns whose time reaches into that of a later part are left out."""
+    """Split campaigns into training, validation and test; campaigns that overlap a later part are left out."""
     begins = [VALIDATION_FROM.timestamp(), learnt]
     test = [each for each in campaigns if each.start >= learnt]
     validation = [each for each in campaigns if begins[0] <= each.start and each.end < min(one.start for one in test)]
@@ -66,7 +66,7 @@ def split_campaigns(campaigns: Sequence[Campaign], learnt: float) -> list[list[C
 
 
 def read_campaigns(folder: Path, corpus: Corpus) -> list[Campaign]:
-    """All campaigns with their products, by start."""
+    """Read all campaigns with their products, by start."""
     rows = {item_id: row for row, item_id in enumerate(corpus.item_ids)}
     coupons = readers.read_parquet(folder / "coupons.parquet").select("campaign_id", "product_id").unique()
     products: dict[int, list[int]] = {}
@@ -89,7 +89,7 @@ def read_campaigns(folder: Path, corpus: Corpus) -> list[Campaign]:
 
 
 def read_pairs(folder: Path, corpus: Corpus) -> Pairs:
-    """Who received which campaign, and redeemed a coupon of it."""
+    """Read which household received which campaign, and whether it redeemed a coupon of it."""
     redeemed = (
         readers.read_parquet(folder / "coupon_redemptions.parquet").select("campaign_id", "household_id").unique()
     )
@@ -107,7 +107,7 @@ def read_pairs(folder: Path, corpus: Corpus) -> Pairs:
 
 
 def predict_by_popularity(campaigns: Sequence[Campaign], train: Pairs, test: Pairs) -> NDArray[np.float64]:
-    """The share of those who redeemed earlier campaigns of the same type: all that is known of one not yet sent."""
+    """Predict the redemption rate of earlier campaigns of the same type, the only fact of an unsent campaign."""
     kinds = {campaign.number: campaign.kind for campaign in campaigns}
     earlier = np.array([kinds[number] for number in train.campaign.tolist()])
     shares = {kind: float(train.label[earlier == kind].mean()) for kind in np.unique(earlier)}

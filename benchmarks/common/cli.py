@@ -1,4 +1,4 @@
-"""Command lines of benchmarks: one look for all, and the one of a benchmark that measures targets of a repository."""
+"""Command lines of benchmarks: shared arguments, and the whole command line of a benchmark with targets."""
 
 import argparse
 import sys
@@ -34,7 +34,7 @@ def existing_folder(text: str) -> Path:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments `source` and `--work`; `open_work` takes their values."""
+    """Add the arguments `source` and `--work`; `steps.work_folder` gives the default of the latter."""
     parser.add_argument("source", type=existing_folder, help="folder of a source, or of a prepared data set")
     parser.add_argument("--work", type=Path, help="folder for data sets and runs (.benchmarks/NAME OF THE SOURCE)")
 

@@ -1,4 +1,4 @@
-"""The methods of the contract, from its descriptors: a new service is measured and tested by itself."""
+"""The methods of the contract, from its descriptors, so that a new service is measured and tested automatically."""
 
 import importlib
 import pkgutil
@@ -10,7 +10,7 @@ import portrait.v1
 
 
 def list_unary_methods() -> Iterator[MethodDescriptor]:
-    """All methods of one request and one answer."""
+    """List all unary methods."""
     for module in pkgutil.iter_modules(portrait.v1.__path__):
         if module.name.endswith("_service_pb2"):
             file = importlib.import_module(f"portrait.v1.{module.name}").DESCRIPTOR
@@ -19,5 +19,5 @@ def list_unary_methods() -> Iterator[MethodDescriptor]:
 
 
 def method_path(method: MethodDescriptor) -> str:
-    """Where a method is called."""
+    """Return the HTTP/2 path of a method."""
     return f"/{method.containing_service.full_name}/{method.name}"

@@ -13,7 +13,7 @@ def read_source(data: Path) -> str:
 
 
 def read_events(data: Path) -> list[Event]:
-    """All events, in the order of the corpus."""
+    """Read all events, in the order of the corpus."""
     table = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
     names = ("event_id", "time", "item_id", "catalogue", "query", "price", "quantity", "rating", "dwell_seconds")
     return [

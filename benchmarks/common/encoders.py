@@ -19,7 +19,7 @@ OUTPUT = "embedding"
 
 
 def open_onnxruntime_encoder(path: Path, threads: int) -> Encoder:
-    """ONNX Runtime's own kernels."""
+    """Open an encoder in ONNX Runtime with its default CPU kernels."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -27,7 +27,7 @@ def open_onnxruntime_encoder(path: Path, threads: int) -> Encoder:
 
 
 def open_openvino_encoder(path: Path, threads: int) -> Encoder:
-    """OpenVINO, as the text encoder's configuration asks for it: bfloat16 where the CPU can."""
+    """Open an encoder in OpenVINO with the options of the text encoder's configuration; bfloat16 if the CPU has it."""
     properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     request = openvino.Core().compile_model(str(path), "CPU", properties).create_infer_request()
 
@@ -38,7 +38,7 @@ def open_openvino_encoder(path: Path, threads: int) -> Encoder:
 
 
 def encode_texts(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> Array:
-    """`[texts, dimension]`, in the order of the texts: like lengths together, within the gateway's budget of tokens."""
+    """Encode texts to `[texts, dimension]`; texts of similar length share a batch within the gateway's token budget."""
     rows = tokenizer.encode(texts)
     order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
     parts, place = [], 0

@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, as `portrait serve` starts it, and what can be seen of it from outside."""
+"""A gateway in a process of its own, as `portrait serve` starts it, with its metrics, memory and processes."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def _is_triton(pid: int) -> bool:
 
 
 def read_peak_memory(pid: int) -> int:
-    """Resident memory of a process at its highest, in bytes; mapped files count."""
+    """Read the peak resident memory of a process in bytes, with mapped files."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
     assert found is not None
     return 1024 * int(found[1])
@@ -88,7 +88,7 @@ def run_gateway(repository: Path, *arguments: str) -> Iterator[Gateway]:
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, object]:
-    """Wait for the log line that says where calls are served.
+    """Wait for the log line with the address of the gateway; return that line.
 
     Raises:
         RuntimeError: the process ended, or it takes too long.

@@ -1,4 +1,4 @@
-"""The machine that a benchmark runs on, as its results name it."""
+"""The machine that a benchmark runs on."""
 
 import os
 import platform
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def describe_machine() -> str:
-    """Operating system, processor and number of cores."""
+    """Describe the operating system, processor and number of cores."""
     return f"{platform.system()} {platform.machine()}, {_read_processor()}, {os.cpu_count()} cores"
 
 
 def _read_processor() -> str:
-    """The processor's name; `platform` knows it on few systems."""
+    """Read the processor's name from /proc/cpuinfo, as `platform` knows it on few systems."""
     known = Path("/proc/cpuinfo")
     if not known.exists():
         return platform.processor() or "processor unknown"

@@ -12,7 +12,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def describe_circumstances(command: str) -> dict[str, str]:
-    """What is run, where and when: command, machine, date, commit. To be asked before the work begins."""
+    """Describe a run: command, machine, date, commit. Call it before the work begins."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, encoding="utf-8", check=False)
     return {
         "command": command,
@@ -23,12 +23,12 @@ def describe_circumstances(command: str) -> dict[str, str]:
 
 
 def format_origin(where: dict[str, str]) -> str:
-    """What made a table, when, where and from which commit."""
+    """Format the command, date, machine and commit of a table."""
     return f"`{where['command']}`, {where['date']}, {where['machine']}, commit {where['commit']}."
 
 
 def write_results(name: str, results: Any, text: str) -> None:
-    """Write `<name>.json` and `<name>.md` among the results, each all of it or nothing."""
+    """Write `<name>.json` and `<name>.md` into the results, each atomically."""
     for suffix, content in ((".json", json.dumps(results, indent=2) + "\n"), (".md", text)):
         temporary = RESULTS / f".{name}{suffix}.tmp"
         temporary.write_text(content, encoding="utf-8")

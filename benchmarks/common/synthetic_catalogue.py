@@ -1,8 +1,8 @@
-"""Releases of as many items as one likes, made of a real one: its items, and then variations of them.
+"""Releases with any number of items, made of a real one: its items, then variations of them.
 
 A variation is a real item's vector moved as far and in such a direction as two of its neighbours lie apart, so that
 vectors lie as thick and as thin as the real ones do, in as few dimensions. Its category is the item it varies, its
-brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations. Profiles are
+brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations, and profiles are
 what the release's own graph says of histories that follow these.
 """
 
@@ -43,7 +43,7 @@ _HISTORY = 6
 
 
 def write_synthetic_release(source: Path, target: Path, count: int, dimension: int | None = None) -> Retrieval:
-    """Write a model repository whose release 1 has so many items; returns how the nearest are found.
+    """Write a model repository whose release 1 has so many items; return its retrieval.
 
     Args:
         source: the model repository whose newest release is varied.
@@ -92,21 +92,21 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
 
 
 def draw_vectors(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Vectors of so many items, and profiles."""
+    """Draw vectors of so many items, and profiles."""
     real, random = Release.load(source, release_layout.list_releases(source)[-1]), np.random.default_rng(count)
     vectors = _vary_vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
     return vectors, _encode_profiles(source, real, profiles, random)
 
 
 def _rotate_profiles(profiles: ProfileDistribution, turned: NDArray[np.float32]) -> ProfileDistribution:
-    """The same cloud of profiles in the larger space."""
+    """Rotate the distribution of profiles into the larger space."""
     return ProfileDistribution(
         profiles.mean @ turned, turned.T @ profiles.covariance @ turned, profiles.item_mean @ turned
     )
 
 
 def _make_rotation(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """`[own, dimension]`: turns vectors into a larger space, and leaves them as they are for their own."""
+    """Make a rotation into a larger space, `[own, dimension]`; the identity if the dimensions are equal."""
     if own == dimension:
         return np.eye(own, dtype=np.float32)
     turned, _ = np.linalg.qr(random.normal(size=(dimension, own)))
@@ -126,7 +126,7 @@ def _make_items(real: Release, varied: NDArray[np.int64], random: np.random.Gene
 def _vary_vectors(
     real: Release, varied: NDArray[np.int64], moved: NDArray[np.bool_], random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The vectors of the items that are varied, moved where they are."""
+    """Return the vectors of the base items, moved for the variations."""
     own = np.asarray(real.vectors, dtype=np.float32)
     vectors = own[varied]
     _, near = faiss.knn(own, own, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
@@ -139,7 +139,7 @@ def _vary_vectors(
 
 
 def _encode_profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Of histories in which each item is one that follows the item before."""
+    """Encode profiles of histories in which each item is associated with the item before."""
     session = onnxruntime.InferenceSession(release_layout.model_file(source, "profile_encoder", real.number))
     starts, follow = real.associations.starts, real.associations.items
     profiles = []
@@ -161,7 +161,7 @@ def _draw_neighbours(new: NDArray[np.bool_], random: np.random.Generator) -> Col
 
 
 def _select_associations(real: Associations, count: int) -> Associations:
-    """The real ones between items that are there; none of the others."""
+    """Select the associations between items that exist in the new release."""
     of = np.repeat(np.arange(len(real.starts) - 1), np.diff(real.starts))
     there = (of < count) & (real.items < count)
     starts = np.zeros(count + 1, dtype=np.int64)
@@ -170,7 +170,7 @@ def _select_associations(real: Associations, count: int) -> Associations:
 
 
 def _link_models(source: Path, target: Path, release: int) -> list[Path]:
-    """The same graphs, by hard links where the file system has them."""
+    """Link the same graphs into the new repository, by hard links if the file system has them."""
     made = []
     for model in MODELS:
         path, graph = release_layout.model_file(target, model, 1), release_layout.model_file(source, model, release)

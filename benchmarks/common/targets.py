@@ -25,13 +25,13 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether the condition is met."""
+        """True if the condition is met."""
         name, comparison, bound = self.required.split()
         measured = self.ratio if name == "ratio" else self.value
         return measured is not None and bool(_COMPARISONS[comparison](measured, float(bound)))
 
     def __str__(self) -> str:
-        """Format as JSON."""
+        """Format the result as JSON."""
         return json.dumps(asdict(self) | {"passed": self.passed})
 
 

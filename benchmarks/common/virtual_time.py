@@ -1,4 +1,4 @@
-"""An event loop whose time passes only while everybody waits: tests and simulations of time are exact and take none."""
+"""An event loop in virtual time, which passes only while all tasks wait: simulations are exact and instant."""
 
 import asyncio
 import selectors

@@ -1,4 +1,4 @@
-"""The dearest legal request of every RPC: each field as large as the contract allows, within a message's bytes."""
+"""The most expensive legal request of every RPC: each field as large as the contract and the message size allow."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -27,35 +27,35 @@ from portrait.v1 import (
 )
 
 MESSAGE_BYTES = 7_900_000
-"""Somewhat less than a gateway's longest message."""
+"""Size of a request: somewhat less than a gateway's maximum message."""
 _RECORDED_PER_CALL = 1_000
 _FIELDS = [name for name in profile_pb2.Profile.DESCRIPTOR.fields_by_name]
 _WORD = 8
-"""Characters of a word that is met nowhere else, and the space behind it."""
+"""Characters of a unique word and the space after it."""
 _WORDS = ("lamp", "rug", "pan", "spade", "red", "blue", "wool", "desk", "floor", "grill")
 
 
 @dataclass(frozen=True)
 class World:
-    """What requests name; the gateway holds it before they are sent."""
+    """The shoppers and items that requests name; the gateway has them before the requests are sent."""
 
     shoppers: Sequence[str]
-    """Each with as many recorded events as are read, at most."""
+    """Ids of shoppers, each with as many recorded events as a call reads."""
     item_ids: Sequence[str]
-    """Of the default catalogue."""
+    """Ids of items of the default catalogue."""
     interest: Sequence[str]
-    """A node of the taxonomy that the shoppers care for."""
+    """Node of the taxonomy that the shoppers have an interest in."""
 
 
 def max_length(place: str) -> int:
-    """How many entries, pairs or characters a field may hold, by message and field."""
+    """Return the maximum number of entries, pairs or characters of a field, for example `Item.title`."""
     limit = LIMITS[place]
     assert isinstance(limit, ListSize | MapSize | TextLength)
     return limit.maximum
 
 
 def make_text(number: int, characters: int) -> str:
-    """Words that no other number has, as long as is asked for."""
+    """Make a text of words that no other number has, of so many characters."""
     words = (f"{_WORDS[(number + n) % len(_WORDS)]}{number}" for n in itertools.count())
     made = ""
     while len(made) < characters:
@@ -64,7 +64,7 @@ def make_text(number: int, characters: int) -> str:
 
 
 def make_history_requests(world: World, shopper: str) -> Iterator[event_service_pb2.RecordEventsRequest]:
-    """Records as many events of a shopper as are read, searches of their own and purchases and refunds among them."""
+    """Make requests that record as many events of a shopper as a call reads: unique searches, purchases and refunds."""
     now = datetime.now(UTC)
     kinds = [event_pb2.EVENT_TYPE_VIEW, event_pb2.EVENT_TYPE_PURCHASE, event_pb2.EVENT_TYPE_REFUND]
     events = []
@@ -87,13 +87,13 @@ def _refer_to(shopper: str) -> shopper_pb2.ShopperRef:
 
 
 def _make_inline(events: int) -> shopper_pb2.ShopperRef:
-    """The shortest events that a request can bring."""
+    """Make a history of the shortest possible events."""
     event = event_pb2.Event(type=event_pb2.EVENT_TYPE_VIEW, item_id="a")
     return shopper_pb2.ShopperRef(history=shopper_pb2.History(events=[event] * events))
 
 
 def _make_item(number: int, bytes_: int) -> item_pb2.Item:
-    """An item with as many words as there is room for, and no two alike."""
+    """Make an item that is full of unique words."""
     item = item_pb2.Item(item_id=f"dearest-{number}", title=make_text(number, max_length("Item.title")))
     length, place = 500, 0
     while item.ByteSize() + length + 20 < bytes_ and place < max_length("Item.attributes"):
@@ -140,7 +140,7 @@ def _batch_inline(world: World) -> Message:
 
 
 def _make_searcher(number: int, count: int) -> shopper_pb2.ShopperRef:
-    """A shopper who types as much as is taken, and no word twice."""
+    """Make a shopper with the longest possible searches of unique words."""
     most_words = max_length("Event.query") // _WORD
     words = (f"w{place:0{_WORD - 2}x} " for place in itertools.count(number << 16))
     events = [
@@ -299,4 +299,4 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
         "": lambda world: consent_service_pb2.ForgetShopperRequest(shopper_id=world.shoppers[-1])
     },
 }  # fmt: skip
-"""By method: requests that are dear in different ways, by what makes them so. The last forgets a shopper."""
+"""By method: expensive requests, by the cause of their cost. The last one forgets a shopper."""

@@ -1,4 +1,4 @@
-"""Ways of finding the nearest items: `python -m benchmarks indexes REPOSITORY [--items N]`.
+"""Indexes for the nearest items: `python -m benchmarks indexes REPOSITORY [--items N]`.
 
 The vectors are those of a synthetic catalogue, the wishes its profiles; see `synthetic`. One thread searches for one
 wish at a time, the 200 nearest of which a recommendation ranks.
@@ -26,14 +26,14 @@ from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
 from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
 
 _LINKS, _EFFORT = 32, 80
-"""Of HNSW: links of a node, and candidates while it is built."""
+"""Parameters of HNSW: links of a node, and candidates at build time."""
 
 Search = Callable[[NDArray[np.float32]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class IndexCost:
-    """One way."""
+    """The cost of one index at one search effort."""
 
     way: str
     looks_at: int | None
@@ -45,7 +45,7 @@ class IndexCost:
 
 
 def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iterator[IndexCost]:
-    """All ways, with all cores to build and one to search."""
+    """Measure all indexes, with all cores to build and one core to search."""
     _, nearest = faiss.knn(profiles, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)
 
     def found(way: str, looks_at: int | None, seconds: float, mib: float, search: Search) -> IndexCost:
@@ -74,7 +74,7 @@ def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iter
 
 
 def _list_efforts(index: faiss.Index) -> list[tuple[int | None, Callable[[], None]]]:
-    """How far a search may look, and what tells the index."""
+    """List the search efforts of an index, each with a function that sets it."""
     if isinstance(index, faiss.IndexIVF):
         return [(lists, partial(setattr, index, "nprobe", lists)) for lists in (16, 32, 64, 128, 256)]
     if isinstance(index, faiss.IndexHNSW):
@@ -109,7 +109,7 @@ def _build_hnsw(vectors: NDArray[np.float32]) -> faiss.Index:
 
 
 def main(arguments: list[str]) -> int:
-    """Print a JSON line for each way."""
+    """Print a JSON line for each index and search effort."""
     parser = make_parser("indexes", __doc__)
     add_repository(parser)
     parser.add_argument("--items", type=int, default=200_000, help="number of items (200,000)")

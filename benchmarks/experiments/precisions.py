@@ -1,4 +1,4 @@
-"""What number formats cost the ranking and gain in speed: `python -m benchmarks precisions RUN`.
+"""Ranking quality and speed by number format of the text encoder: `python -m benchmarks precisions RUN`.
 
 The text encoder of a run is exported in each format and reads every text of the data set through ONNX Runtime. Items,
 histories and queries are made of what it says; the validation targets are ranked as `portrait evaluate` ranks, and
@@ -37,7 +37,7 @@ ROUNDS = 5
 
 
 def rank_with_embeddings(trained: TrainedRun, embeddings: Array, targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rank of each target if every text is what an exported encoder says.
+    """Rank each target with the text embeddings of an exported encoder.
 
     Args:
         trained: the run.
@@ -94,7 +94,7 @@ def measure(folder: Path, threads: int) -> dict[str, Any]:
 def _measure_rates(
     encoders: dict[tuple[str, str], Encoder], tokenizer: TextTokenizer, texts: list[str]
 ) -> dict[tuple[str, str], float]:
-    """Texts a second of each: the best of some rounds, in each of which all take their turn."""
+    """Measure texts a second of each encoder: the best of several rounds, in which the encoders alternate."""
     best = dict.fromkeys(encoders, 0.0)
     for _ in range(ROUNDS):
         for name, encode in encoders.items():

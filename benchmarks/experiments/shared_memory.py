@@ -1,4 +1,4 @@
-"""Whether tensors should reach Triton by shared memory: `python -m benchmarks shared-memory REPOSITORY`.
+"""Tensors to Triton by shared memory or in the message: `python -m benchmarks shared-memory REPOSITORY`.
 
 One call at a time, by turns: tensors in the gRPC message, and the same ones written to a region of system shared memory
 that was registered before. Answers come in the message both ways: they are small.
@@ -36,7 +36,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def make_inputs(model: str, dimension: int) -> Arrays:
-    """A batch as the gateway sends it: texts, or the candidates of one recommendation."""
+    """Make a batch as the gateway sends it: texts, or the candidates of one recommendation."""
     chance = np.random.default_rng(1)
     if model == "text_encoder":
         return {
@@ -53,7 +53,7 @@ def make_inputs(model: str, dimension: int) -> Arrays:
 
 
 async def compare(client: InferenceServerClient, release: int, model: str, output: str, arrays: Arrays) -> Result:
-    """Medians of both ways."""
+    """Compare the median seconds of both transports."""
     size = sum(array.nbytes for array in arrays.values())
     region = shared_memory.create_shared_memory_region(_REGION, f"/{_REGION}", size)
     await client.register_system_shared_memory(_REGION, f"/{_REGION}", size)
@@ -93,7 +93,7 @@ async def compare(client: InferenceServerClient, release: int, model: str, outpu
 
 
 async def _time_ways(*ways: Callable[[], Awaitable[object]]) -> list[float]:
-    """Seconds of each way, taken by turns so that what else the machine does meets all of them."""
+    """Time the ways in alternation, so that other work of the machine affects all of them."""
     seconds: list[list[float]] = [[] for _ in ways]
     for _ in range(CALLS):
         for way, taken in zip(ways, seconds, strict=True):
@@ -117,12 +117,12 @@ async def _measure(repository: Path) -> list[Result]:
 
 
 def measure(repository: Path) -> list[Result]:
-    """A row for texts and one for candidates; it would be kept if it saved a tenth of a call."""
+    """Measure texts and candidates; the target is a saving of a tenth of a call."""
     return asyncio.run(_measure(repository))
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and print the rows."""
+    """Measure and print the results."""
     parser = make_parser("shared-memory", __doc__)
     add_repository(parser)
     options = parser.parse_args(arguments)

@@ -1,1 +1,1 @@
-"""What explanations are worth: whether removing what they cite matters, and whether they change with the model."""
+"""Faithfulness of explanations: the effect of removing what they cite, and their change with the model."""

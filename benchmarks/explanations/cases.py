@@ -1,4 +1,4 @@
-"""Whose recommendations are explained: test shoppers by lot, and what a release recommends them first."""
+"""The cases that are explained: randomly drawn test shoppers, and the first recommendation of a release for each."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,13 +20,13 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 MIN_EVENTS = 8
-"""Of shorter histories three events are cited, and not three others are left to compare with."""
+"""Minimum length of a history: in a shorter one, three cited events leave fewer than three others to compare with."""
 _IN_FLIGHT = 4
 
 
 @dataclass(frozen=True)
 class Case:
-    """A shopper at the moment of the test event."""
+    """A shopper at the time of the test event."""
 
     history: Sequence[Event]
     as_of: datetime
@@ -35,7 +35,7 @@ class Case:
 
 
 def draw_cases(trained: TrainedRun, data: Path, count: int, seed: int = 0) -> list[Case]:
-    """Test shoppers with at least `MIN_EVENTS`, each once.
+    """Draw test shoppers with at least `MIN_EVENTS` events, each once.
 
     Args:
         trained: says what the test is.
@@ -59,24 +59,24 @@ def _make_case(trained: TrainedRun, events: Sequence[Event], target: int) -> Cas
 
 
 async def recommend_items(engine: Engine, case: Case, history: Sequence[Event]) -> list[Item]:
-    """The ten best items after a history; what is excluded does not depend on it."""
+    """Return the ten best items after a history; the excluded items do not depend on the history."""
     request = RecommendRequest(history, case.as_of, filter=Filter(exclude_item_ids=case.excluded))
     return [each.item for each in (await recommend(engine, request, deadline=None)).items]
 
 
 async def score_item(engine: Engine, case: Case, history: Sequence[Event], item: Item) -> float:
-    """Score of an item after a history; of one without a title, as the catalogue holds it."""
+    """Return the score of an item after a history; an item without a title is read from the catalogue."""
     request = RankRequest(history, case.as_of, candidates=[item])
     return (await rank(engine, request, deadline=None)).items[0].score
 
 
 def without_title(item: Item) -> Item:
-    """The item as the catalogue holds it, named by its id."""
+    """Return the item without its title, so that its id refers to the catalogue's."""
     return replace(item, title="")
 
 
 async def gather_limited(things: Sequence[T], ask: Callable[[T], Awaitable[A]]) -> list[A]:
-    """Answers for all, a few at a time."""
+    """Await a call for each argument, a few at a time; return the results in order."""
     gate = asyncio.Semaphore(_IN_FLIGHT)
 
     async def one(thing: T) -> A:

@@ -35,10 +35,10 @@ _CACHE_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Figures:
-    """One shopper."""
+    """Measurements of one shopper."""
 
     item: Item
-    """What the release recommends first."""
+    """Item that the release recommends first."""
     why: RankingExplanation
     recommendation: DeletionEffect
     words: DeletionEffect | None
@@ -47,7 +47,7 @@ class Figures:
 
 
 async def measure(trained: TrainedRun, data: Path, repository: Path, shoppers: int, compared: int) -> dict[str, Any]:
-    """Deletion and sanity on one data set.
+    """Measure deletion and sanity on one data set.
 
     Args:
         trained: the run.
@@ -112,7 +112,7 @@ async def _measure_agreements(others: dict[int, Engine], case: Case, measured: F
 
 
 def _summarise_losses(found: Sequence[DeletionEffect | None]) -> dict[str, Any]:
-    """Means over shoppers of what is lost in each way, and by how much more it is if what is cited goes."""
+    """Compute the mean loss over shoppers by method, and how much larger it is when the cited events are removed."""
     known = [one for one in found if one is not None]
     content: dict[str, Any] = {"shoppers": len(known), "by_size": {}, "left_ten": {}}
     for size in deletion.SIZES:
@@ -135,7 +135,7 @@ def _summarise_ways(drops: Sequence[deletion.Loss]) -> dict[str, Any]:
 
 
 def _correlate_joint(found: Sequence[DeletionEffect]) -> dict[str, float]:
-    """Whether the sum of single effects tells what is lost when several events go, over all random removals."""
+    """Correlate the sum of single effects with the loss when several events are removed, over all random removals."""
     sums, lost = np.array([pair for one in found for pair in one.joint]).T
     return {"removals": len(sums), "spearman": float(spearmanr(sums, lost).statistic)}
 

@@ -1,4 +1,4 @@
-"""The deletion test: what is explained falls further without what the explanation cites than without anything else.
+"""The deletion test: a score falls further without the cited events than without any others.
 
 Also known as comprehensiveness (DeYoung et al. 2020, "ERASER"). For one event it is true by construction: the cited one
 is the one whose removal costs most. It says something for three that are removed together, and of what explanations do
@@ -27,33 +27,33 @@ from portrait.server.profiles.compute import compute_profile
 T = TypeVar("T")
 
 SIZES = (1, 3)
-"""How many are removed."""
+"""Numbers of removed events or words."""
 DRAWS = 5
-"""Random removals for each shopper, whose mean counts."""
+"""Number of random removals for each shopper; their mean counts."""
 MIN_WORDS = 6
-"""Shorter titles have not three cited words and three others."""
+"""Minimum words of a title: three cited ones and three others."""
 MAX_ATTENTION_SHARE = 0.5
-"""An interest that holds more is most of the history: no few events matter to it."""
+"""Maximum weight of an interest: a larger one is most of the history, and no few events matter to it."""
 
 Loss = dict[str, float]
-"""What is lost by each way of choosing what is removed."""
+"""Loss by method of choosing what is removed."""
 
 
 @dataclass
 class DeletionEffect:
-    """What is lost for one shopper, by how many are removed and how they are chosen."""
+    """Losses for one shopper, by number of removals and method of choosing them."""
 
     by_size: dict[int, Loss] = field(default_factory=dict)
     left_ten: dict[int, Loss] = field(default_factory=dict)
-    """1 where the item is no longer among the ten best; only of recommendations."""
+    """By number of removals: 1 if the item is no longer among the ten best; only for recommendations."""
     joint: list[tuple[float, float]] = field(default_factory=list)
-    """Of each random removal of several: the sum of their effects, and what was lost."""
+    """By random removal of several events: the sum of their effects, and the loss."""
 
 
 async def measure_recommendation(
     engine: Engine, case: Case, item: Item, effects: Sequence[EventEffect], random: np.random.Generator
 ) -> DeletionEffect:
-    """What the first recommendation loses without some events.
+    """Measure the loss of the first recommendation without some events.
 
     Args:
         engine: serves the release.
@@ -86,7 +86,7 @@ async def measure_recommendation(
 
 
 async def measure_interest(engine: Engine, case: Case, random: np.random.Generator) -> DeletionEffect | None:
-    """What the strongest interest that is not most of the attention loses; None if there is none."""
+    """Measure the loss of the strongest interest that holds at most `MAX_ATTENTION_SHARE`; None if there is none."""
 
     async def interests(history: Sequence[Event]) -> Mapping[tuple[str, ...], tuple[float, tuple[str, ...]]]:
         profile = await compute_profile(engine, history, case.as_of, fields=frozenset({"interests"}), deadline=None)
@@ -107,7 +107,7 @@ async def measure_interest(engine: Engine, case: Case, random: np.random.Generat
 
 
 async def measure_trait(engine: Engine, case: Case, name: str, random: np.random.Generator) -> DeletionEffect | None:
-    """What the probability of a trait loses; None if the shopper has none."""
+    """Measure the loss of a trait's probability; None if the shopper has no such trait."""
 
     async def value(history: Sequence[Event]) -> float | None:
         profile = await compute_profile(engine, history, case.as_of, fields=frozenset({"traits"}), deadline=None)
@@ -146,7 +146,7 @@ async def _measure_profile(
 async def measure_words(
     engine: Engine, case: Case, item: Item, effects: Sequence[WordEffect], random: np.random.Generator
 ) -> DeletionEffect | None:
-    """What an item loses without some words of its title; None if the title is short."""
+    """Measure the loss of an item without some words of its title; None if the title is short."""
     if len(effects) < MIN_WORDS:
         return None
     words, whole, found = (
@@ -167,7 +167,7 @@ async def measure_words(
 def _choose_removals(
     history: Sequence[Event], cited: Sequence[str], random: np.random.Generator
 ) -> dict[str, list[list[int]]]:
-    """Places of the events that are removed, by how they are chosen: cited, other ones by lot, the latest."""
+    """Choose the positions of removed events by method: the cited ones, others at random, the latest."""
     places = _explained_positions(history)
     chosen = [place for place in places if history[place].event_id in set(cited)]
     others = [place for place in places if place not in chosen]
@@ -180,7 +180,7 @@ def _choose_removals(
 
 
 def _explained_positions(history: Sequence[Event]) -> list[int]:
-    """Of the events that explanations are about."""
+    """Return the positions of the events that explanations cover."""
     return list(range(max(0, len(history) - MAX_ENCODED_EVENTS), len(history)))
 
 
@@ -194,7 +194,7 @@ def _remove(history: Sequence[Event], removed: Sequence[int]) -> list[Event]:
 
 
 def _order_by_similarity(engine: Engine, history: Sequence[Event], item: Item) -> list[int]:
-    """Places of a history's events, those first whose items are most like an item: what one would cite unasked."""
+    """Order the positions of a history's events by similarity of their items to an item: a naive explanation."""
     release = engine.release
     rows = np.array([release.row_of(event) for event in history], dtype=np.int64)
     vectors = release.vectors[[*rows, release.items.row(DEFAULT_CATALOGUE, item.item_id)]].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Models that have learnt nothing: a trained run whose weights are shuffled.
+"""Model randomisation: a trained run whose weights are shuffled.
 
 Adebayo et al. 2018 ("Sanity Checks for Saliency Maps", NeurIPS, section 3) randomise a model part by part from its
 output down. Shuffling the entries of each tensor keeps their distribution, so that what differs is what was learnt.
@@ -20,7 +20,7 @@ from portrait.training.run.run import TOKENIZER_FILE, TrainedRun
 
 
 class Depth(IntEnum):
-    """How far down from the output weights are shuffled."""
+    """Depth, from the output down, to which weights are shuffled."""
 
     RANKER = 1
     PROFILE = 2
@@ -30,12 +30,12 @@ class Depth(IntEnum):
 
     @property
     def words(self) -> str:
-        """For people."""
+        """Description for tables."""
         return {Depth.RANKER: "ranker", Depth.PROFILE: "and profile encoder", Depth.ALL: "everything"}[self]
 
 
 def randomise_run(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRun:
-    """The run with shuffled weights; it has no traits.
+    """Return the run with shuffled weights and without traits.
 
     Args:
         trained: stays as it is.
@@ -52,7 +52,7 @@ def randomise_run(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRu
     shuffle_weights(model.text, generator)
     shuffle_weights(model.residual, generator)
     cache = TextCache(model.text, TextTokenizer.load(trained.folder / TOKENIZER_FILE), trained.corpus.texts)
-    cache.refill()
+    cache.recompute()
     return dataclasses.replace(
         trained,
         model=model,
@@ -66,14 +66,14 @@ def randomise_run(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRu
 
 @torch.no_grad()
 def shuffle_weights(module: nn.Module, generator: torch.Generator) -> None:
-    """Put the entries of each weight into another order."""
+    """Shuffle the entries of each weight in place."""
     for weight in module.parameters():
         entries = weight.flatten()
         weight.copy_(entries[torch.randperm(len(entries), generator=generator)].view_as(weight))
 
 
 def shuffle_associations(linked: Associations, seed: int) -> Associations:
-    """Each item leads to as many items as before, but to any."""
+    """Shuffle associations: each item keeps the number of its associations, but their items are random."""
     random = np.random.default_rng(seed)
     items = random.permutation(linked.items)
     return dataclasses.replace(linked, items=items, weights=random.permutation(linked.weights))

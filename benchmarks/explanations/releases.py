@@ -1,4 +1,4 @@
-"""The releases that explanations are compared between: one repository for each data set."""
+"""The releases whose explanations are compared, in one repository for each data set."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from portrait.training.run.run import TrainedRun
 
 TRAINED, OTHER_SEED = 1, 2
 RANDOMISED = {Depth.RANKER: 3, Depth.PROFILE: 4, Depth.ALL: 5}
-"""Their numbers."""
+"""Numbers of the releases."""
 
 
 def export_releases(trained: TrainedRun, other_seed: Path, repository: Path) -> None:
-    """Export the run, one of another seed, and the run with shuffled weights, as far as they are not there.
+    """Export the run, the run of another seed and the randomised runs, if their releases are missing.
 
     Args:
         trained: the run.

@@ -1,4 +1,4 @@
-"""The sanity check: a model that has learnt nothing is explained otherwise.
+"""The sanity check: a randomised model is explained differently.
 
 Adebayo et al. 2018 compare explanations of a trained and a randomised model by rank correlation. Beside that stands how
 far two models agree that were trained alike with different seeds.
@@ -17,30 +17,30 @@ from portrait.server.explanation.counterfactuals import RankingExplanation, expl
 from portrait.server.recommendation.ranking import RankRequest
 
 CITED_EVENTS = 3
-"""Events that are compared as a set."""
+"""Number of cited events that are compared as a set."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike two explanations of one item are for one shopper."""
+    """Agreement of two explanations of one item for one shopper."""
 
     events: float
     """Spearman's rank correlation of the events' effects; 0 if one tells no event from another."""
     cited: float
     """Share of the `CITED_EVENTS` events that both cite."""
     by_chance: float
-    """The same, if they were drawn by lot."""
+    """Expectation of the same share for random events."""
     words: float | None
-    """Rank correlation of the words' effects; None of a title with fewer than three."""
+    """Rank correlation of the words' effects; None for a title with fewer than three words."""
 
 
 async def explain_item(engine: Engine, case: Case, item: Item) -> RankingExplanation:
-    """Why an item has its score."""
+    """Explain the score of an item."""
     return await explain_recommendation(engine, RankRequest(case.history, case.as_of), item, deadline=None)
 
 
 def measure_agreement(one: RankingExplanation, other: RankingExplanation) -> Agreement:
-    """How far two explanations of one item, for one shopper, agree."""
+    """Measure the agreement of two explanations of one item for one shopper."""
     ids = [each.event.event_id for each in one.events]
     effects = {each.event.event_id: each.effect for each in other.events}
     cited = {each.event.event_id for each in other.events[:CITED_EVENTS]}

@@ -23,7 +23,7 @@ _TITLES = {
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """Everything as Markdown."""
+    """Format all results as Markdown."""
     lines = [
         "# Explanations", "",
         f"{results.format_origin(content['circumstances'])} "
@@ -91,7 +91,7 @@ def _format_figure(row: dict[str, Any], form: str) -> str:
 
 
 def plot_report(content: dict[str, Any], path: Path) -> None:
-    """Draw what three removed events cost, and how far other models agree; a row of panels for each data set."""
+    """Draw the loss without three events and the agreement of other models, a row of panels for each data set."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -111,7 +111,7 @@ def plot_report(content: dict[str, Any], path: Path) -> None:
 
 
 def _plot_bars(panel: Any, rows: dict[str, Any], colour: str) -> None:
-    """A bar with its interval for each row, the first on top."""
+    """Draw a bar with its interval for each row, the first on top."""
     names, values = list(rows)[::-1], list(rows.values())[::-1]
     means = [row["value"] for row in values]
     spread = [

@@ -1,1 +1,1 @@
-"""Ways of fine-tuning the BERT: what each is worth, and what it costs."""
+"""Ways of fine-tuning the BERT: quality and cost of each."""

@@ -34,14 +34,14 @@ _COLUMNS = (
 
 
 def list_trials(work: Path, factors: list[float]) -> dict[FineTuning, list[tuple[Path, float]]]:
-    """Folder and learning rate of all that is trained; what is frozen has no rate to choose."""
+    """List folder and learning rate of all trials; a frozen BERT has no rate to choose."""
     rates = {tuning: [factor * usual for factor in factors] for tuning, usual in BERT_LEARNING_RATES.items()}
     rates[FineTuning.FROZEN] = [BERT_LEARNING_RATES[FineTuning.FROZEN]]
     return {tuning: [(work / f"{tuning}-{rate:g}", rate) for rate in rates[tuning]] for tuning in FineTuning}
 
 
 def train_trial(data: Path, folder: Path, tuning: FineTuning, rate: float) -> dict[str, Any]:
-    """Cost of a way at a rate, and its NDCG@10 on validation; trains what is not there.
+    """Train a way at a rate if its trial is missing; return its cost and its NDCG@10 on validation.
 
     Raises:
         BenchmarkError: it could not be trained.
@@ -56,7 +56,7 @@ def train_trial(data: Path, folder: Path, tuning: FineTuning, rate: float) -> di
 
 
 def choose_rate(data: Path, tuning: FineTuning, tried: list[tuple[Path, float]]) -> dict[str, Any]:
-    """A way at its best rate by validation: its cost, and its ranks of validation and test targets."""
+    """Choose the rate of a way by validation; return its cost, and its ranks of validation and test targets."""
     costs = [train_trial(data, folder, tuning, rate) for folder, rate in tried]
     best = int(np.argmax([cost["validation_ndcg@10"] for cost in costs]))
     folder = tried[best][0]
@@ -70,7 +70,7 @@ def choose_rate(data: Path, tuning: FineTuning, tried: list[tuple[Path, float]])
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """The ways as Markdown."""
+    """Format the ways as Markdown."""
     lines = [
         f"# Fine-tuning: {content['data']}",
         "",

@@ -1,4 +1,4 @@
-"""One way of fine-tuning, in a process of its own: `python -m benchmarks finetuning.method DATA FOLDER TUNING RATE`.
+"""One trial of fine-tuning, in a process of its own: `python -m benchmarks.finetuning.trial DATA FOLDER TUNING RATE`.
 
 FOLDER then holds the run, the ranks of its validation targets, and `cost.json`, written last. The test is not
 ranked: validation chooses first.
@@ -31,7 +31,7 @@ RUN, VALIDATION, COST = "run", "validation.npy", "cost.json"
 
 
 def measure(data: Path, folder: Path, tuning: FineTuning, rate: float) -> None:
-    """Train `--preset quick` from nothing, and write what it cost and how it ranks the validation targets.
+    """Train `--preset quick` from scratch, and write its cost and its ranks of the validation targets.
 
     Args:
         data: folder of a prepared data set.
@@ -43,7 +43,7 @@ def measure(data: Path, folder: Path, tuning: FineTuning, rate: float) -> None:
         TrainingError: data or tuning do not allow it.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    settings = TrainSettings.of(Preset.QUICK, tuning=tuning, text_learning_rate=rate)
+    settings = TrainSettings.from_preset(Preset.QUICK, finetune=tuning, bert_learning_rate=rate)
     began = time.perf_counter()
     runs.train_run(data, folder / RUN, settings)
     seconds = time.perf_counter() - began
@@ -63,7 +63,7 @@ def measure(data: Path, folder: Path, tuning: FineTuning, rate: float) -> None:
 
 
 def _count_parameters(settings: TrainSettings, items: int) -> dict[str, int]:
-    """How many numbers are trained: the BERT's, and all."""
+    """Count the trained parameters: of the BERT, and of the whole model."""
     model = PortraitModel(settings, items)
 
     def trained(module: Any) -> int:
@@ -73,7 +73,7 @@ def _count_parameters(settings: TrainSettings, items: int) -> dict[str, int]:
 
 
 def _measure_parity(trained: TrainedRun) -> float:
-    """Worst difference of the exported text encoder from the trained one, of a number of a unit vector."""
+    """Measure the largest difference of an embedding's entry between the exported text encoder and the trained one."""
     [text] = [graph for graph in graphs(trained) if graph.name == "text_encoder"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -82,7 +82,7 @@ def _measure_parity(trained: TrainedRun) -> float:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure one way; returns the exit code."""
+    """Measure one trial; return the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks.tuning.method", description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)

@@ -1,1 +1,1 @@
-"""One run on a machine with a GPU: does the release load there, answer alike, and how fast."""
+"""A check on a machine with a GPU: the release loads, answers as on the CPU, and how fast."""

@@ -1,4 +1,4 @@
-"""Whether a release serves on GPUs, and how fast: `python -m benchmarks gpu REPOSITORY [--triton-url HOST:PORT]`.
+"""A release on GPUs, and its speed: `python -m benchmarks gpu REPOSITORY [--triton-url HOST:PORT]`.
 
 Takes the newest release, in the embedded Triton or in one that runs already, as NVIDIA's container. Asks the sessions
 for their providers and Triton for its instances, compares every graph with the same graph on the CPU, and measures
@@ -45,7 +45,7 @@ _TINY = "The text encoder is a few kilobytes, made for tests: rates say nothing 
 
 
 async def compare_graphs(repository: Path, release: int, url: str | None) -> tuple[list[GraphComparison], str]:
-    """Compare the graphs in a Triton; returns its version too."""
+    """Compare the graphs in a Triton; return its version too."""
     async with AsyncExitStack() as closing:
         folder = closing.enter_context(tempfile.TemporaryDirectory())
         triton: EmbeddedTriton | RemoteTriton
@@ -85,7 +85,7 @@ def measure_rates(repository: Path, seconds: float, url: str | None) -> dict[str
 
 
 def _make_texts(repository: Path) -> list[str]:
-    """Texts of the items' words, each another one."""
+    """Make distinct texts of the items' words."""
     chance, known = random.Random(1), read_item_texts(repository)
     return [f"{chance.choice(known)} {place}" for place in range(_TEXTS)]
 
@@ -103,7 +103,7 @@ def _measure_latency(answered: list[CallResult]) -> dict[str, float]:
 
 
 def list_gpus() -> list[str]:
-    """Name, memory and driver of each GPU; none where the driver's program is missing or finds none."""
+    """List name, memory and driver of each GPU; empty if the driver's program is missing or finds none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -113,7 +113,7 @@ def list_gpus() -> list[str]:
 
 
 def list_faults(compared: list[GraphComparison], devices: list[str], embedded: bool) -> list[str]:
-    """What does not hold."""
+    """List what is wrong."""
     told = [
         f"{each.graph} differs by {each.difference:.1e}, over {each.bound:.0e}" for each in compared if not each.passed
     ]
@@ -126,7 +126,7 @@ def list_faults(compared: list[GraphComparison], devices: list[str], embedded: b
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and write; returns 0 if all holds."""
+    """Measure and write; return 0 if nothing is wrong."""
     parser = make_parser("gpu", __doc__)
     add_repository(parser)
     parser.add_argument("--triton-url", help="host:port of a Triton that reads the repository")

@@ -24,20 +24,20 @@ Inputs = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class GraphComparison:
-    """One graph."""
+    """The comparison of one graph."""
 
     graph: str
     providers: list[str]
-    """Of a session in this process; CUDA first where one could be had."""
+    """Providers of a session in this process; CUDA first where it is available."""
     instances: list[dict[str, Any]]
     """Kind, number and devices, as Triton made them."""
     difference: float
-    """The largest between Triton and this process, relative to the larger of 1 and the value."""
+    """Largest difference between Triton and this process, relative to the larger of 1 and the value."""
     bound: float
 
     @property
     def passed(self) -> bool:
-        """Whether Triton answers as this process does, within the bound."""
+        """True if Triton answers as this process does, within the bound."""
         return self.difference <= self.bound
 
 
@@ -65,7 +65,7 @@ async def compare(client: InferenceServerClient, repository: Path, release: int)
 
 
 def _list_providers(path: Path) -> list[str]:
-    """What a session in this process runs on: the session's own list, not what the wheel says is available."""
+    """List the providers of a session in this process: its own list, not those that the wheel offers."""
     if _CUDA not in onnxruntime.get_available_providers():
         wanted = ["CPUExecutionProvider"]
     else:
@@ -76,7 +76,7 @@ def _list_providers(path: Path) -> list[str]:
 
 
 def _make_inputs(session: Any, rows: int, length: int, vocabulary: int, random: np.random.Generator) -> Inputs:
-    """Inputs that look like real ones, nothing padded."""
+    """Make inputs that look like real ones, without padding."""
     inputs: Inputs = {}
     for value in session.get_inputs():
         shape = (rows, *(axis if isinstance(axis, int) else length for axis in value.shape[1:]))

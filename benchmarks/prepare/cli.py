@@ -1,4 +1,4 @@
-"""How fast `portrait prepare` is and what memory it takes: `python -m benchmarks prepare [--events N]`.
+"""Speed and memory of `portrait prepare`: `python -m benchmarks prepare [--events N]`.
 
 Generates a log, prepares it in a process of its own, and writes the figures to `benchmarks/results/`.
 """

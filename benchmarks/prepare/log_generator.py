@@ -1,4 +1,4 @@
-"""A generated log of shop events, written in pieces so that its length costs no memory."""
+"""A generator of logs of shop events, written in pieces so that memory does not grow with the length."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def write_log(file: Path, events: int, seed: int) -> None:
 
 
 def _make_piece(generator: np.random.Generator, rows: int) -> pl.DataFrame:
-    """Rows in no order, heavy-tailed in shoppers, items and queries, with some of each kind of dirt."""
+    """Make rows in random order, heavy-tailed in shoppers, items and queries, with some of each kind of bad row."""
     types = generator.choice(TYPES, rows, p=SHARES)
     shoppers = _draw_heavy_tailed(generator, SHOPPERS, rows)
     seconds = FIRST_SECOND + generator.uniform(0, SPAN_SECONDS, rows)
@@ -63,5 +63,5 @@ def _make_piece(generator: np.random.Generator, rows: int) -> pl.DataFrame:
 
 
 def _draw_heavy_tailed(generator: np.random.Generator, size: int, rows: int) -> NDArray[np.int64]:
-    """Numbers below `size`, small ones far oftener than large ones: density 1/√n."""
+    """Draw numbers below `size` with density 1/√n."""
     return (generator.random(rows) ** 2 * size).astype(np.int64)

@@ -1,1 +1,1 @@
-"""How far the fields of a profile can be believed."""
+"""Calibration of the fields of a profile."""

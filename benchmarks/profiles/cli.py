@@ -33,7 +33,7 @@ _CHANCE_TITLES = {
 
 
 def measure_reliability(trained: TrainedRun, known: Population) -> dict[str, Any]:
-    """Reliability of each chance on the test."""
+    """Measure the reliability of each probability on the test."""
     corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.EstimationBasis.of(trained)
     test, seed = attention.sample_targets(trained.holdout.test, trained.settings.seed), trained.settings.seed
     found = {}
@@ -58,7 +58,7 @@ def measure_reliability(trained: TrainedRun, known: Population) -> dict[str, Any
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """Everything as Markdown."""
+    """Format all results as Markdown."""
     lines = [
         f"# Profiles: {content['data']}", "",
         f"{results.format_origin(content['circumstances'])} "

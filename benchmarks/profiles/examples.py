@@ -22,7 +22,7 @@ _NUMBERS = ("price", "quantity", "rating", "dwell_seconds", "position")
 
 
 def summarise_shoppers(data: Path, trained: TrainedRun, known: Population) -> list[dict[str, Any]]:
-    """One shopper by lot of each third by length of history, a day after the shopper's last event."""
+    """Summarise a random shopper of each third by length of history, a day after the shopper's last event."""
     corpus = trained.corpus
     release, items = _make_release(trained, known), {item.item_id: item for item in corpus.items}
     lengths = np.diff(corpus.starts)
@@ -59,7 +59,7 @@ def _make_event(place: int, row: dict[str, Any]) -> Event:
 
 
 def _make_release(trained: TrainedRun, known: Population) -> Release:
-    """As far as profiles need it: without models."""
+    """Make a release with what profiles need, without models."""
     corpus = trained.corpus
     nothing: Any = None
     return Release(

@@ -1,4 +1,4 @@
-"""How well labels tell who comes to their categories next, by words and by a few example shoppers."""
+"""AUC of labels for the shoppers who come to their categories next, by words and by a few example shoppers."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _DRAWS = 20
 
 
 def measure(trained: TrainedRun) -> dict[str, Any]:
-    """AUC of each theme: who buys of it within the horizon, over all shoppers, and over those who never did before.
+    """Measure the AUC of each theme within the horizon, over all shoppers and over those new to the theme.
 
     The template is chosen on the validation targets, from which the example shoppers come too; figures are of the test.
     """
@@ -61,7 +61,7 @@ def _measure_examples(
     shoppers: ProfileDistribution,
     random: np.random.Generator,
 ) -> float:
-    """Mean over draws of example shoppers, of whom none is asked about; the label is their mean less that of all."""
+    """Return the mean AUC over draws of example shoppers, left out; the label is their mean minus that of all."""
     buyers = np.flatnonzero(validation.buys(theme))
     values = []
     for _ in range(_DRAWS):
@@ -73,7 +73,7 @@ def _measure_examples(
 
 
 class _TargetShoppers:
-    """Shoppers at the time of some targets: profiles, what came before, and what came after."""
+    """Shoppers at the time of some targets: profiles, earlier events and later events."""
 
     def __init__(self, trained: TrainedRun, targets: NDArray[np.int64]) -> None:
         vectors = encode_targets(trained.model, trained.cache, trained.corpus, targets, trained.index.vectors)
@@ -81,7 +81,7 @@ class _TargetShoppers:
         self.shopper = trained.corpus.event_shopper[vectors.targets]
 
     def buys(self, theme: str) -> NDArray[np.bool_]:
-        """`[targets]`: whether the shopper comes to the theme within the horizon."""
+        """Return `[targets]`: whether the shopper comes to the theme within the horizon."""
         corpus, of_theme = self._corpus, self._of_theme(theme)
         end = np.append(corpus.starts[1:], 0)[self.shopper]
         return np.array(
@@ -96,7 +96,7 @@ class _TargetShoppers:
         return time[target:last] <= time[target] + HORIZON_DAYS * SECONDS_PER_DAY
 
     def shares(self, theme: str) -> NDArray[np.float64]:
-        """`[targets]`: share of the theme in the history."""
+        """Return `[targets]`: the share of the theme in the history."""
         of_theme, corpus = np.append(0, np.cumsum(self._of_theme(theme))), self._corpus
         begin, end = corpus.shopper_start[self._targets], corpus.context_end[self._targets]
         return (of_theme[end] - of_theme[begin]) / np.maximum(1, end - begin)
@@ -110,7 +110,7 @@ class _TargetShoppers:
         newcomers: bool = False,
         among: NDArray[np.bool_] | None = None,
     ) -> float:
-        """AUC of the served score, over all or over those who have never come to the theme."""
+        """Return the AUC of the served score, over all shoppers or over those new to the theme."""
         deviation = float(vector @ shoppers.covariance @ vector) ** 0.5
         scores = ((self.profiles - shoppers.mean) @ vector / deviation).astype(np.float64)
         kept = np.ones(len(scores), dtype=bool) if among is None else among
@@ -128,6 +128,6 @@ class _TargetShoppers:
 def _encode_labels(trained: TrainedRun, texts: list[str]) -> NDArray[np.float32]:
     tokenizer = TextTokenizer.load(trained.folder / runs.TOKENIZER_FILE)
     cache = TextCache(trained.model.text, tokenizer, texts)
-    cache.refill()
+    cache.recompute()
     vectors: NDArray[np.float32] = embed_texts(trained.model, cache).numpy()
     return vectors

@@ -1,4 +1,4 @@
-"""Themes: labels that nobody trained for, and the categories of Open e-commerce that a person would file under them."""
+"""Themes: labels without training, and the categories of Open e-commerce that a person would file under them."""
 
 THEMES: dict[str, frozenset[str]] = {
     "things for a baby": frozenset({"baby", "diaper", "teether", "pacifier", "stroller", "infant", "breast"}),
@@ -14,9 +14,9 @@ THEMES: dict[str, frozenset[str]] = {
 }
 """By label: words of the categories' names."""
 TEMPLATES = ("{}", "interested in {}", "a shopper who buys {}")
-"""How a label is put to the text encoder; validation chooses."""
+"""Templates of a label for the text encoder; validation chooses one."""
 
 
 def belongs_to(theme: str, name: str) -> bool:
-    """Whether a category is of a theme, by the words of its name."""
+    """Return whether a category belongs to a theme, by the words of its name."""
     return not THEMES[theme].isdisjoint(name.lower().replace("_", " ").split())

@@ -1,1 +1,1 @@
-"""How good rankings are: Portrait against what a team gets for nothing, under one protocol."""
+"""Ranking quality: Portrait against baselines that cost a team nothing, under one protocol."""

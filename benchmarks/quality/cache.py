@@ -1,4 +1,4 @@
-"""Baselines that were tuned and ranked already: a benchmark that was stopped goes on behind them."""
+"""A cache of tuned and ranked baselines, so that a benchmark that was stopped continues after them."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def find_cached(folder: Path, subject: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What was found of the same subject before, or else what `find` finds now.
+    """Return the cached finding for a subject, or compute it with `find` and cache it.
 
     Args:
         folder: where findings are kept, a file each.
@@ -29,5 +29,5 @@ def find_cached(folder: Path, subject: dict[str, Any], find: Callable[[], dict[s
 
 
 def hash_file(path: Path) -> str:
-    """Of a file's content."""
+    """Hash the content of a file with SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

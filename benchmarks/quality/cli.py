@@ -28,11 +28,11 @@ from portrait.training.enums import Split
 from portrait.training.run import run as runs
 
 Models = dict[Protocol, dict[str, dict[str, Any]]]
-"""Protocol → model → its settings, ranks and measures."""
+"""Protocol → model → its settings, ranks and metrics."""
 
 
 def measure_baselines(tasks: dict[Protocol, Task], data: Path, cache: Path, with_sasrec: bool) -> Models:
-    """Settings and test ranks of every baseline under every protocol; settings come from training events alone."""
+    """Tune every baseline on training events alone, and rank its test items under every protocol."""
     models: list[tuple[str, Any, list[dict[str, Any]]]] = [(one.name, one, list(one.grid())) for one in BASELINES]
     if with_sasrec:
         models.append((sasrec.NAME, sasrec, list(sasrec.GRID)))

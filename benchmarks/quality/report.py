@@ -9,7 +9,7 @@ from benchmarks.common.results import RESULTS, format_origin
 
 
 def format_report(results: dict[str, Any]) -> str:
-    """The table of one data set, a section for each protocol."""
+    """Format the table of one data set, a section for each protocol."""
     lines = [
         f"# Ranking quality: {results['data']}",
         "",

@@ -19,19 +19,19 @@ from benchmarks.common.ranking.protocol import Scorer, Task
 
 NAME = "SASRec, softmax"
 EPOCHS_PER_VALIDATION, MAX_EPOCHS, PATIENCE = 3, 24, 2
-"""Validation is looked at after every so many epochs; training ends when so many looks have brought nothing better."""
+"""Epochs between validations, maximum epochs, and validations without improvement after which training ends."""
 GRID: tuple[dict[str, Any], ...] = (
     {"similarity": "cosine", "temperature": 0.05, "dropout": 0.4},
     {"similarity": "dot", "temperature": 1.0, "dropout": 0.5},
 )
 _PADDING = 0
-"""Row of no item in the network; also stands for the items that training has no event of: it can't rank these."""
+"""Row of the padding in the network, also of items without training events, which it can't rank."""
 _MAX_SESSION = 20
 _SHAPE: dict[str, Any] = {"n_blocks": 2, "n_heads": 2, "n_factors": 128, "session_max_len": _MAX_SESSION}
 
 
 class _UnpaddedLossModule(TransformerLightningModule):
-    """RecTools' training with the same loss, which leaves out the padding before the softmax and not after it.
+    """RecTools' training with the same loss, which drops padding before the softmax instead of after it.
 
     Seven tenths of the places of Beauty's sessions are padding.
     """
@@ -45,7 +45,7 @@ class _UnpaddedLossModule(TransformerLightningModule):
 
 
 class SasRec:
-    """A model while it trains.
+    """A SASRec model in training.
 
     Args:
         task: what to learn.
@@ -68,19 +68,19 @@ class SasRec:
         )
 
     def train(self, epochs: int) -> None:
-        """Train some epochs more."""
+        """Train for more epochs."""
         self._model.fit_partial(self._data, min_epochs=epochs, max_epochs=epochs)
 
     def keep(self) -> None:
-        """Remember the weights."""
+        """Keep a copy of the weights."""
         self._kept = deepcopy(self._model.torch_model.state_dict())
 
     def restore(self) -> None:
-        """Go back to the weights that were kept last."""
+        """Restore the weights that were kept last."""
         self._model.torch_model.load_state_dict(self._kept)
 
     def score(self, targets: NDArray[np.int64]) -> NDArray[np.float32]:
-        """`[targets, items]`; see `Scorer`."""
+        """Score `[targets, items]`; see `Scorer`."""
         network = self._model.torch_model.eval()
         known = self._model.data_preparator.item_id_map.to_internal
         inner = known.reindex(np.arange(len(self._task.corpus.items)), fill_value=_PADDING).to_numpy()
@@ -97,7 +97,7 @@ class SasRec:
 
 
 def tune(task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
-    """Settings and number of epochs by validation, all that was tried, and the model that the best make."""
+    """Tune settings and epochs by validation; return the best, all that were tried, and the scorer of the best."""
     tried: list[dict[str, Any]] = []
     best: tuple[float, dict[str, Any], SasRec] | None = None
     for settings in GRID:
@@ -125,7 +125,7 @@ def _validate_epochs(task: Task, model: SasRec) -> Iterator[tuple[int, float]]:
 
 
 def fit(task: Task, settings: dict[str, Any]) -> Scorer:
-    """The model of given settings."""
+    """Fit the model with given settings."""
     model = SasRec(task, settings)
     model.train(settings["epochs"])
     return model.score

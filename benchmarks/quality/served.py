@@ -1,4 +1,4 @@
-"""A release's own figures, through Triton: `python -m benchmarks served-quality DATA REPOSITORY`.
+"""Ranking quality of a release through Triton: `python -m benchmarks served-quality DATA REPOSITORY`.
 
 Every test shopper of the newest release is asked for as a gateway asks: history in, ranking out, over the release's
 graphs in the embedded Triton. What `portrait evaluate` measured of the run stands in the release's manifest; both are
@@ -31,7 +31,7 @@ MAX_DIFFERENCE = 1e-3
 
 
 async def rank_served(data: Path, repository: Path, split: Split) -> NDArray[np.int64]:
-    """Rank of each test target within the first ten of what the engine recommends, `MISSED` beyond."""
+    """Return the rank of each test target within the ten items that the engine recommends, `MISSED` beyond."""
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, split)
     events = read_events(data)
@@ -62,7 +62,7 @@ async def rank_served(data: Path, repository: Path, split: Split) -> NDArray[np.
 
 
 def main(arguments: list[str]) -> int:
-    """Compare; returns 0 if the figures agree."""
+    """Compare; return 0 if the figures agree, else 1."""
     parser = make_parser("served-quality", __doc__)
     parser.add_argument("data", type=existing_folder, help="prepared data set that the release was trained on")
     parser.add_argument("repository", type=existing_folder, help="model repository with the release")

@@ -1,1 +1,1 @@
-"""How good search results are: with the shopper's profile, without it, and by other means."""
+"""Search quality: with the shopper's profile, without it, and by baselines."""

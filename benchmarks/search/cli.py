@@ -44,7 +44,7 @@ from portrait.training.settings import TrainSettings
 
 PERSONALISED, UNPERSONALISED = "Portrait, personalised", "Portrait, without the shopper"
 WINDOWS = 5
-SETTINGS = TrainSettings.of(Preset.QUICK, split=Split.TIME, refit=True)
+SETTINGS = TrainSettings.from_preset(Preset.QUICK, split=Split.TIME, refit=True)
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ class WindowRanks:
     """Ranks of the targets of some windows."""
 
     ranks: dict[str, NDArray[np.int64]]
-    """`[clicks]` of each way to rank."""
+    """By method: ranks, `[clicks]`."""
     shoppers: NDArray[np.str_]
-    """`[clicks]`, whose each is."""
+    """`[clicks]`: id of the shopper."""
     has_history: NDArray[np.bool_]
     """`[clicks]`: whether the shopper did anything before the search."""
 
     def where(self, chosen: NDArray[np.bool_]) -> "WindowRanks":
-        """Some of the clicks."""
+        """Return some of the clicks."""
         ranks = {way: found[chosen] for way, found in self.ranks.items()}
         return WindowRanks(ranks, self.shoppers[chosen], self.has_history[chosen])
 
 
 def concatenate_ranks(parts: list[WindowRanks]) -> WindowRanks:
-    """The clicks of several windows as one."""
+    """Concatenate the ranks of several windows."""
     return WindowRanks(
         {way: np.concatenate([part.ranks[way] for part in parts]) for way in parts[0].ranks},
         np.concatenate([part.shoppers for part in parts]),
@@ -74,7 +74,7 @@ def concatenate_ranks(parts: list[WindowRanks]) -> WindowRanks:
 
 
 def train_window(data: Path) -> TrainedRun:
-    """The run beside a window's data set, trained now if it is not there."""
+    """Return the run beside a window's data set; train it if it is missing."""
     run = data / "run"
     if not (run / runs.MODEL_FILE).exists():
         runs.train_run(data, run, SETTINGS, resume=(run / run_folder.SETTINGS_FILE).exists())
@@ -85,7 +85,7 @@ def train_window(data: Path) -> TrainedRun:
 
 
 def rank_window(trained: TrainedRun) -> WindowRanks:
-    """Rank the catalogue for each target of a window, in every way."""
+    """Rank the catalogue for each target of a window, by every method."""
     corpus, holdout = trained.corpus, trained.holdout
     targets = find_test_clicks(corpus, holdout)
     if not len(targets.clicks):
@@ -111,7 +111,7 @@ def rank_window(trained: TrainedRun) -> WindowRanks:
 
 
 def measure_slices(parts: list[WindowRanks]) -> dict[str, dict[str, Any]]:
-    """All clicks, and those with and without a history; and what personalisation adds in each window."""
+    """Measure all clicks, those with a history and those without."""
     whole = concatenate_ranks(parts)
     return {
         "with history": _measure_slice(whole.where(whole.has_history)),
@@ -137,14 +137,14 @@ def _measure_slice(part: WindowRanks) -> dict[str, Any]:
 
 
 def _measure_gain(part: WindowRanks) -> dict[str, Any]:
-    """Paired differences over the same clicks."""
+    """Measure the gain of personalisation: paired differences over the same clicks."""
     _, shoppers = np.unique(part.shoppers, return_inverse=True)
     ours, other = part.ranks[PERSONALISED], part.ranks[UNPERSONALISED]
     return {name: bootstrap_mean(of(ours) - of(other), shoppers) for name, of in METRICS.items()}
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """The slices as Markdown."""
+    """Format the slices as Markdown."""
     lines = [
         f"# Search: {content['data']}",
         "",

@@ -1,4 +1,4 @@
-"""A check of the evaluator: the popularity of the exact query on Best Buy's log as it is shipped, split by chance."""
+"""A check of the evaluator: popularity of the exact query on Best Buy's log as it is shipped, split at random."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ TRAIN_FILE, TEST_FILE = "train.csv", "test.csv"
 
 
 def measure_shipped_split(data: Path) -> dict[str, float] | None:
-    """Measures of the clicks of one shipped file, learnt from the other; None if the log has no such files.
+    """Measure the clicks of one shipped file with counts of the other; None if the log has no such files.
 
     Args:
         data: a prepared data set; its event ids begin with the file that each event came from.

@@ -1,1 +1,1 @@
-"""How the gateway behaves as users run it: in a process of its own, load from other processes."""
+"""The gateway as users run it: in a process of its own, with load from other processes."""

@@ -1,4 +1,4 @@
-"""Callers in a closed loop who read what they are answered, and wait where they are told to.
+"""Callers in a closed loop that keep their responses, and wait when they are told to.
 
 Unlike `load`, which only counts: here every answer can be looked at.
 """
@@ -21,25 +21,25 @@ OK = "OK"
 
 @dataclass(frozen=True, slots=True)
 class CallerGroup:
-    """Some callers who do the same."""
+    """A group of callers with the same calls."""
 
     name: str
     calls: Sequence[Call]
-    """Made in this order, each by the next caller who is free, over and over."""
+    """Calls in order, each made by the next free caller, over and over."""
     in_flight: int
     pause: float = 0.0
     """Seconds between a caller's answer and the next call."""
     patience: float = 1.0
-    """Seconds that a caller waits after a refusal: what `RetryInfo` says while Triton restarts."""
+    """Seconds that a caller waits after an error; 1 is the `RetryInfo` while Triton restarts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerAnswer:
-    """What became of one call."""
+    """The outcome of one call."""
 
     callers: str
     call: int
-    """Its place in the calls."""
+    """Position of the call in the group's calls."""
     sent: float
     """`time.monotonic()`, as all processes of a machine see it."""
     seconds: float
@@ -50,7 +50,7 @@ class CallerAnswer:
 def start_callers(
     address: str, callers: Sequence[CallerGroup], seconds: float, deadline: float
 ) -> "multiprocessing.pool.AsyncResult[list[CallerAnswer]]":
-    """Begin to call from a process of its own.
+    """Start the callers in a process of their own.
 
     Args:
         address: of the gateway.
@@ -94,7 +94,7 @@ async def _call(
     deadline: float,
     answers: list[CallerAnswer],
 ) -> None:
-    """One caller of several, who makes each so-manieth call."""
+    """Run one caller of a group; with n callers it makes every n-th call."""
     methods = {call.path: channel.unary_unary(call.path, bytes, bytes) for call in callers.calls}
     while time.monotonic() < end:
         call = callers.calls[place % len(callers.calls)]

@@ -33,11 +33,11 @@ DEADLINE = 5.0
 IN_FLIGHT = 16
 CANCEL_SHARE = 0.9
 EARLY_SHARE = 0.1
-"""Of the usual time of an answer; callers leave within it."""
+"""Share of the usual latency within which callers leave."""
 COMPARED_CALLS = 3_000
 """Calls whose work is counted, without and with callers who leave."""
 _FILL_CALLS = 10_000
-"""Calls until the cache is full and pools have come to their size."""
+"""Number of calls until the cache is full and pools have reached their size."""
 _TEXT_CACHE_MIB = 4
 _MAX_SECONDS = 3_600.0
 
@@ -88,7 +88,7 @@ def _send_storm(
 def _measure_work(
     gateway: Gateway, calls: list[Call], leaving: float, leave_seconds: float
 ) -> tuple[list[CallResult], dict[str, float]]:
-    """What became of calls, and the rows that each model ran for them."""
+    """Send calls; return their outcomes, and the rows that each model ran for them."""
     before = _read_model_rows(gateway)
     answered = _send_storm(gateway, calls, leaving, leave_seconds)
     ran = {model: rows - before[model] for model, rows in _read_model_rows(gateway).items()}
@@ -108,7 +108,7 @@ def _read_model_rows(gateway: Gateway) -> dict[str, float]:
 
 
 def _read_pending_work(gateway: Gateway) -> dict[str, float]:
-    """What is still counted as under way or waiting when nobody calls any more."""
+    """Read the units under way and rows that wait when nobody calls any more."""
     wanted = ("portrait_admission_running_units", "portrait_model_pending_rows")
     return {name: value for name, value in gateway.metrics().items() if name.startswith(wanted)}
 

@@ -1,4 +1,4 @@
-"""How the cost grows with the catalogue: `python -m benchmarks serving.catalogues REPOSITORY`.
+"""Cost by size of the catalogue: `python -m benchmarks serving.catalogues REPOSITORY`.
 
 Catalogues are made of the newest release of the repository; see `synthetic`. Gateway, Triton and caller share the
 machine; calls come one by one.
@@ -33,7 +33,7 @@ from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceStu
 
 SIZES = (10_000, 100_000, 1_000_000)
 DIMENSION = 384
-"""Of the vectors whose memory is measured: that of the default base model."""
+"""Dimension of the vectors whose memory is measured: that of the default base model."""
 UPSERT_SIZES = (1, 500)
 _CALLS, _WARM = 2_000, 300
 _TRIES = 5
@@ -41,25 +41,25 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class CatalogueCost:
-    """What one size of catalogue costs."""
+    """The cost of one size of catalogue."""
 
     items: int
     retrieval: str
     recall_at_100: float
     start_seconds: float
-    """From the start of the process, Triton's with it, to the first call answered."""
+    """Seconds from the start of the process, with Triton, to the first answer."""
     p50_ms: float
     p99_ms: float
     rss_mib: float
-    """Of the gateway's process after the load."""
+    """Memory of the gateway's process after the load."""
     upsert_seconds: dict[int, float]
-    """By number of items in the request: how long it took, median; most of it goes to the text encoder."""
+    """By number of items in the request: median seconds; most of them go to the text encoder."""
     shown_seconds: dict[int, float]
-    """The same: from its answer until all of them were recommended."""
+    """By number of items in the request: median seconds from the answer until all of them are recommended."""
 
 
 def measure(repository: Path, sizes: Sequence[int] = SIZES) -> list[Result]:
-    """A row for each bar; the curve goes to stderr, a line of JSON each size."""
+    """Measure all sizes; the curve goes to stderr, a line of JSON for each size."""
     points = []
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".catalogues-") as name:
         for size in sizes:
@@ -99,7 +99,7 @@ def _measure_upsert(gateway: Gateway, count: int) -> tuple[float, float]:
 
 
 def _time_until_shown(channel: grpc.Channel, name: str, count: int) -> tuple[float, float]:
-    """Upsert items of words and a category of their own, and ask for the category; seconds of both."""
+    """Upsert items of a new category, and recommend in it until they are shown; return the seconds of both."""
     items = [
         item_pb2.Item(item_id=f"{name}-{place}", title=f"Novelty {name}, number {place}", category_path=[f"new {name}"])
         for place in range(count)

@@ -1,4 +1,4 @@
-"""How a cost grows: points that a benchmark keeps beside its rows, for the plot of them all."""
+"""Curves of costs: points that a benchmark keeps beside its results, for a plot of them all."""
 
 import json
 from collections.abc import Sequence
@@ -14,25 +14,25 @@ class Curve:
     """One line of one panel."""
 
     panel: str
-    """Its title, for example `Recommend, warm`."""
+    """Title of the panel, for example `Recommend, warm`."""
     name: str
-    """The line's own name; empty if it is alone."""
+    """Name of the line; empty if the panel has one line."""
     across: str
-    """What grows, for example `items`."""
+    """Quantity of the x axis, for example `items`."""
     unit: str
-    """Of what is measured."""
+    """Unit of the y axis."""
     points: Sequence[tuple[float, float]]
-    """What grows → what was measured."""
+    """Pairs of x and y."""
 
 
 def keep_curves(curves: Sequence[Curve]) -> None:
-    """Keep curves in the place of those of the same panel and name."""
+    """Store curves, replacing those of the same panel and name."""
     kept = {(curve.panel, curve.name): curve for curve in [*read_curves(), *curves]}
     CURVES_FILE.write_text(json.dumps([asdict(curve) for curve in kept.values()], indent=2) + "\n", encoding="utf-8")
 
 
 def read_curves() -> list[Curve]:
-    """All that are kept."""
+    """Read all stored curves."""
     return (
         [Curve(**each) for each in json.loads(CURVES_FILE.read_text(encoding="utf-8"))] if CURVES_FILE.exists() else []
     )

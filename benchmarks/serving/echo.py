@@ -1,6 +1,6 @@
-"""An empty gRPC server: what a call costs in Python before anything is done for it.
+"""An empty gRPC server, to measure the cost of a call in Python before any work.
 
-`python -m benchmarks serving.echo` prints its port and serves until it is killed.
+`python -m benchmarks.serving.echo` prints its port and serves until it is killed.
 """
 
 import subprocess
@@ -33,7 +33,7 @@ async def _run_server() -> None:
 
 @contextmanager
 def run_echo_server() -> Iterator[str]:
-    """Run an echo server in a process of its own; gives its address."""
+    """Run an echo server in a process of its own; yield its address."""
     with subprocess.Popen([sys.executable, "-m", __spec__.name], stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             assert process.stdout is not None

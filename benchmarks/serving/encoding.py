@@ -50,13 +50,13 @@ class Figures:
     filled: float
     """Tokens in a batch, on average, without padding."""
     places: float
-    """The same with padding."""
+    """Tokens in a batch, on average, with padding."""
     answered: float
     """Share of the calls that were not refused."""
 
 
 def open_encoder(repository: Path, places: int) -> Encode:
-    """What encodes texts in this process.
+    """Open the text encoder in this process.
 
     Args:
         repository: holds the release.
@@ -104,7 +104,7 @@ def encode_through_gateway(gateway: Gateway, texts: Sequence[str], in_flight: in
 
 
 def measure(repository: Path, repetitions: int = 5) -> list[Result]:
-    """Measure both, by turns."""
+    """Measure both in alternation."""
     texts = read_item_texts(repository)
     random.Random(1).shuffle(texts)
     encoders = {places: open_encoder(repository, places) for places in BATCH_SIZES}

@@ -25,15 +25,15 @@ from portrait.v1.event_service_pb2 import RecordEventsRequest
 
 RECORD_PATH = "/portrait.v1.EventService/RecordEvents"
 MIN_RATES = {1: 0, 64: 3_000}
-"""Events a second that are asked for, by the number of callers."""
+"""Required events a second, by number of callers."""
 _DEADLINE = 10.0
 _MAX_RATE = 8_000
-"""No gateway in Python takes in more: so many events are prepared for each second."""
+"""Events prepared for each second: more than a gateway in Python can record."""
 _SHOPPERS = 1_000
 
 
 def measure(repository: Path, seconds: float) -> list[Result]:
-    """Rates by number of callers."""
+    """Measure the rates by number of callers."""
     rows = []
     with echo.run_echo_server() as empty, run_gateway(repository) as gateway:
         for callers, required in MIN_RATES.items():

@@ -17,7 +17,7 @@ from benchmarks.common.targets import Result
 from benchmarks.serving.parts import PARTS
 
 SETTLED = 0.2
-"""Share of the inputs after which memory counts: allocators and pools have come to their size."""
+"""Share of the inputs after which memory counts: allocators and pools have reached their size."""
 
 
 def measure(repository: Path, inputs: int = 100_000) -> list[Result]:

@@ -1,4 +1,4 @@
-"""Load from `h2load` (Debian package `nghttp2-client`): one call again and again, at next to no cost."""
+"""Load from `h2load` (Debian package `nghttp2-client`): one call repeated, at little cost."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ _CONNECTIONS = 4
 
 
 def measure_rate(address: str, call: Call, seconds: float, in_flight: int) -> float | None:
-    """Answers a second in a closed loop; None where the program is not installed.
+    """Measure answers a second in a closed loop; None if the program is not installed.
 
     Args:
         address: host:port.

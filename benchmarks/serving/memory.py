@@ -1,4 +1,4 @@
-"""What a release takes of a gateway's memory when every page of it has been read; in a process of its own."""
+"""Memory of a gateway's release when every page of it has been read, measured in a process of its own."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ _BLOCK = 10_000
 
 
 def measure_resident_memory(repository: Path) -> int:
-    """Bytes of a process that holds the newest release of a repository and its catalogues, and has read all of it."""
+    """Measure the memory of a process that has loaded and read the newest release with its catalogues, in bytes."""
     command = [sys.executable, "-m", "benchmarks.serving.memory", str(repository)]
     return int(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout)
 

@@ -35,11 +35,11 @@ PROCESSES = (1, 2)
 OVERLOAD_FACTOR, NORMAL_FACTOR = 3.0, 0.5
 _WINDOW_SECONDS = 0.25
 _SETTLING_SECONDS = 5.0
-"""Seconds of the overload that memory is allowed to grow in: queues and pools come to their size."""
+"""Seconds of the overload in which memory may grow, until queues and pools have reached their size."""
 
 
 def measure_capacity(gateway: Gateway, calls: list[Call], seconds: float) -> float:
-    """Answers a second in a closed loop, of the best number of callers."""
+    """Measure answers a second in a closed loop, with the best number of callers."""
     rates = []
     for in_flight in IN_FLIGHT:
         answered = run_load(Load(gateway.address, calls, seconds, DEADLINE, in_flight=in_flight))
@@ -115,7 +115,7 @@ def _make_results(
 
 
 def _find_recovery(normal: list[CallResult], after: list[CallResult]) -> float:
-    """When latency became normal and stayed so: windows whose median is at most the normal 90th percentile."""
+    """Find the time from which the median latency of each window is at most the normal 90th percentile."""
     usual = statistics.quantiles([each.seconds for each in normal if each.code == OK], n=10)[-1]
     began = min(each.sent for each in after)
     last_bad = began

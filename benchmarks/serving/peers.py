@@ -43,10 +43,10 @@ from portrait.server.triton import EmbeddedTriton
 TEXTS, TRIAL_TEXTS, ROUNDS = 3_000, 1_000, 3
 IN_FLIGHT = 64
 OPEN_LOAD_SHARE = 0.7
-"""Of a server's own rate, in the open loop."""
+"""Share of a server's own rate, in the open loop."""
 GATEWAY = "the gateway"
 BATCHES = ((16, 0), (32, 2), (64, 5))
-"""Texts in a batch at most, and milliseconds that it waits for them."""
+"""Settings that are tried: maximum texts in a batch, and milliseconds that it waits for them."""
 _MODEL = "text_encoder"
 _START_SECONDS = 60.0
 
@@ -69,7 +69,7 @@ Start = Callable[[], AbstractContextManager[Target]]
 
 
 def choose_texts(repository: Path) -> list[str]:
-    """What is encoded: titles, as long as queries may be, and whole items; each text once, in random order."""
+    """Choose the texts that are encoded: titles and whole items, each text once, in random order."""
     number = release_layout.list_releases(repository)[-1]
     lines = (
         (release_layout.release_folder(repository, number) / release_layout.ITEMS)
@@ -85,7 +85,7 @@ def choose_texts(repository: Path) -> list[str]:
 
 @contextmanager
 def _run_http_peer(kind: str, repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
-    """A peer in processes of its own, from the moment it answers."""
+    """Run a peer in processes of its own; yield once it answers."""
     number = release_layout.list_releases(repository)[-1]
     tokenizer = release_layout.release_folder(repository, number) / release_layout.TOKENIZER
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -129,7 +129,7 @@ def _wait_until_answering(target: Target) -> None:
 
 @contextmanager
 def _run_triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
-    """The embedded Triton, with its own batching."""
+    """Run the embedded Triton with its dynamic batching."""
     number = release_layout.list_releases(repository)[-1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -147,7 +147,7 @@ def _run_triton(repository: Path, threads: int, batch: int, wait: int) -> Iterat
 
 @contextmanager
 def _run_in_thread(repository: Path, number: int) -> Iterator[str]:
-    """Triton, kept by a loop in a thread."""
+    """Run Triton on an event loop in a thread; yield its address."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -188,7 +188,7 @@ PEERS: dict[str, Callable[[Path, int, int, int], AbstractContextManager[Target]]
 
 
 def measure_under_load(start: Start, texts: Sequence[str]) -> ServerFigures:
-    """A server's rate and latencies."""
+    """Measure a server's rate and latencies."""
     with start() as target:
         senders.send_load(target, texts[:TRIAL_TEXTS], in_flight=IN_FLIGHT)  # every shape is compiled
         closed = senders.send_load(target, texts, in_flight=IN_FLIGHT)
@@ -200,7 +200,7 @@ def measure_under_load(start: Start, texts: Sequence[str]) -> ServerFigures:
 
 
 def choose_setting(starts: dict[str, Start], texts: Sequence[str]) -> str:
-    """The setting with which a server is fastest in a trial."""
+    """Choose the setting with which a server is fastest in a trial."""
     tried = {}
     for setting, start in starts.items():
         with start() as target:
@@ -211,7 +211,7 @@ def choose_setting(starts: dict[str, Start], texts: Sequence[str]) -> str:
 
 
 def measure_in_process(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> float:
-    """Texts a second of a runtime that knows all texts beforehand."""
+    """Measure texts a second of a runtime that has all texts beforehand."""
     encode_texts(encode, tokenizer, texts[:TRIAL_TEXTS])
     began = time.perf_counter()
     encode_texts(encode, tokenizer, texts)
@@ -219,7 +219,7 @@ def measure_in_process(encode: Encoder, tokenizer: TextTokenizer, texts: Sequenc
 
 
 def compute_rate(answered: Sequence[CallResult]) -> float:
-    """Answers a second.
+    """Compute answers a second.
 
     Raises:
         RuntimeError: a request failed.
@@ -289,7 +289,7 @@ def _make_results(
 
 
 def _median_ratio(rates: Sequence[float], others: Sequence[float]) -> float:
-    """The median of the rounds' own ratios."""
+    """Return the median of the rounds' own ratios."""
     return median(rate / other for rate, other in zip(rates, others, strict=True))
 
 

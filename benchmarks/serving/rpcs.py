@@ -1,4 +1,4 @@
-"""What a call costs beside an empty one: `python -m benchmarks serving.rpcs REPOSITORY`.
+"""Cost of a call beside an empty one: `python -m benchmarks serving.rpcs REPOSITORY`.
 
 An empty echo server, the gateway, and the load generator share the machine; all are measured in one run. Warm means
 that a thousand shoppers come again and again, cold that every history is a new one.
@@ -38,30 +38,30 @@ LENGTHS = (5, 20, 50, 200, 500)
 NORMAL_LOAD_SHARE = 0.7
 _DEADLINE = 10.0
 _CACHE_SECONDS = 60.0
-"""Seconds for which the gateway's default lets an answer be given again."""
+"""Default lifetime of a response in the gateway's cache, in seconds."""
 _HITS, _MISSES = "portrait_response_cache_hits_total", "portrait_response_cache_misses_total"
 
 CallFactory = Callable[[shopper_pb2.ShopperRef], Call]
 
 
 def make_profile_call(shopper: shopper_pb2.ShopperRef) -> Call:
-    """What `GetProfile` fills by default: all but the embedding."""
+    """Make a call for the default fields of `GetProfile`: all but the embedding."""
     return Call(PROFILE_PATH, GetProfileRequest(shopper=shopper).SerializeToString())
 
 
 def make_embedding_call(shopper: shopper_pb2.ShopperRef) -> Call:
-    """A profile with its embedding: the profile encoder runs."""
+    """Make a call for a profile with its embedding, which needs the profile encoder."""
     fields = {"paths": ["interests", "keywords", "price_bands", "embedding"]}
     return Call(PROFILE_PATH, GetProfileRequest(shopper=shopper, fields=fields).SerializeToString())
 
 
 def make_recommend_call(shopper: shopper_pb2.ShopperRef) -> Call:
-    """The ten best items: profile encoder and ranker run."""
+    """Make a call for the ten best items, which needs the profile encoder and the ranker."""
     return Call(RECOMMEND_PATH, RecommendRequest(shopper=shopper, k=10).SerializeToString())
 
 
 class ShopperFactory:
-    """Makes shoppers who visit a release's items, the latest time a minute ago, the earliest about a year.
+    """A factory of shoppers who visit a release's items, the latest a minute ago, the earliest about a year ago.
 
     Args:
         repository: holds the release.
@@ -72,7 +72,7 @@ class ShopperFactory:
         self._items, self._chance, self._now = read_items(repository), random.Random(seed), time.time()
 
     def events(self, count: int) -> list[event_pb2.Event]:
-        """A history of views, oldest first."""
+        """Make a history of views, oldest first."""
         ages = sorted((60.0 * 500_000 ** self._chance.random() for _ in range(count)), reverse=True)
         return [
             event_pb2.Event(
@@ -85,12 +85,12 @@ class ShopperFactory:
         ]
 
     def inline(self, count: int) -> shopper_pb2.ShopperRef:
-        """A shopper whose history the request brings."""
+        """Make a shopper whose history is in the request."""
         return shopper_pb2.ShopperRef(history={"events": self.events(count)})
 
 
 def measure(repository: Path, seconds: float) -> list[Result]:
-    """Run everything; the results of the targets; everything else goes to stderr."""
+    """Run everything; return the results of the targets, and print everything else to stderr."""
     shoppers = ShopperFactory(repository, 1)
     warm = [shoppers.inline(EVENTS) for _ in range(SHOPPERS)]
     rows = []
@@ -118,7 +118,7 @@ def measure(repository: Path, seconds: float) -> list[Result]:
 def _compare_with_empty(
     gateway: Gateway, empty: str, name: str, calls: Sequence[Call], required: str, seconds: float
 ) -> list[Result]:
-    """Rates of gateway and empty server, by h2load with one of the calls, and then by the generator of all loads."""
+    """Compare the rates of gateway and empty server, by h2load with one of the calls, and by our load generator."""
     nothing = _compute_rate(run_load(Load(empty, [echo.CALL], seconds, _DEADLINE, in_flight=IN_FLIGHT)))
     rows = [_make_result(f"warm {name}", _measure_warm(gateway, name, calls, seconds), nothing, required)]
     nothing_by_h2load = h2load.measure_rate(empty, echo.CALL, seconds, IN_FLIGHT)
@@ -129,7 +129,7 @@ def _compare_with_empty(
 
 
 def _measure_warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> float:
-    """Answers a second to calls that come again and again."""
+    """Measure answers a second to repeated calls."""
     run_load(Load(gateway.address, calls, 120.0, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
     before = gateway.metrics()
     answered = run_load(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT))
@@ -147,7 +147,7 @@ def _measure_warm(gateway: Gateway, name: str, calls: Sequence[Call], seconds: f
 def _measure_tail(
     gateway: Gateway, empty: str, calls: Sequence[Call], warm: Result, seconds: float, even: bool
 ) -> Result:
-    """The slowest of a hundred calls in an open loop, and what the empty server makes of the same share of its own.
+    """Measure the p99 latency in an open loop, and that of the empty server at the same share of its own rate.
 
     At random times, a server that is as good as can be, whose calls all take the same time, comes to 4.3 times the
     median (a queue M/D/1 at 70%): the target is stricter, so calls at even distances are measured too.
@@ -169,7 +169,7 @@ def _measure_tail(
 
 
 def _store_shoppers(gateway: Gateway, shoppers: ShopperFactory) -> list[shopper_pb2.ShopperRef]:
-    """Shoppers whose events the gateway has."""
+    """Record events of shoppers; return the shoppers by id."""
     names = [f"shopper-{place}" for place in range(SHOPPERS)]
     with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
         stub = EventServiceStub(channel)
@@ -180,13 +180,13 @@ def _store_shoppers(gateway: Gateway, shoppers: ShopperFactory) -> list[shopper_
 
 
 def _measure_cold(gateway: Gateway, name: str, calls: Sequence[Call], seconds: float) -> None:
-    """Calls that never came before."""
+    """Measure calls that never came before."""
     answered = run_load(Load(gateway.address, calls, seconds, _DEADLINE, in_flight=IN_FLIGHT, count=len(calls)))
     _log(f"cold {name}", rate=round(_compute_rate(answered)), **_summarise(answered))
 
 
 def _measure_growth(gateway: Gateway, name: str, make: CallFactory, shoppers: ShopperFactory) -> Result:
-    """Latency of one cold call at a time, as histories grow."""
+    """Measure the latency of one cold call at a time, as histories grow."""
     p50 = {}
     for length in LENGTHS:
         calls = [make(shoppers.inline(length)) for _ in range(120)]
@@ -200,7 +200,7 @@ def _measure_growth(gateway: Gateway, name: str, make: CallFactory, shoppers: Sh
 
 
 def _measure_clients(gateway: Gateway, calls: Sequence[Call], seconds: float) -> None:
-    """Answers a second as clients grow in number."""
+    """Measure answers a second by number of clients."""
     points = []
     for clients in CLIENTS:
         answered = run_load(Load(gateway.address, calls, seconds / 2, _DEADLINE, in_flight=clients))
@@ -210,7 +210,7 @@ def _measure_clients(gateway: Gateway, calls: Sequence[Call], seconds: float) ->
 
 
 def _measure_drift(gateway: Gateway, shoppers: ShopperFactory) -> None:
-    """How the ten best items change in the time for which an answer may be given again."""
+    """Measure how the ten best items change in the lifetime of a cached response."""
     now = int(time.time())
     requests = [RecommendRequest(shopper=shoppers.inline(EVENTS), k=10) for _ in range(200)]
     with grpc.insecure_channel(gateway.address, proxy_options(gateway.address)) as channel:
@@ -241,7 +241,7 @@ def _compute_rate(answered: Sequence[CallResult]) -> float:
 
 
 def _compute_percentiles(answered: Sequence[CallResult]) -> tuple[float, float]:
-    """Median, and the slowest of a hundred, in seconds."""
+    """Compute the median and the 99th percentile in seconds."""
     good = sorted(each.seconds for each in answered if each.code == OK)
     return good[len(good) // 2], good[len(good) * 99 // 100]
 

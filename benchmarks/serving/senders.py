@@ -1,4 +1,4 @@
-"""How one text is sent to each server, and load made of it, in a process of its own."""
+"""Senders of one text to each server, and loads of texts, sent from a process of its own."""
 
 import asyncio
 import multiprocessing
@@ -25,28 +25,28 @@ from portrait.server.triton import open_client
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 SECONDS = 60.0
-"""After which a request has failed."""
+"""Seconds after which a request has failed."""
 
 Send = Callable[[str], Awaitable[object]]
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where texts are sent, and how."""
+    """The server that texts are sent to."""
 
     kind: str
     """`litserve`, `mosec`, `triton` or `gateway`."""
     address: str
     """host:port, or unix:PATH for Triton."""
     tokenizer: Path
-    """For who talks to Triton alone."""
+    """Path of the tokenizer, for requests to Triton itself."""
     version: int
     """The release."""
 
 
 @asynccontextmanager
 async def open_sender(target: Target) -> AsyncIterator[Send]:
-    """What sends one text, over connections that stay open."""
+    """Open connections to a server and yield a function that sends one text."""
     match target.kind:
         case "triton":
             async with open_client(target.address) as client:
@@ -62,7 +62,7 @@ async def open_sender(target: Target) -> AsyncIterator[Send]:
 
 
 async def _send_to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, version: str, text: str) -> object:
-    """Triton joins requests of one shape only: texts are padded to the gateway's few lengths."""
+    """Send a text padded to one of the gateway's lengths: Triton batches requests of one shape only."""
     [row] = tokenizer.encode([text])
     batch = tokenizer.pad([row], SHAPES.padded_length(len(row)))
     inputs = []
@@ -74,7 +74,7 @@ async def _send_to_triton(client: InferenceServerClient, tokenizer: TextTokenize
 
 
 async def _send_to_gateway(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", text: str) -> object:
-    """A call that is refused for now comes back when `RetryInfo` says."""
+    """Send a text; retry a refused call after the delay of `RetryInfo`."""
     request = EncodeTextsRequest(texts=[text]).SerializeToString()
     until = time.monotonic() + SECONDS
     while True:
@@ -106,7 +106,7 @@ async def _send_to_mosec(session: aiohttp.ClientSession, text: str) -> object:
 
 
 def send_load(target: Target, texts: Sequence[str], *, in_flight: int = 0, rate: float = 0.0) -> list[CallResult]:
-    """Send texts from another process, each once: so many always under way, or at a rate, at random times."""
+    """Send each text once from another process: in a closed loop, or as a Poisson process with a rate."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_send_in_process, (target, texts, in_flight, rate))
 

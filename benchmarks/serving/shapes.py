@@ -1,4 +1,4 @@
-"""What batches of texts cost by their shape, in process: `python -m benchmarks batch-shapes REPOSITORY`.
+"""Cost of batches of texts by shape, in process: `python -m benchmarks batch-shapes REPOSITORY`.
 
 Fits seconds = fixed + per_place * rows * length to what is measured, by least squares of the relative errors. What
 `SHAPES` of `portrait.server.inference.texts` calls the overhead is fixed / per_place.
@@ -30,7 +30,7 @@ _REPETITIONS = 5
 
 
 def measure(repository: Path) -> dict[tuple[int, int], float]:
-    """Seconds of each shape (rows, length), as one of the instances that run at the same time, each on its cores.
+    """Measure the seconds of each shape (rows, length), on all instances at the same time, each on its cores.
 
     The median of some runs, after one that compiles it.
     """
@@ -49,7 +49,7 @@ def measure(repository: Path) -> dict[tuple[int, int], float]:
 
 
 def _time_runs(encode: Encoder, ids: NDArray[np.int64]) -> list[float]:
-    """Seconds of each run but the first."""
+    """Time each run but the first."""
     runs = []
     for _ in range(1 + _REPETITIONS):
         began = time.perf_counter()
@@ -59,7 +59,7 @@ def _time_runs(encode: Encoder, ids: NDArray[np.int64]) -> list[float]:
 
 
 def fit_cost(seconds: dict[tuple[int, int], float]) -> tuple[float, float]:
-    """Seconds that a batch costs, and that each of its places costs."""
+    """Fit the fixed seconds of a batch, and the seconds of each place."""
     places = np.array([rows * length for rows, length in seconds])
     taken = np.array(list(seconds.values()))
     columns = np.stack([np.ones_like(places), places], axis=1) / taken[:, None]

@@ -47,7 +47,7 @@ DEADLINE = 5.0
 HUNG_SECONDS = DEADLINE + 1.0
 IN_FLIGHT, DISTINCT_CALLS = 8, 200
 MAX_RELATIVE_DISTANCE = 0.2
-"""An answer that is so far from what its release says, as a share of how far the releases are apart, is of neither.
+"""Maximum relative distance of an answer from its release's own answer; a larger one mixes releases.
 Answers of one release differ by up to 0.05 of it: bfloat16 rounds a text otherwise in another batch."""
 SHOPPERS = 50
 RECORD_PATH = "/portrait.v1.EventService/RecordEvents"
@@ -55,11 +55,11 @@ UPSERT_PATH = "/portrait.v1.CatalogueService/UpsertItems"
 _STARTS, _SETTLING = 3, 3.0
 
 _KILL_SECONDS = 15.0
-"""From one death of Triton to the next."""
+"""Seconds from one kill of Triton to the next."""
 
 Numbers = NDArray[np.float64]
 ReleaseAnswers = dict[int, list[Numbers]]
-"""What each release says to each of the calls."""
+"""By release: its answer to each of the calls."""
 
 
 def measure(repository: Path, seconds: float = 60.0, swaps: int = 20, kills: int = 5) -> list[Result]:
@@ -129,7 +129,7 @@ def _make_results(
 
 
 def relative_distance(release: int, numbers: Numbers, said: Mapping[int, Numbers]) -> float:
-    """How far an answer is from what its release says, as a share of how far the nearest other release is from that."""
+    """Return the distance of an answer from its release's own, relative to the nearest other release's distance."""
     own = said[release]
     apart = min(_distance(own, other) for number, other in said.items() if number != release)
     return _distance(numbers, own) / apart
@@ -140,7 +140,7 @@ def _distance(one: Numbers, other: Numbers) -> float:
 
 
 def _parse_answer(call: Call, response: bytes) -> tuple[int, Numbers]:
-    """The release that an answer names, and the numbers that its models made."""
+    """Parse an answer: the release that it names, and the numbers of its models."""
     if call.path == PROFILE_PATH:
         profile = GetProfileResponse.FromString(response).profile
         return profile.release, np.array(profile.embedding.values)
@@ -149,7 +149,7 @@ def _parse_answer(call: Call, response: bytes) -> tuple[int, Numbers]:
 
 
 def _request_release(call: Call) -> Call:
-    """The call, with the release among the fields that it asks for."""
+    """Add the release to the fields that a call requests."""
     if call.path != PROFILE_PATH:
         return call
     request = GetProfileRequest.FromString(call.request)
@@ -158,7 +158,7 @@ def _request_release(call: Call) -> Call:
 
 
 async def _collect_answers(address: str, calls: Sequence[Call], release: int) -> list[Numbers]:
-    """What a release says to each call, while it serves alone."""
+    """Collect the answer of a release to each call while it is the only one that serves."""
     said = []
     async with grpc.aio.insecure_channel(address, proxy_options(address)) as channel:
         for call in calls:
@@ -169,7 +169,7 @@ async def _collect_answers(address: str, calls: Sequence[Call], release: int) ->
 
 
 def _make_writes(repository: Path, events_each: int = 5) -> list[Call]:
-    """Events of some shoppers, each with an id of its own, and now and then an item of another catalogue."""
+    """Make calls that record events with unique ids, and some that upsert an item of another catalogue."""
     path = release_layout.release_folder(repository, release_layout.list_releases(repository)[0]) / release_layout.ITEMS
     items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     chance, now, calls = random.Random(2), datetime.now(UTC), []
@@ -228,7 +228,7 @@ def _measure_kills(repository: Path, releases: list[int], kills: int) -> list[Re
 
 
 async def _measure_start(repository: Path, release: int) -> float:
-    """How long Triton takes from nothing until it has a release loaded, with nothing else to do."""
+    """Measure the seconds that an otherwise idle Triton takes to start and load a release."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
@@ -237,7 +237,7 @@ async def _measure_start(repository: Path, release: int) -> float:
 
 
 async def _count_lost(address: str, answers: Iterable[CallerAnswer], records: Sequence[Call]) -> int:
-    """Events that were accepted and that the profiles do not count."""
+    """Count the events that were accepted and that the profiles do not count."""
     accepted = Counter[str]()
     for answer in answers:
         if answer.callers == "writers" and answer.code == OK:
@@ -252,7 +252,7 @@ async def _count_lost(address: str, answers: Iterable[CallerAnswer], records: Se
 
 
 def _run_release_command(gateway: Gateway, repository: Path, *words: str) -> None:
-    """`portrait release …`, as an operator calls it; returns when the gateway has switched.
+    """Run `portrait release …` as an operator does; it returns when the gateway has switched.
 
     Raises:
         CalledProcessError: it has not.

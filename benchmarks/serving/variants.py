@@ -1,4 +1,4 @@
-"""Other releases, made of a given one, that answer differently: so an answer's numbers tell which release made it."""
+"""Variants of a release that answer differently, so that the numbers of an answer identify its release."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
 def copy_with_variants(repository: Path, folder: Path, count: int) -> list[int]:
-    """Copy the newest release of a repository and make others of it, with the numbers that follow.
+    """Copy the newest release of a repository and make variants of it, with the numbers that follow.
 
     Args:
         repository: is not changed.
@@ -40,7 +40,7 @@ def copy_with_variants(repository: Path, folder: Path, count: int) -> list[int]:
 
 
 def _make_variant(repository: Path, first: int, number: int, gain: float) -> None:
-    """Every graph has other weights, and the items' vectors point elsewhere."""
+    """Make a release whose graphs have other weights, and whose items have other vectors."""
     source, target = release_layout.release_folder(repository, first), release_layout.release_folder(repository, number)
     _copy_tree(source, target)
     (target / release_layout.MANIFEST).unlink()

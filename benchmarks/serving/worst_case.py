@@ -1,4 +1,4 @@
-"""The dearest legal request of every RPC, four at once: `python -m benchmarks serving.worst_case REPOSITORY`.
+"""The most expensive request of every RPC, four at once: `python -m benchmarks serving.worst_case REPOSITORY`.
 
 While they run, health is asked a hundred times a second and memory is read. Then one is cancelled under way: how long
 the gateway goes on working is read from its processor time. Audiences need a shopper table, so without one they only
@@ -41,22 +41,22 @@ _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 
 @dataclass(frozen=True)
 class Figures:
-    """What four requests at once took."""
+    """The cost of four requests at once."""
 
     bytes: int
     units: float
-    """Of one of them that was let in."""
+    """Units of one admitted request."""
     slowest: float
     """Seconds until the last was answered or refused."""
     codes: Counter[str]
     cpu: float
     """Seconds of the gateway's processor time."""
     growth: float
-    """MiB of the gateway's memory at its highest beyond that before."""
+    """Growth of the gateway's peak memory in MiB."""
     health: float
-    """Seconds that 99 of 100 health checks took at most meanwhile."""
+    """99th percentile of the health checks meanwhile, in seconds."""
     cancelled: float
-    """Seconds that the gateway worked on after one was cancelled."""
+    """Seconds that the gateway worked on after a cancel."""
 
 
 def measure(repository: Path) -> list[Result]:
@@ -88,12 +88,12 @@ def _make_world(release: Release) -> World:
 
 
 def _call(channel: grpc.Channel, method: str, request: Message) -> "grpc.CallIterator[bytes]":
-    """A call in progress. Every method may be called as one that answers with a stream: on the wire it is the same."""
+    """Start a call. Every method can be called as one with a streamed response: on the wire it is the same."""
     return channel.unary_stream(f"/{method}", bytes, bytes)(request.SerializeToString(), timeout=DEADLINE)
 
 
 def _wait_for_status(call: "grpc.CallIterator[bytes]") -> str:
-    """Wait for a call; returns the name of its status."""
+    """Wait for a call; return the name of its status."""
     with suppress(grpc.RpcError):
         for _ in call:
             pass
@@ -133,7 +133,7 @@ def _measure_request(gateway: Gateway, channel: grpc.Channel, method: str, reque
 
 
 def _measure_cancel(gateway: Gateway, channel: grpc.Channel, method: str, request: Message) -> float:
-    """Seconds of work after a call was cancelled."""
+    """Measure the seconds of work after a cancel."""
     _wait_until_idle(gateway)
     call = _call(channel, method, request)
     time.sleep(_CANCELLED_AFTER)
@@ -143,7 +143,7 @@ def _measure_cancel(gateway: Gateway, channel: grpc.Channel, method: str, reques
 
 
 def _wait_until_idle(gateway: Gateway) -> float:
-    """Wait until the gateway works no more; returns since when."""
+    """Wait until the gateway is idle; return the time since when."""
     since, cpu = time.monotonic(), _read_cpu_seconds(gateway.process.pid)
     while time.monotonic() - since < _IDLE_SECONDS:
         time.sleep(0.02)
@@ -163,7 +163,7 @@ def _initialise_watcher(stop: Event, ready: Event) -> None:
 
 
 def _watch_gateway(address: str, pid: int) -> tuple[list[float], int]:
-    """Seconds of each health check until the end, and the highest memory."""
+    """Watch the gateway: seconds of each health check until the end, and the peak memory."""
     seconds: list[float] = []
     highest = 0
     with grpc.insecure_channel(address) as channel:
@@ -185,13 +185,13 @@ def _read_memory(pid: int) -> int:
 
 
 def _read_cpu_seconds(pid: int) -> float:
-    """Processor seconds of a process, without its children."""
+    """Read the processor seconds of a process, without its children."""
     values = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _read_units(gateway: Gateway) -> float:
-    """Units of all calls that have ended."""
+    """Read the units of all calls that have ended."""
     return sum(value for name, value in gateway.metrics().items() if name.startswith("portrait_admission_units_total"))
 
 

@@ -1,1 +1,1 @@
-"""Traits on public data: how far they can be believed, and what they add to recency, frequency and monetary value."""
+"""Traits on public data: their calibration, and their gain over recency, frequency and monetary value."""

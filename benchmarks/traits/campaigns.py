@@ -26,7 +26,7 @@ from portrait.training.traits.head_selection import LabelledInputs
 from portrait.training.traits.samples import HeadInputs
 
 NEAREST_PRODUCTS = 50
-"""Products of a campaign that a shopper's affinity is the mean over, the nearest ones."""
+"""Number of a campaign's nearest products over which a shopper's affinity is averaged."""
 _AFFINITIES = (
     "to all products",
     "to the nearest products",
@@ -37,7 +37,7 @@ _CAMPAIGN = ("type A", "type B", "type C", "products")
 
 
 def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
-    """Redemption in the test campaigns, against popularity and RFM.
+    """Measure redemption in the test campaigns, against popularity and RFM.
 
     Args:
         trained: a run on the data set's purchases, of `--split time`.
@@ -81,7 +81,7 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
 
 
 def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pairs) -> HeadInputs:
-    """Of each pair: the shopper's statistics, the affinities to the campaign, the campaign, and the profile."""
+    """Make the inputs of each pair: the shopper's statistics, affinities to the campaign, the campaign, the profile."""
     corpus, vectors = trained.corpus, trained.index.vectors
     by_number = {campaign.number: campaign for campaign in campaigns}
     starts = np.array([by_number[number].start for number in pairs.campaign.tolist()])
@@ -103,14 +103,14 @@ def _make_inputs(trained: TrainedRun, campaigns: Sequence[Campaign], pairs: Pair
 
 
 def _list_bought(corpus: Corpus, shopper: int, as_of: float) -> NDArray[np.int64]:
-    """Items of the shopper's latest remembered events up to a moment."""
+    """List the items of the shopper's latest remembered events up to a time."""
     start, end = corpus.starts[shopper : shopper + 2]
     end = start + np.searchsorted(corpus.columns.time[start:end], as_of, side="right")
     return corpus.event_item[max(start, end - MAX_REMEMBERED_EVENTS) : end]
 
 
 def _select_columns(dimension: int) -> dict[str, list[int]]:
-    """What each model reads of what is told."""
+    """List the columns of the inputs that each model reads."""
     statistics = list(range(len(STATISTICS)))
     affinities = list(range(len(STATISTICS), len(STATISTICS) + len(_AFFINITIES)))
     campaign = list(range(affinities[-1] + 1, affinities[-1] + 1 + len(_CAMPAIGN)))

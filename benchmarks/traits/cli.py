@@ -19,7 +19,7 @@ NAME = "traits"
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """All figures as Markdown."""
+    """Format all figures as Markdown."""
     lines = [
         "# Traits", "",
         f"{results.format_origin(content['circumstances'])} "

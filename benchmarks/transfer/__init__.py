@@ -1,1 +1,1 @@
-"""What a profile is good for beyond its own task: the next category, and what it tells of who the shopper is."""
+"""Profiles beyond their own task: the next category, and what they reveal of demographics."""

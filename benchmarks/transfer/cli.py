@@ -1,7 +1,7 @@
 """The next category, and what profiles reveal of shoppers: `python -m benchmarks transfer SOURCE`.
 
 The shoppers of SOURCE return to items they know, and declare demographics. One run is trained with `--split time`, one
-likewise with `--conceal`. Results go to `benchmarks/results/`.
+likewise with `--erase`. Results go to `benchmarks/results/`.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from portrait.training.run.run import TrainedRun
 
 
 def compare_models(trained: TrainedRun, concealed: TrainedRun) -> dict[str, dict[str, Any]]:
-    """Test ranks of every model; settings come from validation."""
+    """Rank the test with every model; settings come from validation."""
     task = Task(trained.corpus, trained.holdout)
     train_only = Task(trained.corpus, hold_out(trained.corpus, trained.settings.split))
     found: dict[str, dict[str, Any]] = {}
@@ -34,7 +34,7 @@ def compare_models(trained: TrainedRun, concealed: TrainedRun) -> dict[str, dict
         found[baseline.name] = ranking.describe_model(settings, task.ranks(scorer, task.holdout.test))
         print(f"{baseline.name} {settings}: NDCG@10 {found[baseline.name]['measures']['NDCG@10']['value']:.4f}")
     if True:
-        name = f"{ranking.PORTRAIT}, {', '.join(concealed.settings.conceal)} concealed"
+        name = f"{ranking.PORTRAIT}, {', '.join(concealed.settings.erase)} concealed"
         found[name] = ranking.describe_model(dataclasses.asdict(concealed.settings), portrait.rank_targets(concealed))
     ours = ranking.describe_model(dataclasses.asdict(trained.settings), portrait.rank_targets(trained))
     for other in found.values():
@@ -43,7 +43,7 @@ def compare_models(trained: TrainedRun, concealed: TrainedRun) -> dict[str, dict
 
 
 def format_report(content: dict[str, Any]) -> str:
-    """Ranking and probes as Markdown."""
+    """Format ranking and probes as Markdown."""
     lines = [
         f"# Transfer and privacy: {content['data']}",
         "",
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
     add_source(parser)
     parser.add_argument("--run", type=existing_folder, help="run trained with --split time; else one is made")
     parser.add_argument(
-        "--concealed", type=existing_folder, help="run trained alike, but with --conceal; else one is made"
+        "--concealed", type=existing_folder, help="run trained alike, but with --erase; else one is made"
     )
     options = parser.parse_args(arguments)
     work = options.work or steps.work_folder(options.source)
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
     split = ("--split", "time")
     trained = runs.load_run(options.run or steps.train_run(data, work / "quick", *split))
     concealed = runs.load_run(
-        options.concealed or steps.train_run(data, work / "concealed", *split, "--conceal", "gender,age_band")
+        options.concealed or steps.train_run(data, work / "concealed", *split, "--erase", "gender,age_band")
     )
     _require_same_settings(trained, concealed)
     probes = privacy.measure(data, trained, concealed)
@@ -117,9 +117,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _require_same_settings(trained: TrainedRun, concealed: TrainedRun) -> None:
-    if trained.settings.split is not Split.TIME or trained.settings.conceal:
-        raise BenchmarkError(f"{trained.folder} must be trained with --split time and without --conceal")
-    if not concealed.settings.conceal:
-        raise BenchmarkError(f"{concealed.folder} conceals nothing: train it with --conceal")
-    if dataclasses.replace(concealed.settings, conceal=()) != trained.settings:
+    if trained.settings.split is not Split.TIME or trained.settings.erase:
+        raise BenchmarkError(f"{trained.folder} must be trained with --split time and without --erase")
+    if not concealed.settings.erase:
+        raise BenchmarkError(f"{concealed.folder} conceals nothing: train it with --erase")
+    if dataclasses.replace(concealed.settings, erase=()) != trained.settings:
         raise BenchmarkError(f"{concealed.folder} was trained with other settings than {trained.folder}")

@@ -1,4 +1,4 @@
-"""What profiles tell of what shoppers declared, before and after concealment."""
+"""Demographics that profiles reveal, before and after concept erasure."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ _PROFILE_PROBES = {
 
 
 def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, list[dict[str, Any]]]:
-    """Rows of probes for each attribute."""
+    """Measure the probes for each attribute."""
     corpus = trained.corpus
     values = conceal.read_declared_values(data, corpus, _ATTRIBUTES)
     ours = encode_targets(trained.model, trained.cache, corpus, _find_last_events(corpus))
@@ -66,7 +66,7 @@ def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> di
 
 
 def _find_last_events(corpus: Corpus) -> NDArray[np.int64]:
-    """Each shopper's last event that carries an item, ascending."""
+    """Find each shopper's last event with an item, ascending."""
     events = np.flatnonzero(corpus.event_item != NO_ITEM)
     shopper = corpus.event_shopper[events]
     return events[np.append(shopper[1:] != shopper[:-1], True)]
@@ -75,11 +75,11 @@ def _find_last_events(corpus: Corpus) -> NDArray[np.int64]:
 def _conceal_by_others(
     data: Path, trained: TrainedRun, concealed: TrainedRun, ours: TargetVectors, half: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Profiles after a concealment that is fitted, as in training, on the shoppers outside of one half."""
+    """Return profiles after a concept erasure that is fitted, as in training, on the shoppers outside of one half."""
     corpus = trained.corpus
     learnt = conceal.sample_profiles(trained.model, trained.cache, corpus, trained.holdout)
     shoppers = corpus.event_shopper[learnt.targets]
     others = ~np.isin(shoppers, corpus.event_shopper[ours.targets[half]])
-    values = conceal.read_declared_values(data, corpus, concealed.settings.conceal)
-    concealment = conceal.fit_eraser(learnt.profiles[others], values[:, shoppers[others]], trained.settings.towers)
+    values = conceal.read_declared_values(data, corpus, concealed.settings.erase)
+    concealment = conceal.fit_eraser(learnt.profiles[others], values[:, shoppers[others]], trained.settings.subspaces)
     return concealment(torch.from_numpy(ours.profiles)).numpy()

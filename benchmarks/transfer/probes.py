@@ -1,4 +1,4 @@
-"""Probes: how well models tell what shoppers declared from what is known of them, by cross-validation over shoppers."""
+"""Probes: accuracy of classifiers for declared demographics, by cross-validation over shoppers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,39 +21,39 @@ FOLDS, SEED = 5, 0
 _STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 
 Probe = Callable[[], Any]
-"""Makes an untrained classifier."""
+"""A function that makes an untrained classifier."""
 
 
 def make_majority() -> Any:
-    """The value that most training shoppers declared."""
+    """Make a classifier that predicts the most frequent value."""
     return DummyClassifier(strategy="prior")
 
 
 def make_tfidf() -> Any:
-    """Logistic regression over the TF-IDF of a shopper's items."""
+    """Make a logistic regression over the TF-IDF of a shopper's items."""
     return make_pipeline(TfidfVectorizer(analyzer=list), LogisticRegression(max_iter=2000))
 
 
 def make_linear() -> Any:
-    """Logistic regression over profiles; how much it is held back is chosen inside the training folds."""
+    """Make a logistic regression over profiles; its regularisation is chosen inside the training folds."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return GridSearchCV(model, {"logisticregression__C": _STRENGTHS}, cv=3, scoring="neg_log_loss")
 
 
 def make_boosting() -> Any:
-    """Gradient-boosted trees over profiles."""
+    """Make gradient-boosted trees over profiles."""
     return HistGradientBoostingClassifier(max_iter=100, learning_rate=0.05, max_leaf_nodes=8, random_state=SEED)
 
 
 def make_kernel() -> Any:
-    """A support vector machine with a radial kernel over profiles."""
+    """Make a support vector machine with a radial kernel over profiles."""
     return make_pipeline(StandardScaler(), SVC(probability=False, random_state=SEED))
 
 
 def measure_probe(
     probe: Probe, features: Sequence[Any] | NDArray[np.float32], values: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Accuracy with its 95% bootstrap interval, and the area under the ROC curve (one value against the rest, mean).
+    """Measure accuracy with its 95% bootstrap interval, and the mean AUC of one value against the rest.
 
     Args:
         probe: makes the classifier.

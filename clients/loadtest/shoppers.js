@@ -1,4 +1,4 @@
-// Shoppers at a rate that does not wait for answers. README.md tells how to run it and what can be set.
+// Calls of shoppers at a rate that does not depend on the responses. README.md says how to run and configure it.
 import { SharedArray } from "k6/data";
 import exec from "k6/execution";
 import grpc from "k6/net/grpc";
@@ -15,7 +15,7 @@ const MIN_CALLS = number("MIN_CALLS", 50);
 const MAX_CALLERS = number("MAX_CALLERS", 500);
 
 const CONNECT_SECONDS = "5s";
-// What k6 gives is no number, and tells its name in a way of its own.
+// k6 status codes are not numbers, and print in a form of their own.
 const STATUSES = [
   [grpc.StatusOK, "OK"],
   [grpc.StatusCanceled, "CANCELLED"],
@@ -45,7 +45,7 @@ const kinds = new SharedArray("kinds", () => {
   return Object.entries(counts);
 });
 const outcomes = new Counter("calls"); // by kind and status
-const security = secured();
+const security = readTls();
 const client = new grpc.Client();
 client.load(
   [__ENV.PROTOS || "../../protos", "."],
@@ -70,8 +70,8 @@ export function setup() {
   }
   const answer = client.invoke("grpc.health.v1.Health/Check", {}, { timeout: CONNECT_SECONDS });
   if (answer.status !== grpc.StatusOK) {
-    const said = `${nameOf(answer.status)}: ${answer.error && answer.error.message}`;
-    exec.test.abort(`no load: ${ADDRESS} does not tell its health, as a gateway does (${said})`);
+    const failure = `${nameOf(answer.status)}: ${answer.error && answer.error.message}`;
+    exec.test.abort(`no load: ${ADDRESS} does not report its health as a gateway does (${failure})`);
   }
   if (answer.message.status !== "SERVING") {
     exec.test.abort(`no load: the gateway at ${ADDRESS} is ${answer.message.status}: it starts, or its models are down`);
@@ -85,20 +85,20 @@ let connected = false;
 export default function ({ run }) {
   const place = exec.scenario.iterationInTest;
   const call = calls[place % calls.length];
-  const status = answered(call, `loadtest-${run}-${place}`);
+  const status = makeCall(call, `loadtest-${run}-${place}`);
   const tags = { kind: call.kind, status };
   outcomes.add(1, tags);
-  // One check a call, named by its outcome: the summary counts the failures of each status.
+  // One check per call, named by its outcome: the summary counts the failures of each status.
   check(status, { [status === "OK" ? "answered" : `answered, not ${status}`]: (got) => got === "OK" }, tags);
 }
 
-// Makes a call; returns its status. A connection that can't be made fails the call, and is tried again for the next one.
-function answered(call, id) {
+// Makes a call and returns its status. A failed connection fails the call, and the next call tries to connect again.
+function makeCall(call, id) {
   if (!connected && connect()) {
     return NOT_CONNECTED;
   }
   connected = true;
-  const answer = client.invoke(call.method, requested(call, id), {
+  const answer = client.invoke(call.method, makeRequest(call, id), {
     timeout: DEADLINE,
     metadata: { "x-caller": "loadtest" },
     tags: { kind: call.kind },
@@ -111,8 +111,8 @@ function nameOf(status) {
   return name;
 }
 
-// Events to record are new ones of this moment.
-function requested(call, id) {
+// Events to record get new ids and the current time.
+function makeRequest(call, id) {
   if (call.kind !== "record") {
     return call.request;
   }
@@ -125,7 +125,7 @@ function requested(call, id) {
   };
 }
 
-// Returns why it failed, or nothing.
+// Returns the error, or nothing.
 function connect() {
   try {
     client.connect(ADDRESS, { ...security, timeout: CONNECT_SECONDS });
@@ -135,7 +135,7 @@ function connect() {
   return "";
 }
 
-function secured() {
+function readTls() {
   const pem = (name) => (__ENV[name] ? open(__ENV[name]) : undefined);
   const [authority, certificate, key] = ["CA", "CERTIFICATE", "KEY"].map(pem);
   if (!authority && !certificate && __ENV.TLS !== "true") {
@@ -160,13 +160,13 @@ function scenario() {
 function thresholds() {
   const all = kinds.reduce((sum, [, count]) => sum + count, 0);
   if (!all) {
-    throw new Error(`WORKLOAD=${workload} holds no calls`);
+    throw new Error(`WORKLOAD=${workload} has no calls`);
   }
   const bounds = {
     checks: ["rate>0.999"],
-    // A call that had no free caller was not sent: the rate was not what was asked for.
+    // A call without a free virtual user was not sent: the rate was lower than requested.
     dropped_iterations: ["count==0"],
-    // Without answers nothing is known, and k6 takes every other bound for kept.
+    // Without responses, k6 counts every other threshold as met.
     "calls{status:OK}": [`count>=${MIN_CALLS}`],
   };
   kinds.forEach(([kind, count]) => {
@@ -179,18 +179,18 @@ function thresholds() {
 function number(name, otherwise) {
   const value = __ENV[name] === undefined ? otherwise : Number(__ENV[name]);
   if (!(value > 0 && value < Infinity)) {
-    throw new Error(`${name}=${__ENV[name]} is no number above 0`);
+    throw new Error(`${name}=${__ENV[name]} is not a number above 0`);
   }
   return value;
 }
 
-// `100:30s,200:2m`: towards 100 calls a second within 30 seconds, then towards 200 within two minutes.
+// `100:30s,200:2m`: ramp to 100 calls per second within 30 seconds, then to 200 within two minutes.
 function stages(text) {
   const parts = text ? text.split(",") : [];
   return parts.map((part) => {
     const found = /^(\d+):((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)$/.exec(part.trim());
     if (!found) {
-      throw new Error(`STAGES=${text}: ${part} is not RATE:DURATION, as 100:30s is`);
+      throw new Error(`STAGES=${text}: ${part} does not have the form RATE:DURATION, for example 100:30s`);
     }
     return { target: Number(found[1]), duration: found[2] };
   });

@@ -1,1 +1,1 @@
-"""Requests that break the protocol, and what sends them."""
+"""Requests that break the protocol, and their sender."""

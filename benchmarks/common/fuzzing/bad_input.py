@@ -1,4 +1,4 @@
-"""Inputs that no good client sends, for `fuzz`: what goes over one stream, or over a connection of its own."""
+"""Inputs that no good client sends: for one stream, or for a connection of its own."""
 
 import random
 import struct
@@ -23,7 +23,7 @@ from benchmarks.common.load.generator import Call
 Chance = random.Random
 
 _MAX_DATA_BYTES = 2_000
-"""Of one stream at most: all streams of a connection fit into the window that it begins with."""
+"""Maximum bytes of one stream, so that all streams of a connection fit into its initial window."""
 _METHODS = [method_path(method) for method in list_unary_methods()]
 
 
@@ -40,7 +40,7 @@ def _make_headers(path: str, *more: tuple[str, str], content_type: str = "applic
 
 
 def _frame_message(message: bytes, flag: int = 0, length: int | None = None) -> bytes:
-    """A message with gRPC's prefix: whether it is compressed, and its length."""
+    """Prefix a message with gRPC's compression flag and length."""
     return struct.pack(">BI", flag, len(message) if length is None else length) + message
 
 
@@ -49,12 +49,12 @@ def _draw_bytes(chance: Chance) -> bytes:
 
 
 def random_message(chance: Chance, call: Call) -> StreamInput:
-    """Bytes that are no message."""
+    """Make random bytes instead of a message."""
     return StreamInput(_make_headers(call.path), _frame_message(_draw_bytes(chance)))
 
 
 def random_fields(chance: Chance, call: Call) -> StreamInput:
-    """Fields of any number and wire type, each well formed."""
+    """Make well-formed fields of random numbers and wire types."""
     message = b""
     while len(message) < chance.randrange(1, 200):
         kind = chance.choice((0, 1, 2, 5))
@@ -71,7 +71,7 @@ def random_fields(chance: Chance, call: Call) -> StreamInput:
 
 
 def damaged_message(chance: Chance, call: Call) -> StreamInput:
-    """A good request with some bytes changed, taken out, or doubled."""
+    """Make a good request with some bytes changed, removed or doubled."""
     message = bytearray(call.request[: _MAX_DATA_BYTES - 100])
     for _ in range(chance.randrange(1, 5)):
         place = chance.randrange(len(message) + 1)
@@ -86,35 +86,35 @@ def damaged_message(chance: Chance, call: Call) -> StreamInput:
 
 
 def other_message(chance: Chance, call: Call) -> StreamInput:
-    """A request of one method sent to another."""
+    """Send a request of one method to another."""
     return StreamInput(_make_headers(chance.choice(_METHODS)), _frame_message(call.request[: _MAX_DATA_BYTES - 5]))
 
 
 def wrong_length(chance: Chance, call: Call) -> StreamInput:
-    """A message that is shorter or longer than its prefix says."""
+    """Make a message that is shorter or longer than its prefix says."""
     message = call.request[: _MAX_DATA_BYTES - 5]
     return StreamInput(_make_headers(call.path), _frame_message(message, length=chance.randrange(2 * len(message) + 1)))
 
 
 def oversized(chance: Chance, call: Call) -> StreamInput:
-    """A message that says that it is longer than any may be."""
+    """Make a message whose prefix exceeds the maximum length."""
     return StreamInput(
         _make_headers(call.path), _frame_message(_draw_bytes(chance), length=chance.randrange(2**23 + 1, 2**32))
     )
 
 
 def cut_prefix(chance: Chance, call: Call) -> StreamInput:
-    """Less than a message's prefix, or nothing at all."""
+    """Cut the prefix of a message, or send nothing at all."""
     return StreamInput(_make_headers(call.path), _frame_message(b"")[: chance.randrange(5)])
 
 
 def several_messages(chance: Chance, call: Call) -> StreamInput:
-    """More than one message to a method that takes one."""
+    """Send several messages to a unary method."""
     return StreamInput(_make_headers(call.path), _frame_message(call.request[:300]) * chance.randrange(2, 5))
 
 
 def compressed(chance: Chance, call: Call) -> StreamInput:
-    """Flags of compression without it, encodings that there are not, bytes that don't unpack."""
+    """Make compression flags without compression, unknown encodings, and bytes that don't decompress."""
     encodings = ("gzip", "deflate", "identity", "snappy", "")
     more = [("grpc-encoding", chance.choice(encodings))] if chance.random() < 0.7 else []
     return StreamInput(
@@ -123,25 +123,25 @@ def compressed(chance: Chance, call: Call) -> StreamInput:
 
 
 def wrong_content_type(chance: Chance, call: Call) -> StreamInput:
-    """Not gRPC's."""
+    """Use a content type that is not gRPC's."""
     kinds = ("application/json", "text/html", "application/grpc+json", "application/grpc-web", "", "\x7f" * 100)
     return StreamInput(_make_headers(call.path, content_type=chance.choice(kinds)), _frame_message(call.request[:300]))
 
 
 def unknown_method(chance: Chance, call: Call) -> StreamInput:
-    """A path that there is not."""
+    """Call a path that does not exist."""
     parts = (call.path, "/", "//", "*", "", "/portrait.v1.ProfileService/", "?a=b", "/../../etc/passwd", "%00", "\x01")
     return StreamInput(_make_headers(chance.choice(parts) + chance.choice(parts)), _frame_message(call.request[:300]))
 
 
 def wrong_method(chance: Chance, call: Call) -> StreamInput:
-    """Another HTTP method than POST."""
+    """Use another HTTP method than POST."""
     headers = [(":method", chance.choice(("GET", "PUT", "DELETE", "TRACE", ""))), *_make_headers(call.path)[1:]]
     return StreamInput(headers, _frame_message(call.request[:300]))
 
 
 def strange_metadata(chance: Chance, call: Call) -> StreamInput:
-    """Deadlines that are none, ids of any bytes, binary values that are not base64, long values."""
+    """Make malformed deadlines, ids of random bytes, binary values that are not base64, and long values."""
     values = ("", "abc", "0n", "-1S", "99999999999H", "1S1S", "\x00", "x" * 1000, "é", "batch", "=")
     keys = ("grpc-timeout", "x-request-id", "x-priority", "x-caller", "x-any-bin", "grpc-trace-bin", "Upper-Case", "")
     more = [(chance.choice(keys), chance.choice(values)) for _ in range(chance.randrange(1, 4))]
@@ -149,13 +149,13 @@ def strange_metadata(chance: Chance, call: Call) -> StreamInput:
 
 
 def missing_headers(chance: Chance, call: Call) -> StreamInput:
-    """Without some of what every request has."""
+    """Leave out some headers that every request has."""
     headers = [each for each in _make_headers(call.path) if chance.random() < 0.7]
     return StreamInput(headers or [(":path", call.path)], _frame_message(call.request[:300]))
 
 
 def left_midway(chance: Chance, call: Call) -> StreamInput:
-    """A stream that is reset before its message is whole, or right after."""
+    """Reset a stream before its message is complete, or right after."""
     message = _frame_message(call.request[: _MAX_DATA_BYTES - 5])
     return StreamInput(_make_headers(call.path), message[: chance.randrange(len(message) + 1)], reset=True)
 
@@ -180,7 +180,7 @@ STREAM_INPUTS: Sequence[Callable[[Chance, Call], StreamInput]] = (
 
 
 def no_http2(chance: Chance, calls: Sequence[Call]) -> bytes:
-    """Other protocols, or none."""
+    """Make bytes of other protocols, or of none."""
     others = (
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
@@ -192,7 +192,7 @@ def no_http2(chance: Chance, calls: Sequence[Call]) -> bytes:
 
 
 def random_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
-    """Frames of any type, flags and stream, with any content."""
+    """Make frames of random type, flags, stream and content."""
     frames = PREFACE + SettingsFrame(0).serialize()
     for _ in range(chance.randrange(1, 6)):
         body = chance.randbytes(chance.randrange(40))
@@ -202,7 +202,7 @@ def random_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
 
 
 def cut_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
-    """A good request that ends anywhere, in the middle of a frame too."""
+    """Cut a good request anywhere, also within a frame."""
     call = chance.choice(calls)
     # Headers as literals, so that no encoder is needed: RFC 7541, 6.2.2.
     block = b"".join(
@@ -215,7 +215,7 @@ def cut_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
 
 
 def forbidden_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
-    """Frames where they may not be, or with what they may not hold."""
+    """Make frames in forbidden places or with forbidden content."""
     block = b"\x82\x86"  # :method GET, :scheme http
     choices: tuple[Sequence[Frame | bytes], ...] = (
         [DataFrame(1, b"x")],
@@ -241,7 +241,7 @@ def forbidden_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
 
 
 def many_resets(chance: Chance, calls: Sequence[Call]) -> bytes:
-    """Streams that are opened and reset at once (CVE-2023-44487)."""
+    """Open streams and reset them at once (CVE-2023-44487)."""
     block = b"\x83\x86\x84"  # :method POST, :scheme http, :path /
     pairs = (
         HeadersFrame(number, block, flags=["END_HEADERS"]).serialize()

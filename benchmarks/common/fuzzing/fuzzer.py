@@ -1,4 +1,4 @@
-"""Bad inputs, sent to the port of a gateway, and how each of them ended."""
+"""A sender of bad inputs to the port of a gateway, and the end of each of them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +15,13 @@ from portrait.client.channels import proxy_options
 
 BLOCK_INPUTS = 1_000
 MAX_CONNECTIONS = 32
-"""Connections at a time. gRPC keeps a peer that breaks the protocol waiting for up to a second."""
+"""Maximum number of connections at a time. gRPC makes a peer that breaks the protocol wait for up to a second."""
 STREAMS_PER_CONNECTION = 20
 """Streams of one connection."""
 CONNECTION_SHARE = 0.6
 """Share of the connections that are one input: about a fifteenth of the inputs."""
 MAX_SECONDS = 10.0
-"""In which everything ends; else it hangs."""
+"""Maximum seconds of an input; a longer one counts as hung."""
 
 TRANSPORT_ERRORS = (
     "Error parsing ",
@@ -30,7 +30,7 @@ TRANSPORT_ERRORS = (
     "Compression bit set ",
     "Decompression failed ",
 )
-"""How the statuses begin that gRPC's own transport gives, before the gateway sees a call: INTERNAL for headers that
+"""Prefixes of the status messages of gRPC's transport, before the gateway sees a call: INTERNAL for headers that
 HTTP/2 or gRPC forbid, and for a compressed message without encoding or of bytes that don't unpack, where gRPC's own
 specification asks for it (https://github.com/grpc/grpc/blob/master/doc/compression.md)."""
 
@@ -40,12 +40,12 @@ _FAULT_STATUSES = {grpc.StatusCode.INTERNAL.value[0], grpc.StatusCode.UNKNOWN.va
 
 @dataclass
 class Report:
-    """What became of the inputs."""
+    """The outcome of all inputs."""
 
     ends: Counter[str] = field(default_factory=Counter)
-    """By kind of input and how it ended."""
+    """Number of inputs by kind and end."""
     faults: list[str] = field(default_factory=list)
-    """Inputs that hung or were answered with a fault of the gateway, in words."""
+    """Descriptions of inputs that hung or were answered with an error of the gateway's own."""
     good_calls: int = 0
     failed_calls: int = 0
 
@@ -75,11 +75,11 @@ def send_bad_inputs(
 
 
 Ends = list[tuple[str, StreamEnd]]
-"""Kind of input and how it ended."""
+"""Pairs of a kind of input and its end."""
 
 
 def _make_block(chance: Chance, calls: Sequence[Call], inputs: int) -> Iterator[Callable[[str], Ends]]:
-    """Connections that together bring so many inputs; each is to be called with the address."""
+    """Make connections with so many inputs in total; each is a function of the address."""
     while inputs > 0:
         if chance.random() < CONNECTION_SHARE:
             make = chance.choice(CONNECTION_INPUTS)

@@ -1,4 +1,4 @@
-"""HTTP/2 by hand, so that anything can be sent: frames of streams, or bytes that are no frames at all."""
+"""Minimal HTTP/2, so that anything can be sent: frames of streams, or bytes that are no frames at all."""
 
 import socket
 import time
@@ -19,10 +19,10 @@ Headers = Sequence[tuple[str, str]]
 
 @dataclass
 class StreamEnd:
-    """How a stream, or a connection, ended."""
+    """The end of a stream or a connection."""
 
     how: str = "hung"
-    """`answered`, `reset` (RST_STREAM), `closed` (the connection went), `left` (by us), or `hung`: not in time."""
+    """`answered`, `reset` (RST_STREAM), `closed` (connection), `left` (cancelled by us) or `hung` (not in time)."""
     status: int | None = None
     """`grpc-status`, if there was one."""
     message: str = ""
@@ -33,12 +33,12 @@ class StreamEnd:
 
 @dataclass(frozen=True, slots=True)
 class StreamInput:
-    """What goes over one stream."""
+    """The input for one stream."""
 
     headers: Headers
     data: bytes = b""
     reset: bool = False
-    """Leave the stream right after, with RST_STREAM, instead of ending it."""
+    """True to cancel the stream with RST_STREAM right after the data, instead of ending it."""
 
 
 def send_streams(address: str, streams: Sequence[StreamInput], seconds: float) -> list[StreamEnd]:
@@ -92,7 +92,7 @@ def _connect(address: str, seconds: float) -> socket.socket:
 
 
 def _send(connection: socket.socket, sent: bytes) -> bool:
-    """Whether the other side took it."""
+    """Send bytes; return whether the other side accepted them."""
     try:
         connection.sendall(sent)
     except TimeoutError:
@@ -130,7 +130,7 @@ def _read_frames(connection: socket.socket, waiting: dict[int, StreamEnd], until
 
 
 def _next_frame(unread: bytes) -> tuple[Frame | None, bytes] | None:
-    """The next whole frame, None for one of a kind that hyperframe refuses, and what comes after it."""
+    """Cut the next complete frame off; return it, None for a kind that hyperframe refuses, and the rest."""
     length = HEADER_BYTES + int.from_bytes(unread[:3], "big")
     if len(unread) < max(HEADER_BYTES, length):
         return None

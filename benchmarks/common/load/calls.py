@@ -1,4 +1,4 @@
-"""Calls as shops make them: visits over a release's items, some with a query that nobody asked before."""
+"""Calls as shops make them: visits over a release's items, some with a new query."""
 
 import json
 import random
@@ -21,7 +21,7 @@ PROFILE_PATH = "/portrait.v1.ProfileService/GetProfile"
 
 
 def make_mixed_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
-    """Of ten calls seven recommendations, two profiles with embedding, one search with words of its own.
+    """Make a mix of calls: 70% recommendations, 20% profiles with embedding, 10% searches with words of their own.
 
     Args:
         repository: holds the release whose items are visited.
@@ -34,25 +34,25 @@ def make_mixed_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
 
 
 def make_recommend_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
-    """The ten best items for a visit each."""
+    """Make calls for the ten best items, one for each visit."""
     chance, items = random.Random(seed), read_items(repository)
     return [_make_recommend_call(chance, items) for _ in range(count)]
 
 
 def make_search_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
-    """Recommendations for queries, each of its own words: all of them cost the text encoder something."""
+    """Make calls for recommendations with a query of its own words each, so that each needs the text encoder."""
     chance, items = random.Random(seed), read_items(repository)
     return [_make_search_call(chance, items) for _ in range(count)]
 
 
 def read_item_texts(repository: Path) -> list[str]:
-    """The texts of a release's items, as the text encoder reads them, each once."""
+    """Read the distinct texts of a release's items, as the text encoder reads them."""
     told = [item_text(Item(**item)) for item in read_items(repository)]  # type: ignore[arg-type]
     return list(dict.fromkeys(told))
 
 
 def make_encode_calls(texts: Sequence[str], texts_per_call: int) -> list[Call]:
-    """Calls that encode texts, in their order."""
+    """Make calls that encode texts, in their order."""
     return [
         Call(ENCODE_PATH, EncodeTextsRequest(texts=texts[begin : begin + texts_per_call]).SerializeToString())
         for begin in range(0, len(texts), texts_per_call)
@@ -60,7 +60,7 @@ def make_encode_calls(texts: Sequence[str], texts_per_call: int) -> list[Call]:
 
 
 def read_items(repository: Path) -> list[dict[str, str]]:
-    """A release's items, as its file has them."""
+    """Read the items of the newest release, as its file has them."""
     number = release_layout.list_releases(repository)[-1]
     lines = (
         (release_layout.release_folder(repository, number) / release_layout.ITEMS)

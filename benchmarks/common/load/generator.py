@@ -1,4 +1,4 @@
-"""Load from a process of its own: in a closed loop, or in an open one that does not wait for answers."""
+"""A load generator in a process of its own: closed loop, or open loop, which does not wait for answers."""
 
 import asyncio
 import gc
@@ -31,7 +31,7 @@ _CONNECTIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, as it goes over the wire."""
+    """A serialised request and its path."""
 
     path: str
     request: bytes
@@ -39,7 +39,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What became of one call."""
+    """The outcome of one call."""
 
     sent: float
     """`time.monotonic()`."""
@@ -49,7 +49,7 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent.
+    """A load, and how it is sent.
 
     A load either has `in_flight`: so many calls are always under way; or `rate`: calls a second.
     """
@@ -61,25 +61,25 @@ class Load:
     in_flight: int = 0
     rate: float = 0.0
     even: bool = False
-    """Whether calls with a `rate` come at even distances, as from k6; if not, at random times."""
+    """True for calls at even intervals, as from k6; False for a Poisson process. Only for loads with a `rate`."""
     after_refusal: float = 0.0
-    """Seconds that a caller of a closed loop waits after it was refused, before it calls again."""
+    """Seconds that a caller of a closed loop waits after a refusal."""
     leaving: float = 0.0
-    """Share of the callers that leave before the answer, at a random time within `leave_seconds`."""
+    """Share of the calls that are cancelled, at a random time within `leave_seconds`."""
     leave_seconds: float = 0.0
     count: int = 0
-    """Ends after so many calls, if it is not 0."""
+    """Maximum number of calls; 0 for no limit."""
     metadata: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
 
 def run_load(load: Load) -> list[CallResult]:
-    """Send a load from another process and wait for what becomes of it."""
+    """Send a load from another process and wait for the results."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_send_load, (load,))
 
 
 def start_load(load: Load) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[CallResult]]]":
-    """The same, without waiting."""
+    """Start a load in another process without waiting for it."""
     pool = multiprocessing.get_context("spawn").Pool(1)
     return pool, pool.apply_async(_send_load, (load,))
 
@@ -87,7 +87,7 @@ def start_load(load: Load) -> "tuple[multiprocessing.pool.Pool, multiprocessing.
 def start_load_series(
     loads: Sequence[Load],
 ) -> "tuple[multiprocessing.pool.Pool, multiprocessing.pool.AsyncResult[list[list[CallResult]]]]":
-    """Loads with a `rate`, each from the moment at which the one before sends no more; answers may be on their way."""
+    """Start loads with a `rate`, each when the one before has sent its last call; answers may still be pending."""
     pool = multiprocessing.get_context("spawn").Pool(1)
     return pool, pool.apply_async(_send_series, (loads,))
 
@@ -108,7 +108,7 @@ def _send_series(loads: Sequence[Load]) -> list[list[CallResult]]:
 
 
 class _Sender:
-    """Sends a load by callbacks alone: a task a call would take more than the call."""
+    """A sender of a load by callbacks alone, because a task for each call would cost more than the call."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -118,7 +118,7 @@ class _Sender:
         self._ended = asyncio.Event()
 
     async def begin(self) -> None:
-        """Send all of it, or with `in_flight` the first of it."""
+        """Send all calls, or with `in_flight` the first ones."""
         load = self._load
         self._connections = [await wire.connect(load.address) for _ in range(_CONNECTIONS)]
         paths = {call.path for call in load.calls}
@@ -131,7 +131,7 @@ class _Sender:
             await self._arrive()
 
     async def end(self) -> list[CallResult]:
-        """Wait for what is under way."""
+        """Wait for the calls under way; return all results."""
         while self._under_way:
             self._ended.clear()
             await self._ended.wait()
@@ -143,7 +143,7 @@ class _Sender:
         return time.monotonic() < self._end and not (self._load.count and self._sent >= self._load.count)
 
     async def _arrive(self) -> None:
-        """Arrivals of a Poisson process, or even ones; one that comes late is caught up with."""
+        """Send calls as a Poisson process or at even intervals, and catch up after a delay."""
         due = time.monotonic()
         while self._more():
             due += 1.0 / self._load.rate if self._load.even else self._chance.expovariate(self._load.rate)

@@ -1,4 +1,4 @@
-"""Recorded events, counted through the gateway after a run that harmed it."""
+"""Recorded events, counted through the gateway after a run with faults."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ _DEADLINE = 10.0
 
 
 async def count_lost_events(channel: grpc.aio.Channel, accepted: Mapping[str, int]) -> int:
-    """Count the events that were accepted and that the profiles of their shoppers do not count.
+    """Count the accepted events that are missing in the profiles of their shoppers.
 
     Args:
         channel: to the gateway.

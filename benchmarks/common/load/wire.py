@@ -1,4 +1,4 @@
-"""Unary gRPC calls over HTTP/2 with little more than bytes.
+"""A minimal client of unary gRPC calls over HTTP/2.
 
 A load generator shares the machine with what it measures: grpcio's asyncio client takes 300 µs of a core for a call,
 this one a tenth. It does what such calls to a gateway need: RFC 9113 without TLS, headers without compression (RFC
@@ -26,7 +26,7 @@ OK, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, CANCELLED, UNAVAILABLE = (
 
 
 class _FrameType:
-    """Kinds of frames."""
+    """Types of HTTP/2 frames."""
 
     DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 
@@ -38,13 +38,13 @@ _FRAME = struct.Struct(">IBI")
 _SETTING = struct.Struct(">HI")
 _DEFAULT_WINDOW, _MAX_WINDOW, _MAX_FRAME_BYTES = 65_535, 2**31 - 1, 16_384
 _STATUS = b"\x0bgrpc-status"
-"""With its length before it: there is `grpc-status-details-bin`, too."""
+"""Name of the header with its length before it, to tell it from `grpc-status-details-bin`."""
 _UNKNOWN = grpc.StatusCode.UNKNOWN.name
 _NAMES = {str(code.value[0]).encode(): code.name for code in grpc.StatusCode}
 
 
 def encode_headers(address: str, path: str, seconds: float, metadata: Sequence[tuple[str, str]] = ()) -> bytes:
-    """The headers of calls of one method, encoded.
+    """Encode the headers of the calls of one method.
 
     Args:
         address: host:port of the gateway.
@@ -66,7 +66,7 @@ def encode_headers(address: str, path: str, seconds: float, metadata: Sequence[t
 
 
 def _encode_string(text: str) -> bytes:
-    """A string of HPACK without Huffman's code."""
+    """Encode a string of HPACK without Huffman coding."""
     raw, length = text.encode(), b""
     if len(raw) < 127:
         return bytes([len(raw)]) + raw
@@ -82,15 +82,15 @@ def _encode_frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One connection to a gateway; made by `connect`."""
+    """A connection to a gateway; `connect` opens it."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self.ready: asyncio.Future[None] = loop.create_future()
-        """Done when the gateway's settings are there."""
+        """Future that completes when the gateway's settings have arrived."""
         self._waiting: dict[int, tuple[Callable[[str], None], asyncio.TimerHandle]] = {}
-        """By stream: who is told how it ended, and what ends it at its deadline."""
+        """By stream: the callback for its status, and the timer of its deadline."""
         self._next = 1
         self._buffer = bytearray()
         self._window, self._stream_window = _DEFAULT_WINDOW, _DEFAULT_WINDOW
@@ -98,14 +98,14 @@ class Connection(asyncio.Protocol):
         self._received = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say what this side is ready for: all that can be sent, uncompressed headers."""
+        """Send this side's settings: the maximum window, and uncompressed headers."""
         self._transport = cast("asyncio.Transport", transport)
         settings = _SETTING.pack(_HEADER_TABLE_SIZE, 0) + _SETTING.pack(_INITIAL_WINDOW_SIZE, _MAX_WINDOW)
         self._transport.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _encode_frame(_FrameType.SETTINGS, 0, 0, settings))
         self._widen(_MAX_WINDOW - _DEFAULT_WINDOW)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what is under way."""
+        """End all calls under way as UNAVAILABLE."""
         if not self.ready.done():
             self.ready.set_exception(ConnectionError("the gateway closed the connection"))
         for stream in list(self._waiting):
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
         return stream
 
     def cancel(self, stream: int) -> None:
-        """Take a call back, if it has not ended."""
+        """Cancel a call, if it has not ended."""
         self._leave(stream, CANCELLED)
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Read the frames that are whole."""
+        """Read all complete frames."""
         self._buffer += data
         at, whole = 0, len(self._buffer)
         while whole - at >= _FRAME.size:
@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
                 self._send()
 
     def _count(self, size: int) -> None:
-        """Count what came, and let as much come again before the window is used up."""
+        """Count received bytes, and extend the window before it is used up."""
         self._received += size
         if self._received > _MAX_WINDOW // 2:
             self._widen(self._received)
@@ -201,11 +201,11 @@ class Connection(asyncio.Protocol):
             self.ready.set_result(None)
 
     def _widen(self, size: int) -> None:
-        """Let the gateway send so many bytes more."""
+        """Extend the window by so many bytes."""
         self._transport.write(_encode_frame(_FrameType.WINDOW_UPDATE, 0, 0, size.to_bytes(4, "big")))
 
     def _send(self) -> None:
-        """Send what the gateway has room for. What was taken back goes out too: it is a frame of a closed stream."""
+        """Send pending data within the window. Data of cancelled calls is sent too: it belongs to a closed stream."""
         while self._unsent and (size := len(self._unsent[0]) - _FRAME.size) <= self._window:
             self._window -= size
             self._transport.write(self._unsent.popleft())
@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
 
 
 def _parse_status(block: bytes) -> str:
-    """Name of the status in a block of headers; gRPC's C core writes it plain where the header table is of size 0."""
+    """Parse the status name in a block of headers; gRPC's C core writes it plain if the header table has size 0."""
     at = block.find(_STATUS) + len(_STATUS)
     return _NAMES.get(block[at + 1 : at + 1 + block[at]], _UNKNOWN) if at >= len(_STATUS) else _UNKNOWN
 

@@ -26,22 +26,22 @@ from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import DEFAULT_BASE_MODEL
 
 _SCORER_SETTINGS = {"decay", "own", "popularity"}
-"""Settings that what is prepared does not depend on."""
+"""Settings that only the scorer depends on, not the preparation."""
 DECAYS = (0.5, 0.6, 0.7, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A model, and the settings that it is tuned over."""
+    """A model, and the grid of settings that it is tuned over."""
 
     name: str
     grid: Callable[[], Iterator[dict[str, Any]]]
     prepare: Callable[[Task, dict[str, Any]], Any]
-    """What is costly and shared by settings that differ in `_SCORER_SETTINGS` ones only."""
+    """Costly preparation, shared by settings that differ in `_SCORER_SETTINGS` only."""
     scorer: Callable[[Task, Any, dict[str, Any]], Scorer]
 
     def tuned(self, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
-        """The settings with the best validation NDCG@10, all that were tried, and the model that the best make."""
+        """Return the settings with the best validation NDCG@10, all that were tried, and the scorer of the best."""
         tried = []
         best: tuple[float, dict[str, Any], Scorer] | None = None
         prepared_for, prepared = None, None
@@ -58,7 +58,7 @@ class Baseline:
         return best[1], tried, best[2]
 
     def fitted(self, task: Task, settings: dict[str, Any]) -> Scorer:
-        """The model of given settings."""
+        """Fit the model with given settings."""
         return self.scorer(task, self.prepare(task, settings), settings)
 
 
@@ -68,7 +68,7 @@ def _score_by_popularity(task: Task, _: Any, __: dict[str, Any]) -> Scorer:
 
 
 def _score_linearly(task: Task, weights: Any, settings: dict[str, Any]) -> Scorer:
-    """Item-to-item weights applied to histories that count recent events more."""
+    """Score by item-to-item weights applied to histories that count recent events more."""
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
         scores = task.contexts(targets, settings["decay"]) @ weights
@@ -78,7 +78,7 @@ def _score_linearly(task: Task, weights: Any, settings: dict[str, Any]) -> Score
 
 
 def _fit_knn(task: Task, settings: dict[str, Any]) -> sparse.csr_matrix:
-    """Similarity of items by BM25-weighted shoppers: cosine, the usual one, trusts items that met once too much."""
+    """Fit the similarity of items with BM25-weighted shoppers; plain cosine overrates items that co-occurred once."""
     neighbours = BM25Recommender(K=settings["neighbours"], K1=settings["k1"], B=settings["b"], num_threads=2)
     model = ImplicitItemKNNWrapperModel(neighbours)
     model.fit(_make_dataset(task))
@@ -94,18 +94,18 @@ def _fit_ease(task: Task, settings: dict[str, Any]) -> NDArray[np.float32]:
 
 
 def _score_by_own_history(task: Task, _: Any, settings: dict[str, Any]) -> Scorer:
-    """What the shopper had before, recent events counting more; popularity fills up."""
+    """Score by the shopper's own earlier items, recent ones more; popularity fills up."""
     share = (settings["popularity"] * task.holdout.item_counts / task.holdout.item_counts.sum()).astype(np.float32)
     return lambda targets: np.asarray(task.contexts(targets, settings["decay"]).todense()) + share
 
 
 def _score_linearly_with_own(task: Task, weights: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
-    """Item-to-item weights, and one weight from each item to itself."""
+    """Score by item-to-item weights, with one more weight from each item to itself."""
     return _score_linearly(task, weights + settings["own"] * np.eye(len(weights), dtype=np.float32), settings)
 
 
 def _make_dataset(task: Task) -> Dataset:
-    """The learnt events as RecTools reads them; every item is there, so that rows keep their numbers."""
+    """Make a RecTools data set of the training events with every item, so that rows keep their numbers."""
     matrix = task.interactions().tocoo()
     items = len(task.corpus.items)
     # One made-up shopper touches every item with weight 0: RecTools numbers only what occurs.
@@ -125,22 +125,22 @@ def _score_zero_shot(task: Task, vectors: NDArray[np.float32], settings: dict[st
 
 
 def _encode_titles(task: Task, _: dict[str, Any]) -> NDArray[np.float32]:
-    """`[items, hidden]`: what the base model says of each item's words before any training."""
+    """Encode items to `[items, hidden]` with the base model before any training."""
     pooled = encode_untrained(task.corpus)[task.corpus.item_text]
     return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
 
 
 def encode_untrained(corpus: Corpus) -> NDArray[np.float32]:
-    """`[texts, hidden]`: the base model's mean token of each text."""
+    """Encode texts to `[texts, hidden]` with the base model, mean-pooled, before any training."""
     encoder = TextEncoder(DEFAULT_BASE_MODEL, 1).eval()
     cache = TextCache(encoder, load_tokenizer(DEFAULT_BASE_MODEL), corpus.texts)
     with torch.no_grad():
-        cache.refill()
+        cache.recompute()
     return cache.pooled.numpy()
 
 
 def _grid_of(**values: tuple[Any, ...]) -> Callable[[], Iterator[dict[str, Any]]]:
-    """Every combination, the last name varying fastest."""
+    """Make a grid of every combination, the last name varying fastest."""
     names = list(values)
 
     def grid() -> Iterator[dict[str, Any]]:
@@ -164,7 +164,7 @@ BASELINES = (
 )
 
 _SLOW_DECAYS = (0.95, 0.97, 0.98, 0.99)
-"""Decays for shoppers who come back: what they had a hundred events ago still counts."""
+"""Decays for returning shoppers: items of a hundred events ago still count."""
 
 RETURNING_BASELINES = (
     BASELINES[0],
@@ -184,4 +184,4 @@ RETURNING_BASELINES = (
         _score_linearly_with_own,
     ),
 )
-"""For logs in which shoppers come back to what they know, and known items are ranked."""
+"""Baselines for logs in which shoppers return to known items, and known items are ranked."""

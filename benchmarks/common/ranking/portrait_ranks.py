@@ -1,4 +1,4 @@
-"""Portrait's own part in the benchmark: where a trained run puts its targets."""
+"""The ranks that a trained run of Portrait gives its targets."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from portrait.training.run.run import TrainedRun
 
 
 def rank_targets(trained: TrainedRun, targets: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """0-based rank of each target as serving has it; targets that nothing came before are missed.
+    """Return the 0-based rank of each target as in serving; targets without a history are missed.
 
     Args:
         trained: the run.

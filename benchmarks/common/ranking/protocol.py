@@ -1,4 +1,4 @@
-"""The protocol that every model of the benchmark is measured by: what it may learn from, and what it ranks."""
+"""The protocol that every model is measured by: the events that it may learn from, and the items that it ranks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
 
 class Protocol(StrEnum):
-    """What a model may learn from before it is asked for the test items. Two protocols never share a column."""
+    """The events that a model may learn from before the test. Results of two protocols never share a column."""
 
     TRAIN_ONLY = "train only"
     """The training events. The validation item is context when the test item is asked for, but never a target."""
@@ -43,7 +43,7 @@ class Task:
         return np.flatnonzero(self.holdout.train & (self.corpus.event_item != NO_ITEM))
 
     def interactions(self) -> sparse.csr_matrix:
-        """`[shoppers, items]`, 1 where the shopper has a learnt event of the item."""
+        """Return `[shoppers, items]`: 1 if the shopper has a training event with the item."""
         events, corpus = self.learnt, self.corpus
         shape = (len(corpus.shopper_ids), len(corpus.items))
         entries = (np.ones(len(events), dtype=np.float32), (corpus.event_shopper[events], corpus.event_item[events]))
@@ -52,7 +52,7 @@ class Task:
         return matrix
 
     def contexts(self, targets: NDArray[np.int64], decay: float) -> sparse.csr_matrix:
-        """`[targets, items]`: what came before each target, an event counting `decay` for each later one."""
+        """Return `[targets, items]`: the context of each target, an event weighted by `decay` for each later one."""
         rows, columns, values = [], [], []
         for row, items in enumerate(self.histories(targets)):
             rows.append(np.full(len(items), row))
@@ -63,7 +63,7 @@ class Task:
         return sparse.csr_matrix(entries, shape=shape, dtype=np.float32)
 
     def histories(self, targets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Items of each target's context, oldest first."""
+        """Return the items of each target's context, oldest first."""
         corpus = self.corpus
         contexts = [corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]] for target in targets]
         return [items[items != NO_ITEM] for items in contexts]
@@ -71,7 +71,7 @@ class Task:
     def ranks(
         self, scorer: Scorer, targets: NDArray[np.int64], among: NDArray[np.int64] | None = None
     ) -> NDArray[np.int64]:
-        """0-based rank of each target's item in the catalogue; items that tie with it stand before it.
+        """Return the 0-based rank of each target's item in the catalogue; ties count against it.
 
         Args:
             scorer: the model.
@@ -94,5 +94,5 @@ class Task:
         return ranks
 
     def validate(self, scorer: Scorer) -> float:
-        """NDCG@10 on the validation targets: what settings are chosen by."""
+        """Return NDCG@10 on the validation targets, by which settings are chosen."""
         return float(ndcg(self.ranks(scorer, self.holdout.validation), 10).mean())

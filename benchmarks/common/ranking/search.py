@@ -1,4 +1,4 @@
-"""What the search benchmark asks: clicks right after a search, ranked with and without the shopper."""
+"""The protocol of the search benchmark: clicks right after a search, ranked with and without the shopper."""
 
 import dataclasses
 from typing import Any
@@ -12,7 +12,7 @@ from portrait.training.dataset.splits import Holdout
 from portrait.training.metrics import hit_rate, reciprocal_rank
 
 MAX_RANK = 100
-"""A target further down than this counts as missed."""
+"""Maximum rank: a target further down counts as missed."""
 # With one relevant item the average precision at 5 is the reciprocal rank within the first 5.
 METRICS = {
     "MAP@5": lambda ranks: reciprocal_rank(ranks, 5),
@@ -24,7 +24,7 @@ _DRAWS = 2_000
 
 @dataclasses.dataclass(frozen=True)
 class SearchClicks:
-    """Clicks that a search of the same shopper came right before, in event order."""
+    """Clicks right after a search of the same shopper, in event order."""
 
     clicks: NDArray[np.int64]
     searches: NDArray[np.int64]
@@ -39,7 +39,7 @@ class SearchClicks:
 
 
 def find_search_clicks(corpus: Corpus, chosen: NDArray[np.bool_]) -> SearchClicks:
-    """Those of the chosen events, `[events]`, that are clicks right after a search."""
+    """Find the clicks right after a search among the chosen events, `[events]`."""
     clicks = np.flatnonzero(chosen & (corpus.event_item != NO_ITEM))
     searches, first = corpus.context_end[clicks] - 1, corpus.shopper_start[clicks]
     led = (searches >= first) & (corpus.event_item[searches] == NO_ITEM)
@@ -47,7 +47,7 @@ def find_search_clicks(corpus: Corpus, chosen: NDArray[np.bool_]) -> SearchClick
 
 
 def find_test_clicks(corpus: Corpus, holdout: Holdout) -> SearchClicks:
-    """Every click of the test period that a search of that period came right before."""
+    """Find every click of the test period right after a search of that period."""
     begin = corpus.columns.time[holdout.test].min()
     found = find_search_clicks(corpus, corpus.columns.time >= begin)
     inside = corpus.columns.time[found.searches] >= begin
@@ -55,7 +55,7 @@ def find_test_clicks(corpus: Corpus, holdout: Holdout) -> SearchClicks:
 
 
 def remove_shoppers(corpus: Corpus, targets: SearchClicks) -> tuple[Corpus, NDArray[np.int64]]:
-    """The same searches and clicks, each of a shopper of its own who did nothing else; and where the clicks are."""
+    """Give each search and click to a shopper without other events; return the corpus and the rows of the clicks."""
     events = np.stack([targets.searches, targets.clicks], 1).ravel()
     columns = {field.name: getattr(corpus.columns, field.name)[events] for field in dataclasses.fields(EventColumns)}
     alone = dataclasses.replace(
@@ -71,7 +71,7 @@ def remove_shoppers(corpus: Corpus, targets: SearchClicks) -> tuple[Corpus, NDAr
 
 
 def bootstrap_mean(values: NDArray[np.float64], shoppers: NDArray[np.int64]) -> dict[str, Any]:
-    """A mean over clicks, with its 95% bootstrap interval over shoppers: the clicks of one are not independent.
+    """Return a mean over clicks with its 95% bootstrap interval over shoppers, whose clicks are not independent.
 
     Args:
         values: `[clicks]`.

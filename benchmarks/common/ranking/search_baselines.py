@@ -1,4 +1,4 @@
-"""What personalised search has to beat beside the same encoder without the shopper: words and counts."""
+"""Baselines of personalised search beside the same encoder without the shopper: words and counts."""
 
 import re
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ _NON_WORD = re.compile(r"[\W_]+")
 
 
 def rank_by_bm25(corpus: Corpus, queries: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`[queries, DEPTH]` items by BM25 over their texts.
+    """Rank items to `[queries, MAX_RANK]` by BM25 over their texts.
 
     Args:
         corpus: items and texts.
@@ -31,7 +31,7 @@ def rank_by_bm25(corpus: Corpus, queries: NDArray[np.int64]) -> NDArray[np.int64
 
 
 def number_queries(queries: Sequence[str]) -> NDArray[np.int64]:
-    """`[queries]`: a number for each query, the same for those of the same letters and digits in the same words."""
+    """Number the queries, `[queries]`; queries of the same words, letters and digits share a number."""
     codes: dict[str, int] = {}
     words = (_NON_WORD.sub(" ", query.lower()).strip() for query in queries)
     return np.array([codes.setdefault(each, len(codes)) for each in words], dtype=np.int64)
@@ -40,7 +40,7 @@ def number_queries(queries: Sequence[str]) -> NDArray[np.int64]:
 def rank_by_query_popularity(
     learnt: tuple[NDArray[np.int64], NDArray[np.int64]], queries: NDArray[np.int64], popularity: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """`[queries, DEPTH]` items by how often they were clicked after exactly the same query, then by popularity.
+    """Rank items to `[queries, MAX_RANK]` by their clicks after exactly the same query, then by popularity.
 
     Args:
         learnt: query, as `number_queries` numbers it, and item of each click to count.
@@ -58,5 +58,5 @@ def rank_by_query_popularity(
 
 
 def rank_by_popularity(popularity: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """`[count, DEPTH]` items by how often they occur, the same for everyone."""
+    """Rank items to `[count, MAX_RANK]` by popularity, the same for every query."""
     return np.tile(np.argsort(-popularity, kind="stable")[:MAX_RANK], (count, 1))

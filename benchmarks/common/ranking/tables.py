@@ -1,4 +1,4 @@
-"""Measures of ranks with their intervals, and the tables that compare models."""
+"""Metrics of ranks with their intervals, and the tables that compare models."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _COLUMNS = (
 
 
 def compute_metrics(ranks: NDArray[np.int64]) -> dict[str, Any]:
-    """Every measure at every cut with its 95% bootstrap interval."""
+    """Compute every metric at every cutoff with its 95% bootstrap interval."""
     rows = {}
     for name, measure in METRICS.items():
         for cut in CUTOFFS:
@@ -25,12 +25,12 @@ def compute_metrics(ranks: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def describe_model(settings: dict[str, Any], ranks: NDArray[np.int64]) -> dict[str, Any]:
-    """What stands of a model in the results: how it was set, its ranks, and every measure of them."""
+    """Describe a model for the results: its settings, its ranks, and every metric of them."""
     return {"settings": settings, "ranks": ranks, "measures": compute_metrics(ranks)}
 
 
 def compare_paired(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, Any]:
-    """Differences of NDCG@10 and HR@10 over the same shoppers, with paired 95% bootstrap intervals."""
+    """Compute the differences of NDCG@10 and HR@10 over the same shoppers, with paired 95% bootstrap intervals."""
     rows = {}
     for name in ("NDCG", "HR"):
         mine, other = METRICS[name](ours, 10), METRICS[name](theirs, 10)
@@ -43,7 +43,7 @@ def compare_paired(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[s
 
 
 def format_ranking(models: dict[str, dict[str, Any]]) -> list[str]:
-    """One table: a row for each model by name, with its `measures` and, of other models, `portrait_minus_this`."""
+    """Format a table with a row for each model, of its `measures` and, for other models, `portrait_minus_this`."""
     head = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     return head + [_format_row(name, model) for name, model in models.items()]
 

@@ -9,22 +9,22 @@ from benchmarks.serving.peer import model
 
 
 class Api(litserve.LitAPI):
-    """Text in JSON, embedding in base64 in JSON."""
+    """An API with the text in JSON and the embedding in base64 in JSON."""
 
     def setup(self, device: str) -> None:
         """Open the model."""
         self._encode = model.open_encoder()
 
     def decode_request(self, request: dict[str, str]) -> str:
-        """The text."""
+        """Return the text."""
         return request["text"]
 
     def predict(self, texts: list[str]) -> list[Array]:
-        """A batch of texts."""
+        """Encode a batch of texts."""
         return list(self._encode(texts))
 
     def encode_response(self, output: Array) -> dict[str, str]:
-        """The embedding."""
+        """Return the embedding."""
         return {"embedding": base64.b64encode(output.tobytes()).decode()}
 
 

@@ -1,4 +1,4 @@
-"""What every peer serves: texts to embeddings by the same graph, runtime, tokenizer and threads.
+"""The model that every peer serves: texts to embeddings by the same graph, runtime, tokenizer and threads.
 
 Within a batch that a peer has gathered, like lengths go together within the gateway's own budget of tokens: what a
 careful team would write into its handler.
@@ -15,15 +15,15 @@ from portrait.features.text.tokenizer import TextTokenizer
 MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (
     f"PEER_{name}" for name in ("MODEL", "TOKENIZER", "THREADS", "BATCH", "WAIT_MS", "PORT")
 )
-"""Variables of the environment by which a peer is told: its workers are processes of their own."""
+"""Environment variables with the settings of a peer, whose workers are processes of their own."""
 
 
 def read_number(variable: str) -> int:
-    """A number that a peer is told."""
+    """Read a number from an environment variable."""
     return int(os.environ[variable])
 
 
 def open_encoder() -> Callable[[Sequence[str]], Array]:
-    """Texts → `[texts, dimension]`."""
+    """Open the encoder: texts → `[texts, dimension]`."""
     runtime = open_openvino_encoder(Path(os.environ[MODEL]), read_number(THREADS))
     return partial(encode_texts, runtime, TextTokenizer.load(Path(os.environ[TOKENIZER])))

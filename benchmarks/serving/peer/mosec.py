@@ -9,21 +9,21 @@ from benchmarks.serving.peer import model
 
 
 class Encoder(mosec.Worker):
-    """A batch of texts."""
+    """Encode a batch of texts."""
 
     def __init__(self) -> None:
         self._encode = model.open_encoder()
 
     def deserialize(self, data: bytes) -> str:
-        """The text."""
+        """Return the text."""
         return data.decode()
 
     def forward(self, data: Sequence[str]) -> list[bytes]:
-        """The embeddings."""
+        """Return the embeddings."""
         return [row.tobytes() for row in self._encode(data)]
 
     def serialize(self, data: bytes) -> bytes:
-        """The embedding."""
+        """Return the embedding."""
         return data
 
 

@@ -1,4 +1,4 @@
-// Tell a gateway what a shopper did, and ask it what they want: go run . ADDRESS SHOPPER_ID
+// Record events of a shopper and get recommendations: go run . ADDRESS SHOPPER_ID
 package main
 
 import (
@@ -65,7 +65,7 @@ func main() {
 	show(err)
 }
 
-// show prints the reason of a refusal, and each field at fault.
+// show prints the reason of an error, and each field at fault.
 func show(err error) {
 	var reason string
 	var violations []*errdetails.BadRequest_FieldViolation
@@ -83,7 +83,7 @@ func show(err error) {
 	}
 }
 
-// names are the names of statuses as other languages write them.
+// names are the names of status codes in the spelling of other languages.
 var names = map[string]string{"InvalidArgument": "INVALID_ARGUMENT", "NotFound": "NOT_FOUND"}
 
 func check(err error) {

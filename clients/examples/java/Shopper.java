@@ -23,7 +23,7 @@ import portrait.v1.RecordEventsRequest;
 import portrait.v1.ShopperEvent;
 import portrait.v1.ShopperRef;
 
-/** Tells a gateway what a shopper did, and asks it what they want: java Shopper ADDRESS SHOPPER_ID. */
+/** Records events of a shopper and gets recommendations: java Shopper ADDRESS SHOPPER_ID. */
 public final class Shopper {
   public static void main(String[] args) throws InvalidProtocolBufferException {
     ManagedChannel channel = ManagedChannelBuilder.forTarget(args[0]).usePlaintext().build();
@@ -73,7 +73,7 @@ public final class Shopper {
     show(recommendations, recommend.setK(3).setCatalogue("nowhere").build());
   }
 
-  /** Prints the reason of a refusal, and each field at fault. */
+  /** Prints the reason of an error, and each field at fault. */
   private static void show(
       RecommendationServiceGrpc.RecommendationServiceBlockingStub recommendations, RecommendRequest request)
       throws InvalidProtocolBufferException {

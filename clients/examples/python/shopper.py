@@ -1,4 +1,4 @@
-"""Tell a gateway what a shopper did, and ask it what they want: python shopper.py ADDRESS SHOPPER_ID."""
+"""Record events of a shopper and get recommendations: python shopper.py ADDRESS SHOPPER_ID."""
 
 import math
 import sys
@@ -8,7 +8,7 @@ from portrait.client import Client, Event, EventType, PortraitError
 
 
 def main(address: str, shopper_id: str) -> None:
-    """Record two events, ask for a profile and for recommendations, and show what refusals tell."""
+    """Record two events, get a profile and recommendations, and print the details of errors."""
     with Client(address) as portrait:
         now = datetime.now(UTC)
         recorded = portrait.record_events(

@@ -1,4 +1,4 @@
-// Tell a gateway what a shopper did, and ask it what they want: node build/shopper.js ADDRESS SHOPPER_ID
+// Record events of a shopper and get recommendations: node build/shopper.js ADDRESS SHOPPER_ID
 import { createChannel, createClientFactory, Status } from 'nice-grpc';
 import { BadRequest, ErrorInfo, errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-details';
 
@@ -43,7 +43,7 @@ async function main(address: string, shopperId: string): Promise<void> {
   channel.close();
 }
 
-/** Print the reason of a refusal, and each field at fault. */
+/** Print the reason of an error, and each field at fault. */
 async function show(call: Promise<unknown>): Promise<void> {
   try {
     await call;

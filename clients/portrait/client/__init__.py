@@ -149,16 +149,16 @@ __all__ = [
 ]
 
 _MODULES = ("enums", "results", "channels", "options", "errors", "profiles", "audiences", "sync", "aio")
-"""Modules of the names, those that are quick to import first: the command line starts before gRPC is there."""
+"""Modules with public names, the fast ones first: the command line starts before gRPC is imported."""
 
-# The core of gRPC writes what it does to stderr. It reads this when it is first imported.
+# The core of gRPC logs to stderr. It reads these variables when it is first imported.
 if not os.environ.keys() & {"GRPC_VERBOSITY", "GLOG_minloglevel"}:
     os.environ["GRPC_VERBOSITY"] = "ERROR"
 
-if not TYPE_CHECKING:  # else no type checker would miss a name that is not there
+if not TYPE_CHECKING:  # with it, type checkers would accept any name
 
     def __getattr__(name: str) -> Any:
-        """Import what is asked for."""
+        """Import a public name on first access."""
         if name in __all__:
             for module in _MODULES:
                 found = getattr(import_module(f"{__name__}.{module}"), name, None)
@@ -168,5 +168,5 @@ if not TYPE_CHECKING:  # else no type checker would miss a name that is not ther
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        """Name what can be imported, also before it is."""
+        """List the public names, also before they are imported."""
         return [*globals(), *__all__]

@@ -1,4 +1,4 @@
-"""The `portrait` command. Each installed part adds its own commands by the entry-point group `portrait.commands`."""
+"""The command `portrait`. Each installed part adds its commands by the entry-point group `portrait.commands`."""
 
 import contextlib
 import functools
@@ -10,11 +10,11 @@ from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
-from portrait.client.command_list import GROUPS, OTHERS
+from portrait.client.command_list import GROUPS, OTHER_COMMANDS
 
 GROUP = "portrait.commands"
 _DISTRIBUTION = "shopper-portrait"
-"""`portrait` on PyPI is a stranger's, and ours is on no public index."""
+"""The package `portrait` on PyPI is not this one; Portrait is on no public index."""
 _EXTRAS = {
     "portrait.client": "cli",
     "portrait.server": "server",
@@ -29,7 +29,7 @@ _MARKERS = {
     "portrait.export": "torch",
     "portrait.reporting": "torch",
 }
-"""A module of each part that is there only where the part's extra is installed."""
+"""For each part, a module that exists only if the part's extra is installed."""
 _ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     app = typer.Typer(
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        help="Understand shoppers and serve that understanding: prepare, train, evaluate, export, serve; then call.",
+        help="Profiles and recommendations from shopper events: prepare, train, evaluate, export, serve, query.",
     )
 
     def show_version(wanted: bool) -> None:
@@ -62,9 +62,9 @@ def main() -> None:
 
     entries = {entry.name: entry for entry in entry_points(group=GROUP)}
     called = next((argument for argument in sys.argv[1:] if argument != "--"), "")
-    if called in entries:  # no other part is imported
+    if called in entries:  # import this part only
         _add(app, entries[called])
-    elif "_PORTRAIT_COMPLETE" in os.environ:  # a shell asks for the options of a command
+    elif "_PORTRAIT_COMPLETE" in os.environ:  # the shell completes the options of a command
         for entry in entries.values():
             _add(app, entry)
     else:
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _add(app: Any, entry: EntryPoint) -> None:
-    """Add a command; where a module that it imports is missing, one that says what to install."""
+    """Add a command; if a module that it imports is missing, add one that says what to install."""
     from typer import Typer
 
     try:
@@ -81,75 +81,75 @@ def _add(app: Any, entry: EntryPoint) -> None:
         if isinstance(loaded, Typer):
             app.add_typer(loaded, name=entry.name)
         else:
-            app.command(entry.name)(_guarded(entry, loaded))
+            app.command(entry.name)(_guard(entry, loaded))
     except ModuleNotFoundError as error:
-        app.command(entry.name, context_settings=_ANY_ARGUMENTS)(_refusing(entry, error))
+        app.command(entry.name, context_settings=_ANY_ARGUMENTS)(_make_placeholder(entry, error))
 
 
 def _list(app: Any, entries: dict[str, EntryPoint]) -> None:
-    """Add what stands for the commands in the list of `portrait --help`, in groups."""
+    """Add placeholders for all commands, in the groups of `portrait --help`."""
     grouped = {name: group for group, names in GROUPS.items() for name in names}
     for name in [*(name for name in grouped if name in entries), *sorted(entries.keys() - grouped.keys())]:
-        entry, group = entries[name], grouped.get(name, OTHERS)
+        entry, group = entries[name], grouped.get(name, OTHER_COMMANDS)
         marker = _MARKERS.get(_part(entry), "")
         if marker and find_spec(marker) is None:
-            listed = _refusing(entry, ModuleNotFoundError(name=marker))
+            listed = _make_placeholder(entry, ModuleNotFoundError(name=marker))
             app.command(name, rich_help_panel=group)(listed)
         else:
             app.command(name, rich_help_panel=group, help=GROUPS.get(group, {}).get(name))(lambda: None)
 
 
 def _part(entry: EntryPoint) -> str:
-    """The part of Portrait that a command belongs to."""
+    """Return the part of Portrait that a command belongs to."""
     return ".".join(entry.module.split(".")[:2])
 
 
 def _run(app: Callable[[], None]) -> None:
-    """Run a command; what the system refuses it and it tells nobody, as a full disk under the output, ends it."""
+    """Run a command; an OSError that it does not handle, such as a full disk, ends it with a message."""
     try:
         app()
     except OSError as error:
         with contextlib.suppress(OSError):
-            # What the output still holds is written once more at the end, and would fail again.
+            # The interpreter flushes the rest of the output when it ends, and would fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _end(f"portrait: {error}", 1)
 
 
 def _open_streams() -> None:
-    """Open the standard streams that are closed, as after `2>&-`: else a file of ours gets the number, and the log."""
+    """Open closed standard streams, as after `2>&-`: otherwise an opened file gets their number, and the log."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)
             if null != number:
                 os.dup2(null, number)
                 os.close(null)
-            os.set_inheritable(number, True)  # for the processes that we start
+            os.set_inheritable(number, True)  # for child processes
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
 
 
 def _encode_streams() -> None:
-    """Write UTF-8 into files and pipes, whatever the locale; to a terminal what it can show, the rest as escapes."""
+    """Write UTF-8 to files and pipes, whatever the locale; to a terminal, escape characters that it can't show."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
-def _guarded(entry: EntryPoint, command: Callable[..., None]) -> Callable[..., None]:
-    """A command that says what to install where an import inside it fails."""
+def _guard(entry: EntryPoint, command: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a command: if an import inside it fails, say what to install."""
 
     @functools.wraps(command)
     def guarded(**given: Any) -> None:
         try:
             command(**given)
         except ModuleNotFoundError as error:
-            _end(_missing(entry, error))
+            _end(_explain_missing(entry, error))
 
     return guarded
 
 
-def _refusing(entry: EntryPoint, error: ModuleNotFoundError) -> Callable[[], None]:
-    """Stands for a command whose part is not installed."""
-    message = _missing(entry, error)
+def _make_placeholder(entry: EntryPoint, error: ModuleNotFoundError) -> Callable[[], None]:
+    """Make a placeholder for a command whose part is not installed."""
+    message = _explain_missing(entry, error)
 
     def refuse() -> None:
         _end(message)
@@ -158,11 +158,11 @@ def _refusing(entry: EntryPoint, error: ModuleNotFoundError) -> Callable[[], Non
     return refuse
 
 
-def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
-    """What to install for a command that lacks a module.
+def _explain_missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
+    """Say what to install for a command that lacks a module.
 
     Raises:
-        ModuleNotFoundError: the module is one of ours, which no extra brings.
+        ModuleNotFoundError: the module belongs to Portrait, so that no extra brings it.
     """
     if error.name is None or error.name.startswith("portrait."):
         raise error
@@ -170,7 +170,7 @@ def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
 
 
 def _explain_install(extra: str) -> str:
-    """Say how to install an extra. `portrait.features.installation` says the same, which a caller does not have."""
+    """Say how to install an extra, as `portrait.features.installation` does, which a client-only install lacks."""
     return (
         f"pip install '.[{extra}]' in a checkout of Portrait, or "
         f"pip install --index-url YOUR_INDEX '{_DISTRIBUTION}[{extra}]'"

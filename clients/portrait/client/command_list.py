@@ -1,12 +1,12 @@
-"""Commands of `portrait` in groups, with what the list of `portrait --help` says of each.
+"""Commands of `portrait` in groups, with their lines in `portrait --help`.
 
-The list is made of this, as loading every part to read it there would take a second. A test holds it equal to the
-commands' own help.
+The help is printed from this list because importing every command to read its help would take a second. A test compares
+the list with the commands' own help.
 """
 
-OTHERS = "Further commands"
+OTHER_COMMANDS = "Other commands"
 GROUPS: dict[str, dict[str, str]] = {
-    "Learn from logs": {
+    "Prepare and train": {
         "prepare": "Clean logs into one canonical data set.",
         "train": "Fine-tune a shopper-profile model.",
         "tune": "Search for better hyper-parameters, judged by validation alone.",
@@ -14,33 +14,32 @@ GROUPS: dict[str, dict[str, str]] = {
         "evaluate": "Measure a run on the events it has not seen, against popularity.",
         "report": "Write what a run is worth as one HTML page: ranking, calibration, slices, examples, limits.",
     },
-    "Run a gateway": {
+    "Release and serve": {
         "export": "Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and "
         "item index.",
         "serve": "Serve a release over gRPC, until SIGTERM or SIGINT.",
         "release": "Which release serves whom: list, promote, roll back, try on some shoppers.",
-        "build-audience-table": "Make the shopper table that audiences are found in, or bring it up to date.",
-        "export-deletions": "Print who was forgotten, for `portrait prepare --deletions`.",
-        "loadtest": "Load a gateway by k6 with calls as your shoppers make them; fails where answers are late, wrong "
-        "or too few.",
+        "build-audience-table": "Build or update the audience table, in which audiences are found.",
+        "export-deletions": "Print the forgotten shoppers, for `portrait prepare --deletions`.",
+        "loadtest": "Load a gateway with calls from real visits, by k6; fails if responses are late, wrong or too few.",
     },
-    "Ask a gateway": {
-        "profile": "Print what a shopper's history says.",
-        "profiles": "Print the profiles of many shoppers, a line for each, or why there is none.",
+    "Query a gateway": {
+        "profile": "Print the profile of a shopper.",
+        "profiles": "Print one line for each shopper: the profile in short, or the error.",
         "recommend": "Recommend items to a shopper.",
-        "rank": "Put candidates in order for a shopper.",
-        "explain": "Say why: what each event, and each word of the item's title, adds.",
-        "audience": "Shoppers who meet all of what the options ask for.",
-        "encode": "Print the embedding of each line, as JSON lines.",
+        "rank": "Rank candidates for a shopper.",
+        "explain": "Explain a score or a profile: the effect of each event, and of each word of the item's title.",
+        "audience": "Find or count the shoppers who meet all criteria.",
+        "encode": "Print the embedding of each line as JSON lines.",
     },
-    "Tell a gateway": {
+    "Write to a gateway": {
         "record": "Record the events of a log.",
         "upsert": "Add items to a catalogue, or replace them.",
-        "item": "Items of a catalogue: get and delete.",
+        "item": "Get or delete items of a catalogue.",
     },
-    "Honour what shoppers say": {
-        "consent": "Record what a shopper allows; without --grant and --withdraw, print it, and all that they said.",
-        "set-demographics": "Keep what a shopper declares of themselves, in place of what they declared before.",
-        "forget": "Remove all that is recorded of a shopper, for good.",
+    "Consent and privacy": {
+        "consent": "Record a shopper's consents; without --grant and --withdraw, print permissions and decisions.",
+        "set-demographics": "Replace the demographics that a shopper has declared.",
+        "forget": "Delete everything that is recorded of a shopper, for good.",
     },
 }

@@ -1,6 +1,6 @@
 """The commands that call a gateway, from `portrait record` to `portrait forget`.
 
-What is slow to import stands inside the functions, so that help answers at once.
+Modules that are slow to import are imported inside the functions, so that help is fast.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _FILE_TIMEOUT = 30.0
 _PROFILES_PER_CALL = 256
-"""The contract's limit."""
+"""Limit of the contract."""
 
 
 @calling(_FILE_TIMEOUT)
@@ -42,7 +42,7 @@ def record(
     file: Annotated[str, typer.Argument(help="CSV or JSON lines of events with shopper_id; - for standard input.")],
     as_json: AsJson = False,
 ) -> None:
-    """Record the events of a log. Safe to repeat: an event is stored once."""
+    """Record the events of a log. Safe to repeat: each event is stored once."""
     from portrait.client import files
     from portrait.client.calls import EVENTS_PER_CALL
     from portrait.client.file_notes import FileNotes, find_currency
@@ -54,14 +54,14 @@ def record(
         counts["rejected"] += 1
         typer.echo(f"{name}, line {row.line}, column {row.column!r}: {row.message}", err=True)
 
-    with open_input(file) as (lines, name), _counted(counts, as_json), notes.printed(name):
+    with open_input(file) as (lines, name), _print_counts(counts, as_json), notes.printed(name):
         events = notes.read(files.read_events(lines, name, find_currency(file), reject))
         while part := list(islice(events, EVENTS_PER_CALL)):
             summary = client.record_events((each.shopper_id, each.event) for each in part)
             counts["accepted"] += summary.accepted
             counts["duplicates"] += summary.duplicates
             counts["rejected"] += len(summary.rejected)
-            _tell_rejected(name, [part[each.index].line for each in summary.rejected], summary.rejected)
+            _print_rejected(name, [part[each.index].line for each in summary.rejected], summary.rejected)
 
 
 @calling(_FILE_TIMEOUT)
@@ -69,7 +69,7 @@ def upsert(
     client: "Client",
     file: Annotated[str, typer.Argument(help="CSV or JSON lines of items; - for standard input.")],
     catalogue: Annotated[
-        str, typer.Option(help="Catalogue of the items whose line names none; empty means products.")
+        str, typer.Option(help="Catalogue of items whose line names none; empty means products.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -80,32 +80,35 @@ def upsert(
 
     counts = {"stored": 0, "rejected": 0}
     notes = FileNotes()
-    with open_input(file) as (lines, name), _counted(counts, as_json), notes.printed(name):
+    with open_input(file) as (lines, name), _print_counts(counts, as_json), notes.printed(name):
         read = notes.read(files.read_items(lines, name, find_currency(file)))
         for stated, items in groupby(read, key=lambda listed: listed.catalogue):
             while part := list(islice(items, ITEMS_PER_CALL)):
                 summary = client.upsert_items([each.item for each in part], catalogue=stated or catalogue)
                 counts["stored"] += summary.stored
                 counts["rejected"] += len(summary.rejected)
-                _tell_rejected(name, [part[each.index].line for each in summary.rejected], summary.rejected)
+                _print_rejected(name, [part[each.index].line for each in summary.rejected], summary.rejected)
 
 
 @calling()
 def profile(
     client: "Client",
     shopper_id: ShopperId,
-    embedding: Annotated[bool, typer.Option("--embedding", help="With --json: the embedding as well.")] = False,
-    label: Annotated[list[str] | None, typer.Option(help="Words of an interest to ask for; may be repeated.")] = None,
-    like: Annotated[
-        list[str] | None, typer.Option(help="Id of a shopper to compare with; several are taken together.")
+    embedding: Annotated[bool, typer.Option("--embedding", help="With --json: include the embedding.")] = False,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Label in words for a zero-shot interest; may be repeated.")
     ] = None,
-    traits: Annotated[bool, typer.Option("--traits", help="The release's traits as well.")] = False,
-    chinese: Annotated[bool, typer.Option("--chinese", help="The summary in Chinese.")] = False,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of an example shopper for a zero-shot interest; several form one example set."),
+    ] = None,
+    traits: Annotated[bool, typer.Option("--traits", help="Include the release's traits.")] = False,
+    chinese: Annotated[bool, typer.Option("--chinese", help="Print the summary in Chinese.")] = False,
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print what a shopper's history says."""
+    """Print the profile of a shopper."""
     from rich.console import Console
 
     from portrait.client import outputs, tables
@@ -131,12 +134,12 @@ def profile(
 @calling(_FILE_TIMEOUT)
 def profiles(
     client: "Client",
-    file: Annotated[str, typer.Argument(help="Ids of shoppers, one a line; - for standard input.")],
+    file: Annotated[str, typer.Argument(help="Ids of shoppers, one per line; - for standard input.")],
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print whole profiles, as JSON lines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print complete profiles as JSON lines.")] = False,
 ) -> None:
-    """Print the profiles of many shoppers, a line for each, or why there is none."""
+    """Print one line for each shopper: the profile in short, or the error."""
     from rich.console import Console
 
     from portrait.client import files, outputs, tables
@@ -166,18 +169,20 @@ def recommend(
     client: "Client",
     shopper_id: ShopperId,
     query: Query = "",
-    k: Annotated[int, typer.Option("--k", "-k", help="How many items, 1 to 1000.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", help="Number of items, 1 to 1000.")] = 10,
     catalogue: Catalogue = "",
     category: Annotated[
-        list[str] | None, typer.Option(help="Only items under this path, names joined by '>'; may be repeated.")
+        list[str] | None, typer.Option(help="Only items in this category, names joined by '>'; may be repeated.")
     ] = None,
     brand: Annotated[list[str] | None, typer.Option(help="Only items of this brand; may be repeated.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Id of an item to leave out; may be repeated.")] = None,
-    min_price: Annotated[float | None, typer.Option(help="Only items at this price or dearer.")] = None,
-    max_price: Annotated[float | None, typer.Option(help="Only items at this price or cheaper.")] = None,
-    exclude_seen: Annotated[bool, typer.Option("--exclude-seen", help="Leave out what the shopper knows.")] = False,
+    exclude: Annotated[list[str] | None, typer.Option(help="Id of an item to exclude; may be repeated.")] = None,
+    min_price: Annotated[float | None, typer.Option(help="Minimum price.")] = None,
+    max_price: Annotated[float | None, typer.Option(help="Maximum price.")] = None,
+    exclude_seen: Annotated[
+        bool, typer.Option("--exclude-seen", help="Exclude items that occur in the shopper's history.")
+    ] = False,
     max_per_category: Annotated[
-        int, typer.Option(help="How many items of one category at most, 0 to 1000; 0 for any number.")
+        int, typer.Option(help="Maximum number of items per category, 0 to 1000; 0 for no maximum.")
     ] = 0,
     as_of: AsOf = None,
     allow_degraded: AllowDegraded = False,
@@ -205,7 +210,7 @@ def recommend(
         outputs.print_json(ranking)
     else:
         asked = f" for {query!r}" if query else ""
-        heading = f"{tables.count(len(ranking.items), 'recommendation')}{asked}"
+        heading = f"{tables.format_count(len(ranking.items), 'recommendation')}{asked}"
         tables.print_ranking(Console(), ranking, heading, only_rows=True)
 
 
@@ -221,7 +226,7 @@ def rank(
     allow_degraded: AllowDegraded = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put candidates in order for a shopper."""
+    """Rank candidates for a shopper."""
     from rich.console import Console
 
     from portrait.client import files, outputs, tables
@@ -237,14 +242,14 @@ def rank(
     if as_json:
         outputs.print_json(ranking)
     else:
-        tables.print_ranking(Console(), ranking, tables.count(len(ranking.items), "candidate"), only_rows=True)
+        tables.print_ranking(Console(), ranking, tables.format_count(len(ranking.items), "candidate"), only_rows=True)
 
 
 @calling(_FILE_TIMEOUT)
 def encode(
-    client: "Client", file: Annotated[str, typer.Argument(help="Texts, one a line; - for standard input.")]
+    client: "Client", file: Annotated[str, typer.Argument(help="Texts, one per line; - for standard input.")]
 ) -> None:
-    """Print the embedding of each line, as JSON lines. Empty lines are left out."""
+    """Print the embedding of each line as JSON lines. Empty lines are skipped."""
     from portrait.client import files
     from portrait.client.calls import TEXTS_PER_CALL
 
@@ -253,33 +258,33 @@ def encode(
         while part := list(islice(texts, TEXTS_PER_CALL)):
             encoded = client.encode_texts(part)
             for text, vector in zip(part, encoded.vectors, strict=True):
-                told = {"text": text, "release": encoded.release, "embedding": vector.tolist()}
-                typer.echo(json.dumps(told, ensure_ascii=False))
+                row = {"text": text, "release": encoded.release, "embedding": vector.tolist()}
+                typer.echo(json.dumps(row, ensure_ascii=False))
 
 
 @calling()
 def explain(
     client: "Client",
     shopper_id: ShopperId,
-    item: Annotated[str, typer.Option(help="Id of the item whose score to explain; default: the profile.")] = "",
+    item: Annotated[str, typer.Option(help="Id of the item whose score to explain. Default: the profile.")] = "",
     interest: Annotated[
-        str, typer.Option(help="Without --item: an interest of the profile; parts of the path joined by >.")
+        str, typer.Option(help="Without --item: category of an interest to explain, names joined by '>'.")
     ] = "",
-    trait: Annotated[str, typer.Option(help="Without --item: a trait of the profile, by its name.")] = "",
+    trait: Annotated[str, typer.Option(help="Without --item: name of a trait to explain.")] = "",
     query: Query = "",
     catalogue: Catalogue = "",
     as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say why: what each event, and each word of the item's title, adds."""
+    """Explain a score or a profile: the effect of each event, and of each word of the item's title."""
     from rich.console import Console
 
     from portrait.client import outputs, tables
 
     if len([each for each in (item, interest, trait) if each]) > 1:
-        raise typer.BadParameter("of an item, an interest and a trait one can be explained", param_hint="--item")
+        raise typer.BadParameter("give only one of --item, --interest and --trait", param_hint="--item")
     if (query or catalogue) and not item:
-        raise typer.BadParameter("--query and --catalogue go with --item", param_hint="--item")
+        raise typer.BadParameter("--query and --catalogue need --item", param_hint="--item")
     path = [part.strip() for part in interest.split(">")] if interest else []
     explanation: RankingExplanation | ProfileExplanation
     if item:
@@ -289,37 +294,40 @@ def explain(
     if as_json:
         outputs.print_json(explanation)
     else:
-        tables.print_explanation(Console(), explanation, trait or tables.path(path))
+        tables.print_explanation(Console(), explanation, trait or tables.format_category(path))
 
 
 @calling()
 def consent(
     client: "Client",
     shopper_id: ShopperId,
-    grant: Annotated[list[Purpose] | None, typer.Option(help="What the shopper allows; may be repeated.")] = None,
+    grant: Annotated[
+        list[Purpose] | None, typer.Option(help="Purpose to which the shopper consents; may be repeated.")
+    ] = None,
     withdraw: Annotated[
-        list[Purpose] | None, typer.Option(help="What they do not allow any more; may be repeated.")
+        list[Purpose] | None, typer.Option(help="Purpose whose consent they withdraw; may be repeated.")
     ] = None,
     time: Annotated[
-        datetime | None, typer.Option(callback=in_utc, help="When they said so, UTC. Default: now.")
+        datetime | None, typer.Option(callback=in_utc, help="Time of the decision, UTC. Default: now.")
     ] = None,
-    notice: Annotated[str, typer.Option(help="Name or version of the words that were agreed to.")] = "",
-    source: Annotated[str, typer.Option(help="Where they said so.")] = "",
+    notice: Annotated[str, typer.Option(help="Name or version of the consent text.")] = "",
+    source: Annotated[str, typer.Option(help="Place of the decision, for example a cookie banner.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Record what a shopper allows; without --grant and --withdraw, print it, and all that they said."""
+    """Record a shopper's consents; without --grant and --withdraw, print permissions and decisions."""
     from rich.console import Console
 
     from portrait.client import outputs, tables
     from portrait.client.results import Consent
 
-    said = [*((purpose, True) for purpose in grant or ()), *((purpose, False) for purpose in withdraw or ())]
-    if len({purpose for purpose, _ in said}) < len(said):
-        raise typer.BadParameter("a purpose is named twice", param_hint="--withdraw")
-    if not said and (time or notice or source):
-        raise typer.BadParameter("--time, --notice and --source go with it", param_hint="--grant")
-    if said:
-        client.set_consents(shopper_id, [Consent(purpose, granted, time, notice, source) for purpose, granted in said])
+    decisions = [*((purpose, True) for purpose in grant or ()), *((purpose, False) for purpose in withdraw or ())]
+    if len({purpose for purpose, _ in decisions}) < len(decisions):
+        raise typer.BadParameter("a purpose is given twice", param_hint="--withdraw")
+    if not decisions and (time or notice or source):
+        raise typer.BadParameter("--time, --notice and --source need --grant or --withdraw", param_hint="--grant")
+    if decisions:
+        consents = [Consent(purpose, granted, time, notice, source) for purpose, granted in decisions]
+        client.set_consents(shopper_id, consents)
     found = client.get_consents(shopper_id)
     if as_json:
         outputs.print_json(found)
@@ -331,13 +339,13 @@ def consent(
 def set_demographics(
     client: "Client",
     shopper_id: ShopperId,
-    age: Annotated[int | None, typer.Option(help="In years; its band is kept.")] = None,
-    gender: Annotated[str, typer.Option(help="As the shopper says it.")] = "",
-    region: Annotated[str, typer.Option(help="A state or larger.")] = "",
-    source: Annotated[str, typer.Option(help="Where it was declared.")] = "",
+    age: Annotated[int | None, typer.Option(help="Age in years; only its band is stored.")] = None,
+    gender: Annotated[str, typer.Option(help="Gender as the shopper states it.")] = "",
+    region: Annotated[str, typer.Option(help="A state or a larger region.")] = "",
+    source: Annotated[str, typer.Option(help="Place of the declaration, for example an account form.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Keep what a shopper declares of themselves, in place of what they declared before."""
+    """Replace the demographics that a shopper has declared."""
     from rich.console import Console
 
     from portrait.client import outputs, tables
@@ -351,19 +359,19 @@ def set_demographics(
 
 @calling()
 def forget(client: "Client", shopper_id: ShopperId, as_json: AsJson = False) -> None:
-    """Remove all that is recorded of a shopper, for good. Events of before that are sent again are refused."""
+    """Delete everything that is recorded of a shopper, for good. Earlier events that are sent again are rejected."""
     from portrait.client import outputs, tables
 
     forgotten = client.forget_shopper(shopper_id)
     if as_json:
         outputs.print_json(forgotten)
     else:
-        typer.echo(f"forgotten: {tables.count(forgotten.event_count, 'event')}, and all that the shopper said")
+        typer.echo(f"forgotten: {tables.format_count(forgotten.event_count, 'event')}, consents and demographics")
 
 
 @contextmanager
-def _counted(counts: dict[str, int], as_json: bool) -> Iterator[None]:
-    """Print what was counted, also where a failure cuts the file short: what came before it is stored."""
+def _print_counts(counts: dict[str, int], as_json: bool) -> Iterator[None]:
+    """Print the counts at the end, also if a failure stops the file: the rows before it are stored."""
     try:
         yield
     finally:
@@ -372,7 +380,7 @@ def _counted(counts: dict[str, int], as_json: bool) -> Iterator[None]:
         raise typer.Exit(2)
 
 
-def _tell_rejected(name: str, lines: list[int], rejected: "tuple[Rejection, ...]") -> None:
+def _print_rejected(name: str, lines: list[int], rejected: "tuple[Rejection, ...]") -> None:
     for line, each in zip(lines, rejected, strict=True):
         column = f", column {each.field!r}" if each.field else ""
         typer.echo(f"{name}, line {line}{column}: {each.message}", err=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from portrait.client import values
+from portrait.client import log_fields
 from portrait.client.results import Event, EventType, Item
 from portrait.features import events as features
 from portrait.features.logs.amounts import Amount, read_amount, read_currency
@@ -18,19 +18,19 @@ from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, trim
 from portrait.features.logs.json_lines import LineError, parse_object
 
 _EVENT_COLUMNS: dict[str, Callable[[Any], Any]] = {
-    "event_id": values.identifier,
-    "time": values.moment,
-    "item_id": values.identifier,
-    "catalogue": values.identifier,
-    "query": values.text,
+    "event_id": log_fields.read_id,
+    "time": log_fields.read_time,
+    "item_id": log_fields.read_id,
+    "catalogue": log_fields.read_id,
+    "query": log_fields.read_text,
 }
 _NUMBERS = ("quantity", "rating", "dwell_seconds", "position")
 _ITEM_COLUMNS: dict[str, Callable[[Any], Any]] = {
-    "item_id": values.identifier,
-    "title": values.words,
-    "category_path": values.path,
-    "brand": values.brand,
-    "attributes": values.attributes,
+    "item_id": log_fields.read_id,
+    "title": log_fields.read_words,
+    "category_path": log_fields.read_category_path,
+    "brand": log_fields.read_brand,
+    "attributes": log_fields.read_attributes,
 }
 _READ_COLUMNS = {"shopper_id", "type", "price", "currency", *_EVENT_COLUMNS, *_NUMBERS, *_ITEM_COLUMNS}
 _NO_ATTRIBUTE_COLUMNS = {"", "row", "catalogue", "price", "currency", *_ITEM_COLUMNS}
@@ -120,7 +120,7 @@ class _Row:
 
     def read_amount(self, column: str) -> Amount | None:
         """Read a number and its currency."""
-        return self.read(column, lambda value: read_amount(values.written(value), decimal_comma=self.decimal_comma))
+        return self.read(column, lambda value: read_amount(log_fields.to_text(value), decimal_comma=self.decimal_comma))
 
 
 def read_events(
@@ -184,7 +184,7 @@ def read_items(lines: Iterable[bytes], file: str, currency: str = "") -> Iterato
         attribute_columns = [column for column in row.cells if column not in _NO_ATTRIBUTE_COLUMNS]
         fields["attributes"] = _join_attributes(row, fields.get("attributes", {}), attribute_columns)
         item = Item(**fields, price=price)
-        yield ListedItem(row.line, row.read("catalogue", values.identifier) or "", item, dropped_currency)
+        yield ListedItem(row.line, row.read("catalogue", log_fields.read_id) or "", item, dropped_currency)
 
 
 def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
@@ -206,7 +206,7 @@ def read_texts(lines: Iterable[bytes], file: str) -> Iterator[str]:
 
 
 def _read_event(row: _Row, currency: str) -> RecordedEvent:
-    shopper_id = row.read("shopper_id", values.identifier) or ""
+    shopper_id = row.read("shopper_id", log_fields.read_id) or ""
     fields = row.read_all(_EVENT_COLUMNS)
     if "query" in fields:
         fields["query"] = fields["query"][:MAX_QUERY_CHARACTERS]
@@ -223,7 +223,7 @@ def _read_event(row: _Row, currency: str) -> RecordedEvent:
 
 
 def _read_type(row: _Row) -> features.EventType:
-    name = row.read("type", values.text)
+    name = row.read("type", log_fields.read_text)
     if name is None:
         raise _Rejected("type", "is missing")
     kind = read_event_type(name)
@@ -234,7 +234,7 @@ def _read_type(row: _Row) -> features.EventType:
 
 def _read_position(number: float) -> int:
     try:
-        return values.whole_number(number)
+        return log_fields.read_whole_number(number)
     except ValueError as error:
         raise _Rejected("position", str(error)) from None
 
@@ -252,7 +252,7 @@ def _read_row_currency(row: _Row) -> str:
     price = row.read_amount("price")
     if price is None or price.currency:
         return price.currency if price else ""
-    return read_currency(row.read("currency", values.text) or "") or ""
+    return read_currency(row.read("currency", log_fields.read_text) or "") or ""
 
 
 def _make_id(shopper_id: str, event: Event) -> str:
@@ -319,7 +319,7 @@ def _join_attributes(row: _Row, attributes: dict[str, str], columns: list[str]) 
     for column in columns:
         if column.casefold() in known:
             raise FileError(row.file, row.line, "is both an attribute and a column, perhaps in different case", column)
-    return attributes | row.read_all(dict.fromkeys(columns, values.attribute))
+    return attributes | row.read_all(dict.fromkeys(columns, log_fields.read_attribute))
 
 
 def _normalise_column(name: str) -> str:

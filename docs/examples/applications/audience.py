@@ -1,4 +1,4 @@
-"""Behaviour analysis and marketing: who will be worth most next, as an audience.
+"""Behaviour analysis and marketing: an audience of the shoppers who will be worth most next.
 
     portrait build-audience-table
     python -m docs.examples.applications.audience --out audience.csv
@@ -20,8 +20,8 @@ SHARE = 0.1
 _STEPS = 12
 
 
-def least_chance(portrait: Client, share: float = SHARE) -> float:
-    """From which chance on the likeliest shoppers are about a share of all: by halving, from estimates alone."""
+def find_threshold(portrait: Client, share: float = SHARE) -> float:
+    """Find the probability above which shoppers are about a share of all, by bisection over estimates."""
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
@@ -30,8 +30,8 @@ def least_chance(portrait: Client, share: float = SHARE) -> float:
     return high
 
 
-def most_valuable(portrait: Client, least: float) -> list[str]:
-    """The audience: everybody with such a chance to be among those who spend the most next."""
+def find_audience(portrait: Client, least: float) -> list[str]:
+    """Find the audience: the ids of all shoppers with at least this probability."""
     pages = portrait.find_audience([TraitCriterion(TRAIT, least)])
     return [member.shopper_id for page in pages for member in page.members]
 
@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="file for the ids, one a line")
     options = parser.parse_args()
     with Client(options.address, timeout=60) as portrait:
-        least = least_chance(portrait)
-        audience = most_valuable(portrait, least)
+        least = find_threshold(portrait)
+        audience = find_audience(portrait, least)
     options.out.write_text("".join(f"{shopper_id}\n" for shopper_id in audience), encoding="utf-8")
     Console().print(f"{len(audience):,} shoppers with a chance of {least:.0%} or more are in {options.out}")
 

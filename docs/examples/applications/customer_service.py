@@ -15,48 +15,48 @@ from portrait.client import Client, Event, EventType, Item, Ranking
 
 CATALOGUE = "help_articles"
 ARTICLES = Path(__file__).with_name("help_articles.jsonl")
-ORDERS = 3
+LATEST_ORDERS = 3
 
 
-def articles() -> list[Item]:
-    """The shop's help pages: forty, written for this example."""
+def read_articles() -> list[Item]:
+    """Read the shop's forty help pages, written for this example."""
     rows = [json.loads(line) for line in ARTICLES.read_text(encoding="utf-8").splitlines()]
     return [
         Item(row["item_id"], row["title"], row["category_path"], attributes={"answer": row["answer"]}) for row in rows
     ]
 
 
-def answers(
+def find_articles(
     portrait: Client, message: str, shopper: str | list[Event], as_of: datetime | None = None, k: int = 3
 ) -> Ranking:
-    """The articles that a message may be about, the likeliest first."""
+    """Find the articles that may answer a message, the best first."""
     return portrait.recommend(shopper, catalogue=CATALOGUE, query=message, k=k, as_of=as_of)
 
 
-def latest_orders(portrait: Client, history: list[Event]) -> list[tuple[Event, Item]]:
-    """What the shopper bought last, newest first: messages are mostly about it."""
-    bought = [event for event in history if event.type is EventType.PURCHASE][: -ORDERS - 1 : -1]
+def list_latest_orders(portrait: Client, history: list[Event]) -> list[tuple[Event, Item]]:
+    """List the shopper's latest purchases, newest first: most messages are about one of them."""
+    bought = [event for event in history if event.type is EventType.PURCHASE][: -LATEST_ORDERS - 1 : -1]
     return [(event, portrait.get_item(event.item_id)) for event in bought]
 
 
 def main() -> None:
     """Print what an agent would see beside a message."""
-    parser = shop.arguments(__doc__)
+    parser = shop.make_parser(__doc__)
     parser.add_argument("message")
     options = parser.parse_args()
-    history, console = shop.somebody(options.data, options.shopper), Console()
+    history, console = shop.read_history(options.data, options.shopper), Console()
     with Client(options.address, timeout=30) as portrait:
-        portrait.upsert_items(articles(), catalogue=CATALOGUE)
+        portrait.upsert_items(read_articles(), catalogue=CATALOGUE)
         found = Table("article", "what it says", "nearness", title=f"“{options.message}”")
-        for ranked in answers(portrait, options.message, history, shop.now(history)).items:
+        for ranked in find_articles(portrait, options.message, history, shop.day_after(history)).items:
             found.add_row(ranked.item.title, ranked.item.attributes["answer"], f"{ranked.score:.2f}")
         console.print(found)
         orders = Table("when", "bought", "price", title="the latest orders")
-        for event, item in latest_orders(portrait, history):
+        for event, item in list_latest_orders(portrait, history):
             when = f"{event.time:%Y-%m-%d}" if event.time else ""
             orders.add_row(when, item.title, "" if event.price is None else f"{event.price:,.2f}")
         console.print(orders)
-        profile = portrait.get_profile(history, as_of=shop.now(history), fields=["summary"])
+        profile = portrait.get_profile(history, as_of=shop.day_after(history), fields=["summary"])
         for sentence in profile.summary:
             console.print(f"- {sentence.english}", highlight=False)
 

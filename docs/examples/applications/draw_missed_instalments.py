@@ -1,4 +1,4 @@
-"""Draws the synthetic label of the risk example: who misses an instalment. Nobody's payments are in it.
+"""The synthetic label of the risk example: missed instalments. No real payments are in it.
 
     python docs/examples/applications/draw_missed_instalments.py DATA missed_instalments.parquet
 
@@ -23,8 +23,8 @@ import polars as pl
 DAYS, MONTHS = 360, 12
 
 
-def draw(data: Path, seed: int = 0) -> pl.DataFrame:
-    """`shopper_id`, `time`, `value` (1 for a missed instalment) and the `chance` that it was drawn with."""
+def draw_labels(data: Path, seed: int = 0) -> pl.DataFrame:
+    """Draw the table: `shopper_id`, `time`, `value` (1 for a missed instalment) and the `chance` of the draw."""
     events = pl.read_parquet(data / "events.parquet", glob=False, hive_partitioning=False).filter(
         pl.col("type") == "purchase", pl.col("price") > 0
     )
@@ -32,18 +32,18 @@ def draw(data: Path, seed: int = 0) -> pl.DataFrame:
     begin, end = paid["time"].min(), paid["time"].max()
     assert isinstance(begin, datetime)
     assert isinstance(end, datetime)
-    drawn = [_chances(paid, quarter) for quarter in _quarters(begin + timedelta(DAYS), end)]
+    drawn = [_compute_chances(paid, quarter) for quarter in _list_quarters(begin + timedelta(DAYS), end)]
     table = pl.concat(drawn).sort("time", "shopper_id")
     missed = np.random.default_rng(seed).random(len(table)) < table["chance"].to_numpy()
     return table.with_columns(value=pl.Series(missed.astype(np.int8)))
 
 
-def _quarters(begin: datetime, end: datetime) -> list[datetime]:
+def _list_quarters(begin: datetime, end: datetime) -> list[datetime]:
     days = [datetime(year, month, 1, tzinfo=UTC) for year in range(begin.year, end.year + 1) for month in (1, 4, 7, 10)]
     return [day for day in days if begin <= day <= end]
 
 
-def _chances(paid: pl.DataFrame, due: datetime) -> pl.DataFrame:
+def _compute_chances(paid: pl.DataFrame, due: datetime) -> pl.DataFrame:
     age = (pl.lit(due) - pl.col("time")).dt.total_days()
     earlier = paid.with_columns(age=age).filter(pl.col("age") > 0)
     month = [
@@ -62,6 +62,6 @@ def _chances(paid: pl.DataFrame, due: datetime) -> pl.DataFrame:
 
 
 if __name__ == "__main__":
-    drawn = draw(Path(sys.argv[1]))
+    drawn = draw_labels(Path(sys.argv[1]))
     drawn.write_parquet(sys.argv[2])
     print(f"{len(drawn):,} instalments, {drawn['value'].sum():,} missed")

@@ -1,4 +1,4 @@
-"""What the examples share: where the gateway is, and a shop's log as histories.
+"""Shared parts of the examples: the gateway's address, and a shop's log as histories.
 
 The log is a data set that `portrait prepare` wrote. Histories travel with each call, so nothing has to be recorded
 first; a shop in service records events once (`portrait record`) and names its shoppers by id instead.
@@ -19,8 +19,8 @@ from portrait.client import Event, EventType
 _COLUMNS = ("shopper_id", *(field.name for field in fields(Event)))
 
 
-def arguments(description: str | None) -> argparse.ArgumentParser:
-    """The arguments of every example."""
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Make a parser with the arguments of every example."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     address = os.environ.get("PORTRAIT_ADDRESS", "localhost:50051")
     parser.add_argument("--address", default=address, help="host:port of the gateway")
@@ -29,8 +29,8 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def histories(data: Path, shoppers: Collection[str] | None = None) -> dict[str, list[Event]]:
-    """The events of some shoppers of a prepared data set, or of all, oldest first."""
+def read_histories(data: Path, shoppers: Collection[str] | None = None) -> dict[str, list[Event]]:
+    """Read the histories of some shoppers of a prepared data set, or of all, oldest event first."""
     events = (
         pl.scan_parquet(data / "events.parquet", glob=False, hive_partitioning=False)
         .sort("shopper_id", "sequence")
@@ -49,8 +49,8 @@ def _event(row: dict[str, Any]) -> Event:
     return Event(**row | {"type": EventType(row["type"])})
 
 
-def chosen(data: Path, shopper: str | None) -> str:
-    """The id of a shopper that was given, or of one with a history of middling length."""
+def choose_shopper(data: Path, shopper: str | None) -> str:
+    """Return the given shopper id, or that of a shopper with a history of median length."""
     if shopper is not None:
         return shopper
     lengths = (
@@ -63,21 +63,21 @@ def chosen(data: Path, shopper: str | None) -> str:
     return str(known[len(known) // 2])
 
 
-def somebody(data: Path, shopper: str | None) -> list[Event]:
-    """The history of a shopper by id, or of one with a history of middling length."""
-    shopper = chosen(data, shopper)
-    found = histories(data, {shopper})
+def read_history(data: Path, shopper: str | None) -> list[Event]:
+    """Read the history of a shopper by id, or of one with a history of median length."""
+    shopper = choose_shopper(data, shopper)
+    found = read_histories(data, {shopper})
     if shopper not in found:
         raise SystemExit(f"the data set holds no shopper {shopper}")
     return found[shopper]
 
 
-def now(history: list[Event]) -> datetime | None:
-    """A day after the last event: the data sets are old, and shoppers are meant as they were then."""
+def day_after(history: list[Event]) -> datetime | None:
+    """Return the time a day after the last event, because the data sets are old."""
     last = history[-1].time
     return last + timedelta(days=1) if last else None
 
 
-def until(history: list[Event], moment: datetime) -> list[Event]:
-    """What was known of a shopper at a moment."""
+def select_until(history: list[Event], moment: datetime) -> list[Event]:
+    """Return the events of a history up to a time."""
     return [event for event in history if event.time is not None and event.time <= moment]

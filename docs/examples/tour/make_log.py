@@ -1,4 +1,4 @@
-"""Makes up the log of a small shop for home and garden: `python make_log.py FOLDER`.
+"""A generated log of a small shop for home and garden: `python make_log.py FOLDER`.
 
 Every shopper likes two kinds of things, buys some of them again and again, and searches before about every third
 purchase. Nobody is in it. The same log comes out each time: events.csv and items.csv, in the format of docs/data.md.
@@ -31,8 +31,8 @@ BRANDS = ("Ahorn", "Birke", "Ceder", "Dorn")
 COLOURS = ("green", "blue", "red", "black", "white")
 
 
-def items() -> Iterator[dict[str, object]]:
-    """Each thing by each brand, in a colour."""
+def make_items() -> Iterator[dict[str, object]]:
+    """Make each product of each brand, in a colour."""
     for kind, (path, price, _, things) in KINDS.items():
         for thing_number, thing in enumerate(things):
             for number, brand in enumerate(BRANDS):
@@ -45,12 +45,12 @@ def items() -> Iterator[dict[str, object]]:
                 }
 
 
-def events(shopper: int, prices: dict[str, float]) -> Iterator[dict[str, object]]:
-    """What one shopper does: needs come, are searched for or looked for, and mostly end in a purchase."""
+def make_events(shopper: int, prices: dict[str, float]) -> Iterator[dict[str, object]]:
+    """Generate the events of one shopper: needs arise, lead to searches or views, and mostly end in a purchase."""
     random = Random(shopper)
     who, liked, brand = f"shopper-{shopper:03}", random.sample(sorted(KINDS), 2), random.randrange(len(BRANDS))
     leaves = DAYS if random.random() < 0.8 else random.randint(DAYS // 3, DAYS)
-    needs = sorted(need for kind in liked for need in _needs(random, kind, leaves))
+    needs = sorted(need for kind in liked for need in _draw_needs(random, kind, leaves))
     for day, kind, thing in needs:
         time = BEGIN + timedelta(days=day, hours=random.choice((8, 12, 19, 20, 21)), minutes=random.randrange(60))
         words = KINDS[kind][3][thing]
@@ -69,7 +69,7 @@ def events(shopper: int, prices: dict[str, float]) -> Iterator[dict[str, object]
             yield {"shopper_id": who, "type": "purchase", "time": time, "item_id": item, "price": price, "quantity": 1}
 
 
-def _needs(random: Random, kind: str, leaves: int) -> Iterator[tuple[int, str, int]]:
+def _draw_needs(random: Random, kind: str, leaves: int) -> Iterator[tuple[int, str, int]]:
     every, day = KINDS[kind][2] or 120, random.randrange(60)
     favourite = random.randrange(4)
     while day < leaves:
@@ -77,7 +77,7 @@ def _needs(random: Random, kind: str, leaves: int) -> Iterator[tuple[int, str, i
         day += max(2, round(random.gauss(every, every / 6)))
 
 
-def write(path: Path, columns: list[str], rows: Iterator[dict[str, object]]) -> None:
+def write_csv(path: Path, columns: list[str], rows: Iterator[dict[str, object]]) -> None:
     """Write a CSV file."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
@@ -88,12 +88,12 @@ def write(path: Path, columns: list[str], rows: Iterator[dict[str, object]]) -> 
 def main(folder: Path) -> None:
     """Write the log."""
     folder.mkdir(parents=True, exist_ok=True)
-    catalogue = list(items())
+    catalogue = list(make_items())
     prices = {str(item["item_id"]): float(str(item["price"])) for item in catalogue}
-    write(folder / "items.csv", list(catalogue[0]), iter(catalogue))
+    write_csv(folder / "items.csv", list(catalogue[0]), iter(catalogue))
     columns = ["shopper_id", "type", "time", "item_id", "query", "price", "quantity", "position"]
-    everything = (event for shopper in range(SHOPPERS) for event in events(shopper, prices))
-    write(folder / "events.csv", columns, everything)
+    everything = (event for shopper in range(SHOPPERS) for event in make_events(shopper, prices))
+    write_csv(folder / "events.csv", columns, everything)
 
 
 if __name__ == "__main__":

@@ -185,7 +185,7 @@ def _examples(graph: Graph, random: np.random.Generator, lengths: dict[str, int]
             example[name] = real(axes)
         elif name == "input_ids":
             assert isinstance(graph.module, TextEncoder)
-            example[name] = random.integers(0, graph.module.vocabulary, size=shape)
+            example[name] = random.integers(0, graph.module.vocabulary_size, size=shape)
         elif name == "event_type":
             example[name] = random.integers(1, len(EVENT_TYPES) + 1, size=shape)
         elif name == "event_age":

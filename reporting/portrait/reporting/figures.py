@@ -40,7 +40,7 @@ class Model:
     tuning: str
     preset: str
     dimension: int
-    towers: int
+    subspaces: int
     parameters: int
     split: str
     refit: bool
@@ -204,10 +204,10 @@ def _model(trained: TrainedRun) -> Model:
     trained_at, minutes = _training_time(trained.folder)
     return Model(
         base_model=Path(settings.base_model).name,
-        tuning=settings.tuning.value,
+        tuning=settings.finetune.value,
         preset=settings.preset.value,
         dimension=settings.dimension,
-        towers=settings.towers,
+        subspaces=settings.subspaces,
         parameters=sum(weights.numel() for part in (trained.model, trained.ranker) for weights in part.parameters()),
         split=settings.split.value,
         refit=settings.refit,

@@ -89,15 +89,15 @@ def serve(
     settings: Settings,
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Load and check everything, serve nothing, exit 0 if all is well.")
+        bool, typer.Option("--check", help="Load and check everything without serving; exit code 0 if all is well.")
     ] = False,
 ) -> None:
     """Serve a release over gRPC, until SIGTERM or SIGINT.
 
-    Each setting is an option; or a variable of the environment (--drain-seconds: PORTRAIT_DRAIN_SECONDS);
-    or a line of the settings file (drain_seconds = 30). The first of these that is there counts.
+    A setting is read from its option, else from its environment variable (--drain-seconds: PORTRAIT_DRAIN_SECONDS),
+    else from the settings file (drain_seconds = 30).
 
-    Writes one JSON line with "event": "ready" and the address to stderr once calls are served.
+    Writes one JSON line with "event": "ready" and the address to stderr once it serves calls.
     """
     _in_environment()
     # Imported here, so that `portrait --help` does not load all of the gateway.
@@ -123,17 +123,17 @@ def build_audience_table(
     settings: Settings,
     *,
     full: Annotated[
-        bool, typer.Option("--full", help="Compute every row, not only those of shoppers with events since.")
+        bool, typer.Option("--full", help="Compute every row, not only those of shoppers with new events.")
     ] = False,
     as_of: Annotated[
-        datetime | None, typer.Option(help="The moment of all profiles, UTC; later events are not seen. Default: now.")
+        datetime | None, typer.Option(help="Time of all profiles, in UTC; later events are ignored. Default: now.")
     ] = None,
 ) -> None:
-    """Make the shopper table that audiences are found in, or bring it up to date.
+    """Build or update the audience table, in which audiences are found.
 
-    Computes the profile of every shopper of the state file with the release that serves, as GetProfile does, and puts
-    the table in place of the last one at once. A run that is cut short is gone on with by the next one. Settings are
-    read as by `portrait serve`. Writes JSON lines to stderr; the last has "event": "audience_table_built".
+    Computes the profile of every shopper in the state file with the serving release, as GetProfile does, and replaces
+    the previous table atomically. The next run resumes an interrupted one. Settings are read as by `portrait serve`.
+    Writes JSON lines to stderr; the last has "event": "audience_table_built".
     """
     _in_environment()
     from portrait.server.app import run_tabulation
@@ -143,9 +143,9 @@ def build_audience_table(
 
 @_with_settings(("settings_file", "state"))
 def export_deletions(settings: Settings) -> None:
-    """Print who was forgotten, for `portrait prepare --deletions`.
+    """Print the forgotten shoppers, for `portrait prepare --deletions`.
 
-    Writes CSV: the SHA-256 of each shopper's id, and when. Reads the state file, also while a gateway uses it.
+    Writes CSV: the SHA-256 of each shopper's id, and the time. A gateway may use the state file meanwhile.
     """
     from portrait.server.app import run_forgotten
 

@@ -20,7 +20,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
 
 def _train(folder: Path) -> None:
     bert = tiny_data.write_bert(folder / "bert")
-    settings = TrainSettings.of(Preset.QUICK, base_model=str(bert), dimension=16, maximum_epochs=1, places=512)
+    settings = TrainSettings.from_preset(
+        Preset.QUICK, base_model=str(bert), dimension=16, max_epochs=1, batch_events=512
+    )
     data = tiny_data.write(folder / "data", shoppers=130)
     declared = {"shopper_id": [f"s{shopper:03}" for shopper in range(130)]}
     declared["gender"] = ["<b>her</b>"] * 65 + ["him"] * 60 + ["few"] * 5

@@ -198,7 +198,7 @@ def test_a_timeout_that_is_over_names_the_option(cli: Cli, shopper: str) -> None
 def test_a_trait_may_have_an_equals_sign_in_its_name(cli: Cli) -> None:
     result = cli("audience", "estimate", "--trait", "a=b=0.5")
     assert result.exit_code == 2
-    assert "is not NAME=LEAST" not in result.stderr
+    assert "is not NAME=MIN" not in result.stderr
 
 
 def environment(address: str, **more: str) -> Mapping[str, str]:

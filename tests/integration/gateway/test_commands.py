@@ -229,7 +229,7 @@ def test_what_shoppers_allow_and_declare(cli: Cli, shopper: str) -> None:
 def test_who_is_forgotten_is_somebody_new(cli: Cli, shopper: str) -> None:
     log = f"shopper_id,type,time,item_id\n{shopper},view,{NOW.isoformat()},wool-rug-red\n"
     cli("record", "-", input=log)
-    assert cli("forget", shopper).output == "forgotten: 1 event, and all that the shopper said\n"
+    assert cli("forget", shopper).output == "forgotten: 1 event, consents and demographics\n"
     assert json.loads(cli("forget", shopper, "--json").output)["event_count"] == 0
     assert cli("profile", shopper).exit_code == 2
     again = cli("record", "-", input=log)

@@ -116,10 +116,10 @@ def test_demographics_are_shown_only_while_they_are_allowed(client: Client, shop
 
 
 def test_risk_is_decided_on_only_where_it_is_allowed(client: Client, shopper: str) -> None:
-    assert not financial_risk.allowed(client, shopper)
+    assert not financial_risk.is_risk_allowed(client, shopper)
     for granted in (True, False):
         say(client, shopper, Purpose.RISK, granted)
-        assert financial_risk.allowed(client, shopper) is granted
+        assert financial_risk.is_risk_allowed(client, shopper) is granted
 
 
 def test_what_is_declared_changes_nothing_but_itself(client: Client, shopper: str) -> None:

@@ -90,7 +90,9 @@ def processes(served: RunningGateway) -> list[int]:
     pid = served.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
     workers = [
-        each for each in children if "processes.worker" in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8")
+        each
+        for each in children
+        if "portrait.server.worker" in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8")
     ]
     return [int(worker) for worker in workers]
 

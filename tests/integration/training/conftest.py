@@ -13,7 +13,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     log = tiny_log.write(folder / "log")
     bert = tiny_data.write_bert(folder / "bert")
     settings = folder / "settings.json"
-    settings.write_text('{"dimension": 16, "maximum_epochs": 1, "places": 512}', encoding="utf-8")
+    settings.write_text('{"dimension": 16, "max_epochs": 1, "batch_events": 512}', encoding="utf-8")
     options = ("--base-model", bert, "--settings", settings, "--split", "time")
     for command in (("prepare", log, folder / "data"), ("train", folder / "data", folder / "run", *options)):
         ended = run_portrait(*command)

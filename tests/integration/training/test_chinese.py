@@ -100,14 +100,14 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     source = REAL if request.param == "amazon-cn" else _made_up(folder / "log")
     _invoke(prepare, source, folder / "data")
     bert = _write_bert(folder / "bert", corpora.load_corpus(folder / "data").texts)
-    settings = TrainSettings.of(
+    settings = TrainSettings.from_preset(
         Preset.QUICK,
         base_model=str(bert),
         dimension=16,
-        maximum_epochs=2,
-        maximum_steps=120,
-        places=512,
-        texts_from=0.5,
+        max_epochs=2,
+        max_steps=120,
+        batch_events=512,
+        frozen_bert_share=0.5,
     )
     runs.train_run(folder / "data", folder / "run", settings)
     return folder

@@ -32,9 +32,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def refit(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     folder = tmp_path_factory.mktemp("runs")
-    settings = TrainSettings.of(
-        Preset.QUICK, base_model=str(tiny_data.write_bert(folder / "bert")), dimension=32, towers=2, refit=True,
-        maximum_epochs=2, places=256, conceal=GENDER,
+    settings = TrainSettings.from_preset(
+        Preset.QUICK, base_model=str(tiny_data.write_bert(folder / "bert")), dimension=32, subspaces=2, refit=True,
+        max_epochs=2, batch_events=256, erase=GENDER,
     )  # fmt: skip
     runs.train_run(data, folder / "run", settings)
     return runs.load_run(folder / "run")
@@ -55,9 +55,9 @@ def test_both_runs_of_a_refit_conceal_and_go_on_ranking(refit: TrainedRun, data:
     for trained in (first, refit):
         assert _apart(trained, data) < 1e-3
         assert rank_test_targets(trained).items[:, 0].min() >= 0
-        trained.model.profile.concealment, kept = None, trained.model.profile.concealment
+        trained.model.profile.eraser, kept = None, trained.model.profile.eraser
         assert _apart(trained, data) > 0.1
-        trained.model.profile.concealment = kept
+        trained.model.profile.eraser = kept
 
 
 @pytest.mark.parametrize("precision", list(Precision))
@@ -65,7 +65,7 @@ def test_the_exported_graph_conceals(refit: TrainedRun, tmp_path: Path, precisio
     (graph,) = (graph for graph in graphs(refit) if graph.name == "profile_encoder")
     export(graph, refit.settings.dimension, precision, tmp_path / "model.onnx")
     parity.require([parity.check_runtime(graph, tmp_path / "model.onnx", refit.settings.dimension, precision)])
-    refit.model.profile.concealment, kept = None, refit.model.profile.concealment
+    refit.model.profile.eraser, kept = None, refit.model.profile.eraser
     without = parity.check_runtime(graph, tmp_path / "model.onnx", refit.settings.dimension, precision)
-    refit.model.profile.concealment = kept
+    refit.model.profile.eraser = kept
     assert not without.holds

@@ -106,7 +106,7 @@ def test_a_typo_leaves_no_run(shop: Shop, tmp_path: Path) -> None:
     for data, options in (
         (tmp_path / "nowhere", shop.options),
         (shop.data, (*shop.options, "--base-model", tmp_path / "nowhere")),
-        (shop.data, (*shop.options, "--conceal", "gender")),
+        (shop.data, (*shop.options, "--erase", "gender")),
     ):
         ended = run_portrait("train", data, tmp_path / "new", *options)
         assert (ended.code, ended.stderr.count("\n")) == (2, 1), ended

@@ -49,8 +49,8 @@ def train(bert: Path, tmp_path: Path) -> Train:
         log, data = tmp_path / "log.jsonl", tmp_path / "data"
         log.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         prepare_data_set("events", lambda connection: events.load(connection, log), data)
-        small = {"base_model": str(bert), "dimension": 16, "maximum_epochs": 1, "places": 256, "split": split}
-        runs.train_run(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, **(small | chosen)))
+        small = {"base_model": str(bert), "dimension": 16, "max_epochs": 1, "batch_events": 256, "split": split}
+        runs.train_run(data, tmp_path / "run", TrainSettings.from_preset(Preset.QUICK, **(small | chosen)))
         return tmp_path / "run"
 
     return run

@@ -34,8 +34,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _settings(bert: Path, **chosen: object) -> TrainSettings:
-    small = {"base_model": str(bert), "dimension": 16, "maximum_epochs": 4, "places": 256, "texts_from": 0.25}
-    return TrainSettings.of(Preset.QUICK, **(small | chosen))
+    small = {"base_model": str(bert), "dimension": 16, "max_epochs": 4, "batch_events": 256, "frozen_bert_share": 0.25}
+    return TrainSettings.from_preset(Preset.QUICK, **(small | chosen))
 
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:
@@ -93,7 +93,7 @@ def test_the_other_split_is_measured_on_a_twin_that_has_not_seen_it(whole: Path)
 def test_each_tuning_goes_on_where_it_stopped_and_loads(
     data: Path, bert: Path, tmp_path: Path, tuning: FineTuning
 ) -> None:
-    settings = _settings(bert, tuning=tuning, maximum_epochs=3, texts_every=2)
+    settings = _settings(bert, finetune=tuning, max_epochs=3, bert_every_steps=2)
     runs.train_run(data, tmp_path / "whole", settings)
 
     def stop(epoch: int, _: float) -> None:
@@ -111,12 +111,12 @@ def test_each_tuning_goes_on_where_it_stopped_and_loads(
     loaded = runs.load_run(tmp_path / "stopped")
     everything = np.arange(len(loaded.corpus.texts))
     with torch.no_grad():
-        read = loaded.cache.read(everything)
+        read = loaded.cache.encode_texts(everything)
     torch.testing.assert_close(read, loaded.cache.pooled, rtol=0.05, atol=0.05)  # bfloat16 where the CPU has it
 
 
 def test_a_refit_learns_once_more_and_keeps_what_was_chosen(data: Path, bert: Path, tmp_path: Path) -> None:
-    runs.train_run(data, tmp_path / "run", _settings(bert, maximum_epochs=2, refit=True, towers=2))
+    runs.train_run(data, tmp_path / "run", _settings(bert, max_epochs=2, refit=True, subspaces=2))
     first, refit = runs.load_run(tmp_path / "run" / runs.TRAIN_ONLY_FOLDER), runs.load_run(tmp_path / "run")
     # Some validation events are of the same moment as the test, and stay unseen.
     assert refit.holdout.train[first.holdout.validation].any()
@@ -125,7 +125,7 @@ def test_a_refit_learns_once_more_and_keeps_what_was_chosen(data: Path, bert: Pa
         torch.testing.assert_close(refit.ranker.state_dict()[name], value)
     assert not torch.equal(first.model.residual.weight, refit.model.residual.weight)
     profiles = rank_test_targets(refit).vectors.profiles
-    # Each of two towers has half of a vector's squared length.
+    # Each of two subspaces has half of a vector's squared length.
     assert np.allclose((profiles.reshape(-1, 2, 8) ** 2).sum(-1), 0.5, atol=1e-5)
 
 
@@ -133,7 +133,7 @@ def test_a_query_counts_though_the_log_holds_none(data: Path, bert: Path, whole:
     shutil.copytree(data, tmp_path / "data")
     events = pl.read_parquet(data / "events.parquet").filter(pl.col("item_id").is_not_null())
     events.write_parquet(tmp_path / "data" / "events.parquet")
-    runs.train_run(tmp_path / "data", tmp_path / "run", _settings(bert, maximum_epochs=1))
+    runs.train_run(tmp_path / "data", tmp_path / "run", _settings(bert, max_epochs=1))
     counts, fitted = (runs.load_run(run).ranker.query_scale.item() for run in (tmp_path / "run", whole))
     assert counts > 1.0 > fitted
 
@@ -164,7 +164,7 @@ def test_training_that_gets_lost_names_the_step_and_the_settings(
     data: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third step finds weights that are no numbers, as after a step that was far too large."""
-    step, losses = loop.Trainer._step, []
+    step, losses = loop.Trainer._train_step, []
 
     def lose(self: loop.Trainer, group: list[object]) -> float:
         if len(losses) == 2:
@@ -172,7 +172,7 @@ def test_training_that_gets_lost_names_the_step_and_the_settings(
         losses.append(step(self, group))
         return losses[-1]
 
-    monkeypatch.setattr(loop.Trainer, "_step", lose)
+    monkeypatch.setattr(loop.Trainer, "_train_step", lose)
     with pytest.raises(TrainingError, match=r"the loss is nan at step 3, .* lower learning_rate \(0.001\)"):
         runs.train_run(data, tmp_path / "run", _settings(bert))
     assert len(losses) == 2

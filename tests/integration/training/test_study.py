@@ -30,7 +30,7 @@ from portrait.training.settings import TrainSettings
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     bert = tiny_data.write_bert(tmp_path_factory.mktemp("bert"))
-    return {"base_model": str(bert), "maximum_epochs": 2, "texts_from": 0.5}
+    return {"base_model": str(bert), "max_epochs": 2, "frozen_bert_share": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_a_study_knows_nothing_of_the_test_items(data: Path, base: dict[str, obj
 def test_trials_share_a_preset_that_the_settings_name(data: Path, base: dict[str, object], tmp_path: Path) -> None:
     best = _search(data, tmp_path / "study", {**base, "preset": Preset.BEST}, 1)
     assert best["preset"] is Preset.BEST
-    assert TrainSettings.read(tmp_path / "study" / "trials" / "0" / "settings.json").towers == 2
+    assert TrainSettings.read(tmp_path / "study" / "trials" / "0" / "settings.json").subspaces == 2
 
 
 def test_another_data_set_is_refused(data: Path, base: dict[str, object], tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_a_damaged_journal_is_told(data: Path, base: dict[str, object], tmp_path
 def test_settings_of_a_file_count_less_than_options(tmp_path: Path) -> None:
     path = tmp_path / "best.json"
     path.write_text(json.dumps({"dimension": 64, "split": "time"}), encoding="utf-8")
-    settings = TrainSettings.of(Preset.BEST, **{**TrainSettings.choices(path), "split": Split.LOO})
-    assert (settings.dimension, settings.split, settings.towers) == (64, Split.LOO, 2)
+    settings = TrainSettings.from_preset(Preset.BEST, **{**TrainSettings.read_overrides(path), "split": Split.LOO})
+    assert (settings.dimension, settings.split, settings.subspaces) == (64, Split.LOO, 2)
 
 
 @pytest.mark.parametrize(

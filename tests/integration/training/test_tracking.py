@@ -31,8 +31,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
     bert = tiny_data.write_bert(tmp_path_factory.mktemp("bert"))
-    return TrainSettings.of(
-        Preset.QUICK, base_model=str(bert), dimension=16, maximum_epochs=2, places=256, texts_from=0.25
+    return TrainSettings.from_preset(
+        Preset.QUICK, base_model=str(bert), dimension=16, max_epochs=2, batch_events=256, frozen_bert_share=0.25
     )
 
 
@@ -49,7 +49,7 @@ def stopped(data: Path, settings: TrainSettings, tmp_path: Path, monkeypatch: py
     def train(track: TrackerKind) -> Path:
         run = tmp_path / "run"
         with monkeypatch.context() as patched:
-            patched.setattr(trainer.Trainer, "_ended", lambda loop: _interrupt_after_one(loop._at))
+            patched.setattr(trainer.Trainer, "_is_finished", lambda loop: _interrupt_after_one(loop._state))
             with pytest.raises(KeyboardInterrupt):
                 runs.train_run(data, run, settings, track=TrackerConfig(track, run))
         return run
@@ -125,7 +125,7 @@ def test_both_halves_of_a_refit_and_all_trials_of_a_study_stand_side_by_side(
     assert names(tmp_path / "refit") == {"refit", "refit/train-only"}
 
     study = tmp_path / "study"
-    base = {"base_model": settings.base_model, "maximum_epochs": 1}
+    base = {"base_model": settings.base_model, "max_epochs": 1}
     hyperparameters.search_hyperparameters(
         data, study, base, 2, None, 0, lambda *_: None, TrackerConfig(TrackerKind.MLFLOW, study)
     )
@@ -141,7 +141,7 @@ def test_a_missing_library_is_one_line_that_names_the_extra(
     monkeypatch.delitem(sys.modules, f"portrait.training.tracking.{track.value}", raising=False)
     app = typer.Typer()
     app.command()(commands.train)
-    result = CliRunner().invoke(app, [str(data), str(tmp_path / "run"), "--track", track.value])
+    result = CliRunner().invoke(app, [str(data), str(tmp_path / "run"), "--tracker", track.value])
     assert result.exit_code == 2
     assert explain_install(track.value) in " ".join(result.output.split())
     assert "Traceback" not in result.output

@@ -45,9 +45,9 @@ label = "{BUYS}"
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("traits")
     data = tiny_data.write(folder / "data", shoppers=500)
-    settings = TrainSettings.of(
-        Preset.QUICK, base_model=str(tiny_data.write_bert(folder / "bert")), dimension=16, maximum_epochs=1,
-        places=512, split=Split.TIME,
+    settings = TrainSettings.from_preset(
+        Preset.QUICK, base_model=str(tiny_data.write_bert(folder / "bert")), dimension=16, max_epochs=1,
+        batch_events=512, split=Split.TIME,
     )  # fmt: skip
     runs.train_run(data, folder / "run", settings)
     return folder / "run"
@@ -69,7 +69,7 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
     assert traits is not None
     assert traits.heads is not None
     assert traits.names == ["buys_2d"]
-    assert "reliability" not in traits.described[0]
+    assert "reliability" not in traits.manifest_entries[0]
     with torch.no_grad():
         found = traits.heads(torch.zeros(3, 16), torch.zeros(3, len(STATISTICS))).numpy()
     assert found.shape == (3, 1)

@@ -17,7 +17,7 @@ def test_every_article_has_messages_and_few_of_them_repeat_its_words() -> None:
     rows = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
     words = {
         article.item_id: {word.stem for word in extract_keywords(f"{article.title} {article.attributes['answer']}")}
-        for article in customer_service.articles()
+        for article in customer_service.read_articles()
     }
     parts = {part: [row for row in rows if row["part"] == part] for part in ("validation", "test")}
     for part, each in (("validation", 1), ("test", 3)):

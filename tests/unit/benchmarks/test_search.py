@@ -63,7 +63,9 @@ def test_without_its_shopper_a_search_is_all_that_is_known(corpus: Corpus) -> No
     alone, targets = remove_shoppers(corpus, found)
     samples = build_serving_samples(alone, targets)
     assert samples.target.tolist() == targets.tolist()
-    batch = Batcher(alone, samples, places=1 << 20, pairs=1).batch(np.arange(len(samples)), np.random.default_rng(0))
+    batch = Batcher(alone, samples, batch_events=1 << 20, max_pairs=1).build_batch(
+        np.arange(len(samples)), np.random.default_rng(0)
+    )
     assert batch.event.shape == (len(targets), 1)
     assert alone.event_text[batch.event[:, 0]].tolist() == corpus.event_text[found.searches].tolist()
     assert batch.target.tolist() == corpus.event_item[found.clicks].tolist()

@@ -44,27 +44,27 @@ def test_every_number_has_a_range() -> None:
 def test_a_number_out_of_its_range_is_told_by_name_and_limit(wrong: tuple[str, float]) -> None:
     name, value = wrong
     with pytest.raises(TrainingError) as told:
-        TrainSettings.of(Preset.QUICK, **{name: value})
+        TrainSettings.from_preset(Preset.QUICK, **{name: value})
     assert str(told.value) == f"the setting {name!r} must be from {RANGES[name]}, not {value!r}"
 
 
 @given(
-    st.sampled_from(sorted(NUMBERS.keys() - {"dimension", "towers", "heads"})).flatmap(
+    st.sampled_from(sorted(NUMBERS.keys() - {"dimension", "subspaces", "heads"})).flatmap(
         lambda name: st.tuples(st.just(name), _within(name))
     )
 )
 def test_a_number_within_its_range_is_kept(right: tuple[str, float]) -> None:
     name, value = right
-    assert getattr(TrainSettings.of(Preset.QUICK, **{name: value}), name) == value
+    assert getattr(TrainSettings.from_preset(Preset.QUICK, **{name: value}), name) == value
 
 
-@pytest.mark.parametrize("name", ["dropout", "learning_rate", "seed", "towers", "places", "accumulate"])
+@pytest.mark.parametrize("name", ["dropout", "learning_rate", "seed", "subspaces", "places", "accumulate"])
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-1", "1e999"])
 def test_a_settings_file_is_held_to_the_same_ranges(tmp_path: Path, name: str, value: str) -> None:
     path = tmp_path / "settings.json"
     path.write_text(f'{{"{name}": {value}}}', encoding="utf-8")
     with pytest.raises(TrainingError, match=f"'{name}'"):
-        TrainSettings.of(Preset.QUICK, **TrainSettings.choices(path))
+        TrainSettings.from_preset(Preset.QUICK, **TrainSettings.read_overrides(path))
     # Neither does a run go on with such settings.
     TrainSettings().write(path)
     usual = f'"{name}": {json.dumps(getattr(TrainSettings(), name))}'

@@ -91,18 +91,19 @@ def train(
             help=f"Folder or name of a Hugging Face encoder (BERT) or decoder (GPT).  [default: {DEFAULT_BASE_MODEL}]"
         ),
     ] = None,
-    tuning: Annotated[
+    finetune: Annotated[
         FineTuning | None, typer.Option(help="How much of the BERT is fine-tuned.  [default: full]")
     ] = None,
     preset: Annotated[
-        Preset, typer.Option(help="quick: minutes on two cores; best: more towers, then a refit on all but the test.")
+        Preset,
+        typer.Option(help="quick: minutes on two cores; best: more subspaces, then a refit on all but the test."),
     ] = Preset.QUICK,
     split: Annotated[
         Split | None,
         typer.Option(help="What is held out: each shopper's last events, or the latest span of time.  [default: loo]"),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")] = None,
-    conceal: Annotated[
+    erase: Annotated[
         str | None,
         typer.Option(
             metavar="NAMES",
@@ -115,7 +116,7 @@ def train(
         typer.Option(help="JSON file of settings, such as a study's best.json; the options here count more."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
-    track: Annotated[
+    tracker: Annotated[
         TrackerKind | None, typer.Option(help="Tell the run's course to this as well as to TensorBoard.")
     ] = None,
 ) -> None:
@@ -124,14 +125,14 @@ def train(
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import TrackerConfig
 
-    options: dict[str, Any] = {"base_model": base_model, "tuning": tuning, "split": split, "seed": seed}
+    options: dict[str, Any] = {"base_model": base_model, "finetune": finetune, "split": split, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
     with _reported_errors():
-        if conceal is not None:
-            given["conceal"] = _parse_demographics(conceal)
-        chosen = {**(TrainSettings.choices(settings) if settings else {}), **given}
-        tracking = TrackerConfig(track, run) if track else None
-        runs.train_run(data, run, TrainSettings.of(chosen.pop("preset", preset), **chosen), resume, tracking)
+        if erase is not None:
+            given["erase"] = _parse_demographics(erase)
+        chosen = {**(TrainSettings.read_overrides(settings) if settings else {}), **given}
+        tracking = TrackerConfig(tracker, run) if tracker else None
+        runs.train_run(data, run, TrainSettings.from_preset(chosen.pop("preset", preset), **chosen), resume, tracking)
     typer.echo(f"trained: {run}")
 
 
@@ -150,7 +151,7 @@ def tune(
     minutes: Annotated[float | None, typer.Option(help="Begin no new trial after these.")] = None,
     settings: Annotated[Path | None, typer.Option(help="JSON file of settings that all trials share.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search and of every trial.")] = 0,
-    track: Annotated[
+    tracker: Annotated[
         TrackerKind | None, typer.Option(help="Tell every trial to this as well as to TensorBoard.")
     ] = None,
 ) -> None:
@@ -166,9 +167,9 @@ def tune(
 
     with _reported_errors():
         require_in_range({"trials": trials, "minutes": minutes, "seed": seed})
-        base = TrainSettings.choices(settings) if settings else {}
+        base = TrainSettings.read_overrides(settings) if settings else {}
         seconds = None if minutes is None else 60.0 * minutes
-        tracking = TrackerConfig(track, study) if track else None
+        tracking = TrackerConfig(tracker, study) if tracker else None
         best = hyperparameters.search_hyperparameters(data, study, base, trials, seconds, seed, report, tracking)
     typer.echo(f"best: {json.dumps(best, default=str)}")
     typer.echo(f"train with it: portrait train {data} RUN --settings {study / hyperparameters.BEST_FILE}")

@@ -28,7 +28,7 @@ class Preset(StrEnum):
     QUICK = "quick"
     """Minutes on two cores."""
     BEST = "best"
-    """More towers, then a refit on everything but the test."""
+    """More subspaces, then a refit on everything but the test."""
 
 
 class Demographic(StrEnum):

@@ -28,14 +28,14 @@ class TrainSettings:
     """Settings of a run."""
 
     base_model: str = DEFAULT_BASE_MODEL
-    tuning: FineTuning = FineTuning.FULL
+    finetune: FineTuning = FineTuning.FULL
     preset: Preset = Preset.QUICK
     split: Split = Split.LOO
     seed: int = 0
 
     dimension: int = 128
     """Length of text, item and profile vectors."""
-    towers: int = 1
+    subspaces: int = 1
     """Equal parts of the vectors, each trained and compared by itself: an ensemble."""
     layers: int = 2
     heads: int = 2
@@ -45,28 +45,28 @@ class TrainSettings:
     scale: float = 20.0
     """Softmax scale (one over the temperature) at the start; it is learnt."""
 
-    maximum_epochs: int = 8
-    maximum_steps: int = 1300
+    max_epochs: int = 8
+    max_steps: int = 1300
     patience: int = 2
     """Epochs without a better validation NDCG@10 after which training ends."""
-    places: int = 1024
+    batch_events: int = 1024
     """Events in a batch, padding included."""
     pairs_per_window: int = 16
-    accumulate: int = 1
+    gradient_accumulation: int = 1
     """Batches whose gradients are added up before a step."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    text_learning_rate: float = 1e-5
+    bert_learning_rate: float = 1e-5
     """Of the BERT. What suits a tuning, if the caller names none: see `BERT_LEARNING_RATES`."""
-    texts_from: float = 0.75
+    frozen_bert_share: float = 0.75
     """Share of the steps after which the BERT joins: before, its vectors are good and the rest is not."""
-    texts_every: int = 4
+    bert_every_steps: int = 4
     """The BERT then takes part in every so many steps: its optimiser costs as much for few texts as for many."""
-    texts_per_step: int = 64
+    bert_texts_per_step: int = 64
     """Texts that it reads anew, with gradients, at such a step; the others stand in a cache."""
-    full_softmax_items: int = 20_000
+    max_full_softmax_items: int = 20_000
     """Catalogues up to this size are scored whole at each step; larger ones by `negatives` sampled items."""
-    negatives: int = 2048
+    sampled_negatives: int = 2048
 
     position_bias: bool = True
     """Weight events by the inverse of how likely the position where they were shown is looked at, where it is known."""
@@ -82,14 +82,14 @@ class TrainSettings:
     """Nats added to the score of items without events. They have no better way to get any: 0 shows them as seldom as
     they were asked for among known items."""
 
-    conceal: tuple[Demographic, ...] = ()
+    erase: tuple[Demographic, ...] = ()
     """Declared attributes that no linear function of a profile shall tell; see `conceal`."""
 
     refit: bool = False
     """Train once more on training and validation events, as long as was best by validation."""
 
     @classmethod
-    def of(cls, preset: Preset, **chosen: Any) -> "TrainSettings":
+    def from_preset(cls, preset: Preset, **overrides: Any) -> "TrainSettings":
         """The settings of a preset, with the caller's own choices.
 
         Raises:
@@ -99,15 +99,15 @@ class TrainSettings:
         if preset is Preset.BEST:
             effort = {
                 "refit": True,
-                "towers": 2,
+                "subspaces": 2,
                 "dimension": 256,
-                "maximum_epochs": 9,
-                "maximum_steps": 20_000,
-                "texts_from": 0.6,
+                "max_epochs": 9,
+                "max_steps": 20_000,
+                "frozen_bert_share": 0.6,
             }
-        _require_types(chosen, {field.name: type(field.default) for field in dataclasses.fields(cls)})
-        rate = BERT_LEARNING_RATES[chosen.get("tuning", cls.tuning)]
-        settings = cls(**{"preset": preset, "text_learning_rate": rate, **effort, **chosen})
+        _require_types(overrides, {field.name: type(field.default) for field in dataclasses.fields(cls)})
+        rate = BERT_LEARNING_RATES[overrides.get("finetune", cls.finetune)]
+        settings = cls(**{"preset": preset, "bert_learning_rate": rate, **effort, **overrides})
         settings._require_possible()
         return settings
 
@@ -115,26 +115,26 @@ class TrainSettings:
         require_in_range(dataclasses.asdict(self))
         if not self.base_model.strip():
             raise TrainingError("the setting 'base_model' is empty; name a folder or a model")
-        if self.dimension % (self.towers * self.heads):
+        if self.dimension % (self.subspaces * self.heads):
             raise TrainingError(
-                f"dimension {self.dimension} can't be divided into {self.towers} towers of {self.heads} heads"
+                f"dimension {self.dimension} can't be divided into {self.subspaces} subspaces of {self.heads} heads"
             )
 
     @staticmethod
-    def choices(path: Path) -> dict[str, Any]:
+    def read_overrides(path: Path) -> dict[str, Any]:
         """Choices for `of` from a JSON file, such as the `best.json` of a study.
 
         Raises:
             TrainingError: it holds no JSON object.
         """
         try:
-            chosen = json.loads(path.read_text(encoding="utf-8"))
+            overrides = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise TrainingError(f"{path} is no settings file: {error}") from error
-        if not isinstance(chosen, dict):
+        if not isinstance(overrides, dict):
             raise TrainingError(f"{path} is no settings file: it holds no JSON object")
         try:
-            return _parse_enums(chosen)
+            return _parse_enums(overrides)
         except (ValueError, TypeError) as error:
             raise TrainingError(f"{path}: {error}") from error
 
@@ -150,14 +150,14 @@ class TrainSettings:
         Raises:
             TrainingError: the file is missing or broken, or holds settings that are none of ours or out of range.
         """
-        chosen = cls.choices(path)
-        return cls.of(chosen.pop("preset", cls.preset), **chosen)
+        overrides = cls.read_overrides(path)
+        return cls.from_preset(overrides.pop("preset", cls.preset), **overrides)
 
 
-def _require_types(chosen: dict[str, Any], known: dict[str, type]) -> None:
-    if unknown := sorted(set(chosen) - set(known)):
+def _require_types(overrides: dict[str, Any], known: dict[str, type]) -> None:
+    if unknown := sorted(set(overrides) - set(known)):
         raise TrainingError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    for name, value in chosen.items():
+    for name, value in overrides.items():
         if type(value) is not known[name] and (known[name], type(value)) != (float, int):
             raise TrainingError(f"the setting {name!r} is of type {known[name].__name__}, not {value!r}")
 
@@ -169,6 +169,6 @@ def _parse_demographics(names: Iterable[str]) -> tuple[Demographic, ...]:
 def _parse_enums(data: dict[str, Any]) -> dict[str, Any]:
     """Fields as JSON holds them, with names of choices as the choices themselves."""
     kinds: dict[str, Callable[[Any], Any]] = {
-        "tuning": FineTuning, "preset": Preset, "split": Split, "conceal": _parse_demographics,
+        "finetune": FineTuning, "preset": Preset, "split": Split, "erase": _parse_demographics,
     }  # fmt: skip
     return {name: kinds[name](value) if name in kinds else value for name, value in data.items()}

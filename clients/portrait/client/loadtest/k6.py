@@ -1,4 +1,4 @@
-"""The command line of k6 for a workload."""
+"""The command that runs a workload with k6."""
 
 import shutil
 import sys
@@ -9,24 +9,24 @@ _HERE = Path(__file__).resolve()
 
 
 def find_k6() -> str | None:
-    """The k6 of this Python's environment, or of the PATH; None if there is none."""
+    """Find k6 in this Python's environment, or on the PATH; None if there is none."""
     return shutil.which("k6", path=str(Path(sys.executable).parent)) or shutil.which("k6")
 
 
-def command(k6: str, workload: Path, variables: Mapping[str, str]) -> list[str]:
-    """Put together how k6 runs a workload.
+def build_command(k6: str, workload: Path, variables: Mapping[str, str]) -> list[str]:
+    """Build the command that runs a workload.
 
     Args:
-        k6: the program.
-        workload: a file of calls.
-        variables: of `shoppers.js`.
+        k6: path of the program.
+        workload: file of calls.
+        variables: environment variables of `shoppers.js`.
     """
-    told = {"WORKLOAD": str(workload.resolve()), "PROTOS": str(_shipped("protos", 4)), **variables}
-    settings = [part for name, value in told.items() for part in ("-e", f"{name}={value}")]
-    return [k6, "run", "--no-usage-report", *settings, str(_shipped("loadtest", 3) / "shoppers.js")]
+    environment = {"WORKLOAD": str(workload.resolve()), "PROTOS": str(_find_folder("protos", 4)), **variables}
+    settings = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
+    return [k6, "run", "--no-usage-report", *settings, str(_find_folder("loadtest", 3) / "shoppers.js")]
 
 
-def _shipped(name: str, levels: int) -> Path:
-    """A folder of the installed package, or that many levels above this file where a checkout is used."""
+def _find_folder(name: str, levels: int) -> Path:
+    """Find a folder of the installed package or, in a checkout, the given number of levels above this file."""
     installed = _HERE.parents[2] / name
     return installed if installed.is_dir() else _HERE.parents[levels] / name

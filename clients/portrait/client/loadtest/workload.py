@@ -1,4 +1,4 @@
-"""The calls of a load test, as a file that `shoppers.js` reads."""
+"""The calls of a load test, as a file for `shoppers.js`."""
 
 import json
 import os
@@ -11,32 +11,32 @@ from portrait.client.loadtest.traffic import Json, Traffic
 
 KINDS = ("recommend", "profile", "search", "record")
 DEFAULT_MIX = {"recommend": 7.0, "profile": 2.0, "search": 1.0}
-"""Shares of the kinds of calls."""
+"""Default shares of the kinds of calls."""
 _TEST_SHOPPERS = 1_000
-"""Events are recorded of so many made-up shoppers: in nobody's history stands what nobody did."""
+"""Number of made-up shoppers whose events are recorded: no real history is changed."""
 _MAX_QUERY = 1_000
-"""Characters of a query, by the contract."""
+"""Maximum length of a query in characters, by the contract."""
 
 
 class MixError(Exception):
-    """A mix of calls can't be made."""
+    """A mix of calls is invalid."""
 
 
 def parse_mix(text: str) -> dict[str, float]:
     """Read `recommend=7,search=1` as shares.
 
     Raises:
-        MixError: it is something else.
+        MixError: the text has another form.
     """
     mix = {}
     for part in text.split(","):
         kind, _, share = (each.strip() for each in part.partition("="))
         if kind not in KINDS:
-            raise MixError(f"{kind!r} is none of {', '.join(KINDS)}; write KIND=SHARE,…")
+            raise MixError(f"{kind!r} is not one of {', '.join(KINDS)}; write KIND=SHARE,…")
         with suppress(ValueError):
             mix[kind] = float(share)
         if not 0.0 <= mix.get(kind, -1.0) < float("inf"):
-            raise MixError(f"{part.strip()!r} gives no share; write {kind}=SHARE, with a number from 0")
+            raise MixError(f"{part.strip()!r} has no share; write {kind}=SHARE, with a number from 0")
     if not sum(mix.values()) > 0.0:
         raise MixError("all shares are 0")
     return mix
@@ -46,28 +46,28 @@ def make_workload(traffic: Traffic, mix: Mapping[str, float], count: int, seed: 
     """Make calls in random order.
 
     Args:
-        traffic: what they repeat.
-        mix: shares of their kinds.
-        count: how many.
-        seed: other calls for another one.
+        traffic: visits, queries and ids to repeat.
+        mix: share of each kind of call.
+        count: number of calls.
+        seed: seed of the random order.
 
     Raises:
-        MixError: the traffic has not what a kind of the mix needs.
+        MixError: the traffic lacks the data that a kind of the mix needs.
     """
     chance = random.Random(seed)  # noqa: S311 - nothing secret
     kinds = [kind for kind in KINDS if mix.get(kind)]
     for kind in kinds:
-        if missing := _missing(kind, traffic):
+        if missing := _missing_input(kind, traffic):
             raise MixError(f"calls of the kind {kind!r} need {missing}")
     chosen = chance.choices(kinds, [mix[kind] for kind in kinds], k=count)
     return {"calls": [_CALLS[kind](traffic, chance) | {"kind": kind} for kind in chosen]}
 
 
 def write_workload(workload: Json, out: Path) -> None:
-    """Write a workload whole or not at all, for its user only: it may name shoppers.
+    """Write a workload atomically, readable by its user only: it may name shoppers.
 
     Raises:
-        OSError: it can't be written.
+        OSError: the file can't be written.
     """
     part = out.with_name(f".{out.name}.{os.getpid()}")
     try:
@@ -79,7 +79,7 @@ def write_workload(workload: Json, out: Path) -> None:
         raise
 
 
-def _missing(kind: str, traffic: Traffic) -> str:
+def _missing_input(kind: str, traffic: Traffic) -> str:
     if kind == "record":
         return "" if traffic.visit else "SOURCE, whose events they repeat"
     if not (traffic.visit or traffic.shopper_ids):
@@ -87,33 +87,33 @@ def _missing(kind: str, traffic: Traffic) -> str:
     return "--queries FILE, as SOURCE has no titles" if kind == "search" and not traffic.queries else ""
 
 
-def _shopper(traffic: Traffic, chance: random.Random) -> Json:
+def _draw_shopper(traffic: Traffic, chance: random.Random) -> Json:
     if traffic.shopper_ids:
         return {"shopper_id": chance.choice(traffic.shopper_ids)}
     assert traffic.visit is not None
     return {"history": {"events": traffic.visit(chance)}}
 
 
-def _profile(traffic: Traffic, chance: random.Random) -> Json:
-    asked = {"shopper": _shopper(traffic, chance), "fields": "embedding,interests,keywords"}
-    return {"method": "portrait.v1.ProfileService/GetProfile", "request": asked}
+def _draw_profile_call(traffic: Traffic, chance: random.Random) -> Json:
+    request = {"shopper": _draw_shopper(traffic, chance), "fields": "embedding,interests,keywords"}
+    return {"method": "portrait.v1.ProfileService/GetProfile", "request": request}
 
 
-def _recommend(traffic: Traffic, chance: random.Random) -> Json:
-    asked = {"shopper": _shopper(traffic, chance), "k": 10}
-    return {"method": "portrait.v1.RecommendationService/Recommend", "request": asked}
+def _draw_recommend_call(traffic: Traffic, chance: random.Random) -> Json:
+    request = {"shopper": _draw_shopper(traffic, chance), "k": 10}
+    return {"method": "portrait.v1.RecommendationService/Recommend", "request": request}
 
 
-def _search(traffic: Traffic, chance: random.Random) -> Json:
-    call = _recommend(traffic, chance)
+def _draw_search_call(traffic: Traffic, chance: random.Random) -> Json:
+    call = _draw_recommend_call(traffic, chance)
     call["request"]["query"] = chance.choice(traffic.queries)[:_MAX_QUERY]
     return call
 
 
-def _record(traffic: Traffic, chance: random.Random) -> Json:
+def _draw_record_call(traffic: Traffic, chance: random.Random) -> Json:
     assert traffic.visit is not None
     shopper_id = f"loadtest-{chance.randrange(_TEST_SHOPPERS)}"
-    latest = traffic.visit(chance)[-1]  # ids and times are given when it is sent
+    latest = traffic.visit(chance)[-1]  # ids and times are set when the call is sent
     return {
         "method": "portrait.v1.EventService/RecordEvents",
         "request": {"events": [{"shopper_id": shopper_id, "event": latest}]},
@@ -121,8 +121,8 @@ def _record(traffic: Traffic, chance: random.Random) -> Json:
 
 
 _CALLS: dict[str, Callable[[Traffic, random.Random], Json]] = {
-    "recommend": _recommend,
-    "profile": _profile,
-    "search": _search,
-    "record": _record,
+    "recommend": _draw_recommend_call,
+    "profile": _draw_profile_call,
+    "search": _draw_search_call,
+    "record": _draw_record_call,
 }

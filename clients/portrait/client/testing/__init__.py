@@ -1,4 +1,4 @@
-"""Fakes of the clients for the tests of their callers: same methods, no gateway, no network.
+"""Fake clients for the tests of callers: the same methods, without gateway or network.
 
 from portrait.client.testing import FakeClient
 
@@ -24,11 +24,11 @@ R = TypeVar("R")
 
 
 class FakeClient(Client):
-    """Client that asks an in-memory gateway. It takes the arguments of `Client`, and checks what that checks."""
+    """A `Client` with an in-memory gateway. It takes and checks the same arguments."""
 
     @cached_property
     def gateway(self) -> FakeGateway:
-        """The gateway that answers; give the one of another fake to share what that was told."""
+        """The in-memory gateway; assign that of another fake to share its data."""
         return FakeGateway()
 
     def _run(self, call: Call[R], options: CallOptions) -> R:
@@ -39,11 +39,11 @@ class FakeClient(Client):
 
 
 class FakeAsyncClient(AsyncClient):
-    """AsyncClient that asks an in-memory gateway, as `FakeClient` does."""
+    """An `AsyncClient` with an in-memory gateway."""
 
     @cached_property
     def gateway(self) -> FakeGateway:
-        """The gateway that answers; give the one of another fake to share what that was told."""
+        """The in-memory gateway; assign that of another fake to share its data."""
         return FakeGateway()
 
     async def _run(self, call: Call[R], options: CallOptions) -> R:

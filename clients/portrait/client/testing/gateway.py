@@ -1,4 +1,4 @@
-"""An in-memory gateway: what it is told it keeps, what it is asked it answers by simple rules, or as a test says."""
+"""An in-memory gateway: stores what it receives, and answers by simple rules or with the responses of a test."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ from portrait.client.results import (
 )
 from portrait.client.sync import Client
 from portrait.client.testing import rules
-from portrait.client.testing.rules import MOMENT, RELEASE
+from portrait.client.testing.rules import NOW, RELEASE
 
 R = TypeVar("R")
 
@@ -49,23 +49,23 @@ _DEFAULT_K, _MAX_K = 10, 1_000
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """A call that a fake was asked for."""
+    """A call that a fake received."""
 
     method: str
-    """Name of the client's method."""
+    """Name of the client's method, for example `recommend`."""
     arguments: Mapping[str, Any]
-    """All its arguments by name, those left out with their defaults; of `record_events`, up to 1,000 events a call."""
+    """All arguments by name, with defaults; `record_events` has up to 1,000 events per call."""
     options: ChosenOptions
-    """Timeout, metadata and request id that the call would have had."""
+    """Timeout, metadata and request id of the call."""
 
 
 class FakeGateway:
-    """Answers the fakes, and writes down what they ask.
+    """Answers the fake clients and records their calls.
 
-    Events, items, consents and demographics are kept as they are told. Recommendations come by the words of the query
-    in the title, then by the share of the shopper's events in the item's category, then by the order in which items
-    were added. Profiles have counts, times, interests and, where it is asked for, an embedding. An audience is all
-    shoppers with events, whatever the criteria. Time stands still at `MOMENT`.
+    Events, items, consents and demographics are stored. Recommendations are sorted by the words of the query in the
+    title, then by the share of the shopper's events in the item's category, then by the order of insertion.
+    Profiles have counts, times, interests and, if requested, an embedding. An audience is all shoppers with events,
+    whatever the criteria. The clock stands still at `NOW`.
     """
 
     def __init__(self) -> None:
@@ -77,16 +77,16 @@ class FakeGateway:
         self._declared: dict[str, Demographics] = {}
 
     def set_answer(self, method: str, answer: object) -> None:
-        """Have a method of the clients answer something else from now on.
+        """Set the response of a method of the clients.
 
         Args:
-            method: its name.
-            answer: what the method gives, for `find_audience` a list of pages; an error that it raises; or a function
-                that makes either of the method's arguments by name.
+            method: name of the method.
+            answer: the value that the method returns (for `find_audience` a list of pages), an error that it raises, or
+                a function that takes the method's arguments by name and returns either.
 
         Raises:
             ValueError: the clients have no such method.
-            TypeError: the method does not give what the answer is.
+            TypeError: the method does not return values of this type.
         """
         if method not in vars(Client) or method.startswith("_") or method == "close":
             raise ValueError(f"the clients have no method {method!r}")
@@ -98,18 +98,18 @@ class FakeGateway:
         """Answer a call.
 
         Raises:
-            PortraitError: as the real gateway would, or as a test says.
+            PortraitError: as from a real gateway, or as a test has set.
         """
         method = re.sub(r"(?<!^)(?=[A-Z])", "_", call.method).lower()
         self.calls.append(RecordedCall(method, call.arguments, options))
         try:
-            given: R = self._give(method, call.arguments)
+            response: R = self._respond(method, call.arguments)
         except PortraitError as error:
             error.request_id = error.request_id or options.request_id
             raise
-        return given
+        return response
 
-    def _give(self, method: str, arguments: Mapping[str, Any]) -> Any:
+    def _respond(self, method: str, arguments: Mapping[str, Any]) -> Any:
         if method not in self._answers:
             if not hasattr(self, f"_{method}"):
                 raise NotImplementedError(f"the fake has no rule for {method}: give it an answer with set_answer")
@@ -123,7 +123,7 @@ class FakeGateway:
         return given
 
     def answer_stream(self, call: Call[R], options: ChosenOptions) -> Iterator[R]:
-        """Answer a call whose answer comes in parts."""
+        """Answer a call with a stream."""
         parts: Any = self.answer(call, options)
         yield from parts
 
@@ -133,8 +133,8 @@ class FakeGateway:
         for index, (shopper_id, event) in enumerate(events):
             known = self._events.setdefault(shopper_id, {})
             if known.get(event.event_id, event) != event:
-                said = "this shopper has another event of the same id"
-                rejections.append(Rejection(index, "event.event_id", said, "EVENT_ID_TAKEN"))
+                problem = "this shopper has another event of the same id"
+                rejections.append(Rejection(index, "event.event_id", problem, "EVENT_ID_TAKEN"))
             elif event.event_id in known:
                 duplicates += 1
             else:
@@ -155,8 +155,8 @@ class FakeGateway:
     ) -> Profile:
         events = self._history(shopper)
         if not events and isinstance(shopper, str):
-            said = "no event of this shopper is recorded, or none up to `as_of`"
-            _refuse_missing("shopper.shopper_id", said, "SHOPPER_UNKNOWN")
+            problem = "no event of this shopper is recorded, or none up to `as_of`"
+            _refuse_missing("shopper.shopper_id", problem, "SHOPPER_UNKNOWN")
         shopper_id = shopper if isinstance(shopper, str) else ""
         profile = rules.make_profile(shopper_id, events, self._items["products"], as_of, fields)
         is_asked = fields is None or "demographics" in fields
@@ -246,7 +246,7 @@ class FakeGateway:
             AudiencePage(
                 summary,
                 part[-1] if part and part[-1] != ids[-1] else "",
-                tuple(AudienceMember(shopper_id, MOMENT, similarity) for shopper_id in part),
+                tuple(AudienceMember(shopper_id, NOW, similarity) for shopper_id in part),
             )
             for part in cuts
         ]
@@ -255,17 +255,17 @@ class FakeGateway:
         if not criteria and look_alike is None:
             _refuse_invalid("audience.criteria", "is empty, and there is no look-alike")
         size = len(self._events)
-        return AudienceSummary(size, "", 0, RELEASE, "1", size, MOMENT, MOMENT)
+        return AudienceSummary(size, "", 0, RELEASE, "1", size, NOW, NOW)
 
     def _set_consents(self, shopper_id: str, consents: Sequence[Consent]) -> Mapping[Purpose, Permission]:
         records = self._records.setdefault(shopper_id, [])
-        records += [ConsentRecord(consent, MOMENT) for consent in consents]
+        records += [ConsentRecord(consent, NOW) for consent in consents]
         return self._permissions(shopper_id)
 
     def _permissions(self, shopper_id: str) -> dict[Purpose, Permission]:
-        said = {record.consent.purpose: record.consent.granted for record in self._records.get(shopper_id, ())}
+        decisions = {record.consent.purpose: record.consent.granted for record in self._records.get(shopper_id, ())}
         return {
-            purpose: Permission(said.get(purpose, purpose is Purpose.PERSONALISATION), said.get(purpose))
+            purpose: Permission(decisions.get(purpose, purpose is Purpose.PERSONALISATION), decisions.get(purpose))
             for purpose in Purpose
         }
 
@@ -276,20 +276,20 @@ class FakeGateway:
         self, shopper_id: str, age: int | None, gender: str, region: str, source: str
     ) -> Demographics:
         if not self._permissions(shopper_id)[Purpose.DEMOGRAPHICS].allowed:
-            said = "the shopper does not allow the purpose `demographics`: set that consent first"
+            problem = "the shopper does not allow the purpose `demographics`: set that consent first"
             raise FailedPreconditionError(
                 grpc.StatusCode.FAILED_PRECONDITION,
-                f"shopper_id: {said}",
-                violations=[FieldViolation("shopper_id", said)],
+                f"shopper_id: {problem}",
+                violations=[FieldViolation("shopper_id", problem)],
                 reason="CONSENT_MISSING",
             )
-        self._declared[shopper_id] = Demographics(rules.age_band(age), gender, region, MOMENT, source, None)
+        self._declared[shopper_id] = Demographics(rules.age_band(age), gender, region, NOW, source, None)
         return self._declared[shopper_id]
 
     def _forget_shopper(self, shopper_id: str) -> ForgetSummary:
         self._records.pop(shopper_id, None)
         self._declared.pop(shopper_id, None)
-        return ForgetSummary(len(self._events.pop(shopper_id, {})), MOMENT)
+        return ForgetSummary(len(self._events.pop(shopper_id, {})), NOW)
 
 
 def _effects(events: Sequence[Event]) -> tuple[EventEffect, ...]:

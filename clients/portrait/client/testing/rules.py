@@ -1,4 +1,4 @@
-"""Rules by which the in-memory gateway answers: simple, and the same for the same question."""
+"""Simple, deterministic rules of the in-memory gateway."""
 
 import dataclasses
 import hashlib
@@ -12,10 +12,10 @@ from portrait.client.profiles import Interest, Profile
 from portrait.client.results import Event, Filter, Item, RankedItem
 
 RELEASE = 1
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _DIMENSION = 8
-_UNASKED = ("embedding", "traits")
-"""Fields that a profile has only where they are asked for."""
+_ON_REQUEST = ("embedding", "traits")
+"""Fields that a profile has only if they are requested."""
 _AGES = {18: "0-17", 25: "18-24", 35: "25-34", 45: "35-44", 55: "45-54", 65: "55-64"}
 
 
@@ -26,14 +26,14 @@ def make_profile(
     as_of: datetime | None,
     fields: Sequence[str] | None,
 ) -> Profile:
-    """Make a profile of the events up to a moment.
+    """Make a profile of the events up to a time.
 
     Args:
-        shopper_id: empty for a history.
+        shopper_id: id of the shopper; empty for a history.
         events: the history.
-        items: what is known of its items.
-        as_of: the moment; None for all events.
-        fields: those to fill; None for all but those that have to be asked for.
+        items: known items by id.
+        as_of: the time; None for all events.
+        fields: fields to fill; None for the default ones.
     """
     seen = [event for event in events if event.time is None or as_of is None or event.time <= as_of]
     times = sorted(event.time for event in seen if event.time)
@@ -47,11 +47,11 @@ def make_profile(
         times[0] if times else None,
         times[-1] if times else None,
         RELEASE,
-        as_of or MOMENT,
-        MOMENT,
+        as_of or NOW,
+        NOW,
     )
-    empty = Profile(shopper_id, (), (), (), None, 0, None, None, RELEASE, as_of or MOMENT, MOMENT)
-    left_out = _UNASKED if fields is None else [f.name for f in dataclasses.fields(Profile) if f.name not in fields]
+    empty = Profile(shopper_id, (), (), (), None, 0, None, None, RELEASE, as_of or NOW, NOW)
+    left_out = _ON_REQUEST if fields is None else [f.name for f in dataclasses.fields(Profile) if f.name not in fields]
     kept = {"shopper_id", "release", "as_of", "computed_at"}
     return dataclasses.replace(whole, **{name: getattr(empty, name) for name in left_out if name not in kept})
 
@@ -70,7 +70,7 @@ def _interests(events: Sequence[Event], items: Mapping[str, Item]) -> tuple[Inte
 def rank(
     items: Sequence[Item], events: Sequence[Event], known: Mapping[str, Item], query: str
 ) -> tuple[RankedItem, ...]:
-    """Rank items: a point for each word of the query in the title, and the share of events in the item's category."""
+    """Rank items by one point per query word in the title plus the share of events in the item's category."""
     paths = Counter(tuple(known[event.item_id].category_path) for event in events if event.item_id in known)
     asked = words(query)
     scored = [
@@ -85,7 +85,7 @@ def rank(
 
 
 def limit_categories(ranked: Sequence[RankedItem], limit: int) -> tuple[RankedItem, ...]:
-    """The first `limit` items of each category, in their order; items without a category all stay."""
+    """Keep the first `limit` items of each category in order, and all items without a category."""
     shown: Counter[tuple[str, ...]] = Counter()
     kept = []
     for each in ranked:
@@ -110,12 +110,12 @@ def meets(item: Item, filter: Filter | None) -> bool:
     )
 
 
-def _is_between(price: float, least: float | None, most: float | None) -> bool:
-    return (least is None or price >= least) and (most is None or price <= most)
+def _is_between(price: float, low: float | None, high: float | None) -> bool:
+    return (low is None or price >= low) and (high is None or price <= high)
 
 
 def words(text: str) -> set[str]:
-    """Words of a text in lower case."""
+    """Return the words of a text in lower case."""
     return set(text.lower().split())
 
 

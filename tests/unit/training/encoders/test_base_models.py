@@ -201,7 +201,9 @@ def test_a_broken_base_model_is_told_in_a_line(
     spoil(folder)
     capfd.readouterr()
     with pytest.raises(TrainingError) as error:
-        runs.train_run(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, base_model=str(folder), dimension=16))
+        runs.train_run(
+            data, tmp_path / "run", TrainSettings.from_preset(Preset.QUICK, base_model=str(folder), dimension=16)
+        )
     assert told in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
@@ -218,7 +220,9 @@ def test_a_tokenizer_that_knows_no_word_of_the_data_is_refused(tmp_path: Path) -
     }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     with pytest.raises(TrainingError, match="knows none of the words"):
-        runs.train_run(data, tmp_path / "run", TrainSettings.of(Preset.QUICK, base_model=str(folder), dimension=16))
+        runs.train_run(
+            data, tmp_path / "run", TrainSettings.from_preset(Preset.QUICK, base_model=str(folder), dimension=16)
+        )
     assert not (tmp_path / "run").exists()
 
 

@@ -22,13 +22,15 @@ from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
 
 
-def _profiles(shoppers: int, dimension: int, towers: int, kinds: list[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _profiles(
+    shoppers: int, dimension: int, subspaces: int, kinds: list[int], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors that tell each attribute, which a tenth of the shoppers did not declare."""
     random = np.random.default_rng(seed)
     values = np.stack([random.integers(0, kind, shoppers) for kind in kinds])
     told = [2.0 * random.normal(size=(kind, dimension))[row] for kind, row in zip(kinds, values, strict=True)]
     mixed = random.normal(size=(shoppers, dimension)) @ random.normal(size=(dimension, dimension)) / dimension**0.5
-    profiles = normalise_subspaces(torch.from_numpy(mixed + np.sum(told, 0) + random.normal(size=dimension)), towers)
+    profiles = normalise_subspaces(torch.from_numpy(mixed + np.sum(told, 0) + random.normal(size=dimension)), subspaces)
     values[random.random(values.shape) < 0.1] = UNDECLARED
     return profiles.float().numpy(), values
 
@@ -53,13 +55,13 @@ def _least_squares_accuracy(profiles: np.ndarray, row: np.ndarray) -> tuple[floa
 
 @given(st.integers(1, 2), st.lists(st.integers(2, 4), min_size=1, max_size=2), st.integers(0, 2**16))
 @settings(max_examples=20, deadline=None)
-def test_all_values_have_one_mean_and_towers_one_length(towers: int, kinds: list[int], seed: int) -> None:
-    profiles, values = _profiles(400, 24, towers, kinds, seed)
-    concealed = conceal.fit_eraser(profiles, values, towers)(torch.from_numpy(profiles)).numpy()
+def test_all_values_have_one_mean_and_towers_one_length(subspaces: int, kinds: list[int], seed: int) -> None:
+    profiles, values = _profiles(400, 24, subspaces, kinds, seed)
+    concealed = conceal.fit_eraser(profiles, values, subspaces)(torch.from_numpy(profiles)).numpy()
     assert _apart(profiles, values) > 0.05
     assert _apart(concealed, values) < 1e-3
-    lengths = (concealed.reshape(len(concealed), towers, -1) ** 2).sum(-1)
-    assert np.allclose(lengths, 1.0 / towers, atol=1e-5)
+    lengths = (concealed.reshape(len(concealed), subspaces, -1) ** 2).sum(-1)
+    assert np.allclose(lengths, 1.0 / subspaces, atol=1e-5)
 
 
 def test_a_linear_probe_falls_to_the_majority() -> None:
@@ -85,7 +87,7 @@ def test_it_holds_for_shoppers_who_declared_nothing_and_leaves_the_rest_of_a_pro
 
 def test_more_values_than_dimensions_are_refused() -> None:
     profiles, values = _profiles(200, 8, 2, [2, 3], seed=2)
-    with pytest.raises(TrainingError, match="5 declared values can't be concealed in towers of 4 dimensions"):
+    with pytest.raises(TrainingError, match="5 declared values can't be concealed in subspaces of 4 dimensions"):
         conceal.fit_eraser(profiles, values, 2)
 
 
@@ -129,17 +131,17 @@ def test_an_attribute_that_the_data_set_lacks_is_refused(data: Path, corpus: Cor
 
 
 def test_settings_keep_what_is_concealed(tmp_path: Path) -> None:
-    chosen = TrainSettings.of(Preset.QUICK, conceal=(Demographic.GENDER, Demographic.AGE_BAND))
+    chosen = TrainSettings.from_preset(Preset.QUICK, erase=(Demographic.GENDER, Demographic.AGE_BAND))
     chosen.write(tmp_path / "settings.json")
     assert TrainSettings.read(tmp_path / "settings.json") == chosen
-    assert TrainSettings.choices(tmp_path / "settings.json")["conceal"] == chosen.conceal
+    assert TrainSettings.read_overrides(tmp_path / "settings.json")["conceal"] == chosen.conceal
 
 
 @pytest.mark.parametrize("names", ["income", "gender,", "gender age_band"])
 def test_a_wrong_name_is_told_in_one_line(tmp_path: Path, names: str) -> None:
     app = typer.Typer()
     app.command()(commands.train)
-    ended = CliRunner().invoke(app, [str(tmp_path), str(tmp_path / "run"), "--conceal", names])
+    ended = CliRunner().invoke(app, [str(tmp_path), str(tmp_path / "run"), "--erase", names])
     assert ended.exit_code == 2
     assert "there are age_band, gender, region" in ended.stderr.replace("\n", " ")
     assert not (tmp_path / "run").exists()

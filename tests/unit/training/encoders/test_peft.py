@@ -143,7 +143,7 @@ def test_padding_leaves_vectors_alone_and_words_their_places(base_models: dict[s
 
 @pytest.mark.parametrize("tuning", [FineTuning.IA3, FineTuning.PREFIX])
 def test_a_tuning_that_does_not_fit_the_base_model_is_refused(base_models: dict[str, Path], tuning: FineTuning) -> None:
-    with pytest.raises(TrainingError, match=f"--tuning {tuning} does not fit"):
+    with pytest.raises(TrainingError, match=f"--finetune {tuning} does not fit"):
         _encoder(base_models["distilbert"], tuning)
 
 
@@ -184,5 +184,8 @@ def test_adalora_spends_its_budget_and_goes_on_from_a_checkpoint(base_models: di
 
 def test_each_tuning_has_a_rate_of_its_own_that_the_caller_may_name() -> None:
     for tuning, rate in BERT_LEARNING_RATES.items():
-        assert TrainSettings.of(Preset.BEST, tuning=tuning).text_learning_rate == rate
-    assert TrainSettings.of(Preset.QUICK, tuning=FineTuning.LORA, text_learning_rate=0.5).text_learning_rate == 0.5
+        assert TrainSettings.from_preset(Preset.BEST, finetune=tuning).bert_learning_rate == rate
+    assert (
+        TrainSettings.from_preset(Preset.QUICK, finetune=FineTuning.LORA, bert_learning_rate=0.5).bert_learning_rate
+        == 0.5
+    )

@@ -41,13 +41,13 @@ def _with_item(corpus: Corpus) -> np.ndarray:
 @pytest.mark.parametrize("cut", [build_training_samples, build_serving_samples])
 def test_no_sample_sees_its_own_time_or_later(corpus: Corpus, cut: Callable[..., Samples]) -> None:
     samples = cut(corpus, _with_item(corpus))
-    batcher = Batcher(corpus, samples, places=2048, pairs=1 << 30)
+    batcher = Batcher(corpus, samples, batch_events=2048, max_pairs=1 << 30)
     random = np.random.default_rng(0)
     time, seen = corpus.columns.time, 0
-    for windows in batcher.epoch(random):
-        batch = batcher.batch(windows, random)
+    for windows in batcher.split_epoch(random):
+        batch = batcher.build_batch(windows, random)
         targets = np.concatenate([samples.target[slice(*samples.pair_start[w : w + 2])] for w in windows])
-        for row, place, target in zip(batch.pair_row, batch.pair_place, targets, strict=True):
+        for row, place, target in zip(batch.pair_row, batch.pair_position, targets, strict=True):
             context = batch.event[row, : place + 1]
             context = context[context >= 0]
             assert len(context)
@@ -91,8 +91,8 @@ def test_training_and_serving_encode_a_history_alike(corpus: Corpus, data: st.Da
     """The arrays of a held-out sample are those that serving makes of the shopper's events."""
     targets = build_serving_samples(corpus, _with_item(corpus))
     pair = data.draw(st.integers(0, len(targets) - 1))
-    batcher = Batcher(corpus, targets, places=4096, pairs=1)
-    batch = batcher.batch(np.array([pair]), np.random.default_rng(0))
+    batcher = Batcher(corpus, targets, batch_events=4096, max_pairs=1)
+    batch = batcher.build_batch(np.array([pair]), np.random.default_rng(0))
     target = int(targets.target[pair])
     start = int(corpus.starts[target // (3 * MAX_ENCODED_EVENTS)])
     events = [_event(corpus, place) for place in range(start, _context_end(corpus, target))]

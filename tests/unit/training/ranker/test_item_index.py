@@ -36,20 +36,20 @@ def counts(corpus: Corpus) -> np.ndarray:
     return counts
 
 
-def _model(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> tuple[PortraitModel, TextCache]:
+def _model(corpus: Corpus, bert: str, counts: np.ndarray, subspaces: int) -> tuple[PortraitModel, TextCache]:
     torch.manual_seed(0)
-    settings = TrainSettings.of(Preset.QUICK, base_model=bert, dimension=16, towers=towers)
+    settings = TrainSettings.from_preset(Preset.QUICK, base_model=bert, dimension=16, subspaces=subspaces)
     model = PortraitModel(settings, len(corpus.items)).eval()
-    model.forget(counts == 0)
+    model.zero_residuals(counts == 0)
     tokenizer: TextTokenizer = load_tokenizer(bert)
     cache = TextCache(model.text, tokenizer, corpus.texts)
-    cache.refill()
+    cache.recompute()
     return model, cache
 
 
-@pytest.mark.parametrize("towers", [1, 2])
-def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: np.ndarray, towers: int) -> None:
-    model, cache = _model(corpus, bert, counts, towers)
+@pytest.mark.parametrize("subspaces", [1, 2])
+def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: np.ndarray, subspaces: int) -> None:
+    model, cache = _model(corpus, bert, counts, subspaces)
     own = encode_items(model, cache, corpus)
     index = indexes.build_item_index(model, cache, corpus, counts)
     known = ~index.is_cold
@@ -65,7 +65,7 @@ def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: 
 
 
 def test_a_pretended_cold_item_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
-    model, cache = _model(corpus, bert, counts, towers=1)
+    model, cache = _model(corpus, bert, counts, subspaces=1)
     before = counts.copy()
     index = indexes.build_item_index(model, cache, corpus, counts, pretended=np.array([3]))
     assert index.is_cold[3]

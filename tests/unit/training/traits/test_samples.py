@@ -38,9 +38,11 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Untrained:
     corpus = corpora.load_corpus(tiny_data.write(folder / "data", shoppers=8))
     base = str(tiny_data.write_bert(folder / "bert"))
     torch.manual_seed(0)
-    model = PortraitModel(TrainSettings.of(Preset.QUICK, base_model=base, dimension=32), len(corpus.items)).eval()
+    model = PortraitModel(
+        TrainSettings.from_preset(Preset.QUICK, base_model=base, dimension=32), len(corpus.items)
+    ).eval()
     cache = TextCache(model.text, load_tokenizer(base), corpus.texts)
-    cache.refill()
+    cache.recompute()
     return Untrained(corpus, model, cache)
 
 

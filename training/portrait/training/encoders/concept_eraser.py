@@ -7,19 +7,19 @@ from portrait.training.encoders.subspaces import normalise_subspaces
 
 
 class ConceptEraser(nn.Module):
-    """A linear map and an offset, then unit length per tower again; `training.conceal` fits it.
+    """A linear map and an offset, then unit length per subspace again; `training.conceal` fits it.
 
     Args:
         dimension: length of profiles.
-        towers: equal parts of them.
+        subspaces: equal parts of them.
     """
 
-    def __init__(self, dimension: int, towers: int) -> None:
+    def __init__(self, dimension: int, subspaces: int) -> None:
         super().__init__()
-        self.towers = towers
+        self.subspaces = subspaces
         self.register_buffer("matrix", torch.eye(dimension))
         self.register_buffer("offset", torch.zeros(dimension))
 
     def forward(self, profile: Tensor) -> Tensor:
         """`[…, dimension]` → the same shape, unit length."""
-        return normalise_subspaces(profile @ self.get_buffer("matrix").T + self.get_buffer("offset"), self.towers)
+        return normalise_subspaces(profile @ self.get_buffer("matrix").T + self.get_buffer("offset"), self.subspaces)

@@ -81,8 +81,8 @@ def erase_concepts(
         TrainingError: profiles have too few dimensions.
     """
     vectors = sample_profiles(model, cache, corpus, holdout)
-    model.profile.concealment = fit_eraser(
-        vectors.profiles, values[:, corpus.event_shopper[vectors.targets]], model.towers
+    model.profile.eraser = fit_eraser(
+        vectors.profiles, values[:, corpus.event_shopper[vectors.targets]], model.subspaces
     )
 
 
@@ -99,39 +99,41 @@ def sample_profiles(model: PortraitModel, cache: TextCache, corpus: Corpus, hold
     return retrieval.encode_targets(model, cache, corpus, np.concatenate(chosen))
 
 
-def fit_eraser(profiles: NDArray[np.float32], values: NDArray[np.int64], towers: int) -> ConceptEraser:
+def fit_eraser(profiles: NDArray[np.float32], values: NDArray[np.int64], subspaces: int) -> ConceptEraser:
     """The concealment after which all values of an attribute have one mean profile.
 
     No linear classifier then does better than a constant one on these profiles, and no linear map that does so moves
     vectors less on average: LEACE, by Belrose et al. 2023 ("LEACE: Perfect linear concept erasure in closed form").
-    Theirs is for vectors that are used as they come. Here each tower is made unit length after the map, which moves
+    Theirs is for vectors that are used as they come. Here each subspace is made unit length after the map, which moves
     the means apart again. So profiles, with a one appended whose weights become the offset, are divided by the lengths
     that the last round left them with, until those stay as they are.
 
     Args:
         profiles: `[profiles, dimension]`.
         values: `[attributes, profiles]`, `UNDECLARED` where an attribute does not count.
-        towers: equal parts of a profile.
+        subspaces: equal parts of a profile.
 
     Raises:
-        TrainingError: the attributes have as many values as a tower has dimensions.
+        TrainingError: the attributes have as many values as a subspace has dimensions.
     """
     vectors = np.hstack([profiles, np.ones((len(profiles), 1))])
-    width = profiles.shape[1] // towers
+    width = profiles.shape[1] // subspaces
     if (count := sum(len(np.unique(row[row != UNDECLARED])) for row in values)) >= width:
-        raise TrainingError(f"{count} declared values can't be concealed in towers of {width} dimensions; take fewer")
+        raise TrainingError(
+            f"{count} declared values can't be concealed in subspaces of {width} dimensions; take fewer"
+        )
     parts = []
-    for tower in range(towers):
+    for subspace in range(subspaces):
         lengths = np.ones(len(vectors))
         for _ in range(_ROUNDS):
-            part = _fit_projection(vectors / lengths[:, None], values)[tower * width : (tower + 1) * width]
+            part = _fit_projection(vectors / lengths[:, None], values)[subspace * width : (subspace + 1) * width]
             lengths = np.linalg.norm(vectors @ part.T, axis=1)
         parts.append(part)
     whole = torch.from_numpy(np.concatenate(parts)).float()
-    concealment = ConceptEraser(profiles.shape[1], towers)
-    concealment.get_buffer("matrix").copy_(whole[:, :-1])
-    concealment.get_buffer("offset").copy_(whole[:, -1])
-    return concealment
+    eraser = ConceptEraser(profiles.shape[1], subspaces)
+    eraser.get_buffer("matrix").copy_(whole[:, :-1])
+    eraser.get_buffer("offset").copy_(whole[:, -1])
+    return eraser
 
 
 def _fit_projection(vectors: NDArray[np.float64], values: NDArray[np.int64]) -> NDArray[np.float64]:

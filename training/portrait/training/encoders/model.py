@@ -36,10 +36,10 @@ class TextCache:
         self._tokenizer = tokenizer
         self._tokens = tokenizer.encode(texts)
         self.pooled = torch.zeros(len(texts), encoder.project.in_features)
-        self._fresh_place = torch.full((len(texts),), -1)
+        self._fresh_index = torch.full((len(texts),), -1)
         self._fresh: Tensor | None = None
 
-    def read(self, rows: NDArray[np.int64]) -> Tensor:
+    def encode_texts(self, rows: NDArray[np.int64]) -> Tensor:
         """BERT's pooled output of some texts, `[rows, hidden]`, with gradients if they are on."""
         device = next(self._encoder.parameters()).device
         batch = self._tokenizer.pad([self._tokens[row] for row in rows])
@@ -51,22 +51,22 @@ class TextCache:
         return pooled.float()
 
     @torch.no_grad()
-    def refill(self, rows: NDArray[np.int64] | None = None, batch: int = 64) -> None:
+    def recompute(self, rows: NDArray[np.int64] | None = None, batch: int = 64) -> None:
         """Compute texts anew, all of them or `rows`; like lengths go together."""
         chosen = np.arange(len(self._tokens)) if rows is None else rows
         order = chosen[np.argsort([len(self._tokens[row]) for row in chosen], kind="stable")]
         for begin in range(0, len(order), batch):
             part = order[begin : begin + batch]
-            self.pooled[part] = self.read(part).cpu()
+            self.pooled[part] = self.encode_texts(part).cpu()
 
     def refresh(self, rows: NDArray[np.int64]) -> None:
         """Read some texts with gradients, until the next call; the cache keeps their values."""
-        self._fresh = self.read(rows)
-        self._fresh_place.fill_(-1)
-        self._fresh_place[rows] = torch.arange(len(rows))
+        self._fresh = self.encode_texts(rows)
+        self._fresh_index.fill_(-1)
+        self._fresh_index[rows] = torch.arange(len(rows))
         self.pooled[rows] = self._fresh.detach()
 
-    def settle(self) -> None:
+    def detach(self) -> None:
         """Forget the gradients of the texts refreshed last; their values stay."""
         self._fresh = None
 
@@ -75,7 +75,7 @@ class TextCache:
         stored = self.pooled[rows]
         if self._fresh is None:
             return stored
-        place = self._fresh_place[rows]
+        place = self._fresh_index[rows]
         return torch.where((place >= 0).unsqueeze(-1), self._fresh[place.clamp(min=0)], stored)
 
 
@@ -84,11 +84,11 @@ class PortraitModel(nn.Module):
 
     def __init__(self, settings: TrainSettings, items: int, pretrained: bool = True) -> None:
         super().__init__()
-        self.towers = settings.towers
-        self.text = TextEncoder(settings.base_model, settings.dimension, settings.towers, pretrained)
-        self.text.bert = apply_finetuning(self.text.bert, settings.tuning)
+        self.subspaces = settings.subspaces
+        self.text = TextEncoder(settings.base_model, settings.dimension, settings.subspaces, pretrained)
+        self.text.bert = apply_finetuning(self.text.bert, settings.finetune)
         self.profile = SubspaceProfileEncoder(
-            settings.towers, settings.dimension, settings.layers, settings.heads, settings.dropout
+            settings.subspaces, settings.dimension, settings.layers, settings.heads, settings.dropout
         )
         self.residual = nn.Embedding(items, settings.dimension)
         nn.init.normal_(self.residual.weight, std=0.02)
@@ -101,22 +101,22 @@ class PortraitModel(nn.Module):
         self.text.eval()
         return self
 
-    def item_vectors(self, cache: TextCache, corpus: Corpus, items: Tensor) -> Tensor:
+    def encode_items(self, cache: TextCache, corpus: Corpus, items: Tensor) -> Tensor:
         """`[items]` rows → `[items, dimension]`, unit length: the text's vector plus the item's residual."""
-        return self._with_residual(cache.lookup(torch.from_numpy(corpus.item_text)[items]), items)
+        return self._add_residual(cache.lookup(torch.from_numpy(corpus.item_text)[items]), items)
 
-    def event_vectors(self, cache: TextCache, corpus: Corpus, events: NDArray[np.int64]) -> Tensor:
+    def encode_events(self, cache: TextCache, corpus: Corpus, events: NDArray[np.int64]) -> Tensor:
         """`[…]` events, -1 for padding → `[…, dimension]`: the item's vector, or the query's for a search."""
         item = torch.from_numpy(np.where(events >= 0, corpus.event_item[events], -1))
         text = torch.from_numpy(corpus.event_text[events])
-        return self._with_residual(cache.lookup(text), item) * torch.from_numpy(events >= 0).unsqueeze(-1)
+        return self._add_residual(cache.lookup(text), item) * torch.from_numpy(events >= 0).unsqueeze(-1)
 
-    def forget(self, items: NDArray[np.bool_]) -> None:
+    def zero_residuals(self, items: NDArray[np.bool_]) -> None:
         """Leave nothing but the words of some items, `[items]`: those that training has no event of."""
         with torch.no_grad():
             self.residual.weight[torch.from_numpy(items)] = 0.0
 
-    def _with_residual(self, pooled: Tensor, items: Tensor) -> Tensor:
+    def _add_residual(self, pooled: Tensor, items: Tensor) -> Tensor:
         """`[…, hidden]` pooled texts and `[…]` items, -1 for none → `[…, dimension]`, unit length.
 
         In training some residuals are dropped, so that words alone are worth as much as they can be: they are
@@ -125,16 +125,16 @@ class PortraitModel(nn.Module):
         kept = items >= 0
         if self.training and self.residual_dropout:
             kept &= torch.rand(items.shape) >= self.residual_dropout
-        words = self.text.head(pooled) * self.towers**0.5
-        return normalise_subspaces(words + self.residual(items.clamp(min=0)) * kept.unsqueeze(-1), self.towers)
+        words = self.text.head(pooled) * self.subspaces**0.5
+        return normalise_subspaces(words + self.residual(items.clamp(min=0)) * kept.unsqueeze(-1), self.subspaces)
 
-    def profiles(self, cache: TextCache, corpus: Corpus, batch: Batch) -> Tensor:
+    def encode_profiles(self, cache: TextCache, corpus: Corpus, batch: Batch) -> Tensor:
         """The profile of each pair of a batch at its target's time, `[pairs, dimension]`."""
         states = self.profile.states(
-            self.event_vectors(cache, corpus, batch.event),
+            self.encode_events(cache, corpus, batch.event),
             torch.from_numpy(batch.event_type),
             torch.from_numpy(batch.event_age),
             torch.from_numpy(batch.event_numbers),
             torch.from_numpy(batch.mask),
         )
-        return self.profile.head(states[batch.pair_row, batch.pair_place], torch.from_numpy(batch.pair_gap))
+        return self.profile.head(states[batch.pair_row, batch.pair_position], torch.from_numpy(batch.pair_gap))

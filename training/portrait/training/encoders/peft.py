@@ -20,8 +20,8 @@ ADALORA_INITIAL_RANK = 12
 _ALL_LINEAR_LAYERS = "all-linear"
 
 
-def apply_finetuning(bert: PreTrainedModel, tuning: FineTuning) -> nn.Module:
-    """Prepare a BERT for fine-tuning.
+def apply_finetuning(bert: PreTrainedModel, finetune: FineTuning) -> nn.Module:
+    """Prepare a BERT for fine-finetune.
 
     Adapters go where peft has them for the model's type; for types that it does not know, LoRA's go around all
     linear layers, and IA³'s where BERT has them.
@@ -30,35 +30,37 @@ def apply_finetuning(bert: PreTrainedModel, tuning: FineTuning) -> nn.Module:
         TrainingError: the model has no layers of those names, or takes no prefix.
     """
     for parameter in bert.parameters():
-        parameter.requires_grad = tuning is FineTuning.FULL
-    if tuning in (FineTuning.FULL, FineTuning.FROZEN):
+        parameter.requires_grad = finetune is FineTuning.FULL
+    if finetune in (FineTuning.FULL, FineTuning.FROZEN):
         return bert
     from peft import get_peft_model
 
     try:
         return (
             PrefixTunedModel(bert)
-            if tuning is FineTuning.PREFIX
-            else get_peft_model(bert, _adapter_config(bert, tuning))
+            if finetune is FineTuning.PREFIX
+            else get_peft_model(bert, _adapter_config(bert, finetune))
         )
     except (ValueError, TypeError, RuntimeError, IndexError) as error:
-        raise TrainingError(f"--tuning {tuning} does not fit this base model ({error}); use --tuning full") from error
+        raise TrainingError(
+            f"--finetune {finetune} does not fit this base model ({error}); use --finetune full"
+        ) from error
 
 
-def _adapter_config(bert: PreTrainedModel, tuning: FineTuning) -> "PeftConfig":
+def _adapter_config(bert: PreTrainedModel, finetune: FineTuning) -> "PeftConfig":
     """The adapter's own configuration; peft fills in the layers that it leaves out."""
     from peft import AdaLoraConfig, LoraConfig
 
-    if tuning is FineTuning.IA3:
+    if finetune is FineTuning.IA3:
         return _ia3_config(bert)
-    options = {"lora_alpha": 2 * LORA_RANK, **_low_rank_options(bert, tuning)}
-    if tuning is FineTuning.LORA:
+    options = {"lora_alpha": 2 * LORA_RANK, **_low_rank_options(bert, finetune)}
+    if finetune is FineTuning.LORA:
         return LoraConfig(r=LORA_RANK, **options)
     # The steps are not known yet; `RankBudget` has them.
     return AdaLoraConfig(target_r=LORA_RANK, init_r=ADALORA_INITIAL_RANK, total_step=1, **options)
 
 
-def _low_rank_options(bert: PreTrainedModel, tuning: FineTuning) -> dict[str, Any]:
+def _low_rank_options(bert: PreTrainedModel, finetune: FineTuning) -> dict[str, Any]:
     from peft.utils import (
         TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING,
         TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
@@ -67,7 +69,7 @@ def _low_rank_options(bert: PreTrainedModel, tuning: FineTuning) -> dict[str, An
     known = {
         FineTuning.LORA: TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
         FineTuning.ADALORA: TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING,
-    }[tuning]
+    }[finetune]
     layers: dict[str, Any] = {"fan_in_fan_out": _has_transposed_weights(bert)}
     if bert.config.model_type in known:
         return layers
@@ -104,6 +106,6 @@ def merge_adapters(bert: Any) -> nn.Module:
     return bert.merge_and_unload() if hasattr(bert, "merge_and_unload") else bert
 
 
-def finetuning_after_merge(tuning: FineTuning) -> FineTuning:
+def finetuning_after_merge(finetune: FineTuning) -> FineTuning:
     """What a model whose adapters are folded in is built with."""
-    return tuning if tuning is FineTuning.PREFIX else FineTuning.FROZEN
+    return finetune if finetune is FineTuning.PREFIX else FineTuning.FROZEN

@@ -21,14 +21,14 @@ class PrefixTunedModel(nn.Module):
         bert: an encoder or decoder that takes a cache of keys and values.
 
     Raises:
-        ValueError, TypeError, RuntimeError, IndexError: it takes none, or has no places for the longest text.
+        ValueError, TypeError, RuntimeError, IndexError: it takes none, or has no positions for the longest text.
     """
 
     def __init__(self, bert: PreTrainedModel) -> None:
         super().__init__()
         from peft import PrefixTuningConfig, TaskType, get_peft_model
 
-        self.first_place = _find_first_position(bert)
+        self.first_position = _find_first_position(bert)
         config = PrefixTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=PREFIX_TOKENS)
         self.adapted = get_peft_model(bert, config)
         nn.init.normal_(self.adapted.get_parameter("prompt_encoder.default.embedding.weight"), std=_INITIAL_STD)
@@ -37,14 +37,14 @@ class PrefixTunedModel(nn.Module):
             self(longest, torch.ones_like(longest))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
-        """`[texts, tokens]` twice → what the BERT answers, for the words alone.
+        """Return the BERT's output for the words alone; both inputs are `[texts, tokens]`.
 
-        The words keep the places that the BERT knows them at: counted from behind the prefix, as peft does by itself,
-        untrained vectors of MiniLM turn by up to 30 degrees.
+        The words keep the position numbers of a text without a prefix. peft counts them from behind the prefix by
+        default, which turns untrained vectors of MiniLM by up to 30 degrees.
         """
-        places = torch.arange(input_ids.shape[1], device=input_ids.device).unsqueeze(0) + self.first_place
-        # peft adds the prefix's length to the places that it is given.
-        return self.adapted(input_ids=input_ids, attention_mask=attention_mask, position_ids=places - PREFIX_TOKENS)
+        positions = torch.arange(input_ids.shape[1], device=input_ids.device).unsqueeze(0) + self.first_position
+        # peft adds the prefix's length to the positions that it is given.
+        return self.adapted(input_ids=input_ids, attention_mask=attention_mask, position_ids=positions - PREFIX_TOKENS)
 
 
 def _find_first_position(bert: PreTrainedModel) -> int:

@@ -25,7 +25,7 @@ class RankBudget:
         self._config.total_step = max(1, steps)
         self._config.tinit, self._config.tfinal = int(_WARM_UP_SHARE * steps), int(_FINAL_SHARE * steps)
 
-    def penalty(self) -> Tensor:
+    def orthogonality_penalty(self) -> Tensor:
         """What to add to the loss: how far each update's outer matrices are from orthogonal (equation 4)."""
         distances = []
         for name, weight in self._bert.named_parameters():
@@ -42,7 +42,7 @@ class RankBudget:
         """
         self._bert.base_model.update_and_allocate(step)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """For a checkpoint: tensors and plain values."""
         allocator = self._bert.base_model.rankallocator
         return {
@@ -52,8 +52,8 @@ class RankBudget:
             "kept": self._config.rank_pattern,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """The inverse of `state`."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
         allocator = self._bert.base_model.rankallocator
         allocator.exp_avg_ipt, allocator.exp_avg_unc = state["importance"], state["uncertainty"]
         allocator.ipt, self._config.rank_pattern = state["latest"], state["kept"]

@@ -33,7 +33,7 @@ class TargetVectors:
 def encode_items(model: PortraitModel, cache: TextCache, corpus: Corpus) -> NDArray[np.float32]:
     """`[items, dimension]`, unit length."""
     rows = torch.arange(len(corpus.items))
-    return np.concatenate([model.item_vectors(cache, corpus, part).numpy() for part in rows.split(16384)])
+    return np.concatenate([model.encode_items(cache, corpus, part).numpy() for part in rows.split(16384)])
 
 
 @torch.no_grad()
@@ -62,10 +62,10 @@ def encode_targets(
     model.eval()
     samples = build_serving_samples(corpus, targets)
     profiles = np.zeros((len(samples), model.residual.embedding_dim), dtype=np.float32)
-    batcher = Batcher(corpus, samples, _BATCH_EVENTS, pairs=1)
+    batcher = Batcher(corpus, samples, _BATCH_EVENTS, max_pairs=1)
     random = np.random.default_rng(0)
-    for windows in batcher.epoch(random):
-        profiles[windows] = model.profiles(cache, corpus, batcher.batch(windows, random)).numpy()
+    for windows in batcher.split_epoch(random):
+        profiles[windows] = model.encode_profiles(cache, corpus, batcher.build_batch(windows, random)).numpy()
     return TargetVectors(encode_items(model, cache, corpus) if items is None else items, profiles, samples.target)
 
 
@@ -147,7 +147,7 @@ def encode_shoppers(
         real = event >= starts[rows, None]
         event = np.where(real, event, -1)
         profiles[rows] = model.profile(
-            model.event_vectors(cache, corpus, event),
+            model.encode_events(cache, corpus, event),
             torch.from_numpy(np.where(real, corpus.columns.type_code[event], 0)),
             torch.from_numpy(
                 np.where(real, compute_ages(corpus.columns.time[event], as_of[rows, None]), np.float32(0.0))

@@ -82,7 +82,7 @@ class Batch:
     mask: NDArray[np.int64]
     pair_row: NDArray[np.int64]
     """`[pairs]`: window of each pair."""
-    pair_place: NDArray[np.int64]
+    pair_position: NDArray[np.int64]
     """`[pairs]`: place of the context's last event in its window."""
     pair_gap: NDArray[np.float32]
     """`[pairs]`: days from the context's last event to the target; -1 if unknown."""
@@ -98,17 +98,17 @@ class Batcher:
     Args:
         corpus: the events.
         samples: what to batch.
-        places: number of events in a batch, padding included.
-        pairs: at most this many pairs of one window in a batch, drawn anew each epoch.
+        batch_events: number of events in a batch, padding included.
+        max_pairs: pairs at most of one window in a batch, drawn anew each epoch.
     """
 
-    def __init__(self, corpus: Corpus, samples: Samples, places: int, pairs: int) -> None:
+    def __init__(self, corpus: Corpus, samples: Samples, batch_events: int, max_pairs: int) -> None:
         self._corpus = corpus
         self._samples = samples
-        self._places = places
-        self._pairs = pairs
+        self._batch_events = batch_events
+        self._max_pairs = max_pairs
 
-    def epoch(self, random: np.random.Generator) -> list[NDArray[np.int64]]:
+    def split_epoch(self, random: np.random.Generator) -> list[NDArray[np.int64]]:
         """The windows of each batch of one epoch, in random order; windows of like length stand together."""
         lengths = self._samples.window_end - self._samples.window_start
         order = np.lexsort((random.random(len(lengths)), -(-lengths // 4)))
@@ -116,14 +116,14 @@ class Batcher:
         while begin < len(order):
             # Lengths ascend: the batch's last window decides its width.
             size = 1
-            while begin + size < len(order) and (size + 1) * lengths[order[begin + size]] <= self._places:
+            while begin + size < len(order) and (size + 1) * lengths[order[begin + size]] <= self._batch_events:
                 size += 1
             batches.append(order[begin : begin + size])
             begin += size
         random.shuffle(batches)
         return batches
 
-    def batch(self, windows: NDArray[np.int64], random: np.random.Generator) -> Batch:
+    def build_batch(self, windows: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """Model input of some windows."""
         samples, corpus = self._samples, self._corpus
         start, end = samples.window_start[windows], samples.window_end[windows]
@@ -132,8 +132,8 @@ class Batcher:
         real = event >= start[:, None]
         event = np.where(real, event, -1)
         time = corpus.columns.time
-        pairs = np.concatenate([self._draw(int(window), random) for window in windows])
-        row = np.repeat(np.arange(len(windows)), [self._count(int(window)) for window in windows])
+        pairs = np.concatenate([self._draw_pairs(int(window), random) for window in windows])
+        row = np.repeat(np.arange(len(windows)), [self._count_pairs(int(window)) for window in windows])
         last, target = samples.last[pairs], samples.target[pairs]
         return Batch(
             event=event,
@@ -142,18 +142,18 @@ class Batcher:
             event_numbers=np.where(real[..., None], corpus.event_numbers[event], 0.0).astype(np.float32),
             mask=real.astype(np.int64),
             pair_row=row,
-            pair_place=last - end[row] + width,
+            pair_position=last - end[row] + width,
             pair_gap=compute_ages(time[last], time[target]),
             target=corpus.event_item[target],
             target_event=target,
         )
 
-    def _count(self, window: int) -> int:
+    def _count_pairs(self, window: int) -> int:
         first, end = self._samples.pair_start[window : window + 2]
-        return int(min(end - first, self._pairs))
+        return int(min(end - first, self._max_pairs))
 
-    def _draw(self, window: int, random: np.random.Generator) -> NDArray[np.int64]:
+    def _draw_pairs(self, window: int, random: np.random.Generator) -> NDArray[np.int64]:
         first, end = self._samples.pair_start[window : window + 2]
-        if end - first <= self._pairs:
+        if end - first <= self._max_pairs:
             return np.arange(first, end)
-        return np.sort(first + random.choice(end - first, self._pairs, replace=False))
+        return np.sort(first + random.choice(end - first, self._max_pairs, replace=False))

@@ -33,16 +33,16 @@ class TextEncoder(nn.Module):
     Args:
         base_model: folder or name of a BERT-type or GPT-type model.
         dimension: length of the vectors.
-        towers: equal parts of the vectors that are compared each by itself.
+        subspaces: equal parts of the vectors that are compared each by itself.
         pretrained: read the base model's weights; False builds it from its configuration alone.
 
     Raises:
         TrainingError: the base model is missing or broken, or reads no texts by itself.
     """
 
-    def __init__(self, base_model: str, dimension: int, towers: int = 1, pretrained: bool = True) -> None:
+    def __init__(self, base_model: str, dimension: int, subspaces: int = 1, pretrained: bool = True) -> None:
         super().__init__()
-        self.towers = towers
+        self.subspaces = subspaces
         # Eager attention is what the ONNX exporter turns into plain matrix products.
         options = {"attn_implementation": "eager"}
         try:
@@ -51,8 +51,8 @@ class TextEncoder(nn.Module):
                 self.bert = load_weights(base_model, dtype=torch.float32, **options)
             else:
                 self.bert = AutoModel.from_config(load_config(base_model), **options)
-            self.vocabulary: int = self.bert.config.vocab_size
-            self.last_token = is_causal(self.bert, self.vocabulary)
+            self.vocabulary_size: int = self.bert.config.vocab_size
+            self.pools_last_token = is_causal(self.bert, self.vocabulary_size)
             self.project = nn.Linear(self.bert.config.hidden_size, dimension, bias=False)
         except (ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
             raise TrainingError(
@@ -66,9 +66,9 @@ class TextEncoder(nn.Module):
         Raises:
             TrainingError: it has not: they are not of one base model.
         """
-        if (tokens := tokenizer.vocabulary_size) > self.vocabulary:
+        if (tokens := tokenizer.vocabulary_size) > self.vocabulary_size:
             raise TrainingError(
-                f"the tokenizer of the base model has {tokens} tokens, its weights are for {self.vocabulary}; "
+                f"the tokenizer of the base model has {tokens} tokens, its weights are for {self.vocabulary_size}; "
                 "they are not of one model"
             )
 
@@ -78,7 +78,7 @@ class TextEncoder(nn.Module):
         An encoder's are averaged. Of a decoder's, the last token's is taken: padding stands on the right.
         """
         hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        if self.last_token:
+        if self.pools_last_token:
             last = (attention_mask.sum(1) - 1).clamp(min=0)
             return hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[2])).squeeze(1)
         weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
@@ -86,7 +86,7 @@ class TextEncoder(nn.Module):
 
     def head(self, pooled: Tensor) -> Tensor:
         """`[texts, hidden]` → `[texts, dimension]`, unit length."""
-        return normalise_subspaces(self.project(pooled), self.towers)
+        return normalise_subspaces(self.project(pooled), self.subspaces)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """`[texts, tokens]` twice → `embedding [texts, dimension]`, unit length."""

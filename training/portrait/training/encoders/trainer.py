@@ -68,7 +68,7 @@ class Trainer:
         settings: how.
         run: folder for checkpoints and scalars.
         epochs: train so many, without validation; None for as many as validation likes.
-        watch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+        on_epoch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
     """
 
     def __init__(
@@ -81,24 +81,26 @@ class Trainer:
         settings: TrainSettings,
         run: Path,
         epochs: int | None = None,
-        watch: EpochCallback | None = None,
+        on_epoch: EpochCallback | None = None,
     ) -> None:
-        self._epochs, self._watch = epochs, watch
+        self._epochs, self._on_epoch = epochs, on_epoch
         self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
         self._model, self._cache = model, cache
         self._batcher = Batcher(
-            corpus, build_training_samples(corpus, targets), settings.places, settings.pairs_per_window
+            corpus, build_training_samples(corpus, targets), settings.batch_events, settings.pairs_per_window
         )
         self._optimizer = _make_optimizer(model, settings)
-        batches = len(self._batcher.epoch(self._random(0)))
-        self._total = min(settings.maximum_steps, settings.maximum_epochs * math.ceil(batches / settings.accumulate))
-        text_steps = self._text_steps(self._total)
-        self._budget = RankBudget(model.text.bert, text_steps) if settings.tuning is FineTuning.ADALORA else None
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
+        batches = len(self._batcher.split_epoch(self._make_generator(0)))
+        self._total_steps = min(
+            settings.max_steps, settings.max_epochs * math.ceil(batches / settings.gradient_accumulation)
+        )
+        bert_steps = self._count_bert_steps(self._total_steps)
+        self._rank_budget = RankBudget(model.text.bert, bert_steps) if settings.finetune is FineTuning.ADALORA else None
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate_factor)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
         self._weight = torch.from_numpy(position_bias.inverse_propensity_weights(corpus, holdout.train, settings))
-        self._at = TrainerState()
-        self._texts_moved = False
+        self._state = TrainerState()
+        self._cache_is_stale = False
 
     def train(self, resume: bool) -> int:
         """Train to the end; leaves the weights of the best epoch by validation in the model, or the last ones.
@@ -110,104 +112,104 @@ class Trainer:
             After how many epochs the model was as it is left.
         """
         if resume and (self._run / CHECKPOINT_FILE).exists():
-            self._restore(checkpoints.load_state(self._run / CHECKPOINT_FILE))
+            self._restore_checkpoint(checkpoints.load_state(self._run / CHECKPOINT_FILE))
         else:
-            self._cache.refill()
+            self._cache.recompute()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with (
             Progress(*columns) as progress,
-            tracking.open_trackers(self._run, self._settings, self._at.step) as tracker,
+            tracking.open_trackers(self._run, self._settings, self._state.step) as tracker,
         ):
-            task = progress.add_task("fine-tuning", total=self._total, completed=self._at.step)
-            while not self._ended():
-                self._epoch(tracker, lambda: progress.update(task, completed=self._at.step))
+            task = progress.add_task("fine-tuning", total=self._total_steps, completed=self._state.step)
+            while not self._is_finished():
+                self._train_epoch(tracker, lambda: progress.update(task, completed=self._state.step))
             if self._epochs is None:
-                tracker.metrics({"validation/best_ndcg@10": self._at.best})
-        self._cache.settle()
+                tracker.log_metrics({"validation/best_ndcg@10": self._state.best})
+        self._cache.detach()
         if self._epochs is not None:
-            return self._at.epoch
+            return self._state.epoch
         best = checkpoints.load_state(self._run / BEST_FILE)
         self._model.load_state_dict(best["model"])
         self._cache.pooled.copy_(best["texts"])
-        return int(max(self._at.history, key=lambda entry: entry["validation_ndcg@10"])["epoch"]) + 1
+        return int(max(self._state.history, key=lambda entry: entry["validation_ndcg@10"])["epoch"]) + 1
 
     @property
-    def _reads_texts(self) -> bool:
+    def _trains_bert(self) -> bool:
         """Whether the BERT takes part in the next step."""
         settings = self._settings
-        late = self._at.step >= settings.texts_from * self._total
-        return late and self._at.step % settings.texts_every == 0 and settings.tuning is not FineTuning.FROZEN
+        late = self._state.step >= settings.frozen_bert_share * self._total_steps
+        return late and self._state.step % settings.bert_every_steps == 0 and settings.finetune is not FineTuning.FROZEN
 
-    def _text_steps(self, end: int) -> int:
+    def _count_bert_steps(self, end: int) -> int:
         """In how many of the steps before `end` the BERT takes part."""
-        first, every = math.ceil(self._settings.texts_from * self._total), self._settings.texts_every
+        first, every = math.ceil(self._settings.frozen_bert_share * self._total_steps), self._settings.bert_every_steps
         return max(0, math.ceil(end / every) - math.ceil(first / every))
 
-    def _ended(self) -> bool:
+    def _is_finished(self) -> bool:
         if self._epochs is not None:
-            return self._at.epoch >= self._epochs
-        over = self._at.step >= self._total or self._at.epoch >= self._settings.maximum_epochs
-        return over or self._at.stale_epochs > self._settings.patience
+            return self._state.epoch >= self._epochs
+        over = self._state.step >= self._total_steps or self._state.epoch >= self._settings.max_epochs
+        return over or self._state.stale_epochs > self._settings.patience
 
-    def _epoch(self, tracker: Tracker, report: Any) -> None:
+    def _train_epoch(self, tracker: Tracker, report: Any) -> None:
         losses = []
-        batches = self._batcher.epoch(self._random(self._at.epoch))
-        while self._at.batch < len(batches) and self._at.step < self._total:
-            group = batches[self._at.batch : self._at.batch + self._settings.accumulate]
-            losses.append(self._step(group))
-            rate = float(self._schedule.get_last_lr()[0])
-            tracker.scalars(self._at.step, {"train/loss": losses[-1], "train/rate": rate})
+        batches = self._batcher.split_epoch(self._make_generator(self._state.epoch))
+        while self._state.batch < len(batches) and self._state.step < self._total_steps:
+            group = batches[self._state.batch : self._state.batch + self._settings.gradient_accumulation]
+            losses.append(self._train_step(group))
+            rate = float(self._scheduler.get_last_lr()[0])
+            tracker.log_scalars(self._state.step, {"train/loss": losses[-1], "train/rate": rate})
             report()
-            if self._at.step % _CHECKPOINT_STEPS == 0:
-                self._checkpoint()
-        if self._texts_moved:
+            if self._state.step % _CHECKPOINT_STEPS == 0:
+                self._save_checkpoint()
+        if self._cache_is_stale:
             # What is validated, and goes on, are the vectors that would be exported now.
-            self._cache.refill()
-            self._texts_moved = False
+            self._cache.recompute()
+            self._cache_is_stale = False
         if self._epochs is None:
-            self._judge(tracker, losses)
-        self._at.epoch, self._at.batch = self._at.epoch + 1, 0
-        self._checkpoint()
+            self._validate_epoch(tracker, losses)
+        self._state.epoch, self._state.batch = self._state.epoch + 1, 0
+        self._save_checkpoint()
 
-    def _judge(self, tracker: Tracker, losses: list[float]) -> None:
+    def _validate_epoch(self, tracker: Tracker, losses: list[float]) -> None:
         """Validate, and keep the weights if they are the best."""
         ndcg = self._validate()
-        tracker.scalars(self._at.step, {"validation/ndcg@10": ndcg})
-        entry = {"epoch": self._at.epoch, "step": self._at.step, "validation_ndcg@10": ndcg}
-        self._at.history.append(entry | ({"loss": float(np.mean(losses))} if losses else {}))
-        self._at.stale_epochs += 1
-        if ndcg > self._at.best:
-            self._at.best, self._at.stale_epochs = ndcg, 0
+        tracker.log_scalars(self._state.step, {"validation/ndcg@10": ndcg})
+        entry = {"epoch": self._state.epoch, "step": self._state.step, "validation_ndcg@10": ndcg}
+        self._state.history.append(entry | ({"loss": float(np.mean(losses))} if losses else {}))
+        self._state.stale_epochs += 1
+        if ndcg > self._state.best:
+            self._state.best, self._state.stale_epochs = ndcg, 0
             best = {"model": self._model.state_dict(), "texts": self._cache.pooled}
             checkpoints.save_state(best, self._run / BEST_FILE)
-        if self._watch:
-            self._watch(self._at.epoch, ndcg)
+        if self._on_epoch:
+            self._on_epoch(self._state.epoch, ndcg)
 
-    def _step(self, group: list[NDArray[np.int64]]) -> float:
+    def _train_step(self, group: list[NDArray[np.int64]]) -> float:
         """One optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
         self._model.train()
         self._optimizer.zero_grad()
-        total, reads_texts = 0.0, self._reads_texts
+        total, trains_bert = 0.0, self._trains_bert
         for windows in group:
-            random = self._random(self._at.epoch, self._at.batch)
-            batch = self._batcher.batch(windows, random)
-            if reads_texts:
-                self._texts_moved = True
-                self._cache.refresh(self._texts_to_read(batch, random))
-            loss = self._loss(batch, random)
+            random = self._make_generator(self._state.epoch, self._state.batch)
+            batch = self._batcher.build_batch(windows, random)
+            if trains_bert:
+                self._cache_is_stale = True
+                self._cache.refresh(self._choose_texts(batch, random))
+            loss = self._compute_loss(batch, random)
             self._require_finite("loss", loss)
             (loss / len(group)).backward()
             total += float(loss.detach()) / len(group)
-            self._at.batch += 1
-        self._cache.settle()
-        if reads_texts and self._budget:
-            self._budget.penalty().backward()
+            self._state.batch += 1
+        self._cache.detach()
+        if trains_bert and self._rank_budget:
+            self._rank_budget.orthogonality_penalty().backward()
         self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM))
         self._optimizer.step()
-        if reads_texts and self._budget:
-            self._budget.allocate(self._text_steps(self._at.step))
-        self._schedule.step()
-        self._at.step += 1
+        if trains_bert and self._rank_budget:
+            self._rank_budget.allocate(self._count_bert_steps(self._state.step))
+        self._scheduler.step()
+        self._state.step += 1
         return total
 
     def _require_finite(self, name: str, value: Tensor) -> None:
@@ -220,27 +222,27 @@ class Trainer:
             return
         settings = self._settings
         cause = (
-            f"most likely steps are too large: lower learning_rate ({settings.learning_rate:g}), text_learning_rate "
-            f"({settings.text_learning_rate:g}) or scale ({settings.scale:g}), in a new run"
-            if self._at.step
+            f"most likely steps are too large: lower learning_rate ({settings.learning_rate:g}), bert_learning_rate "
+            f"({settings.bert_learning_rate:g}) or scale ({settings.scale:g}), in a new run"
+            if self._state.step
             else f"most likely the values of the base model {settings.base_model!r} are too large: name another one"
         )
-        raise TrainingError(f"the {name} is {float(value)} at step {self._at.step + 1}, so training stops; {cause}")
+        raise TrainingError(f"the {name} is {float(value)} at step {self._state.step + 1}, so training stops; {cause}")
 
-    def _loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
+    def _compute_loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
         """Softmax cross-entropy of the targets among all items, or among sampled ones with log-Q correction; weighted.
 
         The correction subtracts the log of each sampled item's expected count (Bengio and Senecal 2008, and
         Yi et al. 2019, section 3.2, for two-tower retrieval).
         """
-        profiles = self._model.profiles(self._cache, self._corpus, batch)
+        profiles = self._model.encode_profiles(self._cache, self._corpus, batch)
         items, log_q, labels = self._sampler.draw(batch.target, random)
-        vectors = self._model.item_vectors(self._cache, self._corpus, torch.from_numpy(items))
-        towers, target = self._settings.towers, torch.from_numpy(labels)
-        # A whole vector has length one, so a tower's own cosine is `towers` times its part of the inner product.
-        scale = self._model.scale * towers
+        vectors = self._model.encode_items(self._cache, self._corpus, torch.from_numpy(items))
+        subspaces, target = self._settings.subspaces, torch.from_numpy(labels)
+        # A whole vector has length one, so a subspace's own cosine is `subspaces` times its part of the inner product.
+        scale = self._model.scale * subspaces
         pairs = zip(
-            split_subspaces(profiles, towers).unbind(-2), split_subspaces(vectors, towers).unbind(-2), strict=True
+            split_subspaces(profiles, subspaces).unbind(-2), split_subspaces(vectors, subspaces).unbind(-2), strict=True
         )
         losses = [
             functional.cross_entropy(scale * profile @ item.T - torch.from_numpy(log_q), target, reduction="none")
@@ -248,10 +250,10 @@ class Trainer:
         ]
         return (torch.stack(losses).sum(0) * self._weight[batch.target_event]).mean()
 
-    def _texts_to_read(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:
+    def _choose_texts(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:
         """Texts of some of the batch's targets: they get the largest gradients."""
         rows = np.unique(self._corpus.item_text[batch.target])
-        return random.choice(rows, min(self._settings.texts_per_step, len(rows)), replace=False)
+        return random.choice(rows, min(self._settings.bert_texts_per_step, len(rows)), replace=False)
 
     def _validate(self) -> float:
         targets = self._holdout.validation
@@ -265,38 +267,38 @@ class Trainer:
         ranks = retrieval.find_ranks(ranked, self._corpus.event_item[vectors.targets])
         return float(metrics.ndcg(ranks, 10).mean()) if len(ranks) else 0.0
 
-    def _random(self, *place: int) -> np.random.Generator:
+    def _make_generator(self, *place: int) -> np.random.Generator:
         """Random numbers that depend on the seed and the place in the run only, so that a resumed run draws alike."""
         return np.random.default_rng((self._settings.seed, *place))
 
-    def _rate(self, step: int) -> float:
+    def _rate_factor(self, step: int) -> float:
         """Share of the learning rate at a step: linear warm-up, then linear decay."""
-        return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_MIN_RATE_FACTOR, 1.0 - step / self._total)
+        return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_MIN_RATE_FACTOR, 1.0 - step / self._total_steps)
 
-    def _checkpoint(self) -> None:
+    def _save_checkpoint(self) -> None:
         state = {
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
+            "scheduler": self._scheduler.state_dict(),
             "texts": self._cache.pooled,
-            "texts_moved": self._texts_moved,
+            "cache_is_stale": self._cache_is_stale,
             "torch_random": torch.get_rng_state(),
-            "position": vars(self._at),
+            "trainer_state": vars(self._state),
         }
-        if self._budget:
-            state["rank_budget"] = self._budget.state()
+        if self._rank_budget:
+            state["rank_budget"] = self._rank_budget.state_dict()
         checkpoints.save_state(state, self._run / CHECKPOINT_FILE)
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore_checkpoint(self, state: dict[str, Any]) -> None:
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
+        self._scheduler.load_state_dict(state["scheduler"])
         self._cache.pooled.copy_(state["texts"])
-        self._texts_moved = state["texts_moved"]
+        self._cache_is_stale = state["cache_is_stale"]
         torch.set_rng_state(state["torch_random"])
-        self._at = TrainerState(**state["position"])
-        if self._budget:
-            self._budget.restore(state["rank_budget"])
+        self._state = TrainerState(**state["trainer_state"])
+        if self._rank_budget:
+            self._rank_budget.load_state_dict(state["rank_budget"])
 
 
 class NegativeSampler:
@@ -310,7 +312,7 @@ class NegativeSampler:
         self._known = np.flatnonzero(item_counts)
         self._place = np.full(len(item_counts), -1)
         self._place[self._known] = np.arange(len(self._known))
-        self._sampled = 0 if len(self._known) <= settings.full_softmax_items else settings.negatives
+        self._sampled = 0 if len(self._known) <= settings.max_full_softmax_items else settings.sampled_negatives
         uniform = (item_counts > 0) / len(self._known)
         popular = item_counts / item_counts.sum()
         self._chances = 0.5 * uniform + 0.5 * popular
@@ -339,6 +341,6 @@ def _make_optimizer(model: PortraitModel, settings: TrainSettings) -> torch.opti
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in trained if id(p) not in bert], "lr": settings.learning_rate},
-        {"params": [p for p in trained if id(p) in bert], "lr": settings.text_learning_rate},
+        {"params": [p for p in trained if id(p) in bert], "lr": settings.bert_learning_rate},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=settings.weight_decay)

@@ -20,7 +20,7 @@ class ItemIndex:
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length."""
     popularity: NDArray[np.float32]
-    """`[items]`, 0 to 1; of a cold item, its neighbours' mean."""
+    """`[items]`, 0 to 1; of a is_cold, its neighbours' mean."""
     is_cold: NDArray[np.bool_]
     """`[items]`: whether training had no event of it."""
     neighbours: ColdStartNeighbours
@@ -32,7 +32,7 @@ def build_item_index(
     cache: TextCache,
     corpus: Corpus,
     item_counts: NDArray[np.float64],
-    pretended: NDArray[np.int64] | None = None,
+    simulated_cold: NDArray[np.int64] | None = None,
 ) -> ItemIndex:
     """The index of a trained model.
 
@@ -41,16 +41,16 @@ def build_item_index(
         cache: the corpus' texts.
         corpus: items.
         item_counts: `[items]`, how often each occurs among the training events.
-        pretended: rows of known items that are to look like cold items.
+        simulated_cold: rows of known items that are to look like cold items.
     """
     is_cold = item_counts == 0
-    if pretended is not None:
-        is_cold[pretended] = True
+    if simulated_cold is not None:
+        is_cold[simulated_cold] = True
     vectors, popularity = encode_items(model, cache, corpus), scale_popularity(item_counts)
     rows = np.flatnonzero(is_cold)
     words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
     lent = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
-    vectors[rows] = blend_neighbours(words, lent, vectors, model.towers)
+    vectors[rows] = blend_neighbours(words, lent, vectors, model.subspaces)
     popularity[rows] = lent.average(popularity)
     neighbours = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
     neighbours.rows[rows], neighbours.weights[rows] = lent.rows, lent.weights
@@ -63,6 +63,6 @@ def fill_cold_residuals(
     """Make the model's residuals of cold items what their neighbours lend, for events of cold items in histories."""
     index = build_item_index(model, cache, corpus, item_counts)
     rows = np.flatnonzero(index.is_cold)
-    lent = index.neighbours.select(rows).average(index.vectors) * np.float32(model.towers**0.5)
+    lent = index.neighbours.select(rows).average(index.vectors) * np.float32(model.subspaces**0.5)
     with torch.no_grad():
         model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(lent)

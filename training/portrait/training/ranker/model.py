@@ -41,9 +41,9 @@ class Ranker(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.correction = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), last)
-        self.chances = nn.Linear(inputs + 1, 2)
-        nn.init.zeros_(self.chances.weight)
-        nn.init.constant_(self.chances.bias, math.log(prior))
+        self.probability_head = nn.Linear(inputs + 1, 2)
+        nn.init.zeros_(self.probability_head.weight)
+        nn.init.constant_(self.probability_head.bias, math.log(prior))
 
     def logits(
         self,
@@ -60,7 +60,7 @@ class Ranker(nn.Module):
         association = candidate_features[..., _ASSOCIATION] * (1.0 - candidate_features[..., _HAS_QUERY])
         blended = self.scale * fit + self.query_scale * query_fit + self.association_scale * association
         score = blended + self.correction(inputs).squeeze(-1)
-        chances = self.chances(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))
+        chances = self.probability_head(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))
         return score + self.cold_item_boost * candidate_features[..., _COLD_ITEM], chances
 
     def forward(

@@ -220,10 +220,10 @@ def fit_ranker(
         # Nobody asked for anything, so nothing can be fitted: what is asked for counts as much as what is liked.
         ranker.query_scale.data.fill_(scale)
     # The chances are linear and start at a prior that is far off for popular items: they take longer steps.
-    ordering = [value for name, value in ranker.named_parameters() if not name.startswith("chances")]
+    ordering = [value for name, value in ranker.named_parameters() if not name.startswith("probability_head")]
     groups: list[dict[str, Any]] = [
         {"params": ordering},
-        {"params": ranker.chances.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
+        {"params": ranker.probability_head.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
     ]
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=_EPOCHS)

@@ -22,8 +22,8 @@ class RunFolder:
     settings: TrainSettings
     resume: bool
     """Go on with the run that the folder holds."""
-    track: TrackerConfig | None
-    outer: Optional["RunFolder"] = None
+    tracker: TrackerConfig | None
+    parent: Optional["RunFolder"] = None
     """The run of which this one is a part; it is begun first."""
 
     def require_usable(self) -> None:
@@ -51,10 +51,10 @@ class RunFolder:
         Raises:
             TrainingError: the library of the tracker is not installed.
         """
-        if self.outer:
-            self.outer.begin()
+        if self.parent:
+            self.parent.begin()
         self.path.mkdir(parents=True, exist_ok=True)
         self.data.record(self.path)
-        tracking.record_tracker(self.path, self.track)
+        tracking.record_tracker(self.path, self.tracker)
         if not self.resume:
             self.settings.write(self.path / SETTINGS_FILE)

@@ -80,7 +80,7 @@ class TrainedRun:
 
 
 def train_run(
-    data: Path, folder: Path, settings: TrainSettings, resume: bool = False, track: TrackerConfig | None = None
+    data: Path, folder: Path, settings: TrainSettings, resume: bool = False, tracker: TrackerConfig | None = None
 ) -> None:
     """Train a run.
 
@@ -89,14 +89,14 @@ def train_run(
         folder: the run's own folder; new, unless `resume`.
         settings: how to train; on `resume` they must be those the run began with.
         resume: go on from the run's last checkpoint.
-        track: where to tell its course beside TensorBoard; a resumed run goes on where it began.
+        tracker: where to tell its course beside TensorBoard; a resumed run goes on where it began.
 
     Raises:
         TrainingError: data or folder do not allow it, or a tracker's library is missing.
     """
     if folder.is_file():
         raise TrainingError(f"{folder} is a file; name a folder for the run")
-    run = RunFolder(folder, open_data_set(data), settings, resume, track)
+    run = RunFolder(folder, open_data_set(data), settings, resume, tracker)
     run.require_usable()
     if (folder / MODEL_FILE).exists():
         run.begin()  # it has ended: all that can be new is where its data set lies
@@ -107,7 +107,7 @@ def train_run(
 def _train_begun(run: RunFolder) -> None:
     """Train a run, whose folder is begun once nothing is left that could refuse it."""
     corpus = corpora.load_corpus(run.data.folder)
-    names = run.settings.conceal
+    names = run.settings.erase
     declared = conceal.read_declared_values(run.data.folder, corpus, names) if names else None
     if run.settings.refit:
         _refit(run, corpus, declared)
@@ -145,7 +145,7 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
         run.begin()
     else:
         resume = run.resume and (first / SETTINGS_FILE).exists()
-        inner = RunFolder(first, run.data, dataclasses.replace(settings, refit=False), resume, run.track, outer=run)
+        inner = RunFolder(first, run.data, dataclasses.replace(settings, refit=False), resume, run.tracker, parent=run)
         inner.require_usable()
         _train_begun(inner)
     chosen = checkpoints.load_state(first / MODEL_FILE)
@@ -170,18 +170,18 @@ def _make_untrained_model(corpus: Corpus, holdout: Holdout, settings: TrainSetti
     _require_known_tokens(tokenizer.unknown_token_share(corpus.texts), settings.base_model)
     model = PortraitModel(settings, len(corpus.items))
     model.text.require_vocabulary(tokenizer)
-    model.forget(holdout.item_counts == 0)
+    model.zero_residuals(holdout.item_counts == 0)
     return model, TextCache(model.text, tokenizer, corpus.texts), tokenizer
 
 
 def _train_encoders(
     run: RunFolder, trainee: UntrainedModel, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
-    epochs: int | None = None, watch: EpochCallback | None = None,
+    epochs: int | None = None, on_epoch: EpochCallback | None = None,
 ) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
     """The encoders as they are to be exported, their texts, and after how many epochs."""
     model, cache, tokenizer = trainee
     tokenizer.save(run.path / TOKENIZER_FILE)
-    loop = Trainer(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, watch)
+    loop = Trainer(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, on_epoch)
     epochs = loop.train(run.resume)
     model.text.bert = merge_adapters(model.text.bert)
     model.eval()
@@ -219,7 +219,7 @@ def _require_finite(*trained: nn.Module) -> None:
             if not torch.isfinite(values).all():
                 raise TrainingError(
                     f"training ended with values of {name!r} that are no numbers; nothing is kept of the model. "
-                    "Lower learning_rate, text_learning_rate or scale"
+                    "Lower learning_rate, bert_learning_rate or scale"
                 )
 
 
@@ -236,7 +236,7 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
 
 
 def run_trial(
-    data: Path, folder: Path, settings: TrainSettings, watch: EpochCallback, track: TrackerConfig | None = None
+    data: Path, folder: Path, settings: TrainSettings, on_epoch: EpochCallback, tracker: TrackerConfig | None = None
 ) -> float:
     """Train the encoders of a new run alone, for what validation says of the settings; leaves no model.
 
@@ -244,8 +244,8 @@ def run_trial(
         data: folder of a prepared data set.
         folder: the run's own, new folder.
         settings: how to train.
-        watch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
-        track: where to tell its course beside TensorBoard.
+        on_epoch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+        tracker: where to tell its course beside TensorBoard.
 
     Returns:
         The best validation NDCG@10.
@@ -253,7 +253,7 @@ def run_trial(
     Raises:
         TrainingError: data or folder do not allow it.
     """
-    run = RunFolder(folder, open_data_set(data), settings, False, track)
+    run = RunFolder(folder, open_data_set(data), settings, False, tracker)
     run.require_usable()
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
@@ -262,11 +262,11 @@ def run_trial(
 
     def kept(epoch: int, ndcg: float) -> None:
         values.append(ndcg)
-        watch(epoch, ndcg)
+        on_epoch(epoch, ndcg)
 
     trainee = _make_untrained_model(corpus, holdout, settings)
     run.begin()
-    _train_encoders(run, trainee, corpus, holdout, targets, watch=kept)
+    _train_encoders(run, trainee, corpus, holdout, targets, on_epoch=kept)
     return max(values)
 
 
@@ -292,8 +292,8 @@ def load_run(folder: Path) -> TrainedRun:
 def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus) -> TrainedRun:
     state = checkpoints.load_state(folder / MODEL_FILE)
     model = PortraitModel(_merged_settings(settings), len(corpus.items), pretrained=False)
-    if settings.conceal:
-        model.profile.concealment = ConceptEraser(settings.dimension, settings.towers)
+    if settings.erase:
+        model.profile.eraser = ConceptEraser(settings.dimension, settings.subspaces)
     model.load_state_dict(state["model"])
     model.eval()
     ranker = Ranker(1.0, 1.0)
@@ -311,7 +311,7 @@ def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus) -> Traine
 
 def _merged_settings(settings: TrainSettings) -> TrainSettings:
     """Adapters are folded in when a run ends: its model has none but a prefix."""
-    return dataclasses.replace(settings, tuning=finetuning_after_merge(settings.tuning))
+    return dataclasses.replace(settings, finetune=finetuning_after_merge(settings.finetune))
 
 
 def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:

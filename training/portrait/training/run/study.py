@@ -32,9 +32,9 @@ TrialCallback = Callable[[int, float | None, dict[str, Any]], None]
 """Told of each trial that has ended: its number, its validation NDCG@10 (None if it was cut short), its settings."""
 
 
-def suggest_settings(trial: optuna.Trial, tuning: FineTuning) -> dict[str, Any]:
+def suggest_settings(trial: optuna.Trial, finetune: FineTuning) -> dict[str, Any]:
     """The settings that are searched, and their ranges; the BERT's learning rate is searched about its usual one."""
-    usual = BERT_LEARNING_RATES[tuning]
+    usual = BERT_LEARNING_RATES[finetune]
     return {
         "dimension": trial.suggest_categorical("dimension", [64, 128, 256]),
         "layers": trial.suggest_int("layers", 1, 3),
@@ -42,16 +42,16 @@ def suggest_settings(trial: optuna.Trial, tuning: FineTuning) -> dict[str, Any]:
         "dropout": trial.suggest_float("dropout", 0.1, 0.6),
         "residual_dropout": trial.suggest_float("residual_dropout", 0.0, 0.3),
         "scale": trial.suggest_float("scale", 10.0, 40.0, log=True),
-        "places": trial.suggest_categorical("places", [512, 1024, 2048, 4096]),
+        "batch_events": trial.suggest_categorical("batch_events", [512, 1024, 2048, 4096]),
         "learning_rate": trial.suggest_float("learning_rate", 2e-4, 5e-3, log=True),
         "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.3, log=True),
-        "text_learning_rate": trial.suggest_float("text_learning_rate", usual / 5, usual * 10, log=True),
+        "bert_learning_rate": trial.suggest_float("bert_learning_rate", usual / 5, usual * 10, log=True),
     }
 
 
 def search_hyperparameters(
     data: Path, folder: Path, base: dict[str, Any], trials: int, timeout: float | None, seed: int,
-    report: TrialCallback, track: TrackerConfig | None = None,
+    report: TrialCallback, tracker: TrackerConfig | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Search until a study has so many trials that ended.
 
@@ -65,7 +65,7 @@ def search_hyperparameters(
         timeout: seconds after which no new trial begins; None for never.
         seed: of the sampler and of every trial.
         report: told of each trial.
-        track: where to tell the course of each trial beside TensorBoard.
+        tracker: where to tell the course of each trial beside TensorBoard.
 
     Returns:
         The best settings.
@@ -78,23 +78,23 @@ def search_hyperparameters(
     preset = base.get("preset", Preset.QUICK)
     _require_no_file(folder)
     identity = open_data_set(data).identity
-    runs.require_trainable(data, TrainSettings.of(preset, **{**shared, "seed": seed}))
+    runs.require_trainable(data, TrainSettings.from_preset(preset, **{**shared, "seed": seed}))
     subject = {"data": identity, "base": {key: str(value) for key, value in base.items()}, "seed": seed}
     study = _open_study(folder, seed, subject)
     _retry_interrupted(study, folder)
 
     def objective(trial: optuna.Trial) -> float:
-        chosen = suggest_settings(trial, base.get("tuning", TrainSettings.tuning))
-        settings = TrainSettings.of(preset, **{**shared, **chosen, "seed": seed})
+        chosen = suggest_settings(trial, base.get("finetune", TrainSettings.finetune))
+        settings = TrainSettings.from_preset(preset, **{**shared, **chosen, "seed": seed})
         own = folder / "trials" / str(trial.number)
 
-        def watch(epoch: int, ndcg: float) -> None:
+        def on_epoch(epoch: int, ndcg: float) -> None:
             trial.report(ndcg, epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
-            return runs.run_trial(data, own, settings, watch, track)
+            return runs.run_trial(data, own, settings, on_epoch, tracker)
         finally:
             for large in own.glob("*.pt"):
                 large.unlink()
@@ -102,14 +102,14 @@ def search_hyperparameters(
     def best() -> dict[str, Any]:
         return {**base, **study.best_params, "seed": seed}
 
-    def ended(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    def report_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         value = trial.value if trial.state is TrialState.COMPLETE else None
         report(trial.number, value, trial.params)
         if study.best_trials:
             _write_settings(folder / BEST_FILE, best())
 
     if (left := trials - _count_ended_trials(study)) > 0:
-        study.optimize(objective, n_trials=left, timeout=timeout, callbacks=[ended])
+        study.optimize(objective, n_trials=left, timeout=timeout, callbacks=[report_trial])
     if not study.best_trials:
         raise TrainingError("no trial has ended; allow more --minutes or --trials")
     return best()

@@ -153,14 +153,14 @@ def _fit_trait(
             }
             for name, part in drawn.items()
         },
-        "head": dataclasses.asdict(fitted[0].head.shape) | {"held_back": fitted[0].held_back},
+        "head": dataclasses.asdict(fitted[0].head.shape) | {"regularisation": fitted[0].regularisation},
         "calibration": {
             "method": "platt",
             "slope": float(fitted[0].head.get_buffer("slope")),
             "offset": float(fitted[0].head.get_buffer("offset")),
         },
         "validation": [
-            dataclasses.asdict(each.head.shape) | {"held_back": each.held_back, "log_loss": each.log_loss}
+            dataclasses.asdict(each.head.shape) | {"regularisation": each.regularisation, "log_loss": each.log_loss}
             for each in fitted
         ],
         "test": measures.summarise(ours, test.label, who),

@@ -29,7 +29,7 @@ class MlflowRun:
         self._waiting: list[Metric] = []
         self._step = 0
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See `Tracker`."""
         now = int(time.time() * 1000)
         self._step = step
@@ -38,9 +38,9 @@ class MlflowRun:
         if len(self._waiting) >= _BUFFER:
             self._send()
 
-    def metrics(self, values: Mapping[str, float]) -> None:
+    def log_metrics(self, values: Mapping[str, float]) -> None:
         """See `Tracker`."""
-        self.scalars(self._step, values)
+        self.log_scalars(self._step, values)
 
     def close(self, ended: bool = True) -> None:
         """See `Tracker`."""

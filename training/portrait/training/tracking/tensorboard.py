@@ -20,15 +20,15 @@ class TensorBoard:
         self._step = step
         self._writer = SummaryWriter(str(folder), purge_step=step)
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See `Tracker`."""
         self._step = step
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
-    def metrics(self, values: Mapping[str, float]) -> None:
+    def log_metrics(self, values: Mapping[str, float]) -> None:
         """See `Tracker`."""
-        self.scalars(self._step, values)
+        self.log_scalars(self._step, values)
 
     def close(self, ended: bool = True) -> None:
         """See `Tracker`."""

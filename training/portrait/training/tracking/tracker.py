@@ -30,10 +30,10 @@ class Tracker(Protocol):
     run_id: str
     """What the run is called where it is kept: going on with a run asks for it."""
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Numbers as they stand after an optimiser step."""
 
-    def metrics(self, values: Mapping[str, float]) -> None:
+    def log_metrics(self, values: Mapping[str, float]) -> None:
         """What the run is worth in the end."""
 
     def close(self, ended: bool = True) -> None:
@@ -44,26 +44,26 @@ class Tracker(Protocol):
 class TrackerConfig:
     """A tracker that a caller asks for."""
 
-    track: TrackerKind
+    kind: TrackerKind
     folder: Path
     """Where it keeps its records, unless its own environment variables name a place."""
 
 
-def record_tracker(run: Path, tracking: TrackerConfig | None) -> None:
+def record_tracker(run: Path, config: TrackerConfig | None) -> None:
     """Have a run tracked whenever it is trained or evaluated; a run that is tracked already stays as it is.
 
     Args:
         run: the run's folder.
-        tracking: by what; None for TensorBoard alone.
+        config: by what; None for TensorBoard alone.
 
     Raises:
         TrainingError: the tracker's library is not installed.
     """
-    if tracking is None or (run / TRACKING_FILE).exists():
+    if config is None or (run / TRACKING_FILE).exists():
         return
-    _find_backend(tracking.track)
-    place = os.path.relpath(tracking.folder, run)
-    _write_record(run, {"track": tracking.track.value, "folder": place, "run_id": ""})
+    _find_backend(config.kind)
+    place = os.path.relpath(config.folder, run)
+    _write_record(run, {"tracker": config.kind.value, "folder": place, "run_id": ""})
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def open_trackers(run: Path, settings: TrainSettings, step: int) -> Iterator[Tra
 def log_final_metrics(run: Path, settings: TrainSettings, values: Mapping[str, float]) -> None:
     """Add what an ended run is worth to the tracker that it was trained with, if any but TensorBoard."""
     for tracker in _open_chosen(run, settings):
-        tracker.metrics(values)
+        tracker.log_metrics(values)
         tracker.close()
 
 
@@ -100,13 +100,13 @@ class _TrackerGroup:
     def __init__(self, trackers: list[Tracker]) -> None:
         self._trackers = trackers
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
         for tracker in self._trackers:
-            tracker.scalars(step, values)
+            tracker.log_scalars(step, values)
 
-    def metrics(self, values: Mapping[str, float]) -> None:
+    def log_metrics(self, values: Mapping[str, float]) -> None:
         for tracker in self._trackers:
-            tracker.metrics(values)
+            tracker.log_metrics(values)
 
     def close(self, ended: bool = True) -> None:
         for tracker in self._trackers:
@@ -120,19 +120,21 @@ def _open_chosen(run: Path, settings: TrainSettings) -> list[Tracker]:
     chosen = read_json_object(run / TRACKING_FILE)
     folder = (run / chosen["folder"]).resolve()
     name = run.resolve().relative_to(folder.parent).as_posix()
-    tracker = _find_backend(TrackerKind(chosen["track"]))(folder, name, chosen["run_id"], dataclasses.asdict(settings))
+    tracker = _find_backend(TrackerKind(chosen["tracker"]))(
+        folder, name, chosen["run_id"], dataclasses.asdict(settings)
+    )
     _write_record(run, chosen | {"run_id": tracker.run_id})
     return [tracker]
 
 
-def _find_backend(track: TrackerKind) -> Callable[[Path, str, str, Mapping[str, object]], Tracker]:
+def _find_backend(kind: TrackerKind) -> Callable[[Path, str, str, Mapping[str, object]], Tracker]:
     """What opens a tracker: records' folder, the run's name, its id there ("" for a new one), settings."""
     try:
         # Their libraries are extras, and slow to import.
-        opens: Callable[..., Tracker] = importlib.import_module(f"{__package__}.{track.value}").open_run
+        opens: Callable[..., Tracker] = importlib.import_module(f"{__package__}.{kind.value}").open_run
     except ModuleNotFoundError as error:
         raise TrainingError(
-            f"--track {track} needs a library that is not installed ({error.name}): {explain_install(track)}"
+            f"--tracker {kind} needs a library that is not installed ({error.name}): {explain_install(kind)}"
         ) from error
     return opens
 

@@ -22,12 +22,12 @@ class WandbRun:
     def __init__(self, run: Any) -> None:
         self._run, self.run_id = run, str(run.id)
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See `Tracker`."""
         # W&B's own step can't go back, as that of a run which goes on from a checkpoint does.
         self._run.log({**values, _STEP: step})
 
-    def metrics(self, values: Mapping[str, float]) -> None:
+    def log_metrics(self, values: Mapping[str, float]) -> None:
         """See `Tracker`."""
         self._run.summary.update(dict(values))
 

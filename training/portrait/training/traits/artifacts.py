@@ -43,7 +43,7 @@ class FittedTraits:
         return [entry["name"] for entry in self.declared if entry["absent"] is None]
 
     @property
-    def described(self) -> list[dict[str, Any]]:
+    def manifest_entries(self) -> list[dict[str, Any]]:
         """What a release's manifest says of each declared trait."""
         return [{name: entry[name] for name in _MANIFEST_FIELDS if name in entry} for entry in self.declared]
 

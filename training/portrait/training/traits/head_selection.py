@@ -45,7 +45,7 @@ class FittedHead:
     """A head and what validation said of it."""
 
     head: TraitHead
-    held_back: float
+    regularisation: float
     """Ridge or weight decay."""
     log_loss: float
     """Of validation, after calibration."""
@@ -55,9 +55,9 @@ def fit_heads(train: LabelledInputs, validation: LabelledInputs, dimension: int,
     """Heads of all shapes, the best by validation first."""
     columns = range(len(STATISTICS))
     fitted = [
-        _fit_head(shape, columns, held_back, train, validation, dimension, seed)
+        _fit_head(shape, columns, regularisation, train, validation, dimension, seed)
         for shape in _SHAPES
-        for held_back in (_DECAYS if shape.hidden else _RIDGES)
+        for regularisation in (_DECAYS if shape.hidden else _RIDGES)
     ]
     return sorted(fitted, key=lambda each: each.log_loss)
 
@@ -83,7 +83,7 @@ def predict_probabilities(head: TraitHead, known: HeadInputs) -> NDArray[np.floa
 def _fit_head(
     shape: HeadShape,
     columns: Sequence[int],
-    held_back: float,
+    regularisation: float,
     train: LabelledInputs,
     validation: LabelledInputs,
     dimension: int,
@@ -96,12 +96,12 @@ def _fit_head(
     head.get_buffer("mean").copy_(inputs.mean(0))
     head.get_buffer("spread").copy_(inputs.std(0).clamp(min=1e-6))
     if shape.hidden:
-        _train_hidden(head, inputs, label, validation, held_back, seed)
+        _train_hidden(head, inputs, label, validation, regularisation, seed)
     else:
-        _train_linear(head, inputs, label, held_back)
+        _train_linear(head, inputs, label, regularisation)
     calibrate_head(head.eval(), validation)
     found = predict_probabilities(head, validation.known)
-    return FittedHead(head, held_back, metrics.log_loss(found, validation.label, np.ones(len(found))))
+    return FittedHead(head, regularisation, metrics.log_loss(found, validation.label, np.ones(len(found))))
 
 
 def _train_linear(head: TraitHead, inputs: Tensor, label: Tensor, ridge: float) -> None:

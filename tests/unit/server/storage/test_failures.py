@@ -312,7 +312,7 @@ _WRITER = """
 import asyncio, sys
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from test_storage_failures import events
+from test_failures import events
 from portrait.server.storage.sqlite import open_store
 
 async def caller(store, name):
@@ -334,7 +334,7 @@ async def test_a_killed_writer_has_kept_all_that_it_acknowledged(tmp_path: Path)
         "-c",
         _WRITER,
         str(tmp_path / "portrait.db"),
-        *(str(Path(__file__).parents[up]) for up in (0, 2)),
+        *(str(Path(__file__).parents[up]) for up in (0, 3)),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None

@@ -259,7 +259,7 @@ async def test_a_file_that_keeps_freed_pages_is_written_anew_once(tmp_path: Path
     await store.close()
 
 
-OLD = Path(__file__).parents[2] / "data" / "states" / "schema_5.sql"
+OLD = Path(__file__).parents[3] / "data" / "states" / "schema_5.sql"
 
 
 def old_file(path: Path) -> Path:

@@ -2,8 +2,8 @@
 
 A variation is a real item's vector moved as far and in such a direction as two of its neighbours lie apart, so that
 vectors lie as thick and as thin as the real ones do, in as few dimensions. Its category is the item it varies, its
-brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations, and profiles are
-what the release's own graph says of histories that follow these.
+brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations.
+Profiles are what the release's own graph says of histories that follow these.
 """
 
 import json

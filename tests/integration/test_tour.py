@@ -90,7 +90,7 @@ def test_the_profile_says_what_the_log_shows(told: dict[str, str]) -> None:
     labelled = output(told, "--label")
     assert re.search(r"things for pets\t\d+% of shoppers", labelled)
     explained = output(told, "explain shopper-003 --as-of")
-    assert "the profile as a whole" in explained
+    assert "the whole profile" in explained
     assert "oat drink" in explained
 
 

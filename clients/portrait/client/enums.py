@@ -1,14 +1,14 @@
-"""Enums that callers give, and the defaults of a client: what the command line needs before it calls anybody."""
+"""Enums of arguments, and defaults of the client; fast to import, for the help of the command line."""
 
 from enum import StrEnum
 
 DEFAULT_ADDRESS = "localhost:50051"
 DEFAULT_TIMEOUT = 5.0
-"""Seconds that a call may take, retries included."""
+"""Time limit of a call in seconds, retries included."""
 
 
 class EventType(StrEnum):
-    """A kind of behaviour."""
+    """The type of an event."""
 
     SEARCH = "search"
     VIEW = "view"
@@ -29,9 +29,9 @@ class Purpose(StrEnum):
 
 
 class Priority(StrEnum):
-    """Which calls an overloaded gateway serves first."""
+    """Priority of calls at an overloaded gateway."""
 
     INTERACTIVE = "interactive"
-    """Somebody waits for the answer."""
+    """A person waits for the response."""
     BATCH = "batch"
-    """Nobody does."""
+    """No person waits; such calls get the capacity that interactive calls leave."""

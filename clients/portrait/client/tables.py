@@ -57,26 +57,26 @@ def print_profile(console: Console, profile: Profile, *, chinese: bool = False) 
         print_line(console, f"no {absent.field.replace('_', ' ')}: {absent.explanation}", "dim")
 
 
-def print_demographics(console: Console, declared: Demographics) -> None:
-    """Print what a shopper declared."""
-    said = {"age": declared.age_band, "gender": declared.gender, "region": declared.region}
-    parts = [f"{name} {value}" for name, value in said.items() if value]
-    when = f" (on {declared.declared_at:%Y-%m-%d}{_where(declared.source)})" if declared.declared_at else ""
+def print_demographics(console: Console, demographics: Demographics) -> None:
+    """Print declared demographics."""
+    fields = {"age": demographics.age_band, "gender": demographics.gender, "region": demographics.region}
+    parts = [f"{name} {value}" for name, value in fields.items() if value]
+    when = f" (on {demographics.declared_at:%Y-%m-%d}{_where(demographics.source)})" if demographics.declared_at else ""
     print_line(console, f"declared: {', '.join(parts) or 'nothing'}{when}")
 
 
 def print_consents(console: Console, consents: Consents) -> None:
-    """Print what a shopper allows, and all that they said."""
-    allowed = Rows("what the shopper allows", "purpose", "allowed", "by")
+    """Print permissions and recorded decisions."""
+    allowed = Rows("permissions", "purpose", "allowed", "by")
     for purpose, each in consents.permissions.items():
-        by = {None: "the server's rule", True: "granted", False: "withdrawn"}[each.granted]
+        by = {None: "server default", True: "granted", False: "withdrawn"}[each.granted]
         allowed.add(purpose, "yes" if each.allowed else "no", by)
     allowed.print(console)
-    table = Rows("what the shopper said", "said at", "purpose", "what", "notice", "source", "recorded at")
+    table = Rows("consent decisions", "time", "purpose", "decision", "notice", "source", "recorded at")
     for record in consents.records:
-        said = record.consent
-        what = (said.purpose, "granted" if said.granted else "withdrawn", said.notice, said.source)
-        table.add(f"{said.time:%Y-%m-%d %H:%M:%S}", *what, f"{record.recorded_at:%Y-%m-%d %H:%M:%S}")
+        consent = record.consent
+        cells = (consent.purpose, "granted" if consent.granted else "withdrawn", consent.notice, consent.source)
+        table.add(f"{consent.time:%Y-%m-%d %H:%M:%S}", *cells, f"{record.recorded_at:%Y-%m-%d %H:%M:%S}")
     if consents.records:
         table.print(console)
 
@@ -95,9 +95,9 @@ def _print_interests(console: Console, profile: Profile) -> None:
         chance = "" if each.next_event_probability is None else _format_probability(each.next_event_probability)
         numbers = (weight, bar, _format_trend(each), chance, f"{each.confidence:.2f}")
         interests.add(format_category(each.category_path), *numbers, _format_evidence(each))
-    for turned in profile.aversions:
-        numbers = (f"-{turned.weight:.0%}", "turns away", "", "", f"{turned.confidence:.2f}")
-        interests.add(format_category(turned.category_path), *numbers, _format_evidence(turned))
+    for aversion in profile.aversions:
+        numbers = (f"-{aversion.weight:.0%}", "aversion", "", "", f"{aversion.confidence:.2f}")
+        interests.add(format_category(aversion.category_path), *numbers, _format_evidence(aversion))
     if profile.interests or profile.aversions:
         interests.print(console)
 
@@ -132,7 +132,7 @@ def _print_labels(console: Console, profile: Profile) -> None:
 
 
 def _print_spending(console: Console, profile: Profile) -> None:
-    bands = Rows("price bands", "category", "pays", "dearer than", "prices", "confidence")
+    bands = Rows("price bands", "category", "pays", "percentile", "prices", "confidence")
     for band in _distinct_bands(profile.price_bands):
         pays = f"{_format_price(band.low)} to {_format_price(band.high)}, mostly {_format_price(band.median)}"
         numbers = (f"{band.percentile:.0%}", f"{band.event_count:,}", f"{band.confidence:.2f}")
@@ -140,7 +140,7 @@ def _print_spending(console: Console, profile: Profile) -> None:
     if profile.price_bands:
         bands.print(console)
     if profile.traits:
-        traits = Rows("traits", "trait", "probability", "within", "what, or why not")
+        traits = Rows("traits", "trait", "probability", "within", "description, or reason of absence")
         for trait in profile.traits:
             chance = "" if trait.probability is None else _format_probability(trait.probability)
             traits.add(trait.name, chance, f"{trait.horizon.days} days", trait.absent_reason or trait.description)
@@ -179,7 +179,7 @@ def print_ranking(console: Console, ranking: Ranking, title: str, *, only_rows: 
         only_rows: in a pipe, print the heading to stderr.
     """
     personal = (
-        f"from {format_count(ranking.event_count, 'event')}" if ranking.event_count else "not personal: no events known"
+        f"from {format_count(ranking.event_count, 'event')}" if ranking.event_count else "not personal: no known events"
     )
     how = "; degraded: the models did not answer" if ranking.degraded else ""
     heading = f"{title}; {personal}; release {ranking.release}{how}"
@@ -191,7 +191,7 @@ def print_ranking(console: Console, ranking: Ranking, title: str, *, only_rows: 
         return
     table = Rows(
         heading,
-        *("#", "item", "title", "category", "price", "score", "p(next)", "p(bought next)"),
+        *("#", "item", "title", "category", "price", "score", "p(click)", "p(purchase)"),
         ids={"item"},
     )
     for place, each in enumerate(ranking.items, start=1):
@@ -221,7 +221,7 @@ def print_item(console: Console, item: Item) -> None:
 
 def print_profiles(console: Console, found: Sequence[tuple[str, Profile | ProfileError]]) -> None:
     """Print one row for each shopper: the profile in short, or the error."""
-    columns = ("shopper", "events", "last event", "mostly", "weight", "value", "segment", "no profile because")
+    columns = ("shopper", "events", "last event", "mostly", "weight", "value", "segment", "error")
     rows = Rows("", *columns, ids={"shopper"})
     for shopper_id, each in found:
         if isinstance(each, ProfileError):
@@ -242,18 +242,18 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         explanation: the effects.
         part: name of the explained interest or trait; empty for a score or the whole profile.
     """
-    adds, form, factor = "adds, in points", "{:+.2f}", 100.0
+    column, form, factor = "effect in points", "{:+.2f}", 100.0
     if isinstance(explanation, RankingExplanation):
         what = f"{explanation.ranked_item.item.title}: score {explanation.ranked_item.score:.2f}"
-        adds, form, factor = "adds", "{:+.3f}", 1.0
+        column, form, factor = "effect", "{:+.3f}", 1.0
     elif not part:
-        what, adds, form, factor = "the profile as a whole", "moves it by", "{:.3f}", 1.0
+        what, column, form, factor = "the whole profile", "effect", "{:.3f}", 1.0
     elif explanation.probability is None:
-        what = f"{part}: {explanation.weight:.0%} of the attention"
+        what = f"{part}: weight {explanation.weight:.0%}"
     else:
         what = f"{part}: {_format_probability(explanation.probability)}"
     timed = any(each.time for each in explanation.events)
-    columns = ("time", "did", "what", adds, "event")
+    columns = ("time", "type", "subject", column, "event")
     table = Rows(f"{what}; release {explanation.release}", *columns[not timed :], ids={"event"})
     weightiest = sorted(explanation.events, key=lambda each: -abs(each.effect))[:_MAX_EFFECTS]
     for each in sorted(weightiest, key=lambda each: -each.effect):
@@ -262,15 +262,15 @@ def print_explanation(console: Console, explanation: RankingExplanation | Profil
         table.add(*cells[not timed :])
     table.print(console)
     if others := len(explanation.events) - len(weightiest):
-        less = "adds or takes" if others == 1 else "add or take"
-        print_line(console, f"{format_count(others, 'more event')} {less} less; --json has them all", "dim")
+        less = "has a smaller effect" if others == 1 else "have smaller effects"
+        print_line(console, f"{format_count(others, 'more event')} {less}; --json prints all of them", "dim")
     if explanation.items:
-        items = Rows("together", "all events of one item", "events", adds)
+        items = Rows("joint effects", "all events of one item", "events", column)
         for item in explanation.items[:_MAX_EFFECTS]:
             items.add(item.subject, str(len(item.event_ids)), form.format(factor * item.effect))
         items.print(console)
     if isinstance(explanation, RankingExplanation) and explanation.words:
-        words = Rows("words", "of the title", adds)
+        words = Rows("words", "of the title", column)
         for word in explanation.words:
             words.add(word.word, f"{word.effect:+.3f}")
         words.print(console)
@@ -280,7 +280,7 @@ def describe_audience(summary: AudienceSummary) -> str:
     """Describe an audience in one line."""
     if summary.shortfall:
         which = "the seed" if summary.shortfall == "seed" else "the audience"
-        size = f"{which} has fewer than {summary.minimum_size} shoppers: nobody is named"
+        size = f"{which} has fewer than {summary.minimum_size} shoppers: no shopper is named"
     else:
         size = f"about {summary.estimated_size:,} of {summary.table_size:,} shoppers"
     span = f"{summary.oldest_as_of:%Y-%m-%d %H:%M} to {summary.newest_as_of:%Y-%m-%d %H:%M}"

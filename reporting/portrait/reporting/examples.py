@@ -35,7 +35,7 @@ MINIMUM_EVENTS = 3
 _SHOWN_EVENTS = 5
 _SHOWN_ITEMS = 5
 _MOST = {"interest": 4, "word": 5, "price": 2}
-_MOST_EVIDENCE = 3
+_MAX_EVIDENCE = 3
 
 _DID = {
     EventType.SEARCH: "searched",
@@ -237,7 +237,7 @@ def _statements(
     usual: Population,
 ) -> list[Statement]:
     def statement(kind: str, what: str, strength: str, evidence: Sequence[str], count: int) -> Statement:
-        shown = [told.evidence(event_id) for event_id in evidence[:_MOST_EVIDENCE]]
+        shown = [told.evidence(event_id) for event_id in evidence[:_MAX_EVIDENCE]]
         return Statement(kind, what, strength, shown, count - len(shown))
 
     seen = Weighed.from_history(history, as_of, told.item, usual.interest_dynamics)

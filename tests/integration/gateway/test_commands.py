@@ -211,7 +211,7 @@ def test_traits_are_printed_where_they_are_asked_for(gateway: RunningGateway, cl
 
 def test_what_shoppers_allow_and_declare(cli: Cli, shopper: str) -> None:
     cli("record", "-", input=f"shopper_id,type,time,item_id\n{shopper},view,{NOW.isoformat()},wool-rug-red\n")
-    assert "the server's rule" in cli("consent", shopper).output
+    assert "server default" in cli("consent", shopper).output
     granted = cli("consent", shopper, "--grant", "demographics", "--grant", "risk", "--source", "a shop", "--json")
     assert json.loads(granted.output)["permissions"]["risk"] == {"allowed": True, "granted": True}
     declared = cli("set-demographics", shopper, "--age", "30", "--region", "US-CA", "--source", "a form").output

@@ -159,7 +159,7 @@ def test_a_profile_for_a_merchandiser() -> None:
     console = shown()
     tables.print_profile(console, profile)
     for part in (
-        "- Cares most for Lamps.", "Home › Lamps", "42%", "↑", "inferred", "turns away", "Acme", "1.9×", "86%",
+        "- Cares most for Lamps.", "Home › Lamps", "42%", "↑", "inferred", "aversion", "Acme", "1.9×", "86%",
         "12 days", "93% of shoppers", "no activity pattern: 5 days with events",
     ):  # fmt: skip
         assert part in text(console), part
@@ -178,10 +178,10 @@ def test_an_explanation_says_what_was_done_and_in_what_it_counts() -> None:
         (
             ProfileExplanation(events, 0.24, 3, 2),
             "Home › Lamps",
-            ("Lamps: 24% of the attention", "in points", "+3.21", "-0.40"),
+            ("Lamps: weight 24%", "in points", "+3.21", "-0.40"),
         ),
         (ProfileExplanation(events, 0.0, 3, 2, 0.997), "buys", ("buys: 100%", "in points", "+3.21", "-0.40")),
-        (ProfileExplanation(events, 0.0, 3, 2), "", ("the profile as a whole", "moves it by", "0.032")),
+        (ProfileExplanation(events, 0.0, 3, 2), "", ("the whole profile", "effect", "0.032")),
     ):
         console = shown()
         tables.print_explanation(console, explanation, part)
@@ -196,16 +196,16 @@ def test_of_many_effects_the_weightiest_are_shown() -> None:
     assert "event-50-" in text(console)
     assert "event-1-" in text(console)
     assert "event-20-" not in text(console)
-    assert "30 more events add or take less" in text(console)
+    assert "30 more events have smaller effects" in text(console)
     assert text(console).index("event-50-") < text(console).index("event-1-")
 
 
-def test_items_of_several_events_are_shown_with_what_these_do_together() -> None:
+def test_items_of_several_events_are_printed_with_their_joint_effect() -> None:
     console = shown()
     items = (ItemEffect("Book", ("e1", "e2", "e3"), 1.25),)
     ranked = RankedItem(Item("book", "Book"), 4.0, 0.1, 0.1)
     tables.print_explanation(console, RankingExplanation(ranked, (), (), 3, 3, items))
-    for expected in ("together", "Book", "3", "+1.250"):
+    for expected in ("joint effects", "Book", "3", "+1.250"):
         assert expected in text(console)
 
 

@@ -34,7 +34,7 @@ class IvfIndex:
         """Lists in all, and lists that a search for any row looks at."""
 
     @classmethod
-    def open(cls, path: Path) -> "IvfIndex":
+    def open(cls, path: Path) -> "Approximate":
         """Map an index into memory; processes share it.
 
         Raises:
@@ -72,14 +72,14 @@ class IvfIndex:
         scores = np.zeros((len(vectors), k), dtype=np.float32)
         fetched = k if share >= 1.0 else math.ceil(_OVERFETCH_FACTOR * k / max(share, 1e-9))
         if fetched <= _MAX_FETCHED:
-            rows, scores = _filter_found(*self._search_lists(vectors, fetched, None, self.looked_at), k, among)
+            rows, scores = _filter_found(*self._look(vectors, fetched, None, self.looked_at), k, among)
         for lists in (math.ceil(self.looked_at / max(share, 1.0 / len(self))), self.lists):
             wanting = np.flatnonzero(rows[:, -1] < 0)
             if len(wanting):
-                rows[wanting], scores[wanting] = self._search_lists(vectors[wanting], k, among, min(lists, self.lists))
+                rows[wanting], scores[wanting] = self._look(vectors[wanting], k, among, min(lists, self.lists))
         return rows, scores
 
-    def _search_lists(
+    def _look(
         self, vectors: NDArray[np.float32], k: int, among: RowBitmap | None, lists: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         selector = None if among is None else faiss.IDSelectorBitmap(among)

@@ -7,8 +7,8 @@
     last_event.npy         int64 [shoppers]: microseconds since 1970; `UNKNOWN_TIME` if the events carry no times
     tier.npy, segment.npy  uint8 [shoppers]: as in `value`; 0 if there is no value
     recency_score.npy, frequency_score.npy, monetary_score.npy    uint8 [shoppers]: 1 to 5; 0 if unknown
-    interest_path.npy      uint32 [shoppers, MOST_INTERESTS]: places in `paths`, from 1; 0 for none
-    interest_weight.npy    float32 [shoppers, MOST_INTERESTS]: the interest's long-term weight
+    interest_path.npy      uint32 [shoppers, MAX_INTERESTS]: places in `paths`, from 1; 0 for none
+    interest_weight.npy    float32 [shoppers, MAX_INTERESTS]: the interest's long-term weight
     trait.npy              float32 [shoppers, traits]: probabilities; NaN if absent
     vector.npy             float16 [shoppers, dimension]: the profile; zeros if there is none
     table.json             written last: what the columns are of

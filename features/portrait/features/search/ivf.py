@@ -34,7 +34,7 @@ class IvfIndex:
         """Lists in all, and lists that a search for any row looks at."""
 
     @classmethod
-    def open(cls, path: Path) -> "Approximate":
+    def open(cls, path: Path) -> "IvfIndex":
         """Map an index into memory; processes share it.
 
         Raises:
